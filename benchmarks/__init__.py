@@ -1,0 +1,1 @@
+"""Tables of what steepest costs beside its peers: `python -m benchmarks NAME [--peers]`."""

@@ -1,0 +1,37 @@
+"""Print a benchmark's table and keep it, with versions and machine, under benchmarks/results."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from .table import listing, page
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+# The parts of this package that are no benchmarks.
+FRAMEWORK = {"__init__", "__main__", "table", "processes"}
+
+
+def main() -> int:
+    """Run the benchmark named on the command line."""
+    names = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in FRAMEWORK)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=names, help="the benchmark to run")
+    parser.add_argument("--peers", action="store_true", help="measure other libraries beside steepest")
+    parser.add_argument("--list", action="store_true", help="print the names of the benchmarks")
+    arguments = parser.parse_args()
+    if arguments.list or arguments.name is None:
+        sys.stdout.write(listing(names))
+        return 0
+    benchmark = importlib.import_module(f"benchmarks.{arguments.name}")
+    header, rows, note = benchmark.table(arguments.peers)
+    text = page(arguments.name, benchmark.__doc__ or "", header, rows, note, peers=arguments.peers)
+    sys.stdout.write(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{arguments.name}.md").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Draw the pictures of README and docs: `make pictures`."""
+
+from pathlib import Path
+
+import steepest as st
+from steepest import plots
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def cost(x):
+    return x**2 - 2 * x + 3
+
+
+def valley(p):
+    return (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
+
+
+def main():
+    IMAGES.mkdir(exist_ok=True)
+    walk = st.minimize(cost, 3.0, method="gradient descent", options={"rate": 0.1})
+    pictures = {
+        "lesson": plots.slope(st.slope(cost, at=[-1, 1, 3])),
+        "descent": plots.descent(walk),
+        "valley": plots.descent(st.minimize(valley, [-1.2, 1.0])),
+    }
+    for name, axes in pictures.items():
+        plots.save(axes, IMAGES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

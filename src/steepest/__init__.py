@@ -1,0 +1,44 @@
+"""steepest: the lowest point of a cost by its exact slope, and an honest word on what was found."""
+
+from . import plots, solvers
+from .derivative import derivative, gradient, hessian, hvp, jacobian, symbolic
+from .errors import (
+    ExpressionError,
+    InputError,
+    MissingDependencyError,
+    NotAMinimumError,
+    SteepestError,
+    TracingError,
+)
+from .minimize import minimize
+from .objective import Budget
+from .results import Result, Slope
+from .slope import slope
+from .verdict.words import Evidence, Verdict
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Budget",
+    "Evidence",
+    "ExpressionError",
+    "InputError",
+    "MissingDependencyError",
+    "NotAMinimumError",
+    "Result",
+    "Slope",
+    "SteepestError",
+    "TracingError",
+    "Verdict",
+    "__version__",
+    "derivative",
+    "gradient",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "minimize",
+    "plots",
+    "slope",
+    "solvers",
+    "symbolic",
+]

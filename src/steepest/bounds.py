@@ -1,0 +1,101 @@
+"""Box bounds on a flat vector of parameters: project onto them, and see which are active."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`lower <= x <= upper`, elementwise, both of shape (n,); infinite where there is none.
+
+    A parameter whose two bounds are equal is fixed. Raises `InputError` where a lower bound is above its
+    upper bound, or a bound is NaN.
+
+    >>> box = Bounds(np.array([0.0, -np.inf]), np.array([1.0, np.inf]))
+    >>> box.project(np.array([2.0, 5.0]))
+    array([1., 5.])
+    """
+
+    lower: Vector
+    upper: Vector
+
+    def __post_init__(self) -> None:
+        possible = (self.lower <= self.upper) & (self.lower < np.inf) & (self.upper > -np.inf)
+        if not possible.all():
+            i = int(np.argmin(possible))
+            raise InputError(
+                f"parameter {i} (counted from 0) has lower bound {self.lower[i]} and upper bound "
+                f"{self.upper[i]}: no value lies between them. Write bounds as (lower, upper)."
+            )
+
+    @classmethod
+    def none(cls, n: int) -> Bounds:
+        """No bound on any of `n` parameters."""
+        return cls(np.full(n, -np.inf), np.full(n, np.inf))
+
+    @cached_property
+    def any(self) -> bool:
+        """Whether at least one bound is finite."""
+        return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
+
+    def project(self, x: Vector) -> Vector:
+        """The nearest point inside the box, shape (n,); a new array."""
+        return np.minimum(np.maximum(x, self.lower), self.upper)
+
+    def contains(self, x: Vector) -> bool:
+        """Whether every parameter lies on or between its bounds; NaN lies nowhere."""
+        return bool(((x >= self.lower) & (x <= self.upper)).all())
+
+    def projected_gradient(self, x: Vector, gradient: Vector) -> Vector:
+        """The gradient with the parts removed that push against an active bound, shape (n,).
+
+        Zero at a first-order point of the bounded problem (Nocedal & Wright 2006, eq. 16.72).
+
+        >>> box = Bounds(np.zeros(2), np.ones(2))
+        >>> box.projected_gradient(np.array([0.0, 0.0]), np.array([3.0, -3.0]))
+        array([ 0., -3.])
+        """
+        blocked = ((x <= self.lower) & (gradient > 0)) | ((x >= self.upper) & (gradient < 0))
+        return np.where(blocked, 0.0, gradient)
+
+    def free(self, x: Vector, gradient: Vector) -> Mask:
+        """Mask, shape (n,), of parameters strictly inside the box or pulled into it by the slope."""
+        at_lower = (x <= self.lower) & (gradient >= 0)
+        at_upper = (x >= self.upper) & (gradient <= 0)
+        return ~(at_lower | at_upper)
+
+    def room(self, x: Vector, direction: Vector) -> Vector:
+        """How far each parameter can go along `direction` before its bound, in step lengths, shape (n,).
+
+        Infinite where the direction is zero or no bound lies ahead; 0 on the bound it pushes against.
+
+        >>> box = Bounds(np.array([0.0, -np.inf]), np.array([1.0, np.inf]))
+        >>> box.room(np.array([0.5, 0.0]), np.array([2.0, 7.0]))
+        array([0.25,  inf])
+        """
+        ahead = np.where(direction > 0, self.upper, self.lower)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return np.where(direction == 0.0, np.inf, np.maximum((ahead - x) / direction, 0.0))
+
+    def travel(self, x: Vector, direction: Vector, room: Vector, t: float) -> Vector:
+        """`x + t·direction`, put exactly on the bound wherever that is reached; shape (n,).
+
+        Landing one rounding error short of a bound would leave it unrecognised as active. `room` is the
+        answer of `room(x, direction)`.
+        """
+        ahead = np.where(direction > 0, self.upper, self.lower)
+        return np.where(room <= t * TOUCHING, ahead, self.project(x + t * direction))
+
+
+# A bound counts as reached when the rounding of its distance cannot tell otherwise.
+TOUCHING = 1.0 + 4.0 * float(np.finfo(np.float64).eps)

@@ -1,0 +1,250 @@
+"""The commands and their options; what they import heavily they import when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError, SteepestError
+from .output import PIPE_CLOSED, PipeClosed, show, write
+
+MINIMUM, NO_MINIMUM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+HELP = """The lowest point of a cost by its exact slope.
+
+A cost is an expression such as "x**2 - 2*x + 3", or a function in a Python file, FILE.py:FUNC.
+
+\b
+  steepest slope "x**2 - 2*x + 3" --at -1,1,3
+  steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1
+  steepest minimize model.py:cost --start 1,2,3 --plot walk.png
+  steepest tour
+"""
+
+EXIT = """\b
+Exit status: 0 a minimum, 1 no minimum, 2 bad input."""
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Cost = Annotated[str, typer.Argument(metavar="EXPR|FILE.py:FUNC", help="The cost.", show_default=False)]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into a .png, .svg or .pdf file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status; `args` None takes those of the process."""
+    args = list(sys.argv[1:] if args is None else args)
+    try:
+        app(args=[_protected(arg) for arg in args], prog_name="steepest")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except PipeClosed:
+        # Standard output is gone: let the last flush of the interpreter go nowhere, quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        write("interrupted", sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if "--debug" in args:
+            raise
+        show(f"error: {_explained(error)}", sys.stderr)
+        return BAD_INPUT
+    return MINIMUM
+
+
+def _protected(arg: str) -> str:
+    """An expression that begins with a minus sign, kept from being taken for an option.
+
+    >>> _protected("-x**2"), _protected("--at"), _protected("-h")
+    (' -x**2', '--at', '-h')
+    """
+    is_expression = arg.startswith("-") and not arg.startswith("--") and len(arg) > 1 and arg != "-h"
+    return f" {arg}" if is_expression else arg
+
+
+def _explained(error: Exception) -> str:
+    if isinstance(error, SteepestError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import steepest
+
+        typer.echo(f"steepest {steepest.__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP, epilog=EXIT)
+def steepest_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold what all commands share."""
+
+
+@app.command(
+    "slope",
+    short_help="Value, slope and direction of a cost at one or more places.",
+    help="""Value, slope and direction of a cost at one or more places.
+
+\b
+  steepest slope "x**2 - 2*x + 3" --at -1,1,3
+  steepest slope "x*y + sin(x)" --at x=1,y=2 --at x=0,y=0
+  steepest slope model.py:cost --at "[1,2,3]"       one place of an array of three
+  steepest slope "x**3" --at 2 --limit              secants that close in on the slope
+""",
+)
+def slope_command(
+    cost: Cost,
+    at: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PLACES", help="Where: -1,1,3 or x=1,y=2; repeat it or separate by ;", show_default=False
+        ),
+    ],
+    limit: Annotated[bool, typer.Option("--limit", help="Add the secant slopes for shrinking h.")] = False,
+    plot: Plot = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print the slope of a cost."""
+    import steepest
+
+    from .costs import in_file, read_cost
+    from .output import show_json
+    from .reading import read_places
+
+    check_picture(plot)
+    named = read_cost(cost)
+    places = named.places(read_places(at, "--at"), "--at")
+    if not places:
+        raise InputError("--at names no place")
+    with in_file(named.file):
+        record = steepest.slope(named.fun, places[0] if len(places) == 1 else places, limit=limit)
+        if plot is not None:
+            steepest.plots.save(steepest.plots.slope(record), plot)
+    if as_json:
+        show_json(record.to_dict() | ({"plot": str(plot)} if plot else {}))
+        return
+    show(str(record))
+    if plot is not None:
+        show(f"\n  picture: {plot}")
+
+
+@app.command(
+    "minimize",
+    short_help="Walk downhill to the lowest point; say what was found.",
+    help="""Walk downhill to the lowest point of a cost, and say what was found and why.
+
+\b
+  steepest minimize "x**2 - 2*x + 3" --start 3
+  steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1 --plot walk.svg
+  steepest minimize "(x-2)**2 + y**2" --start 0,0 --bounds x=:1
+  steepest minimize "x**2 - 2*x + 3" --start 3 --method "gradient descent" --option rate=0.1
+
+In the JSON object, x is a number for one parameter, an object of values by name for several, and a list for
+an array.
+""",
+    epilog=EXIT,
+)
+def minimize_command(
+    cost: Cost,
+    start: Annotated[
+        str, typer.Option(metavar="PLACE", help="Where to start: 3, 1,2 or x=1,y=2.", show_default=False)
+    ],
+    bounds: Annotated[
+        str | None,
+        typer.Option(metavar="RANGES", help='low:high for each parameter: "0:1,:3" or "x=0:,y=:3".'),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help='"gradient descent", momentum, nesterov, adam, bfgs, l-bfgs.')
+    ] = "auto",
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A setting of the method; may be repeated.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="AMOUNT", help="What may be spent: 1000 evaluations, 30s, or 1000,30s."),
+    ] = None,
+    plot: Plot = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print the minimum of a cost."""
+    import steepest
+
+    from .costs import in_file, read_cost
+    from .output import progress, show_json
+    from .reading import read_bounds, read_budget, read_options, read_places
+
+    check_picture(plot)
+    named = read_cost(cost)
+    places = read_places([start], "--start")
+    if len(places) != 1:
+        raise InputError(f"--start {start}: give one place to start from")
+    x0 = named.start(places[0], "--start")
+    names = tuple(x0) if isinstance(x0, dict) else named.names
+    size = len(x0) if hasattr(x0, "__len__") else 1
+    box = None if bounds is None else read_bounds(bounds, names, size)
+    limits = None if budget is None else read_budget(budget)
+    with in_file(named.file), progress(not as_json) as callback:
+        result = steepest.minimize(
+            named.fun,
+            x0,
+            method=method,
+            bounds=dict(zip(names, box, strict=True)) if box and isinstance(x0, dict) else box,
+            budget=limits,
+            options=read_options(option or ()) or None,
+            callback=callback,
+        )
+    if plot is not None:
+        with in_file(named.file):
+            steepest.plots.save(steepest.plots.descent(result), plot)
+    if as_json:
+        show_json(result.to_dict() | ({"plot": str(plot)} if plot else {}))
+    else:
+        show(str(result))
+        if plot is not None:
+            show(f"\n  picture: {plot}")
+    raise typer.Exit(MINIMUM if result.success else NO_MINIMUM)
+
+
+@app.command("tour", short_help="See it work, in under a minute.")
+def tour_command(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder for pictures and tour.md.")] = Path(
+        "tour"
+    ),
+    debug: Debug = False,
+) -> None:
+    """See it work: the lesson, guessing against knowing the slope, a real fit, a million parameters."""
+    from ..tour import run
+
+    run(out, show)
+
+
+def check_picture(path: Path | None) -> None:
+    """Refuse a picture that could not be written, before anything is computed."""
+    if path is None:
+        return
+    if not path.suffix:
+        raise InputError(f"--plot {path}: the name of a picture ends in .png, .svg or .pdf")
+    if not path.parent.is_dir():
+        raise InputError(f"--plot {path}: there is no folder {path.parent}")

@@ -1,0 +1,195 @@
+"""The cost named on the command line: an expression, or a function in a Python file."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..errors import InputError, SteepestError
+from .reading import Place
+
+# What names a function in a file; an expression holds neither a colon nor a name that ends in .py.
+FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<function>.*))?\Z")
+
+
+@dataclass(frozen=True)
+class NamedCost:
+    """A cost, the names of its parameters where they are known, and how it takes them.
+
+    `several`: whether values are given to the parameters one by one, by name or in order. A function of one
+    argument takes a number, or all numbers as one array.
+    """
+
+    fun: Callable[..., Any] | str
+    label: str
+    names: tuple[str, ...]
+    file: Path | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether there are two named parameters or more."""
+        return len(self.names) > 1
+
+    def places(self, typed: Sequence[Place], option: str) -> list[Any]:
+        """The places to look at: for one parameter each number typed is a place of its own."""
+        places: list[Any] = []
+        for place in typed:
+            if self.several or place.named or place.brackets:
+                places.append(self.start(place, option))
+            else:
+                places += list(place.ordered)
+        return places
+
+    def start(self, place: Place, option: str) -> Any:
+        """One place as parameters: a number, an array, or a dict of values by name."""
+        if place.named:
+            return self._by_name(place.named, option)
+        if self.several:
+            if len(place.ordered) != len(self.names):
+                raise InputError(
+                    f"{option}: {self.label} has {len(self.names)} parameters ({', '.join(self.names)}), and "
+                    f"{len(place.ordered)} value{'' if len(place.ordered) == 1 else 's'} stand there"
+                )
+            return dict(zip(self.names, place.ordered, strict=True))
+        if len(place.ordered) == 1 and not place.brackets:
+            return place.ordered[0]
+        if self.file is None:
+            raise InputError(f"{option}: {self.label} has one parameter, {self.names[0]}")
+        import numpy as np
+
+        return np.array(place.ordered)
+
+    def _by_name(self, named: dict[str, float], option: str) -> Any:
+        if self.file is not None and len(self.names) <= 1 and tuple(named) != self.names:
+            return dict(named)  # a function of one argument that takes a dict
+        unknown = [name for name in named if name not in self.names]
+        missing = [name for name in self.names if name not in named]
+        if unknown:
+            raise InputError(
+                f"{option}: {self.label} has no parameter {unknown[0]!r}; it has {', '.join(self.names)}"
+            )
+        if missing:
+            raise InputError(f"{option}: no value for {', '.join(missing)}")
+        if not self.several:
+            return named[self.names[0]]
+        return {name: named[name] for name in self.names}
+
+
+def read_cost(text: str) -> NamedCost:
+    """The cost that `EXPR` or `FILE.py:FUNC` names.
+
+    Raises:
+        InputError: the file or the function does not exist, or the file fails while it is run.
+        ExpressionError: the expression does not follow the grammar.
+    """
+    text = text.strip()
+    match = FILE.match(text)
+    if match is None:
+        from ..tracing.expressions import parse
+
+        expression = parse(text)
+        return NamedCost(text, expression.text, expression.names)
+    path = Path(match["file"]).expanduser()
+    module = load(path)
+    function = _function_of(module, match["function"] or "", path)
+    return NamedCost(function, f"{path.name}:{match['function']}", _parameter_names(function), path.resolve())
+
+
+def load(path: Path) -> ModuleType:
+    """Run a Python file as a module of its own name, its folder searched first for what it imports."""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    name = (
+        path.stem
+        if path.stem.isidentifier() and path.stem not in sys.modules
+        else f"user_{abs(hash(path.stem))}"
+    )
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        with in_file(path.resolve()):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _function_of(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
+    found = getattr(module, name, None) if name else None
+    if callable(found):
+        return found
+    own = [
+        key
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]
+    if not name:
+        choice = f"{path}:{own[0]}" if own else f"{path}:NAME"
+        raise InputError(f"{path}: say which function is the cost, for instance {choice}")
+    import difflib
+
+    near = difflib.get_close_matches(name, own, n=1)
+    if found is not None:
+        raise InputError(f"{path}: {name} is a {type(found).__name__}, not a function")
+    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(own)}" if own else "; it has none"
+    raise InputError(f"{path} has no function {name!r}{hint}")
+
+
+def _parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The required arguments of a function; none where they cannot be told."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(item.name for item in parameters if item.kind in kinds and item.default is item.empty)
+
+
+@contextmanager
+def in_file(path: Path | None) -> Iterator[None]:
+    """Turn an exception raised by the user's file into an `InputError` with its line; ours tell it already."""
+    try:
+        yield
+    except SteepestError:
+        raise
+    except Exception as error:
+        if path is None:
+            raise
+        where = _line_of(error, path)
+        if where is None:
+            raise
+        line, source = where
+        quoted = f"\n    {source.strip()}" if source.strip() else ""
+        raise InputError(
+            f"{path.name}, line {line}: {type(error).__name__}: {_first_line(error)}{quoted}"
+        ) from error
+
+
+def _line_of(error: Exception, path: Path) -> tuple[int, str] | None:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == path:
+        return error.lineno or 0, error.text or ""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == path
+    ]
+    return (frames[-1].lineno or 0, frames[-1].line or "") if frames else None
+
+
+def _first_line(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return (text.splitlines() or [""])[0]

@@ -1,0 +1,146 @@
+"""What one evaluation of a jaxpr costs, interpreted and compiled, and what compiling it costs: seconds, foreseen.
+
+Rough, but the same at every run: the choice of tier, and with it the last bits of every result, must not
+depend on what else the machine is doing. The constants were measured on two cores of a current server; a
+machine twice as fast is twice as fast at all of them, and only their ratios matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..tracing.primitives.control import called_jaxpr
+
+# Seconds for each operation of the interpreter, whatever its size: on arrays and on single numbers.
+ARRAY_OPERATION = 4e-7
+SCALAR_OPERATION = 2e-8
+# Seconds for each call of either tier.
+INTERPRETED_CALL = 1.5e-6
+COMPILED_CALL = 8e-6
+# Iterations expected of a `while` loop, whose number nobody knows.
+WHILE_ITERATIONS = 30
+
+# Compiling: always; each equation; and each pair of scalar equations, since LLVM schedules a long block of
+# them in more than linear time (0.4, 1 and 18 s for 400, 1,400 and 4,200 scalar equations).
+COMPILE = 0.05
+COMPILE_EQUATION = 3e-4
+COMPILE_SCALAR_PAIR = 7e-7
+
+# Seconds for each element, interpreted (through memory, one operation at a time) and compiled (fused).
+CHEAP = (8e-10, 2e-10)
+ELEMENTARY = (8e-9, 6e-9)
+SPECIAL = (6e-8, 6e-8)
+SORTED = (6e-8, 8e-8)
+INDEXED = (6e-9, 3e-9)
+MULTIPLY_ADD = (2e-10, 2e-10)
+FACTORISED = (1e-9, 1e-9)
+
+WEIGHTS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(
+        (
+            "exp exp2 expm1 log log1p logistic sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh".split()
+        ),
+        ELEMENTARY,
+    ),
+    **dict.fromkeys("pow cbrt atan2 rem erf erfc".split(), ELEMENTARY),
+    **dict.fromkeys(
+        "lgamma digamma erf_inv igamma igammac regularized_incomplete_beta zeta".split(), SPECIAL
+    ),
+    **dict.fromkeys("polygamma bessel_i0e bessel_i1e igamma_grad_a cumlogsumexp".split(), SPECIAL),
+    **dict.fromkeys("sort top_k".split(), SORTED),
+    **dict.fromkeys(
+        "gather scatter scatter-add scatter-sub scatter-mul scatter-min scatter-max fft".split(), INDEXED
+    ),
+}
+# No arithmetic: views in both tiers.
+FREE = set(
+    "reshape squeeze expand_dims broadcast_in_dim transpose rev slice split stop_gradient copy".split()
+)
+CUBIC = set("cholesky lu qr eigh eig svd triangular_solve".split())
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """Seconds for one interpreted call, one compiled call, and compiling."""
+
+    interpreted: float
+    compiled: float
+    compiling: float
+
+    @property
+    def saving(self) -> float:
+        """Seconds that one call saves when it is compiled; negative where interpreting is faster."""
+        return self.interpreted - self.compiled
+
+
+def foresee(closed: Any) -> Foreseen:
+    """Foreseen cost of a closed jaxpr, from its equations alone.
+
+    >>> import jax, numpy as np
+    >>> with jax.enable_x64(True):
+    ...     jaxpr = jax.make_jaxpr(lambda x: (x**2).sum())(jax.ShapeDtypeStruct((3,), np.float64))
+    >>> foresee(jaxpr).saving < 0          # three numbers: the compiler has nothing to give
+    True
+    """
+    interpreted, compiled, equations, scalars = _count(closed.jaxpr.eqns)
+    compiling = COMPILE + COMPILE_EQUATION * equations + COMPILE_SCALAR_PAIR * scalars**2
+    return Foreseen(INTERPRETED_CALL + interpreted, COMPILED_CALL + compiled, compiling)
+
+
+def _count(equations: Sequence[Any]) -> tuple[float, float, int, int]:
+    """Seconds interpreted and compiled; equations and scalar equations to compile."""
+    interpreted, compiled, total, scalars = 0.0, 0.0, 0, 0
+    for equation in equations:
+        for repetitions, inner in _inner(equation):
+            slow, fast, more, more_scalars = _count(inner)
+            # A loop in Python binds and stacks at every turn; in XLA it is a jump.
+            interpreted += repetitions * (slow + INTERPRETED_CALL)
+            compiled += repetitions * (fast + SCALAR_OPERATION)
+            total += more
+            scalars += more_scalars
+        slow, fast = _one(equation)
+        interpreted += slow
+        compiled += fast
+        total += 1
+        scalars += all(var.aval.shape == () for var in equation.outvars)
+    return interpreted, compiled, total, scalars
+
+
+def _inner(equation: Any) -> list[tuple[float, Sequence[Any]]]:
+    """How often each jaxpr inside an equation is evaluated."""
+    name, params = equation.primitive.name, equation.params
+    if name == "scan":
+        return [(params["length"], params["jaxpr"].jaxpr.eqns)]
+    if name == "while":
+        return [(WHILE_ITERATIONS, params[key].jaxpr.eqns) for key in ("cond_jaxpr", "body_jaxpr")]
+    if name == "cond":
+        branches = params["branches"]
+        return [(1 / len(branches), branch.jaxpr.eqns) for branch in branches]
+    inner = called_jaxpr(equation)
+    return [] if inner is None else [(1, inner.jaxpr.eqns)]
+
+
+def _one(equation: Any) -> tuple[float, float]:
+    """Seconds for one equation without what is inside it, interpreted and compiled."""
+    name = equation.primitive.name
+    outputs = sum(math.prod(var.aval.shape) for var in equation.outvars)
+    inputs = sum(math.prod(atom.aval.shape) for atom in equation.invars)
+    overhead = SCALAR_OPERATION if outputs == inputs == len(equation.invars) == 1 else ARRAY_OPERATION
+    if all(var.aval.shape == () for var in (*equation.invars, *equation.outvars)):
+        overhead = SCALAR_OPERATION
+    if name in FREE:
+        return overhead, 0.0
+    if name == "dot_general":
+        ((contracted, _), _) = equation.params["dimension_numbers"]
+        work = outputs * math.prod(equation.invars[0].aval.shape[d] for d in contracted)
+        return overhead + work * MULTIPLY_ADD[0], work * MULTIPLY_ADD[1]
+    if name in CUBIC:
+        shape = equation.invars[0].aval.shape
+        work = math.prod(shape) * shape[-1]
+        return 10 * overhead + work * FACTORISED[0], 2 * overhead + work * FACTORISED[1]
+    slow, fast = WEIGHTS.get(name, CHEAP)
+    elements = max(inputs, outputs) if name.startswith(("reduce", "cum", "arg", "sort")) else outputs
+    return overhead + elements * slow, elements * fast

@@ -1,0 +1,181 @@
+"""Exact derivatives of a traced cost, each again a jaxpr, by JAX's forward and reverse modes.
+
+Every function takes a closed jaxpr of one input `x`, float64, shape (n,) (or a scalar), and one output, and
+gives a simplified closed jaxpr. Nothing is evaluated and no device is touched; constants stay NumPy arrays.
+
+`m` is the number of elements of the output, `n` that of the input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.extend.core as jex
+import numpy as np
+from jax import lax
+
+from ..errors import InputError
+from ..numerics import double_precision
+from ..tracing.passes import eliminate_dead, simplify, with_outputs
+
+FLOAT = np.dtype(np.float64)
+# Identity matrices up to this size are constants; a larger one is made where it is used.
+KEPT_IDENTITY = 64
+
+
+def both_to_differentiate(closed: Any) -> Any:
+    """`x ↦ (f(x), ∇f(x))` with custom derivative rules kept, so that it can be differentiated again."""
+    function, x = _scalar_cost(closed)
+
+    def both(x: Any) -> tuple[Any, Any]:
+        value, pull_back = jax.vjp(function, x)
+        return value, pull_back(np.float64(1.0))[0]
+
+    return _traced(both, x, keep_derivatives=True)
+
+
+def value_and_gradient(closed: Any, both: Any = None) -> Any:
+    """`x ↦ (f(x), ∇f(x))` by one reverse pass; the cost of `f` must be a scalar.
+
+    `both`: what `both_to_differentiate(closed)` gave, where it is at hand already; so below.
+    Raises `InputError` for a cost that is not a real scalar.
+
+    >>> import jax, numpy as np
+    >>> with jax.enable_x64(True):
+    ...     cost = jax.make_jaxpr(lambda x: (x**2).sum())(jax.ShapeDtypeStruct((2,), np.float64))
+    >>> [str(aval) for aval in value_and_gradient(cost).out_avals]
+    ['float64[]', 'float64[2]']
+    """
+    return simplify(both or both_to_differentiate(closed))
+
+
+def gradient(closed: Any) -> Any:
+    """`x ↦ ∇f(x)`, shape (n,), by one reverse pass; what only the value needs is left out."""
+    function, x = _scalar_cost(closed)
+    return _traced(lambda x: jax.vjp(function, x)[1](np.float64(1.0))[0], x)
+
+
+def jacobian(closed: Any) -> Any:
+    """`x ↦ J(x)`, shape (output shape…, n): n forward products, or m reverse ones if there are fewer rows."""
+    function, x = _real_function(closed)
+    shape = closed.out_avals[0].shape
+    m, n = math.prod(shape), math.prod(x.shape)
+    if m < n:
+
+        def rows(x: Any) -> Any:
+            _, pull_back = jax.vjp(function, x)
+            directions = lax.reshape(_identity(m), (m, *shape))
+            return lax.reshape(jax.vmap(lambda u: pull_back(u)[0])(directions), (*shape, *x.shape))
+
+        return _traced(rows, x)
+
+    def columns(x: Any) -> Any:
+        push = jax.vmap(lambda v: jax.jvp(function, (x,), (v,))[1], out_axes=-1)
+        return lax.reshape(push(lax.reshape(_identity(n), (n, *x.shape))), (*shape, *x.shape))
+
+    return _traced(columns, x)
+
+
+def jacobian_product(closed: Any) -> Any:
+    """`(x, v) ↦ J(x) v`, in the shape of the output, by one forward pass."""
+    function, x = _real_function(closed)
+    return _traced(lambda x, v: jax.jvp(function, (x,), (v,))[1], x, x)
+
+
+def transposed_jacobian_product(closed: Any) -> Any:
+    """`(x, u) ↦ J(x)ᵀ u`, shape (n,), by one reverse pass; `u` has the shape of the output."""
+    function, x = _real_function(closed)
+    u = jax.ShapeDtypeStruct(closed.out_avals[0].shape, FLOAT)
+    return _traced(lambda x, u: jax.vjp(function, x)[1](u)[0], x, u)
+
+
+def hessian(closed: Any, both: Any = None) -> Any:
+    """`x ↦ ∇²f(x)`, dense, shape (n, n): the gradient pushed forward along every coordinate."""
+    return jacobian_forward(_gradient_of(both or both_to_differentiate(closed)))
+
+
+def jacobian_forward(closed: Any) -> Any:
+    """The Jacobian by forward products alone, which for a gradient gives symmetric second derivatives."""
+    function, x = _real_function(closed)
+    n = math.prod(x.shape)
+
+    def columns(x: Any) -> Any:
+        push = jax.vmap(lambda v: jax.jvp(function, (x,), (v,))[1])
+        products = push(lax.reshape(_identity(n), (n, *x.shape)))
+        # A scalar input has a scalar second derivative.
+        return lax.reshape(products, (*x.shape, *closed.out_avals[0].shape))
+
+    return _traced(columns, x)
+
+
+def hessian_product(closed: Any, both: Any = None) -> Any:
+    """`(x, v) ↦ ∇²f(x) v`, shape (n,), at a few times the price of one gradient (Pearlmutter 1994)."""
+    return jacobian_product(_gradient_of(both or both_to_differentiate(closed)))
+
+
+def derivative(closed: Any, order: int = 1) -> Any:
+    """`x ↦ dᵏf/dxᵏ` for a single parameter, in the shape of the output; `order` k ≥ 0.
+
+    Raises `InputError` when there are several parameters or the order is negative.
+    """
+    if order < 0:
+        raise InputError(f"the order of a derivative is 0 or more, not {order}")
+    _, x = _real_function(closed)
+    if math.prod(x.shape) != 1:
+        raise InputError(
+            f"the cost has {math.prod(x.shape)} parameters: ask for its gradient, or its derivative in one of them"
+        )
+    one = np.ones(x.shape) if x.shape else np.float64(1.0)
+    for _ in range(order):
+        function, _ = _real_function(closed)
+        closed = _traced(_along(function, one), x, keep_derivatives=True)
+    return simplify(closed)
+
+
+def _along(function: Callable[[Any], Any], direction: Any) -> Callable[[Any], Any]:
+    return lambda x: jax.jvp(function, (x,), (direction,))[1]
+
+
+def _gradient_of(both: Any) -> Any:
+    """The second output alone, without what only the first one needs."""
+    return eliminate_dead(with_outputs(both, both.jaxpr.outvars[1:]))
+
+
+def _scalar_cost(closed: Any) -> tuple[Callable[[Any], Any], jax.ShapeDtypeStruct]:
+    shape = closed.out_avals[0].shape
+    if shape != ():
+        raise InputError(f"a cost gives one number; this one gives an array of shape {shape}")
+    return _real_function(closed)
+
+
+def _real_function(closed: Any) -> tuple[Callable[[Any], Any], jax.ShapeDtypeStruct]:
+    """The jaxpr as a JAX function with a float64 result, and its input's type."""
+    (aval,), (out,) = closed.in_avals, closed.out_avals
+    if out.dtype.kind == "c":
+        raise InputError(
+            "the cost is complex, and only real numbers can be compared: take its abs or its real part"
+        )
+    function = jex.jaxpr_as_fun(simplify(closed, keep_derivatives=True))
+
+    def real(x: Any) -> Any:
+        (result,) = function(x)
+        return result if out.dtype == FLOAT else lax.convert_element_type(result, FLOAT)
+
+    return real, jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+
+
+def _traced(
+    function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct, keep_derivatives: bool = False
+) -> Any:
+    with double_precision():
+        return simplify(jax.make_jaxpr(function)(*inputs), keep_derivatives=keep_derivatives)
+
+
+def _identity(n: int) -> Any:
+    if n <= KEPT_IDENTITY:
+        return np.eye(n)
+    rows, columns = (lax.broadcasted_iota(np.int32, (n, n), axis) for axis in (0, 1))
+    return lax.convert_element_type(lax.eq(rows, columns), FLOAT)

@@ -1,0 +1,652 @@
+"""A jaxpr as one straight-line NumPy function, written once and compiled by Python, not by XLA.
+
+Small problems are dominated by the cost of each operation, so that the text is what a careful hand would
+write: infix operators, elements of a short vector read into Python floats and computed with `math`, scalars
+left to broadcast by themselves, and sums of padded pieces (what the derivative of indexing looks like)
+added in place. Large arrays are freed after their last use and their memory is used again.
+
+Only texts of our own and names made here ever enter the source; constants are bound beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.extend.core as jex
+import numpy as np
+
+from ..tracing.primitives import ELEMENTWISE, Code, Context, NoRule, code_of
+from ..tracing.primitives.control import CONTROL
+from ..tracing.primitives.shapes import broadcast_shape, pad_slices, slice_texts
+
+__all__ = ["NoRule", "interpret"]
+
+# From this size on it pays to free memory early and to write results into operands that are done with.
+LARGE_BYTES = 1 << 16
+# Vectors up to this length are summed by a BLAS product: faster for few elements, less exact for many.
+SHORT_SUM = 1024
+# Up to this length a broadcast scalar becomes an array of its own where an array is needed.
+SHORT_FILL = 4096
+# Reading this many elements one by one costs as much as turning a short vector into a list.
+READS_WORTH_A_LIST = 4
+
+FLOAT = np.dtype(np.float64)
+# What Python's floats raise where NumPy gives an infinity or NaN.
+EXCEPTIONAL = (ZeroDivisionError, OverflowError, ValueError)
+
+
+def interpret(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
+    """A function of NumPy arrays that evaluates a closed jaxpr operation by operation.
+
+    The function takes one array for each input of the jaxpr, of its shape and dtype, and returns a tuple of
+    arrays (NumPy scalars for shape ()), none of which shares memory with an input or a constant. Its
+    attribute `source` is the text it was made from. Floating-point trouble gives infinities and NaN, never
+    an exception or a warning.
+
+    Raises `NoRule` when some primitive has no NumPy rule.
+
+    >>> import jax, numpy as np
+    >>> with jax.enable_x64(True):
+    ...     jaxpr = jax.make_jaxpr(lambda x: x**2 - 2 * x + 3)(jax.ShapeDtypeStruct((), np.float64))
+    >>> interpret(jaxpr)(3.0)
+    (np.float64(6.0),)
+    """
+    made: list[Callable[..., tuple[Any, ...]]] = []
+
+    def careful(*arrays: Any) -> tuple[Any, ...]:
+        if not made:
+            made.append(_Writer(closed_jaxpr, floats=False).function())
+        return made[0](*arrays)
+
+    writer = _Writer(closed_jaxpr, floats=True)
+    return writer.function(fallback=careful)
+
+
+# Steps: what one or several equations become. Equations themselves are steps too.
+
+
+@dataclass
+class _Index:
+    """Basic indexing: `slice` and `squeeze` of one another in one."""
+
+    invars: list[Any]
+    outvars: list[Any]
+    parts: tuple[str, ...]
+
+
+@dataclass
+class _Assemble:
+    """Sum of arrays and of pieces that are zero outside a box: `add_any` of `pad`."""
+
+    invars: list[Any]
+    outvars: list[Any]
+    # For each operand the box it is added to, or None for the whole array.
+    boxes: list[tuple[slice, ...] | None]
+
+
+@dataclass
+class _Dot:
+    """Sum of a product of two short vectors."""
+
+    invars: list[Any]
+    outvars: list[Any]
+
+
+@dataclass
+class _Value:
+    """What the text of a variable stands for at this point.
+
+    `shape` may be smaller than the variable's, dimension by dimension one for any length: it then still has
+    to be broadcast. `roots` are the variables whose memory it may share.
+    """
+
+    text: str
+    shape: tuple[int, ...]
+    roots: frozenset[Any] = frozenset()
+
+
+# Stands for memory that is not ours to write to: inputs, constants, what inner functions keep.
+_SHARED = "shared"
+
+
+@dataclass
+class _Writer:
+    """Writes the function of one jaxpr.
+
+    `floats` allows Python floats, which raise where NumPy does not; `inner` is set for the body of a loop,
+    whose results may share memory with its operands.
+    """
+
+    closed: Any
+    floats: bool
+    inner: bool = False
+    lines: list[str] = field(default_factory=list)
+    scope: dict[str, Any] = field(default_factory=dict)
+    values: dict[Any, _Value] = field(default_factory=dict)
+    constants: dict[Any, Any] = field(default_factory=dict)
+    # Short vectors that are read element by element, and the name of the list each becomes.
+    listed: set[Any] = field(default_factory=set)
+    lists: dict[Any, str] = field(default_factory=dict)
+    bound_names: dict[int, str] = field(default_factory=dict)
+    # Position of the step after which a variable, the memory of a root, or a name is not read any more.
+    last_use: dict[Any, float] = field(default_factory=dict)
+    root_dies: dict[Any, float] = field(default_factory=dict)
+    name_dies: dict[str, float] = field(default_factory=dict)
+    position: int = 0
+    counter: int = 0
+
+    def function(
+        self, fallback: Callable[..., tuple[Any, ...]] | None = None
+    ) -> Callable[..., tuple[Any, ...]]:
+        """The compiled function; `fallback` is called where Python floats raise."""
+        inputs = self._inputs()
+        steps = _steps(self.closed.jaxpr)
+        self._count_uses(steps)
+        for self.position, step in enumerate(steps):
+            self._write(step)
+        self.position = len(steps)
+        result = self._outputs()
+
+        body = [*self.lines, f"return {result}"]
+        if not self.inner:
+            self.scope["errstate"] = np.errstate
+            body = ['with errstate(all="ignore"):', *_indented(body)]
+        if fallback is not None:
+            self.scope.update(fallback=fallback, EXCEPTIONAL=EXCEPTIONAL)
+            again = f"return fallback({', '.join(inputs)})"
+            body = ["try:", *_indented(body), "except EXCEPTIONAL:", *_indented([again])]
+        source = "\n".join([f"def evaluate({', '.join(inputs)}):", *_indented(body)]) + "\n"
+        exec(compile(source, "<interpreted>", "exec"), self.scope)
+        function = self.scope["evaluate"]
+        function.source = source
+        return function
+
+    # Inputs and outputs.
+
+    def _inputs(self) -> list[str]:
+        jaxpr = self.closed.jaxpr
+        for var, constant in zip(jaxpr.constvars, self.closed.consts, strict=True):
+            array = np.asarray(constant, var.aval.dtype)
+            self.constants[var] = array[()] if array.ndim == 0 else array
+            text = self._bind(self.constants[var])
+            self.values[var] = _Value(text, array.shape, frozenset({_SHARED}))
+        names = [f"x{i}" for i in range(len(jaxpr.invars))]
+        for name, var in zip(names, jaxpr.invars, strict=True):
+            self.values[var] = _Value(name, tuple(var.aval.shape), frozenset({_SHARED}))
+            if var.aval.shape == () and not self.inner:
+                python = self.floats and var.aval.dtype == FLOAT
+                self.lines.append(
+                    f"{name} = {'float' if python else self._bind(var.aval.dtype.type)}({name})"
+                )
+        return names
+
+    def _outputs(self) -> str:
+        texts: list[str] = []
+        given: set[Any] = set()
+        for atom in self.closed.jaxpr.outvars:
+            value = self._value(atom)
+            if self.inner:
+                texts.append(self._whole(atom).text)
+            elif atom.aval.shape == ():
+                texts.append(f"{self._bind(atom.aval.dtype.type)}({value.text})")
+            else:
+                if value.shape != atom.aval.shape:
+                    texts.append(f"{self._bind(np.broadcast_to)}({value.text}, {atom.aval.shape}).copy()")
+                elif value.roots & ({_SHARED} | given):
+                    texts.append(f"{value.text}.copy()")
+                else:
+                    texts.append(value.text)
+                given |= value.roots
+        return f"({', '.join(texts)}{',' if texts else ''})"
+
+    def _count_uses(self, steps: Sequence[Any]) -> None:
+        reads = Counter(
+            step.invars[0] for step in steps if isinstance(step, _Index) and step.outvars[0].aval.shape == ()
+        )
+        self.listed = {
+            source
+            for source, count in reads.items()
+            if len(source.aval.shape) == 1
+            and count >= READS_WORTH_A_LIST
+            and source.aval.shape[0] <= 4 * count
+        }
+        for position, step in enumerate(steps):
+            for atom in step.invars:
+                if isinstance(atom, jex.Var):
+                    self.last_use[atom] = position
+        for atom in self.closed.jaxpr.outvars:
+            if isinstance(atom, jex.Var):
+                self.last_use[atom] = math.inf
+        # Inputs and constants are never freed: the fallback reads them again.
+        self.name_dies = dict.fromkeys((value.text for value in self.values.values()), math.inf)
+
+    # Steps.
+
+    def _write(self, step: Any) -> None:
+        operands = [self._value(atom) for atom in step.invars]
+        if isinstance(step, _Index):
+            self._write_index(step)
+        elif isinstance(step, _Assemble):
+            self._write_assembly(step)
+        elif isinstance(step, _Dot):
+            left, right = (self._whole(atom).text for atom in step.invars)
+            self._assign(step.outvars[0], f"{left}.dot({right})", ())
+        elif step.primitive.name == "broadcast_in_dim" and len(step.invars) == 1:
+            self._write_broadcast(step)
+        elif step.primitive.name in ELEMENTWISE:
+            self._write_elementwise(step, operands)
+        else:
+            self._write_call(step)
+        self._free(operands)
+
+    def _write_call(self, equation: Any) -> None:
+        if equation.primitive.name == "reduce_sum" and self.floats and _is_short_sum(equation):
+            length = equation.invars[0].aval.shape[0]
+            operand = self._whole(equation.invars[0]).text
+            self._assign(equation.outvars[0], f"{operand}.dot({self._bind_ones(length)})", ())
+            return
+        operands = [self._whole(atom) for atom in equation.invars]
+        known = {
+            i: self._constant(atom)
+            for i, atom in enumerate(equation.invars)
+            if isinstance(atom, jex.Literal) or atom in self.constants
+        }
+        code = code_of(equation, Context(known, self._nested))
+        text = self._fill(code, [operand.text for operand in operands])
+        roots = frozenset[Any]()
+        if not code.fresh:
+            roots = frozenset().union(*(operand.roots for operand in operands))
+            if not operands or equation.primitive.name in CONTROL:
+                roots |= {_SHARED}
+        if len(equation.outvars) == 1:
+            var = equation.outvars[0]
+            if text == operands[0].text if operands else False:
+                self._alias(var, operands[0].text, tuple(var.aval.shape), roots)
+            else:
+                self._assign(var, text, tuple(var.aval.shape), roots, code.fresh)
+            return
+        names = []
+        for var in equation.outvars:
+            names.append(self._name())
+            self._set(var, names[-1], tuple(var.aval.shape), roots, code.fresh)
+        self.lines.append(f"{', '.join(names)} = {text}" if names else text)
+
+    def _write_elementwise(self, equation: Any, operands: list[_Value]) -> None:
+        row, var = ELEMENTWISE[equation.primitive.name], equation.outvars[0]
+        if equation.primitive.name == "select_n" and equation.invars[0].aval.shape == () != var.aval.shape:
+            operands = [operands[0], *(self._whole(atom) for atom in equation.invars[1:])]
+        shape = np.broadcast_shapes(*(operand.shape for operand in operands))
+        texts = [operand.text for operand in operands]
+        code = None
+        if self.floats and shape == () and all(atom.aval.dtype in (FLOAT, bool) for atom in equation.invars):
+            if var.aval.dtype in (FLOAT, bool) and self._all_floats(equation):
+                code = row.scalar_code(equation)
+        if code is None:
+            code = row.code(equation, shape == ())
+        if code.fresh and math.prod(shape) * var.aval.dtype.itemsize >= LARGE_BYTES:
+            ufunc, place = row.ufunc(equation), self._reusable(equation, operands, shape)
+            if ufunc is not None and place is not None:
+                self._assign(var, f"{self._bind(ufunc)}({', '.join(texts)}, {place})", shape)
+                return
+        text = self._fill(code, texts)
+        roots = frozenset() if code.fresh else frozenset().union(*(operand.roots for operand in operands))
+        if text in texts:
+            self._alias(var, text, shape, roots)
+        else:
+            self._assign(var, text, shape, roots, code.fresh)
+
+    @staticmethod
+    def _all_floats(equation: Any) -> bool:
+        if equation.primitive.name == "convert_element_type":
+            return True
+        return all(atom.aval.dtype == FLOAT for atom in equation.invars)
+
+    def _reusable(self, equation: Any, operands: list[_Value], shape: tuple[int, ...]) -> str | None:
+        """Text of an operand whose memory nobody needs after this step."""
+        dtype = equation.outvars[0].aval.dtype
+        for atom, operand in zip(equation.invars, operands, strict=True):
+            if not isinstance(atom, jex.Var) or operand.shape != shape or atom.aval.dtype != dtype:
+                continue
+            if operand.roots == {atom} and self.root_dies[atom] <= self.position:
+                return operand.text
+        return None
+
+    def _write_broadcast(self, equation: Any) -> None:
+        """Only put dimensions in place; the operation that reads the result repeats them by itself."""
+        value, var = self._whole(equation.invars[0]), equation.outvars[0]
+        if value.shape == ():
+            self._alias(var, value.text, (), value.roots)
+            return
+        placed = broadcast_shape(equation)
+        if placed == value.shape:
+            self._alias(var, value.text, placed, value.roots)
+        elif len(value.shape) == 1 and len(placed) == 2:
+            self._assign(
+                var, f"{value.text}[{'None, :' if placed[0] == 1 else ':, None'}]", placed, value.roots, False
+            )
+        else:
+            self._assign(var, f"{value.text}.reshape({placed})", placed, value.roots, False)
+
+    def _write_index(self, step: _Index) -> None:
+        source, var = step.invars[0], step.outvars[0]
+        operand = self._whole(source)
+        shape = tuple(var.aval.shape)
+        if shape != ():
+            self._assign(var, f"{operand.text}[{', '.join(step.parts)}]", shape, operand.roots, False)
+        elif not self.floats or var.aval.dtype != FLOAT:
+            self._assign(var, f"{operand.text}[{', '.join(step.parts)}]", ())
+        elif source in self.listed:
+            self._assign(var, f"{self._list_of(source, operand.text)}[{step.parts[0]}]", ())
+        else:
+            self._assign(var, f"{operand.text}.item({', '.join(step.parts)})", ())
+
+    def _write_assembly(self, step: _Assemble) -> None:
+        var = step.outvars[0]
+        shape, dtype = tuple(var.aval.shape), var.aval.dtype
+        elements = self._elements(step)
+        if elements is not None:
+            self._assign(var, f"{self._bind(np.array)}([{', '.join(elements)}])", shape)
+            return
+        name = self._name()
+        wholes = [a for a, box in zip(step.invars, step.boxes, strict=True) if box is None]
+        if wholes:
+            first = self._whole(wholes[0])
+            sharing = [a for a in step.invars if wholes[0] in self._value(a).roots]
+            ours = first.roots == {wholes[0]} and len(sharing) == 1
+            if ours and self.root_dies[wholes[0]] <= self.position:
+                self.lines.append(f"{name} = {first.text}")
+            else:
+                self.lines.append(f"{name} = {first.text}.copy()")
+            for atom in wholes[1:]:
+                self.lines.append(f"{name} += {self._value(atom).text}")
+        else:
+            dtype_text = "" if dtype == FLOAT else f", {self._bind(dtype)}"
+            self.lines.append(f"{name} = {self._bind(np.zeros)}({shape}{dtype_text})")
+        touched: list[tuple[slice, ...]] = []
+        for atom, box in zip(step.invars, step.boxes, strict=True):
+            if box is None:
+                continue
+            value = self._value(atom)
+            clear = not wholes and not any(_overlap(box, other) for other in touched)
+            self.lines.append(f"{name}[{_box_text(box, value.shape)}] {'=' if clear else '+='} {value.text}")
+            touched.append(box)
+        self._set(var, name, shape, frozenset(), True)
+
+    def _elements(self, step: _Assemble) -> list[str] | None:
+        """Texts of the elements, when a short vector is made of scalars only."""
+        var = step.outvars[0]
+        if len(var.aval.shape) != 1 or var.aval.dtype != FLOAT or var.aval.shape[0] > 4 * len(step.invars):
+            return None
+        sums: list[list[str]] = [[] for _ in range(var.aval.shape[0])]
+        for atom, box in zip(step.invars, step.boxes, strict=True):
+            if box is None or self._value(atom).shape != () or box[0].stop != box[0].start + 1:
+                return None
+            sums[box[0].start].append(self._value(atom).text)
+        return [" + ".join(terms) if terms else "0.0" for terms in sums]
+
+    # Values and names.
+
+    def _value(self, atom: Any) -> _Value:
+        if isinstance(atom, jex.Literal):
+            scalar = self._constant(atom)
+            if self.floats and atom.aval.dtype == FLOAT and math.isfinite(scalar):
+                text = repr(float(scalar))
+                return _Value(f"({text})" if text[0] == "-" else text, ())
+            return _Value(self._bind(scalar), ())
+        return self.values[atom]
+
+    def _constant(self, atom: Any) -> Any:
+        if isinstance(atom, jex.Literal):
+            return np.asarray(atom.val, atom.aval.dtype)[()]
+        return self.constants[atom]
+
+    def _whole(self, atom: Any) -> _Value:
+        """The value with its whole shape, broadcast now if that was put off."""
+        value, shape = self._value(atom), tuple(atom.aval.shape)
+        if value.shape == shape:
+            return value
+        name, dtype = self._name(), atom.aval.dtype
+        if value.shape == () and math.prod(shape) <= SHORT_FILL:
+            dtype_text = "" if dtype == FLOAT else f", {self._bind(dtype)}"
+            self.lines.append(f"{name} = {self._bind(np.full)}({shape}, {value.text}{dtype_text})")
+            self._set(atom, name, shape, frozenset(), True)
+        else:
+            self.lines.append(f"{name} = {self._bind(np.broadcast_to)}({value.text}, {shape})")
+            self._set(atom, name, shape, value.roots | {_SHARED}, False)
+        return self.values[atom]
+
+    def _assign(
+        self,
+        var: Any,
+        text: str,
+        shape: tuple[int, ...],
+        roots: frozenset[Any] = frozenset(),
+        fresh: bool = True,
+    ) -> None:
+        name = self._name()
+        self.lines.append(f"{name} = {text}")
+        self._set(var, name, shape, roots, fresh)
+
+    def _alias(self, var: Any, text: str, shape: tuple[int, ...], roots: frozenset[Any]) -> None:
+        self._set(var, text, shape, roots, False)
+
+    def _set(self, var: Any, name: str, shape: tuple[int, ...], roots: frozenset[Any], fresh: bool) -> None:
+        last = self.last_use.get(var, -1)
+        if fresh:
+            roots = frozenset({var})
+        for root in roots:
+            self.root_dies[root] = max(self.root_dies.get(root, -1), last)
+        self.name_dies[name] = max(self.name_dies.get(name, -1), last)
+        self.values[var] = _Value(name, shape, roots)
+
+    def _free(self, operands: list[_Value]) -> None:
+        """Drop the names of large arrays that were read for the last time."""
+        dead = []
+        for operand in {operand.text: operand for operand in operands}.values():
+            if self.name_dies.get(operand.text, math.inf) > self.position:
+                continue
+            if math.prod(operand.shape) * FLOAT.itemsize >= LARGE_BYTES and operand.text.isidentifier():
+                dead.append(operand.text)
+        if dead:
+            self.lines.append(f"del {', '.join(dead)}")
+
+    def _name(self) -> str:
+        self.counter += 1
+        return f"v{self.counter}"
+
+    def _bind(self, value: Any) -> str:
+        """A name for a constant or a function beside the source."""
+        name = self.bound_names.get(id(value))
+        if name is None:
+            label = getattr(value, "__name__", "constant")
+            label = label if label.isidentifier() else "function"
+            name = f"{label}_{len(self.bound_names)}"
+            # The scope keeps the value alive, so that its id stays its own.
+            self.bound_names[id(value)] = name
+            self.scope[name] = value
+        return name
+
+    def _bind_ones(self, length: int) -> str:
+        name = f"ones_{length}"
+        self.scope.setdefault(name, np.ones(length))
+        return name
+
+    def _fill(self, code: Code, operands: list[str]) -> str:
+        return code.written(operands, {name: self._bind(value) for name, value in code.bound.items()})
+
+    def _nested(self, closed: Any) -> Callable[..., tuple[Any, ...]]:
+        return _Writer(closed, floats=self.floats, inner=True).function()
+
+    def _list_of(self, source: Any, text: str) -> str:
+        if source not in self.lists:
+            self.lists[source] = self._name()
+            self.lines.append(f"{self.lists[source]} = {text}.tolist()")
+        return self.lists[source]
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return ["    " + line for line in lines]
+
+
+def _is_short_sum(equation: Any) -> bool:
+    aval = equation.invars[0].aval
+    return (
+        aval.dtype == FLOAT
+        and len(aval.shape) == 1 == len(equation.params["axes"])
+        and (aval.shape[0] <= SHORT_SUM)
+    )
+
+
+def _overlap(a: tuple[slice, ...], b: tuple[slice, ...]) -> bool:
+    """Whether two boxes may share an element."""
+    return all(p.start < q.stop and q.start < p.stop for p, q in zip(a, b, strict=True))
+
+
+def _box_text(box: tuple[slice, ...], shape: tuple[int, ...]) -> str:
+    if len(box) == 1 and shape == () and box[0].stop == box[0].start + 1:
+        return str(box[0].start)
+    return ", ".join(
+        f"{part.start}:{part.stop}" + (f":{part.step}" if part.step not in (None, 1) else "") for part in box
+    )
+
+
+# Equations to steps.
+
+
+def _steps(jaxpr: Any) -> list[Any]:
+    """Equations in order, some joined, those without a reader left out."""
+    producer = {var: equation for equation in jaxpr.eqns for var in equation.outvars}
+    uses: dict[Any, int] = {}
+    for equation in jaxpr.eqns:
+        for atom in equation.invars:
+            if isinstance(atom, jex.Var):
+                uses[atom] = uses.get(atom, 0) + 1
+    for atom in jaxpr.outvars:
+        if isinstance(atom, jex.Var):
+            uses[atom] = uses.get(atom, 0) + 2
+
+    inner_sums = {
+        atom
+        for equation in jaxpr.eqns
+        if equation.primitive.name == "add_any"
+        for atom in equation.invars
+        if isinstance(atom, jex.Var) and uses[atom] == 1 and _is_sum(producer.get(atom))
+    }
+    steps = []
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        joined: Any = None
+        if name in ("squeeze", "reshape"):
+            joined = _index_step(equation, producer)
+        elif name == "add_any" and equation.outvars[0] not in inner_sums:
+            joined = _assembly_step(equation, producer, inner_sums)
+        elif name == "reduce_sum" and _is_short_sum(equation):
+            joined = _dot_step(equation, producer, uses)
+        steps.append(joined or equation)
+    return _alive(steps, jaxpr.outvars)
+
+
+def _is_sum(equation: Any) -> bool:
+    return equation is not None and equation.primitive.name == "add_any"
+
+
+def _index_step(equation: Any, producer: dict[Any, Any]) -> _Index | None:
+    """`squeeze` (or `reshape` to a scalar) of a `slice`, or of an array with one element."""
+    source, out = equation.invars[0], equation.outvars[0]
+    if not isinstance(source, jex.Var):
+        return None
+    if equation.primitive.name == "squeeze":
+        dropped = {int(d) for d in equation.params["dimensions"]}
+    elif out.aval.shape == ():
+        dropped = set(range(len(source.aval.shape)))
+    else:
+        return None
+    before = producer.get(source)
+    if before is not None and before.primitive.name == "slice" and isinstance(before.invars[0], jex.Var):
+        parts = slice_texts(before)
+        parts += [":"] * (len(source.aval.shape) - len(parts))
+        starts = before.params["start_indices"]
+        source = before.invars[0]
+    else:
+        parts = [":"] * len(source.aval.shape)
+        starts = (0,) * len(parts)
+    if not parts:
+        return None
+    texts = tuple(str(int(starts[d])) if d in dropped else part for d, part in enumerate(parts))
+    return _Index([source], [out], texts)
+
+
+def _assembly_step(equation: Any, producer: dict[Any, Any], inner_sums: set[Any]) -> _Assemble | None:
+    """A tree of sums whose leaves include zero-padded pieces."""
+    leaves: list[Any] = []
+    waiting = list(reversed(equation.invars))
+    while waiting:
+        atom = waiting.pop()
+        if isinstance(atom, jex.Var) and atom in inner_sums:
+            waiting.extend(reversed(producer[atom].invars))
+        else:
+            leaves.append(atom)
+    operands, boxes = [], []
+    for leaf in leaves:
+        piece = _padded_piece(leaf, producer)
+        operands.append(piece[0] if piece else leaf)
+        boxes.append(piece[1] if piece else None)
+    if not any(boxes) or any(
+        box is None and isinstance(a, jex.Literal) for a, box in zip(operands, boxes, strict=True)
+    ):
+        return None
+    return _Assemble(operands, equation.outvars, boxes)
+
+
+def _padded_piece(leaf: Any, producer: dict[Any, Any]) -> tuple[Any, tuple[slice, ...]] | None:
+    """What is padded with zeros and where it stands, for a leaf that is such a `pad`."""
+    equation = producer.get(leaf) if isinstance(leaf, jex.Var) else None
+    if equation is None or equation.primitive.name != "pad":
+        return None
+    operand, filling = equation.invars
+    if not isinstance(filling, jex.Literal) or filling.val != 0:
+        return None
+    configuration = [tuple(int(v) for v in c) for c in equation.params["padding_config"]]
+    inner, outer = pad_slices(configuration, operand.aval.shape, leaf.aval.shape)
+    if not outer or any(part != slice(None) for part in inner):
+        return None
+    # A piece made of one scalar: the box repeats it.
+    before = producer.get(operand) if isinstance(operand, jex.Var) else None
+    if (
+        before is not None
+        and before.primitive.name in ("broadcast_in_dim", "reshape")
+        and len(before.invars) == 1
+    ):
+        if before.invars[0].aval.shape == ():
+            operand = before.invars[0]
+    return operand, outer
+
+
+def _dot_step(equation: Any, producer: dict[Any, Any], uses: dict[Any, int]) -> _Dot | None:
+    """Sum of a product that nobody else reads."""
+    operand = equation.invars[0]
+    product = producer.get(operand) if isinstance(operand, jex.Var) else None
+    if product is None or uses[operand] != 1:
+        return None
+    name = product.primitive.name
+    if name == "square" or (name == "integer_pow" and product.params["y"] == 2):
+        factors = [product.invars[0]] * 2
+    elif name == "mul" and all(atom.aval.shape == operand.aval.shape for atom in product.invars):
+        factors = list(product.invars)
+    else:
+        return None
+    return _Dot(factors, equation.outvars)
+
+
+def _alive(steps: list[Any], outputs: Sequence[Any]) -> list[Any]:
+    needed = {atom for atom in outputs if isinstance(atom, jex.Var)}
+    kept = []
+    for step in reversed(steps):
+        if not needed.isdisjoint(step.outvars) or not step.outvars:
+            kept.append(step)
+            needed.update(atom for atom in step.invars if isinstance(atom, jex.Var))
+    return kept[::-1]

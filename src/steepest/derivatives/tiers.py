@@ -1,0 +1,148 @@
+"""A jaxpr evaluated in tiers: by NumPy at once, by XLA when it has been asked for often enough to be worth it.
+
+Whether to compile is the ski-rental problem. Renting skis is interpreting; buying them is compiling. Buy when
+the rent paid so far, over what owners pay, would have bought the skis: at most twice the best that hindsight
+could do. Rent and price are foreseen from the equations (`costs`), not read from a clock, so that the same
+run gives the same bits; the clock only corrects a forecast that is badly wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .costs import foresee
+from .interpreted import NoRule, interpret
+
+# A forecast is overruled by the clock when it is wrong by this factor: far above what a busy machine explains.
+BADLY_WRONG = 20.0
+# Calls of the compiled function after which it is known whether it keeps what it promised.
+TRIAL_CALLS = 8
+# The compiled function is given up when it turns out this many times slower than the interpreter was.
+MUCH_SLOWER = 4.0
+
+
+@dataclass
+class Timing:
+    """Seconds spent so far, by what they were spent on, and how many calls each tier has answered."""
+
+    writing: float = 0.0
+    compiling: float = 0.0
+    interpreted: float = 0.0
+    compiled: float = 0.0
+    interpreted_calls: int = 0
+    compiled_calls: int = 0
+
+    @property
+    def calls(self) -> float:
+        """Seconds spent in calls, without writing or compiling."""
+        return self.interpreted + self.compiled
+
+
+class Tiered:
+    """A closed jaxpr as a function of NumPy arrays, giving a tuple of them.
+
+    Arrays in the result are read-only, in both tiers: compiled ones are views of XLA's memory. `tier` is
+    "interpreted" or "compiled", `timing` says where the time went, `foreseen` what was expected.
+
+    Raises `InputError` for an argument of another shape.
+
+    >>> import jax, numpy as np
+    >>> with jax.enable_x64(True):
+    ...     jaxpr = jax.make_jaxpr(lambda x: (x**2).sum())(jax.ShapeDtypeStruct((3,), np.float64))
+    >>> cost = Tiered(jaxpr)
+    >>> cost(np.array([1.0, 2.0, 3.0]))
+    (np.float64(14.0),)
+    >>> cost.tier
+    'interpreted'
+    """
+
+    def __init__(self, closed_jaxpr: Any) -> None:
+        self.jaxpr = closed_jaxpr
+        self.foreseen = foresee(closed_jaxpr)
+        self.timing = Timing()
+        self.tier = "interpreted"
+        self._inputs = [(aval.shape, aval.dtype) for aval in closed_jaxpr.in_avals]
+        self._rent = 0.0
+        self._interpreted: Callable[..., tuple[Any, ...]] | None = None
+        self._compiled: Callable[..., tuple[Any, ...]] | None = None
+        self._on_trial = False
+        self._rejected = False
+        if self.foreseen.saving >= self.foreseen.compiling:
+            self.tier = "compiled"
+            return
+        start = time.perf_counter()
+        try:
+            self._interpreted = interpret(closed_jaxpr)
+        except NoRule:
+            self.tier = "compiled"
+        self.timing.writing = time.perf_counter() - start
+
+    def __call__(self, *arrays: Any) -> tuple[Any, ...]:
+        """The outputs of the jaxpr at these inputs."""
+        inputs = self._checked(arrays)
+        if self.tier == "interpreted":
+            self._pay_rent()
+        if self.tier == "interpreted":
+            assert self._interpreted is not None
+            start = time.perf_counter()
+            results = self._interpreted(*inputs)
+            self.timing.interpreted += time.perf_counter() - start
+            self.timing.interpreted_calls += 1
+            for result in results:
+                if type(result) is np.ndarray:
+                    result.flags.writeable = False
+            return results
+        compiled = self.compile()
+        start = time.perf_counter()
+        results = compiled(*inputs)
+        self.timing.compiled += time.perf_counter() - start
+        self.timing.compiled_calls += 1
+        if self._on_trial and self.timing.compiled_calls == TRIAL_CALLS:
+            self._end_trial()
+        return results
+
+    def compile(self) -> Callable[..., tuple[Any, ...]]:
+        """Move to the compiled tier now; gives its function."""
+        self.tier = "compiled"
+        if self._compiled is None:
+            from .compiled import compile_jaxpr
+
+            start = time.perf_counter()
+            self._compiled = compile_jaxpr(self.jaxpr)
+            self.timing.compiling = time.perf_counter() - start
+            self._on_trial = self._interpreted is not None and self.timing.interpreted_calls > 0
+        return self._compiled
+
+    def _checked(self, arrays: tuple[Any, ...]) -> list[Any]:
+        checked = []
+        for array, (shape, dtype) in zip(arrays, self._inputs, strict=True):
+            array = np.asarray(array, dtype)
+            if array.shape != shape:
+                raise InputError(f"expected an array of shape {shape}, got one of shape {array.shape}")
+            checked.append(array)
+        return checked
+
+    def _pay_rent(self) -> None:
+        """Count what the coming call wastes by not being compiled, and buy when that reaches the price."""
+        foreseen, timing = self.foreseen, self.timing
+        if self._rejected:
+            return
+        self._rent += foreseen.saving
+        measured = timing.interpreted
+        surprised = measured > BADLY_WRONG * timing.interpreted_calls * foreseen.interpreted
+        if self._rent >= foreseen.compiling or (surprised and measured > foreseen.compiling):
+            self.tier = "compiled"
+
+    def _end_trial(self) -> None:
+        """Go back to the interpreter if it was much the faster of the two after all."""
+        timing, self._on_trial = self.timing, False
+        interpreted = timing.interpreted / timing.interpreted_calls
+        compiled = timing.compiled / timing.compiled_calls
+        if compiled > MUCH_SLOWER * interpreted:
+            self.tier, self._rejected = "interpreted", True

@@ -1,0 +1,1 @@
+"""Linear algebra that the solvers and the judge share, on NumPy alone."""

@@ -1,0 +1,268 @@
+"""Find the parameters of the lowest cost, and say honestly what was found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .objective import Budget, Objective
+from .problem import Problem, pose
+from .results import Result
+from .solvers import choose, drive, plan_for
+from .solvers.driver import Run
+from .verdict.judge import judge
+from .verdict.words import Judgement, Verdict
+
+# A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
+# any of the reference problems needs.
+ESCAPES = 10
+
+
+def minimize(
+    fun: Any,
+    x0: Any,
+    args: tuple[Any, ...] = (),
+    method: Any = "auto",
+    *,
+    jac: Any = None,
+    hess: Any = None,
+    bounds: Any = None,
+    constraints: Any = None,
+    fixed: Any = None,
+    tol: float | None = None,
+    budget: int | Mapping[str, Any] | Budget | None = None,
+    callback: Callable[..., Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    derivatives: str = "auto",
+) -> Result:
+    """Walk downhill from `x0` by exact slopes and judge where the walk ends.
+
+    Parameters
+    ----------
+    fun : function `fun(x, *args)` of the parameters written with NumPy (or JAX), or an expression such as
+        "(1-x)**2 + 100*(y-x**2)**2". It is run once to be traced; no derivative is needed.
+    x0 : where to start: a number, an array, a list of numbers, or a dict, dataclass or any nesting of these.
+    args : further arguments of `fun`, such as data.
+    method : "auto", or a solver's name ("bfgs", "l-bfgs", "gradient descent", "momentum", "nesterov", "adam"),
+        or a solver with its options, such as `steepest.solvers.lbfgs(memory=20)`.
+    jac, hess : derivatives of your own, as in SciPy; leave them out for exact ones.
+    bounds : (low, high) for each parameter, or a dict from name to pair; None where there is no bound. The cost
+        is never called outside them.
+    constraints : reserved for later; must be None.
+    fixed : names, indices or a mask of parameters that keep their value at `x0`.
+    tol : stop when what is left to gain is below this fraction of what was gained. By default the walk goes as
+        far as double precision can tell.
+    budget : what may be spent: a number of evaluations, or a dict with "evaluations", "seconds", "steps".
+    callback : called after each step with `x`, or with `intermediate_result` if its parameter has that name;
+        returning True (or raising StopIteration) stops the walk.
+    options : of the solver, such as {"rate": 0.1} or SciPy's {"maxiter": 100}.
+    seed : of the random directions the judge probes along.
+    derivatives : "exact", "numeric" (measured by differences), or "auto": exact unless `fun` is compiled code.
+
+    Returns
+    -------
+    Result : `x` in the structure of `x0`, `fun`, `verdict`, `success`, `evidence`, `history` and more. The best
+        point seen is returned whatever ended the walk, also Ctrl-C.
+
+    Raises
+    ------
+    InputError : an argument cannot be used (before the cost is evaluated).
+    TracingError : the cost cannot be traced; the message names the line and the rewrite.
+
+    >>> result = minimize("x**2 - 2*x + 3", 3.0)
+    >>> print(result.x, result.fun, result.verdict)
+    1.0 2.0 global minimum
+    """
+    began = time.perf_counter()
+    if constraints is not None and len(constraints):
+        raise InputError(
+            "constraints= is not supported yet; bounds= and fixed= are. For the moment add a penalty to the cost, "
+            "or use scipy.optimize.minimize with jac=steepest.gradient(cost)"
+        )
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback={callback!r} cannot be called")
+    settings = plan_for(method, options) if method != "auto" else None
+    problem = pose(
+        fun,
+        x0,
+        args,
+        jac=jac,
+        hess=hess,
+        bounds=bounds,
+        fixed=fixed,
+        derivatives=derivatives,
+        budget=_budget(budget),
+    )
+    posed = time.perf_counter()
+    plan = settings or choose(problem.objective, options)
+    _limit_evaluations(problem.objective, plan.max_evaluations)
+    problem.objective.start_clock()
+    run = _walk(problem, plan, problem.start, tol, callback)
+    walked = time.perf_counter()
+    run, judgement = _judged(problem, plan, run, tol, callback, seed)
+    timing = {
+        "trace": posed - began,
+        "walk": walked - posed,
+        "judge": time.perf_counter() - walked,
+        "total": time.perf_counter() - began,
+    }
+    return _result(problem, plan, run, judgement, timing)
+
+
+def _budget(budget: int | Mapping[str, Any] | Budget | None) -> Budget:
+    if budget is None or isinstance(budget, Budget):
+        return budget or Budget()
+    if isinstance(budget, Mapping):
+        unknown = set(budget) - {"evaluations", "seconds", "steps"}
+        if unknown:
+            raise InputError(
+                f"budget has no {', '.join(map(repr, sorted(unknown)))}; it may hold evaluations, seconds and steps"
+            )
+        found = Budget(**budget)
+    elif isinstance(budget, (int, np.integer)) and not isinstance(budget, bool):
+        found = Budget(evaluations=int(budget))
+    else:
+        raise InputError(
+            f"budget={budget!r}; give a number of evaluations or a dict such as "
+            '{"evaluations": 1000, "seconds": 60}'
+        )
+    for name in ("evaluations", "seconds", "steps"):
+        amount = getattr(found, name)
+        if amount is not None and not amount > 0:
+            raise InputError(f"a budget of {amount!r} {name} allows nothing; give a positive number")
+    return found
+
+
+def _limit_evaluations(objective: Objective, asked: int | None) -> None:
+    """Let SciPy's `maxfun` count beside the budget; the smaller of the two holds."""
+    if asked is not None:
+        allowed = objective.budget.evaluations
+        objective.budget = replace(objective.budget, evaluations=asked if allowed is None else min(asked, allowed))
+
+
+def _walk(
+    problem: Problem, plan: Any, start: np.ndarray, tol: float | None, callback: Callable[..., Any] | None
+) -> Run:
+    return drive(
+        plan.solver,
+        problem.objective,
+        start,
+        tolerance=plan.tolerance(tol),
+        max_steps=plan.max_steps,
+        callback=callback,
+        restore=problem.restore,
+    )
+
+
+def _judged(
+    problem: Problem,
+    plan: Any,
+    run: Run,
+    tol: float | None,
+    callback: Callable[..., Any] | None,
+    seed: int,
+) -> tuple[Run, Judgement]:
+    """Judge the end point; where it is a saddle or a maximum, follow the way down and judge again."""
+    judgement = _verdict(problem, run, seed)
+    for _ in range(ESCAPES):
+        if judgement.downhill is None or not run.stop.is_final:
+            break
+        lower = _point_below(problem, run, judgement.downhill)
+        if lower is None:
+            break
+        onward = _walk(problem, plan, lower, tol, callback)
+        onward.history.prepend(run.history)
+        run = onward
+        judgement = _verdict(problem, run, seed)
+    return run, judgement
+
+
+def _verdict(problem: Problem, run: Run, seed: int) -> Judgement:
+    return judge(
+        problem.objective,
+        run.x,
+        names=problem.names,
+        structure=structure_of(problem),
+        stop=run.stop,
+        history=run.history,
+        seed=seed,
+    )
+
+
+def structure_of(problem: Problem) -> Any:
+    """The facts read off the trace, kept with it; None for a cost without a trace."""
+    if problem.trace is None:
+        return None
+    from .structure.facts import read
+
+    kept = problem.trace.kept
+    box = problem.objective.bounds
+    key = ("structure", box.lower.tobytes(), box.upper.tobytes()) if box.any else "structure"
+    if key not in kept:
+        kept[key] = read(problem.trace.jaxpr, box if box.any else None)
+    return kept[key]
+
+
+def _point_below(problem: Problem, run: Run, downhill: np.ndarray) -> np.ndarray | None:
+    """A point lower than the end point along a direction of negative curvature; longer steps first."""
+    scale = max(1.0, float(np.linalg.norm(run.x))) / max(float(np.linalg.norm(downhill)), np.finfo(float).tiny)
+    for exponent in range(0, -30, -3):
+        for side in (1.0, -1.0):
+            trial = problem.objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)
+            if problem.objective.value(trial) < run.value:
+                return trial
+    return None
+
+
+def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing: dict[str, float]) -> Result:
+    objective = problem.objective
+    verdict = judgement.verdict
+    result = Result(
+        x=_plain(problem.restore(run.x)),
+        fun=run.value,
+        verdict=verdict,
+        success=verdict.is_minimum,
+        message=judgement.sentence,
+        next_step=judgement.next_step,
+        evidence=judgement.evidence,
+        digits=judgement.digits,
+        gap=judgement.gap,
+        names=problem.names,
+        jac=_gradient_like(problem, run),
+        hess=objective.known_hessian(run.x),
+        status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
+        nit=run.steps,
+        nfev=objective.counts.values,
+        njev=objective.counts.gradients,
+        nhev=objective.counts.hessians + objective.counts.products,
+        stop=run.stop,
+        reason=run.reason,
+        remarks=problem.remarks,
+        plan=plan,
+        history=run.history,
+        timing=timing,
+        derivatives=problem.derivatives,
+        precision=problem.precision,
+        label=problem.cost.label,
+    )
+    result._problem = problem
+    return result
+
+
+def _plain(structure: Any) -> Any:
+    return float(structure) if isinstance(structure, np.floating) else structure
+
+
+def _gradient_like(problem: Problem, run: Run) -> Any:
+    """The gradient at the end point in the structure of the parameters; NaN for fixed ones."""
+    if problem.free is None:
+        return _plain(problem.parameters.restore(run.gradient))
+    full = np.full(problem.parameters.n, np.nan)
+    full[problem.free] = run.gradient
+    return _plain(problem.parameters.restore(full))

@@ -1,0 +1,16 @@
+"""Double precision, scoped: the user's own JAX configuration is never touched."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+# Spacing of double precision numbers near one: the unit in which rounding errors are told.
+EPS = float(np.finfo(np.float64).eps)
+
+
+def double_precision() -> AbstractContextManager[Any]:
+    """A scope in which JAX computes in float64, whatever the user's setting outside it is."""
+    import jax
+
+    return jax.enable_x64(True)

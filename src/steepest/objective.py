@@ -1,0 +1,179 @@
+"""The cost as a solver sees it: a flat vector in, numbers out, counted, never called outside its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .bounds import Bounds, Vector
+
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass
+class Counts:
+    """How often each kind of evaluation was asked for; `value_and_gradient` counts as one of each."""
+
+    values: int = 0
+    gradients: int = 0
+    hessians: int = 0
+    products: int = 0
+
+
+class BudgetSpent(Exception):
+    """Raised inside an evaluation that the budget no longer covers; the driver catches it."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend; None means no limit. `evaluations` counts values, as `nfev` does."""
+
+    evaluations: int | None = None
+    seconds: float | None = None
+    steps: int | None = None
+
+
+class Objective:
+    """Value, gradient, Hessian and Hessian products of one cost of `n` parameters, in double precision.
+
+    The callables take `x` of shape (n,), float64, inside `bounds`. They return: `value` a float;
+    `value_and_gradient` a float and a fresh array of shape (n,); `hessian` shape (n, n);
+    `hessian_product(x, v)` shape (n,). `derivatives` says where they come from: "exact", "numeric" or
+    "supplied".
+
+    The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
+    was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
+    its owner has marked read-only is kept as it is, which saves large problems a pass over memory.
+    `minus_infinity` becomes true once any value was -inf.
+
+    Every evaluation raises `BudgetSpent` instead of calling the cost when the budget does not cover it.
+
+    >>> parabola = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
+    >>> parabola.value_and_gradient(np.array([3.0]))
+    (9.0, array([6.]))
+    >>> parabola.counts.gradients
+    1
+    """
+
+    def __init__(
+        self,
+        n: int,
+        *,
+        value_and_gradient: Callable[[Vector], tuple[float, Vector]],
+        value: Callable[[Vector], float] | None = None,
+        hessian: Callable[[Vector], Matrix] | None = None,
+        hessian_product: Callable[[Vector, Vector], Vector] | None = None,
+        bounds: Bounds | None = None,
+        derivatives: str = "exact",
+        budget: Budget | None = None,
+    ) -> None:
+        self.n = n
+        self.bounds = bounds or Bounds.none(n)
+        self.derivatives = derivatives
+        self.budget = budget or Budget()
+        self.counts = Counts()
+        self.best_x: Vector | None = None
+        self.best_value = inf
+        self.best_gradient: Vector | None = None
+        self.minus_infinity = False
+        self._value = value
+        self._value_and_gradient = value_and_gradient
+        self._hessian = hessian
+        self._hessian_product = hessian_product
+        self._deadline = inf
+        self._last_hessian: tuple[Vector, Matrix] | None = None
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Count the seconds of the budget from now."""
+        if self.budget.seconds is not None:
+            self._deadline = perf_counter() + self.budget.seconds
+
+    def afresh(self) -> Objective:
+        """The same cost with no budget, nothing counted and nothing remembered: what a judge looks through."""
+        return Objective(
+            self.n,
+            value_and_gradient=self._value_and_gradient,
+            value=self._value,
+            hessian=self._hessian,
+            hessian_product=self._hessian_product,
+            bounds=self.bounds,
+            derivatives=self.derivatives,
+        )
+
+    @property
+    def has_hessian(self) -> bool:
+        """Whether second derivatives can be asked for."""
+        return self._hessian is not None
+
+    @property
+    def has_hessian_product(self) -> bool:
+        """Whether products of the Hessian with a vector can be asked for."""
+        return self._hessian_product is not None
+
+    def value(self, x: Vector) -> float:
+        """The cost at `x`."""
+        if self._value is None:
+            return self.value_and_gradient(x)[0]
+        self._admit()
+        self.counts.values += 1
+        value = float(self._value(x))
+        if value < self.best_value:
+            self._remember(x, value, None)
+        return value
+
+    def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
+        """The cost at `x` and its gradient, shape (n,)."""
+        self._admit()
+        counts = self.counts
+        counts.values += 1
+        counts.gradients += 1
+        value, gradient = self._value_and_gradient(x)
+        value = float(value)
+        if value < self.best_value:
+            self._remember(x, value, gradient)
+        return value, gradient
+
+    def hessian(self, x: Vector) -> Matrix:
+        """Second derivatives at `x`, shape (n, n), symmetric."""
+        if self._hessian is None:
+            raise AttributeError("this objective has no hessian; look at has_hessian first")
+        self._admit()
+        self.counts.hessians += 1
+        hessian = self._hessian(x)
+        self._last_hessian = (x.copy(), hessian)
+        return hessian
+
+    def known_hessian(self, x: Vector) -> Matrix | None:
+        """The Hessian at `x`, shape (n, n), if it was the last one evaluated; None otherwise. Costs nothing."""
+        if self._last_hessian is None or not np.array_equal(self._last_hessian[0], x):
+            return None
+        return self._last_hessian[1]
+
+    def hessian_product(self, x: Vector, v: Vector) -> Vector:
+        """The Hessian at `x` times `v`, shape (n,)."""
+        if self._hessian_product is None:
+            raise AttributeError("this objective has no hessian_product; look at has_hessian_product first")
+        self._admit()
+        self.counts.products += 1
+        return self._hessian_product(x, v)
+
+    def _admit(self) -> None:
+        budget = self.budget
+        if budget.evaluations is not None and self.counts.values >= budget.evaluations:
+            raise BudgetSpent("evaluations")
+        if self._deadline < inf and perf_counter() > self._deadline:
+            raise BudgetSpent("seconds")
+
+    def _remember(self, x: Vector, value: float, gradient: Vector | None) -> None:
+        if value == -inf:
+            self.minus_infinity = True
+            return
+        self.best_value = value
+        self.best_x = x.copy() if x.flags.writeable else x
+        self.best_gradient = gradient

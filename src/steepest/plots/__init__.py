@@ -1,0 +1,27 @@
+"""Pictures of slopes and results, drawn with Matplotlib; nothing is imported before the first one is drawn."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .canvas import save
+    from .descent_picture import descent
+    from .slope_picture import slope
+
+__all__ = ["descent", "save", "slope"]
+
+WHERE = {"descent": ".descent_picture", "save": ".canvas", "slope": ".slope_picture"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(WHERE[name], __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,323 @@
+"""A walk downhill: cost against steps and evaluations, and the path for one or two parameters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..marks import mark_of
+from ..parameters import Parameters
+from ..presentation import flat, names_of, number, shortened
+from .canvas import (
+    CURVE_WIDTH,
+    HEIGHT,
+    MARK_WIDTH,
+    WIDTH,
+    axes_given,
+    dress,
+    font_size,
+    ink_of,
+    new_figure,
+)  # fmt: skip
+from .labels import Room
+from .slope_picture import draw_curve, reach_of, settle
+
+# A cost that falls by more than this is drawn on a logarithmic axis.
+WORTH_A_LOG = 30.0
+# Tangents nearer to the last one drawn than this share of the width would only blacken the picture.
+TANGENT_SPACING = 0.11
+# Places along each side of the contour: 6,400 evaluations of the cost.
+GRID = 80
+CONTOURS = 18
+# Parameters whose ranges differ less than this are drawn to one scale, so that right angles look right.
+ONE_SCALE = 4.0
+# Markers are drawn at every iterate up to so many; beyond, they would hide the line.
+MOST_DOTS = 60
+
+
+def descent(result: Any, *, ax: Any = None) -> Any:
+    """Draw a minimisation: cost against step and against evaluation, and for one or two parameters the walk.
+
+    Args:
+        result: what `steepest.minimize` returned.
+        ax: one axes for the most telling panel alone (the walk for one or two parameters, otherwise cost
+            against step), or one for each panel; without it a figure is made.
+
+    Returns:
+        The axes drawn on: an array, or the one that was given.
+
+    Raises:
+        InputError: there is no history, or `ax` holds the wrong number of axes.
+
+    >>> import steepest
+    >>> walk, by_step, by_evaluation = descent(steepest.minimize("x**2 - 2*x + 3", 3.0))
+    >>> by_step.get_xlabel()
+    'step'
+    """
+    if len(result.history.value) == 0:
+        raise InputError("this result holds no history to draw: the cost was never finite")
+    panels = [draw_against_steps, draw_against_evaluations]
+    if can_show_walk(result):
+        panels.insert(0, draw_walk)
+    if ax is None:
+        axes = _figure(len(panels), flat(result.x).size)
+    elif np.ndim(np.asarray(ax, dtype=object)) == 0:
+        panels[0](result, ax)
+        return ax
+    else:
+        axes = axes_given(ax, len(panels), "this descent")
+    for panel, panel_axes in zip(panels, axes, strict=True):
+        panel(result, panel_axes)
+    if ax is None:
+        axes[0].figure.suptitle(_caption(result), x=0.01, ha="left", fontsize=font_size(axes[0]) + 1,
+                                color=ink_of(axes[0]).text)  # fmt: skip
+        if len(panels) == 2 or flat(result.x).size == 1:
+            axes[-1].set_ylabel("")
+    return np.array(axes, dtype=object)
+
+
+def can_show_walk(result: Any) -> bool:
+    """Whether there are one or two parameters, their iterates, and a cost to draw behind them."""
+    x = result.history.x
+    known = x is not None and np.ndim(x) == 2 and len(x) > 0
+    return known and np.shape(x)[1] in (1, 2) and getattr(result, "cost", None) is not None
+
+
+def draw_walk(result: Any, ax: Any) -> None:
+    """The iterates on the curve, or on the contours of the cost."""
+    if np.shape(result.history.x)[1] == 1:
+        draw_walk_on_curve(result, ax)
+    else:
+        draw_walk_on_contours(result, ax)
+
+
+def _figure(panels: int, parameters: int) -> list[Any]:
+    """Axes for the panels; a curve is given the width of the figure, a plane a square."""
+    if panels == 2:
+        figure = new_figure(WIDTH, HEIGHT * 0.75)
+        return list(figure.subplots(1, 2, sharey=True))
+    if parameters == 1:
+        figure = new_figure(WIDTH, HEIGHT * 1.4)
+        grid = figure.add_gridspec(2, 2, height_ratios=[1.6, 1])
+        walk, first, second = grid[0, :], grid[1, 0], grid[1, 1]
+    else:
+        figure = new_figure(WIDTH, HEIGHT)
+        grid = figure.add_gridspec(2, 2, width_ratios=[1.9, 1])
+        walk, first, second = grid[:, 0], grid[0, 1], grid[1, 1]
+    by_step = figure.add_subplot(first)
+    return [figure.add_subplot(walk), by_step, figure.add_subplot(second, sharey=by_step)]
+
+
+def _caption(result: Any) -> str:
+    label = shortened(getattr(result, "label", "") or "cost", 60)
+    return f"{label}:  {result.verdict}, cost {number(result.fun, 4)}"
+
+
+def draw_against_steps(result: Any, ax: Any) -> None:
+    """Cost of each accepted iterate against its number."""
+    values = np.asarray(result.history.value, dtype=float)
+    _draw_cost(result, np.arange(len(values)), ax, "step")
+
+
+def draw_against_evaluations(result: Any, ax: Any) -> None:
+    """Cost of each accepted iterate against the evaluations spent by then: the price, fairly counted."""
+    _draw_cost(result, np.asarray(result.history.evaluations), ax, "evaluations of the cost")
+
+
+def _draw_cost(result: Any, across: np.ndarray, ax: Any, x: str) -> None:
+    ink = ink_of(ax)
+    heights, name, logarithmic = cost_scale(np.asarray(result.history.value, dtype=float))
+    style = {"marker": "o", "markersize": 2.5} if len(heights) <= MOST_DOTS else {}
+    if logarithmic:
+        ax.set_yscale("log")
+    ax.plot(across, heights, color=ink.text, linewidth=CURVE_WIDTH, **style)
+    ax.plot(across[:1], heights[:1], "s", color=ink.text, markersize=5)
+    reached = np.flatnonzero(np.isfinite(heights))
+    if reached.size:
+        ax.plot(across[reached[-1:]], heights[reached[-1:]], "*", color=ink.text, markersize=9)
+    dress(ax, x=x, y=name)
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def cost_scale(values: np.ndarray) -> tuple[np.ndarray, str, bool]:
+    """What to draw for the cost of each iterate, the name of that axis, and whether it is logarithmic.
+
+    A cost that falls towards zero is drawn as it is. One that falls far towards another lowest value is drawn
+    as its height above the lowest reached, and the name says so; the lowest, at height zero, is left out.
+
+    >>> cost_scale(np.array([6.0, 3.0, 2.0001, 2.0]))[1:]
+    ('cost − 2 (lowest reached)', True)
+    """
+    values = np.where(np.isfinite(values), values, np.nan)
+    if not np.isfinite(values).any():
+        return values, "cost", False
+    lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
+    if lowest > 0 and highest > WORTH_A_LOG**2 * lowest:
+        return values, "cost", True
+    above = values - lowest
+    above[above <= 0] = np.nan
+    if np.isfinite(above).sum() < 3 or np.nanmax(above) < WORTH_A_LOG * np.nanmin(above):
+        return values, "cost", False
+    if lowest == 0:
+        return above, "cost", True
+    shift = f"− {number(lowest, 5)}" if lowest > 0 else f"+ {number(-lowest, 5)}"
+    return above, f"cost {shift} (lowest reached)", True
+
+
+def draw_walk_on_curve(result: Any, ax: Any) -> None:
+    """The curve, the tangent felt at each iterate, and along the bottom the steps taken."""
+    ink, history = ink_of(ax), result.history
+    xs, slopes = np.asarray(history.x)[:, 0], np.asarray(history.gradient)[:, 0]
+    values = np.asarray(history.value)[np.asarray(history.kept)]
+    line = draw_curve(_curve_of(result), xs[np.isfinite(xs)], ax)
+    name = names_of(1, getattr(result, "names", ()) or ())[0]
+    dress(ax, x=name, y="cost")
+    settle(ax)
+    room = Room(ax)
+    room.add_line(*line)
+    spacing = TANGENT_SPACING * float(np.ptp(ax.get_xlim()))
+    last = np.inf
+    for x, value, slope in zip(xs, values, slopes, strict=True):
+        if abs(x - last) < spacing or not np.isfinite(slope):
+            continue
+        last = x
+        mark = mark_of("falling" if slope < 0 else "rising" if slope > 0 else "flat")
+        ends = x + reach_of(slope, ax, 0.075) * np.array([-1.0, 1.0])
+        heights = value + slope * (ends - x)
+        ax.plot(ends, heights, linewidth=MARK_WIDTH, zorder=3, **ink.line(mark))
+        ax.plot([x], [value], "o", color=mark.color(dark=ink.dark), markersize=4, zorder=4)
+        room.add_line(ends, heights)
+    _draw_steps(xs, spacing, ax, ink, room)
+    words = (f"start {name} = {number(xs[0], 4)}", f"end {name} = {number(xs[-1], 4)}")
+    _mark_ends(xs[[0, -1]], values[[0, -1]], words, room, ink)
+
+
+def _draw_steps(xs: np.ndarray, spacing: float, ax: Any, ink: Any, room: Room) -> None:
+    """Arrows along the bottom of the axes from iterate to iterate, while they are long enough to see."""
+    if len(xs) < 2:
+        return
+    low, high = ax.get_ylim()
+    height = low + 0.04 * (high - low)
+    for start, stop in pairwise(xs):
+        if abs(stop - start) < spacing / 4 or not np.isfinite(stop - start):
+            continue
+        ax.annotate(
+            "", (stop, height), xytext=(start, height),
+            arrowprops={"arrowstyle": "->", "color": ink.soft, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+        room.add_line([start, stop], [height, height])
+    back = bool(xs[1] < xs[0])
+    ax.annotate(
+        "steps", (xs[0], height), xytext=(4 if back else -4, 0), textcoords="offset points", va="center",
+        ha="left" if back else "right", color=ink.soft, fontsize=font_size(ax) - 1,
+    )  # fmt: skip
+
+
+def _mark_ends(x: np.ndarray, y: np.ndarray, words: tuple[str, str], room: Room, ink: Any) -> None:
+    ax = room.ax
+    background = ax.get_facecolor()
+    for at, height, marker, size in zip(x, y, "s*", (7, 13), strict=True):
+        ax.plot([at], [height], marker, color=ink.text, markeredgecolor=background, markersize=size, zorder=5)
+        room.add_line([at, at], [height, height])
+    for at, height, text in zip(x, y, words, strict=True):
+        room.place(text.replace("-", "−"), at, height, color=ink.text, size=font_size(ax))
+
+
+def _curve_of(result: Any) -> Any:
+    """The cost of one parameter as a function of an array of places."""
+    parameters = Parameters.of(result.x)
+
+    def curve(places: np.ndarray) -> np.ndarray:
+        values = [float(result.cost(parameters.restore(np.array([place])))) for place in places]
+        return np.array(values)
+
+    return curve
+
+
+def draw_walk_on_contours(result: Any, ax: Any) -> None:
+    """The path over lines of equal cost, start and end marked."""
+    ink, path = ink_of(ax), np.asarray(result.history.x, dtype=float)
+    path = path[np.isfinite(path).all(axis=1)]
+    across, up, to_one_scale = _window(path)
+    grid, heights = _landscape(result, across, up)
+    levels, norm = _levels(heights)
+    drawn = ax.contourf(*grid, heights, levels=levels, norm=norm, cmap="viridis")
+    ax.contour(*grid, heights, levels=levels, colors="white", linewidths=0.3, alpha=0.5)
+    ax.set_xlim(*across)
+    ax.set_ylim(*up)
+    if to_one_scale:
+        ax.set_aspect("equal", adjustable="box")
+    ax.plot(*path.T, color="black", linewidth=3.0, zorder=3)
+    dots = {"marker": "o", "markersize": 3} if len(path) <= MOST_DOTS else {}
+    ax.plot(*path.T, color="white", linewidth=1.4, zorder=4, **dots)
+    names = names_of(2, getattr(result, "names", ()) or ())
+    dress(ax, x=names[0], y=names[1])
+    _draw_scale(drawn, norm, ax, ink)
+    settle(ax)
+    room = Room(ax)
+    room.add_line(*path.T)
+    for at, marker, size, word in ((path[0], "s", 8, "start"), (path[-1], "*", 15, "end")):
+        ax.plot(*at, marker, color="white", markeredgecolor="black", markersize=size, zorder=5)
+        label = room.place(word, *at, color="black", size=font_size(ax))
+        label.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+
+
+def _draw_scale(drawn: Any, norm: Any, ax: Any, ink: Any) -> None:
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    ticks = LogLocator(numticks=7) if isinstance(norm, LogNorm) else MaxNLocator(6)
+    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=30, ticks=ticks, shrink=0.9)
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    if isinstance(norm, LogNorm):
+        bar.ax.yaxis.set_major_formatter("{x:.3g}")
+    bar.ax.tick_params(labelsize=font_size(ax) - 1, colors=ink.soft, labelcolor=ink.text)
+    bar.set_label("cost", color=ink.text, fontsize=font_size(ax))
+
+
+def _window(path: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], bool]:
+    """What to show of the plane, and whether to one scale: the path and a quarter of it on every side.
+
+    Where the path is about as wide as it is high, the window is square.
+    """
+    low, high = path.min(axis=0), path.max(axis=0)
+    span = high - low
+    least = np.maximum(0.05 * span.max(), 1e-3 * np.maximum(np.abs(low), 1e-3))
+    half = span / 2 + np.maximum(0.25 * span, least)
+    to_one_scale = bool(half.max() < ONE_SCALE * half.min())
+    if to_one_scale:
+        half[:] = half.max()
+    (left, bottom), (right, top) = ((low + high) / 2 - half).tolist(), ((low + high) / 2 + half).tolist()
+    return (left, right), (bottom, top), to_one_scale
+
+
+def _landscape(result: Any, across: tuple[float, float], up: tuple[float, float]) -> tuple[Any, np.ndarray]:
+    parameters = Parameters.of(result.x)
+    grid = np.meshgrid(np.linspace(*across, GRID), np.linspace(*up, GRID))
+    heights = np.full(grid[0].shape, np.nan)
+    with np.errstate(all="ignore"):
+        for place in np.ndindex(heights.shape):
+            x = parameters.restore(np.array([grid[0][place], grid[1][place]]))
+            heights[place] = float(result.cost(x))
+    return grid, np.ma.masked_invalid(heights)
+
+
+def _levels(heights: Any) -> tuple[np.ndarray, Any]:
+    """Lines of equal cost: even where costs are alike, spaced by powers where they span orders."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    low, high = float(heights.min()), float(heights.max())
+    if not high > low:
+        return np.array([low - 0.5, low + 0.5]), Normalize(low - 0.5, low + 0.5)
+    if low > 0 and high > WORTH_A_LOG * low:
+        return np.geomspace(low, high, CONTOURS), LogNorm(low, high)
+    # Not positive everywhere: crowd the lines towards the lowest cost, as the square root of the height does.
+    levels = low + (high - low) * np.linspace(0, 1, CONTOURS) ** 2
+    from matplotlib.colors import PowerNorm
+
+    return levels, PowerNorm(0.5, low, high)

@@ -1,0 +1,282 @@
+"""Slopes and results as plain text: the tables that `print` shows, with no package needed to draw them."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from .marks import mark_of
+
+# More rows than this are noise on a screen; the largest slopes are shown and the rest counted.
+MOST_ROWS = 20
+# The longest cost shown in a heading before it is cut.
+LONGEST_LABEL = 72
+# The longest line of a sentence in a table.
+TEXT_WIDTH = 96
+
+
+def number(value: float | None, digits: int = 6) -> str:
+    """A number as a reader wants it: few digits, whole numbers without a point, no surprises at zero.
+
+    >>> number(3.0), number(-0.0), number(1/3), number(1.25e-12), number(float("nan")), number(None)
+    ('3', '0', '0.333333', '1.25e-12', 'nan', '-')
+    """
+    if value is None:
+        return "-"
+    value = float(value)
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    if value == round(value) and abs(value) < 1e15:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
+def flat(structure: Any) -> np.ndarray:
+    """The single entries of parameters, or of words about them, in a row: shape (n,).
+
+    >>> flat({"rate": 0.5, "mix": np.array([1.0, 2.0])})
+    array([0.5, 1. , 2. ])
+    >>> flat(("falling", "flat")).tolist()
+    ['falling', 'flat']
+    """
+    if isinstance(structure, Mapping):
+        return _joined(structure.values())
+    if is_dataclass(structure) and not isinstance(structure, type):
+        return _joined(getattr(structure, field.name) for field in fields(structure))
+    if isinstance(structure, (list, tuple)):
+        return _joined(structure)
+    return np.asarray(structure).ravel()
+
+
+def _joined(parts: Iterable[Any]) -> np.ndarray:
+    return np.concatenate([flat(part) for part in parts])
+
+
+def entries(structure: Any, names: Sequence[str] = ()) -> list[tuple[str, Any]]:
+    """Each single entry with its name: the parameter's own where `names` holds one for each.
+
+    >>> entries([3.0, 4.0], ("rate", "limit"))
+    [('rate', 3.0), ('limit', 4.0)]
+    """
+    values = flat(structure).tolist()
+    return list(zip(names_of(len(values), names), values, strict=True))
+
+
+def names_of(n: int, names: Sequence[str] = ()) -> Sequence[str]:
+    """`n` names: those given, or x[0], x[1], … where there is not one for each.
+
+    >>> names_of(2, ("p",))
+    ['p[0]', 'p[1]']
+    """
+    if len(names) == n:
+        return names
+    base = names[0] if len(names) == 1 else "x"
+    return [base] if n == 1 else [f"{base}[{i}]" for i in range(n)]
+
+
+def table(rows: Sequence[Sequence[str]], align: str, indent: str = "  ", *, cut: bool = True) -> list[str]:
+    """Lines of a table whose columns are as wide as they need; `align` holds one of < or > for each column.
+
+    `cut`: leave out the blanks at the ends of lines.
+
+    >>> table([("x", "slope"), ("-1", "-4")], ">>")
+    ['   x  slope', '  -1     -4']
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(align))]
+    lines = [
+        indent
+        + "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, align, widths, strict=True))
+        for row in rows
+    ]
+    return [line.rstrip() for line in lines] if cut else lines
+
+
+def shortened(label: str, longest: int = LONGEST_LABEL) -> str:
+    """A label on one line, cut where it is too long to read.
+
+    >>> shortened("x**2 -   2*x", 8)
+    'x**2 -…'
+    """
+    label = " ".join(label.split())
+    return label if len(label) <= longest else label[: longest - 1].rstrip() + "…"
+
+
+def slope_table(slope: Any) -> str:
+    """A `Slope` as text: a row for each place, or for each parameter when there are several."""
+    several = any(flat(point.at).size > 1 for point in slope.points)
+    heading = f"slope of {shortened(slope.label)}" if slope.label else "slope"
+    blocks = [heading, ""]
+    blocks += _many_parameters(slope) if several else _one_parameter(slope)
+    for place, rows in zip(slope.points, slope.limit or (), strict=False):
+        blocks += ["", *_limit(place, rows, slope.names)]
+    if slope.derivatives == "exact":
+        return "\n".join(blocks)
+    return "\n".join([*blocks, "", f"  derivatives: {slope.derivatives}"])
+
+
+def _one_parameter(slope: Any) -> list[str]:
+    name = entries(slope.points[0].at, slope.names)[0][0] if slope.points else "x"
+    rows = [(name, "value", "slope", "")]
+    for point in slope.points:
+        at, direction = _only(point.at), str(_only(point.direction))
+        steep = "-" if direction == "no slope here" else number(_only(point.slope))
+        rows.append((number(at), number(point.value), steep, _words(point, direction, 0)))
+    return table(rows, ">>><")
+
+
+def _words(point: Any, direction: str, i: int) -> str:
+    mark = mark_of(direction)
+    words = f"{mark.arrow} {direction}".strip()
+    if point.left is not None and point.right is not None and direction == "no slope here":
+        left, right = number(flat(point.left)[i]), number(flat(point.right)[i])
+        words += f": {left} from the left, {right} from the right"
+    return words
+
+
+def _only(structure: Any) -> Any:
+    """The one entry of a structure that holds one."""
+    return flat(structure)[0]
+
+
+def _many_parameters(slope: Any) -> list[str]:
+    lines: list[str] = []
+    for point in slope.points:
+        places, steepness, directions = flat(point.at), flat(point.slope), flat(point.direction)
+        names = names_of(places.size, slope.names)
+        shown = largest(steepness)
+        rows = [("parameter", "at", "slope", "")]
+        for i in shown:
+            steep = "-" if directions[i] == "no slope here" else number(steepness[i])
+            rows.append((names[i], number(places[i]), steep, _words(point, str(directions[i]), i)))
+        lines += [*([""] if lines else []), f"  value {number(point.value)}", "", *table(rows, "<>><")]
+        if len(shown) < places.size:
+            lines += ["", f"  and {places.size - len(shown):,} more, no steeper: {_tally(directions, shown)}"]
+    return lines
+
+
+def _tally(directions: np.ndarray, shown: Sequence[int]) -> str:
+    rest = np.delete(directions, shown)
+    words, counts = np.unique(rest, return_counts=True)
+    return ", ".join(f"{count:,} {word}" for word, count in zip(words, counts, strict=True))
+
+
+def largest(values: np.ndarray, most: int = MOST_ROWS) -> list[int]:
+    """Positions to show: all of them, or the largest where there are too many, in the user's order.
+
+    >>> largest(np.array([3.0, 0.1, -5.0]), most=2)
+    [0, 2]
+    """
+    if values.size <= most:
+        return list(range(values.size))
+    sizes = np.nan_to_num(np.abs(values.astype(float)), nan=np.inf)
+    return sorted(int(i) for i in np.argsort(-sizes, kind="stable")[:most])
+
+
+def _limit(point: Any, rows: Sequence[Any], names: Sequence[str]) -> list[str]:
+    name, at = entries(point.at, names)[0]
+    lines = [f"  the limit at {name} = {number(at)}: slope of the secant over h, as h shrinks"]
+    body = [("h", "to the right", "to the left")]
+    body += [(f"{row.h:.0e}", number(row.right, 12), number(row.left, 12)) for row in rows]
+    if str(_only(point.direction)) != "no slope here":
+        exact = number(_only(point.slope), 12)
+        body.append(("exact", exact, exact))
+    return lines + table(body, ">>>", indent="    ")
+
+
+def result_text(result: Any) -> str:
+    """A `Result` as text: the verdict, the point, the evidence, how it was found and what to do next."""
+    blocks = [_headline(result), "", *_parameters(result)]
+    evidence = tuple(result.evidence or ())
+    if evidence:
+        blocks += ["", "  why", *_evidence(evidence)]
+    blocks += ["", "  how", *_how(result)]
+    if getattr(result, "next_step", ""):
+        blocks += ["", "  next", *wrapped(result.next_step)]
+    return "\n".join(blocks)
+
+
+def _headline(result: Any) -> str:
+    name = shortened(getattr(result, "label", "") or "")
+    heading = f"{result.verdict}: cost {number(result.fun, 10)}"
+    sentence = getattr(result, "message", "")
+    lines = [heading + (f"  ({name})" if name else "")]
+    if sentence:
+        lines += wrapped(sentence, indent="  ")
+    return "\n".join(lines)
+
+
+def _parameters(result: Any) -> list[str]:
+    places = flat(result.x)
+    names = names_of(places.size, getattr(result, "names", ()) or ())
+    digits = None if getattr(result, "digits", None) is None else flat(result.digits)
+    if digits is not None and digits.size != places.size:
+        digits = None
+    rows = [
+        (names[i], number(places[i], 12), "" if digits is None else _trust(digits[i]))
+        for i in range(min(places.size, MOST_ROWS))
+    ]
+    lines = table(rows, "<><")
+    if places.size > MOST_ROWS:
+        lines.append(f"  and {places.size - MOST_ROWS:,} more parameters")
+    return lines
+
+
+def _trust(digits: float | None) -> str:
+    if digits is None or not math.isfinite(float(digits)):
+        return ""
+    whole = int(digits)
+    if whole <= 0:
+        return "no digit to trust"
+    return f"{whole} digit{'s' if whole != 1 else ''} to trust"
+
+
+def _evidence(evidence: Sequence[Any]) -> list[str]:
+    """A line for each piece of evidence; how it was measured goes on below itself where it is long."""
+    rows = [("holds" if item.holds else "fails", item.name, _measured(item)) for item in evidence]
+    lines: list[str] = []
+    for item, line in zip(evidence, table(rows, "<<<", "    ", cut=False), strict=True):
+        room = max(TEXT_WIDTH - len(line) - 2, TEXT_WIDTH // 3)
+        first, *others = textwrap.wrap(item.how, room) or [""]
+        lines.append(f"{line}  {first}".rstrip())
+        lines += [" " * (len(line) + 2) + rest for rest in others]
+    return lines
+
+
+def _measured(item: Any) -> str:
+    if item.measured is None:
+        return ""
+    limit = "" if item.limit is None else f" (limit {number(item.limit, 3)})"
+    return f"{number(item.measured, 3)}{limit}"
+
+
+def _how(result: Any) -> list[str]:
+    plan = getattr(result, "plan", None)
+    lines: list[str] = []
+    if plan is not None:
+        because = f", because {plan.because}" if plan.because else ""
+        lines += wrapped(f"{plan.name}{because}")
+    counts = [
+        (result.nfev, "value"),
+        (result.njev, "gradient"),
+        (result.nhev, "Hessian"),
+        (result.nit, "step"),
+    ]
+    spent = ", ".join(f"{count:,} {word}{'' if count == 1 else 's'}" for count, word in counts if count)
+    if spent:
+        lines += wrapped(spent)
+    derivatives = getattr(result, "derivatives", "exact")
+    if derivatives != "exact":
+        lines += wrapped(f"derivatives: {derivatives}")
+    return lines
+
+
+def wrapped(sentence: str, indent: str = "    ") -> list[str]:
+    """A sentence broken into indented lines."""
+    return textwrap.wrap(sentence, TEXT_WIDTH, initial_indent=indent, subsequent_indent=indent)

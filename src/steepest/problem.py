@@ -1,0 +1,539 @@
+"""What the user asked, made ready for a solver: a counted objective on the free parameters, and a start."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .bounds import Bounds
+from .errors import InputError, TracingError
+from .objective import Budget, Objective
+from .parameters import EntryNames, Parameters
+
+if TYPE_CHECKING:
+    from .tracing.trace import Trace
+
+Vector = np.ndarray
+
+DERIVATIVES = ("auto", "exact", "numeric")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost as it was given: what to call, how, and what to call it by.
+
+    `style`: "whole" (the parameters are the first argument), "keywords" or "unpacked". `first`: the name of
+    the first parameter. `opaque`: compiled code that cannot be traced.
+    """
+
+    function: Any
+    label: str
+    style: str
+    first: str
+    names: tuple[str, ...] | None
+    opaque: bool
+
+    def __call__(self, structure: Any, *args: Any) -> Any:
+        """The value for NumPy parameters."""
+        if isinstance(self.function, str):
+            raise AssertionError("expressions are parsed before they are called")
+        if self.names is not None:
+            from .tracing.trace import evaluate
+
+            return evaluate(self.function, structure)
+        if self.style == "whole":
+            return self.function(structure, *args)
+        if self.style == "keywords":
+            return self.function(*args, **structure)
+        return self.function(*structure, *args)
+
+    def trace(self, parameters: Parameters, args: tuple[Any, ...]) -> Trace:
+        """The cost as a jaxpr; see `tracing.trace.trace`."""
+        from .tracing.trace import trace
+
+        return trace(self.function, parameters, args, style=self.style)
+
+
+def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:
+    """Tell what kind of cost was given and how it wants its parameters; nothing is evaluated."""
+    if isinstance(fun, str):
+        from .tracing.expressions import parse
+
+        fun = parse(fun)
+    if type(fun).__name__ == "Expression":
+        _check_expression(fun, structure)
+        return Cost(fun, fun.text, "whole", fun.names[0], fun.names, opaque=False)
+    if not callable(fun):
+        raise InputError(
+            f"the cost is {fun!r}, which cannot be called; give a function of the parameters or an expression "
+            'such as "x**2 - 2*x + 3"'
+        )
+    from_code = _positional_names(fun)
+    label = getattr(fun, "__name__", None) or type(getattr(fun, "func", fun)).__name__
+    label = "cost" if label == "<lambda>" else label
+    if from_code is None:
+        return Cost(fun, label, "whole", "x", None, opaque=_is_opaque(fun))
+    names, required = from_code
+    wanted = required - len(args)
+    style = "whole"
+    if wanted >= 2:
+        own = names[:wanted] if not isinstance(structure, Mapping) else names[len(args) : required]
+        style = _style(structure, own, label)
+    return Cost(fun, label, style, names[0] if names else "x", None, opaque=False)
+
+
+def _style(structure: Any, names: tuple[str, ...], label: str) -> str:
+    """How a function of several required arguments takes the structure."""
+    if isinstance(structure, Mapping):
+        if set(names) <= set(structure):
+            return "keywords"
+        missing = ", ".join(sorted(set(names) - set(structure)))
+        raise InputError(f"{label} takes {', '.join(names)}, but no value is given for {missing}")
+    if np.ndim(structure) >= 1 and len(structure) == len(names):
+        return "unpacked"
+    raise InputError(
+        f"{label} takes {len(names)} arguments ({', '.join(names)}); give a dict with these names, a list of "
+        f"{len(names)} numbers, or pass data through args="
+    )
+
+
+def _check_expression(expression: Any, structure: Any) -> None:
+    names = expression.names
+    if not names:
+        raise InputError(f"{expression.text!r} has no parameter: it is a constant")
+    if isinstance(structure, Mapping):
+        missing, extra = set(names) - set(structure), set(structure) - set(names)
+        if missing or extra:
+            said = f"no value for {', '.join(sorted(missing))}" if missing else f"no {', '.join(sorted(extra))} in it"
+            raise InputError(f"{expression.text!r} has the parameters {', '.join(names)}; {said}")
+    elif np.size(structure) != len(names):
+        raise InputError(
+            f"{expression.text!r} has {len(names)} parameters ({', '.join(names)}), but {np.size(structure)} "
+            f"values are given; write {{{', '.join(f'{name!r}: …' for name in names)}}}"
+        )
+
+
+def _positional_names(fun: Any) -> tuple[tuple[str, ...], int] | None:
+    """The names of a Python function's positional arguments and how many are required; None if unknown."""
+    if isinstance(fun, functools.partial):
+        inner = _positional_names(fun.func)
+        if inner is None:
+            return None
+        names, required = inner[0][len(fun.args) :], inner[1] - len(fun.args)
+        cut = next((k for k, name in enumerate(names) if name in fun.keywords), len(names))
+        return names[:cut], min(required, cut)
+    bound = 0
+    if isinstance(fun, types.MethodType):
+        fun, bound = fun.__func__, 1
+    elif not isinstance(fun, types.FunctionType):
+        inner_call = getattr(type(fun), "__call__", None)
+        wrapped = getattr(fun, "__wrapped__", None)
+        if isinstance(wrapped, types.FunctionType):
+            fun = wrapped
+        elif isinstance(inner_call, types.FunctionType):
+            fun, bound = inner_call, 1
+    if not isinstance(fun, types.FunctionType):
+        return None
+    count = fun.__code__.co_argcount
+    names = fun.__code__.co_varnames[bound:count]
+    return names, count - bound - len(fun.__defaults__ or ())
+
+
+def _is_opaque(fun: Any) -> bool:
+    """Whether a callable is compiled code through and through (its slope can only be measured)."""
+    if isinstance(fun, np.ufunc) or type(fun).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        return False
+    return not isinstance(getattr(type(fun), "__call__", None), types.FunctionType)
+
+
+# -- the problem -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Problem:
+    """A cost ready to be minimised.
+
+    `objective` works on the free parameters, a flat vector of shape (n,); `restore` puts such a vector back
+    into the user's structure, fixed values included. `names`: of the free parameters. `remarks`: what was
+    changed on the way in, in words.
+    """
+
+    cost: Cost
+    args: tuple[Any, ...]
+    parameters: Parameters
+    objective: Objective
+    start: Vector
+    names: Sequence[str]
+    free: np.ndarray | None
+    trace: Trace | None
+    derivatives: str
+    precision: str
+    remarks: tuple[str, ...] = field(default=())
+
+    def whole(self, x: Vector) -> Vector:
+        """The full flat vector for the free parameters `x`."""
+        if self.free is None:
+            return x
+        full = self.parameters.vector.copy()
+        full[self.free] = x
+        return full
+
+    def restore(self, x: Vector) -> Any:
+        """The user's structure for the free parameters `x`."""
+        return self.parameters.restore(self.whole(x))
+
+
+def pose(
+    fun: Any,
+    x0: Any,
+    args: tuple[Any, ...],
+    *,
+    jac: Any,
+    hess: Any,
+    bounds: Any,
+    fixed: Any,
+    derivatives: str,
+    budget: Budget,
+) -> Problem:
+    """Check every argument and make the objective; the cost is run at most once, to trace it."""
+    if derivatives not in DERIVATIVES:
+        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
+    args = args if isinstance(args, tuple) else (args,)
+    cost = read_cost(fun, x0, args)
+    parameters = Parameters.of(x0, cost.first)
+    names = cost.names if cost.names and len(cost.names) == parameters.n else parameters.names
+    box, remarks = _box(bounds, parameters, names)
+    start = parameters.vector
+    if not (box.lower <= start).all() or not (start <= box.upper).all():
+        outside = [names[k] for k in np.flatnonzero((start < box.lower) | (start > box.upper))[:4]]
+        remarks += (f"the start of {', '.join(outside)} lay outside its bounds and was moved onto them",)
+        start = box.project(start)
+        parameters = _moved(parameters, start)
+    free = _free(fixed, parameters, names)
+    functions = _evaluations(cost, args, parameters, box, jac, hess, derivatives)
+    if free is not None:
+        functions = functions.restricted(start, free)
+        start = start[free]
+        box = Bounds(box.lower[free], box.upper[free])
+    objective = Objective(
+        parameters.n if free is None else int(free.size),
+        value=functions.value,
+        value_and_gradient=functions.value_and_gradient,
+        hessian=functions.hessian,
+        hessian_product=functions.hessian_product,
+        bounds=box,
+        derivatives=functions.derivatives,
+        budget=budget,
+    )
+    return Problem(
+        cost,
+        args,
+        parameters,
+        objective,
+        start,
+        names if free is None else _names_of(names, parameters, free),
+        free,
+        functions.trace,
+        functions.derivatives,
+        functions.precision,
+        remarks,
+    )
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """The functions an objective is made of, on flat vectors of shape (n,)."""
+
+    value: Callable[[Vector], float] | None
+    value_and_gradient: Callable[[Vector], tuple[float, Vector]]
+    hessian: Callable[[Vector], Vector] | None
+    hessian_product: Callable[[Vector, Vector], Vector] | None
+    derivatives: str
+    precision: str = "float64"
+    trace: Trace | None = None
+
+    def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
+        """The same functions of the entries `free` alone, the others held at `base`."""
+        if self.trace is not None:
+            from .tracing.trace import restricted
+
+            return exact_evaluations(restricted(self.trace, base, free))
+
+        def whole(z: Vector) -> Vector:
+            x = base.copy()
+            x[free] = z
+            return x
+
+        def spread(v: Vector) -> Vector:
+            direction = np.zeros_like(base)
+            direction[free] = v
+            return direction
+
+        def value_and_gradient(z: Vector) -> tuple[float, Vector]:
+            value, gradient = self.value_and_gradient(whole(z))
+            return value, gradient[free]
+
+        inner_value, inner_hessian, inner_product = self.value, self.hessian, self.hessian_product
+        return Evaluations(
+            None if inner_value is None else lambda z: inner_value(whole(z)),
+            value_and_gradient,
+            None if inner_hessian is None else lambda z: inner_hessian(whole(z))[np.ix_(free, free)],
+            None if inner_product is None else lambda z, v: inner_product(whole(z), spread(v))[free],
+            self.derivatives,
+        )
+
+
+def _evaluations(
+    cost: Cost,
+    args: tuple[Any, ...],
+    parameters: Parameters,
+    box: Bounds,
+    jac: Any,
+    hess: Any,
+    derivatives: str,
+) -> Evaluations:
+    if jac is True or callable(jac):
+        if derivatives == "exact":
+            raise InputError('jac= hands in a gradient, so derivatives="exact" has nothing to do; leave one out')
+        return _supplied(cost, args, parameters, jac, hess)
+    if isinstance(jac, str):
+        if jac not in ("2-point", "3-point", "cs"):
+            raise InputError(f"jac={jac!r}; give a function, True, or leave it out for exact derivatives")
+        derivatives = "numeric"
+    if hess is not None:
+        raise InputError("hess= needs jac= beside it; leave both out and steepest takes exact derivatives itself")
+    if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
+        return _numeric(cost, args, parameters, box)
+    if cost.opaque:
+        raise TracingError(
+            f"{cost.label} is compiled code, which cannot be traced; write the cost in NumPy, or let its slope be "
+            'measured by differences: derivatives="numeric"'
+        )
+    traced = cost.trace(parameters, args)
+    _require_one_number(cost, traced.shape)
+    return exact_evaluations(traced)
+
+
+def _require_one_number(cost: Cost, shape: tuple[int, ...]) -> None:
+    if np.prod(shape) != 1:
+        raise InputError(
+            f"{cost.label} returns an array of shape {shape}; a cost is one number. Reduce it, for instance with "
+            "np.sum(...) or np.sum(residual**2)"
+        )
+
+
+def exact_evaluations(traced: Trace) -> Evaluations:
+    """Value, gradient, Hessian and its products of a traced cost, each built when first asked for."""
+    value = evaluation(traced, "value")
+    value_and_gradient = evaluation(traced, "value_and_gradient")
+
+    def hessian(x: Vector) -> Vector:
+        return evaluation(traced, "hessian")(x)[0]
+
+    def hessian_product(x: Vector, v: Vector) -> Vector:
+        return evaluation(traced, "hessian_product")(x, v)[0]
+
+    return Evaluations(
+        lambda x: value(x)[0],
+        value_and_gradient,
+        hessian,
+        hessian_product,
+        "exact",
+        traced.lowest_precision,
+        traced,
+    )
+
+
+def evaluation(traced: Trace, kind: str) -> Any:
+    """The tiered evaluation of one derivative of a trace, kept with it: called on (x) or (x, v), gives a tuple."""
+    if kind not in traced.kept:
+        from .derivatives import exact
+        from .derivatives.tiers import Tiered
+        from .tracing.trace import as_number
+
+        number = as_number(traced)
+        if kind == "value":
+            jaxpr = number
+        else:
+            # One reverse pass serves the gradient and what is made from it.
+            both = traced.kept.get("both") or exact.both_to_differentiate(number)
+            traced.kept["both"] = both
+            jaxpr = getattr(exact, kind)(number, both)
+        traced.kept[kind] = Tiered(jaxpr)
+    return traced.kept[kind]
+
+
+def _supplied(cost: Cost, args: tuple[Any, ...], parameters: Parameters, jac: Any, hess: Any) -> Evaluations:
+    """The user's own gradient, called as SciPy calls it."""
+
+    def number(value: Any) -> float:
+        return _as_number(cost, value)
+
+    def gradient_of(given: Any) -> Vector:
+        gradient = np.asarray(given, dtype=np.float64) if parameters.n == np.size(given) else None
+        if gradient is None:
+            gradient = parameters.flatten(given, "the gradient")
+        return gradient.reshape(parameters.n)
+
+    def both(x: Vector) -> tuple[float, Vector]:
+        structure = parameters.restore(x)
+        if jac is True:
+            value, gradient = cost(structure, *args)
+            return number(value), gradient_of(gradient)
+        return number(cost(structure, *args)), gradient_of(_call_like(cost, jac, structure, args))
+
+    def value(x: Vector) -> float:
+        out = cost(parameters.restore(x), *args)
+        return number(out[0] if jac is True else out)
+
+    def hessian(x: Vector) -> Vector:
+        matrix = np.asarray(_call_like(cost, hess, parameters.restore(x), args), dtype=np.float64)
+        return matrix.reshape(parameters.n, parameters.n)
+
+    return Evaluations(value, both, hessian if callable(hess) else None, None, "supplied")
+
+
+def _call_like(cost: Cost, function: Callable[..., Any], structure: Any, args: tuple[Any, ...]) -> Any:
+    """Call a derivative with the arguments its cost takes."""
+    if cost.style == "keywords":
+        return function(*args, **structure)
+    return function(*structure, *args) if cost.style == "unpacked" else function(structure, *args)
+
+
+def _numeric(cost: Cost, args: tuple[Any, ...], parameters: Parameters, box: Bounds) -> Evaluations:
+    """The gradient measured by differences, for a cost that cannot be traced."""
+    from .derivatives.numeric import NumericDerivatives
+
+    value = plain_value(cost, parameters, args)
+    measured = NumericDerivatives(value, box)
+    return Evaluations(
+        value, measured.value_and_gradient, measured.hessian, measured.hessian_product, "numeric"
+    )
+
+
+def plain_value(cost: Cost, parameters: Parameters, args: tuple[Any, ...]) -> Callable[[Vector], float]:
+    """The cost on flat vectors, called as it is; where Python's `math` refuses a number it is NaN."""
+
+    def value(x: Vector) -> float:
+        try:
+            return _as_number(cost, cost(parameters.restore(x), *args))
+        except ArithmeticError:
+            return np.nan
+        except ValueError as error:
+            if str(error).startswith(("math domain error", "math range error", "expected a")):
+                return np.nan
+            raise
+
+    return value
+
+
+def _as_number(cost: Cost, value: Any) -> float:
+    if np.size(value) != 1:
+        _require_one_number(cost, np.shape(value))
+    return float(np.asarray(value, dtype=np.float64).reshape(()))
+
+
+def _names_of(names: Sequence[str], parameters: Parameters, free: np.ndarray) -> Sequence[str]:
+    return EntryNames(parameters.leaves, free) if isinstance(names, EntryNames) else tuple(names[k] for k in free)
+
+
+# -- bounds and fixed parameters ---------------------------------------------------------------------------
+
+
+def _moved(parameters: Parameters, start: Vector) -> Parameters:
+    return Parameters.of(parameters.restore(start), parameters.leaves[0].name if len(parameters.leaves) == 1 else "x")
+
+
+def _box(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
+    """Bounds in any of the forms people write, as one flat box.
+
+    A pair for each parameter; one pair for all; a dict from name to pair; `scipy.optimize.Bounds`. None or an
+    infinity on either side means no bound.
+    """
+    n = parameters.n
+    if bounds is None:
+        return Bounds.none(n), ()
+    lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        lower[:], upper[:] = bounds.lb, bounds.ub
+    elif isinstance(bounds, Mapping):
+        for name, pair in bounds.items():
+            span = _span(str(name), parameters, names)
+            lower[span], upper[span] = _pair(pair, str(name))
+    else:
+        pairs = [bounds] if _is_pair(bounds) and n == 1 else list(bounds)
+        if len(pairs) != n:
+            raise InputError(
+                f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"
+                f"{', …' if n > 6 else ''}); give one (low, high) pair for each, or a dict from name to pair"
+            )
+        for k, pair in enumerate(pairs):
+            lower[k], upper[k] = _pair(pair, names[k])
+    empty = np.flatnonzero(~(lower <= upper))
+    if empty.size:
+        k = int(empty[0])
+        raise InputError(f"the bounds of {names[k]} leave nothing: {lower[k]} to {upper[k]}")
+    return Bounds(lower, upper), ()
+
+
+def _is_pair(value: Any) -> bool:
+    return len(value) == 2 and all(end is None or np.ndim(end) == 0 for end in value)
+
+
+def _pair(pair: Any, name: str) -> tuple[Any, Any]:
+    try:
+        low, high = pair
+        low = -np.inf if low is None else np.asarray(low, dtype=np.float64)
+        high = np.inf if high is None else np.asarray(high, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"the bounds of {name} are {pair!r}; write (low, high), with None where there is none"
+        ) from None
+    if np.isnan(low).any() or np.isnan(high).any():
+        raise InputError(f"the bounds of {name} hold NaN; write None where there is no bound")
+    return np.ravel(low) if np.ndim(low) else low, np.ravel(high) if np.ndim(high) else high
+
+
+def _span(name: str, parameters: Parameters, names: Sequence[str]) -> slice:
+    """Where a leaf or an entry called `name` lies in the flat vector."""
+    for leaf in parameters.leaves:
+        if leaf.name == name:
+            return slice(leaf.start, leaf.stop)
+    if name in names:
+        k = names.index(name)
+        return slice(k, k + 1)
+    import difflib
+
+    known = [leaf.name for leaf in parameters.leaves] if len(parameters.leaves) > 1 else list(names[:20])
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"there is no parameter {name!r}: the parameters are {', '.join(known)}{hint}")
+
+
+def _free(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndarray | None:
+    """Indices of the parameters that may move; None if all may."""
+    if fixed is None:
+        return None
+    held = np.zeros(parameters.n, dtype=bool)
+    entries = [fixed] if isinstance(fixed, (str, int)) and not isinstance(fixed, bool) else fixed
+    mask = np.asarray(entries) if not isinstance(entries, (Mapping, set, frozenset)) else None
+    if mask is not None and mask.dtype == bool:
+        if mask.size != parameters.n:
+            raise InputError(f"fixed has {mask.size} flags for {parameters.n} parameters")
+        held[:] = mask.ravel()
+    else:
+        for entry in entries:
+            if isinstance(entry, str):
+                held[_span(entry, parameters, names)] = True
+            elif isinstance(entry, (int, np.integer)) and -parameters.n <= entry < parameters.n:
+                held[entry] = True
+            else:
+                raise InputError(f"fixed={entry!r} is not a parameter; give names, indices or a mask of flags")
+    if held.all():
+        raise InputError("every parameter is fixed, so there is nothing to minimise; free at least one")
+    return np.flatnonzero(~held)

@@ -1,0 +1,274 @@
+"""Which solver, and why: an ordered table of rules, and the names people already type."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from ..errors import InputError
+from ..objective import Objective
+from .adam import Adam
+from .bfgs import BFGS
+from .contract import Solver
+from .gradient_descent import GradientDescent
+from .lbfgs import LBFGS
+from .stopping import Tolerance
+
+# Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
+# beyond, updating it takes longer than the better directions save.
+DENSE_PARAMETERS = 300
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What a rule may look at: the objective, and the facts read off the trace (or None)."""
+
+    objective: Objective
+    facts: Any
+
+    @property
+    def n(self) -> int:
+        """Number of parameters."""
+        return self.objective.n
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Take `solver` when `when` holds, `because`; `otherwise` says why it was passed over.
+
+    Both sentences may use {n}, the number of parameters, and {limit}.
+    """
+
+    solver: Callable[[], Solver]
+    when: Callable[[Situation], bool]
+    because: str
+    otherwise: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will walk and why; `passed_over` holds (name, why) of each solver that was not chosen.
+
+    `asked`, `max_steps` and `max_evaluations` carry what options asked for; None leaves the defaults.
+    """
+
+    solver: Solver
+    because: str
+    passed_over: tuple[tuple[str, str], ...] = ()
+    asked: Tolerance = field(default_factory=Tolerance)
+    max_steps: int | None = None
+    max_evaluations: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the solver."""
+        return self.solver.name
+
+    def tolerance(self, tol: float | None = None) -> Tolerance:
+        """What is precise enough: the options' wishes, with `tol` from the call where it was given."""
+        return self.asked if tol is None else replace(self.asked, remaining=float(tol))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        return {
+            "solver": self.name,
+            "because": self.because,
+            "passed_over": [{"solver": name, "why": why} for name, why in self.passed_over],
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}, because {self.because}"]
+        lines += [f"  not {name}: {why}" for name, why in self.passed_over]
+        return "\n".join(lines)
+
+
+RULES = (
+    Rule(
+        BFGS,
+        when=lambda situation: situation.n <= DENSE_PARAMETERS,
+        because="the cost has {n} parameters, few enough to learn its whole curvature",
+        otherwise="its matrix of {n} × {n} numbers would cost more than it saves above {limit} parameters",
+    ),
+    Rule(
+        LBFGS,
+        when=lambda situation: True,
+        because="the cost has {n} parameters, too many for a matrix of curvatures; the last steps stand in for it",
+        otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
+    ),
+    Rule(
+        GradientDescent,
+        when=lambda situation: False,
+        because="it was asked for",
+        otherwise="it learns nothing of the curvature, so it needs many more steps",
+    ),
+)
+
+
+def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts: Any = None) -> Plan:
+    """The first rule of the table that holds, with what it passed over; options as for `plan_for`.
+
+    >>> parabola = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
+    >>> choose(parabola).name
+    'BFGS'
+    """
+    situation = Situation(objective, facts)
+    words = {"n": f"{objective.n:,}", "limit": DENSE_PARAMETERS}
+    chosen = next(rule for rule in RULES if rule.when(situation))
+    passed_over = tuple(
+        (rule.solver().name, rule.otherwise.format(**words)) for rule in RULES if rule is not chosen
+    )
+    because = chosen.because.format(**words).replace(" 1 parameters", " 1 parameter")
+    return replace(plan_for(chosen.solver(), options), because=because, passed_over=passed_over)
+
+
+# Every way people write a method, in lower case with punctuation left out, and what builds it.
+METHODS: dict[str, Callable[..., Solver]] = {
+    "bfgs": BFGS,
+    "lbfgs": LBFGS,
+    "lbfgsb": LBFGS,
+    "gradientdescent": GradientDescent,
+    "steepestdescent": GradientDescent,
+    "gd": GradientDescent,
+    "sgd": GradientDescent,
+    "momentum": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum),
+    "heavyball": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum),
+    "nesterov": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum, nesterov=True),
+    "nag": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum, nesterov=True),
+    "adam": Adam,
+}
+SPELLINGS = ("BFGS", "L-BFGS", "gradient descent", "momentum", "nesterov", "adam")
+
+# SciPy's methods that are not here under that name, and what does their work.
+INSTEAD = {
+    "neldermead": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
+    "powell": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
+    "cobyla": "'BFGS' takes bounds=; other constraints are not supported",
+    "cobyqa": "'BFGS' takes bounds=; other constraints are not supported",
+    "slsqp": "'BFGS' takes bounds=; other constraints are not supported",
+    "trustconstr": "'BFGS' takes bounds=; other constraints are not supported",
+    "cg": "'L-BFGS' needs as little memory and fewer evaluations",
+    "newtoncg": "'L-BFGS' takes large problems, 'BFGS' small ones",
+    "tnc": "'L-BFGS' takes large problems with bounds",
+    "trustncg": "'L-BFGS' takes large problems, 'BFGS' small ones",
+    "trustkrylov": "'L-BFGS' takes large problems, 'BFGS' small ones",
+    "trustexact": "'BFGS' learns the Hessian on the way",
+    "dogleg": "'BFGS' learns the Hessian on the way",
+}
+
+# Options of each solver under the names people know, and the argument each one sets.
+ARGUMENTS: dict[type, dict[str, str]] = {
+    BFGS: {"still_falling": "still_falling", "c2": "still_falling"},
+    LBFGS: {"memory": "memory", "maxcor": "memory", "still_falling": "still_falling"},
+    GradientDescent: {"rate": "rate", "learning_rate": "rate", "momentum": "momentum"},
+    Adam: {
+        "rate": "rate",
+        "learning_rate": "rate",
+        "mean_decay": "mean_decay",
+        "b1": "mean_decay",
+        "square_decay": "square_decay",
+        "b2": "square_decay",
+        "tiny": "tiny",
+        "eps": "tiny",
+    },
+}
+
+# SciPy's options of the walk itself.
+TOLERANCES = {"tol": "remaining", "gtol": "gradient", "ftol": "value", "xtol": "step", "xrtol": "step"}
+LIMITS = {"maxiter": "max_steps", "maxfun": "max_evaluations", "maxfev": "max_evaluations"}
+SPEECHLESS = ("disp", "iprint", "return_all")
+
+
+def plan_for(method: str | Solver, options: Mapping[str, Any] | None = None) -> Plan:
+    """The plan for a method named by the user, in SciPy's spelling or ours, or for a solver made by hand.
+
+    `options` may hold the solver's own and SciPy's `maxiter`, `maxfun` / `maxfev`, `gtol`, `ftol`, `xtol`.
+    Raises `InputError` for a method or option that does not exist, naming the nearest that does.
+
+    >>> plan_for("L-BFGS-B", {"maxcor": 5, "maxiter": 100}).solver
+    LBFGS(memory=5, still_falling=0.9)
+    """
+    wishes = dict(options or {})
+    tolerance = {
+        ours: float(wishes.pop(name)) for name, ours in TOLERANCES.items() if wishes.get(name) is not None
+    }
+    limits = {
+        ours: _count(name, wishes.pop(name)) for name, ours in LIMITS.items() if wishes.get(name) is not None
+    }
+    wishes = {name: value for name, value in wishes.items() if value is not None}
+    for name in SPEECHLESS:
+        if wishes.pop(name, False) and name != "return_all":
+            warnings.warn(
+                f"option {name!r} has no effect: nothing is printed on the way. Look at result.history, or pass "
+                "a callback",
+                stacklevel=3,
+            )
+    if isinstance(method, str):
+        solver = _built(method, wishes)
+        because = f"method={method!r} asked for it"
+    elif isinstance(method, Solver):
+        solver = _adjusted(method, wishes)
+        because = "it was passed in"
+    else:
+        raise InputError(
+            f"method must be a name or a solver from steepest.solvers, not {type(method).__name__}"
+        )
+    if isinstance(solver, GradientDescent) and solver.rate is None:
+        because += "; its rate is measured: half of 1 / the largest curvature felt at the start"
+    return Plan(solver, because, (), Tolerance(**tolerance), **limits)
+
+
+def _built(method: str, wishes: dict[str, Any]) -> Solver:
+    key = "".join(letter for letter in method.lower() if letter.isalnum())
+    build = METHODS.get(key)
+    if build is None:
+        raise InputError(_unknown_method(method, key))
+    return _adjusted(build(), wishes)
+
+
+def _adjusted(solver: Solver, wishes: dict[str, Any]) -> Solver:
+    """The same solver with the user's options set."""
+    known = ARGUMENTS.get(type(solver), {})
+    settings: dict[str, Any] = {}
+    for name, value in wishes.items():
+        if name not in known:
+            raise InputError(_unknown_option(name, known, solver.name))
+        settings[known[name]] = value
+    if not settings:
+        return solver
+    current = {part.name: getattr(solver, part.name) for part in fields(solver)}  # type: ignore[arg-type]
+    return type(solver)(**{**current, **settings})
+
+
+def _count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value or value < 0:
+        raise InputError(f"option {name!r} counts: write a whole number from 0 upwards, not {value!r}")
+    return int(value)
+
+
+def _unknown_method(method: str, key: str) -> str:
+    listed = ", ".join(repr(name) for name in SPELLINGS)
+    if key in INSTEAD:
+        return f"method {method!r} is not here; {INSTEAD[key]}. Leave method out, or write one of {listed}"
+    near = difflib.get_close_matches(key, METHODS, n=1, cutoff=0.5)
+    meant = ""
+    if near:
+        spelling = next((name for name in SPELLINGS if METHODS[near[0]] is METHODS.get(_key(name))), near[0])
+        meant = f" Did you mean {spelling!r}?"
+    return f"there is no method {method!r}.{meant} Leave method out, or write one of {listed}"
+
+
+def _key(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _unknown_option(name: str, known: Mapping[str, str], solver: str) -> str:
+    everywhere = [*TOLERANCES, *LIMITS]
+    near = difflib.get_close_matches(name, [*known, *everywhere], n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return (
+        f"{solver} has no option {name!r}.{meant} Its own: {', '.join(known) or 'none'}; "
+        f"of every method: {', '.join(everywhere)}"
+    )

@@ -1,0 +1,253 @@
+"""The one loop that takes solver steps: history, budgets, callbacks, Ctrl-C, and never a best point lost."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, isfinite, nan, sqrt
+from typing import Any
+
+import numpy as np
+
+from ..bounds import Vector
+from ..objective import BudgetSpent, Objective
+from .contract import Solver, State
+from .history import History
+from .stopping import SENTENCES, VALUE_ROUNDING, Progress, StopReason, Tolerance
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a walk ended and how: `x`, `gradient` of shape (n,) at the best point seen, and its `value`.
+
+    `stop` and `reason` (a sentence) say why the walk ended; whether `x` is a minimum is for the judge.
+    `steps` counts accepted iterates after the start. `solver` is the solver's name.
+    """
+
+    x: Vector
+    value: float
+    gradient: Vector
+    stop: StopReason
+    reason: str
+    history: History
+    steps: int
+    solver: str
+
+
+class Intermediate(dict[str, Any]):
+    """What a callback named `intermediate_result` is given: `x`, `fun`, `jac`, `nit`, `nfev`, by key or name."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
+def drive(
+    solver: Solver,
+    objective: Objective,
+    x0: Vector,
+    *,
+    tolerance: Tolerance | float | None = None,
+    max_steps: int | None = None,
+    callback: Callable[..., Any] | None = None,
+    restore: Callable[[Vector], Any] | None = None,
+) -> Run:
+    """Walk from `x0`, shape (n,), until the solver, the tolerance, a budget or the user says stop.
+
+    `x0` is put inside the bounds first. `tolerance` None goes as far as double precision lets it; a number
+    is `Tolerance(remaining=…)`. `max_steps` None is the solver's own limit. `callback` has one of SciPy's
+    two forms, told apart by the parameter's name: `callback(xk)` or `callback(intermediate_result)`; it stops
+    the walk by returning True or raising StopIteration. `restore` turns the flat x into the user's structure
+    for it.
+
+    Numerical trouble, a spent budget and Ctrl-C end the walk and never raise. What the cost or the callback
+    raises passes through, with a note on where the walk was.
+
+    >>> from steepest.solvers import gradient_descent
+    >>> parabola = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
+    >>> run = drive(gradient_descent(rate=0.25), parabola, np.array([8.0]), max_steps=3)
+    >>> run.x, run.stop, run.history.x[:, 0]
+    (array([1.]), <StopReason.OUT_OF_BUDGET: 'out of budget'>, array([8., 4., 2., 1.]))
+    """
+    if tolerance is None or isinstance(tolerance, (int, float)):
+        tolerance = Tolerance(remaining=tolerance)
+    limit = _step_limit(solver, objective, max_steps)
+    tell = _listener(callback, restore)
+    walk = _Walk(solver, objective, tolerance)
+    try:
+        with np.errstate(all="ignore"):
+            stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell)
+    except BudgetSpent as spent:
+        stop, reason = StopReason.OUT_OF_BUDGET, _spent(str(spent), objective)
+    except KeyboardInterrupt:
+        stop, reason = StopReason.STOPPED, "interrupted from the keyboard"
+    except _Halt:
+        stop, reason = StopReason.STOPPED, "stopped by the callback"
+    return walk.run(stop, reason)
+
+
+class _Halt(Exception):
+    """The callback asked to stop."""
+
+
+class _Walk:
+    """What one walk has seen so far; whatever ends it, `run` can be told from here."""
+
+    def __init__(self, solver: Solver, objective: Objective, tolerance: Tolerance) -> None:
+        self.solver = solver
+        self.objective = objective
+        self.tolerance = tolerance
+        self.history = History(objective.n)
+        self.start: Vector | None = None
+        self.best: State | None = None
+        self.best_slope = inf
+        self.lowest = inf
+
+    def go(
+        self, x: Vector, limit: int, tell: Callable[[State, int, int], None] | None
+    ) -> tuple[StopReason, str]:
+        solver, objective, history = self.solver, self.objective, self.history
+        counts = objective.counts
+        bounds = objective.bounds if objective.bounds.any else None
+        self.start = x
+        state = self._taken(solver.init, 0, objective, x)
+        gradient = state.gradient if bounds is None else bounds.projected_gradient(x, state.gradient)
+        slope = _length(gradient)
+        history.append(x, state.value, state.gradient, slope, None, 0.0, counts.values)
+        if not (isfinite(state.value) and isfinite(slope)):
+            return StopReason.NOT_FINITE, SENTENCES[StopReason.NOT_FINITE]
+        self.best, self.best_slope, self.lowest = state, slope, state.value
+        progress = Progress(state.value, self.tolerance, solver.remedy)
+        stop = progress.check_start(x, slope, gradient)
+        if stop is not None:
+            return stop, progress.sentence
+        for index in range(1, limit + 1):
+            before = state.value
+            state = self._taken(solver.step, index, objective, state)
+            if state.stop is not None:
+                return self._halted(state, progress)
+            value, step = state.value, state.step
+            assert step is not None
+            step_length = _length(step)
+            gradient = (
+                state.gradient if bounds is None else bounds.projected_gradient(state.x, state.gradient)
+            )
+            slope = _length(gradient)
+            history.append(state.x, value, state.gradient, slope, step, step_length, counts.values)
+            self._keep_best(state, value, slope)
+            stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
+            if stop is not None:
+                return stop, progress.sentence
+            if objective.minus_infinity:
+                return StopReason.UNBOUNDED, "the cost is -inf at a point close to the last step"
+            if tell is not None:
+                tell(state, index, counts.values)
+        return StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken"
+
+    def run(self, stop: StopReason, reason: str) -> Run:
+        """The run as it stands, at the best point any evaluation saw."""
+        objective, best = self.objective, self.best
+        steps = max(len(self.history) - 1, 0)
+        x, value, gradient = (
+            (best.x, best.value, best.gradient) if best is not None else (self.start, nan, None)
+        )
+        if objective.best_x is not None and (
+            best is None or objective.best_value < value - VALUE_ROUNDING * abs(value)
+        ):
+            x, value, gradient = objective.best_x, objective.best_value, objective.best_gradient
+        assert x is not None
+        slopes = np.full(objective.n, nan) if gradient is None else np.array(gradient, dtype=np.float64)
+        return Run(np.array(x), value, slopes, stop, reason, self.history, steps, self.solver.name)
+
+    def _taken(self, act: Callable[..., Any], index: int, *arguments: Any) -> Any:
+        """Call the solver; what the user's cost raises goes on its way with a note."""
+        try:
+            return act(*arguments)
+        except BudgetSpent:
+            raise
+        except Exception as error:
+            where = "at the start" if index == 0 else f"in step {index}"
+            error.add_note(f"raised {where} of {self.solver.name}, evaluation {self.objective.counts.values}")
+            raise
+
+    def _keep_best(self, state: State, value: float, slope: float) -> None:
+        """The lowest point; among those equal to rounding, the one with the smallest slope."""
+        if value <= self.lowest:
+            rounding = VALUE_ROUNDING * abs(value)
+            if value < self.lowest - rounding or slope <= self.best_slope:
+                self.best, self.best_slope = state, slope
+            self.lowest = value
+            if self.best is not None and self.best.value > value + rounding:
+                self.best, self.best_slope = state, slope
+        elif slope < self.best_slope and value <= self.lowest + VALUE_ROUNDING * abs(self.lowest):
+            self.best, self.best_slope = state, slope
+
+    def _halted(self, state: State, progress: Progress) -> tuple[StopReason, str]:
+        if self.objective.minus_infinity:
+            return StopReason.UNBOUNDED, "the cost is -inf at a point close to the last step"
+        assert state.stop is not None
+        return state.stop, SENTENCES.get(state.stop, state.stop.value)
+
+
+def _step_limit(solver: Solver, objective: Objective, asked: int | None) -> int:
+    limit = solver.default_max_steps(objective.n) if asked is None else asked
+    return limit if objective.budget.steps is None else min(limit, objective.budget.steps)
+
+
+def _spent(what: str, objective: Objective) -> str:
+    budget = objective.budget
+    amount = f"{budget.seconds:g} seconds" if what == "seconds" else f"{budget.evaluations} evaluations"
+    return f"all {amount} allowed were spent"
+
+
+def _listener(
+    callback: Callable[..., Any] | None, restore: Callable[[Vector], Any] | None
+) -> Callable[[State, int, int], None] | None:
+    """The callback in whichever of SciPy's two forms it has, as one function of the state."""
+    if callback is None:
+        return None
+    shape = restore or (lambda x: x)
+    try:
+        wants_result = set(inspect.signature(callback).parameters) == {"intermediate_result"}
+    except (TypeError, ValueError):  # builtins have no signature
+        wants_result = False
+
+    def tell(state: State, steps: int, evaluations: int) -> None:
+        x = shape(state.x.copy())
+        try:
+            if wants_result:
+                answer = callback(
+                    intermediate_result=Intermediate(
+                        x=x, fun=state.value, jac=state.gradient.copy(), nit=steps, nfev=evaluations
+                    )
+                )
+            else:
+                answer = callback(x)
+        except StopIteration:
+            raise _Halt from None
+        if answer is True or (isinstance(answer, np.bool_) and bool(answer)):
+            raise _Halt
+
+    return tell
+
+
+def _frozen(x: Vector) -> Vector:
+    """`x` as float64, owned by the walk and marked read-only."""
+    x = np.array(x, dtype=np.float64)
+    x.setflags(write=False)
+    return x
+
+
+def _length(v: Vector) -> float:
+    """Euclidean length, also where its square would overflow or underflow."""
+    square = float(v.dot(v))
+    if 1e-280 < square < inf:
+        return sqrt(square)
+    largest = float(np.abs(v).max(initial=0.0))
+    if largest == 0.0 or not isfinite(largest):
+        return largest
+    scaled = v / largest
+    return largest * sqrt(float(scaled.dot(scaled)))

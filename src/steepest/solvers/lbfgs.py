@@ -1,0 +1,377 @@
+"""Limited-memory BFGS: a Hessian inverse rebuilt from the last few steps.
+
+For large problems the time goes into moving vectors through memory, so every step reads the stored pairs
+only twice: once for their products with the new gradient, once to combine them into the direction. Both are
+one matrix-vector product with all pairs stacked. This is the compact form of Byrd, Nocedal & Schnabel
+("Representations of quasi-Newton matrices", Math. Program. 63, 1994, eq. 3.1); everything else in it is at
+most memory × memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import inf, isfinite, nan, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from ..bounds import Mask, Vector
+from ..errors import InputError
+from ..objective import Matrix, Objective
+from .bfgs import CURVATURE_FLOOR
+from .box import Route, route
+from .line_search import BLOCK, STILL_FALLING, Landing, check_still_falling, downhill, first_scale, walk
+from .stopping import VALUE_ROUNDING, StopReason
+
+# Pairs kept by default: more learn curvature faster, fewer pass less memory. Above this many parameters the
+# time for the pairs rivals that of an evaluation.
+LARGE = 100_000
+MEMORY, MEMORY_LARGE = 20, 10
+
+
+class Pairs(NamedTuple):
+    """The last k steps s and changes of gradient y, and the small matrices made of them, oldest first.
+
+    `ring`, shape (2·(memory + 1) + 2, n), holds s in row 2i and y in row 2i + 1 of slot i; one slot is always
+    spare, so that the next pair can be written while this one is still whole. Its last two rows hold
+    directions in turn, `turn` says which is next: fresh memory of that size would cost more than filling it.
+    `slots`: slot of each pair.
+    `R_inverse`: inverse of the upper triangle of SᵀY, shape (k, k). `D`: its diagonal, shape (k,). `YY`: YᵀY.
+    `scale`: γ = sᵀy / yᵀy of the newest. `SY`, `SS`: SᵀY and SᵀS, kept only with bounds.
+    """
+
+    ring: Matrix
+    slots: tuple[int, ...]
+    R_inverse: Matrix
+    D: Vector
+    YY: Matrix
+    scale: float
+    SY: Matrix | None
+    SS: Matrix | None
+    turn: int
+
+    @property
+    def rows(self) -> Matrix:
+        """The rows of the ring in use so far."""
+        return self.ring[: 2 * (max(self.slots) + 1)] if self.slots else self.ring[:0]
+
+
+class LBFGSState(NamedTuple):
+    """`products`: the ring's rows times the gradient. The rest as in BFGS."""
+
+    x: Vector
+    value: float
+    gradient: Vector
+    step: Vector | None
+    decrease: float
+    stop: StopReason | None
+    direction: Vector
+    slope: float
+    pairs: Pairs | None
+    products: Vector | None
+    route: Route | None
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """L-BFGS with `memory` pairs; None keeps 20, and 10 above 100,000 parameters.
+
+    Bounds are kept by a subspace Newton step over the free parameters, from the direct compact form (Byrd, Lu,
+    Nocedal & Zhu 1995, eq. 5.11), bent onto the box.
+    """
+
+    memory: int | None = None
+    still_falling: float = STILL_FALLING
+
+    def __post_init__(self) -> None:
+        check_still_falling(self.still_falling)
+        if self.memory is not None and self.memory < 1:
+            raise InputError(f"memory is how many steps are remembered: at least 1, not {self.memory!r}")
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        return "L-BFGS"
+
+    @property
+    def remedy(self) -> str:
+        """Empty: the line search never goes uphill."""
+        return ""
+
+    def default_max_steps(self, n: int) -> int:
+        """As many as SciPy allows its own."""
+        return 15_000
+
+    def init(self, objective: Objective, x: Vector) -> LBFGSState:
+        """The start, with the slope as first direction."""
+        value, gradient = objective.value_and_gradient(x)
+        return _aim(objective, x, value, gradient, None, None, None)
+
+    def step(self, objective: Objective, state: LBFGSState) -> LBFGSState:
+        """Go along the direction, remember the pair, and aim again."""
+        x, value, gradient, pairs = state.x, state.value, state.gradient, state.pairs
+        landing = walk(objective, state, self.still_falling)
+        if landing is None and state.products is not None:
+            if state.decrease <= VALUE_ROUNDING * abs(value):
+                return state._replace(stop=StopReason.ROUNDING)
+            state = _aim(objective, x, value, gradient, state.step, None, None)._replace(pairs=pairs)
+            landing = walk(objective, state, self.still_falling) if state.slope < 0.0 else None
+            pairs = None if pairs is None else _forgotten(pairs)
+        if landing is None:
+            return state._replace(stop=StopReason.NO_PROGRESS)
+        n, memory = x.size, self.memory
+        if memory is None:
+            memory = MEMORY_LARGE if n > LARGE else MEMORY
+        if pairs is None:
+            pairs = _no_pairs(np.zeros((2 * (memory + 1) + 2, n)), objective.bounds.any, 0)
+        pairs, products, step = _remember(objective, state, landing, pairs, memory)
+        return _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
+
+
+def _remember(
+    objective: Objective, state: LBFGSState, landing: Landing, pairs: Pairs, memory: int
+) -> tuple[Pairs, Vector | None, Vector]:
+    """The pairs with the newest added, their products with the new gradient, and the step taken."""
+    slot = _spare(pairs.slots, memory)
+    s, y = pairs.ring[2 * slot], pairs.ring[2 * slot + 1]
+    ss, sy, yy = _write_pair(s, y, state, landing)
+    if not (sy > CURVATURE_FLOOR * sqrt(ss * yy) and yy < inf):
+        step = s.copy()
+        s[:], y[:] = 0.0, 0.0  # what overflowed must not meet a zero coefficient
+        pairs = pairs._replace(turn=1 - pairs.turn)
+        if state.products is None or not pairs.slots:
+            return pairs, None, step
+        return pairs, pairs.ring[: state.products.size].dot(landing.gradient), step
+    used = pairs.ring[: max(2 * slot + 2, pairs.rows.shape[0])]
+    products = used.dot(landing.gradient)
+    drop = max(len(pairs.slots) - memory + 1, 0)
+    kept = pairs.slots[drop:]
+    rows = 2 * np.array(kept, dtype=np.intp)
+    SY, SS = pairs.SY, pairs.SS
+    if objective.bounds.any:
+        assert SY is not None and SS is not None
+        s_products, y_products = used.dot(s), used.dot(y)
+        Sy, Yy = y_products[rows], y_products[rows + 1]
+        SY = _bordered(SY[drop:, drop:], Sy, s_products[rows + 1], sy)
+        SS = _bordered(SS[drop:, drop:], s_products[rows], s_products[rows], ss)
+    elif state.products is not None and kept:
+        # Sᵀy and Yᵀy of the new y = g⁺ - g, from products that are known already.
+        Sy = products[rows] - state.products[rows]
+        Yy = products[rows + 1] - state.products[rows + 1]
+    else:
+        Sy = Yy = np.zeros(0)
+    # The inverse of a triangle with one more column: [[R, r], [0, ρ]]⁻¹ = [[R⁻¹, -R⁻¹r/ρ], [0, 1/ρ]].
+    R_inverse = pairs.R_inverse[drop:, drop:]
+    grown = Pairs(
+        ring=pairs.ring,
+        slots=(*kept, slot),
+        R_inverse=_bordered(R_inverse, R_inverse.dot(Sy) / -sy, np.zeros(len(kept)), 1.0 / sy),
+        D=np.append(pairs.D[drop:], sy),
+        YY=_bordered(pairs.YY[drop:, drop:], Yy, Yy, yy),
+        scale=sy / yy,
+        SY=SY,
+        SS=SS,
+        turn=1 - pairs.turn,
+    )
+    return grown, products, s
+
+
+def inverse_times(pairs: Pairs, products: Vector, gradient: Vector) -> Vector:
+    """Minus the rebuilt inverse Hessian times the gradient, shape (n,): the quasi-Newton step.
+
+    Hg = γg + S·R⁻ᵀ((D + γYᵀY)R⁻¹Sᵀg - γYᵀg) - γY·R⁻¹Sᵀg (eq. 3.1 of the paper above).
+    """
+    rows = 2 * np.array(pairs.slots, dtype=np.intp)
+    gamma, R_inverse = pairs.scale, pairs.R_inverse
+    q = R_inverse.dot(products[rows])
+    u = (pairs.D * q + gamma * (pairs.YY.dot(q) - products[rows + 1])).dot(R_inverse)
+    coefficients = np.zeros(products.size)
+    coefficients[rows] = -u
+    coefficients[rows + 1] = gamma * q
+    step = np.dot(coefficients, pairs.ring[: products.size], out=pairs.ring[-1 - pairs.turn])
+    _add_multiple(step, -gamma, gradient)
+    return step
+
+
+def free_step(pairs: Pairs, gradient: Vector, free: Mask, held: Vector | None = None) -> Vector:
+    """The quasi-Newton step over the free parameters F when the others move by `held`, shape (n,).
+
+    -(B_FF)⁻¹(g_F + B_FA·held), with B = θI - W M Wᵀ, W = [Y θS], M⁻¹ = [[-D, Lᵀ], [L, θSᵀS]], θ = 1/γ and L the
+    strict lower triangle of SᵀY; inverted on F by Sherman-Morrison-Woodbury. Pairs are scaled to sᵀy = 1, or
+    old long steps drown the newest.
+    """
+    assert pairs.SY is not None and pairs.SS is not None
+    theta, k = 1.0 / pairs.scale, len(pairs.slots)
+    rows = 2 * np.array(pairs.slots, dtype=np.intp)
+    order = np.concatenate([rows + 1, rows])
+    unit = 1.0 / np.sqrt(pairs.D)
+    weights = np.concatenate([unit, theta * unit])
+    ring = pairs.rows
+    L = np.tril(pairs.SY * unit[:, None] * unit, -1)
+    middle = np.empty((2 * k, 2 * k))
+    middle[:k, :k] = -np.eye(k)
+    middle[:k, k:] = L.T
+    middle[k:, :k] = L
+    middle[k:, k:] = theta * (pairs.SS * unit[:, None] * unit)
+    within = _products_within(ring, free)[np.ix_(order, order)] * weights[:, None] * weights
+    try:
+        pull = (
+            gradient
+            if held is None
+            else gradient
+            - _combined(ring, order, weights * np.linalg.solve(middle, weights * ring.dot(held)[order]))
+        )
+        pull = np.where(free, pull, 0.0)
+        solved = np.linalg.solve(middle - within / theta, weights * ring.dot(pull)[order])
+        step = _combined(ring, order, weights * solved / -(theta * theta))
+    except np.linalg.LinAlgError:
+        pull = gradient
+        step = np.zeros_like(gradient)
+    _add_multiple(step, -pairs.scale, pull)
+    return np.where(free, step, 0.0 if held is None else held)
+
+
+def _combined(ring: Matrix, order: Vector, coefficients: Vector) -> Vector:
+    """The rows listed in `order`, combined with `coefficients`, shape (n,)."""
+    all_rows = np.zeros(ring.shape[0])
+    all_rows[order] = coefficients
+    return all_rows.dot(ring)
+
+
+def _aim(
+    objective: Objective,
+    x: Vector,
+    value: float,
+    gradient: Vector,
+    step: Vector | None,
+    pairs: Pairs | None,
+    products: Vector | None,
+) -> LBFGSState:
+    """The state at `x`, aimed by the pairs; straight down where there are none."""
+    if objective.bounds.any:
+        return _aim_inside(objective, x, value, gradient, step, pairs, products)
+    if pairs is not None and products is not None and pairs.slots:
+        direction = inverse_times(pairs, products, gradient)
+        slope = float(gradient.dot(direction))
+        if slope < 0.0:
+            return LBFGSState(
+                x, value, gradient, step, -0.5 * slope, None, direction, slope, pairs, products, None
+            )
+        pairs = _forgotten(pairs)
+    direction = downhill(gradient, step)
+    slope = float(gradient.dot(direction))
+    return LBFGSState(x, value, gradient, step, nan, None, direction, slope, pairs, None, None)
+
+
+def _aim_inside(
+    objective: Objective,
+    x: Vector,
+    value: float,
+    gradient: Vector,
+    step: Vector | None,
+    pairs: Pairs | None,
+    products: Vector | None,
+) -> LBFGSState:
+    bounds = objective.bounds
+    down = bounds.projected_gradient(x, gradient)
+    way, learned = None, pairs is not None and products is not None and bool(pairs.slots)
+    if isfinite(float(down.dot(down))):
+        scale = pairs.scale if pairs is not None and learned else first_scale(down, step)
+        newton = partial(_newton, pairs if learned else None, products, gradient, scale)
+        way = route(bounds, x, gradient, newton, scale)
+    if way is None:
+        stop = StopReason.NO_PROGRESS if down.any() else None
+        return LBFGSState(x, value, gradient, step, nan, stop, -down, 0.0, pairs, None, None)
+    return LBFGSState(
+        x,
+        value,
+        gradient,
+        step,
+        way.decrease if learned else nan,
+        None,
+        way.direction,
+        way.slope,
+        pairs,
+        products if learned else None,
+        way,
+    )
+
+
+def _newton(
+    pairs: Pairs | None,
+    products: Vector | None,
+    gradient: Vector,
+    scale: float,
+    free: Mask,
+    held: Vector | None,
+) -> Vector:
+    if pairs is None or products is None:
+        return np.where(free, -scale * gradient, 0.0 if held is None else held)
+    if held is None and free.all():
+        return inverse_times(pairs, products, gradient)
+    return free_step(pairs, gradient, free, held)
+
+
+def _write_pair(s: Vector, y: Vector, state: LBFGSState, landing: Landing) -> tuple[float, float, float]:
+    """Write the pair into its rows; returns sᵀs, sᵀy, yᵀy, taken while each block is in the cache."""
+    ss = sy = yy = 0.0
+    bent = state.route is not None
+    for block in _blocks(s.size):
+        sb, yb = s[block], y[block]
+        if bent:
+            np.subtract(landing.x[block], state.x[block], out=sb)
+        else:
+            np.multiply(state.direction[block], landing.t, out=sb)
+        np.subtract(landing.gradient[block], state.gradient[block], out=yb)
+        ss += float(sb.dot(sb))
+        sy += float(sb.dot(yb))
+        yy += float(yb.dot(yb))
+    return ss, sy, yy
+
+
+def _add_multiple(target: Vector, factor: float, v: Vector) -> None:
+    """target += factor·v, in place."""
+    for block in _blocks(target.size):
+        target[block] += factor * v[block]
+
+
+def _products_within(ring: Matrix, free: Mask) -> Matrix:
+    """Products of all rows with each other over the parameters in `free`, block by block."""
+    total = np.zeros((ring.shape[0], ring.shape[0]))
+    for block in _blocks(free.size):
+        part = ring[:, block][:, free[block]]
+        total += part.dot(part.T)
+    return total
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
+
+
+def _no_pairs(ring: Matrix, bounded: bool, turn: int) -> Pairs:
+    none = np.zeros((0, 0))
+    return Pairs(
+        ring, (), none, np.zeros(0), none, 1.0, none if bounded else None, none if bounded else None, turn
+    )
+
+
+def _forgotten(pairs: Pairs) -> Pairs:
+    """No pairs, in the same ring."""
+    return _no_pairs(pairs.ring, pairs.SY is not None, 1 - pairs.turn)
+
+
+def _spare(slots: tuple[int, ...], memory: int) -> int:
+    """A slot of the ring that no remembered pair uses; the next unused one while the ring fills."""
+    return next(slot for slot in range(memory + 1) if slot not in slots)
+
+
+def _bordered(matrix: Matrix, column: Vector, row: Vector, corner: float) -> Matrix:
+    """The matrix with one more column and row, shape (k + 1, k + 1)."""
+    k = column.size
+    grown = np.empty((k + 1, k + 1))
+    grown[:k, :k] = matrix
+    grown[:k, k] = column
+    grown[k, :k] = row
+    grown[k, k] = corner
+    return grown

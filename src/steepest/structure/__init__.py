@@ -1,0 +1,1 @@
+"""Structure: facts read off a jaxpr, never guessed, each with its reason."""

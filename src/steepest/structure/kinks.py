@@ -1,0 +1,299 @@
+"""Where may the cost have a kink or a jump? The operations that make one, and how far from it a point is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..tracing.passes import eliminate_dead, with_outputs
+from ..tracing.primitives import NoRule, evaluate
+from .patterns import Pattern
+from .reading import Reading
+
+Vector = np.ndarray
+
+# Operations whose slope changes abruptly, or whose value jumps, with a word for people.
+KINKED = {
+    "abs": "abs", "max": "maximum", "min": "minimum", "sqrt": "square root at zero", "cbrt": "cube root at zero",
+    "reduce_max": "max", "reduce_min": "min", "sort": "sort", "clamp": "clip", "cummax": "running maximum",
+    "cummin": "running minimum", "reduce_precision": "rounding",
+}  # fmt: skip
+JUMPING = {
+    "sign": "sign", "floor": "floor", "ceil": "ceil", "round": "round", "argmax": "argmax",
+    "argmin": "argmin", "select_n": "where",
+}  # fmt: skip
+# Well-known functions that have one kink, whatever operations they are written with.
+PATTERN_SITES = {
+    "hypot": ("hypot at zero", np.hypot),
+    "maximum": ("maximum", np.subtract),
+    "minimum": ("minimum", np.subtract),
+    "square root": ("square root at zero", np.abs),
+}
+
+LOOPS = frozenset({"while", "scan", "cond", "custom_root", "pure_callback"})
+
+# Comparisons that split the parameters in two; where the sides meet the branches may not.
+COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+
+
+@dataclass(frozen=True)
+class Site:
+    """One operation with a kink: its `word`, the user's `line` ("" if unknown), whether the value `jumps`.
+
+    `operands`: the variables its gap is computed from, by `gap`.
+    """
+
+    word: str
+    line: str
+    jumps: bool
+    operands: tuple[Any, ...]
+    gap: Callable[..., Any]
+
+    def __str__(self) -> str:
+        return f"{self.word} on {self.line}" if self.line else self.word
+
+
+class Kinks:
+    """All sites of one cost; false where the operations leave it smooth wherever it is finite.
+
+    `opaque`: there are loops or calls that are not looked into, so that a missing site proves nothing.
+    """
+
+    def __init__(self, reading: Reading, patterns: dict[Any, Pattern]) -> None:
+        self.reading = reading
+        self.opaque = any(
+            equation.primitive.name in LOOPS and equation.outvars[0] in reading.varies
+            for equation in reading.equations
+        )
+        self.sites = tuple(_sites(reading, patterns))
+
+    def __bool__(self) -> bool:
+        return bool(self.sites) or self.opaque
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the value itself may jump somewhere: rounding, sign, a choice."""
+        return any(site.jumps for site in self.sites)
+
+    @cached_property
+    def operand_jaxpr(self) -> Any:
+        """A closed jaxpr from x (n,) to the operands of every site, in order: what the gaps are made from."""
+        wanted = [atom for site in self.sites for atom in site.operands]
+        return eliminate_dead(with_outputs(self.reading.closed, wanted))
+
+    def gaps(self, x: Vector) -> list[np.ndarray] | None:
+        """For every site how far `x` (n,) is from its kink, elementwise, zero on it; None if not computable.
+
+        The gap is in the units of the operation's operands: the difference of two sides of a maximum, the
+        argument of an absolute value.
+        """
+        if not self.sites:
+            return []
+        try:
+            values = list(evaluate(self.operand_jaxpr, np.reshape(x, self.reading.x.aval.shape)))
+        except (NoRule, ValueError, TypeError):
+            return None
+        gaps = []
+        with np.errstate(all="ignore"):
+            for site in self.sites:
+                count = len(site.operands)
+                gaps.append(np.abs(np.asarray(site.gap(*values[:count]), dtype=np.float64)))
+                values = values[count:]
+        return gaps
+
+    def near(self, x: Vector, radius: Vector) -> list[Site]:
+        """The sites whose kink comes within `radius` (n,) of `x` (n,), judged by how fast their gaps change."""
+        here = self.gaps(x)
+        if here is None or not here:
+            return []
+        # Two looks at the distance asked for tell how much a gap can change within it.
+        signs = np.where(np.arange(x.size) % 2, -1.0, 1.0)
+        aside = [self.gaps(x + radius), self.gaps(x + signs * radius), self.gaps(x - radius)]
+        found = []
+        with np.errstate(all="ignore"):
+            for k, site in enumerate(self.sites):
+                reach = np.zeros(())
+                for gaps in aside:
+                    if gaps is not None:
+                        reach = np.maximum(reach, np.abs(gaps[k] - here[k]))
+                if here[k].size and (here[k] <= 2.0 * reach).any():
+                    found.append(site)
+        return found
+
+
+def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
+    smooth = _smooth_inside(reading, patterns)
+    sites = []
+    for var, pattern in patterns.items():
+        if pattern.name in PATTERN_SITES and reading.made_by[var] not in smooth:
+            word, gap = PATTERN_SITES[pattern.name]
+            sites.append(Site(word, reading.place(reading.producer(var)), False, pattern.operands, gap))
+    told = {reading.made_by[var] for var, pattern in patterns.items() if pattern.name in PATTERN_SITES}
+    for index, equation in enumerate(reading.equations):
+        if equation.outvars[0] not in reading.varies or index in smooth or index in told:
+            continue
+        name = equation.primitive.name
+        if name == "select_n":
+            site = _choice(reading, equation)
+        elif name == "convert_element_type":
+            site = _integer(reading, equation)
+        elif name in _GAPS and (name in KINKED or name in JUMPING):
+            if name == "sqrt" and not _reaches_zero(reading, equation):
+                continue
+            jumps = name in JUMPING
+            word = JUMPING[name] if jumps else KINKED[name]
+            operands = _GAPS[name][0](equation)
+            site = Site(word, reading.place(equation), jumps, operands, _GAPS[name][1](equation))
+        else:
+            continue
+        if site is not None:
+            sites.append(site)
+    return sites
+
+
+def _smooth_inside(reading: Reading, patterns: dict[Any, Pattern]) -> set[int]:
+    """Equations that only serve inside a function that is smooth as a whole, or has a site of its own."""
+    smooth: set[int] = set()
+    for var, pattern in patterns.items():
+        outer = reading.made_by[var]
+        operands = [atom for atom in pattern.operands if reading.depends(atom)]
+        given = {reading.made_by.get(end, -1) for atom in operands for end in (atom, reading.plain(atom))}
+        inside = {outer}
+        # Backwards: what only the inside reads is inside too, down to the operands.
+        for index in range(outer - 1, -1, -1):
+            users = {use for out in reading.equations[index].outvars for use in reading.uses.get(out, ())}
+            if index not in given and users and users <= inside:
+                inside.add(index)
+        smooth |= inside - {outer}
+        if pattern.name == "same":
+            smooth.add(outer)
+    return smooth
+
+
+def _choice(reading: Reading, equation: Any) -> Site | None:
+    """A choice between branches by a comparison of parameters: a kink where its two sides are equal."""
+    which = equation.invars[0]
+    if not reading.depends(which):
+        return None
+    sides: list[Any] = []
+    waiting = [which]
+    while waiting:
+        made = reading.producer(waiting.pop())
+        if made is None:
+            continue
+        name = made.primitive.name
+        if name in COMPARISONS:
+            if name == "ne" and made.invars[0] is made.invars[1]:
+                continue
+            sides.extend(made.invars)
+        elif name == "is_finite":
+            continue
+        else:
+            waiting.extend(atom for atom in made.invars if reading.depends(atom))
+    if not sides:
+        return None
+
+    def gap(*values: Any) -> Any:
+        pairs = [
+            np.ravel(np.subtract(a, b, dtype=np.float64))
+            for a, b in zip(values[::2], values[1::2], strict=True)
+        ]
+        return np.concatenate(pairs)
+
+    return Site("where", reading.place(equation), True, tuple(sides), gap)
+
+
+def _integer(reading: Reading, equation: Any) -> Site | None:
+    source, target = equation.invars[0].aval.dtype, equation.outvars[0].aval.dtype
+    if source.kind != "f" or target.kind not in "iu":
+        return None
+    return Site(
+        "conversion to integers", reading.place(equation), True, (equation.invars[0],), _to_whole_number
+    )
+
+
+def _reaches_zero(reading: Reading, equation: Any) -> bool:
+    """Whether a root can be taken at zero at all: not of a positive constant plus squares."""
+    inner = reading.producer(reading.root(equation.invars[0]))
+    if inner is None or inner.primitive.name != "add":
+        return True
+    for atom in inner.invars:
+        value = None if reading.depends(atom) else reading.constant(atom)
+        if value is not None and np.size(value) and float(np.min(value)) > 0.0:
+            other = [a for a in inner.invars if a is not atom]
+            made = reading.producer(reading.root(other[0])) if other else None
+            return not (
+                made is not None
+                and made.primitive.name in ("square", "integer_pow", "abs", "exp", "reduce_sum")
+            )
+    return True
+
+
+def _to_whole_number(value: Any) -> Any:
+    return value - np.round(value)
+
+
+def _to_half(value: Any) -> Any:
+    return value - np.floor(value) - 0.5
+
+
+def _lead(axes: tuple[int, ...]) -> Callable[[Any], Any]:
+    """Distance between the largest and the next largest element, for each result."""
+
+    def gap(values: Any) -> Any:
+        ordered = np.sort(_gathered(values, axes), axis=-1)
+        return ordered[..., -1] - ordered[..., -2] if ordered.shape[-1] > 1 else np.inf
+
+    return gap
+
+
+def _trail(axes: tuple[int, ...]) -> Callable[[Any], Any]:
+    return lambda values: _lead(axes)(-np.asarray(values))
+
+
+def _gathered(values: Any, axes: tuple[int, ...]) -> np.ndarray:
+    values = np.moveaxis(np.asarray(values), axes, range(-len(axes), 0))
+    return values.reshape(*values.shape[: values.ndim - len(axes)], -1)
+
+
+def _neighbours(values: Any, axis: int) -> Any:
+    return (
+        np.diff(np.sort(np.asarray(values), axis=axis), axis=axis) if np.shape(values)[axis] > 1 else np.inf
+    )
+
+
+def _axes(equation: Any) -> tuple[int, ...]:
+    return tuple(equation.params["axes"])
+
+
+def _whole(equation: Any) -> tuple[Any, ...]:
+    return (equation.invars[0],)
+
+
+def _both(equation: Any) -> tuple[Any, ...]:
+    return tuple(equation.invars)
+
+
+def _clip_gap(low: Any, x: Any, high: Any) -> Any:
+    return np.minimum(np.abs(np.subtract(x, low)), np.abs(np.subtract(high, x)))
+
+
+# Primitive to the operands its gap is made from, and the gap as a function of their values.
+_GAPS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], Callable[[Any], Callable[..., Any]]]] = {
+    "abs": (_whole, lambda e: np.abs), "sign": (_whole, lambda e: np.abs), "sqrt": (_whole, lambda e: np.abs),
+    "cbrt": (_whole, lambda e: np.abs), "max": (_both, lambda e: np.subtract), "min": (_both, lambda e: np.subtract),
+    "floor": (_whole, lambda e: _to_whole_number), "ceil": (_whole, lambda e: _to_whole_number),
+    "round": (_whole, lambda e: _to_half), "clamp": (_both, lambda e: _clip_gap),
+    "reduce_max": (_whole, lambda e: _lead(_axes(e))), "reduce_min": (_whole, lambda e: _trail(_axes(e))),
+    "argmax": (_whole, lambda e: _lead(_axes(e))), "argmin": (_whole, lambda e: _trail(_axes(e))),
+    "sort": (_whole, lambda e: lambda v: _neighbours(v, e.params["dimension"])),
+    "cummax": (_whole, lambda e: lambda v: _neighbours(v, e.params["axis"])),
+    "cummin": (_whole, lambda e: lambda v: _neighbours(v, e.params["axis"])),
+}  # fmt: skip

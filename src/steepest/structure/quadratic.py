@@ -1,0 +1,86 @@
+"""The constant Hessian of a quadratic term, from its values alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..linear_algebra.equilibrate import equilibration
+from ..numerics import EPS
+from ..tracing.primitives import NoRule, evaluate_equation
+from .reading import Reading
+
+# Terms of more parameters are left to the judge, which asks the derivative for the Hessian.
+MOST_PARAMETERS = 24
+
+# A Hessian entry is a sum of four values of the term, each wrong by some units in its last place.
+ENTRY_ROUNDING = 16 * EPS
+
+# Once the rows are in like units, more rounding than this and nothing is claimed; less, and eigenvalues above
+# minus this count as zero, as those of semidefinite forms are.
+TRUSTED = 1e-10
+
+
+def is_positive_semidefinite(reading: Reading, var: Any) -> bool:
+    """Whether the quadratic `var` (one number) has no downward curvature; False where it is not found out."""
+    found = constant_hessian(reading, var)
+    if found is None:
+        return False
+    H, error = found
+    d = equilibration(H)
+    if float((d[:, None] * error * d).sum(axis=1).max()) > TRUSTED:
+        return False
+    return bool(np.linalg.eigvalsh(d[:, None] * H * d)[0] >= -TRUSTED)
+
+
+def constant_hessian(reading: Reading, var: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The Hessian of a quadratic variable, and the size of its rounding errors, both (n, n).
+
+    H_ij = q(e_i + e_j) - q(e_i) - q(e_j) + q(0), without truncation. None where n is too large, or where
+    NumPy cannot evaluate the term.
+    """
+    n = reading.n
+    if n > MOST_PARAMETERS:
+        return None
+    needed = _needed(reading, var)
+
+    def q(x: np.ndarray) -> float:
+        return _value(reading, needed, var, x)
+
+    unit = np.eye(n)
+    H, error = np.empty((n, n)), np.empty((n, n))
+    try:
+        zero = q(np.zeros(n))
+        single = [q(unit[i]) for i in range(n)]
+        for i in range(n):
+            for j in range(i + 1):
+                both = q(unit[i] + unit[j])
+                H[i, j] = H[j, i] = both - single[i] - single[j] + zero
+                size = abs(both) + abs(single[i]) + abs(single[j]) + abs(zero)
+                error[i, j] = error[j, i] = ENTRY_ROUNDING * size
+    except (NoRule, ValueError, TypeError):
+        return None
+    return (H, error) if np.isfinite(H).all() else None
+
+
+def _needed(reading: Reading, var: Any) -> list[Any]:
+    """The equations that `var` is made by and that depend on the parameters, in order."""
+    wanted, indices = [var], set()
+    while wanted:
+        index = reading.made_by.get(wanted.pop())
+        if index is None or index in indices:
+            continue
+        indices.add(index)
+        wanted.extend(atom for atom in reading.equations[index].invars if reading.depends(atom))
+    return [reading.equations[index] for index in sorted(indices)]
+
+
+def _value(reading: Reading, equations: list[Any], var: Any, x: np.ndarray) -> float:
+    values: dict[Any, Any] = {reading.x: x.reshape(reading.x.aval.shape)}
+    for equation in equations:
+        operands = [
+            values[a] if reading.depends(a) else np.asarray(reading.constant(a)) for a in equation.invars
+        ]
+        values.update(zip(equation.outvars, evaluate_equation(equation, operands), strict=True))
+    return float(np.reshape(values[var], ()))

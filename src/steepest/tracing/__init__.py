@@ -1,0 +1,1 @@
+"""From a NumPy function or an expression to a jaxpr."""

@@ -1,0 +1,646 @@
+"""Array look-alikes: what the user's NumPy code computes with while it is being recorded.
+
+`TracedArray` stands for a value that depends on the parameters: NumPy's own protocols hand every operation on
+it to a table of rules, which record it onto JAX. `MadeArray` is a real NumPy array made during the trace; it
+stays one until a traced value is stored into it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from ..errors import TracingError
+from . import rules
+from .explain import cannot_convert, cannot_decide, naming, no_rule, outside_array
+
+Names = frozenset[str]
+_NO_NAMES: Names = frozenset()
+Tracer = jax.core.Tracer
+
+
+class TracedArray(NDArrayOperatorsMixin):
+    """An array whose values depend on the parameters.
+
+    Behaves as the `numpy.ndarray` it stands for: shape, dtype, operators, methods, indexing, assignment. A
+    basic index gives a view that writes through, as in NumPy. `names`: the parameters it depends on.
+    """
+
+    __slots__ = ("_base", "_get", "_key", "_label", "_put", "_seen", "_value", "_version", "names")
+
+    _get: Callable[[Any], Any]
+    _put: Callable[[Any, Any], Any]
+
+    def __init__(self, value: Any, names: Names = _NO_NAMES, label: str = "") -> None:
+        self._value = value
+        self._base: TracedArray | None = None
+        self._version = 0
+        self._seen = 0
+        self._label = label
+        self._key: Any = None
+        self.names = names
+
+    # -- the value, and the view it may be ---------------------------------------------------------------
+
+    @property
+    def value(self) -> Any:
+        """The JAX value now, after all that was stored into it or into the array it is a view of."""
+        if self._base is not None and self._seen != self._age():
+            self._value = self._get(self._base.value)
+            self._seen = self._age()
+        return self._value
+
+    def write(self, value: Any, names: Names) -> None:
+        """Replace the whole content; an array this is a view of changes with it."""
+        self.names |= names
+        if self._base is None:
+            self._value = value
+            self._version += 1
+        else:
+            self._base.write(self._put(self._base.value, value), names)
+            self._value = value
+            self._seen = self._age()
+
+    def shared(self, get: Callable[[Any], Any], put: Callable[[Any, Any], Any], names: Names) -> TracedArray:
+        """An array that shares its content with this one: `get` reads it, `put` stores it back."""
+        seen = TracedArray(get(self.value), names)
+        seen._base, seen._get, seen._put = self, get, put
+        seen._seen = seen._age()
+        return seen
+
+    def _age(self) -> int:
+        root = self
+        while root._base is not None:
+            root = root._base
+        return root._version
+
+    # -- what an ndarray tells of itself -----------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(np.shape(self._value))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self._value.dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What `isinstance` sees: the NumPy type the value would have without the trace."""
+        return self.dtype.type if self.shape == () else np.ndarray
+
+    @property
+    def T(self) -> TracedArray:
+        return self.transpose()
+
+    @property
+    def mT(self) -> TracedArray:
+        return self.swapaxes(-1, -2)
+
+    @property
+    def real(self) -> Any:
+        return self if self.dtype.kind != "c" else np.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    @property
+    def flat(self) -> Iterator[Any]:
+        return iter(self.ravel())
+
+    @property
+    def at(self) -> Any:
+        """JAX's functional update, for code written for JAX."""
+        return self.value.at
+
+    def __len__(self) -> int:
+        if self.shape == ():
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.shape == ():
+            raise TypeError("iteration over a 0-d array")
+        return (self[k] for k in range(len(self)))
+
+    def __repr__(self) -> str:
+        shape = ", ".join(map(str, self.shape))
+        return f"<{self.dtype}[{shape}] that depends on {', '.join(sorted(self.names)) or 'no parameter'}>"
+
+    def __format__(self, specification: str) -> str:
+        return repr(self)
+
+    # -- what one trace cannot follow ----------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        raise cannot_decide(self.names)
+
+    def __float__(self) -> float:
+        raise cannot_convert(self.names, "float")
+
+    def __int__(self) -> int:
+        raise cannot_convert(self.names, "int")
+
+    def __index__(self) -> int:
+        raise cannot_convert(self.names, "index")
+
+    def __complex__(self) -> complex:
+        raise cannot_convert(self.names, "complex")
+
+    # -- operations ----------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        return apply_ufunc(ufunc, method, inputs, settings)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return apply_function(function, args, kwargs)
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+    def __getattr__(self, name: str) -> Any:
+        rule = rules.METHODS.get(name)
+        if rule is not None:
+            return functools.partial(_call_method, rule, self)
+        ufunc = getattr(np, name, None)
+        if isinstance(ufunc, np.ufunc) and ufunc.nin == 1:
+            # NumPy computes object arrays by calling the method named after the ufunc on each element.
+            return functools.partial(ufunc, self)
+        if hasattr(np.ndarray, name):
+            raise no_rule(f"the array method .{name}", self.names)
+        raise AttributeError(f"an array has no attribute {name!r}")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return np.round(self, digits or 0)
+
+    def __floor__(self) -> Any:
+        return np.floor(self)
+
+    def __ceil__(self) -> Any:
+        return np.ceil(self)
+
+    def __trunc__(self) -> Any:
+        return np.trunc(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        found: set[str] = set()
+        key = unwrap(key, found)
+        names = self.names | found
+        if self._label and _is_place(key):
+            names = frozenset({f"{self._label}[{key if type(key) is not tuple else ', '.join(map(str, key))}]"})
+        if not _is_basic(key):
+            return TracedArray(_record(rules.GETITEM, names, self.value, key), names)
+        if _reaches_one_entry(key, self.ndim):
+            return TracedArray(rules.GETITEM(self.value, key), names)
+        part = self.shared(
+            lambda whole: rules.GETITEM(whole, key), lambda whole, part: rules.SETITEM(whole, key, part), names
+        )
+        part._key = key
+        return part
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if type(value) is TracedArray and value._base is self and _same_key(value._key, key):
+            return  # `x[k] += v` has written through its view already
+        found: set[str] = set()
+        key, value = unwrap(key, found), unwrap(value, found)
+        self.write(_record(rules.SETITEM, self.names | found, self.value, key, value), self.names | found)
+
+    def transpose(self, *axes: Any) -> TracedArray:
+        """View with permuted axes."""
+        order = axes[0] if len(axes) == 1 and not np.isscalar(axes[0]) else axes
+        order = tuple(range(self.ndim))[::-1] if not order else tuple(int(k) % self.ndim for k in order)
+        back = tuple(int(k) for k in np.argsort(order))
+        permute = rules.FUNCTIONS[np.transpose]
+        return self.shared(lambda v: permute(v, order), lambda whole, part: permute(part, back), self.names)
+
+    def swapaxes(self, first: int, second: int) -> TracedArray:
+        """View with two axes exchanged."""
+        order = list(range(self.ndim))
+        order[first], order[second] = order[second], order[first]
+        return self.transpose(order)
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
+        """View with another shape."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        return self._reshaped(wanted, order)
+
+    def ravel(self, order: str = "C") -> TracedArray:
+        """View with one axis."""
+        return self._reshaped((-1,), order)
+
+    def squeeze(self, axis: Any = None) -> TracedArray:
+        """View without its axes of length one."""
+        shape = rules.FUNCTIONS[np.squeeze](self.value, axis).shape
+        return self._reshaped(shape, "C")
+
+    def _reshaped(self, shape: Any, order: str) -> TracedArray:
+        reshape, mine = rules.FUNCTIONS[np.reshape], self.shape
+        return self.shared(
+            lambda v: reshape(v, shape, order=order),
+            lambda whole, part: reshape(part, mine, order=order),
+            self.names,
+        )
+
+    def fill(self, value: Any) -> None:
+        """Store one value everywhere."""
+        self[...] = value
+
+    def sort(self, axis: int = -1, **settings: Any) -> None:
+        """Sort in place."""
+        ordered: Any = np.sort(self, axis=axis, **settings)
+        self.write(ordered.value, self.names)
+
+    def item(self, *key: int) -> Any:
+        """The one entry, or the entry at `key`, still traced."""
+        return self[key[0] if len(key) == 1 else key] if key else self.ravel()[0]
+
+    def tolist(self) -> Any:
+        """Nested lists of traced numbers."""
+        return self if self.shape == () else [row.tolist() for row in self]
+
+    def view(self, *kinds: Any) -> TracedArray:
+        """Itself: the type and the bits of a traced array cannot be looked at differently."""
+        if kinds and not (isinstance(kinds[0], type) and issubclass(kinds[0], np.ndarray)):
+            raise no_rule("the array method .view(dtype)", self.names)
+        return self
+
+    def astype(self, dtype: Any, **settings: Any) -> Any:
+        """A copy with another type."""
+        return _call_method(rules.METHODS["astype"], self, dtype)
+
+
+class MadeArray(np.ndarray):
+    """A NumPy array made during the trace, or the user's data seen during it.
+
+    It is computed with as usual. Storing a traced value into it turns it (and every view of it) into a traced
+    array; the array in memory is then filled with NaN, so that nothing can read stale numbers unnoticed.
+    """
+
+    _traced: TracedArray | None
+    _outside: bool
+
+    def __array_finalize__(self, source: Any) -> None:
+        self._traced = None
+        self._outside = False
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        return apply_ufunc(ufunc, method, inputs, settings)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return apply_function(function, args, kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        if traced_content(self) is not None or is_traced(key):
+            return as_traced(self)[key]
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if traced_content(self) is None and not is_traced(key) and not is_traced(value):
+            super().__setitem__(key, value)
+        else:
+            if self.dtype == object:
+                super().__setitem__(key, value)
+                return
+            as_traced(self, to_store=True)[key] = value
+
+    def __float__(self) -> float:
+        traced = traced_content(self)
+        return float(memory(self) if traced is None else as_traced(self))
+
+    def __bool__(self) -> bool:
+        traced = traced_content(self)
+        return bool(memory(self) if traced is None else as_traced(self))
+
+    @property
+    def T(self) -> Any:
+        return self.transpose()
+
+
+def _method_of_made(name: str) -> Callable[..., Any]:
+    plain = getattr(np.ndarray, name)
+
+    @functools.wraps(plain)
+    def method(self: MadeArray, *args: Any, **kwargs: Any) -> Any:
+        if traced_content(self) is not None or is_traced(args) or is_traced(kwargs):
+            return getattr(as_traced(self), name)(*args, **kwargs)
+        return plain(self, *args, **kwargs)
+
+    return method
+
+
+_VIEW_METHODS = ("transpose", "swapaxes", "reshape", "ravel", "squeeze", "fill", "sort", "item", "tolist", "astype")
+for _name in (*_VIEW_METHODS, *rules.METHODS):
+    if _name not in ("__getitem__", "__setitem__", "view") and callable(getattr(np.ndarray, _name, None)):
+        setattr(MadeArray, _name, _method_of_made(_name))
+
+
+def made(array: Any, outside: bool = False) -> Any:
+    """`array` as one made during the trace; anything that is not a plain numeric array comes back as it is.
+
+    `outside`: it is the user's data, which must not be stored into.
+    """
+    if type(array) is np.ndarray and array.dtype.kind in "fiubc":
+        seen = array.view(MadeArray)
+        seen._outside = outside or _shows_outside(array)
+        return seen
+    return array
+
+
+def _shows_outside(array: Any) -> bool:
+    """Whether an array is a view of the user's data."""
+    while array is not None:
+        if type(array) is MadeArray and array._outside:
+            return True
+        array = getattr(array, "base", None)
+    return False
+
+
+def memory(array: MadeArray) -> np.ndarray:
+    """The plain array underneath."""
+    return np.ndarray.view(array, np.ndarray)
+
+
+def _root(array: MadeArray) -> MadeArray:
+    return array.base if isinstance(array.base, MadeArray) else array
+
+
+def traced_content(array: MadeArray) -> TracedArray | None:
+    """The traced values stored into the array (or the array it is a view of), None while it is all numbers."""
+    return _root(array)._traced
+
+
+def as_traced(array: MadeArray, to_store: bool = False) -> TracedArray:
+    """The traced array that `array` has become; with `to_store` it becomes one now."""
+    root = _root(array)
+    if root._traced is None:
+        whole = TracedArray(np.array(memory(root)))
+        if to_store:
+            if root._outside:
+                raise outside_array()
+            root._traced = whole
+            if root.dtype.kind in "fc":
+                memory(root).fill(np.nan)
+    else:
+        whole = root._traced
+    if array is root:
+        return whole
+    places = np.arange(root.size).reshape(root.shape)
+    strides = tuple(step // root.itemsize * places.itemsize for step in array.strides)
+    offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    places = np.lib.stride_tricks.as_strided(places.ravel()[offset // root.itemsize :], array.shape, strides)
+    reshape, shape = rules.FUNCTIONS[np.reshape], root.shape
+
+    def put(content: Any, part: Any) -> Any:
+        flat = rules.SETITEM(reshape(content, (-1,)), np.array(places), part)
+        return reshape(flat, shape)
+
+    return whole.shared(lambda content: rules.GETITEM(reshape(content, (-1,)), np.array(places)), put, whole.names)
+
+
+# -- from look-alikes to raw values and back ---------------------------------------------------------------
+
+
+def unwrap(value: Any, names: set[str]) -> Any:
+    """`value` with every look-alike in it replaced by what it stands for; parameter names are added to `names`."""
+    kind = type(value)
+    if kind is TracedArray:
+        names.update(value.names)
+        return value.value
+    if kind is float or kind is int or kind is str or value is None:
+        return value
+    if kind is MadeArray:
+        if traced_content(value) is None:
+            return memory(value)
+        return unwrap(as_traced(value), names)
+    if kind is list or kind is tuple:
+        return kind(unwrap(item, names) for item in value)
+    if kind is dict:
+        return {key: unwrap(item, names) for key, item in value.items()}
+    if kind is np.ndarray and value.dtype == object and is_traced(value):
+        return rules.BUILD_ARRAY(unwrap(value.tolist(), names))
+    if kind is slice and (is_traced(value.start) or is_traced(value.stop) or is_traced(value.step)):
+        raise cannot_convert(_names_in((value.start, value.stop, value.step)), "index")
+    return value
+
+
+def wrap(value: Any, names: Names) -> Any:
+    """Raw values as look-alikes: what is traced becomes a `TracedArray`, concrete values stay as they are."""
+    if isinstance(value, Tracer):
+        return TracedArray(value, names)
+    if isinstance(value, tuple):
+        parts = [wrap(item, names) for item in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        return [wrap(item, names) for item in value]
+    if isinstance(value, jax.Array):
+        return made(np.asarray(value))
+    return made(value)
+
+
+def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """One call of a NumPy (or SciPy) ufunc on look-alikes."""
+    out = settings.pop("out", None)
+    if not is_traced(inputs) and not is_traced(settings) and not is_traced(out):
+        if out is not None:
+            settings["out"] = tuple(_plain(item) for item in out)
+        result = getattr(ufunc, method)(*map(_plain, inputs), **{k: _plain(v) for k, v in settings.items()})
+        return out[0] if out is not None else _made_results(result)
+    found: set[str] = set()
+    if method == "at":
+        _ufunc_at(ufunc, *inputs)
+        return None
+    raw = [unwrap(item, found) for item in inputs]
+    settings = {key: unwrap(item, found) for key, item in settings.items()}
+    names = frozenset(found)
+    if method == "__call__":
+        rule = rules.UFUNCS.get(ufunc) or rules.scipy_rules().get(ufunc)
+    else:
+        rule = rules.UFUNC_METHODS.get((ufunc, method))
+    if rule is None:
+        label = f"np.{ufunc.__name__}" if hasattr(np, ufunc.__name__) else ufunc.__name__
+        raise no_rule(label if method == "__call__" else f"{label}.{method}", names)
+    result = _record(rule, names, *raw, **settings)
+    if out is not None:
+        return _store(out[0], result, names)
+    return wrap(result, names)
+
+
+def apply_function(function: Any, args: Any, kwargs: Any) -> Any:
+    """One call of a NumPy function on look-alikes."""
+    if not is_traced(args) and not is_traced(kwargs):
+        return _made_results(function(*_plain(args), **_plain(kwargs)))
+    if function in rules.IN_PLACE:
+        _change(rules.IN_PLACE[function], *args, **kwargs)
+        return None
+    found: set[str] = set()
+    rule = rules.FUNCTIONS.get(function)
+    if rule is None:
+        unwrap((args, kwargs), found)
+        raise no_rule(f"np.{function.__name__}", frozenset(found))
+    out = kwargs.pop("out", None) if kwargs else None
+    raw, settings = unwrap(tuple(args), found), unwrap(dict(kwargs), found)
+    names = frozenset(found)
+    result = _record(rule, names, *raw, **settings)
+    if out is not None:
+        return _store(out[0] if isinstance(out, tuple) else out, result, names)
+    return wrap(result, names)
+
+
+def call_rule(rule: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Call a rule of the tables with look-alikes; the result is wrapped again."""
+    found: set[str] = set()
+    raw, settings = unwrap(tuple(args), found), unwrap(dict(kwargs), found)
+    names = frozenset(found)
+    return wrap(_record(rule, names, *raw, **settings), names)
+
+
+def _record(rule: Callable[..., Any], names: Names, *args: Any, **kwargs: Any) -> Any:
+    """Call a rule on raw values; where it refuses, the error is told which parameters are concerned."""
+    try:
+        return rule(*args, **kwargs)
+    except TracingError as error:
+        raise naming(error, names) from None
+
+
+def _call_method(rule: Callable[..., Any], self: TracedArray, *args: Any, **kwargs: Any) -> Any:
+    return call_rule(rule, (self, *args), kwargs)
+
+
+def _ufunc_at(ufunc: np.ufunc, array: Any, key: Any, *operand: Any) -> None:
+    """`np.add.at(array, key, values)` and its like: unbuffered, so repeated places add up."""
+    rule = rules.UFUNC_METHODS.get((ufunc, "at"))
+    found: set[str] = set()
+    raw_key, raw_operand = unwrap(key, found), unwrap(operand, found)
+    if rule is None:
+        raise no_rule(f"np.{ufunc.__name__}.at", frozenset(found))
+    target = as_traced(array, to_store=True) if isinstance(array, MadeArray) and _is_made(array) else array
+    if type(target) is not TracedArray:
+        raise outside_array()
+    target.write(rule(target.value, raw_key, *raw_operand), target.names | found)
+
+
+def _change(rule: Callable[..., Any], array: Any, *args: Any, **kwargs: Any) -> None:
+    """`np.copyto(array, values)` and its like: the rule says what the array becomes."""
+    found: set[str] = set()
+    rest, settings = unwrap(tuple(args), found), unwrap(dict(kwargs), found)
+    target = as_traced(array, to_store=True) if _is_made(array) else array
+    if type(target) is not TracedArray:
+        raise outside_array()
+    target.write(rule(target.value, *rest, **settings), target.names | found)
+
+
+def _store(out: Any, result: Any, names: Names) -> Any:
+    """Put the result of an in-place operation where it belongs and return what the statement's name becomes."""
+    if type(out) is TracedArray:
+        _check_cast(result, out)
+        if out.shape == ():
+            return wrap(result, names)  # NumPy's scalars are values: `s += 1` rebinds s
+        cast = rules.FUNCTIONS[np.astype](result, out.dtype)
+        out.write(rules.SETITEM(out.value, Ellipsis, cast), names)
+        return out
+    if type(out) is MadeArray:
+        _check_cast(result, out)
+        as_traced(out, to_store=True)[...] = wrap(result, names)
+        return out
+    raise outside_array()
+
+
+def _check_cast(result: Any, out: Any) -> None:
+    if not np.can_cast(np.dtype(result.dtype), out.dtype, "same_kind"):
+        raise TypeError(
+            f"Cannot cast the result from {result.dtype} to {out.dtype} with casting rule 'same_kind'; make the "
+            "array on the left with dtype=float"
+        )
+
+
+def _is_made(value: Any) -> bool:
+    return type(value) is MadeArray
+
+
+def is_traced(value: Any) -> bool:
+    """Whether any part of a value depends on the parameters."""
+    kind = type(value)
+    if kind is TracedArray or isinstance(value, Tracer):
+        return True
+    if kind is MadeArray:
+        return traced_content(value) is not None
+    if kind is list or kind is tuple:
+        return any(is_traced(item) for item in value)
+    if kind is dict:
+        return any(is_traced(item) for item in value.values())
+    if kind is slice:
+        return is_traced(value.start) or is_traced(value.stop)
+    return kind is np.ndarray and value.dtype == object and any(type(v) is TracedArray for v in value.flat)
+
+
+def _names_in(values: Any) -> Names:
+    found: set[str] = set()
+    for value in values:
+        if type(value) is TracedArray:
+            found |= value.names
+    return frozenset(found)
+
+
+def _plain(value: Any) -> Any:
+    """Concrete look-alikes as plain NumPy arrays."""
+    kind = type(value)
+    if kind is MadeArray:
+        return memory(value)
+    if kind is list or kind is tuple:
+        return kind(_plain(item) for item in value)
+    if kind is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _made_results(result: Any) -> Any:
+    if type(result) is tuple or type(result) is list:
+        return type(result)(made(item) for item in result)
+    return made(result)
+
+
+def _is_place(key: Any) -> bool:
+    parts = key if type(key) is tuple else (key,)
+    return all(isinstance(part, (int, np.integer)) for part in parts)
+
+
+def _is_basic(key: Any) -> bool:
+    parts = key if type(key) is tuple else (key,)
+    return all(
+        part is None or part is Ellipsis or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
+        for part in parts
+    )
+
+
+def _reaches_one_entry(key: Any, ndim: int) -> bool:
+    parts = key if type(key) is tuple else (key,)
+    return len(parts) == ndim and all(isinstance(part, (int, np.integer)) for part in parts)
+
+
+def _same_key(first: Any, second: Any) -> bool:
+    return type(first) is type(second) and _is_basic(second) and first == second

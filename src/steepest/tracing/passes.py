@@ -1,0 +1,477 @@
+"""Rewriting a jaxpr into a shorter one that gives the same numbers.
+
+Five passes, each a function from closed jaxpr to closed jaxpr, and `simplify`, which runs them all. Values
+stay the same bit for bit, with one exception told at `algebra`; every equation kept or made carries the
+source line of the user's code that it came from. Nothing here touches a device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.core
+import jax.extend.core as jex
+import numpy as np
+
+from .primitives import ELEMENTWISE, NoRule, evaluate_equation, has_rule
+from .primitives.control import call_operands, called_jaxpr
+
+# A folded constant may be this large, or as large as what it was made from: folding saves time, never memory.
+FOLDED_BYTES = 1 << 16
+
+# Calls that hold a derivative of their own, lost when they are inlined.
+_DERIVATIVE_CALLS = {"custom_jvp_call", "custom_vjp_call", "custom_linear_solve"}
+_REMATERIALISED = {"remat2", "checkpoint"}
+
+
+def simplify(closed: Any, *, keep_derivatives: bool = False) -> Any:
+    """All passes over a closed jaxpr: fewer equations, same values.
+
+    With `keep_derivatives` the calls that carry a derivative rule of their own, and `stop_gradient`, stay,
+    so that the result may still be differentiated; without, the result is only to be evaluated.
+    """
+    closed = inline(closed, keep_derivatives=keep_derivatives)
+    closed = fold_constants(closed)
+    closed = algebra(closed, keep_derivatives=keep_derivatives)
+    closed = common_subexpressions(closed)
+    return eliminate_dead(closed)
+
+
+def inline(closed: Any, *, keep_derivatives: bool = False) -> Any:
+    """Replace calls (`jit`, `custom_jvp_call`, …) by the equations they stand for.
+
+    A rematerialised call in a derivative stays: it exists to be computed twice.
+    """
+    if not any(_inlines(equation, keep_derivatives) for equation in closed.jaxpr.eqns):
+        return closed
+    rewriting = _Rewriting(closed)
+
+    def splice(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Any], outer: Any) -> list[Any]:
+        environment = dict(zip(jaxpr.invars, operands, strict=True))
+        for var, constant in zip(jaxpr.constvars, consts, strict=True):
+            environment[var] = rewriting.constant(constant, var.aval)
+        for equation in jaxpr.eqns:
+            invars = [_read(environment, atom) for atom in equation.invars]
+            source = equation.source_info
+            if outer is not None and source.traceback is None:
+                source = outer.source_info
+            if _inlines(equation, keep_derivatives):
+                inner = called_jaxpr(equation)
+                assert inner is not None
+                outputs = splice(
+                    inner.jaxpr,
+                    inner.consts,
+                    call_operands(equation, invars),
+                    equation.replace(source_info=source),
+                )
+                environment.update(zip(equation.outvars, outputs, strict=True))
+                continue
+            outvars = equation.outvars if outer is None else [jex.Var(var.aval) for var in equation.outvars]
+            environment.update(zip(equation.outvars, outvars, strict=True))
+            rewriting.equations.append(equation.replace(invars=invars, outvars=outvars, source_info=source))
+        return [_read(environment, atom) for atom in jaxpr.outvars]
+
+    jaxpr = closed.jaxpr
+    return rewriting.finished(splice(jaxpr, closed.consts, jaxpr.invars, None))
+
+
+def _inlines(equation: Any, keep_derivatives: bool) -> bool:
+    name = equation.primitive.name
+    if name in _DERIVATIVE_CALLS:
+        return not keep_derivatives
+    if name in _REMATERIALISED:
+        return not keep_derivatives and not equation.params.get("differentiated", True)
+    return called_jaxpr(equation) is not None
+
+
+def fold_constants(closed: Any) -> Any:
+    """Evaluate, in NumPy, every equation whose operands are all constants and whose results are small.
+
+    A scalar broadcast to an array stays an equation: it costs nothing, and the array would have to be kept.
+    """
+    rewriting = _Rewriting(closed)
+    environment = rewriting.opening(closed)
+    for equation in closed.jaxpr.eqns:
+        invars = [_read(environment, atom) for atom in equation.invars]
+        if _folds(equation, invars, rewriting):
+            try:
+                results = evaluate_equation(equation, [rewriting.known(atom) for atom in invars])
+            except NoRule:
+                results = None
+            if results is not None:
+                for var, result in zip(equation.outvars, results, strict=True):
+                    environment[var] = rewriting.constant(result, var.aval)
+                continue
+        rewriting.equations.append(equation.replace(invars=invars))
+    return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
+
+
+def _folds(equation: Any, invars: Sequence[Any], rewriting: _Rewriting) -> bool:
+    name = equation.primitive.name
+    if equation.effects or not has_rule(name) or not all(rewriting.is_known(atom) for atom in invars):
+        return False
+    if name == "broadcast_in_dim" and invars[0].aval.shape == ():
+        return False
+    results = sum(_bytes(var.aval) for var in equation.outvars)
+    return results <= max(FOLDED_BYTES, sum(_bytes(atom.aval) for atom in invars))
+
+
+def _bytes(aval: Any) -> int:
+    return math.prod(aval.shape) * aval.dtype.itemsize
+
+
+def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
+    """Drop operations that change nothing: times one, minus minus, a cast to the same type, a copy.
+
+    Values stay the same except that -0.0 may become 0.0 where zeros are added, and that terms known to be
+    zero are dropped from sums of derivatives (`add_any`).
+    """
+    rewriting = _Rewriting(closed)
+    environment = rewriting.opening(closed)
+    shapes = _Shapes(rewriting, keep_derivatives)
+    for equation in closed.jaxpr.eqns:
+        equation = equation.replace(invars=[_read(environment, atom) for atom in equation.invars])
+        rule = _ALGEBRA.get(equation.primitive.name)
+        answer = rule(equation, shapes) if rule is not None else None
+        if answer is None:
+            equation = shapes.with_scalars(shapes.of_one_number(equation))
+            rewriting.equations.append(equation)
+            for var in equation.outvars:
+                shapes.producer[var] = equation
+        else:
+            environment[equation.outvars[0]] = answer
+    return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
+
+
+class _Shapes:
+    """What the algebra knows of each variable: the equation that made it, and the number it is full of."""
+
+    def __init__(self, rewriting: _Rewriting, keep_derivatives: bool) -> None:
+        self.rewriting = rewriting
+        self.keep_derivatives = keep_derivatives
+        self.producer: dict[Any, Any] = {}
+
+    def filling(self, atom: Any) -> Any | None:
+        """The literal that every element of `atom` equals, if it is known."""
+        if isinstance(atom, jex.Literal):
+            return atom
+        made = self.producer.get(atom)
+        if (
+            made is not None
+            and made.primitive.name in ("broadcast_in_dim", "reshape", "copy")
+            and made.invars
+        ):
+            return self.filling(made.invars[0])
+        return None
+
+    def is_full_of(self, atom: Any, number: float) -> bool:
+        literal = self.filling(atom)
+        return literal is not None and bool(_literal_value(literal) == number)
+
+    def made_by(self, atom: Any, primitive: str) -> Any | None:
+        """The equation that made `atom`, if it is of this primitive."""
+        made = self.producer.get(atom) if isinstance(atom, jex.Var) else None
+        return made if made is not None and made.primitive.name == primitive else None
+
+    def of_one_number(self, equation: Any) -> Any:
+        """An elementwise equation on arrays full of one number each, computed on the numbers alone."""
+        out = equation.outvars[0].aval
+        if out.shape == () or len(equation.outvars) != 1 or equation.primitive.name not in ELEMENTWISE:
+            return equation
+        numbers = [self.filling(atom) for atom in equation.invars]
+        if any(number is None for number in numbers):
+            return equation
+        try:
+            (result,) = evaluate_equation(equation, [_literal_value(number) for number in numbers])
+        except NoRule:
+            return equation
+        literal = jex.Literal(np.ravel(result)[0], jax.core.ShapedArray((), out.dtype))
+        params = {"shape": out.shape, "broadcast_dimensions": (), "sharding": None}
+        return equation.replace(invars=[literal], primitive=jex.primitives.broadcast_in_dim_p, params=params)
+
+    def with_scalars(self, equation: Any) -> Any:
+        """The equation with operands that are full of one number replaced by that number, where it may be."""
+        if equation.primitive.name not in _TAKES_SCALARS or len(equation.invars) != 2:
+            return equation
+        left, right = equation.invars
+        shape = equation.outvars[0].aval.shape
+        if left.aval.shape == right.aval.shape == shape != ():
+            number = self.filling(left)
+            if number is not None:
+                return equation.replace(invars=[number, right])
+            number = self.filling(right)
+            if number is not None:
+                return equation.replace(invars=[left, number])
+        return equation
+
+
+# Binary primitives that broadcast a scalar operand by themselves.
+_TAKES_SCALARS = {
+    *("add", "sub", "mul", "div", "rem", "pow", "max", "min", "atan2"),
+    *("eq", "ne", "lt", "le", "gt", "ge"),
+}
+
+
+def _literal_value(literal: Any) -> Any:
+    return np.asarray(literal.val, literal.aval.dtype)[()]
+
+
+def _fits(atom: Any, equation: Any) -> bool:
+    """Whether `atom` can stand for the result of `equation` as it is."""
+    out = equation.outvars[0].aval
+    return atom.aval.shape == out.shape and atom.aval.dtype == out.dtype
+
+
+def _times(equation: Any, shapes: _Shapes) -> Any | None:
+    left, right = equation.invars
+    if shapes.is_full_of(left, 1) and _fits(right, equation):
+        return right
+    return left if shapes.is_full_of(right, 1) and _fits(left, equation) else None
+
+
+def _over(equation: Any, shapes: _Shapes) -> Any | None:
+    left, right = equation.invars
+    return left if shapes.is_full_of(right, 1) and _fits(left, equation) else None
+
+
+def _minus(equation: Any, shapes: _Shapes) -> Any | None:
+    # x - 0.0 is x for every x, -0.0 included; x + 0.0 is not.
+    left, right = equation.invars
+    if shapes.is_full_of(right, 0) and _fits(left, equation) and not _is_negative_zero(shapes.filling(right)):
+        return left
+    return None
+
+
+def _plus(equation: Any, shapes: _Shapes) -> Any | None:
+    left, right = equation.invars
+    whole = equation.outvars[0].aval.dtype.kind in "iu"
+    for zero, other in ((left, right), (right, left)):
+        if shapes.is_full_of(zero, 0) and _fits(other, equation):
+            if whole or _is_negative_zero(shapes.filling(zero)) or _never_negative_zero(other, shapes):
+                return other
+    return None
+
+
+def _is_negative_zero(literal: Any) -> bool:
+    value = _literal_value(literal)
+    return value.dtype.kind == "f" and bool(np.signbit(value))
+
+
+def _never_negative_zero(atom: Any, shapes: _Shapes) -> bool:
+    return any(
+        shapes.made_by(atom, name) is not None for name in ("exp", "exp2", "cosh", "logistic", "square")
+    )
+
+
+def _plus_any(equation: Any, shapes: _Shapes) -> Any | None:
+    left, right = equation.invars
+    if shapes.is_full_of(left, 0) and _fits(right, equation):
+        return right
+    return left if shapes.is_full_of(right, 0) and _fits(left, equation) else None
+
+
+def _negated(equation: Any, shapes: _Shapes) -> Any | None:
+    inner = shapes.made_by(equation.invars[0], "neg")
+    return inner.invars[0] if inner is not None else None
+
+
+def _converted(equation: Any, shapes: _Shapes) -> Any | None:
+    return equation.invars[0] if _fits(equation.invars[0], equation) else None
+
+
+def _unmoved(equation: Any, shapes: _Shapes) -> Any | None:
+    """Reshape, squeeze or broadcast to the same shape; a slice of everything; a sum over no axes."""
+    if len(equation.invars) != 1 or not _fits(equation.invars[0], equation):
+        return None
+    params = equation.params
+    if params.get("dimensions") is not None and equation.primitive.name == "reshape":
+        return None
+    if (
+        equation.primitive.name == "slice"
+        and params["strides"] is not None
+        and any(s != 1 for s in params["strides"])
+    ):
+        return None
+    return equation.invars[0]
+
+
+def _transposed(equation: Any, shapes: _Shapes) -> Any | None:
+    permutation = tuple(int(p) for p in equation.params["permutation"])
+    if permutation == tuple(range(len(permutation))):
+        return equation.invars[0]
+    inner = shapes.made_by(equation.invars[0], "transpose")
+    if inner is None:
+        return None
+    first = tuple(int(p) for p in inner.params["permutation"])
+    return inner.invars[0] if tuple(first[p] for p in permutation) == tuple(range(len(first))) else None
+
+
+def _copied(equation: Any, shapes: _Shapes) -> Any | None:
+    return equation.invars[0]
+
+
+def _stopped(equation: Any, shapes: _Shapes) -> Any | None:
+    return None if shapes.keep_derivatives else equation.invars[0]
+
+
+def _padded_nothing(equation: Any, shapes: _Shapes) -> Any | None:
+    plain = all(int(v) == 0 for dimension in equation.params["padding_config"] for v in dimension)
+    return equation.invars[0] if plain else None
+
+
+def _same_power(equation: Any, shapes: _Shapes) -> Any | None:
+    return equation.invars[0] if equation.params["y"] == 1 else None
+
+
+def _selected(equation: Any, shapes: _Shapes) -> Any | None:
+    predicate, *cases = equation.invars
+    if all(case is cases[0] for case in cases):
+        return cases[0]
+    number = shapes.filling(predicate)
+    if number is None:
+        return None
+    return cases[min(max(int(_literal_value(number)), 0), len(cases) - 1)]
+
+
+_ALGEBRA: dict[str, Callable[[Any, _Shapes], Any | None]] = {
+    "mul": _times,
+    "div": _over,
+    "sub": _minus,
+    "add": _plus,
+    "add_any": _plus_any,
+    "neg": _negated,
+    "convert_element_type": _converted,
+    "reshape": _unmoved,
+    "squeeze": _unmoved,
+    "broadcast_in_dim": _unmoved,
+    "slice": _unmoved,
+    "split": lambda equation, shapes: equation.invars[0] if len(equation.outvars) == 1 else None,
+    "reduce_sum": _unmoved,
+    "transpose": _transposed,
+    "copy": _copied,
+    "copy_p": _copied,
+    "stop_gradient": _stopped,
+    "pad": _padded_nothing,
+    "integer_pow": _same_power,
+    "select_n": _selected,
+}
+
+
+def common_subexpressions(closed: Any) -> Any:
+    """Compute once what is computed twice: same primitive, same parameters, same operands."""
+    rewriting = _Rewriting(closed)
+    environment = rewriting.opening(closed)
+    seen: dict[Any, list[Any]] = {}
+    for equation in closed.jaxpr.eqns:
+        invars = [_read(environment, atom) for atom in equation.invars]
+        key = _fingerprint(equation, invars)
+        before = seen.get(key) if key is not None else None
+        if before is not None:
+            environment.update(zip(equation.outvars, before, strict=True))
+            continue
+        if key is not None:
+            seen[key] = equation.outvars
+        rewriting.equations.append(equation.replace(invars=invars))
+    return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
+
+
+def _fingerprint(equation: Any, invars: Sequence[Any]) -> Any | None:
+    """Equal for equations that compute the same; None when that cannot be told.
+
+    Optimisation barriers and rematerialised calls are there to keep two computations apart.
+    """
+    name = equation.primitive.name
+    if equation.effects or name in _REMATERIALISED or name == "optimization_barrier":
+        return None
+    operands = []
+    for atom in invars:
+        if isinstance(atom, jex.Literal):
+            value = _literal_value(atom)
+            # Bytes tell -0.0 from 0.0 and make NaN equal to itself.
+            operands.append((value.dtype, value.tobytes()))
+        else:
+            operands.append(atom)
+    kinds = tuple(var.aval.dtype for var in equation.outvars)
+    key = (name, tuple(operands), tuple(equation.params.items()), kinds)
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def with_outputs(closed: Any, wanted: Sequence[Any]) -> Any:
+    """The same equations with other outputs: any of the variables inside; what nobody needs then is kept."""
+    jaxpr = closed.jaxpr
+    # The names of the old outputs would no longer fit their number.
+    names = jaxpr.debug_info._replace(result_paths=("",) * len(wanted))
+    return closed.replace(jaxpr=jaxpr.replace(outvars=list(wanted), debug_info=names))
+
+
+def eliminate_dead(closed: Any) -> Any:
+    """Drop equations, and constants, that no output depends on; equations with effects stay."""
+    jaxpr = closed.jaxpr
+    needed = {atom for atom in jaxpr.outvars if isinstance(atom, jex.Var)}
+    kept = []
+    for equation in reversed(jaxpr.eqns):
+        if equation.effects or not needed.isdisjoint(equation.outvars):
+            kept.append(equation)
+            needed.update(atom for atom in equation.invars if isinstance(atom, jex.Var))
+    pairs = [(v, c) for v, c in zip(jaxpr.constvars, closed.consts, strict=True) if v in needed]
+    if len(kept) == len(jaxpr.eqns) and len(pairs) == len(jaxpr.constvars):
+        return closed
+    smaller = jaxpr.replace(eqns=kept[::-1], constvars=[v for v, _ in pairs])
+    return jex.ClosedJaxpr(smaller, [c for _, c in pairs])
+
+
+class _Rewriting:
+    """A jaxpr under construction: its equations so far, and its constants, each kept once."""
+
+    def __init__(self, closed: Any) -> None:
+        self.closed = closed
+        self.equations: list[Any] = []
+        self.constants: dict[Any, Any] = {}
+        self._by_identity: dict[int, Any] = {}
+
+    def opening(self, closed: Any) -> dict[Any, Any]:
+        """The environment to start from: the constants of `closed` in their new places."""
+        return {
+            var: self.constant(constant, var.aval)
+            for var, constant in zip(closed.jaxpr.constvars, closed.consts, strict=True)
+        }
+
+    def constant(self, value: Any, aval: Any) -> Any:
+        """An atom for a constant: a literal for a scalar, else a constant variable."""
+        if aval.shape == ():
+            return jex.Literal(np.asarray(value, aval.dtype)[()], _strong(aval))
+        var = self._by_identity.get(id(value))
+        if var is None:
+            var = jex.Var(_strong(aval))
+            # Keeping the value keeps its id its own.
+            self.constants[var] = value
+            self._by_identity[id(value)] = var
+        return var
+
+    def is_known(self, atom: Any) -> bool:
+        return isinstance(atom, jex.Literal) or atom in self.constants
+
+    def known(self, atom: Any) -> Any:
+        if isinstance(atom, jex.Literal):
+            return _literal_value(atom)
+        return np.asarray(self.constants[atom])
+
+    def finished(self, outvars: list[Any]) -> Any:
+        jaxpr = self.closed.jaxpr
+        rewritten = jaxpr.replace(eqns=self.equations, constvars=list(self.constants), outvars=outvars)
+        return jex.ClosedJaxpr(rewritten, list(self.constants.values()))
+
+
+def _strong(aval: Any) -> Any:
+    """The type without JAX's weak promotion, so that a rewritten equation has one dtype only."""
+    return jax.core.ShapedArray(aval.shape, aval.dtype) if aval.weak_type else aval
+
+
+def _read(environment: dict[Any, Any], atom: Any) -> Any:
+    return atom if isinstance(atom, jex.Literal) else environment.get(atom, atom)

@@ -1,0 +1,295 @@
+"""Run a cost once on array look-alikes and keep what it did as a jaxpr."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.extend.core import jaxpr_as_fun
+
+from ..errors import InputError, SteepestError, TracingError
+from ..numerics import double_precision
+from ..parameters import Parameters
+from . import rules
+from .arrays import TracedArray, unwrap
+from .explain import NUMERIC
+from .expressions import Expression
+from .lookalike import LARGEST_FINGERPRINT, Lookalike, fingerprint, is_fixed, written_for_jax
+from .passes import simplify
+from .source import is_library, place_of
+
+ClosedJaxpr = Any
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A cost as one jaxpr: flat parameters, shape (n,), float64, in; one array out.
+
+    `shape`: of the result, () for a cost. `lowest_precision`: the least precise float type met inside.
+    `kept`: evaluations built from this trace, kept so that a second call need not build them again.
+    """
+
+    jaxpr: ClosedJaxpr
+    shape: tuple[int, ...]
+    lowest_precision: str
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def n(self) -> int:
+        """The number of parameters."""
+        return int(self.jaxpr.in_avals[0].shape[0])
+
+
+def trace(
+    function: Callable[..., Any] | Expression,
+    parameters: Parameters,
+    args: tuple[Any, ...] = (),
+    *,
+    style: str = "whole",
+) -> Trace:
+    """Record `call(function, structure, args, style)`.
+
+    The function runs once. A trace is kept with the function and used again while everything it read from
+    outside (globals, closure, `args`) is unchanged.
+
+    Raises
+    ------
+    TracingError: the function does something one trace cannot follow; the message says where.
+    InputError: the result is not numbers.
+    """
+    known = _kept(function, parameters, args, style)
+    if known is not None:
+        return known
+    lookalike = Lookalike()
+    run = _runnable(function, lookalike)
+    given = tuple(lookalike.substitute(value) for value in args)
+    failures: list[BaseException] = []
+
+    def record(flat: Any) -> Any:
+        pieces = (_piece(flat, leaf) for leaf in parameters.leaves)
+        try:
+            if run is None:  # written for JAX: it sees JAX values
+                structure = parameters.build(piece.value for piece in pieces)
+                return _result(call(function, structure, args, style), function)
+            return _result(call(run, parameters.build(pieces), given, style), function)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    flat = jax.ShapeDtypeStruct((parameters.n,), np.float64)
+    with double_precision():
+        try:
+            recorded = jax.make_jaxpr(record)(flat)
+        except BaseException:
+            if not failures:
+                raise
+        finally:
+            lookalike.settle_globals()
+        if failures:
+            raise _explained(failures[0], function)
+        jaxpr = simplify(recorded, keep_derivatives=True)
+    found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
+    if run is not None:
+        _keep(function, parameters, args, style, lookalike, found)
+    return found
+
+
+def restricted(whole: Trace, base: np.ndarray, free: np.ndarray) -> Trace:
+    """The same cost as a function of the entries `free` alone, the others held at `base`, shape (n,)."""
+    function = jaxpr_as_fun(whole.jaxpr)
+
+    def record(part: Any) -> Any:
+        return function(rules.SETITEM(base, free, part))[0]
+
+    with double_precision():
+        recorded = jax.make_jaxpr(record)(jax.ShapeDtypeStruct((free.size,), np.float64))
+        return Trace(simplify(recorded, keep_derivatives=True), whole.shape, whole.lowest_precision)
+
+
+def as_number(traced: Trace) -> ClosedJaxpr:
+    """The jaxpr of a cost whose result holds one number, with the result's shape made ()."""
+    if traced.shape == ():
+        return traced.jaxpr
+    function = jaxpr_as_fun(traced.jaxpr)
+    with double_precision():
+        flat = jax.ShapeDtypeStruct((traced.n,), np.float64)
+        return jax.make_jaxpr(lambda x: lax.reshape(function(x)[0], ()))(flat)
+
+
+def call(function: Any, structure: Any, args: tuple[Any, ...], style: str) -> Any:
+    """Call a cost: with the parameters as its first argument ("whole"), by name, or "unpacked" in order."""
+    if style == "whole":
+        return function(structure, *args)
+    if style == "keywords":
+        return function(*args, **structure)
+    return function(*structure, *args)
+
+
+def _runnable(function: Any, lookalike: Lookalike) -> Callable[..., Any] | None:
+    """The function to call with look-alikes; None if it is written for JAX and wants JAX values."""
+    if isinstance(function, Expression):
+        return lambda structure, *args: evaluate(function, structure)
+    if isinstance(function, types.FunctionType):
+        return None if written_for_jax(function) else lookalike.rebuild(function)
+    module = type(function).__module__.partition(".")[0]
+    if module in ("jax", "jaxlib"):
+        return None
+    rebuilt: Callable[..., Any] = lookalike.substitute(function)
+    return rebuilt
+
+
+def evaluate(expression: Expression, structure: Any) -> Any:
+    """The value of an expression for parameters by name, in order, or for its one parameter."""
+    if isinstance(structure, dict):
+        return expression.evaluate(structure)
+    return expression(structure) if np.ndim(structure) == 0 else expression(*structure)
+
+
+def _piece(flat: Any, leaf: Any) -> TracedArray:
+    if leaf.shape == ():
+        value = lax.squeeze(lax.slice(flat, (leaf.start,), (leaf.stop,)), (0,))
+    else:
+        whole = leaf.stop - leaf.start == flat.shape[0]
+        value = flat if whole else lax.slice(flat, (leaf.start,), (leaf.stop,))
+        if len(leaf.shape) != 1:
+            value = lax.reshape(value, leaf.shape)
+    return TracedArray(value, frozenset({leaf.name}), label=leaf.name)
+
+
+def _result(out: Any, function: Any) -> Any:
+    name = label_of(function)
+    if out is None:
+        raise InputError(f"{name} returns nothing; end it with `return` and the value of the cost")
+    raw = unwrap(out, set())
+    if isinstance(raw, (list, tuple)):
+        raw = rules.BUILD_ARRAY(raw)
+    try:
+        kind = np.dtype(getattr(raw, "dtype", None) or np.asarray(raw).dtype).kind
+    except TypeError:
+        kind = "O"
+    if kind == "c":
+        raise InputError(f"{name} returns complex numbers; a cost is real: take np.abs(...)**2 or .real of it")
+    if kind not in "fiub":
+        raise InputError(f"{name} returns {type(out).__name__}, which is not numbers; return the value of the cost")
+    if isinstance(raw, jax.core.Tracer):
+        return raw if raw.dtype == np.float64 else lax.convert_element_type(raw, np.float64)
+    return np.asarray(raw, dtype=np.float64)
+
+
+def label_of(function: Any) -> str:
+    """What to call a cost when speaking of it: its text or its name."""
+    if isinstance(function, Expression):
+        return function.text
+    inner = getattr(function, "func", None)  # functools.partial
+    if inner is not None and not hasattr(function, "__name__"):
+        return label_of(inner)
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return "the cost" if name == "<lambda>" else str(name)
+
+
+def _explained(error: BaseException, function: Any) -> BaseException:
+    """The error the user should see when their function failed while it was traced."""
+    notes = [note for note in getattr(error, "__notes__", ()) if "JAX" not in note and set(note) != {"-"}]
+    error.__notes__ = notes  # without JAX's remarks on its own tracebacks
+    error.__cause__ = None
+    error.__suppress_context__ = True
+    if isinstance(error, SteepestError) or not isinstance(error, Exception):
+        return error
+    if isinstance(error, (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)):
+        return _of_jax(error, f"so one trace cannot follow {label_of(function)}", "a decision or a plain value")
+    if isinstance(error, TypeError) and "TracedArray" in str(error):
+        return _of_jax(error, f"which compiled code cannot take ({error})", "a plain array")
+    error.add_note(f"Raised by {label_of(function)} itself, while steepest ran it once to trace it.")
+    return error
+
+
+def _of_jax(error: BaseException, why: str, what: str) -> TracingError:
+    place = place_of(_frame_of(error))
+    where = f"{place}: " if place else ""
+    text = f"\n    {place.expression}" if place and place.expression else ""
+    return TracingError(
+        f"{where}{what} is asked of something that depends on the parameters, {why}.{text}\n"
+        f"Write it with np.where and NumPy functions, {NUMERIC}."
+    )
+
+
+def _frame_of(error: BaseException) -> types.FrameType | None:
+    found = None
+    step = error.__traceback__
+    while step is not None:
+        if not is_library(step.tb_frame.f_code.co_filename):
+            found = step.tb_frame
+        step = step.tb_next
+    return found
+
+
+def _lowest_precision(jaxpr: ClosedJaxpr) -> str:
+    """The least precise floating type of any intermediate value."""
+    lowest = np.dtype(np.float64)
+    for equation in jaxpr.jaxpr.eqns:
+        for variable in equation.outvars:
+            dtype = getattr(variable.aval, "dtype", None)
+            if dtype is not None and jax.numpy.issubdtype(dtype, np.floating) and dtype.itemsize < lowest.itemsize:
+                lowest = np.dtype(dtype)
+    return lowest.name
+
+
+# -- traces kept for a second call -------------------------------------------------------------------------
+
+# One function rarely meets more than a few shapes of parameters; beyond this the oldest trace is dropped.
+KEPT_PER_FUNCTION = 4
+
+_traces: weakref.WeakKeyDictionary[Any, list[tuple[Any, Any, Trace]]] = weakref.WeakKeyDictionary()
+
+
+def _signature(parameters: Parameters, args: tuple[Any, ...], style: str) -> Any:
+    """What must be equal for a kept trace to serve again; None if the arguments could change unnoticed."""
+    if parameters.key is None:
+        return None
+    marks: list[Any] = []
+    for value in args:
+        if isinstance(value, np.ndarray) and value.dtype != object and value.nbytes <= LARGEST_FINGERPRINT:
+            marks.append(fingerprint(value))
+        elif is_fixed(value):
+            marks.append((type(value), value))
+        else:
+            return None
+    return parameters.key, tuple(marks), style
+
+
+def _kept(function: Any, parameters: Parameters, args: tuple[Any, ...], style: str) -> Trace | None:
+    try:
+        entries = _traces.get(function)
+    except TypeError:
+        return None
+    if not entries:
+        return None
+    signature = _signature(parameters, args, style)
+    if signature is None:
+        return None
+    for known, lookalike, found in entries:
+        if known == signature and lookalike.still_valid():
+            return found
+    return None
+
+
+def _keep(
+    function: Any, parameters: Parameters, args: tuple[Any, ...], style: str, lookalike: Lookalike, found: Trace
+) -> None:
+    if not lookalike.cacheable or not isinstance(function, (types.FunctionType, Expression)):
+        return
+    signature = _signature(parameters, args, style)
+    if signature is None:
+        return
+    try:
+        entries = _traces.setdefault(function, [])
+    except TypeError:
+        return
+    entries[:] = [entry for entry in entries if entry[0] != signature][-(KEPT_PER_FUNCTION - 1) :]
+    entries.append((signature, lookalike, found))

@@ -1,0 +1,276 @@
+"""Which way does the ground bend? Curvature in every direction that the bounds leave free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..linear_algebra.equilibrate import equilibration
+from ..linear_algebra.lanczos import lanczos
+from ..numerics import EPS
+from .look import Look, Rounding
+
+Vector = np.ndarray
+
+# Up to this many free parameters the whole Hessian is formed and all its eigenvalues are taken.
+DENSE = 200
+
+# Up to this many free parameters differences of the slope are tried before exact second derivatives are made.
+PLAIN = 10
+
+# Differences on the two sides of the point may disagree by this part, and so may the two halves of the matrix.
+UNEVEN = 1e-3
+
+# Equilibrated curvatures above this are positive beyond what differences can err by.
+PLAINLY_POSITIVE = 1e-3
+
+# Without second derivatives up to this many columns are built from differences of the slope.
+DENSE_BY_DIFFERENCES = 20
+
+# Hessian products for large n: those started along the slope tell what is left to gain, those started at
+# random find negative curvature. Together with the slopes looked at they stay below 20 gradients' cost.
+PRODUCTS_ALONG_SLOPE = 4
+PRODUCTS_AT_RANDOM = 4
+
+# Relative error of a Hessian entry that comes from exact second derivatives, or from differences of slopes.
+ERROR_EXACT = 64 * EPS
+ERROR_DIFFERENCES = 1e-6
+
+# The difference step that balances truncation against rounding when slopes are subtracted on both sides.
+DIFFERENCE_STEP = EPS ** (1 / 3)
+
+
+@dataclass
+class Curvature:
+    """What is known of the Hessian H on the free parameters.
+
+    Decisions are made on D·H·D, equilibrated so that every row's largest entry is about one; inertia does
+    not change (Sylvester), and parameters in units 10¹² apart weigh the same. `values` (k,), ascending:
+    curvatures of that matrix (Ritz values unless `complete`); `vectors` (n, k): its directions, mapped back
+    to parameters; `limit`: what of `values` is rounding. `extremes`: smallest and largest curvature of H
+    itself on the free parameters.
+    """
+
+    hessian: np.ndarray | None  # the free block, where it was formed
+    free: np.ndarray
+    scaling: Vector  # D, (n,)
+    values: Vector
+    vectors: np.ndarray
+    limit: float
+    extremes: tuple[float, float]
+    all_values: Vector | None
+    complete: bool
+    products: Callable[[Vector], Vector]
+    how: str
+    along_slope: Callable[[Vector], tuple[Vector, float]] | None = None
+
+    @property
+    def negative(self) -> bool:
+        """Whether some direction bends downwards beyond rounding."""
+        return bool(self.values.size and self.values[0] < -self.limit)
+
+    @property
+    def null(self) -> np.ndarray:
+        """Indices of the directions whose curvature is zero to rounding."""
+        return np.flatnonzero(np.abs(self.values) <= self.limit)
+
+    @property
+    def positive(self) -> bool:
+        """Whether every direction looked at bends upwards beyond rounding."""
+        return bool((self.values > self.limit).all())
+
+    def product(self, v: Vector) -> Vector:
+        """H·v for a `v` (n,)."""
+        return self.products(v)
+
+    def newton(self, slope: Vector, rounding: Rounding) -> tuple[Vector, float]:
+        """The Newton step for `slope` (n,) and the decrease it promises.
+
+        Along directions without curvature the step is zero and the promise infinite, unless the slope along
+        them is rounding itself. Negative curvature promises an infinite decrease.
+        """
+        if self.along_slope is not None:
+            return self.along_slope(slope)
+        if self.values.size == 0:
+            return np.zeros(slope.size), 0.0
+        error = rounding.slope + rounding.grain
+        along = self.vectors.T @ slope
+        uncertain = 8.0 * (np.abs(self.vectors).T @ error)
+        bent = self.values > self.limit
+        lost = ~bent & (np.abs(along) > uncertain)
+        coefficients = np.where(bent, -along / np.where(bent, self.values, 1.0), 0.0)
+        step = self.vectors @ coefficients
+        remaining = np.inf if lost.any() else 0.5 * float(-coefficients @ along)
+        return step, remaining
+
+    def spread_of(self, error: Vector) -> Vector:
+        """How far the minimum can lie from where the slope says, (n,), when the slope errs by `error` (n,)."""
+        bent = self.values > self.limit
+        V = self.vectors[:, bent]
+        return np.abs(V) @ ((np.abs(V).T @ error) / self.values[bent])
+
+
+def curvature_of(look: Look) -> Curvature:
+    """Dense eigenvalues where that is cheap, otherwise Lanczos from Hessian products with a stated budget."""
+    free = np.flatnonzero(look.free)
+    objective = look.objective
+    if objective.has_hessian and free.size <= PLAIN and objective.derivatives == "exact":
+        plain = _plain(look, free)
+        if plain is not None:
+            return plain
+    if objective.has_hessian and free.size <= DENSE and look.n <= 4 * DENSE:
+        H = np.asarray(objective.hessian(look.x), dtype=np.float64)
+        return _dense(look, H, ERROR_EXACT, "eigenvalues of the exact Hessian")
+    if free.size <= (DENSE if objective.has_hessian_product else DENSE_BY_DIFFERENCES):
+        exact = objective.has_hessian_product
+        columns = _exact_product(look) if exact else _difference_product(look)
+        H = np.zeros((look.n, look.n))
+        for i in free:
+            unit = np.zeros(look.n)
+            unit[i] = 1.0 if exact else look.scale[i]
+            H[:, i] = columns(unit) / unit[i]
+        if exact:
+            return _dense(look, H, ERROR_EXACT, "eigenvalues of the Hessian, by products")
+        return _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the slope")
+    return _by_products(look, free)
+
+
+def _plain(look: Look, free: np.ndarray) -> Curvature | None:
+    """Curvature from a few differences of the slope, where they leave no doubt: None otherwise.
+
+    Making exact second derivatives of a cost for the first time takes longer than all else at a minimum that
+    is plain. The differences on the two sides must agree, the matrix must be symmetric, and every curvature
+    clearly positive; a kink within reach, or a cost of which no trace says that there is none, is not for this.
+    """
+    h = DIFFERENCE_STEP * look.scale
+    if look.structure is None or look.structure.kinks.opaque or look.structure.kinks_near(look.x, 2 * h):
+        return None
+    bounds = look.objective.bounds
+    if ((bounds.upper - look.x)[free] < h[free]).any() or ((look.x - bounds.lower)[free] < h[free]).any():
+        return None
+    H = np.zeros((look.n, look.n))
+    for i in free:
+        ahead, behind = look.x.copy(), look.x.copy()
+        ahead[i] += h[i]
+        behind[i] -= h[i]
+        forward, backward = look.slope_at(ahead)[1], look.slope_at(behind)[1]
+        change = forward - backward
+        if not np.isfinite(change).all():
+            return None
+        uneven = np.abs(forward - 2.0 * look.gradient + backward)
+        if (uneven * look.scale).max() > UNEVEN * (np.abs(change) * look.scale).max():
+            return None
+        H[:, i] = change / (ahead[i] - behind[i])
+    units = np.where(look.free, look.scale, 0.0)
+    sized = units[:, None] * H * units
+    if np.abs(sized - sized.T).max(initial=0.0) > UNEVEN * np.abs(sized).max(initial=0.0):
+        return None
+    found = _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the exact slope")
+    return found if found.values.size and found.values[0] > PLAINLY_POSITIVE else None
+
+
+def _exact_product(look: Look) -> Callable[[Vector], Vector]:
+    return lambda v: look.objective.hessian_product(look.x, v)
+
+
+def _difference_product(look: Look) -> Callable[[Vector], Vector]:
+    """H·v from slopes on both sides, or on the inner side next to a bound."""
+
+    def product(v: Vector) -> Vector:
+        size = float(np.max(np.abs(v) / look.scale, initial=0.0))
+        if size == 0.0:
+            return np.zeros(look.n)
+        h = DIFFERENCE_STEP / size
+        ahead, behind = (look.objective.bounds.project(look.x + s * h * v) for s in (1.0, -1.0))
+        difference = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
+        span = float((ahead - behind) @ v) / float(v @ v)
+        return difference / span if span > 0 else np.zeros(look.n)
+
+    return product
+
+
+def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
+    free = np.flatnonzero(look.free)
+    block = H[np.ix_(free, free)]
+    if not np.isfinite(block).all():
+        block = np.where(np.isfinite(block), block, 0.0)
+        how += "; entries that are not finite are left out"
+    d = equilibration(block)
+    values, scaled = np.linalg.eigh(d[:, None] * block * d)
+    vectors = np.zeros((look.n, free.size))
+    vectors[free] = d[:, None] * scaled
+    own = np.linalg.eigvalsh(block) if free.size else np.empty(0)
+    scaling = np.ones(look.n)
+    scaling[free] = d
+    extremes = (float(own[0]), float(own[-1])) if free.size else (np.inf, -np.inf)
+    return Curvature(
+        block,
+        free,
+        scaling,
+        values,
+        vectors,
+        error * max(free.size, 1),
+        extremes,
+        own,
+        True,
+        lambda v: H @ v,
+        how,
+    )
+
+
+def _by_products(look: Look, free: np.ndarray) -> Curvature:
+    exact = look.objective.has_hessian_product
+    whole = _exact_product(look) if exact else _difference_product(look)
+    mask = look.free
+    spent = {"products": 0}
+
+    def product(v: Vector) -> Vector:
+        spent["products"] += 1
+        return np.where(mask, whole(np.where(mask, v, 0.0)), 0.0)
+
+    projected = np.where(mask, look.projected, 0.0)
+    random = np.where(mask, look.generator.standard_normal(look.n), 0.0)
+    krylov = lanczos(product, random, PRODUCTS_AT_RANDOM)
+    size = float(np.abs(krylov.values).max(initial=0.0))
+    error = ERROR_EXACT if exact else ERROR_DIFFERENCES
+    slope_krylov = lanczos(product, projected, PRODUCTS_ALONG_SLOPE) if projected.any() else None
+    if slope_krylov is not None and slope_krylov.values.size and krylov.values.size:
+        if slope_krylov.values[0] < krylov.values[0]:
+            krylov = slope_krylov
+        size = max(size, float(np.abs(slope_krylov.values).max()))
+    vectors = np.column_stack([krylov.direction(i) for i in range(krylov.values.size)])
+    limit = error * np.sqrt(free.size) * size
+
+    def along_slope(slope: Vector) -> tuple[Vector, float]:
+        length = float(np.linalg.norm(slope))
+        if length == 0.0 or slope_krylov is None or not slope_krylov.values.size:
+            return np.zeros(look.n), 0.0
+        if slope_krylov.values[0] <= limit:
+            return np.zeros(look.n), np.inf
+        if np.array_equal(slope, projected):
+            coefficients = slope_krylov.vectors @ (slope_krylov.vectors[0] / slope_krylov.values)
+            step = -length * coefficients @ slope_krylov.basis
+            return step, 0.5 * length**2 * float(slope_krylov.weights @ (1.0 / slope_krylov.values))
+        # Another slope: the mean curvature seen along the first one has to do.
+        return -slope / slope_krylov.values[0], 0.5 * length**2 / float(
+            1.0 / (slope_krylov.weights @ (1.0 / slope_krylov.values))
+        )
+
+    values = krylov.values
+    extremes = (float(values[0]), float(size)) if values.size else (np.nan, np.nan)
+    return Curvature(
+        None,
+        free,
+        np.ones(look.n),
+        values,
+        vectors,
+        limit,
+        extremes,
+        None,
+        False,
+        product,
+        f"Lanczos, {spent['products']} Hessian products",
+        along_slope,
+    )

@@ -1,0 +1,192 @@
+"""Does some direction cost nothing? Probes along the directions in which the Hessian shows no curvature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from .curvature import Curvature
+from .look import Look
+
+Vector = np.ndarray
+
+# Distances of the probes, in units of the parameters' size. The near ones say what kind of point this is;
+# the far ones whether a level stretch goes on.
+NEAR = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+FAR = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e3, 1e6)
+
+# Of so many level directions each is probed; of more, this many combinations drawn at random.
+PROBED = 12
+
+# A valley that bends is followed by steps this long, each put back to the bottom by the curved directions.
+VALLEY_STEP = 1e-2
+VALLEY_CORRECTIONS = 8
+
+# Reading back the last distance at which the cost was level, bisected this often.
+BISECTIONS = 60
+
+# Slopes this small have all but underflowed: the cost was still falling when double precision gave out.
+UNDERFLOW = 1e-250
+
+
+class Runs(StrEnum):
+    """How the cost runs along one direction, both ways."""
+
+    RISING = "rising"
+    LEVEL = "level"
+    LEVEL_ONE_WAY = "level one way"
+    FALLING = "falling"
+    FALLING_FARTHER_OFF = "level, then falling"
+    RISING_FARTHER_OFF = "level, then rising"
+    STEPPING = "in steps"
+    BENDING_VALLEY = "level along a bend"
+    FADING = "fading away"
+
+
+@dataclass(frozen=True)
+class Course:
+    """One direction (n,) and how the cost runs along it; `level`: distance both ways that costs nothing.
+
+    `downhill` points to the lower side and `lower` is a lower cost met, at `place`; else None.
+    """
+
+    direction: Vector
+    runs: Runs
+    level: float
+    downhill: Vector | None = None
+    place: Vector | None = None
+    lower: float = np.inf
+
+
+def courses(look: Look, curvature: Curvature, rounding: float) -> list[Course]:
+    """The course along each null direction of `curvature`, the first falling one ending the search."""
+    found = []
+    for direction in _null_directions(look, curvature):
+        course = course_along(look, direction, rounding, curvature)
+        found.append(course)
+        if course.runs in (Runs.FALLING, Runs.STEPPING, Runs.FADING):
+            break
+    return found
+
+
+def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
+    """A basis of the null space with as few parameters in each direction as possible, then combinations."""
+    null = curvature.null
+    # In the equilibrated variables the null vectors are orthonormal; parameters with a large share first.
+    N = curvature.vectors[:, null]
+    basis = _sparse_basis(N / np.maximum(np.linalg.norm(N, axis=0), 1e-300), look.scale)
+    k = len(basis)
+    if k > PROBED:
+        mixed = [look.generator.choice((-1.0, 1.0), k) @ np.array(basis) for _ in range(PROBED)]
+        return [*basis[: PROBED // 2], *mixed[: PROBED // 2]]
+    if k > 1:
+        combinations = [look.generator.standard_normal(k) @ np.array(basis) for _ in range(2)]
+        return basis + combinations
+    return basis
+
+
+def _sparse_basis(N: np.ndarray, scale: Vector) -> list[Vector]:
+    """Columns of N (n, k) recombined by Gauss-Jordan with pivoting, each in units of the parameters' size."""
+    rows = (N / scale[:, None]).T.copy()
+    k = rows.shape[0]
+    for i in range(k):
+        sizes = np.abs(rows[i:])
+        r, c = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
+        rows[[i, i + r]] = rows[[i + r, i]]
+        if rows[i, c] == 0.0:
+            rows = rows[:i]
+            break
+        rows[i] /= rows[i, c]
+        for j in range(k):
+            if j != i:
+                rows[j] -= rows[j, c] * rows[i]
+    rows[np.abs(rows) < 1e-9] = 0.0
+    return [row / max(float(np.abs(row).max()), 1e-300) * scale for row in rows]
+
+
+def course_along(look: Look, direction: Vector, rounding: float, curvature: Curvature) -> Course:
+    """Probe both ways along `direction` (n,), nearest first; the first change beyond rounding decides."""
+    sides = [_side(look, sign * direction, rounding) for sign in (1.0, -1.0)]
+    changed = [side for side in sides if side.change != 0.0]
+    level = min((side.level for side in sides), default=0.0)
+    falling = [side for side in changed if side.change < 0.0]
+    if changed and all(side.stepping for side in changed):
+        lowest = min(changed, key=lambda side: side.value)
+        return Course(direction, Runs.STEPPING, level, lowest.direction, lowest.place, lowest.value)
+    if falling:
+        side = min(falling, key=lambda side: side.level)
+        near = side.level <= NEAR[-2]
+        runs = Runs.FALLING if near else Runs.FALLING_FARTHER_OFF
+        return Course(direction, runs, level, side.direction, side.place, side.value)
+    if len(changed) == 2:
+        if curvature.values.size > curvature.null.size:
+            if _valley_bends(look, direction, curvature, rounding):
+                return Course(direction, Runs.BENDING_VALLEY, np.inf)
+        near = level <= NEAR[-2]
+        return Course(direction, Runs.RISING if near else Runs.RISING_FARTHER_OFF, level)
+    if not changed:
+        return Course(direction, Runs.LEVEL, np.inf)
+    if _fades(look, changed[0]):
+        return Course(direction, Runs.FADING, level, -changed[0].direction)
+    return Course(direction, Runs.LEVEL_ONE_WAY, level, -changed[0].direction)
+
+
+@dataclass(frozen=True)
+class _Side:
+    direction: Vector
+    level: float  # the farthest level distance before the first change
+    change: float  # sign of the first change, 0 if none
+    first_change: float  # its distance
+    value: float
+    place: Vector
+    stepping: bool
+
+
+def _side(look: Look, direction: Vector, rounding: float) -> _Side:
+    level, previous = 0.0, look.x
+    slope = abs(float(look.gradient @ direction))
+    for t in (*NEAR, *FAR):
+        x = look.objective.bounds.project(look.x + t * direction)
+        if np.array_equal(x, previous):
+            break
+        value, gradient = look.slope_at(x)
+        if not np.isfinite(value):
+            break
+        change = value - look.value
+        if abs(change) > 8 * rounding + 2 * slope * t:
+            still = bool(np.isfinite(gradient).all() and not gradient[direction != 0].any())
+            stepping = still and look.objective.derivatives != "numeric"
+            return _Side(direction, level, float(np.sign(change)), t, value, x, stepping)
+        level, previous = t, x
+    return _Side(direction, level, 0.0, np.inf, look.value, look.x, False)
+
+
+def _fades(look: Look, side: _Side) -> bool:
+    """Whether the slope dies out through underflow on the way here: exp(-800) is level only to the computer."""
+    low, high = side.level, side.first_change
+    smallest = np.inf
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        slope = look.slope_at(look.x + middle * side.direction)[1] @ side.direction
+        if slope == 0.0:
+            low = middle
+        else:
+            high = middle
+            smallest = min(smallest, abs(float(slope)))
+    return smallest < UNDERFLOW
+
+
+def _valley_bends(look: Look, direction: Vector, curvature: Curvature, rounding: float) -> bool:
+    """Whether the bottom goes on along a bend: a step, put back by the curved directions, costs nothing."""
+    bent = curvature.values > curvature.limit
+    V, curvatures = curvature.vectors[:, bent], curvature.values[bent]
+    x = look.x + VALLEY_STEP * direction
+    for _ in range(VALLEY_CORRECTIONS):
+        _, gradient = look.slope_at(x)
+        if not np.isfinite(gradient).all():
+            return False
+        x = x - V @ ((V.T @ np.where(look.free, gradient, 0.0)) / curvatures)
+    moved = float(np.max(np.abs(x - look.x) / look.scale))
+    return moved > 0.5 * VALLEY_STEP and look.value_at(x) - look.value <= 8 * rounding

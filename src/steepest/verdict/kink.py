@@ -1,0 +1,130 @@
+"""Is this the bottom of a kink? Zero must lie in the convex hull of the slopes gathered around the point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..linear_algebra.convex_hull import nearest_to_zero
+from .look import Look
+
+Vector = np.ndarray
+
+# How far around the point slopes are gathered, in units of the parameters' size: the smallest that reaches
+# across the kink says how well the minimum is located. Beyond the last a kink is another place.
+RADII = (1e-10, 1e-8, 1e-6, 1e-5)
+
+# Slopes that differ ten times as much ten times farther off belong to a smooth cost; at a kink they differ
+# by the same. This ratio tells the two apart.
+SMOOTH_GROWTH = 3.0
+
+# Length of the nearest point of the hull, against the longest slope, that counts as zero.
+HULL_ZERO = 1e-6
+
+# Up to this many parameters slopes are gathered along every axis; beyond, on both sides of everything.
+AXES = 20
+
+# A true minimum may be passed by at most this part of what a kink that points upwards would lose.
+ALLOWED_FALL = 0.2
+
+# Slopes that differ by less than this part of the longest are one slope.
+DIFFERENT = 1e-9
+
+
+@dataclass(frozen=True)
+class Kink:
+    """What the slopes around a point say.
+
+    `hull`: shortest slope shared by all sides, `limit` what counts as zero, both in cost per natural size;
+    `radius`: where they were gathered; `lowest`: direction (n,) of the lowest probe, `rises` whether none was
+    lower than at a minimum; `pieces` how many different slopes meet.
+    """
+
+    hull: float
+    limit: float
+    radius: float
+    rises: bool
+    lowest: Vector
+    pieces: int
+    how: str
+
+    @property
+    def is_minimum(self) -> bool:
+        """Zero lies in the hull, and the cost rises on every side looked at."""
+        return self.rises and self.hull <= self.limit
+
+
+def kink_at(look: Look, rounding: float) -> Kink | None:
+    """Slopes at growing distances until they show a kink; None where the cost is smooth as far as seen."""
+    directions = _directions(look)
+    if not len(directions):
+        return None
+    best: Kink | None = None
+    for radius in RADII:
+        _, slopes = _gather(look, directions, radius)
+        far_values, far_slopes = _gather(look, directions, 10 * radius)
+        if not (np.isfinite(slopes).all() and np.isfinite(far_slopes).all()):
+            continue
+        size = float(np.linalg.norm(slopes, axis=1).max())
+        spread, far_spread = _spread(slopes), _spread(far_slopes)
+        if spread <= DIFFERENT * size or far_spread > SMOOTH_GROWTH * spread:
+            continue
+        limit = HULL_ZERO * size + abs(far_spread - spread)
+        if look.n <= AXES:
+            nearest, _ = nearest_to_zero(slopes)
+            hull = float(np.linalg.norm(nearest))
+            how = f"nearest point to zero in the hull of {len(slopes)} slopes gathered {radius:.0e} around"
+        else:
+            # For each parameter apart: the part of zero that its slopes on both sides do not reach.
+            miss = np.maximum(slopes.min(axis=0), 0.0) + np.maximum(-slopes.max(axis=0), 0.0)
+            hull = float(np.linalg.norm(miss))
+            how = f"{len(slopes)} slopes gathered {radius:.0e} around, each parameter's two sides"
+        drop = float(look.value - np.nanmin(far_values))
+        rises = drop <= ALLOWED_FALL * 10 * radius * size + rounding
+        found = Kink(
+            hull,
+            limit,
+            radius,
+            rises,
+            directions[int(np.nanargmin(far_values))] * look.scale,
+            _pieces(slopes, size),
+            how,
+        )
+        if found.is_minimum:
+            return found
+        best = best or found
+    return best
+
+
+def _directions(look: Look) -> np.ndarray:
+    """Unit steps (m, n) in natural sizes, along both sides of each axis and some in between."""
+    n = look.n
+    free = look.free.astype(np.float64)
+    if n > AXES:
+        signs = look.generator.choice((-1.0, 1.0), (5, n)) * free
+        return np.concatenate([signs, -signs])
+    axes = np.eye(n)[look.free]
+    random = look.generator.standard_normal((n + 1, n)) * free if n > 1 else np.empty((0, n))
+    if n > 1:
+        random /= np.maximum(np.abs(random).max(axis=1, keepdims=True), 1e-300)
+    return np.concatenate([axes, -axes, random, -random])
+
+
+def _gather(look: Look, directions: np.ndarray, radius: float) -> tuple[Vector, np.ndarray]:
+    rows = [look.slope_at(look.x + radius * look.scale * d) for d in directions]
+    slopes = np.array([np.where(look.free, gradient, 0.0) * look.scale for _, gradient in rows])
+    return np.array([value for value, _ in rows]), slopes
+
+
+def _spread(slopes: np.ndarray) -> float:
+    return float(np.linalg.norm(slopes.max(axis=0) - slopes.min(axis=0)))
+
+
+def _pieces(slopes: np.ndarray, size: float) -> int:
+    """How many different slopes meet here."""
+    kept: list[Vector] = []
+    for slope in slopes:
+        if all(np.linalg.norm(slope - other) > 1e-3 * size for other in kept):
+            kept.append(slope)
+    return len(kept)

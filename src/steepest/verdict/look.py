@@ -1,0 +1,157 @@
+"""One point as the judge sees it: the cost there, its slope, and the units in which to measure both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..numerics import EPS
+from ..objective import Objective
+
+Vector = np.ndarray
+
+# Up to here every direction is looked at; beyond, a fixed number of products stands for all of them.
+SMALL = 100
+
+# What an evaluation may raise where the cost does not exist; anything else is the user's error and passes on.
+NO_NUMBER = (ArithmeticError, ValueError)
+
+
+@dataclass
+class Look:
+    """The end point and everything measured there before any question is asked.
+
+    `scale` (n,): a natural size for each parameter: its value and how far the walk moved it, or 1 where
+    neither says anything. `fall`: how much the walk lowered the cost, None without a history.
+    `projected` (n,): the gradient without the parts that push against an active bound; `free` (n,): mask
+    of the parameters that are not held by a bound.
+    """
+
+    objective: Objective
+    x: Vector
+    names: Sequence[str]
+    structure: Any
+    stop: str | None
+    history: Any
+    generator: np.random.Generator
+    value: float
+    gradient: Vector
+    scale: Vector
+    fall: float | None
+    start: Vector | None
+    projected: Vector = field(init=False)
+    free: np.ndarray = field(init=False)
+    touching: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        bounds = self.objective.bounds
+        if bounds.any:
+            self.projected = bounds.projected_gradient(self.x, self.gradient)
+            at_bound = (self.x <= bounds.lower) | (self.x >= bounds.upper)
+            self.free = ~(at_bound & (self.projected == 0.0) & (self.gradient != 0.0))
+            self.free &= bounds.lower < bounds.upper
+            self.touching = at_bound & self.free
+        else:
+            self.projected = self.gradient
+            self.free = np.ones(self.n, dtype=bool)
+            self.touching = np.zeros(self.n, dtype=bool)
+
+    @property
+    def n(self) -> int:
+        """Number of parameters."""
+        return self.x.size
+
+    @property
+    def is_small(self) -> bool:
+        """Whether every direction can be looked at."""
+        return self.n <= SMALL
+
+    @property
+    def convex(self) -> bool:
+        """Whether the trace shows the cost to be convex."""
+        convexity = getattr(self.structure, "convexity", None)
+        return bool(convexity is not None and convexity.is_convex)
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether the trace shows the cost to be a polynomial of degree two or less."""
+        degree = getattr(self.structure, "degree", None)
+        return degree is not None and degree <= 2
+
+    def value_at(self, x: Vector) -> float:
+        """The cost at `x`, put inside the bounds; NaN where it does not exist."""
+        try:
+            return self.objective.value(self.objective.bounds.project(x))
+        except NO_NUMBER:
+            return np.nan
+
+    def slope_at(self, x: Vector) -> tuple[float, Vector]:
+        """The cost and gradient at `x`, put inside the bounds; NaN where they do not exist."""
+        try:
+            return self.objective.value_and_gradient(self.objective.bounds.project(x))
+        except NO_NUMBER:
+            return np.nan, np.full(self.n, np.nan)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How far the slope and the cost can be trusted at the point.
+
+    `slope` (n,): size of the error of each entry of the gradient; `value`: of the cost. `grain` (n,): what
+    the gradient changes by between neighbouring double precision numbers.
+    """
+
+    slope: Vector
+    value: float
+    grain: Vector
+
+
+def look_at(
+    objective: Objective,
+    x: Vector,
+    names: Sequence[str],
+    structure: Any,
+    stop: str | None,
+    history: Any,
+    seed: int,
+) -> Look:
+    """Evaluate the cost and its slope at `x` (n,), through an objective of our own: no budget, own counts."""
+    x = np.array(x, dtype=np.float64)
+    objective = objective.afresh()
+    try:
+        value, gradient = objective.value_and_gradient(x)
+    except NO_NUMBER:
+        value, gradient = np.nan, np.full(x.size, np.nan)
+    start, fall = _start_of(history, x, value)
+    moved = np.zeros(x.size) if start is None else np.abs(x - start)
+    scale = np.maximum(np.abs(x), moved)
+    largest = float(scale.max(initial=0.0))
+    # A parameter that is zero and never moved says nothing of its own size; the others', or 1, must do.
+    scale = np.where(scale > EPS * largest, scale, largest if 0.0 < largest < np.inf else 1.0)
+    return Look(
+        objective,
+        x,
+        names,
+        structure,
+        stop,
+        history,
+        np.random.default_rng(seed),
+        float(value),
+        gradient,
+        scale,
+        fall,
+        start,
+    )
+
+
+def _start_of(history: Any, x: Vector, value: float) -> tuple[Vector | None, float | None]:
+    if history is None or len(history) == 0:
+        return None, None
+    values = history.value
+    fall = max(float(values[0]) - value, 0.0) if np.isfinite(values[0]) else None
+    rows = history.x
+    start = rows[0] if len(rows) and rows[0].shape == x.shape and np.isfinite(rows[0]).all() else None
+    return start, fall

@@ -1,0 +1,62 @@
+"""Does the cost repeat itself? Called twice at one point, and watched for noise between nearby points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..derivatives.noise import noise_of
+from ..numerics import EPS
+from .look import Look
+
+# First distance between the values whose differences are taken, in units of the parameters' size: far enough
+# that rounding differs from place to place, near enough that the cost looks straight.
+SPACING = 1e-8
+
+# Where the cost is looked at once more for its size: at a minimum of zero its own value says nothing.
+SMALL_WAY = 1e-3
+
+# A computed cost has rounding of some units in the last place. Noise this many times larger comes from
+# elsewhere: an inner solver, a simulation, random numbers.
+ORDINARY_ROUNDING = 1e4
+
+
+@dataclass(frozen=True)
+class Repeatability:
+    """`repeats`: two calls at one point agreed; `level`: standard deviation of the noise of a value.
+
+    `size`: how large the cost is here and a small way off, which ordinary rounding is in proportion to.
+    """
+
+    repeats: bool
+    level: float
+    size: float
+    how: str
+
+    @property
+    def limit(self) -> float:
+        """What rounding explains."""
+        return ORDINARY_ROUNDING * EPS * self.size
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the noise is more than rounding explains."""
+        return not self.repeats or self.level > self.limit
+
+
+def repeatability_of(look: Look) -> Repeatability:
+    """A second call; and for costs that cannot be traced a table of differences of nearby values."""
+    again = look.value_at(look.x)
+    repeats = again == look.value
+    if repeats and look.objective.derivatives != "numeric":
+        return Repeatability(True, 0.0, abs(look.value), "called twice at the same point")
+    direction = look.generator.standard_normal(look.n) * look.scale
+    direction = np.where(look.free, direction, 0.0) / max(
+        float(np.linalg.norm(direction / look.scale)), 1e-300
+    )
+    noise = noise_of(look.value_at, look.x, direction, SPACING)
+    aside = look.value_at(look.x + SMALL_WAY * direction)
+    size = max(abs(look.value), abs(aside)) if np.isfinite(aside) else abs(look.value)
+    level = max(noise.level if noise.found else 0.0, abs(again - look.value))
+    return Repeatability(repeats, level, size, f"spread of {noise.values} values {noise.spacing:.0e} apart")

@@ -1,0 +1,126 @@
+"""Is the slope zero? Measured against its own rounding error, and against what it could still win."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..numerics import EPS
+from .curvature import Curvature
+from .look import Look, Rounding
+
+Vector = np.ndarray
+
+# Nearby points at which the slope is looked at again. Fewer, and the spread of so few may be zero by chance.
+REPEATS_SMALL = 3
+REPEATS_LARGE = 2
+
+# How many units in the last place each of them lies away: enough to change how everything rounds.
+UNITS = 3.0
+
+# Times its spread that a slope may be and still count as rounding. The spread of three samples falls short
+# of the largest error by this much once in some thousands of cases.
+SPREAD_FACTOR = 8.0
+
+# A Newton step from the end of a well-determined walk lands where the remaining decrease is at least this
+# much smaller; on a quartic it is 0.2 of what it was, on a tail like exp(-x) 0.37.
+LANDING = 1e-2
+
+# With a landing as good as that, this part of the whole fall may be left, and this part of a parameter's size:
+# the minimum is then known to lie that close, and the digits say how close.
+REMAINING_PART = 1e-10
+STEP_PART = 1e-5
+ASKED_PART = 1e-2
+
+
+@dataclass(frozen=True)
+class Optimality:
+    """The answer: whether the slope is zero as far as double precision can say, and in which sense.
+
+    `remaining`: decrease that a Newton step still promises (infinite when curvature is not positive);
+    `step` (n,): that step. `by`: "rounding", "decrease", "landing" or "" when it is not zero.
+    `landing`: ratio of remaining decreases after and before that step, NaN where not looked at.
+    """
+
+    stationary: bool
+    by: str
+    slope: float
+    limit: float
+    remaining: float
+    remaining_limit: float
+    step: Vector
+    landing: float
+
+
+def rounding_of(look: Look, product: Callable[[Vector], Vector]) -> Rounding:
+    """The spread of the slope a few units in the last place away, its linear trend (by `product`) removed."""
+    x, g = look.x, look.gradient
+    n = look.n
+    unit = np.maximum(np.spacing(np.abs(x)), EPS * look.scale)
+    spread = np.zeros(n)
+    value_error = EPS * abs(look.value)
+    for _ in range(REPEATS_SMALL if look.is_small else REPEATS_LARGE):
+        shift = look.generator.choice((-1.0, 1.0), n) * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
+        near = look.objective.bounds.project(x + shift)
+        shift = near - x
+        value, gradient = look.slope_at(near)
+        if not np.isfinite(gradient).all():
+            continue
+        trend = product(shift)
+        spread = np.maximum(spread, np.abs(gradient - g - trend))
+        value_error = max(value_error, abs(value - look.value - float(g @ shift + 0.5 * trend @ shift)))
+    # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by.
+    grain = np.abs(product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
+    return Rounding(spread + EPS * np.abs(g), value_error, grain)
+
+
+def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optimality:
+    """Weigh the projected slope against its error, then what it could still win against the cost's error."""
+    projected = np.where(look.free, look.projected, 0.0)
+    allowed = SPREAD_FACTOR * (rounding.slope + rounding.grain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(projected == 0.0, 0.0, np.abs(projected) / allowed)
+    allowed = np.where(look.free, allowed, 0.0)
+    worst = int(np.argmax(ratio)) if look.n else 0
+    slope, limit = float(np.abs(projected[worst])), float(allowed[worst])
+    within = bool(ratio[worst] <= 1.0) if look.is_small else bool(np.sqrt(np.mean(ratio**2)) <= 1.0)
+    step, remaining = curvature.newton(projected, rounding)
+    fall = look.fall if look.fall is not None else 0.0
+    remaining_limit = SPREAD_FACTOR * rounding.value + EPS * fall
+    landing = np.nan
+    by = "rounding" if within else ""
+    if not by and np.isfinite(remaining):
+        by, landing = _by_landing(look, rounding, curvature, step, remaining, remaining_limit)
+    return Optimality(by != "", by, slope, limit, remaining, remaining_limit, step, landing)
+
+
+def _by_landing(
+    look: Look,
+    rounding: Rounding,
+    curvature: Curvature,
+    step: Vector,
+    remaining: float,
+    remaining_limit: float,
+) -> tuple[str, float]:
+    """Whether a Newton step ends where it promised; only then does its promise say where the minimum is."""
+    below_rounding = remaining <= remaining_limit
+    size = max(look.fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
+    units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
+    asked = look.stop == "tolerance reached"
+    near = remaining <= (ASKED_PART if asked else REMAINING_PART) * size
+    near &= bool((np.abs(step) <= (ASKED_PART if asked else STEP_PART) * units).all())
+    if not (below_rounding or near):
+        return "", np.nan
+    _, gradient = look.slope_at(look.x + step)
+    if not np.isfinite(gradient).all():
+        return "", np.nan
+    landed = look.objective.bounds.projected_gradient(look.x + step, gradient)
+    _, left = curvature.newton(np.where(look.free, landed, 0.0), rounding)
+    landing = left / remaining if remaining > 0 else 0.0
+    if below_rounding:
+        return "decrease", landing
+    if landing <= LANDING or (not curvature.complete and landing <= 1.0):
+        return "landing", landing
+    return "", landing

@@ -1,0 +1,57 @@
+"""How directions and numbers read in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Vector = np.ndarray
+
+# Parts of a direction smaller than this share of its largest part are left out of its name.
+VISIBLE = 0.05
+
+# A direction is told by at most this many parameters, the largest first.
+TOLD = 4
+
+
+def number(value: float) -> str:
+    """A number as it reads in a sentence: three significant digits, no more.
+
+    >>> number(200.43), number(2e-16), number(0.0)
+    ('200', '2e-16', '0')
+    """
+    return f"{value:.3g}"
+
+
+def direction_name(direction: Vector, names: Sequence[str]) -> str:
+    """A direction in the parameters' names, scaled to its largest part.
+
+    >>> direction_name(np.array([0.5, -1.0, 0.0]), ("limit", "rate", "middle"))
+    '0.5·limit - rate'
+    """
+    largest = float(np.abs(direction).max(initial=0.0))
+    if largest == 0.0 or not np.isfinite(largest):
+        return "nowhere"
+    parts = direction / largest
+    visible = [int(i) for i in np.argsort(-np.abs(parts), kind="stable")[:TOLD] if abs(parts[i]) > VISIBLE]
+    dropped = int((np.abs(parts) > VISIBLE).sum()) - len(visible)
+    text = ""
+    for i in sorted(visible):
+        sign = "-" if parts[i] < 0 else "+"
+        size = f"{abs(parts[i]):.2g}"
+        term = names[i] if size == "1" else f"{size}·{names[i]}"
+        text += f" {sign} {term}" if text else (f"-{term}" if sign == "-" else term)
+    return f"{text} and {dropped} more" if dropped else text
+
+
+def listed(words: Sequence[str], most: int = TOLD) -> str:
+    """Words joined as in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    words = list(words)
+    if len(words) > most:
+        words = [*words[:most], f"{len(words) - most} more"]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,91 @@
+"""`import steepest` is light: nothing heavy is imported, and no import touches a device."""
+
+import subprocess
+import sys
+import textwrap
+
+HEAVY = (
+    "jax",
+    "sympy",
+    "matplotlib",
+    "polars",
+    "scipy",
+    "rich",
+    "typer",
+    "optax",
+    "asdex",
+    "pandas",
+    "torch",
+)
+# Seconds `import steepest` may take beyond NumPy's own import.
+OWN_IMPORT_TIME = 0.1
+
+
+def answer(program):
+    """What a fresh Python process prints when it runs `program`."""
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def test_importing_steepest_imports_nothing_heavy():
+    loaded = answer(f"""
+        import sys
+        import steepest
+        print(*[name for name in {HEAVY!r} if name in sys.modules])
+    """)
+    assert loaded == ""
+
+
+def test_importing_steepest_takes_under_a_tenth_of_a_second_beyond_numpy():
+    program = """
+        import time
+        import numpy
+        start = time.process_time()
+        import steepest
+        print(time.process_time() - start)
+    """
+    # Processor time, the best of five: the claim is about the work, not about what else the machine does.
+    assert min(float(answer(program)) for _ in range(5)) < OWN_IMPORT_TIME
+
+
+def test_asking_for_public_names_imports_nothing_but_what_they_need():
+    loaded = answer("""
+        import sys
+        import steepest
+        steepest.Verdict, steepest.SteepestError
+        print(*[name for name in ("jax", "sympy", "matplotlib") if name in sys.modules])
+    """)
+    assert loaded == ""
+
+
+def test_importing_every_module_touches_no_device():
+    initialised = answer("""
+        import importlib, pkgutil, sys
+        import steepest
+        for module in pkgutil.walk_packages(steepest.__path__, "steepest."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+        if "jax" in sys.modules:
+            from jax._src import xla_bridge
+            print(xla_bridge.backends_are_initialized())
+        else:
+            print(False)
+    """)
+    assert initialised == "False"
+
+
+def test_importing_every_module_leaves_the_users_settings_alone():
+    changed = answer("""
+        import importlib, pkgutil, os
+        import numpy, jax, matplotlib
+        before = jax.config.jax_enable_x64, numpy.geterr(), dict(matplotlib.rcParams), dict(os.environ)
+        import steepest
+        for module in pkgutil.walk_packages(steepest.__path__, "steepest."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+        after = jax.config.jax_enable_x64, numpy.geterr(), dict(matplotlib.rcParams), dict(os.environ)
+        print([i for i, (a, b) in enumerate(zip(before, after)) if a != b])
+    """)
+    assert changed == "[]"

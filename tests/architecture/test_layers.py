@@ -1,0 +1,79 @@
+"""Imports run one way: a file imports from its own layer or an earlier one, wherever the import stands."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "steepest"
+
+# Earliest first. A row is a layer; its units may import each other as long as no circle closes.
+# docs/design.md shows the same picture.
+LAYERS = (
+    ("errors", "numerics", "optional", "bounds", "parameters"),
+    ("reference_problems",),
+    ("tracing",),
+    ("structure", "derivatives", "objective", "problem", "linear_algebra"),
+    ("solvers",),
+    ("verdict", "uncertainty"),
+    ("training",),
+    ("results", "marks", "presentation", "slope", "derivative", "minimize"),
+    ("plots", "report"),
+    ("explorer", "tour", "cli"),
+)
+LAYER_OF = {unit: level for level, layer in enumerate(LAYERS) for unit in layer}
+# Gathers the public names; a process begins in __main__. Both may see everything.
+TOP = {"__init__", "__main__"}
+
+
+def unit_name(path: Path) -> str:
+    """The file or package directly under steepest that `path` belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported_units(path: Path) -> Iterator[tuple[str, int]]:
+    """Units of steepest that the file imports, anywhere in it, each with its line."""
+    package = ("steepest", *path.relative_to(SOURCE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            targets = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = list(package[: len(package) - node.level + 1]) if node.level else []
+            base = start + (node.module.split(".") if node.module else [])
+            targets = [[*base, alias.name] for alias in node.names]
+        else:
+            continue
+        for target in targets:
+            if target[0] == "steepest" and len(target) > 1:
+                yield target[1], node.lineno
+
+
+FILES = sorted(path for path in SOURCE.rglob("*.py") if unit_name(path) not in TOP)
+IDS = [str(path.relative_to(SOURCE)) for path in FILES]
+
+
+def test_every_unit_has_a_layer():
+    assert {unit_name(path) for path in FILES} <= set(LAYER_OF)
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_a_file_imports_from_its_own_layer_or_an_earlier_one(path):
+    own = unit_name(path)
+    for unit, line in imported_units(path):
+        # A name that is no unit is one that __init__ gathers, from every layer.
+        assert unit in LAYER_OF, f"line {line}: import {unit!r} from the module that defines it"
+        assert LAYER_OF[unit] <= LAYER_OF[own], f"line {line}: {own} may not know {unit}"
+
+
+def test_no_circle_closes_between_units():
+    graph = {unit: set() for unit in LAYER_OF}
+    for path in FILES:
+        graph[unit_name(path)] |= {unit for unit, _ in imported_units(path) if unit in graph}
+    for unit, neighbours in graph.items():
+        neighbours.discard(unit)
+    while graph:
+        leaves = [unit for unit, neighbours in graph.items() if not neighbours & graph.keys()]
+        assert leaves, f"a circle among {sorted(graph)}"
+        for unit in leaves:
+            del graph[unit]

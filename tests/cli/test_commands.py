@@ -1,0 +1,223 @@
+"""The commands from end to end: what they print, into what, and with which status they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steepest.cli import main
+
+LESSON = "x**2 - 2*x + 3"
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def golden(name: str) -> str:
+    return (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def process(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from steepest.cli import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=120, encoding="utf-8",
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("option", [["--at", "-1,1,3"], ["--at=-1,1,3"], ["--at", "-1", "--at", "1;3"]])
+def test_slope_prints_the_lesson(capsys, option):
+    assert main(["slope", LESSON, *option]) == 0
+    assert capsys.readouterr().out == golden("slope_lesson.txt")
+
+
+def test_slope_as_json_is_one_object_with_exact_slopes(capsys):
+    assert main(["slope", LESSON, "--at", "-1,1,3", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert json.loads(out)["points"] == [
+        {"at": -1.0, "value": 6.0, "slope": -4.0, "direction": "falling"},
+        {"at": 1.0, "value": 2.0, "slope": 0.0, "direction": "flat"},
+        {"at": 3.0, "value": 6.0, "slope": 4.0, "direction": "rising"},
+    ]
+
+
+def test_limit_adds_secants_that_close_in_on_the_slope_until_rounding_spoils_them(capsys):
+    assert main(["slope", LESSON, "--at", "3", "--limit", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["points"][0]["limit"]
+    errors = [abs(row["right"] - 4) for row in rows]
+    assert errors[0] == pytest.approx(rows[0]["h"])
+    best = errors.index(min(errors))
+    assert 0 < best < len(errors) - 1
+    assert main(["slope", LESSON, "--at", "3", "--limit"]) == 0
+    assert "the limit at x = 3" in capsys.readouterr().out
+
+
+def test_an_expression_that_begins_with_a_minus_is_not_an_option(capsys):
+    assert main(["slope", "-x**2", "--at", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["points"][0]["slope"] == -2.0
+
+
+def test_several_parameters_are_objects_by_name(capsys):
+    assert main(["slope", "x*y", "--at", "x=2,y=3", "--json"]) == 0
+    point = json.loads(capsys.readouterr().out)["points"][0]
+    assert point["at"] == {"x": 2.0, "y": 3.0}
+    assert point["slope"] == {"x": 3.0, "y": 2.0}
+    assert point["direction"] == {"x": "rising", "y": "rising"}
+
+
+def test_minimize_finds_the_lesson_and_leaves_with_0(capsys):
+    assert main(["minimize", LESSON, "--start", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["x"] == pytest.approx(1, abs=1e-12)
+    assert found["fun"] == pytest.approx(2, abs=1e-12)
+    assert (found["verdict"], found["success"]) == ("global minimum", True)
+    assert {"name", "measured", "limit", "holds", "how"} <= set(found["evidence"][0])
+
+
+def test_minimize_of_several_parameters_gives_values_by_name(capsys):
+    assert main(["minimize", "(1-x)**2 + 100*(y-x**2)**2", "--start", "x=-1.2,y=1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["x"] == pytest.approx({"x": 1, "y": 1}, abs=1e-6)
+
+
+def test_minimize_respects_bounds(capsys):
+    assert main(["minimize", "(x-2)**2 + y**2", "--start", "0,1", "--bounds", "x=:1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["x"] == pytest.approx({"x": 1, "y": 0}, abs=1e-8)
+
+
+def test_minimize_takes_a_method_and_its_options(capsys):
+    args = [
+        "minimize",
+        LESSON,
+        "--start",
+        "3",
+        "--method",
+        "gradient descent",
+        "--option",
+        "rate=0.1",
+        "--json",
+    ]
+    assert main(args) == 0
+    assert json.loads(capsys.readouterr().out)["plan"]["solver"].lower().startswith("gradient descent")
+
+
+@pytest.mark.parametrize(
+    ("args", "verdict"),
+    [(["minimize", "-x", "--start", "0"], "unbounded below"),
+     (["minimize", "(1-x)**2 + 100*(y-x**2)**2", "--start", "-1.2,1", "--budget", "5"], "out of budget")],
+)  # fmt: skip
+def test_minimize_leaves_with_1_where_no_minimum_was_shown(capsys, args, verdict):
+    assert main([*args, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["verdict"], found["success"]) == (verdict, False)
+    assert main(args) == 1
+    assert capsys.readouterr().out.startswith(verdict)
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["slope", "x**2 +* 3", "--at", "1"], "^"),
+        (["slope", LESSON, "--at", "one"], "'one' is not a number"),
+        (["slope", LESSON], "--at"),
+        (["slope", LESSON, "--at", "1", "--plot", "no/such/folder/a.png"], "no folder"),
+        (["slope", LESSON, "--at", "1", "--plot", "picture"], "ends in"),
+        (["slope", "gone.py:cost", "--at", "1"], "there is no file gone.py"),
+        (["minimize", LESSON, "--start", "1", "--method", "bffs"], "bffs"),
+        (["minimize", LESSON, "--start", "1;2"], "one place"),
+        (["minimize", LESSON, "--start", "1", "--unknown"], "--unknown"),
+        (["walk"], "walk"),
+    ],
+)
+def test_bad_input_leaves_with_2_and_tells_why_on_standard_error(capsys, args, complaint):
+    assert main(args) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert complaint in said.err
+    assert "Traceback" not in said.err
+
+
+def test_debug_shows_the_exception_itself():
+    with pytest.raises(ValueError, match="not a number"):
+        main(["slope", LESSON, "--at", "one", "--debug"])
+
+
+def test_an_error_in_the_users_function_names_its_line(tmp_path, capsys):
+    path = tmp_path / "people_faulty.py"
+    path.write_text("def cost(x):\n    return x.no_such_thing + 1\n")
+    assert main(["slope", f"{path}:cost", "--at", "1"]) == 2
+    assert "people_faulty.py" in (said := capsys.readouterr().err)
+    assert "line 2" in said
+
+
+@pytest.mark.parametrize(
+    "command", [["slope", LESSON, "--at", "-1,1,3"], ["minimize", LESSON, "--start", "3"]]
+)
+def test_plot_writes_a_picture(tmp_path, capsys, command):
+    path = tmp_path / "picture.svg"
+    assert main([*command, "--plot", str(path)]) == 0
+    assert path.read_text(encoding="utf-8").startswith("<?xml")
+    assert str(path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("args", [["--help"], ["slope", "--help"], ["minimize", "-h"], ["tour", "--help"]])
+def test_help_shows_examples_and_leaves_with_0(capsys, args):
+    assert main(args) == 0
+    out = capsys.readouterr().out
+    assert "Usage: steepest" in out
+    assert "tour" in args or 'steepest slope "' in out or 'steepest minimize "' in out
+
+
+def test_version_is_that_of_the_package(capsys):
+    import steepest
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"steepest {steepest.__version__}\n"
+
+
+def test_a_pipe_gets_plain_lines_and_a_process_its_status():
+    done = process("slope", LESSON, "--at", "-1,1,3")
+    assert done.returncode == 0
+    assert done.stdout == golden("slope_lesson.txt")
+    assert done.stderr == ""
+
+
+def test_a_closed_pipe_is_quiet():
+    code = "import sys; from steepest.cli import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "slope", LESSON, "--at", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        child.stdout.close()
+        said = child.stderr.read()
+        status = child.wait(timeout=120)
+    assert said == ""
+    assert status == 141
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are a Unix thing")
+@pytest.mark.parametrize(("environment", "colours"), [({"TERM": "xterm-256color"}, True),
+                         ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])  # fmt: skip
+def test_a_terminal_gets_colours_unless_told_otherwise(environment, colours):
+    import pty
+
+    mother, daughter = pty.openpty()
+    code = "import sys; from steepest.cli import main; sys.exit(main())"
+    plain = {
+        key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "TERM")
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "slope", LESSON, "--at", "-1,1,3"], stdout=daughter, stderr=daughter,
+        env=plain | environment,
+    ) as child:  # fmt: skip
+        child.wait(timeout=120)
+    os.close(daughter)
+    out = os.read(mother, 65536).decode("utf-8")
+    os.close(mother)
+    assert ("\x1b[38;2;" in out or "\x1b[38;5;" in out or "\x1b[1;38" in out) == colours
+    assert "falling" in out and "rising" in out

@@ -1,0 +1,141 @@
+"""Both tiers give the same numbers, and the move between them comes when it pays."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest.derivatives import exact, tiers
+from steepest.derivatives.compiled import compile_jaxpr
+from steepest.derivatives.costs import foresee
+from steepest.derivatives.tiers import Tiered
+from steepest.errors import InputError
+
+
+def traced(function, shape=(3,)):
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(function)(jax.ShapeDtypeStruct(shape, np.float64))
+
+
+def rosenbrock(x):
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+data = np.random.default_rng(0).normal(size=(40, 3))
+COSTS = {
+    "rosenbrock": (rosenbrock, (10,)),
+    "logistic": (lambda w: jnp.sum(jnp.log1p(jnp.exp(-data @ w))), (3,)),
+    "scalars": (
+        lambda p: sum(jnp.exp(-p[0] * t) * p[1] + jnp.sin(p[2] * t) for t in np.linspace(0, 1, 5)),
+        (3,),
+    ),
+    "solve": (lambda x: x @ jnp.linalg.solve(data[:3] + jnp.diag(x**2 + 5), x), (3,)),
+    "loop": (lambda x: jnp.sum(lax.fori_loop(0, 4, lambda i, a: jnp.sin(a) + x, x)), (3,)),
+}
+
+
+@pytest.mark.parametrize("kind", ["value_and_gradient", "hessian"])
+@pytest.mark.parametrize("name", COSTS)
+def test_both_tiers_agree_to_rounding(name, kind):
+    function, shape = COSTS[name]
+    tiered = Tiered(getattr(exact, kind)(traced(function, shape)))
+    x = np.random.default_rng(1).uniform(0.2, 1.2, shape)
+    interpreted = tiered(x)
+    assert tiered.tier == "interpreted"
+    tiered.compile()
+    compiled = tiered(x)
+    assert tiered.tier == "compiled"
+    for a, b in zip(interpreted, compiled, strict=True):
+        assert type(a) is type(b) and a.dtype == b.dtype == np.float64
+        assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_a_small_cost_is_never_compiled():
+    tiered = Tiered(exact.value_and_gradient(traced(rosenbrock, (2,))))
+    for _ in range(3000):
+        tiered(np.ones(2))
+    assert tiered.tier == "interpreted"
+    assert tiered.timing.interpreted_calls == 3000
+    assert tiered.timing.compiling == 0.0
+
+
+def test_a_cost_called_often_is_compiled_when_rent_reaches_the_price():
+    def long_chain(x):
+        for _ in range(200):
+            x = x * 1.01 + 0.1
+        return jnp.sum(x)
+
+    tiered = Tiered(traced(long_chain, (5000,)))
+    expected = int(np.ceil(tiered.foreseen.compiling / tiered.foreseen.saving))
+    calls = 0
+    while tiered.tier == "interpreted":
+        tiered(np.ones(5000))
+        calls += 1
+        assert calls < 10_000
+    assert abs(calls - expected) <= 1
+    assert tiered.timing.compiling > 0
+    assert tiered.timing.compiled_calls == 1
+
+
+def test_a_call_longer_than_compiling_is_compiled_at_once():
+    def heavy(x):
+        for _ in range(60):
+            x = x * x + 0.1
+        return jnp.sum(x)
+
+    closed = traced(heavy, (10**7,))
+    assert foresee(closed).saving > foresee(closed).compiling
+    assert Tiered(closed).tier == "compiled"
+
+
+def test_what_numpy_cannot_do_is_compiled():
+    closed = traced(lambda x: jnp.sum(lax.igamma_grad_a(x, x)))
+    tiered = Tiered(closed)
+    assert tiered.tier == "compiled"
+    assert np.isfinite(tiered(np.ones(3))[0])
+
+
+def test_unrolled_sums_are_foreseen_to_compile_slowly():
+    def unrolled(terms):
+        return foresee(traced(lambda p: sum(jnp.sin(p[0] * t) for t in range(terms)), (1,))).compiling
+
+    assert unrolled(200) > 2 * unrolled(100) - foresee(traced(lambda x: x)).compiling
+
+
+def test_a_forecast_that_is_badly_wrong_is_overruled_by_the_clock(monkeypatch):
+    tiered = Tiered(traced(lambda x: jnp.sum(x)))
+    monkeypatch.setattr(tiers, "BADLY_WRONG", 0.0)
+    tiered.timing.interpreted, tiered.timing.interpreted_calls = 100.0, 1
+    tiered(np.ones(3))
+    assert tiered.tier == "compiled"
+
+
+def test_results_are_read_only_in_both_tiers():
+    tiered = Tiered(exact.gradient(traced(rosenbrock)))
+    for _ in range(2):
+        (slope,) = tiered(np.ones(3))
+        assert not slope.flags.writeable
+        tiered.compile()
+
+
+def test_the_wrong_number_of_parameters_is_refused():
+    tiered = Tiered(traced(rosenbrock))
+    with pytest.raises(InputError, match=r"\(3,\)"):
+        tiered(np.ones(4))
+
+
+def test_large_data_is_handed_over_and_not_compiled_in():
+    large = np.random.default_rng(0).normal(size=(200_000, 4))
+    closed = exact.value_and_gradient(traced(lambda w: jnp.sum((large @ w) ** 2), (4,)))
+    value, slope = compile_jaxpr(closed)(np.ones(4))
+    assert_allclose(value, np.sum((large @ np.ones(4)) ** 2), rtol=1e-12)
+    assert_allclose(slope, 2 * large.T @ (large @ np.ones(4)), rtol=1e-12)
+
+
+def test_compiling_leaves_the_users_precision_alone():
+    before = jax.config.jax_enable_x64
+    (value,) = compile_jaxpr(traced(lambda x: jnp.sum(x) / 3.0))(np.ones(3) * 0.1)
+    assert value.dtype == np.float64
+    assert_array_equal(jax.config.jax_enable_x64, before)

@@ -1,0 +1,99 @@
+"""The picture of a walk: the numbers it draws are those of the history."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose
+
+from steepest import plots
+from steepest.errors import InputError
+from steepest.plots.descent_picture import cost_scale
+
+
+def longest_line(ax):
+    return max(ax.lines, key=lambda line: len(line.get_xdata()))
+
+
+def test_cost_is_drawn_against_steps_and_against_evaluations(many):
+    by_step, by_evaluation = plots.descent(many)
+    assert_allclose(longest_line(by_step).get_xdata(), np.arange(60))
+    assert_allclose(longest_line(by_evaluation).get_xdata(), many.history.evaluations)
+    assert by_step.get_xlabel() == "step"
+    assert by_evaluation.get_xlabel() == "evaluations of the cost"
+
+
+def test_a_cost_that_falls_to_a_lowest_value_is_drawn_above_it_and_the_axis_says_so(many):
+    by_step, _ = plots.descent(many)
+    lowest = many.history.value.min()
+    drawn = longest_line(by_step).get_ydata()
+    assert by_step.get_yscale() == "log"
+    assert by_step.get_ylabel() == f"cost + {-lowest:.5g} (lowest reached)"
+    assert_allclose(drawn[:-1], many.history.value[:-1] - lowest)
+    assert np.isnan(drawn[-1]), "the lowest itself has no logarithm"
+
+
+def test_a_cost_that_falls_to_zero_is_drawn_as_it_is():
+    values = 10.0 ** -np.arange(10)
+    heights, name, logarithmic = cost_scale(values)
+    assert_allclose(heights, values)
+    assert (name, logarithmic) == ("cost", True)
+
+
+@pytest.mark.parametrize("values", [[3.0, 2.0, 1.5], [1.0], [2.0, 2.0], [np.nan, np.inf], [-1.0, -1.5]])
+def test_a_cost_that_hardly_falls_is_drawn_on_a_plain_axis(values):
+    _, name, logarithmic = cost_scale(np.array(values))
+    assert (name, logarithmic) == ("cost", False)
+
+
+def test_one_parameter_shows_the_walk_on_the_curve_with_true_tangents(walk_down):
+    walk, *_ = plots.descent(walk_down)
+    curve = longest_line(walk)
+    assert_allclose(curve.get_ydata(), walk_down.cost(curve.get_xdata()))
+    tangents = [line for line in walk.lines if len(line.get_xdata()) == 2]
+    assert len(tangents) >= 3
+    for line in tangents:
+        x, y = (np.asarray(values, dtype=float) for values in line.get_data())
+        assert np.diff(y) / np.diff(x) == pytest.approx(2 * x.mean() - 2, abs=1e-9)
+    words = {text.get_text() for text in walk.texts}
+    assert {"start x = 3", "end x = 1"} <= words
+
+
+def test_two_parameters_show_the_whole_path_over_contours_with_its_ends_marked(valley):
+    landscape, *_ = plots.descent(valley)
+    assert_allclose(longest_line(landscape).get_xydata(), valley.history.x)
+    assert (landscape.get_xlabel(), landscape.get_ylabel()) == ("x", "y")
+    assert landscape.collections, "contours"
+    assert landscape.get_aspect() == 1.0
+    markers = [line.get_marker() for line in landscape.lines if len(line.get_xdata()) == 1]
+    assert markers == ["s", "*"]
+
+
+def test_one_axes_given_receives_the_walk_alone(walk_down):
+    ax = Figure(figsize=(3.5, 2.5), layout="constrained").subplots()
+    assert plots.descent(walk_down, ax=ax) is ax
+    assert len(ax.figure.axes) == 1
+
+
+def test_axes_given_are_filled_in_order(many):
+    axes = Figure().subplots(1, 2)
+    assert list(plots.descent(many, ax=axes)) == list(axes)
+    with pytest.raises(InputError, match="needs 2 axes"):
+        plots.descent(many, ax=Figure().subplots(1, 3))
+
+
+def test_settings_of_matplotlib_are_left_alone_and_files_repeat(valley, tmp_path):
+    before = dict(matplotlib.rcParams)
+    one, two = (plots.save(plots.descent(valley), tmp_path / f"{k}.svg") for k in (1, 2))
+    assert dict(matplotlib.rcParams) == before
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_walk_that_never_moved_is_still_a_picture(walk_down):
+    history = walk_down.history
+    for name in ("value", "gradient_norm", "step_length", "evaluations", "seconds", "kept", "x", "gradient"):
+        setattr(history, name, getattr(history, name)[:1])
+    history.step = history.step[:0]
+    assert len(plots.descent(walk_down)) == 3

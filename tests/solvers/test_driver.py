@@ -1,0 +1,189 @@
+"""The driver: callbacks in both forms, errors with context, history, and stops of every kind."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest.errors import InputError
+from steepest.solvers import StopReason, Tolerance, bfgs, drive, gradient_descent, lbfgs
+from steepest.solvers.history import History
+
+from .problems import CATALOGUE, QUASI_NEWTON, absolute, name_of, objective, parabola, rosenbrock
+
+START = np.array([-1.2, 1.0])
+
+
+def test_a_callback_of_x_sees_every_iterate_in_the_users_structure():
+    seen = []
+    run = drive(
+        bfgs(),
+        objective(rosenbrock, 2),
+        START,
+        callback=lambda xk: seen.append(xk),
+        restore=lambda x: {"a": float(x[0]), "b": float(x[1])},
+    )
+    assert_array_equal([[x["a"], x["b"]] for x in seen], run.history.x[1 : len(seen) + 1])
+    assert len(seen) in (run.steps, run.steps - 1)
+
+
+def test_a_callback_named_intermediate_result_gets_x_and_fun():
+    seen = []
+
+    def callback(intermediate_result):
+        seen.append((intermediate_result.x.copy(), intermediate_result["fun"], intermediate_result.nit))
+        intermediate_result.x[:] = np.nan  # nobody else holds this array
+
+    drive(bfgs(), objective(rosenbrock, 2), START, callback=callback, max_steps=5)
+    assert [steps for _, _, steps in seen] == [1, 2, 3, 4, 5]
+    for x, value, _ in seen:
+        assert value == rosenbrock(x)[0]
+
+
+def test_a_callback_stops_the_walk_by_returning_true():
+    run = drive(bfgs(), objective(rosenbrock, 2), START, callback=lambda x: True)
+    assert run.steps == 1 and run.stop == StopReason.STOPPED and "callback" in run.reason
+
+
+def test_a_callback_stops_the_walk_by_raising_stop_iteration():
+    def callback(xk):
+        raise StopIteration
+
+    run = drive(bfgs(), objective(rosenbrock, 2), START, callback=callback)
+    assert run.steps == 1 and run.stop == StopReason.STOPPED
+
+
+def test_what_a_callback_returns_otherwise_is_ignored():
+    run = drive(bfgs(), objective(rosenbrock, 2), START, callback=lambda x: x)
+    assert run.stop.is_final
+
+
+def test_an_error_in_the_cost_passes_through_and_says_where_the_walk_was():
+    def broken(x):
+        if x[1] < 0.9:
+            raise ZeroDivisionError("mine")
+        return rosenbrock(x)
+
+    with pytest.raises(ZeroDivisionError, match="mine") as caught:
+        drive(lbfgs(), objective(broken, 2), np.array([-1.2, 2.0]))
+    assert "L-BFGS" in caught.value.__notes__[0]
+
+
+def test_an_error_in_the_callback_passes_through():
+    def callback(xk):
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        drive(bfgs(), objective(rosenbrock, 2), START, callback=callback)
+
+
+def test_the_seconds_of_the_budget_end_the_walk():
+    problem = objective(parabola, 1, seconds=0.02)
+    problem.start_clock()
+    run = drive(gradient_descent(rate=1e-12), problem, np.array([3.0]))
+    assert run.stop == StopReason.OUT_OF_BUDGET and "seconds" in run.reason
+    assert run.value < 6.0
+
+
+@pytest.mark.parametrize("solver", CATALOGUE, ids=name_of)
+def test_the_history_has_a_row_for_the_start_and_each_step(solver):
+    run = drive(solver, objective(parabola, 2), np.array([4.0, -3.0]), max_steps=6)
+    history = run.history
+    assert len(history) == run.steps + 1
+    assert_allclose(history.value, [parabola(x)[0] for x in history.x], rtol=1e-15)
+    assert_allclose(history.gradient, [parabola(x)[1] for x in history.x], rtol=1e-15)
+    assert_allclose(history.gradient_norm, np.linalg.norm(history.gradient, axis=1), rtol=1e-14)
+    assert_allclose(history.step, np.diff(history.x, axis=0), atol=1e-14)
+    assert_allclose(history.step_length[1:], np.linalg.norm(history.step, axis=1), rtol=1e-14)
+    assert history.step_length[0] == 0.0
+    assert (np.diff(history.evaluations) >= 1).all() and (np.diff(history.seconds) >= 0.0).all()
+    assert json.loads(json.dumps(history.to_dict()))["value"] == history.value.tolist()
+
+
+def test_a_long_history_is_thinned_evenly():
+    history = History(1)
+    history._room = 8
+    for k in range(100):
+        x = np.array([float(k)])
+        history.append(x, float(k), x, float(k), None if k == 0 else np.ones(1), 1.0, k)
+    assert len(history) == 100
+    assert_array_equal(history.kept, history.x[:, 0])
+    assert len(set(np.diff(history.kept))) == 1 and len(history.kept) <= 8
+    assert_array_equal(history.step, np.diff(history.x, axis=0))
+
+
+def test_an_earlier_leg_can_be_put_in_front():
+    first = drive(bfgs(), objective(rosenbrock, 2), START, max_steps=3).history
+    second = drive(bfgs(), objective(rosenbrock, 2), np.array([0.5, 0.5]), max_steps=2).history
+    own = second.x.copy()
+    second.prepend(first)
+    assert_array_equal(second.x, np.concatenate([first.x, own]))
+    assert_array_equal(second.kept, np.arange(7))
+    assert_allclose(second.step, np.diff(second.x, axis=0), atol=1e-15)
+    assert_allclose(second.step_length[4], np.linalg.norm(own[0] - first.x[-1]))
+
+
+@pytest.mark.parametrize("solver", QUASI_NEWTON, ids=name_of)
+def test_falling_without_limit_is_told(solver):
+    falling = drive(solver, objective(lambda x: (float(x[0]), np.ones(1)), 1), np.zeros(1))
+    assert falling.stop in (StopReason.UNBOUNDED, StopReason.RUNAWAY)
+    steep = drive(solver, objective(lambda x: (float(-np.exp(x[0])), -np.exp(x)), 1), np.zeros(1))
+    assert steep.stop in (StopReason.UNBOUNDED, StopReason.NOT_FINITE, StopReason.RUNAWAY)
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+def test_tol_bounds_what_is_left_to_gain(tol):
+    run = drive(bfgs(), objective(rosenbrock, 10), np.tile(START, 5), tolerance=tol)
+    gained = run.history.value[0] - run.value
+    assert run.stop == StopReason.TOLERANCE
+    assert run.value - 0.0 <= 10.0 * tol * gained or abs(run.value - 3.98657) <= 10.0 * tol * gained
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_tol_means_the_same_for_a_scaled_and_shifted_cost(factor):
+    def other(x):
+        value, gradient = rosenbrock(x)
+        return factor * (value + 3.0), factor * gradient
+
+    plain = drive(bfgs(), objective(rosenbrock, 2), START, tolerance=1e-6)
+    scaled = drive(bfgs(), objective(other, 2), START, tolerance=1e-6)
+    assert plain.steps == scaled.steps
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "word"),
+    [(Tolerance(gradient=1e-3), "gtol"), (Tolerance(value=1e-5), "ftol"), (Tolerance(step=1e-3), "xtol")],
+)
+def test_scipys_tolerances_stop_the_walk(tolerance, word):
+    run = drive(bfgs(), objective(rosenbrock, 2), START, tolerance=tolerance)
+    assert run.stop == StopReason.TOLERANCE and word in run.reason
+    if word == "gtol":
+        assert np.abs(run.gradient).max() <= 1e-3
+
+
+def test_a_negative_tolerance_is_refused():
+    with pytest.raises(InputError, match="remaining"):
+        Tolerance(remaining=-1.0)
+
+
+def test_noise_does_not_keep_the_walk_going_for_ever():
+    def noisy(x):
+        value, gradient = rosenbrock(x)
+        return value + 1e-9 * np.sin(1e9 * value + 1e12 * x[0]), gradient
+
+    run = drive(bfgs(), objective(noisy, 2), START)
+    assert run.history.evaluations[-1] < 500
+    assert_allclose(run.x, [1.0, 1.0], atol=1e-4)
+
+
+def test_a_flat_kink_ends_the_walk():
+    run = drive(bfgs(), objective(absolute, 2), np.array([3.0, 1.0]))
+    assert run.stop.is_final and run.history.evaluations[-1] < 1000
+
+
+def test_the_parameters_may_be_none_at_all():
+    run = drive(bfgs(), objective(lambda x: (7.0, np.zeros(0)), 0), np.zeros(0))
+    assert run.stop == StopReason.SLOPE_ZERO and run.value == 7.0

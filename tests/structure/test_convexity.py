@@ -1,0 +1,191 @@
+"""Convexity: textbook cases are shown, and nothing is claimed that chords refute."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steepest.bounds import Bounds
+from steepest.numerics import double_precision
+from steepest.parameters import Parameters
+from steepest.structure.convexity import Kind
+from steepest.structure.facts import read
+from steepest.tracing.passes import simplify
+from steepest.tracing.trace import trace
+
+A = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.5, 0.0, 1.0]])
+P = A @ A.T
+positive = Bounds(np.zeros(3), np.full(3, np.inf))
+
+
+def structure(cost, n=3, bounds=None, simplified=True):
+    with double_precision():
+        jaxpr = jax.make_jaxpr(cost)(jax.ShapeDtypeStruct((n,), np.float64))
+    return read(simplify(jaxpr) if simplified else jaxpr, bounds)
+
+
+CONVEX = {
+    "sum of squares": lambda x: jnp.sum((A @ x - 1) ** 2),
+    "unrolled sum of squares": lambda x: sum((x[i] - i) ** 2 for i in range(3)),
+    "product with itself": lambda x: x[0] * x[0] + jnp.dot(x, x),
+    "quadratic form": lambda x: x @ P @ x + 3 * x[0],
+    "quadratic form beside others": lambda x: x @ P @ x + jnp.sum(jnp.exp(x)),
+    "cross terms beside others": lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2 + jnp.exp(x[2]),
+    "least squares, ridge and lasso": lambda x: jnp.mean((A @ x) ** 2) + x @ x + jnp.sum(jnp.abs(x)),
+    "log-sum-exp": lambda x: jax.nn.logsumexp(A @ x),
+    "log-sum-exp along an axis": lambda x: jax.nn.logsumexp(A * x[None], axis=1).sum(),
+    "log-sum-exp written out": lambda x: jnp.log(jnp.sum(jnp.exp(A @ x))),
+    "logaddexp": lambda x: jnp.logaddexp(x[0], 2 * x[1]),
+    "logistic loss": lambda x: jnp.mean(jnp.logaddexp(0.0, -(A @ x))),
+    "logistic loss by log1p": lambda x: jnp.sum(jnp.log1p(jnp.exp(-(A @ x)))),
+    "softplus": lambda x: jnp.sum(jax.nn.softplus(x)),
+    "minus log sigmoid": lambda x: -jnp.sum(jax.nn.log_sigmoid(A @ x)),
+    "minus log of the logistic": lambda x: -jnp.sum(jnp.log(jax.nn.sigmoid(A @ x))),
+    "norm": lambda x: jnp.linalg.norm(A @ x - 1),
+    "hypot": lambda x: jnp.hypot(x[0], x[1] - 1),
+    "pseudo-Huber": lambda x: jnp.sum(jnp.sqrt(1 + x**2) - 1),
+    "maximum": lambda x: jnp.maximum(x[0], -x[1]) + jnp.max(A @ x),
+    "hinge": lambda x: jnp.sum(jax.nn.relu(1 - A @ x)),
+    "minus logs": lambda x: -jnp.sum(jnp.log(1 - A @ x)),
+    "entropy": lambda x: jnp.sum(x * jnp.log(x)),
+    "even power": lambda x: jnp.sum((x - 1) ** 4),
+    "broken power": lambda x: jnp.sum(jnp.abs(x) ** 1.5),
+    "cosh": lambda x: jnp.sum(jnp.cosh(x)),
+    "poisson": lambda x: jnp.sum(jnp.exp(A @ x) - np.array([1.0, 2.0, 3.0]) * (A @ x)),
+    "concatenated": lambda x: jnp.sum(jnp.array([x[0], 2 * x[1], x[2] - 1]) ** 2),
+    "gathered": lambda x: jnp.sum(x[np.array([0, 2])] ** 2) + x[1] ** 2,
+    "larger by choice": lambda x: (lambda a, b: jnp.where(a > b, a, b))(x[0], x[1]),
+    "linear": lambda x: 3 * x[0] - x[1],
+}
+CONVEX_ABOVE_ZERO = {
+    "reciprocal": lambda x: jnp.sum(1 / x),
+    "square over linear": lambda x: x[0] ** 2 / (x[1] + x[2]),
+    "odd power": lambda x: jnp.sum(x**3),
+    "posynomial": lambda x: jnp.sum(x**-2.0) + jnp.exp(x[0]) / x[1],
+}
+NOT_CONVEX = {
+    "rosenbrock": lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2,
+    "saddle": lambda x: x[0] ** 2 - x[1] ** 2,
+    "indefinite form": lambda x: x @ (P - 5 * np.eye(3)) @ x,
+    "saddle in unlike units": lambda x: (x[0] / 1e-6) ** 2 - (x[1] / 1e6) ** 2,
+    "weak saddle": lambda x: x[0] ** 2 + x[0] * x[1] - 1e-9 * x[2] ** 2,
+    "product": lambda x: x[0] * x[1],
+    "cubic": lambda x: jnp.sum(x**3),
+    "cubic with a float power": lambda x: jnp.sum(x**3.0),
+    "reciprocal": lambda x: 1 / x[0],
+    "cosine": lambda x: jnp.cos(x[0]),
+    "square of a square minus one": lambda x: (x[0] ** 2 - 1) ** 2,
+    "log of a square": lambda x: jnp.log(1 + x[0] ** 2),
+    "norm of a curve": lambda x: jnp.sqrt(x[0] ** 4 + x[1]),
+    "minimum": lambda x: jnp.minimum(x[0], x[1]),
+    "rounded": lambda x: jnp.round(x[0]) ** 2,
+    "whole numbers": lambda x: x[0].astype(int).astype(float) ** 2,
+    "shift that does not cancel": lambda x: jnp.log(jnp.sum(jnp.exp(x - jnp.max(x)))) + 2 * jnp.max(-x),
+    "smaller by choice": lambda x: jnp.where(x[0] < x[1], x[0], x[1]),
+    "choice": lambda x: jnp.where(x[0] > 0, x[0] ** 2, x[0]),
+    "exponential fit": lambda x: jnp.sum((x[0] * jnp.exp(-x[1] * np.arange(4.0)) - 1) ** 2),
+    "square root": lambda x: jnp.sum(jnp.sqrt(x)),
+}
+
+
+@pytest.mark.parametrize("name", CONVEX)
+def test_textbook_convex_costs_are_shown_to_be_convex(name):
+    for simplified in (True, False):
+        assert structure(CONVEX[name], simplified=simplified).convexity.is_convex
+
+
+@pytest.mark.parametrize("name", CONVEX_ABOVE_ZERO)
+def test_bounds_are_used_where_convexity_needs_them_and_then_mentioned(name):
+    cost = CONVEX_ABOVE_ZERO[name]
+    assert not structure(cost).convexity.is_convex
+    inside = structure(cost, bounds=positive).convexity
+    assert inside.is_convex
+    assert "within the bounds" in inside.reason
+
+
+@pytest.mark.parametrize("name", NOT_CONVEX)
+def test_costs_that_are_not_convex_are_never_called_so(name):
+    assert not structure(NOT_CONVEX[name]).convexity.is_convex
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x: np.sum(np.logaddexp(x - 1, 1 - x)),
+        lambda x: np.linalg.norm(x - 1),
+        lambda x: np.hypot(x[0], x[1] - 1),
+        lambda x: np.mean(np.logaddexp(0, -(A @ x))) + 0.1 * np.sum(x**2),
+        lambda x: np.max(np.abs(x)) + np.sum(np.maximum(x, 0)),
+        lambda x: np.log(np.sum(np.exp(A @ x))),
+    ],
+)
+def test_costs_written_with_numpy_are_read_as_well(cost):
+    facts = read(trace(cost, Parameters.of(np.ones(3))).jaxpr)
+    assert facts.convexity.is_convex
+
+
+def test_linear_and_constant_costs_have_their_own_kinds():
+    assert structure(lambda x: 2 * x[0] - x[1] / 3).convexity.kind is Kind.AFFINE
+    assert structure(lambda x: 3.0 + 0 * x[0]).convexity.kind is Kind.CONSTANT
+    assert structure(lambda x: -jnp.sum(x**2)).convexity.kind is Kind.CONCAVE
+
+
+def test_where_the_rules_end_the_users_line_is_named():
+    convexity = structure(lambda x: jnp.sum(x**2) + jnp.cos(x[0])).convexity
+    assert "cos" in convexity.reason
+    assert "jnp.cos(x[0])" in convexity.line
+
+
+UNARY = [
+    jnp.exp, jnp.log, jnp.sqrt, jnp.abs, jnp.square, jnp.negative, jnp.cosh, jnp.log1p, jnp.expm1, jnp.tanh,
+    jnp.reciprocal, jax.nn.softplus, jax.nn.sigmoid, jax.nn.relu, jnp.arctan, jnp.sinh,
+    lambda u: u**3, lambda u: u**4, lambda u: u**1.5, lambda u: u**-1, lambda u: u**-2.0, lambda u: u**0.5,
+    lambda u: u - 1.0, lambda u: -2.0 * u, lambda u: u / 3.0, lambda u: u * u, lambda u: 1.0 + u,
+    lambda u: u * jnp.log(u), lambda u: jnp.clip(u, -1.0, 1.0), lambda u: 2.0**u, lambda u: 0.5**u,
+]  # fmt: skip
+BINARY = [
+    jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum, jnp.logaddexp, jnp.hypot,
+    lambda u, v: u**2 / v, lambda u, v: jnp.sqrt(u**2 + v**2), lambda u, v: jnp.log(jnp.exp(u) + jnp.exp(v)),
+    lambda u, v: jnp.where(v > 0, u, v),
+]  # fmt: skip
+
+
+@st.composite
+def compositions(draw, depth=4):
+    """A random expression of two parameters, as a function."""
+    kind = draw(st.integers(0, 2 if depth else 0))
+    if kind == 0:
+        index = draw(st.integers(0, 1))
+        return lambda x: x[index]
+    if kind == 1:
+        function, inner = draw(st.sampled_from(UNARY)), draw(compositions(depth - 1))
+        return lambda x: function(inner(x))
+    function = draw(st.sampled_from(BINARY))
+    left, right = draw(compositions(depth - 1)), draw(compositions(depth - 1))
+    return lambda x: function(left(x), right(x))
+
+
+@given(compositions(), st.booleans(), st.integers(0, 1000))
+def test_whatever_is_claimed_convex_lies_below_its_chords(cost, bounded, seed):
+    bounds = Bounds(np.array([0.1, 0.2]), np.array([2.0, 3.0])) if bounded else Bounds.none(2)
+    facts = structure(lambda x: jnp.sum(cost(x) * jnp.ones(())), 2, bounds)
+    convexity = facts.convexity
+    if convexity.kind in (Kind.UNKNOWN, Kind.CONSTANT):
+        return
+    sign = -1.0 if convexity.kind is Kind.CONCAVE else 1.0
+    generator = np.random.default_rng(seed)
+    lower, upper = (bounds.lower, bounds.upper) if bounded else (-3 * np.ones(2), 3 * np.ones(2))
+    a, b = generator.uniform(lower, upper, (2, 40, 2))
+    with double_precision(), jax.disable_jit(False):
+        values = jax.vmap(cost)
+        at_a, at_b, middle = (np.asarray(values(points)) for points in (a, b, (a + b) / 2))
+    number = np.isfinite(at_a) & np.isfinite(at_b)
+    chord = (at_a + at_b) / 2
+    slack = 1e-9 * (1 + np.abs(at_a) + np.abs(at_b))
+    excess = sign * (middle - chord)
+    with np.errstate(invalid="ignore"):
+        # Where both ends are numbers the middle is one too: the domain of a convex function is convex.
+        assert not np.isnan(middle[number]).any()
+        assert (excess[number] <= slack[number]).all()

@@ -1,0 +1,143 @@
+"""Degree, dead parameters, kinks and their gaps, each against what the formula says."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest.numerics import double_precision
+from steepest.structure.facts import read
+from steepest.tracing.passes import simplify
+
+
+def structure(cost, n=3):
+    with double_precision():
+        return read(simplify(jax.make_jaxpr(cost)(jax.ShapeDtypeStruct((n,), np.float64))))
+
+
+A = np.arange(9.0).reshape(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("degree", "cost"),
+    [
+        (0, lambda x: jnp.sum(x) * 0 + 1),
+        (1, lambda x: 2 * x[0] - jnp.sum(A @ x) / 3),
+        (2, lambda x: x @ A @ x + x[1]),
+        (2, lambda x: jnp.mean((A @ x - 1) ** 2)),
+        (2, lambda x: jnp.sum(jnp.convolve(x, x))),
+        (4, lambda x: 100 * (x[1] - x[0] ** 2) ** 2),
+        (3, lambda x: x[0] * x[1] * x[2]),
+        (np.inf, lambda x: jnp.sum(jnp.exp(x))),
+        (np.inf, lambda x: x[0] / x[1]),
+        (np.inf, lambda x: jnp.abs(x[0])),
+        (np.inf, lambda x: x[0] ** 1.5),
+        (np.inf, lambda x: x[0].astype(int) * 1.0),
+        (np.inf, lambda x: jnp.where(x[0] > 0, x[1], x[2])),
+    ],
+)
+def test_degree_is_that_of_the_polynomial(degree, cost):
+    assert structure(cost).degree == degree
+
+
+@pytest.mark.parametrize(
+    ("dead", "stepping", "cost"),
+    [
+        ((), (), lambda x: jnp.sum(x)),
+        ((1,), (), lambda x: x[0] ** 2 + x[2]),
+        ((2,), (), lambda x: jnp.sum(x[:2] ** 2)),
+        ((0,), (), lambda x: jnp.sum(x[::-1][:2])),
+        ((1,), (), lambda x: jnp.sum(jnp.exp(x) * np.array([1.0, 0.0, 2.0]))),
+        ((0, 2), (), lambda x: jnp.sum(x[np.array([1])])),
+        ((2,), (0,), lambda x: jnp.round(x[0]) + x[1]),
+        ((), (0,), lambda x: jnp.where(x[0] > 1, x[1], x[2])),
+        ((0, 1, 2), (), lambda x: 0 * x[0] + 4.0),
+        ((), (), lambda x: jnp.sum(jnp.stack([x[0], x[1] * x[2]]))),
+    ],
+)
+def test_parameters_that_cannot_move_the_cost_are_found(dead, stepping, cost):
+    facts = structure(cost)
+    assert facts.dead == dead
+    assert facts.stepping == stepping
+
+
+@pytest.mark.parametrize(
+    ("words", "cost"),
+    [
+        ([], lambda x: jnp.sum(jnp.exp(x)) + x @ x),
+        ([], lambda x: jnp.logaddexp(x[0], x[1]) + jax.nn.logsumexp(x) + jnp.sum(jax.nn.softplus(x))),
+        ([], lambda x: jnp.sum(jnp.sqrt(1 + x**2))),
+        (["abs"], lambda x: jnp.sum(jnp.abs(x - 1))),
+        (["abs"], lambda x: jnp.logaddexp(jnp.abs(x[0]), x[1])),
+        (["maximum"], lambda x: jnp.where(x[0] > x[1], x[0], x[1])),
+        (["maximum"], lambda x: jax.nn.relu(x[0])),
+        (["max"], lambda x: jnp.max(x)),
+        (["square root at zero"], lambda x: jnp.linalg.norm(x)),
+        (["hypot at zero"], lambda x: jnp.hypot(x[0], x[1])),
+        (["round"], lambda x: jnp.round(x[0])),
+        (["floor"], lambda x: jnp.floor(x[0])),
+        (["where"], lambda x: jnp.where(x[0] > 1, x[1], x[2])),
+        (["maximum", "minimum"], lambda x: jnp.sum(jnp.clip(x, 0.0, 1.0))),
+        (["sort"], lambda x: jnp.sort(x)[0]),
+        (["conversion to integers"], lambda x: x[0].astype(int) * x[1]),
+    ],
+)
+def test_operations_with_a_kink_are_named_and_smooth_ones_are_not(words, cost):
+    kinks = structure(cost).kinks
+    assert [site.word for site in kinks.sites] == words
+    assert bool(kinks) is bool(words)
+
+
+def test_a_gap_is_the_distance_to_the_kink():
+    facts = structure(lambda x: jnp.abs(x[0] - 1) + jnp.maximum(x[1], 2 * x[2]) + jnp.max(x))
+    absolute, larger, largest = facts.kinks.gaps(np.array([1.5, 3.0, 1.0]))
+    assert_allclose(absolute, 0.5)
+    assert_allclose(larger, 1.0)
+    assert_allclose(largest, 1.5)
+
+
+def test_only_kinks_at_the_point_are_near_it():
+    facts = structure(lambda x: jnp.abs(x[0] - 1) + jnp.abs(x[1]))
+    radius = np.full(3, 1e-6)
+    assert len(facts.kinks_near(np.array([1.0, 5.0, 0.0]), radius)) == 1
+    assert len(facts.kinks_near(np.array([1.0, 1e-8, 0.0]), radius)) == 2
+    assert facts.kinks_near(np.array([0.5, 0.5, 0.0]), radius) == []
+
+
+def test_the_line_of_a_kink_is_the_users():
+    facts = structure(lambda x: jnp.abs(x[0] - 1))
+    assert "jnp.abs(x[0] - 1)" in str(facts.kinks.sites[0])
+
+
+def test_a_loop_is_not_claimed_smooth():
+    def cost(x):
+        return jax.lax.fori_loop(0, 3, lambda i, total: total + jnp.abs(x[0]) * i, 0.0)
+
+    assert structure(cost).kinks.opaque
+    assert not structure(cost).convexity.is_convex
+
+
+def test_the_facts_are_told_in_sentences():
+    told = " ".join(structure(lambda x: jnp.sum(x[:2] ** 2)).because)
+    assert "quadratic" in told
+    assert "1 of 3 parameters" in told
+
+
+def test_reading_thirty_equations_takes_milliseconds():
+    with double_precision():
+        jaxpr = jax.make_jaxpr(lambda x: sum((x[i] - i) ** 2 for i in range(8)))(
+            jax.ShapeDtypeStruct((8,), np.float64)
+        )
+    jaxpr = simplify(jaxpr)
+    best = np.inf
+    for _ in range(5):
+        start = time.perf_counter()
+        facts = read(jaxpr)
+        assert facts.convexity.is_convex
+        assert not facts.kinks
+        assert facts.dead == ()
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.02

@@ -1,0 +1,64 @@
+"""Bounds: projecting, active parts, and how far there is to go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest.bounds import Bounds
+from steepest.errors import InputError
+
+finite = st.floats(-1e6, 1e6)
+BOX = Bounds(np.array([0.0, -np.inf, 2.0]), np.array([1.0, 5.0, 2.0]))
+
+
+@given(arrays(float, 3, elements=finite))
+def test_the_projection_is_inside_and_leaves_inner_points_alone(x):
+    projected = BOX.project(x)
+    assert BOX.contains(projected)
+    assert_array_equal(BOX.project(projected), projected)
+    assert not BOX.contains(x) or np.array_equal(projected, x)
+
+
+@given(arrays(float, 3, elements=finite), arrays(float, 3, elements=finite))
+def test_a_small_step_against_the_projected_gradient_stays_inside(x, gradient):
+    inside = BOX.project(x)
+    down = BOX.projected_gradient(inside, gradient)
+    assert ((down == gradient) | (down == 0.0)).all()
+    fixed_or_free = np.where(BOX.lower == BOX.upper, 0.0, down)
+    assert_allclose(BOX.project(inside - 1e-12 * fixed_or_free), inside - 1e-12 * fixed_or_free, atol=1e-6)
+
+
+@given(arrays(float, 3, elements=finite), arrays(float, 3, elements=finite), st.floats(0.0, 1.0))
+def test_travel_stays_inside_and_lands_exactly_on_the_bounds(x, direction, t):
+    inside = BOX.project(x)
+    room = BOX.room(inside, direction)
+    assert BOX.contains(BOX.travel(inside, direction, room, t))
+    reached = np.isfinite(room) & (direction != 0.0)
+    landed = BOX.travel(inside, direction, room, float(room[reached].max(initial=0.0)))
+    ahead = np.where(direction > 0.0, BOX.upper, BOX.lower)
+    assert_array_equal(landed[reached], ahead[reached])
+
+
+def test_a_fixed_parameter_has_no_slope_to_follow():
+    for slope in (-3.0, 3.0):
+        assert BOX.projected_gradient(np.array([0.5, 0.0, 2.0]), np.full(3, slope))[2] == 0.0
+        assert not BOX.free(np.array([0.5, 0.0, 2.0]), np.full(3, slope))[2]
+
+
+def test_no_bounds_are_no_bounds():
+    none = Bounds.none(2)
+    assert not none.any and BOX.any
+    assert none.contains(np.array([1e300, -1e300])) and not none.contains(np.array([np.nan, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(1.0, 0.0), (np.nan, 1.0), (np.inf, np.inf), (-np.inf, -np.inf)]
+)
+def test_impossible_bounds_are_refused_and_named(lower, upper):
+    with pytest.raises(InputError, match="parameter 1"):
+        Bounds(np.array([0.0, lower]), np.array([1.0, upper]))

@@ -1,0 +1,204 @@
+"""From a plain cost to a verified minimum."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import steepest as st
+
+
+def parabola(x):
+    return x**2 - 2 * x + 3
+
+
+def rosenbrock(p):
+    return np.sum(100 * (p[1:] - p[:-1] ** 2) ** 2 + (1 - p[:-1]) ** 2)
+
+
+@pytest.mark.parametrize("cost", [parabola, "x**2 - 2*x + 3"])
+def test_the_lesson_ends_at_one(cost):
+    result = st.minimize(cost, 3.0)
+    assert abs(result.x - 1) <= 1e-12 and abs(result.fun - 2) <= 1e-12
+    assert result.verdict == "global minimum" and result.success is True
+    assert isinstance(result.x, float)
+    assert result["x"] == result.x and result["fun"] == result.fun
+    assert all(item.holds for item in result.evidence)
+
+
+def test_gradient_descent_takes_the_lessons_small_steps_against_the_slope():
+    result = st.minimize(parabola, 3.0, method="gradient descent", options={"rate": 0.1})
+    steps = result.history.step[:, 0]
+    slopes = result.history.gradient[:-1, 0]
+    assert_allclose(steps, -0.1 * slopes, rtol=1e-15)
+    k = np.arange(len(result.history.x))
+    assert_allclose(result.history.x[:, 0], 1 + 2 * 0.8**k, atol=1e-13)
+    assert result.verdict == "global minimum" and abs(result.x - 1) < 1e-7
+
+
+@pytest.mark.parametrize("n", [2, 10, 50])
+@pytest.mark.parametrize("method", ["auto", "bfgs", "l-bfgs"])
+def test_rosenbrock_is_solved_to_the_last_digits(n, method):
+    result = st.minimize(rosenbrock, np.full(n, -1.2) + 0.01 * np.arange(n), method=method)
+    if np.allclose(result.x[0], 1.0):  # n >= 4 has a second, local minimum near x[0] = -1
+        assert_allclose(result.x, 1.0, atol=1e-8)
+    assert result.success and result.verdict in ("local minimum", "global minimum")
+
+
+def test_the_answer_does_not_depend_on_the_units_of_cost_or_parameters():
+    start = np.array([-1.2, 1.0])
+    for factor in (1e-9, 1.0, 1e9):
+        assert_allclose(st.minimize(lambda p, c: c * rosenbrock(p), start, (factor,)).x, 1.0, atol=1e-7)
+        scaled = st.minimize(lambda p, c: rosenbrock(p / c), start * factor, (factor,))
+        assert scaled.success
+        assert_allclose(scaled.x / factor, 1.0, atol=1e-7)
+
+
+def test_parameters_come_back_in_their_structure():
+    start = {"line": {"slope": 0.0, "offset": 0.0}, "levels": [np.zeros(2), 1.0]}
+
+    def cost(p):
+        return (
+            (p["line"]["slope"] - 2) ** 2
+            + (p["line"]["offset"] + 1) ** 2
+            + np.sum((p["levels"][0] - 3) ** 2)
+            + (p["levels"][1] - p["line"]["slope"]) ** 2
+        )
+
+    result = st.minimize(cost, start)
+    assert_allclose(result.x["line"]["slope"], 2.0, atol=1e-9)
+    assert_allclose(result.x["levels"][0], 3.0, atol=1e-9)
+    assert result.names == ("line.slope", "line.offset", "levels[0][0]", "levels[0][1]", "levels[1]")
+    assert start["line"]["slope"] == 0.0
+
+
+def test_the_cost_runs_once():
+    calls = []
+
+    def cost(p):
+        calls.append(1)
+        return rosenbrock(p)
+
+    st.minimize(cost, np.zeros(3))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "word"),
+    [
+        (lambda p: np.cos(p[0]) + p[1] ** 2, [0.0, 0.0], "local minimum"),
+        (lambda p: p[0] ** 4 - p[0] ** 2 + p[1] ** 2, [0.0, 0.0], "local minimum"),
+        (lambda p: p[0] ** 2 - p[1] ** 2, [0.0, 0.0], "unbounded below"),
+        (lambda p: -np.sum(p**2), [0.0, 0.0], "unbounded below"),
+        (lambda p: 2 * p[0] - p[1], [0.0, 0.0], "unbounded below"),
+        (lambda p: 1 - np.exp(-np.sum((p - 30) ** 2)), [0.0, 0.0], "plateau"),
+        (lambda p: np.log(p[0]) * np.nan, [1.0], "not finite"),
+        (lambda p: np.sum(np.floor(p) ** 2), [3.5, 2.5], "no slope"),
+        (lambda p: np.sum(p**4), [1.0, 2.0], None),
+        (lambda p: np.exp(p[0]), [0.0], "infimum not attained"),
+    ],
+)
+def test_the_verdict_is_the_truth(cost, start, word):
+    result = st.minimize(cost, start)
+    if word is None:
+        assert result.success
+    else:
+        assert result.verdict == word
+    assert result.success == (result.verdict in ("global minimum", "local minimum", "flat minimum", "minimum at a kink"))
+    assert result.message
+    assert result.success or result.next_step
+
+
+def test_out_of_budget_returns_the_best_point_and_never_spends_more():
+    for evaluations in (1, 2, 5, 10):
+        result = st.minimize(rosenbrock, [-1.2, 1.0], budget=evaluations)
+        assert result.verdict == "out of budget" and not result.success
+        assert result.fun <= rosenbrock(np.array([-1.2, 1.0]))
+    limited = st.minimize(rosenbrock, [-1.2, 1.0], options={"maxiter": 3})
+    assert limited.nit == 3 and limited.verdict == "out of budget"
+
+
+def test_callbacks_in_both_forms_can_stop_the_walk():
+    seen = []
+
+    def plain(xk):
+        seen.append(xk)
+        return len(seen) == 3
+
+    result = st.minimize(rosenbrock, [-1.2, 1.0], callback=plain)
+    assert result.nit == 3 and result.verdict == "stopped"
+
+    def modern(intermediate_result):
+        if intermediate_result.fun < 1.0:
+            raise StopIteration
+
+    result = st.minimize(rosenbrock, [-1.2, 1.0], callback=modern)
+    assert result.fun < 1.0 and result.verdict == "stopped"
+
+
+def test_interrupting_returns_the_best_point():
+    def interrupt(xk):
+        if rosenbrock(xk) < 1.0:
+            raise KeyboardInterrupt
+
+    result = st.minimize(rosenbrock, [-1.2, 1.0], callback=interrupt)
+    assert result.verdict == "stopped" and result.fun < 1.0
+
+
+def test_a_gradient_of_ones_own_is_used():
+    from scipy.optimize import rosen, rosen_der, rosen_hess
+
+    for extra in ({}, {"hess": rosen_hess}):
+        result = st.minimize(rosen, np.array([-1.2, 1.0, 0.5]), jac=rosen_der, **extra)
+        assert result.derivatives == "supplied" and result.success
+        assert_allclose(result.x, 1.0, atol=1e-8)
+    both = st.minimize(lambda x: (rosen(x), rosen_der(x)), np.array([-1.2, 1.0]), jac=True)
+    assert_allclose(both.x, 1.0, atol=1e-8)
+
+
+def test_a_cost_that_cannot_be_traced_is_minimised_by_differences_and_says_so():
+    def stepwise(p):
+        if p[0] > 0:
+            return (p[0] - 1) ** 2 + p[1] ** 2
+        return (p[0] - 1) ** 2 + 2 * p[1] ** 2
+
+    with pytest.raises(st.TracingError):
+        st.minimize(stepwise, [2.0, 1.0])
+    result = st.minimize(stepwise, [2.0, 1.0], derivatives="numeric")
+    assert result.derivatives == "numeric"
+    assert_allclose(result.x, [1.0, 0.0], atol=1e-6)
+    assert any("differences" in item.how or "numeric" in item.how for item in result.evidence)
+
+
+def test_bounds_hold_and_the_verdict_says_which_are_active():
+    result = st.minimize(rosenbrock, np.array([0.2, 0.2]), bounds=[(None, 0.5), (None, None)])
+    assert_allclose(result.x, [0.5, 0.25], atol=1e-10)
+    assert result.success
+    text = " ".join(str(item) for item in result.evidence) + result.message
+    assert "p[0]" in text
+
+
+def test_the_same_call_gives_the_same_bits():
+    first, second = (st.minimize(rosenbrock, np.full(5, 0.3), seed=3) for _ in range(2))
+    assert first.x.tobytes() == second.x.tobytes()
+    assert first.history.value.tobytes() == second.history.value.tobytes()
+
+
+def test_a_result_prints_pickles_and_becomes_json():
+    result = st.minimize(rosenbrock, [-1.2, 1.0])
+    assert "minimum" in str(result)
+    again = pickle.loads(pickle.dumps(result))
+    assert again.verdict == result.verdict
+    assert_allclose(again.x, result.x)
+    plain = json.loads(json.dumps(result.to_dict()))
+    assert plain["verdict"] == result.verdict and plain["success"] is True
+    assert {"x", "fun", "evidence", "message", "nit", "nfev", "plan"} <= set(plain)
+
+
+def test_raise_if_failed():
+    assert st.minimize(parabola, 3.0).raise_if_failed().x == 1.0
+    with pytest.raises(st.NotAMinimumError) as caught:
+        st.minimize(lambda p: p[0] * 2.0, [0.0]).raise_if_failed()
+    assert caught.value.result.verdict == "unbounded below"

@@ -1,0 +1,203 @@
+"""Passes over jaxprs: the same values from fewer equations."""
+
+import jax
+import jax.extend.core as jex
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax import lax
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest.tracing import passes
+from steepest.tracing.primitives import evaluate
+
+data = np.random.default_rng(1).normal(size=(5, 3))
+x = np.array([0.3, -1.2, 2.0])
+
+
+def traced(function, *shapes):
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(function)(*[jax.ShapeDtypeStruct(s, np.float64) for s in shapes or [(3,)]])
+
+
+def names(closed):
+    return [equation.primitive.name for equation in closed.jaxpr.eqns]
+
+
+def same(before, after, *arguments):
+    for a, b in zip(evaluate(before, *arguments), evaluate(after, *arguments), strict=True):
+        assert_array_equal(a, b)
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+
+
+@jax.custom_jvp
+def doubled(a):
+    return 2 * a
+
+
+@doubled.defjvp
+def _(primals, tangents):
+    # On purpose not the derivative of the value, so that it shows which of the two is used.
+    return doubled(primals[0]), 7 * tangents[0]
+
+
+def test_calls_are_replaced_by_what_they_call():
+    closed = traced(lambda a: jax.jit(lambda a: jax.nn.softplus(jnp.where(a > 0, a, doubled(a))) @ data.T)(a))
+    flat = passes.inline(closed)
+    assert not {"jit", "custom_jvp_call"} & set(names(flat))
+    same(closed, flat, x)
+
+
+def test_a_derivative_rule_survives_when_asked_for():
+    closed = traced(lambda a: jax.jit(doubled)(a).sum())
+    kept = passes.simplify(closed, keep_derivatives=True)
+    assert names(kept) == ["custom_jvp_call", "reduce_sum"]
+    with jax.enable_x64(True):
+        slope = jax.grad(lambda a: jex.jaxpr_as_fun(kept)(a)[0])(x)
+    assert_array_equal(slope, [7.0, 7.0, 7.0])
+
+
+def test_a_stopped_gradient_stays_stopped_when_asked_for():
+    closed = traced(lambda a: (lax.stop_gradient(a) * a).sum())
+    assert "stop_gradient" in names(passes.simplify(closed, keep_derivatives=True))
+    assert "stop_gradient" not in names(passes.simplify(closed))
+
+
+def test_a_rematerialised_derivative_is_still_computed_twice():
+    closed = traced(jax.grad(lambda a: jax.checkpoint(lambda a: jnp.sin(jnp.sin(a)))(a).sum()))
+    simple = passes.simplify(closed)
+    assert "remat2" in names(simple)
+    same(closed, simple, x)
+
+
+def test_what_depends_on_constants_alone_is_computed_once():
+    closed = traced(lambda a: (jnp.sin(data) @ np.ones(3)).sum() * a + jnp.arange(3.0))
+    simple = passes.simplify(closed)
+    assert sorted(names(simple)) == ["add", "mul"]
+    assert_allclose(
+        evaluate(simple, x)[0], (np.sin(data) @ np.ones(3)).sum() * x + np.arange(3.0), rtol=1e-15
+    )
+
+
+def test_a_constant_is_not_blown_up_by_folding():
+    closed = traced(lambda a: a[0] + jnp.sum(jnp.broadcast_to(data[0], (10_000, 3)), axis=0))
+    folded = passes.fold_constants(closed)
+    assert max(np.asarray(c).nbytes for c in folded.consts) <= passes.FOLDED_BYTES
+
+
+def test_the_same_expression_is_computed_once():
+    closed = traced(lambda a: jnp.sin(a[1:]) * jnp.sin(a[1:]) + jnp.sin(a[:-1]))
+    assert names(passes.common_subexpressions(closed)).count("sin") == 2
+    same(closed, passes.simplify(closed), x)
+
+
+def test_zeros_of_either_sign_are_not_one_expression():
+    closed = traced(lambda a: (a * 0.0, a * -0.0))
+    simple = passes.simplify(closed)
+    assert [np.signbit(v).all() for v in evaluate(simple, np.ones(3))] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda a: a * 1.0, []),
+        (lambda a: 1.0 * a, []),
+        (lambda a: np.ones(3) * a, None),
+        (lambda a: jnp.ones(3) * a, []),
+        (lambda a: a / 1.0, []),
+        (lambda a: a - 0.0, []),
+        (lambda a: a + 0.0, ["add"]),
+        (lambda a: jnp.exp(a) + 0.0, ["exp"]),
+        (lambda a: lax.neg(lax.neg(a)), []),
+        (lambda a: a.T.T.reshape(3)[:], []),
+        (lambda a: a.astype(np.float64), []),
+        (lambda a: jnp.where(True, a, 2 * a), []),
+        (lambda a: lax.pad(a, 0.0, ((0, 0, 0),)), []),
+        (lambda a: a * (jnp.full(3, 2.0) * 3.0), ["mul"]),
+        (lambda a: jnp.sin(a) * jnp.cos(np.full(3, 0.0)), ["sin", "mul"]),
+        (lambda a: lax.integer_pow(a, 1), []),
+        (lambda a: jnp.outer(a, a).T.T, None),
+    ],
+)
+def test_operations_that_change_nothing_are_dropped(function, left):
+    closed = traced(function)
+    simple = passes.simplify(closed)
+    assert left is None or names(simple) == left
+    same(closed, simple, np.array([-0.0, 1.5, -2.0]))
+
+
+def test_adding_zero_keeps_the_sign_of_zero():
+    closed = traced(lambda a: a + 0.0)
+    assert not np.signbit(evaluate(passes.simplify(closed), np.array([-0.0] * 3))[0]).any()
+
+
+def test_what_nobody_reads_is_left_out():
+    def function(a):
+        jnp.sin(a) @ data.T
+        return a * 2
+
+    simple = passes.eliminate_dead(traced(function))
+    assert names(simple) == ["mul"]
+    assert not simple.consts
+
+
+def test_source_lines_stay_on_equations():
+    closed = traced(
+        jax.value_and_grad(lambda a: jax.jit(lambda a: jnp.sin(a) * 1.0 + jnp.cos(a) ** 2)(a).sum())
+    )
+    simple = passes.simplify(closed)
+    for equation in simple.jaxpr.eqns:
+        if equation.primitive.name in ("sin", "cos"):
+            frames = [frame.file_name for frame in equation.source_info.traceback.frames]
+            assert any(name.endswith("test_passes.py") for name in frames)
+
+
+def test_the_result_is_a_valid_jaxpr_that_still_compiles_and_differentiates():
+    def cost(a):
+        r = data @ jnp.where(a > 0, a, jnp.exp(a)) - jnp.ones(5) * 0.5
+        return jnp.sum(r**2) / 2.0 + jnp.linalg.norm(a)
+
+    closed = traced(jax.value_and_grad(cost))
+    simple = passes.simplify(closed)
+    jex.jaxpr_as_fun(simple)
+    with jax.enable_x64(True):
+        before = jax.jit(jex.jaxpr_as_fun(closed))(x)
+        after = jax.jit(jex.jaxpr_as_fun(simple))(x)
+        curvature = jax.jacfwd(lambda a: jex.jaxpr_as_fun(simple)(a)[1])(x)
+        assert_allclose(curvature, jax.hessian(cost)(x), rtol=1e-12)
+    for a, b in zip(before, after, strict=True):
+        assert_allclose(a, b, rtol=1e-14)
+
+
+STEPS = [
+    jnp.sin,
+    lambda a: a * 1.0,
+    lambda a: a + 0.0,
+    lambda a: -a,
+    lambda a: a * jnp.ones(3),
+    lambda a: jnp.where(a > 0, a, 1.0),
+    lambda a: a[::-1],
+    lambda a: a - a,
+    lambda a: a + jnp.sum(a),
+    lambda a: jnp.broadcast_to(a[0], (3,)),
+    lambda a: jax.nn.softplus(a),
+    lambda a: jnp.cumsum(a) * (jnp.arange(3.0) + 1.0),
+    lambda a: a @ jnp.eye(3),
+]
+
+
+@given(st.lists(st.integers(0, len(STEPS) - 1), min_size=1, max_size=8))
+def test_random_programs_keep_their_values_and_never_grow(plan):
+    def function(a):
+        for step in plan:
+            a = STEPS[step](a)
+        return a
+
+    for closed in (traced(function), traced(jax.grad(lambda a: function(a).sum()))):
+        simple = passes.simplify(closed)
+        assert len(simple.jaxpr.eqns) <= len(passes.inline(closed).jaxpr.eqns)
+        for a, b in zip(evaluate(closed, x), evaluate(simple, x), strict=True):
+            # Sums of derivatives may drop terms that are zero.
+            assert_allclose(a, b, rtol=1e-14, atol=1e-15)
