@@ -65,7 +65,9 @@ def test_numeric_derivatives_of_compiled_code_are_close():
     with mp.workdps(30):
         expected = float(mp.diff(mp.gamma, 2.5))
     assert_allclose(st.derivative(math.gamma)(2.5), expected, rtol=1e-6)
-    assert_allclose(st.gradient(lambda p: float(p[0]) ** 2, derivatives="numeric")(np.array([3.0])), [6.0], rtol=1e-6)
+    assert_allclose(
+        st.gradient(lambda p: float(p[0]) ** 2, derivatives="numeric")(np.array([3.0])), [6.0], rtol=1e-6
+    )
 
 
 def test_symbols():

@@ -106,7 +106,8 @@ def test_the_verdict_is_the_truth(cost, start, word):
         assert result.success
     else:
         assert result.verdict == word
-    assert result.success == (result.verdict in ("global minimum", "local minimum", "flat minimum", "minimum at a kink"))
+    minima = ("global minimum", "local minimum", "flat minimum", "minimum at a kink")
+    assert result.success == (result.verdict in minima)
     assert result.message
     assert result.success or result.next_step
 

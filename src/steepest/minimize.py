@@ -143,7 +143,9 @@ def _limit_evaluations(objective: Objective, asked: int | None) -> None:
     """Let SciPy's `maxfun` count beside the budget; the smaller of the two holds."""
     if asked is not None:
         allowed = objective.budget.evaluations
-        objective.budget = replace(objective.budget, evaluations=asked if allowed is None else min(asked, allowed))
+        objective.budget = replace(
+            objective.budget, evaluations=asked if allowed is None else min(asked, allowed)
+        )
 
 
 def _walk(
@@ -211,7 +213,9 @@ def structure_of(problem: Problem) -> Any:
 
 def _point_below(problem: Problem, run: Run, downhill: np.ndarray) -> np.ndarray | None:
     """A point lower than the end point along a direction of negative curvature; longer steps first."""
-    scale = max(1.0, float(np.linalg.norm(run.x))) / max(float(np.linalg.norm(downhill)), np.finfo(float).tiny)
+    scale = max(1.0, float(np.linalg.norm(run.x))) / max(
+        float(np.linalg.norm(downhill)), np.finfo(float).tiny
+    )
     for exponent in range(0, -30, -3):
         for side in (1.0, -1.0):
             trial = problem.objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)

@@ -102,7 +102,9 @@ class Slope:
         found: dict[str, Any] = {"points": [point.to_dict() for point in self.points]}
         if self.limit is not None:
             for row, lines in zip(found["points"], self.limit, strict=True):
-                row["limit"] = [to_json({"h": line.h, "right": line.right, "left": line.left}) for line in lines]
+                row["limit"] = [
+                    to_json({"h": line.h, "right": line.right, "left": line.left}) for line in lines
+                ]
         return found | {"cost": self.label, "names": list(self.names), "derivatives": self.derivatives}
 
 

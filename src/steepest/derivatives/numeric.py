@@ -23,7 +23,14 @@ TRIED_PARAMETERS = 20
 FOUR_POINTS = 6
 
 # Four points are not spread wider than this part of the parameter's size, unless two had to be.
-LONGEST_FOUR = 0.1
+LONGEST_FOUR = 0.01
+
+# The shortest step whose slope is known to this part of itself is taken, rather than the best: what the cost does
+# farther away is no business of the slope here.
+GOOD_ENOUGH = 1e-10
+
+# A four-point correction this many times what the curvature at the chosen step explains is a bend nearby.
+BEND = 10.0
 
 # Relative step that balances rounding against truncation: ε^(1/3) for two points, ε^(1/5) for four.
 STEP_TWO, STEP_FOUR = EPS ** (1 / 3), EPS ** (1 / 5)
@@ -156,6 +163,9 @@ class NumericDerivatives:
                 # The correction shrinks with h², what is left of the error with h⁴: the correction once more.
                 size = max(abs(slope), abs(two), 1e-300)
                 noise = max(noise, 2.0 * ROUNDING * float(np.abs(f).max()))
+                explained = float(self._third[i]) * longer**2 + noise / longer
+                if abs(slope - two) > BEND * explained:
+                    return self._two_sided(x, i, min(h, STEP_TWO * float(self._sizes[i])), noise)
                 return slope, 1.5 * noise / longer + abs(slope - two) * min(1.0, abs(slope - two) / size)
         if min(room_up, room_down) >= h:
             return self._two_sided(x, i, h, noise)
@@ -278,7 +288,8 @@ def _best_step(steps: Vector, slopes: Vector, noise: Vector) -> tuple[float, flo
     # A step ten times longer errs a hundred times more, so the change is 99 times the error of the shorter.
     error = changes[: last + 1] / 99.0 + noise[: last + 1] / steps[: last + 1]
     error = np.where(np.isfinite(error), error, np.inf)
-    k = int(np.argmin(error))
+    good = error <= GOOD_ENOUGH * np.abs(slopes[: last + 1])
+    k = int(np.argmax(good)) if good.any() else int(np.argmin(error))
     truncation = (
         max(float(changes[k]) / 99.0 - float(noise[k] / steps[k]), 0.0) if np.isfinite(changes[k]) else 0.0
     )

@@ -122,7 +122,10 @@ def curvature_of(look: Look) -> Curvature:
             return plain
     if objective.has_hessian and free.size <= DENSE and look.n <= 4 * DENSE:
         H = np.asarray(objective.hessian(look.x), dtype=np.float64)
-        return _dense(look, H, ERROR_EXACT, "eigenvalues of the exact Hessian")
+        if objective.derivatives == "numeric":
+            return _dense(look, H, ERROR_DIFFERENCES, "eigenvalues of second differences of the cost")
+        origin = "exact" if objective.derivatives == "exact" else "supplied"
+        return _dense(look, H, ERROR_EXACT, f"eigenvalues of the {origin} Hessian")
     if free.size <= (DENSE if objective.has_hessian_product else DENSE_BY_DIFFERENCES):
         exact = objective.has_hessian_product
         columns = _exact_product(look) if exact else _difference_product(look)

@@ -668,12 +668,14 @@ def _slope_evidence(look: Look, optimality: Optimality) -> Evidence:
             True,
             f"promise of a Newton step, which left {number(optimality.landing)} of it{bounds}",
         )
+    measured = "slope measured by differences, " if look.objective.derivatives == "numeric" else ""
     return Evidence(
         "projected slope" if bounds else "slope",
         optimality.slope,
         optimality.limit,
         optimality.stationary,
-        f"against the slope's own rounding error, from its spread some units in the last place away{bounds}",
+        f"{measured}against the slope's own rounding error, from its spread some units in the last place "
+        f"away{bounds}",
     )
 
 
