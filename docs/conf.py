@@ -4,6 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 project = "steepest"
 author = "The steepest authors"
 copyright = "The steepest authors"
@@ -11,7 +14,7 @@ release = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
     "project"
 ]["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
@@ -30,8 +33,18 @@ add_module_names = False
 html_theme = "furo"
 html_title = f"steepest {release}"
 html_show_sphinx = False
-# Formulas as text where the page is read without a network; the script is only a nicety.
-mathjax_path = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
+# Formulas are written into the pages as MathML: no script, no network.
+html_math_renderer = "mathml"
+
+
+def _inline_formula(self, node):
+    self.body.append(convert(node.astext()))
+    raise SkipNode
+
+
+def _block_formula(self, node):
+    self.body.append(f"<p>{convert(node.astext(), display='block')}</p>")
+    raise SkipNode
 
 
 def _plain_text(app, what, name, obj, options, lines):
@@ -70,5 +83,6 @@ def _escaped(line):
 
 
 def setup(app):
+    app.add_html_math_renderer("mathml", (_inline_formula, None), (_block_formula, None))
     # Before napoleon, which reads the sections of the other kind ("Args:").
     app.connect("autodoc-process-docstring", _plain_text, priority=400)

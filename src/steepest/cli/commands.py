@@ -38,6 +38,10 @@ app = typer.Typer(
 )
 
 Cost = Annotated[str, typer.Argument(metavar="EXPR|FILE.py:FUNC", help="The cost.", show_default=False)]
+Derivatives = Annotated[
+    str,
+    typer.Option(metavar="KIND", help="exact, numeric (by differences), or auto: exact wherever it can be."),
+]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into a .png, .svg or .pdf file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -121,6 +125,7 @@ def slope_command(
         ),
     ],
     limit: Annotated[bool, typer.Option("--limit", help="Add the secant slopes for shrinking h.")] = False,
+    derivatives: Derivatives = "auto",
     plot: Plot = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -138,7 +143,8 @@ def slope_command(
     if not places:
         raise InputError("--at names no place")
     with in_file(named.file):
-        record = steepest.slope(named.fun, places[0] if len(places) == 1 else places, limit=limit)
+        at_places = places[0] if len(places) == 1 else places
+        record = steepest.slope(named.fun, at_places, limit=limit, derivatives=derivatives)
         if plot is not None:
             steepest.plots.save(steepest.plots.slope(record), plot)
     if as_json:
@@ -184,6 +190,7 @@ def minimize_command(
         str | None,
         typer.Option(metavar="AMOUNT", help="What may be spent: 1000 evaluations, 30s, or 1000,30s."),
     ] = None,
+    derivatives: Derivatives = "auto",
     plot: Plot = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -213,6 +220,7 @@ def minimize_command(
             bounds=dict(zip(names, box, strict=True)) if box and isinstance(x0, dict) else box,
             budget=limits,
             options=read_options(option or ()) or None,
+            derivatives=derivatives,
             callback=callback,
         )
     if plot is not None:
