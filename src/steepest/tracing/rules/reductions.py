@@ -447,10 +447,10 @@ def _fold(ufunc: np.ufunc) -> Rule:
     return rule
 
 
-_ASSOCIATIVE = frozenset({
+_ASSOCIATIVE = (
     np.fmax, np.fmin, np.hypot, np.logaddexp2, np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor,
     np.gcd, np.lcm,
-})  # fmt: skip
+)  # fmt: skip
 
 
 def logaddexp_reduce(
