@@ -19,6 +19,7 @@ from .optimality import Optimality, optimality_of, rounding_of
 from .precision import digits_of, error_of, gap_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .supplied import disagreement
+from .tails import is_tail, weak_directions
 from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
 
@@ -119,7 +120,7 @@ def _stationary(
         curvature.complete and optimality.by == "rounding" and _jumps(look, rounding, curvature, optimality)
     )
     if null.size == 0 and not (jumps or _on_a_kink(look)):
-        return _minimum(look, curvature, rounding, optimality, evidence)
+        return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     if look.structure is None or _has_kinks(look):
         kink = kink_at(look, rounding.value)
         if kink is not None:
@@ -128,8 +129,38 @@ def _stationary(
             if not kink.rises:
                 return _falls(look, kink.lowest, rounding, evidence, "the cost has a kink here, and falls")
     if null.size == 0:
-        return _minimum(look, curvature, rounding, optimality, evidence)
+        return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
+
+
+def _tail_or_minimum(
+    look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
+) -> Judgement:
+    """A minimum by slope and curvature, unless some parameter has only run out along a tail."""
+    if look.is_small and curvature.complete and curvature.hessian is not None and not look.quadratic:
+        bends = np.zeros(look.n)
+        bends[curvature.free] = np.diag(curvature.hessian)
+        for direction in weak_directions(look, bends, optimality.step):
+            tail = is_tail(look, direction, rounding)
+            if tail is not None:
+                return _fades(look, tail, evidence)
+    return _minimum(look, curvature, rounding, optimality, evidence)
+
+
+def _fades(look: Look, tail: Vector, evidence: list[Evidence]) -> Judgement:
+    name = direction_name(tail, look.names)
+    evidence.append(
+        Evidence(
+            f"bottom along {name}", None, None, False, "Newton lengths at slopes far apart do not shrink"
+        )
+    )
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: along {name} the cost keeps falling towards {number(look.value)}; its slope has died out to "
+        "rounding, but the way it did leads to no finite point.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
 
 
 def _minimum(
@@ -220,6 +251,10 @@ def _without_curvature(
             judgement, digits=np.minimum(judgement.digits, digits_of(look, _where_it_rises(look, found)))
         )
     bent = curvature.values.size > curvature.null.size
+    for course in level if not look.quadratic else ():
+        tail = is_tail(look, scaled(look, course.direction), rounding)
+        if tail is not None:
+            return _fades(look, tail, evidence)
     informed = look.structure is not None or bent or len(level) < len(found)
     if not bent and (
         (not informed and all(c.runs is Runs.LEVEL for c in level)) or _everything_underflows(look, found)

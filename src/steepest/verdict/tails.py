@@ -1,0 +1,107 @@
+"""Does the slope die out for ever, without reaching zero anywhere? exp(x), tanh(x) and 1/(1+x²) do.
+
+Where the slope s reaches zero at a finite place t₀ like (t - t₀)^k, its Newton length s/s' = (t - t₀)/k shrinks
+to nothing on the way there. Along a tail it does not: it stays the same for an exponential and grows for a power
+of the distance. So two Newton lengths, at slopes far apart, tell a bottom from a tail, also when the point itself
+lies where the tail has drowned in rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite, sqrt
+
+import numpy as np
+
+from ..numerics import EPS
+from .look import Look, Rounding
+
+Vector = np.ndarray
+
+# The nearer slope must stand out of its rounding by this much for its Newton length to mean something.
+ABOVE_ROUNDING = 1e3
+
+# The farther slope is this much larger, if the cost is that steep anywhere on the way back. A bottom of order k
+# then has Newton lengths apart by this to the power 1/(k - 1): still twofold at order 20.
+WANTED_RATIO = 1e6
+LEAST_RATIO = 1e4
+
+# Newton lengths that shrink to less than this part belong to a bottom.
+SAME_LENGTH = 0.5
+
+# Parameters whose curvature over their own size is this small a part of the largest are looked at.
+WEAK = 1e-8
+
+# At most so many of them.
+LOOKED_AT = 6
+
+BISECTIONS = 50
+
+
+def weak_directions(look: Look, curvature_of_each: Vector, step: Vector) -> list[Vector]:
+    """Parameters, as directions (n,), in which a minimum would be suspiciously shallow or far from settled."""
+    weight = np.abs(curvature_of_each) * look.scale**2
+    shallow = weight <= WEAK * weight.max(initial=0.0)
+    unsettled = np.abs(step) > 1e-3 * look.scale
+    chosen = np.flatnonzero(look.free & (shallow | unsettled))[:LOOKED_AT]
+    return [np.where(np.arange(look.n) == i, look.scale[i], 0.0) for i in chosen]
+
+
+def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
+    """The way (n,) along ±`direction` in which the cost falls for ever towards a limit; None if it does not.
+
+    `direction` (n,) is as long as the parameters' own size, so that the walk came from within one length.
+    """
+    for away in (direction, -direction):
+        if _dies_out(look, away, rounding):
+            return -away
+    return None
+
+
+def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
+    """Whether the slope met when going `away` (n,) from the point belongs to a tail that ends at the point."""
+    noise = float(np.abs(away) @ rounding.slope)
+
+    def slope(t: float) -> float:
+        x = look.x + t * away
+        if not np.array_equal(x, look.objective.bounds.project(x)):
+            return np.nan
+        return float(look.slope_at(x)[1] @ away)
+
+    steepest = slope(1.0)
+    here = slope(0.0)
+    # A slope made by subtraction is rounded to steps of its own, which the spread nearby may not show.
+    floor = max(ABOVE_ROUNDING * max(noise, EPS * steepest), here)
+    if not (isfinite(steepest) and isfinite(here)) or floor <= 0.0 or steepest < LEAST_RATIO * floor:
+        return False
+    near = 0.0 if here >= floor else _where(slope, floor, 0.0)
+    at_near = slope(near)
+    wanted = min(
+        WANTED_RATIO * at_near, sqrt(steepest * at_near) if steepest < WANTED_RATIO * at_near else np.inf
+    )
+    far = _where(slope, wanted, near)
+    at_far = slope(far)
+    if not at_far > 0.1 * sqrt(LEAST_RATIO) * at_near > 0.0:
+        return False
+    h = 1e-3 * (far - near)
+    lengths = [_newton_length(slope, t, h) for t in (near, far)]
+    return bool(0.0 < lengths[1] < np.inf and lengths[0] >= SAME_LENGTH * lengths[1])
+
+
+def _where(slope: Callable[[float], float], target: float, low: float) -> float:
+    """The distance between `low` and 1 at which the growing slope passes `target`."""
+    high = 1.0
+    for _ in range(BISECTIONS):
+        middle = sqrt(low * high) if low > 0.0 and high > 4.0 * low else 0.5 * (low + high)
+        if slope(middle) < target:
+            low = middle
+        else:
+            high = middle
+        if high - low <= 1e-6 * high:
+            break
+    return high
+
+
+def _newton_length(slope: Callable[[float], float], t: float, h: float) -> float:
+    change = (slope(t + h) - slope(t - h)) / (2.0 * h)
+    return slope(t) / change if change != 0.0 else np.inf

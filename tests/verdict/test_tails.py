@@ -1,0 +1,45 @@
+"""A slope that dies out for ever is no minimum, however flat it has become; a flat bottom is one."""
+
+import numpy as np
+import pytest
+
+import steepest as st
+
+TAILS = {
+    "exponential": (lambda x: np.tanh(x), 0.0),
+    "power of the distance": (lambda x: x / np.sqrt(1 + x**2), 0.0),
+    "logistic": (lambda x: 1 / (1 + np.exp(-x)), 0.0),
+    "bell from its side": (lambda x: np.exp(-(x**2)), 1.0),
+    "beside a settled parameter": (lambda p: np.tanh(p[0]) + p[1] ** 2, [0.0, 1.0]),
+    "convex, beside a settled parameter": (lambda p: np.exp(p[0]) + (p[1] - 1) ** 2, [0.0, 0.0]),
+    "separable classes": (
+        lambda p: np.sum(np.log1p(np.exp(-np.array([1.0, 2.0, 5.0]) * p[0]))) + p[1] ** 2,
+        [0.0, 1.0],
+    ),
+}
+
+BOTTOMS = {
+    "quartic, one side": (lambda x: np.maximum(x, 0) ** 4, 3.0),
+    "order six": (lambda x: (x - 1) ** 6, 3.0),
+    "order ten": (lambda x: (x - 1) ** 10, 3.0),
+    "level floor": (lambda x: np.where(np.abs(x) < 1, 0.0, (np.abs(x) - 1) ** 2), 3.0),
+    "ramp": (lambda x: np.clip(x, -1, 1), 0.5),
+    "shallow beside steep": (lambda p: 1e-9 * (p[0] - 3) ** 2 + np.cosh(p[1]), [0.0, 1.0]),
+    "well of tanh": (lambda x: np.tanh(x - 2) ** 2, 1.5),
+    "circle": (lambda p: (p @ p - 1) ** 2, [3.0, 4.0]),
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_a_tail_is_no_minimum(name):
+    cost, start = TAILS[name]
+    result = st.minimize(cost, start)
+    assert result.verdict == "infimum not attained", result.message
+    assert result.next_step
+
+
+@pytest.mark.parametrize("name", BOTTOMS)
+def test_a_flat_bottom_is_a_minimum(name):
+    cost, start = BOTTOMS[name]
+    result = st.minimize(cost, start)
+    assert result.success, result.message
