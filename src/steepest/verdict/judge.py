@@ -565,7 +565,7 @@ def _by_stop(
             Verdict.OUT_OF_BUDGET,
             tuple(evidence),
             f"Out of budget: {slope}{left}. {_rate(look)}".rstrip(),
-            "Raise the budget and start from this point.",
+            _smaller_steps(curvature) if _climbs(look) else "Raise the budget and start from this point.",
         )
     if look.stop == "not finite" or ray.leads is Leads.NOWHERE:
         return Judgement(
@@ -587,8 +587,26 @@ def _by_stop(
         Verdict.STOPPED,
         tuple(evidence),
         f"{who}: {slope}{left}{lower}.",
-        "Start again from here, with another method or a smaller step.",
+        _smaller_steps(curvature)
+        if look.stop == "diverged"
+        else "Start again from here, with another method or a smaller step.",
     )
+
+
+def _climbs(look: Look) -> bool:
+    """Whether the walk ended higher than it began."""
+    return (
+        look.history is not None
+        and len(look.history) > 1
+        and bool(look.history.value[-1] > look.history.value[0])
+    )
+
+
+def _smaller_steps(curvature: Curvature) -> str:
+    """A step of rate × slope goes down only while rate < 2 / curvature (Nocedal & Wright 2006, section 3.1)."""
+    steepest = curvature.extremes[1]
+    below = f" below {number(2.0 / steepest)} (2 / curvature)" if steepest > 0 else ""
+    return f"Each step overshoots: take a rate{below}, or a method that chooses its own steps."
 
 
 def _rate(look: Look) -> str:
@@ -599,7 +617,8 @@ def _rate(look: Look) -> str:
     steps = values.size - 1
     falls = -np.diff(values)
     if not np.isfinite(values).all() or falls.sum() <= 0:
-        return f"The last {steps} steps did not lower the cost."
+        climbed = f" but raised it by {number(-float(falls.sum()))}" if falls.sum() < 0 else ""
+        return f"The last {steps} steps did not lower the cost{climbed}."
     text = f"The last {steps} steps lowered the cost by {number(float(falls.sum()))}"
     half = steps // 2
     before, after = float(falls[:half].sum()), float(falls[-half:].sum())
