@@ -1,8 +1,14 @@
 """A million parameters: time, evaluations and peak memory to the same cost, in fresh processes."""
 
-from .processes import report
+from functools import partial
+from statistics import median
+from typing import Any
+
+from .processes import in_turn, report
 
 PARAMETERS = 1_000_000
+# Every process is run this many times, the solvers taking turns.
+ROUNDS = 3
 
 # What every measured process begins with; data are kept out of the measured time. The costs are written once,
 # for whichever array module is handed in.
@@ -77,22 +83,25 @@ def table(peers: bool) -> tuple[list[str], list[list[object]], str]:
     solvers = {"steepest.minimize": OURS} | (PEERS if peers else {})
     rows: list[list[object]] = []
     for problem in ("least squares", "logistic"):
-        of = {
-            name: report(COMMON + program + MEASURE, str(PARAMETERS), problem)
-            for name, program in solvers.items()
-        }
-        lowest = min(run["cost"] for run in of.values())
-        start = of["steepest.minimize"]["trace"][0][1]
-        for name, run in of.items():
-            reached = [_reached(run["trace"], lowest + gap * (start - lowest)) for gap in GAPS]
+        measured = in_turn(
+            {
+                name: partial(report, COMMON + program + MEASURE, str(PARAMETERS), problem)
+                for name, program in solvers.items()
+            },
+            ROUNDS,
+        )
+        lowest = min(run["cost"] for runs in measured.values() for run in runs)
+        start = measured["steepest.minimize"][0]["trace"][0][1]
+        for name, runs in measured.items():
+            reached = [_reached(runs, lowest + gap * (start - lowest)) for gap in GAPS]
             rows.append(
                 [
                     problem,
                     name,
                     *(entry for pair in reached for entry in pair),
-                    f"{run['total']:.2f}",
-                    f"{(run['cost'] - lowest) / (start - lowest):.0e}",
-                    f"{run['peak']:.0f}",
+                    f"{median(run['total'] for run in runs):.2f}",
+                    f"{(max(run['cost'] for run in runs) - lowest) / (start - lowest):.0e}",
+                    f"{median(run['peak'] for run in runs):.0f}",
                 ]
             )
     header = ["cost", "solver"]
@@ -100,18 +109,19 @@ def table(peers: bool) -> tuple[list[str], list[list[object]], str]:
         header += [f"s to {gap:.0e}", f"evaluations to {gap:.0e}"]
     header += ["s in all", "gap at the end", "peak MB"]
     note = (
-        f"{PARAMETERS:,} parameters, one fresh process each, imports and data not timed, tracing and compiling "
-        "timed. Gaps are parts of the whole decrease from the start (all zeros) to the lowest cost any of them "
-        "found; a dash means never reached. Steepest's time in all includes judging the answer. Least squares: "
-        "a noisy signal smoothed by chained differences. Logistic: a million examples of two gathered "
-        "features, with a ridge."
+        f"{PARAMETERS:,} parameters; medians over {ROUNDS} fresh processes each, the solvers taking turns; "
+        "imports and data not timed, tracing and compiling timed. Gaps are parts of the whole decrease from the "
+        "start (all zeros) to the lowest cost any of them found; a dash means never reached. Steepest's time in "
+        "all includes judging the answer. Least squares: a noisy signal smoothed by chained differences. "
+        "Logistic: a million examples of two gathered features, with a ridge."
     )
     return header, rows, note
 
 
-def _reached(trace: list[list[float]], cost: float) -> tuple[str, str]:
-    """Seconds and evaluations until a trace of (seconds, value, evaluations) first is at or below `cost`."""
-    for seconds, value, evaluations in trace:
-        if value <= cost:
-            return f"{seconds:.2f}", f"{int(evaluations)}"
-    return "-", "-"
+def _reached(runs: list[Any], cost: float) -> tuple[str, str]:
+    """Median seconds, and evaluations, until the traces of the runs first are at or below `cost`."""
+    firsts = [next((entry for entry in run["trace"] if entry[1] <= cost), None) for run in runs]
+    found = [entry for entry in firsts if entry is not None]
+    if len(found) < len(runs):
+        return "-", "-"
+    return f"{median(entry[0] for entry in found):.2f}", f"{median(int(entry[2]) for entry in found):.0f}"

@@ -203,3 +203,19 @@ def test_raise_if_failed():
     with pytest.raises(st.NotAMinimumError) as caught:
         st.minimize(lambda p: p[0] * 2.0, [0.0]).raise_if_failed()
     assert caught.value.result.verdict == "unbounded below"
+
+
+def test_measured_slopes_cost_a_few_hundred_calls_at_a_plain_minimum():
+    calls = 0
+
+    def cost(p):
+        nonlocal calls
+        calls += 1
+        if p[0] > 100.0:
+            return 0.0
+        return (p[0] - 1.0) ** 2 + p[1] ** 2
+
+    result = st.minimize(cost, [2.0, 1.0], derivatives="numeric")
+    assert_allclose(result.x, [1.0, 0.0], atol=1e-10)
+    assert result.verdict.is_minimum
+    assert result.nit <= 10 and calls <= 400

@@ -48,7 +48,9 @@ def test_a_start_outside_the_bounds_is_moved_onto_them_and_said():
     assert_allclose(result.x, [1.0, 2.0, 3.0], atol=1e-12)
 
 
-@pytest.mark.parametrize("fixed", [["p[1]"], [1], "p[1]", [False, True, False], np.array([False, True, False])])
+@pytest.mark.parametrize(
+    "fixed", [["p[1]"], [1], "p[1]", [False, True, False], np.array([False, True, False])]
+)
 def test_fixed_parameters_keep_their_value(fixed):
     result = st.minimize(bowl, np.array([0.0, 7.0, 0.0]), fixed=fixed)
     assert_allclose(result.x, [1.0, 7.0, 3.0], atol=1e-12)
@@ -58,7 +60,9 @@ def test_fixed_parameters_keep_their_value(fixed):
 
 def test_fixed_names_of_a_dict_hold_whole_arrays():
     result = st.minimize(
-        lambda q: np.sum((q["a"] - 1) ** 2) + (q["b"] - q["a"][0]) ** 2, {"a": np.zeros(2), "b": 5.0}, fixed=["a"]
+        lambda q: np.sum((q["a"] - 1) ** 2) + (q["b"] - q["a"][0]) ** 2,
+        {"a": np.zeros(2), "b": 5.0},
+        fixed=["a"],
     )
     assert_allclose(result.x["a"], 0.0)
     assert_allclose(result.x["b"], 0.0, atol=1e-12)

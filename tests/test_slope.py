@@ -1,5 +1,7 @@
 """The slope at a point: exact, with its direction, and honest where there is none."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -12,7 +14,9 @@ def parabola(x):
     return x**2 - 2 * x + 3
 
 
-@pytest.mark.parametrize("cost", [parabola, "x**2 - 2*x + 3", lambda x: np.sum(parabola(x))], ids=["numpy", "text", "sum"])
+@pytest.mark.parametrize(
+    "cost", [parabola, "x**2 - 2*x + 3", lambda x: np.sum(parabola(x))], ids=["numpy", "text", "sum"]
+)
 def test_the_lesson(cost):
     points = st.slope(cost, at=[-1, 1, 3]).points if cost is not None else ()
     if len(points) == 3:
@@ -61,7 +65,9 @@ def test_at_a_kink_there_is_no_slope_but_two_one_sided_ones(cost, at, left, righ
     assert_allclose([point.left, point.right], [left, right], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("cost", [lambda x: np.floor(x), lambda x: np.sign(x), lambda x: np.where(x > 0, 1.0, 2.0) + x])
+@pytest.mark.parametrize(
+    "cost", [lambda x: np.floor(x), lambda x: np.sign(x), lambda x: np.where(x > 0, 1.0, 2.0) + x]
+)
 def test_at_a_jump_there_is_no_slope(cost):
     (point,) = st.slope(cost, at=0.0).points
     assert point.direction == "no slope here"
@@ -129,3 +135,15 @@ def test_json_is_plain():
 def test_bad_places_are_refused(cost, at, said):
     with pytest.raises(InputError, match=said):
         st.slope(cost, at=at)
+
+
+def test_a_list_of_places_of_compiled_code_is_several_points_and_each_has_its_slope():
+    at = [0.0, 1.0, 2.0]
+    points = st.slope(math.sin, at).points
+    np.testing.assert_allclose([point.slope for point in points], np.cos(at), rtol=1e-8)
+
+
+def test_at_the_edge_of_its_domain_a_cost_has_one_infinite_slope_inside_and_none_outside():
+    (point,) = st.slope(lambda x: np.log(x), [0.0]).points
+    assert point.direction == "no slope here"
+    assert np.isnan(point.left) and point.right == np.inf

@@ -97,7 +97,8 @@ def jacobian(f: Any, *, derivatives: str = "auto") -> Callable[..., Any]:
             matrix, shape = trace.kept["jacobian"](parameters.vector)[0], trace.shape
         matrix = np.asarray(matrix).reshape((*shape, parameters.n))
         return parameters.build(
-            matrix[..., leaf.start : leaf.stop].reshape(shape + leaf.shape).copy() for leaf in parameters.leaves
+            matrix[..., leaf.start : leaf.stop].reshape(shape + leaf.shape).copy()
+            for leaf in parameters.leaves
         )
 
     return _named(at, f, "jacobian")
@@ -132,7 +133,11 @@ def hessian(f: Any, sparse: bool | None = None, *, derivatives: str = "auto") ->
             matrix = evaluation(trace, "hessian")(parameters.vector)[0]
         shape = parameters.leaves[0].shape if len(parameters.leaves) == 1 else None
         if shape is not None and cost.style == "whole" and type(x) is not dict:
-            return np.asarray(matrix).reshape(shape + shape).copy() if shape else float(np.asarray(matrix).item())
+            return (
+                np.asarray(matrix).reshape(shape + shape).copy()
+                if shape
+                else float(np.asarray(matrix).item())
+            )
         return np.asarray(matrix).copy()
 
     return _named(at, f, "hessian")
@@ -218,7 +223,9 @@ def _scalar_trace(cost: Cost, parameters: Parameters, args: tuple[Any, ...]) -> 
     return trace
 
 
-def _nth_derivative(cost: Cost, args: tuple[Any, ...], order: int, derivatives: str) -> Callable[[float], float]:
+def _nth_derivative(
+    cost: Cost, args: tuple[Any, ...], order: int, derivatives: str
+) -> Callable[[float], float]:
     parameters = Parameters.of(0.5, cost.first)
     if _is_numeric(cost, derivatives):
         return _measured_derivative(plain_value(cost, parameters, args), order)

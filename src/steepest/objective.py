@@ -44,7 +44,8 @@ class Objective:
     The callables take `x` of shape (n,), float64, inside `bounds`. They return: `value` a float;
     `value_and_gradient` a float and a fresh array of shape (n,); `hessian` shape (n, n);
     `hessian_product(x, v)` shape (n,). `derivatives` says where they come from: "exact", "numeric" or
-    "supplied".
+    "supplied". `gradient_error`, where slopes are measured, gives the error of each entry of the last gradient,
+    shape (n,), or None.
 
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
@@ -70,6 +71,7 @@ class Objective:
         hessian_product: Callable[[Vector, Vector], Vector] | None = None,
         bounds: Bounds | None = None,
         derivatives: str = "exact",
+        gradient_error: Callable[[], Vector | None] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.n = n
@@ -85,6 +87,7 @@ class Objective:
         self._value_and_gradient = value_and_gradient
         self._hessian = hessian
         self._hessian_product = hessian_product
+        self._gradient_error = gradient_error
         self._deadline = inf
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
@@ -104,7 +107,13 @@ class Objective:
             hessian_product=self._hessian_product,
             bounds=self.bounds,
             derivatives=self.derivatives,
+            gradient_error=self._gradient_error,
         )
+
+    @property
+    def gradient_error(self) -> Vector | None:
+        """How far each entry of the last gradient may be off, shape (n,); None where slopes are not measured."""
+        return None if self._gradient_error is None else self._gradient_error()
 
     @property
     def has_hessian(self) -> bool:

@@ -65,7 +65,9 @@ class EntryNames(Sequence[str]):
         return leaf.entry_name(k - leaf.start)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (EntryNames, tuple)) and len(other) == len(self) and all(map(eq, self, other))
+        return (
+            isinstance(other, (EntryNames, tuple)) and len(other) == len(self) and all(map(eq, self, other))
+        )
 
     def __hash__(self) -> int:
         return hash((self._leaves, len(self)))
@@ -170,7 +172,9 @@ class _Reader:
         if isinstance(node, tuple) and hasattr(node, "_fields"):
             self.plain = False
             prefix = "" if top else f"{name}."
-            parts = [self.read(value, prefix + field) for field, value in zip(node._fields, node, strict=True)]
+            parts = [
+                self.read(value, prefix + field) for field, value in zip(node._fields, node, strict=True)
+            ]
             return lambda pieces: kind(*(part(pieces) for part in parts))
         if isinstance(node, (list, tuple)):
             if _is_numeric(node):
@@ -219,7 +223,9 @@ class _Reader:
         return assemble
 
     def _dataclass(self, node: Any, prefix: str) -> Callable[[Iterator[Any]], Any]:
-        fields = [field.name for field in dataclasses.fields(node) if _holds_numbers(getattr(node, field.name))]
+        fields = [
+            field.name for field in dataclasses.fields(node) if _holds_numbers(getattr(node, field.name))
+        ]
         parts = [self.read(getattr(node, field), prefix + field) for field in fields]
 
         def assemble(pieces: Iterator[Any]) -> Any:

@@ -62,9 +62,7 @@ class Cost:
 def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:
     """Tell what kind of cost was given and how it wants its parameters; nothing is evaluated."""
     if isinstance(fun, str):
-        from .tracing.expressions import parse
-
-        fun = parse(fun)
+        fun = _parsed(fun)
     if type(fun).__name__ == "Expression":
         _check_expression(fun, structure)
         return Cost(fun, fun.text, "whole", fun.names[0], fun.names, opaque=False)
@@ -73,7 +71,7 @@ def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:
             f"the cost is {fun!r}, which cannot be called; give a function of the parameters or an expression "
             'such as "x**2 - 2*x + 3"'
         )
-    from_code = _positional_names(fun)
+    from_code = _positional_names(fun) if not _is_scipy_object(fun) else None
     label = getattr(fun, "__name__", None) or type(getattr(fun, "func", fun)).__name__
     label = "cost" if label == "<lambda>" else label
     if from_code is None:
@@ -85,6 +83,13 @@ def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:
         own = names[:wanted] if not isinstance(structure, Mapping) else names[len(args) : required]
         style = _style(structure, own, label)
     return Cost(fun, label, style, names[0] if names else "x", None, opaque=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    from .tracing.expressions import parse
+
+    return parse(text)
 
 
 def _style(structure: Any, names: tuple[str, ...], label: str) -> str:
@@ -109,7 +114,11 @@ def _check_expression(expression: Any, structure: Any) -> None:
     if isinstance(structure, Mapping):
         missing, extra = set(names) - set(structure), set(structure) - set(names)
         if missing or extra:
-            said = f"no value for {', '.join(sorted(missing))}" if missing else f"no {', '.join(sorted(extra))} in it"
+            said = (
+                f"no value for {', '.join(sorted(missing))}"
+                if missing
+                else f"no {', '.join(sorted(extra))} in it"
+            )
             raise InputError(f"{expression.text!r} has the parameters {', '.join(names)}; {said}")
     elif np.size(structure) != len(names):
         raise InputError(
@@ -148,7 +157,12 @@ def _is_opaque(fun: Any) -> bool:
     """Whether a callable is compiled code through and through (its slope can only be measured)."""
     if isinstance(fun, np.ufunc) or type(fun).__module__.partition(".")[0] in ("jax", "jaxlib"):
         return False
-    return not isinstance(getattr(type(fun), "__call__", None), types.FunctionType)
+    return _is_scipy_object(fun) or not isinstance(getattr(type(fun), "__call__", None), types.FunctionType)
+
+
+def _is_scipy_object(fun: Any) -> bool:
+    """Whether a callable is a spline, an interpolator or their like: Python outside, compiled code inside."""
+    return type(fun).__module__.startswith("scipy.")
 
 
 # -- the problem -------------------------------------------------------------------------------------------
@@ -228,6 +242,7 @@ def pose(
         hessian_product=functions.hessian_product,
         bounds=box,
         derivatives=functions.derivatives,
+        gradient_error=functions.gradient_error,
         budget=budget,
     )
     return Problem(
@@ -247,7 +262,10 @@ def pose(
 
 @dataclass(frozen=True)
 class Evaluations:
-    """The functions an objective is made of, on flat vectors of shape (n,)."""
+    """The functions an objective is made of, on flat vectors of shape (n,).
+
+    `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured.
+    """
 
     value: Callable[[Vector], float] | None
     value_and_gradient: Callable[[Vector], tuple[float, Vector]]
@@ -256,6 +274,7 @@ class Evaluations:
     derivatives: str
     precision: str = "float64"
     trace: Trace | None = None
+    gradient_error: Callable[[], Vector | None] | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -278,6 +297,10 @@ class Evaluations:
             value, gradient = self.value_and_gradient(whole(z))
             return value, gradient[free]
 
+        def gradient_error() -> Vector | None:
+            error = self.gradient_error() if self.gradient_error is not None else None
+            return None if error is None else error[free]
+
         inner_value, inner_hessian, inner_product = self.value, self.hessian, self.hessian_product
         return Evaluations(
             None if inner_value is None else lambda z: inner_value(whole(z)),
@@ -285,6 +308,7 @@ class Evaluations:
             None if inner_hessian is None else lambda z: inner_hessian(whole(z))[np.ix_(free, free)],
             None if inner_product is None else lambda z, v: inner_product(whole(z), spread(v))[free],
             self.derivatives,
+            gradient_error=gradient_error,
         )
 
 
@@ -299,14 +323,18 @@ def _evaluations(
 ) -> Evaluations:
     if jac is True or callable(jac):
         if derivatives == "exact":
-            raise InputError('jac= hands in a gradient, so derivatives="exact" has nothing to do; leave one out')
+            raise InputError(
+                'jac= hands in a gradient, so derivatives="exact" has nothing to do; leave one out'
+            )
         return _supplied(cost, args, parameters, jac, hess)
     if isinstance(jac, str):
         if jac not in ("2-point", "3-point", "cs"):
             raise InputError(f"jac={jac!r}; give a function, True, or leave it out for exact derivatives")
         derivatives = "numeric"
     if hess is not None:
-        raise InputError("hess= needs jac= beside it; leave both out and steepest takes exact derivatives itself")
+        raise InputError(
+            "hess= needs jac= beside it; leave both out and steepest takes exact derivatives itself"
+        )
     if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
         return _numeric(cost, args, parameters, box)
     if cost.opaque:
@@ -412,7 +440,12 @@ def _numeric(cost: Cost, args: tuple[Any, ...], parameters: Parameters, box: Bou
     value = plain_value(cost, parameters, args)
     measured = NumericDerivatives(value, box)
     return Evaluations(
-        value, measured.value_and_gradient, measured.hessian, measured.hessian_product, "numeric"
+        value,
+        measured.value_and_gradient,
+        measured.hessian,
+        measured.hessian_product,
+        "numeric",
+        gradient_error=lambda: measured.gradient_error,
     )
 
 
@@ -439,14 +472,20 @@ def _as_number(cost: Cost, value: Any) -> float:
 
 
 def _names_of(names: Sequence[str], parameters: Parameters, free: np.ndarray) -> Sequence[str]:
-    return EntryNames(parameters.leaves, free) if isinstance(names, EntryNames) else tuple(names[k] for k in free)
+    return (
+        EntryNames(parameters.leaves, free)
+        if isinstance(names, EntryNames)
+        else tuple(names[k] for k in free)
+    )
 
 
 # -- bounds and fixed parameters ---------------------------------------------------------------------------
 
 
 def _moved(parameters: Parameters, start: Vector) -> Parameters:
-    return Parameters.of(parameters.restore(start), parameters.leaves[0].name if len(parameters.leaves) == 1 else "x")
+    return Parameters.of(
+        parameters.restore(start), parameters.leaves[0].name if len(parameters.leaves) == 1 else "x"
+    )
 
 
 def _box(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
@@ -533,7 +572,9 @@ def _free(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndarra
             elif isinstance(entry, (int, np.integer)) and -parameters.n <= entry < parameters.n:
                 held[entry] = True
             else:
-                raise InputError(f"fixed={entry!r} is not a parameter; give names, indices or a mask of flags")
+                raise InputError(
+                    f"fixed={entry!r} is not a parameter; give names, indices or a mask of flags"
+                )
     if held.all():
         raise InputError("every parameter is fixed, so there is nothing to minimise; free at least one")
     return np.flatnonzero(~held)

@@ -30,7 +30,8 @@ def slope(
     f : function of the parameters, or an expression such as "x**2 - 2*x + 3".
     at : where. A number, or a list of numbers for several points of a cost of one parameter. For several
         parameters: one point as a dict, an array or a list, or several as a list of these. A list of numbers is
-        one point if the cost reduces it to one number, otherwise it is several points.
+        one point if the cost reduces it to one number, otherwise it is several points; to find out, the cost may
+        be run once for each of the two readings.
     args : further arguments of `f`.
     limit : also give the secant slopes for shrinking steps h, the definition of the slope (one parameter only).
     derivatives : "exact" (from the trace), "numeric" (by differences), or "auto": exact unless `f` is compiled.
@@ -42,7 +43,8 @@ def slope(
 
     Raises
     ------
-    InputError : `at` does not fit the cost. TracingError : the cost cannot be traced.
+    InputError : `at` does not fit the cost.
+    TracingError : the cost cannot be traced.
 
     >>> print(*(f"{p.slope:g} {p.direction}" for p in slope("x**2 - 2*x + 3", at=[-1, 1, 3])), sep=", ")
     -4 falling, 0 flat, 4 rising
@@ -71,7 +73,10 @@ class _Measure:
             from .derivatives.numeric import NumericDerivatives
 
             self.value = plain_value(cost, parameters, args)
-            self.value_and_gradient = NumericDerivatives(self.value, Bounds.none(parameters.n)).value_and_gradient
+            self.value(parameters.vector)  # a cost that does not take parameters of this form says so here
+            self.value_and_gradient = NumericDerivatives(
+                self.value, Bounds.none(parameters.n)
+            ).value_and_gradient
         else:
             self.derivatives = "exact"
             trace = cost.trace(parameters, args)
@@ -214,14 +219,17 @@ def _limit_from(measure: _Measure, x: Vector, k: int, side: float) -> float:
 def _grows_for_ever(slopes: list[float]) -> bool:
     """Whether slopes ever closer to a point do not settle: their changes fail to shrink."""
     changes = np.abs(np.diff(slopes))
-    unsettled = (changes > 1e-3 * abs(slopes[-1])).all() and (np.diff(changes) > -0.5 * changes[:-1]).all()
+    unsettled = (changes > 1e-3 * np.abs(slopes[1:])).all() and (np.diff(changes) > -0.5 * changes[:-1]).all()
     return bool(np.isinf(slopes[-1]) or unsettled)
 
 
 def _slope_beside(measure: _Measure, x: Vector, k: int, step: float) -> float:
     beside = x.copy()
     beside[k] += step
-    return float(measure.value_and_gradient(beside)[1][k])
+    value, gradient = measure.value_and_gradient(beside)
+    return (
+        float(gradient[k]) if np.isfinite(value) else np.nan
+    )  # beyond the edge of where the cost has values
 
 
 def _jumps(value: Callable[[Vector], float], x: Vector, k: int, here: float) -> bool:

@@ -17,8 +17,6 @@ HEAVY = (
     "pandas",
     "torch",
 )
-# Seconds `import steepest` may take beyond NumPy's own import.
-OWN_IMPORT_TIME = 0.1
 
 
 def answer(program):
@@ -36,18 +34,6 @@ def test_importing_steepest_imports_nothing_heavy():
         print(*[name for name in {HEAVY!r} if name in sys.modules])
     """)
     assert loaded == ""
-
-
-def test_importing_steepest_takes_under_a_tenth_of_a_second_beyond_numpy():
-    program = """
-        import time
-        import numpy
-        start = time.process_time()
-        import steepest
-        print(time.process_time() - start)
-    """
-    # Processor time, the best of five: the claim is about the work, not about what else the machine does.
-    assert min(float(answer(program)) for _ in range(5)) < OWN_IMPORT_TIME
 
 
 def test_asking_for_public_names_imports_nothing_but_what_they_need():

@@ -183,8 +183,9 @@ def test_box_constrained_least_squares_agrees_with_an_exact_active_set(seed, sol
 def dense_from_pairs(pairs, n):
     """The BFGS matrix B built pair by pair, Nocedal & Wright 2006, eq. 6.19."""
     B = np.eye(n) / pairs.scale
+    rows = np.array([pairs.ring.combined(unit) for unit in np.eye(pairs.used)])
     for slot in pairs.slots:
-        s, y = pairs.ring[2 * slot], pairs.ring[2 * slot + 1]
+        s, y = rows[2 * slot], rows[2 * slot + 1]
         Bs = B @ s
         B = B - np.outer(Bs, Bs) / (s @ Bs) + np.outer(y, y) / (s @ y)
     return B

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest.errors import InputError
+from steepest.objective import Objective
 from steepest.solvers import StopReason, Tolerance, bfgs, drive, gradient_descent, lbfgs
 from steepest.solvers.history import History
 
@@ -187,3 +188,54 @@ def test_a_flat_kink_ends_the_walk():
 def test_the_parameters_may_be_none_at_all():
     run = drive(bfgs(), objective(lambda x: (7.0, np.zeros(0)), 0), np.zeros(0))
     assert run.stop == StopReason.SLOPE_ZERO and run.value == 7.0
+
+
+def chained(n):
+    """A tridiagonal least-squares cost, its Hessian's eigenvalues between 2 and 42, and its minimum."""
+    linalg = pytest.importorskip("scipy.linalg")
+    target = np.sin(0.01 * np.arange(n))
+    diagonal = np.full(n, 42.0)
+    diagonal[[0, -1]] = 22.0
+    bands = np.vstack([np.full(n, -20.0), diagonal])
+    minimum = linalg.solveh_banded(bands, 2.0 * target)
+
+    def cost(x):
+        jump, off = np.diff(x), x - target
+        gradient = 2.0 * off
+        gradient[1:] += 20.0 * jump
+        gradient[:-1] -= 20.0 * jump
+        return float(np.sum(off * off) + 10.0 * np.sum(jump * jump)), gradient
+
+    return cost, minimum
+
+
+def test_a_large_walk_ends_where_the_cost_can_tell_nothing_more():
+    n = 150_000
+    cost, minimum = chained(n)
+    run = drive(lbfgs(), objective(cost, n), np.zeros(n))
+    assert run.stop is StopReason.ROUNDING and "below rounding of the cost" in run.reason
+    off = run.x - minimum
+    gap = float(np.sum(off * off) + 10.0 * np.sum(np.diff(off) ** 2))  # a quadratic is its own Taylor series
+    assert gap <= np.finfo(float).eps * run.value
+    values = run.history.value
+    assert values[-15] - values[-1] > np.finfo(float).eps * values[-1]  # the steps before were not idle
+
+
+def test_a_small_walk_goes_on_for_the_last_digits_of_the_slope():
+    cost, minimum = chained(1_000)
+    run = drive(lbfgs(), objective(cost, 1_000), np.zeros(1_000))
+    assert_allclose(run.x, minimum, rtol=0, atol=1e-14)
+
+
+def test_a_walk_on_measured_slopes_ends_when_every_one_is_within_its_error():
+    error = np.array([1e-6, 1e-4])
+    problem = Objective(
+        2,
+        value_and_gradient=lambda x: (float(x @ x), 2 * x + 0.1 * error * np.cos(1e9 * x)),
+        derivatives="numeric",
+        gradient_error=lambda: error,
+    )
+    run = drive(bfgs(), problem, np.array([2.0, 1.0]))
+    assert run.stop is StopReason.ROUNDING and "error of its measurement" in run.reason
+    assert run.steps <= 20
+    assert (np.abs(run.x) <= error).all()

@@ -189,3 +189,11 @@ def test_whatever_is_claimed_convex_lies_below_its_chords(cost, bounded, seed):
         # Where both ends are numbers the middle is one too: the domain of a convex function is convex.
         assert not np.isnan(middle[number]).any()
         assert (excess[number] <= slack[number]).all()
+
+
+def test_the_logistic_loss_of_very_many_examples_is_convex_and_has_no_kink():
+    n = 20_000
+    cost = trace(lambda x: np.sum(np.logaddexp(0.0, -x)) + np.sum(x**2), Parameters.of(np.zeros(n), "x"), ())
+    facts = read(cost.jaxpr)
+    assert facts.convexity.is_convex
+    assert not facts.kinks

@@ -1,7 +1,5 @@
 """Degree, dead parameters, kinks and their gaps, each against what the formula says."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -126,18 +124,12 @@ def test_the_facts_are_told_in_sentences():
     assert "1 of 3 parameters" in told
 
 
-def test_reading_thirty_equations_takes_milliseconds():
+def test_a_sum_of_squares_written_out_is_read_as_convex_and_smooth():
     with double_precision():
         jaxpr = jax.make_jaxpr(lambda x: sum((x[i] - i) ** 2 for i in range(8)))(
             jax.ShapeDtypeStruct((8,), np.float64)
         )
-    jaxpr = simplify(jaxpr)
-    best = np.inf
-    for _ in range(5):
-        start = time.perf_counter()
-        facts = read(jaxpr)
-        assert facts.convexity.is_convex
-        assert not facts.kinks
-        assert facts.dead == ()
-        best = min(best, time.perf_counter() - start)
-    assert best < 0.02
+    facts = read(simplify(jaxpr))
+    assert facts.convexity.is_convex
+    assert not facts.kinks
+    assert facts.dead == ()

@@ -1,5 +1,6 @@
 """A plain NumPy function is recorded as it is written, whatever style it is written in."""
 
+import copy
 import functools
 import math
 from dataclasses import dataclass
@@ -67,7 +68,12 @@ def python_builtins(p):
 
 
 def math_module(p):
-    return math.exp(p[0]) + math.sqrt(p[1] ** 2 + 1) * math.hypot(p[2], 2.0) + math.log(4.0) + math.atan2(p[0], p[1])
+    return (
+        math.exp(p[0])
+        + math.sqrt(p[1] ** 2 + 1) * math.hypot(p[2], 2.0)
+        + math.log(4.0)
+        + math.atan2(p[0], p[1])
+    )
 
 
 def copies_of_data(p):
@@ -87,7 +93,11 @@ def through_helpers(p):
 
 
 def piecewise(p):
-    return np.sum(np.where(p > 0.5, p**2, np.exp(p)) + np.select([p < 0, p < 1], [p, 2 * p], 3 * p) + np.clip(p, 0.2, 0.9))
+    return np.sum(
+        np.where(p > 0.5, p**2, np.exp(p))
+        + np.select([p < 0, p < 1], [p, 2 * p], 3 * p)
+        + np.clip(p, 0.2, 0.9)
+    )
 
 
 def in_place_on_a_scalar(p):
@@ -104,7 +114,65 @@ def matrices(p):
     return np.linalg.solve(A, p) @ p + np.linalg.slogdet(A)[1] + np.trace(A.T @ A) + np.linalg.norm(p)
 
 
+def overwritten_after_use(p):
+    weights = np.zeros(3)
+    weights += p
+    start = np.arange(3.0)
+    first = start * p
+    start[0] = 5.0
+    start[1:] *= p[0]
+    np.add(weights, p, out=weights)
+    return np.sum(first) + start @ start + weights @ weights
+
+
+def lists_in_numpy_functions(p):
+    rows = [[p[0], 1.0], [p[1], p[2]]]
+    return (
+        np.linalg.det(rows)
+        + np.mean([p[0], p[1]])
+        + np.dot(rows, [1, 2])[0]
+        + np.max([p[0], 1.0])
+        + np.trace(rows)
+    )
+
+
+def side_by_side(p):
+    return np.sum(np.c_[p, p**2] ** 2) + np.r_[p, 1.0, p[0]] @ np.arange(5.0) + np.r_[0:3] @ p
+
+
+def one_by_one(p):
+    def bent(x, y):
+        return math.sin(x) * y if y > 1 else x**2
+
+    by_entry = np.vectorize(bent)(p[0], DATA[:3] * 2)
+    return by_entry.sum() + np.fromiter((v**2 for v in p), dtype=float).sum() + np.float64(p[1]) ** 2
+
+
+def arrays_of_objects(p):
+    out = np.empty(3, dtype=object)
+    for k in range(3):
+        out[k] = p[k] ** 2
+    return np.sum(out) + np.array([p[0], p[1]], dtype=object).sum()
+
+
+def polynomials(p):
+    return np.polynomial.Polynomial(p)(2.0) + np.polynomial.chebyshev.chebval(0.3, p) + np.polyval(p, 1.5)
+
+
+def copied_deep(p):
+    q = copy.deepcopy(p)
+    q[0] = 1.0
+    return np.sum(p * q) + copy.copy(p)[1] ** 2
+
+
 STYLES = [
+    overwritten_after_use,
+    lists_in_numpy_functions,
+    side_by_side,
+    one_by_one,
+    arrays_of_objects,
+    polynomials,
+    copied_deep,
     filled_by_assignment,
     filled_in_a_loop,
     view_written_through,
@@ -150,7 +218,11 @@ def test_parameters_may_be_any_nesting_of_numbers_arrays_dicts_lists_and_datacla
         hidden = getattr(np, p["layer"].kind)(p["layer"].weight @ np.ones(2) + p["layer"].bias)
         return np.sum(hidden**2) * p["scale"] + p["rest"][0] ** 2 + p["rest"][1].sum()
 
-    start = {"layer": Layer(np.array([[0.1, 0.2], [0.3, 0.4]]), 0.5), "scale": 2.0, "rest": [3.0, np.ones((2, 2))]}
+    start = {
+        "layer": Layer(np.array([[0.1, 0.2], [0.3, 0.4]]), 0.5),
+        "scale": 2.0,
+        "rest": [3.0, np.ones((2, 2))],
+    }
     slope = gradient(cost)(start)
     hidden = np.tanh(np.array([0.3, 0.7]) + 0.5)
     assert isinstance(slope["layer"], Layer) and slope["layer"].kind == "tanh"
@@ -295,20 +367,60 @@ def draws_numbers(p):
     return np.sum(p * np.random.normal(size=2))
 
 
+def draws_from_the_standard_library(p):
+    import random
+
+    return p[0] * random.gauss(0, 1)
+
+
+def integrates(p):
+    from scipy.integrate import quad
+
+    return quad(lambda t: np.exp(-p[0] * t), 0, 1)[0]
+
+
+def writes_text(p):
+    return p[0] * len("%f" % p[0])  # noqa: UP031
+
+
+def sorts(p):
+    return sorted(p)[0]
+
+
+def writes_json(p):
+    import json
+
+    return len(json.dumps({"a": p[0]}))
+
+
+def counts_with(p):
+    return np.sum(np.arange(0, 1, p[0]))
+
+
 UNTRACEABLE = [
+    (draws_from_the_standard_library, "random.gauss", "random numbers", "args="),
+    (integrates, "quad(lambda", "'p[0]'", "Runge-Kutta"),
+    (writes_text, '"%f"', "'p[0]'", "f-string"),
+    (sorts, "sorted(p)", "'p[0]'", "np.sort"),
+    (writes_json, "json.dumps", "'p[0]'", "NumPy functions"),
+    (counts_with, "np.arange(0, 1, p[0])", "'p[0]'", "np.linspace"),
     (if_on_a_parameter, "if p[0] > 0", "'p[0]'", "np.where"),
     (while_on_a_parameter, "while rate < 10", "'rate'", "fixed number of steps"),
     (float_of_a_parameter, "float(p[0])", "'p[0]'", "Leave float() away"),
     (int_of_a_parameter, "int(p[0])", "'p[0]'", "np.floor"),
     (loop_to_a_parameter, "range(n)", "'n'", "fixed length"),
     (and_between_conditions, "p[0] > 0", "'p[0]'", "np.logical_and"),
-    (into_compiled_code, "bisect.bisect", "'p[0]'", "derivatives=\"numeric\""),
+    (into_compiled_code, "bisect.bisect", "'p[0]'", 'derivatives="numeric"'),
     (draws_numbers, "np.random.normal", "random numbers", "args="),
 ]
 
 
-@pytest.mark.parametrize(("function", "text", "who", "rewrite"), UNTRACEABLE, ids=lambda v: getattr(v, "__name__", ""))
-def test_what_cannot_be_traced_is_an_error_with_file_line_expression_parameter_and_rewrite(function, text, who, rewrite):
+@pytest.mark.parametrize(
+    ("function", "text", "who", "rewrite"), UNTRACEABLE, ids=lambda v: getattr(v, "__name__", "")
+)
+def test_what_cannot_be_traced_is_an_error_with_file_line_expression_parameter_and_rewrite(
+    function, text, who, rewrite
+):
     at = 3.0 if function.__code__.co_varnames[0] != "p" else np.array([1.0, 2.0])
     with pytest.raises(TracingError) as caught:
         gradient(function)(at)
@@ -336,3 +448,27 @@ def test_the_users_own_error_passes_through_with_a_note():
     with pytest.raises(KeyError) as caught:
         gradient(cost)(np.ones(2))
     assert any("trace" in note for note in caught.value.__notes__)
+
+
+def test_a_column_of_a_table_is_an_error_that_names_to_numpy():
+    import polars
+
+    table = polars.DataFrame({"x": [1.0, 2.0]})
+    with pytest.raises(TracingError, match=r"to_numpy\(\)"):
+        gradient(lambda p: np.sum(table["x"] * p[0]))(np.ones(2))
+    assert_allclose(gradient(lambda p: np.sum(table["x"].to_numpy() * p[0]))(np.ones(2)), [3.0, 0.0])
+
+
+def test_a_seed_set_inside_the_cost_makes_its_draws_constants():
+    def cost(p):
+        np.random.seed(0)
+        return np.sum(p * np.random.randn(2))
+
+    assert_allclose(gradient(cost)(np.ones(2)), np.random.RandomState(0).randn(2), rtol=0)
+
+
+def test_a_spline_is_opaque_and_its_slope_is_measured():
+    from scipy.interpolate import CubicSpline
+
+    knots = np.linspace(0, 4, 9)
+    assert_allclose(gradient(CubicSpline(knots, (knots - 2) ** 2))(1.0), -2.0, rtol=1e-9)

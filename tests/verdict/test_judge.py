@@ -406,3 +406,34 @@ def test_a_plain_minimum_of_two_parameters_costs_a_dozen_evaluations_and_no_hess
     judge(objective, np.ones(2), names=("a", "b"), structure=structure)
     assert spent[0].counts.values <= 13
     assert spent[0].counts.hessians == 0
+
+
+def test_two_programs_of_one_cost_that_round_differently_are_not_noise():
+    """The value alone and the value beside the slope add their terms in different orders."""
+    target = np.sin(np.arange(2_000.0))
+
+    def value(x):
+        return float(np.sum((x - target) ** 2)) + 10.0
+
+    def both(x):
+        return value(x) * (1.0 + 20 * np.finfo(float).eps), 2.0 * (x - target)
+
+    objective = Objective(2_000, value_and_gradient=both, value=value)
+    found = judge(objective, target, names=[f"x{i}" for i in range(2_000)])
+    assert found.verdict.is_minimum
+    repeats = found.evidence[0]
+    assert repeats.holds and 0 < repeats.measured <= repeats.limit
+
+
+def test_a_cost_that_differs_from_call_to_call_by_more_than_rounding_does_not_repeat_itself():
+    calls = iter(range(1_000_000))
+
+    def value(x):
+        return float(x @ x) + 1.0 + 1e-6 * (next(calls) % 7)
+
+    found = judge(
+        Objective(3, value_and_gradient=lambda x: (value(x), 2.0 * x), value=value),
+        np.full(3, 1e-9),
+        names=("a", "b", "c"),
+    )
+    assert not found.evidence[0].holds

@@ -44,6 +44,9 @@ RARE_NOISE = 10.0
 
 # A parameter that moved by more than this factor since its step was chosen gets a new one.
 MOVED = 100.0
+# All steps are chosen anew when the values, and with them their rounding, have grown by this factor: a step
+# chosen where the cost was zero is far too short elsewhere.
+LOUDER = 100.0
 
 # First spacing of the values that noise is read from, relative to the parameters' size.
 NOISE_SPACING = 1e-9
@@ -78,6 +81,7 @@ class NumericDerivatives:
         self._third: Vector | None = None  # truncation error of a two-point difference of step h is this·h²
         self._sizes: Vector | None = None
         self._four = False
+        self._level = 0.0  # the noise for which the steps were chosen
 
     def value(self, x: Vector) -> float:
         """The cost at `x` (n,)."""
@@ -203,7 +207,9 @@ class NumericDerivatives:
         """Choose noise and steps at the first point, and again for parameters that changed their size."""
         if self.noise is None:
             self.noise = self._measured_noise(x, value)
-        if self._steps is None:
+        level = max(self.noise, ROUNDING * abs(value))
+        if self._steps is None or level > LOUDER * self._level:
+            self._level = level
             self._sizes = np.maximum(np.abs(x), 1.0)
             self._steps, self._third = np.empty(x.size), np.zeros(x.size)
             self._four = self.noise <= 1e3 * EPS * abs(value) + 1e-300 and x.size <= FOUR_POINTS

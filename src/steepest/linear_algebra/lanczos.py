@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .long_vectors import inner, length
+
 Vector = np.ndarray
 
 # A new Krylov direction shorter than this part of the largest Ritz value is rounding: the space is exhausted.
@@ -48,7 +50,7 @@ def lanczos(product: Callable[[Vector], Vector], start: Vector, products: int) -
     >>> krylov.values.round(12)
     array([-2.,  1.,  3.])
     """
-    basis = [start / np.linalg.norm(start)]
+    basis = [start / length(start)]
     diagonal: list[float] = []
     off_diagonal: list[float] = []
     largest = 0.0
@@ -58,11 +60,11 @@ def lanczos(product: Callable[[Vector], Vector], start: Vector, products: int) -
         w = product(v)
         if not np.isfinite(w).all():
             break
-        diagonal.append(float(v @ w))
+        diagonal.append(inner(v, w))
         for _ in range(2):  # twice is enough (Kahan; Parlett 1998, section 6.9)
             for q in basis:
-                w = w - (q @ w) * q
-        residual = float(np.linalg.norm(w))
+                w = w - inner(q, w) * q
+        residual = length(w)
         largest = max(largest, abs(diagonal[-1]), residual)
         off_diagonal.append(residual)
         if residual <= BREAKDOWN * largest:

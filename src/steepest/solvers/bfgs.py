@@ -90,7 +90,10 @@ class BFGS:
             landing = walk(objective, state, self.still_falling) if state.slope < 0.0 else None
         if landing is None:
             return state._replace(stop=StopReason.NO_PROGRESS)
-        s = landing.t * state.direction if state.route is None else landing.x - x
+        if state.route is not None:
+            s = landing.x - x
+        else:
+            s = state.direction if landing.t == 1.0 else landing.t * state.direction
         y = landing.gradient - gradient
         sy = float(s.dot(y))
         yy = float(y.dot(y))

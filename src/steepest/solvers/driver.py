@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isfinite, nan, sqrt
+from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
 
 from ..bounds import Vector
+from ..linear_algebra.long_vectors import length
 from ..objective import BudgetSpent, Objective
 from .contract import Solver, State
 from .history import History
@@ -115,7 +116,7 @@ class _Walk:
         self.start = x
         state = self._taken(solver.init, 0, objective, x)
         gradient = state.gradient if bounds is None else bounds.projected_gradient(x, state.gradient)
-        slope = _length(gradient)
+        slope = length(gradient)
         history.append(x, state.value, state.gradient, slope, None, 0.0, counts.values)
         if not (isfinite(state.value) and isfinite(slope)):
             return StopReason.NOT_FINITE, SENTENCES[StopReason.NOT_FINITE]
@@ -131,16 +132,18 @@ class _Walk:
                 return self._halted(state, progress)
             value, step = state.value, state.step
             assert step is not None
-            step_length = _length(step)
+            step_length = length(step)
             gradient = (
                 state.gradient if bounds is None else bounds.projected_gradient(state.x, state.gradient)
             )
-            slope = _length(gradient)
+            slope = length(gradient)
             history.append(state.x, value, state.gradient, slope, step, step_length, counts.values)
             self._keep_best(state, value, slope)
             stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
             if stop is not None:
                 return stop, progress.sentence
+            if _is_within_error(objective, gradient):
+                return StopReason.ROUNDING, "every part of the slope is within the error of its measurement"
             if objective.minus_infinity:
                 return StopReason.UNBOUNDED, "the cost is -inf at a point close to the last step"
             if tell is not None:
@@ -192,6 +195,15 @@ class _Walk:
         return state.stop, SENTENCES.get(state.stop, state.stop.value)
 
 
+def _is_within_error(objective: Objective, gradient: Vector) -> bool:
+    """Whether a slope measured by differences can no longer be told from zero, in any parameter.
+
+    Its direction is then chance, and every further step costs a dozen calls of the cost to follow it.
+    """
+    error = objective.gradient_error
+    return error is not None and bool((np.abs(gradient) <= error).all())
+
+
 def _step_limit(solver: Solver, objective: Objective, asked: int | None) -> int:
     limit = solver.default_max_steps(objective.n) if asked is None else asked
     return limit if objective.budget.steps is None else min(limit, objective.budget.steps)
@@ -239,15 +251,3 @@ def _frozen(x: Vector) -> Vector:
     x = np.array(x, dtype=np.float64)
     x.setflags(write=False)
     return x
-
-
-def _length(v: Vector) -> float:
-    """Euclidean length, also where its square would overflow or underflow."""
-    square = float(v.dot(v))
-    if 1e-280 < square < inf:
-        return sqrt(square)
-    largest = float(np.abs(v).max(initial=0.0))
-    if largest == 0.0 or not isfinite(largest):
-        return largest
-    scaled = v / largest
-    return largest * sqrt(float(scaled.dot(scaled)))

@@ -58,7 +58,7 @@ class History:
         step_length: float,
         evaluations: int,
     ) -> None:
-        """Add one accepted iterate; `step` is None at the start. `x` and `gradient` must not change later."""
+        """Add one accepted iterate; `step` is None at the start. No array may change later."""
         index = len(self._rows)
         self._rows.append((value, gradient_norm, step_length, evaluations, perf_counter() - self._started))
         if self._room and index % self._stride == 0:
@@ -69,7 +69,7 @@ class History:
             self._kept.append(index)
             self._x.append(x)
             self._gradient.append(gradient)
-            self._step.append(None if step is None else step.copy())
+            self._step.append(step)
 
     def prepend(self, earlier: History) -> None:
         """Put the rows of an earlier leg of the same walk in front, evaluations as counted by both.

@@ -18,30 +18,29 @@ import numpy as np
 
 from ..bounds import Mask, Vector
 from ..errors import InputError
+from ..linear_algebra.long_vectors import BLOCK, Rows, inner
 from ..objective import Matrix, Objective
 from .bfgs import CURVATURE_FLOOR
 from .box import Route, route
-from .line_search import BLOCK, STILL_FALLING, Landing, check_still_falling, downhill, first_scale, walk
+from .line_search import STILL_FALLING, Landing, check_still_falling, downhill, first_scale, walk
 from .stopping import VALUE_ROUNDING, StopReason
 
 # Pairs kept by default: more learn curvature faster, fewer pass less memory. Above this many parameters the
-# time for the pairs rivals that of an evaluation.
+# time for the pairs exceeds that of an evaluation, and ten pairs save no more steps than seven.
 LARGE = 100_000
-MEMORY, MEMORY_LARGE = 20, 10
+MEMORY, MEMORY_LARGE = 20, 7
 
 
 class Pairs(NamedTuple):
     """The last k steps s and changes of gradient y, and the small matrices made of them, oldest first.
 
-    `ring`, shape (2·(memory + 1) + 2, n), holds s in row 2i and y in row 2i + 1 of slot i; one slot is always
-    spare, so that the next pair can be written while this one is still whole. Its last two rows hold
-    directions in turn, `turn` says which is next: fresh memory of that size would cost more than filling it.
-    `slots`: slot of each pair.
+    `ring`, 2·(memory + 1) rows of shape (n,), holds s in row 2i and y in row 2i + 1 of slot i; one slot is always
+    spare, so that the next pair can be written while this one is still whole. `slots`: slot of each pair.
     `R_inverse`: inverse of the upper triangle of SᵀY, shape (k, k). `D`: its diagonal, shape (k,). `YY`: YᵀY.
     `scale`: γ = sᵀy / yᵀy of the newest. `SY`, `SS`: SᵀY and SᵀS, kept only with bounds.
     """
 
-    ring: Matrix
+    ring: Rows
     slots: tuple[int, ...]
     R_inverse: Matrix
     D: Vector
@@ -49,12 +48,11 @@ class Pairs(NamedTuple):
     scale: float
     SY: Matrix | None
     SS: Matrix | None
-    turn: int
 
     @property
-    def rows(self) -> Matrix:
-        """The rows of the ring in use so far."""
-        return self.ring[: 2 * (max(self.slots) + 1)] if self.slots else self.ring[:0]
+    def used(self) -> int:
+        """How many rows of the ring, from the first, are in use so far."""
+        return 2 * (max(self.slots) + 1) if self.slots else 0
 
 
 class LBFGSState(NamedTuple):
@@ -75,7 +73,7 @@ class LBFGSState(NamedTuple):
 
 @dataclass(frozen=True)
 class LBFGS:
-    """L-BFGS with `memory` pairs; None keeps 20, and 10 above 100,000 parameters.
+    """L-BFGS with `memory` pairs; None keeps 20, and 7 above 100,000 parameters.
 
     Bounds are kept by a subspace Newton step over the free parameters, from the direct compact form (Byrd, Lu,
     Nocedal & Zhu 1995, eq. 5.11), bent onto the box.
@@ -124,7 +122,7 @@ class LBFGS:
         if memory is None:
             memory = MEMORY_LARGE if n > LARGE else MEMORY
         if pairs is None:
-            pairs = _no_pairs(np.zeros((2 * (memory + 1) + 2, n)), objective.bounds.any, 0)
+            pairs = _no_pairs(Rows(2 * (memory + 1), n), objective.bounds.any)
         pairs, products, step = _remember(objective, state, landing, pairs, memory)
         return _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
 
@@ -133,25 +131,26 @@ def _remember(
     objective: Objective, state: LBFGSState, landing: Landing, pairs: Pairs, memory: int
 ) -> tuple[Pairs, Vector | None, Vector]:
     """The pairs with the newest added, their products with the new gradient, and the step taken."""
-    slot = _spare(pairs.slots, memory)
-    s, y = pairs.ring[2 * slot], pairs.ring[2 * slot + 1]
-    ss, sy, yy = _write_pair(s, y, state, landing)
+    s = _step_taken(state, landing)
+    y = landing.gradient - state.gradient
+    ss, sy, yy = inner(s, s), inner(s, y), inner(y, y)
+    ring = pairs.ring
     if not (sy > CURVATURE_FLOOR * sqrt(ss * yy) and yy < inf):
-        step = s.copy()
-        s[:], y[:] = 0.0, 0.0  # what overflowed must not meet a zero coefficient
-        pairs = pairs._replace(turn=1 - pairs.turn)
         if state.products is None or not pairs.slots:
-            return pairs, None, step
-        return pairs, pairs.ring[: state.products.size].dot(landing.gradient), step
-    used = pairs.ring[: max(2 * slot + 2, pairs.rows.shape[0])]
-    products = used.dot(landing.gradient)
+            return pairs, None, s
+        return pairs, ring.times(landing.gradient, state.products.size), s
+    slot = _spare(pairs.slots, memory)
+    ring.write(2 * slot, s)
+    ring.write(2 * slot + 1, y)
+    used = max(2 * slot + 2, pairs.used)
+    products = ring.times(landing.gradient, used)
     drop = max(len(pairs.slots) - memory + 1, 0)
     kept = pairs.slots[drop:]
     rows = 2 * np.array(kept, dtype=np.intp)
     SY, SS = pairs.SY, pairs.SS
     if objective.bounds.any:
         assert SY is not None and SS is not None
-        s_products, y_products = used.dot(s), used.dot(y)
+        s_products, y_products = ring.times(s, used), ring.times(y, used)
         Sy, Yy = y_products[rows], y_products[rows + 1]
         SY = _bordered(SY[drop:, drop:], Sy, s_products[rows + 1], sy)
         SS = _bordered(SS[drop:, drop:], s_products[rows], s_products[rows], ss)
@@ -164,7 +163,7 @@ def _remember(
     # The inverse of a triangle with one more column: [[R, r], [0, ρ]]⁻¹ = [[R⁻¹, -R⁻¹r/ρ], [0, 1/ρ]].
     R_inverse = pairs.R_inverse[drop:, drop:]
     grown = Pairs(
-        ring=pairs.ring,
+        ring=ring,
         slots=(*kept, slot),
         R_inverse=_bordered(R_inverse, R_inverse.dot(Sy) / -sy, np.zeros(len(kept)), 1.0 / sy),
         D=np.append(pairs.D[drop:], sy),
@@ -172,9 +171,14 @@ def _remember(
         scale=sy / yy,
         SY=SY,
         SS=SS,
-        turn=1 - pairs.turn,
     )
     return grown, products, s
+
+
+def _step_taken(state: LBFGSState, landing: Landing) -> Vector:
+    if state.route is not None:
+        return landing.x - state.x
+    return state.direction if landing.t == 1.0 else landing.t * state.direction
 
 
 def inverse_times(pairs: Pairs, products: Vector, gradient: Vector) -> Vector:
@@ -189,7 +193,7 @@ def inverse_times(pairs: Pairs, products: Vector, gradient: Vector) -> Vector:
     coefficients = np.zeros(products.size)
     coefficients[rows] = -u
     coefficients[rows + 1] = gamma * q
-    step = np.dot(coefficients, pairs.ring[: products.size], out=pairs.ring[-1 - pairs.turn])
+    step = pairs.ring.combined(coefficients)
     _add_multiple(step, -gamma, gradient)
     return step
 
@@ -207,23 +211,25 @@ def free_step(pairs: Pairs, gradient: Vector, free: Mask, held: Vector | None = 
     order = np.concatenate([rows + 1, rows])
     unit = 1.0 / np.sqrt(pairs.D)
     weights = np.concatenate([unit, theta * unit])
-    ring = pairs.rows
+    ring, used = pairs.ring, pairs.used
     L = np.tril(pairs.SY * unit[:, None] * unit, -1)
     middle = np.empty((2 * k, 2 * k))
     middle[:k, :k] = -np.eye(k)
     middle[:k, k:] = L.T
     middle[k:, :k] = L
     middle[k:, k:] = theta * (pairs.SS * unit[:, None] * unit)
-    within = _products_within(ring, free)[np.ix_(order, order)] * weights[:, None] * weights
+    within = ring.within(free, used)[np.ix_(order, order)] * weights[:, None] * weights
     try:
         pull = (
             gradient
             if held is None
             else gradient
-            - _combined(ring, order, weights * np.linalg.solve(middle, weights * ring.dot(held)[order]))
+            - _combined(
+                ring, order, weights * np.linalg.solve(middle, weights * ring.times(held, used)[order])
+            )
         )
         pull = np.where(free, pull, 0.0)
-        solved = np.linalg.solve(middle - within / theta, weights * ring.dot(pull)[order])
+        solved = np.linalg.solve(middle - within / theta, weights * ring.times(pull, used)[order])
         step = _combined(ring, order, weights * solved / -(theta * theta))
     except np.linalg.LinAlgError:
         pull = gradient
@@ -232,11 +238,11 @@ def free_step(pairs: Pairs, gradient: Vector, free: Mask, held: Vector | None = 
     return np.where(free, step, 0.0 if held is None else held)
 
 
-def _combined(ring: Matrix, order: Vector, coefficients: Vector) -> Vector:
+def _combined(ring: Rows, order: Vector, coefficients: Vector) -> Vector:
     """The rows listed in `order`, combined with `coefficients`, shape (n,)."""
-    all_rows = np.zeros(ring.shape[0])
+    all_rows = np.zeros(int(order.max()) + 1)
     all_rows[order] = coefficients
-    return all_rows.dot(ring)
+    return ring.combined(all_rows)
 
 
 def _aim(
@@ -253,14 +259,14 @@ def _aim(
         return _aim_inside(objective, x, value, gradient, step, pairs, products)
     if pairs is not None and products is not None and pairs.slots:
         direction = inverse_times(pairs, products, gradient)
-        slope = float(gradient.dot(direction))
+        slope = inner(gradient, direction)
         if slope < 0.0:
             return LBFGSState(
                 x, value, gradient, step, -0.5 * slope, None, direction, slope, pairs, products, None
             )
         pairs = _forgotten(pairs)
     direction = downhill(gradient, step)
-    slope = float(gradient.dot(direction))
+    slope = inner(gradient, direction)
     return LBFGSState(x, value, gradient, step, nan, None, direction, slope, pairs, None, None)
 
 
@@ -276,7 +282,7 @@ def _aim_inside(
     bounds = objective.bounds
     down = bounds.projected_gradient(x, gradient)
     way, learned = None, pairs is not None and products is not None and bool(pairs.slots)
-    if isfinite(float(down.dot(down))):
+    if isfinite(inner(down, down)):
         scale = pairs.scale if pairs is not None and learned else first_scale(down, step)
         newton = partial(_newton, pairs if learned else None, products, gradient, scale)
         way = route(bounds, x, gradient, newton, scale)
@@ -313,52 +319,24 @@ def _newton(
     return free_step(pairs, gradient, free, held)
 
 
-def _write_pair(s: Vector, y: Vector, state: LBFGSState, landing: Landing) -> tuple[float, float, float]:
-    """Write the pair into its rows; returns sᵀs, sᵀy, yᵀy, taken while each block is in the cache."""
-    ss = sy = yy = 0.0
-    bent = state.route is not None
-    for block in _blocks(s.size):
-        sb, yb = s[block], y[block]
-        if bent:
-            np.subtract(landing.x[block], state.x[block], out=sb)
-        else:
-            np.multiply(state.direction[block], landing.t, out=sb)
-        np.subtract(landing.gradient[block], state.gradient[block], out=yb)
-        ss += float(sb.dot(sb))
-        sy += float(sb.dot(yb))
-        yy += float(yb.dot(yb))
-    return ss, sy, yy
-
-
 def _add_multiple(target: Vector, factor: float, v: Vector) -> None:
     """target += factor·v, in place."""
     for block in _blocks(target.size):
         target[block] += factor * v[block]
 
 
-def _products_within(ring: Matrix, free: Mask) -> Matrix:
-    """Products of all rows with each other over the parameters in `free`, block by block."""
-    total = np.zeros((ring.shape[0], ring.shape[0]))
-    for block in _blocks(free.size):
-        part = ring[:, block][:, free[block]]
-        total += part.dot(part.T)
-    return total
-
-
 def _blocks(n: int) -> list[slice]:
     return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
 
 
-def _no_pairs(ring: Matrix, bounded: bool, turn: int) -> Pairs:
+def _no_pairs(ring: Rows, bounded: bool) -> Pairs:
     none = np.zeros((0, 0))
-    return Pairs(
-        ring, (), none, np.zeros(0), none, 1.0, none if bounded else None, none if bounded else None, turn
-    )
+    return Pairs(ring, (), none, np.zeros(0), none, 1.0, none if bounded else None, none if bounded else None)
 
 
 def _forgotten(pairs: Pairs) -> Pairs:
     """No pairs, in the same ring."""
-    return _no_pairs(pairs.ring, pairs.SY is not None, 1 - pairs.turn)
+    return _no_pairs(pairs.ring, pairs.SY is not None)
 
 
 def _spare(slots: tuple[int, ...], memory: int) -> int:

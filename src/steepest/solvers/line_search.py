@@ -18,6 +18,7 @@ import numpy as np
 
 from ..bounds import Vector
 from ..errors import InputError
+from ..linear_algebra.long_vectors import BLOCK, inner, length
 from ..objective import Objective
 from .box import Route
 from .stopping import VALUE_ROUNDING
@@ -48,10 +49,6 @@ MAX_TRIALS = 60
 
 # Where all there is to gain is within rounding, the unit step is good at once or nothing is.
 TRIALS_IN_ROUNDING = 6
-
-# Longer vectors are worked on block by block, so that a block stays in the cache from one operation to the
-# next. Above 10,000 numbers BLAS would wake its threads for every block, which takes longer than the block.
-BLOCK = 8_192
 
 # Rising steeper than the allowed fraction is not a failure of the Wolfe conditions, but worth one more look;
 # with an exacting fraction, worth several.
@@ -102,7 +99,7 @@ def search(
     for trial in range(trials):
         x = place(t)
         f, g = evaluate(x)
-        s = float(g.dot(direction))
+        s = inner(g, direction)
         if not (isfinite(f) and isfinite(s)):
             high_t, high_value, high_slope = t, inf, inf
         else:
@@ -176,7 +173,9 @@ def walk(objective: Objective, state: Aimed, still_falling: float) -> Landing | 
 
 def along(x: Vector, direction: Vector, t: float) -> Vector:
     """x + t·direction, shape (n,), read-only, so that the objective may keep it without a copy."""
-    if x.size <= BLOCK:
+    if t == 1.0:
+        landed = x + direction
+    elif x.size <= BLOCK:
         landed = t * direction
         landed += x
     else:
@@ -202,10 +201,8 @@ def first_scale(gradient: Vector, step: Vector | None) -> float:
 
     Not a unit of cost nor a place goes into it, so neither changes the path.
     """
-    length = sqrt(float(gradient.dot(gradient)))
-    if not 0.0 < length < inf:
-        length = float(np.abs(gradient).max(initial=0.0)) or 1.0
-    return (1.0 if step is None else sqrt(float(step.dot(step))) or 1.0) / length
+    last = 1.0 if step is None else length(step) or 1.0
+    return last / (length(gradient) or 1.0)
 
 
 def downhill(gradient: Vector, step: Vector | None) -> Vector:

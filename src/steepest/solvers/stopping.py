@@ -24,6 +24,15 @@ VALUE_ROUNDING = 16 * EPSILON
 # Once what is left to gain is this small a part of what was gained, 23 digits of slope have been won.
 NOTHING_LEFT = EPSILON**3
 
+# With few parameters steps are cheap, and a walk goes on for the last digits of the slope after the cost has
+# shown all of its own. Above this many each such step is work that no evaluation of the cost can tell from
+# standing still: the walk ends when what is left to gain is `UNSEEN` of one rounding of the cost or, where the
+# cost falls to zero and its rounding with it, 12 digits of slope have been won. A larger `UNSEEN`, and what a
+# limited memory underestimates is no longer below rounding.
+POLISHED_PARAMETERS = 100_000
+UNSEEN = 0.1
+LITTLE_LEFT = EPSILON**1.5
+
 # Among values equal to rounding, this many steps may pass without a smaller slope before it counts as lost.
 # A solver with a model of the curvature shrinks the slope by far more than a tenth each time while it can;
 # a fixed rate may shrink it by very little, but does so every time.
@@ -199,6 +208,13 @@ class Progress:
         left = decrease if has_model else slope * step_length
         if left <= NOTHING_LEFT * gained:
             return self._say(StopReason.ROUNDING, "what is left to gain is beyond double precision")
+        if has_model and x.size > POLISHED_PARAMETERS:
+            unseen = max(UNSEEN * EPSILON * abs(value), LITTLE_LEFT * gained)
+            if decrease <= unseen and fell <= rounding + unseen:
+                return self._say(
+                    StopReason.ROUNDING,
+                    f"what is left to gain, about {decrease:.2g}, is below rounding of the cost",
+                )
         if -rounding <= fell <= rounding:
             return self._lost_in_rounding(x, slope, step, has_model)
         self._quiet = 0

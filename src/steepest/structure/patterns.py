@@ -10,9 +10,6 @@ import numpy as np
 
 from .reading import Reading, moved
 
-# Constants with more elements than this are not compared.
-LISTED_CONSTANTS = 10_000
-
 
 @dataclass(frozen=True)
 class Pattern:
@@ -69,10 +66,11 @@ class _Match:
             return True
         if not (self.reading.depends(one) or self.reading.depends(other)):
             first, second = self.reading.constant(one), self.reading.constant(other)
-            if first is None or second is None or max(np.size(first), np.size(second)) > LISTED_CONSTANTS:
+            if first is None or second is None or np.size(first) == 0:
                 return False
             # A number and an array full of it are the same to every operation on elements.
-            return np.unique(np.append(first, second)).size == 1
+            number = np.ravel(first)[0]
+            return bool(np.all(np.asarray(first) == number) and np.all(np.asarray(second) == number))
         one, other = (self.reading.plain(atom) if atom.aval.size == 1 else atom for atom in (one, other))
         if one.aval.size > 1 and one.aval.shape != other.aval.shape:
             return False  # the same numbers, but spread along other axes

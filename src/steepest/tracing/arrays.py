@@ -183,7 +183,19 @@ class TracedArray(NDArrayOperatorsMixin):
     def __jax_array__(self) -> Any:
         return self.value
 
+    def __copy__(self) -> TracedArray:
+        return TracedArray(self.value, self.names)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TracedArray:
+        return TracedArray(self.value, self.names)
+
+    @property
+    def flags(self) -> Any:
+        return np.empty(self.shape, self.dtype).flags
+
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"an array has no attribute {name!r} while it is traced")
         rule = rules.METHODS.get(name)
         if rule is not None:
             return functools.partial(_call_method, rule, self)
@@ -191,7 +203,7 @@ class TracedArray(NDArrayOperatorsMixin):
         if isinstance(ufunc, np.ufunc) and ufunc.nin == 1:
             # NumPy computes object arrays by calling the method named after the ufunc on each element.
             return functools.partial(ufunc, self)
-        if hasattr(np.ndarray, name):
+        if hasattr(np.ndarray, name) or hasattr(self.dtype.type, name):
             raise no_rule(f"the array method .{name}", self.names)
         raise AttributeError(f"an array has no attribute {name!r}")
 
@@ -212,13 +224,17 @@ class TracedArray(NDArrayOperatorsMixin):
         key = unwrap(key, found)
         names = self.names | found
         if self._label and _is_place(key):
-            names = frozenset({f"{self._label}[{key if type(key) is not tuple else ', '.join(map(str, key))}]"})
+            names = frozenset(
+                {f"{self._label}[{key if type(key) is not tuple else ', '.join(map(str, key))}]"}
+            )
         if not _is_basic(key):
             return TracedArray(_record(rules.GETITEM, names, self.value, key), names)
         if _reaches_one_entry(key, self.ndim):
             return TracedArray(rules.GETITEM(self.value, key), names)
         part = self.shared(
-            lambda whole: rules.GETITEM(whole, key), lambda whole, part: rules.SETITEM(whole, key, part), names
+            lambda whole: rules.GETITEM(whole, key),
+            lambda whole, part: rules.SETITEM(whole, key, part),
+            names,
         )
         part._key = key
         return part
@@ -303,10 +319,12 @@ class MadeArray(np.ndarray):
 
     _traced: TracedArray | None
     _outside: bool
+    _recorded: np.ndarray | None
 
     def __array_finalize__(self, source: Any) -> None:
         self._traced = None
         self._outside = False
+        self._recorded = None
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         return apply_ufunc(ufunc, method, inputs, settings)
@@ -353,7 +371,18 @@ def _method_of_made(name: str) -> Callable[..., Any]:
     return method
 
 
-_VIEW_METHODS = ("transpose", "swapaxes", "reshape", "ravel", "squeeze", "fill", "sort", "item", "tolist", "astype")
+_VIEW_METHODS = (
+    "transpose",
+    "swapaxes",
+    "reshape",
+    "ravel",
+    "squeeze",
+    "fill",
+    "sort",
+    "item",
+    "tolist",
+    "astype",
+)
 for _name in (*_VIEW_METHODS, *rules.METHODS):
     if _name not in ("__getitem__", "__setitem__", "view") and callable(getattr(np.ndarray, _name, None)):
         setattr(MadeArray, _name, _method_of_made(_name))
@@ -419,7 +448,9 @@ def as_traced(array: MadeArray, to_store: bool = False) -> TracedArray:
         flat = rules.SETITEM(reshape(content, (-1,)), np.array(places), part)
         return reshape(flat, shape)
 
-    return whole.shared(lambda content: rules.GETITEM(reshape(content, (-1,)), np.array(places)), put, whole.names)
+    return whole.shared(
+        lambda content: rules.GETITEM(reshape(content, (-1,)), np.array(places)), put, whole.names
+    )
 
 
 # -- from look-alikes to raw values and back ---------------------------------------------------------------
@@ -435,17 +466,39 @@ def unwrap(value: Any, names: set[str]) -> Any:
         return value
     if kind is MadeArray:
         if traced_content(value) is None:
-            return memory(value)
+            return _unchanging(value)
         return unwrap(as_traced(value), names)
     if kind is list or kind is tuple:
         return kind(unwrap(item, names) for item in value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return kind(*(unwrap(item, names) for item in value))
     if kind is dict:
         return {key: unwrap(item, names) for key, item in value.items()}
     if kind is np.ndarray and value.dtype == object and is_traced(value):
         return rules.BUILD_ARRAY(unwrap(value.tolist(), names))
     if kind is slice and (is_traced(value.start) or is_traced(value.stop) or is_traced(value.step)):
-        raise cannot_convert(_names_in((value.start, value.stop, value.step)), "index")
+        raise cannot_convert(names_in((value.start, value.stop, value.step)), "index")
     return value
+
+
+def _unchanging(array: MadeArray) -> np.ndarray:
+    """The content as it is now, to be recorded as a constant: the array may be stored into afterwards.
+
+    The user's data are not copied, and a copy serves until the content has changed.
+    """
+    content = memory(array)
+    if _root(array)._outside:
+        return content
+    if array._recorded is None or not _same_bits(array._recorded, content):
+        array._recorded = content.copy()
+    return array._recorded
+
+
+def _same_bits(first: np.ndarray, second: np.ndarray) -> bool:
+    if first.dtype != second.dtype or first.itemsize > 8:
+        return False
+    bits = f"u{first.itemsize}"
+    return np.array_equal(first.view(bits), second.view(bits))
 
 
 def wrap(value: Any, names: Names) -> Any:
@@ -589,21 +642,32 @@ def is_traced(value: Any) -> bool:
         return True
     if kind is MadeArray:
         return traced_content(value) is not None
-    if kind is list or kind is tuple:
+    if kind is float or kind is int or kind is str:
+        return False
+    if isinstance(value, (list, tuple)):
         return any(is_traced(item) for item in value)
     if kind is dict:
         return any(is_traced(item) for item in value.values())
     if kind is slice:
-        return is_traced(value.start) or is_traced(value.stop)
+        return is_traced(value.start) or is_traced(value.stop) or is_traced(value.step)
     return kind is np.ndarray and value.dtype == object and any(type(v) is TracedArray for v in value.flat)
 
 
-def _names_in(values: Any) -> Names:
-    found: set[str] = set()
-    for value in values:
-        if type(value) is TracedArray:
-            found |= value.names
-    return frozenset(found)
+def names_in(value: Any) -> Names:
+    """The parameters that any part of a value depends on."""
+    kind = type(value)
+    if kind is TracedArray:
+        return value.names
+    if kind is MadeArray:
+        content = traced_content(value)
+        return _NO_NAMES if content is None else content.names
+    if isinstance(value, (list, tuple)):
+        return _NO_NAMES.union(*map(names_in, value))
+    if kind is dict:
+        return _NO_NAMES.union(*map(names_in, value.values()))
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return _NO_NAMES.union(*map(names_in, value.ravel().tolist()))
+    return _NO_NAMES
 
 
 def _plain(value: Any) -> Any:
@@ -632,7 +696,9 @@ def _is_place(key: Any) -> bool:
 def _is_basic(key: Any) -> bool:
     parts = key if type(key) is tuple else (key,)
     return all(
-        part is None or part is Ellipsis or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
+        part is None
+        or part is Ellipsis
+        or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
         for part in parts
     )
 

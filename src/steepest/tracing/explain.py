@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from ..errors import TracingError
-from .source import Place, place_here
+from .source import Place, library_between, place_here
 
 NUMERIC = 'or let the slope be measured by differences: derivatives="numeric"'
 
@@ -20,6 +22,7 @@ _REWRITES = {
     "chained comparison": "Write (a < x) & (x < b) instead of `a < x < b`, with np.where around the result",
     "comprehension condition": "Compute every term and weigh it with np.where(condition, term, 0.0)",
 }
+_DECISION = "a Python decision (an `if`, `while`, `and`, `or`)"
 _NAMES = {
     "if": "a Python `if`",
     "while": "a Python `while`",
@@ -32,12 +35,54 @@ _NAMES = {
 }
 
 
+# What to write instead of a call that looks at the value itself, by the last part of its name.
+_CALLS = {
+    "sorted": "Write np.sort(x)",
+    "arange": "Write start + step * np.arange(n) with a fixed n, or np.linspace(start, stop, n)",
+    "max": "Write np.max, or np.where around the comparison",
+    "min": "Write np.min, or np.where around the comparison",
+    "isnan": "Leave the check away: a value that is not finite is walked around",
+    "any": "Leave the check away, or write np.where(condition, a, b)",
+}
+# And instead of a call into compiled code, by the package it lives in.
+_PACKAGES = {
+    "integrate": "Integrate on a fixed grid with np.trapezoid, or write a fixed number of Runge-Kutta steps",
+    "interpolate": "Interpolate with np.interp, or make the matrix of basis functions outside and write B @ p",
+    "optimize": "Write a fixed number of Newton steps, or add the inner unknown to the parameters",
+    "stats": "Write the formula of the density with NumPy and scipy.special",
+    "pandas": "Take the column as an array, column.to_numpy(), before the cost or inside it",
+    "polars": "Take the column as an array, column.to_numpy(), before the cost or inside it",
+}
+
+_refusals: ContextVar[list[TracingError] | None] = ContextVar("refusals", default=None)
+
+
+@contextmanager
+def refusals_kept() -> Iterator[list[TracingError]]:
+    """All refusals made inside the block, also those that some `except` swallowed."""
+    kept: list[TracingError] = []
+    token = _refusals.set(kept)
+    try:
+        yield kept
+    finally:
+        _refusals.reset(token)
+
+
+def refuse(error: TracingError) -> TracingError:
+    """Keep note of a refusal."""
+    kept = _refusals.get()
+    if kept is not None:
+        kept.append(error)
+    return error
+
+
 def cannot_decide(names: Iterable[str]) -> TracingError:
     """A Python decision was asked of a traced value."""
     place = place_here()
     construct = place.construct if place else ""
-    what = _NAMES.get(construct, "a Python decision (true or false?)")
-    rewrite = _REWRITES.get(construct, "Write np.where(condition, a, b)")
+    called = _called(place)
+    what = _NAMES.get(construct, f"a true-or-false decision inside {called}()" if called else _DECISION)
+    rewrite = _of_call(called) or _REWRITES.get(construct, "Write np.where(condition, a, b)")
     return _error(
         place, names, what, "depends on", "so one trace cannot follow both outcomes", f"{rewrite}, {NUMERIC}."
     )
@@ -47,27 +92,44 @@ def cannot_convert(names: Iterable[str], target: str) -> TracingError:
     """A plain number was asked of a traced value."""
     place = place_here()
     text = place.expression if place else ""
-    called = text.split("(")[0].strip()
-    if target == "index":
+    called = _called(place)
+    if text[:1] in "'\"" and "%" in text:
+        what = "text made with %"
+        rewrite = "Print after the call, or write an f-string: f'{value}' shows a traced value too"
+    elif target == "index":
         what = "an index, a length or a number of repetitions"
         rewrite = (
             "Use a fixed length and mask with np.where (a loop whose length depends on a parameter has no slope "
             "in that parameter)"
         )
-    elif called == target:
-        what = f"{target}()"
+    elif called.rpartition(".")[2].rstrip("0123456789_") == target:
+        what = f"{called}()"
         rewrite = (
-            "Leave float() away: the value is a number already"
+            f"Leave {called}() away: the value is a number already"
             if target == "float"
-            else "Rounding has slope zero, so leave int() away, or use np.floor if the steps are meant"
+            else f"Rounding has slope zero, so leave {called}() away, or use np.floor if the steps are meant"
+        )
+    elif _of_call(called):
+        what, rewrite = f"{called}()" if called else f"an operation ({text})", _of_call(called)
+    elif not text:
+        what = f"{target}(), or a call that needs a plain number,"
+        rewrite = (
+            f"Leave {target}() away, and use the NumPy function of the same meaning (np.exp for math.exp, …)"
         )
     else:
         what = f"a call that needs a plain number ({text})" if text else "a call that needs a plain number"
         rewrite = "Use the NumPy or scipy.special function of the same meaning (np.exp for math.exp, …)"
-        if "=" in text or text.endswith("]"):
-            rewrite = "Make the array on the left inside the cost (np.zeros, np.array, np.copy) and store into that"
+        if not called and text:
+            rewrite = (
+                "Make the array on the left inside the cost (np.zeros, np.array, np.copy) and store into that"
+            )
     return _error(
-        place, names, what, "is given", "which has no fixed value while the cost is traced", f"{rewrite}, {NUMERIC}."
+        place,
+        names,
+        what,
+        "is given",
+        "which has no fixed value while the cost is traced",
+        f"{rewrite}, {NUMERIC}.",
     )
 
 
@@ -108,22 +170,59 @@ def random_numbers(what: str) -> TracingError:
     )
 
 
+def needs_plain(place: Place | None, names: Iterable[str], error: BaseException) -> TracingError:
+    """Code that is not the user's could make nothing of a traced value, and said so in its own words."""
+    called = _called(place)
+    what = f"{called}()" if called else "code outside the cost"
+    return _error(
+        place,
+        names,
+        what if list(names) else f"{what} is given a value that depends on the parameters,",
+        "is given",
+        f"which it cannot take ({error})",
+        f"{_of_call(called) or 'Write it with NumPy functions'}, {NUMERIC}.",
+    )
+
+
 def naming(error: TracingError, names: Iterable[str]) -> TracingError:
     """The refusal of a rule, which sees values only, with the parameters it concerns."""
     listed = sorted(names)
     text = str(error)
     if not listed or "parameter " in text or any(repr(name) in text for name in listed):
         return error
-    closing = "" if NUMERIC in text else f"\nOr let the slope be measured by differences: {NUMERIC.partition(': ')[2]}."
-    return TracingError(f"{text}\nThe value depends on {_listed(listed)}.{closing}")
+    kept = _refusals.get()
+    if kept and kept[-1] is error:
+        kept.pop()
+    closing = (
+        ""
+        if NUMERIC in text
+        else f"\nOr let the slope be measured by differences: {NUMERIC.partition(': ')[2]}."
+    )
+    return refuse(TracingError(f"{text}\nThe value depends on {_listed(listed)}.{closing}"))
+
+
+def _called(place: Place | None) -> str:
+    """The name of what is called at a place, "" if it is no call."""
+    name, bracket, _ = (place.expression if place else "").partition("(")
+    return name.strip() if bracket and name.strip().replace(".", "").isidentifier() else ""
+
+
+def _of_call(called: str) -> str:
+    """What to write instead of a call."""
+    by_name = _CALLS.get(called.rpartition(".")[2], "")
+    library = library_between()
+    return by_name or next((text for package, text in _PACKAGES.items() if f"/{package}/" in library), "")
 
 
 def _listed(names: list[str]) -> str:
+    names = [name for name in names if name.partition("[")[0] == name or name.partition("[")[0] not in names]
     kind = "the parameter" if len(names) == 1 else "the parameters"
     return f"{kind} {', '.join(repr(name) for name in names[:4])}{', …' if len(names) > 4 else ''}"
 
 
-def _error(place: Place | None, names: Iterable[str], what: str, verb: str, why: str, rewrite: str) -> TracingError:
+def _error(
+    place: Place | None, names: Iterable[str], what: str, verb: str, why: str, rewrite: str
+) -> TracingError:
     listed = sorted(names)
     if not listed:
         subject = what + " "
@@ -131,4 +230,4 @@ def _error(place: Place | None, names: Iterable[str], what: str, verb: str, why:
         subject = f"{what} {verb} {_listed(listed)}, "
     where = f"{place}: " if place else ""
     shown_text = f"\n    {place.expression}" if place and place.expression else ""
-    return TracingError(f"{where}{subject}{why}.{shown_text}\n{rewrite}")
+    return refuse(TracingError(f"{where}{subject}{why}.{shown_text}\n{rewrite}"))

@@ -10,6 +10,8 @@ changed: no module is patched, no source is rewritten, and the code object, henc
 from __future__ import annotations
 
 import builtins
+import collections
+import copy
 import functools
 import hashlib
 import math
@@ -19,19 +21,53 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
 from . import rules
-from .arrays import MadeArray, TracedArray, call_rule, is_traced, made, memory, traced_content, unwrap, wrap
+from .arrays import (
+    MadeArray,
+    TracedArray,
+    apply_function,
+    call_rule,
+    is_traced,
+    made,
+    memory,
+    unwrap,
+    wrap,
+)
 from .explain import random_numbers
+from .mirrors import (
+    Mirrored,
+    MirrorKind,
+    answer_super,
+    can_mirror,
+    hand_out_replaced,
+    mirror_class,
+    mirror_instance,
+    slots_of,
+)
 
 # Arrays up to this size are compared by a hash of their content before a kept trace is used again (64 MiB take
 # about 60 ms); larger data are traced anew.
 LARGEST_FINGERPRINT = 64 * 2**20
+# Arrays up to this many bytes are compared by their content itself, which is faster than a hash.
+SMALL = 4096
+# Lists and dicts of data with more entries than this are not compared before a kept trace is used again either.
+MOST_ENTRIES = 1000
 
 _IMPURE_BUILTINS = {"print", "open", "input", "eval", "exec", "globals", "locals", "vars", "id", "setattr"}
+_CONTAINERS = (list, dict, set, collections.defaultdict, collections.deque, collections.OrderedDict)
+_FIXED_MEMBERS = (types.FunctionType, property, staticmethod, classmethod, functools.cached_property) + (
+    types.MemberDescriptorType,
+    types.GetSetDescriptorType,
+)
+_STEADY_MODULES = ("numpy", "math", "scipy", "jax")
+# Modules whose answers differ from call to call: what was traced with them is not kept.
+_CLOCKS = ("time", "datetime", "os", "random", "secrets", "uuid")
 _UNCHANGED_TYPES = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
 _STDLIB = frozenset(sys.stdlib_module_names)
+_OURS = __name__.partition(".")[0]
 
 
 class Lookalike:
@@ -42,55 +78,113 @@ class Lookalike:
 
     def __init__(self) -> None:
         self.cacheable = True
-        self._reads: list[tuple[Callable[[], Any], Any, bytes | None]] = []
+        self.seeded = False
+        self._reads: dict[tuple[int, Any], tuple[Callable[[Any], Any], Any, Any, Any]] = {}
         self._memo: dict[int, tuple[Any, Any]] = {}
         self._overlays: dict[int, Overlay] = {}
+        self._shared: dict[int, Any] = {}
+        self._contents: list[tuple[Any, Any]] = []
         self._builtins = dict(vars(builtins))
-        self._builtins.update(sum=_sum, max=_largest, min=_smallest, __import__=self._import)
+        self._builtins.update(
+            sum=_sum,
+            max=_largest,
+            min=_smallest,
+            super=answer_super(self.substitute),
+            __import__=self._import,
+        )
 
     # -- reading outside values --------------------------------------------------------------------------
 
-    def note_read(self, read_again: Callable[[], Any], value: Any) -> None:
-        """Remember that the trace depends on `value`, so that it is not used again once that has changed."""
-        if not self.cacheable:
+    def note_read(self, owner: Any, read: Callable[[Any], Any], key: Any, value: Any) -> None:
+        """Remember that the trace depends on `value = read(key)`, so that it is not used again once that changed."""
+        if not self.cacheable or (id(owner), key) in self._reads:
             return
-        if isinstance(value, np.ndarray) and value.dtype != object:
-            if value.nbytes > LARGEST_FINGERPRINT:
-                self.cacheable = False
-            else:
-                self._reads.append((read_again, value, fingerprint(value)))
-        elif is_fixed(value):
-            self._reads.append((read_again, value, None))
-        else:
+        try:
+            mark = None if self._is_followed(value) else mark_of(value)
+        except Changeable:
             self.cacheable = False
+        else:
+            self._reads[id(owner), key] = (read, key, value, mark)
+
+    def note_attribute(self, owner: Any, name: str, value: Any) -> None:
+        """Remember that the trace depends on an attribute."""
+        self.note_read(owner, functools.partial(getattr, owner), name, value)
+
+    def watch(self, function: Any) -> None:
+        """Note all that a function written for JAX could read: its names are not followed while it runs."""
+        plain = getattr(function, "__wrapped__", function)
+        plain = getattr(plain, "__wrapped__", plain)
+        if not isinstance(plain, types.FunctionType):
+            self.cacheable = False
+            return
+        for part in ("__code__", "__defaults__", "__kwdefaults__"):
+            self.note_attribute(plain, part, getattr(plain, part))
+        namespace = plain.__globals__
+        held: list[tuple[Any, Callable[[Any], Any], str]] = [
+            (namespace, namespace.__getitem__, name)
+            for name in _names_of(plain.__code__)
+            if name in namespace
+        ]
+        held += [
+            (cell, functools.partial(getattr, cell), "cell_contents") for cell in plain.__closure__ or ()
+        ]
+        for owner, read, key in held:
+            value = read(key)
+            known = (id(owner), key) in self._reads
+            if _is_jax(value) or isinstance(value, jax.Array):
+                continue
+            self.note_read(owner, read, key, value)
+            if isinstance(value, types.FunctionType) and not known:
+                self.watch(value)
+            elif self._is_followed(value) and not is_fixed(value):
+                self.cacheable = False
+
+    def _is_followed(self, value: Any) -> bool:
+        """Whether what is read through a value is noted by itself, so that only the value's identity counts."""
+        if isinstance(value, (types.ModuleType, types.MethodType, functools.partial)) or hasattr(
+            value, "cache_info"
+        ):
+            return True
+        return can_mirror(value) if isinstance(value, type) else _is_users_instance(value)
 
     def still_valid(self) -> bool:
         """Whether everything read during the trace is still what it was."""
         if not self.cacheable:
             return False
-        for read_again, value, mark in self._reads:
-            try:
-                current = read_again()
-            except (KeyError, ValueError, AttributeError):
-                return False
-            if current is not value and not (type(current) is type(value) and _equal_constants(current, value)):
-                return False
-            if mark is not None and fingerprint(current) != mark:
-                return False
+        try:
+            for read, key, value, mark in self._reads.values():
+                if not unchanged(read(key), value, mark):
+                    return False
+        except (KeyError, ValueError, AttributeError, Changeable):
+            return False
         return True
 
     # -- replacing ---------------------------------------------------------------------------------------
 
     def substitute(self, value: Any) -> Any:
         """What the function gets to see instead of `value`; most values are handed on as they are."""
-        if isinstance(value, _UNCHANGED_TYPES):
+        if type(value) is TracedArray or isinstance(value, (*_UNCHANGED_TYPES, MadeArray)):
             return value
         known = self._memo.get(id(value))
         if known is not None:
             return known[1]
         replaced = self._replace(value)
-        self._memo[id(value)] = (value, replaced)
+        self._remember(value, replaced)
         return replaced
+
+    def _remember(self, value: Any, replaced: Any) -> None:
+        self._memo[id(value)] = (value, replaced)
+
+    def parameters(self, structure: Any) -> Any:
+        """The parameters with the methods of the user's own objects among them rebuilt."""
+        kind = type(structure)
+        if kind is dict:
+            return {key: self.parameters(item) for key, item in structure.items()}
+        if kind is list or kind is tuple:
+            return kind(self.parameters(item) for item in structure)
+        if _is_users_instance(structure):
+            return mirror_instance(structure, self.substitute(kind), self.parameters, None)
+        return self.substitute(structure) if kind is types.FunctionType else structure
 
     def _replace(self, value: Any) -> Any:
         kind = type(value)
@@ -103,18 +197,34 @@ class Lookalike:
             return special
         if kind is tuple:
             return tuple(self.substitute(item) for item in value)
+        if kind in _CONTAINERS:
+            self._contents.append((value, copy.copy(value)))
+            return value
+        if isinstance(value, Mirrored) or (isinstance(value, type) and issubclass(value, Mirrored)):
+            return value
         if kind is types.FunctionType:
             return self._function(value)
         if kind is types.MethodType:
             return types.MethodType(self.substitute(value.__func__), self.substitute(value.__self__))
         if kind is functools.partial:
+            self.note_attribute(value, "args", value.args)
+            self.note_attribute(value, "keywords", value.keywords)
             settings = {key: self.substitute(item) for key, item in value.keywords.items()}
-            return functools.partial(self.substitute(value.func), *map(self.substitute, value.args), **settings)
+            return functools.partial(
+                self.substitute(value.func), *map(self.substitute, value.args), **settings
+            )
         if isinstance(value, (np.random.Generator, np.random.RandomState)):
-            return _RandomNumbers(kind.__name__)
+            return _RandomNumbers(kind.__name__, value, self)
         if isinstance(value, np.ufunc):
             return value
+        if kind is np.vectorize:
+            return _Vectorized(self.substitute(value.pyfunc), value)
+        if kind is type(np.sum) and value in rules.FUNCTIONS:
+            return _over_lists(value)
         if _is_jax(value):
+            if isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
+                if not str(value.__module__).startswith("jax"):
+                    self.watch(value)  # a function of the user's, jitted
             return JaxCallable(value) if callable(value) and not isinstance(value, type) else value
         wrapped = getattr(value, "__wrapped__", None) if hasattr(value, "cache_info") else None
         if isinstance(wrapped, types.FunctionType):
@@ -122,6 +232,12 @@ class Lookalike:
         plain = getattr(value, "py_func", None)
         if isinstance(plain, types.FunctionType):
             return self.substitute(plain)  # numba keeps the Python function beside the compiled one
+        if isinstance(value, type):
+            return self._class(value)
+        if kind.__module__.startswith(("scipy.sparse.", "scipy.stats.")):
+            from .scipy_objects import of_scipy
+
+            return of_scipy(value) or value
         if _is_users_instance(value):
             return self._instance(value)
         return value
@@ -130,7 +246,11 @@ class Lookalike:
         top = module.__name__.partition(".")[0]
         if top in ("jax", "jaxlib"):
             return JaxModule(module)
-        if top in ("numpy", "math", "scipy") or top not in _STDLIB:
+        if top in _CLOCKS:
+            self.cacheable = False
+        if top == "random":
+            return _RandomNumbers("random", module, self)
+        if top in ("numpy", "math", "scipy") or top not in _STDLIB | {_OURS}:
             return ModuleLookalike(module, self)
         return module
 
@@ -138,9 +258,19 @@ class Lookalike:
         module = (function.__module__ or "").partition(".")[0]
         if module in ("jax", "jaxlib"):
             return JaxCallable(function)
-        if module == "numpy" or module == __name__.partition(".")[0] or (module in _STDLIB and module != "__main__"):
+        if str(function.__globals__.get("__name__", "")).startswith(
+            "jax."
+        ):  # jax.grad, jax.vmap of the user's
+            self.watch(function)
+            return JaxCallable(function)
+        if (
+            (module == "numpy" and not _is_plain_python(function))
+            or module == _OURS
+            or (module in _STDLIB and module != "__main__")
+        ):
             return function
         if written_for_jax(function):
+            self.watch(function)
             return JaxCallable(function)
         return self.rebuild(function)
 
@@ -148,6 +278,7 @@ class Lookalike:
         """The same code, reading its globals and closure through this look-alike."""
         if _IMPURE_BUILTINS.intersection(function.__code__.co_names):
             self.cacheable = False
+        self.note_attribute(function, "__code__", function.__code__)
         cells = function.__closure__ or ()
         new_cells = tuple(types.CellType() for _ in cells)
         rebuilt = types.FunctionType(
@@ -166,10 +297,10 @@ class Lookalike:
         rebuilt.__qualname__ = function.__qualname__
         rebuilt.__dict__.update(function.__dict__)
         if function.__defaults__:
-            self.note_read(lambda: function.__defaults__, function.__defaults__)
+            self.note_attribute(function, "__defaults__", function.__defaults__)
             rebuilt.__defaults__ = tuple(self.substitute(value) for value in function.__defaults__)
         if function.__kwdefaults__:
-            self.cacheable = False
+            self.note_attribute(function, "__kwdefaults__", function.__kwdefaults__)
             rebuilt.__kwdefaults__ = {k: self.substitute(v) for k, v in function.__kwdefaults__.items()}
         return rebuilt
 
@@ -178,7 +309,7 @@ class Lookalike:
             content = cell.cell_contents
         except ValueError:
             return cell  # still empty
-        self.note_read(lambda: cell.cell_contents, content)
+        self.note_attribute(cell, "cell_contents", content)
         replaced = self.substitute(content)
         if replaced is content:
             return cell
@@ -191,46 +322,69 @@ class Lookalike:
             overlay = self._overlays[id(namespace)] = Overlay(namespace, self, self._builtins)
         return overlay
 
-    def _instance(self, value: Any) -> Any:
-        """The user's object with its methods rebuilt: a subclass instance that shares the object's attributes."""
-        self.cacheable = False
-        kind: Any = type(value)
-        substitute = self.substitute
-
-        def __getattribute__(self: Any, name: str) -> Any:
-            found = kind.__getattribute__(self, name)
-            if name.startswith("__") or name not in kind.__getattribute__(self, "__dict__"):
-                return found
-            return substitute(found)
-
-        members: dict[str, Any] = {"__getattribute__": __getattribute__, "__module__": kind.__module__}
-        for ancestor in reversed(kind.__mro__[:-1]):
+    def _class(self, kind: Any) -> Any:
+        """The user's class with its methods rebuilt; any other class as it is."""
+        number = _NUMBERS.get(kind)
+        if number is not None:
+            return number
+        if not can_mirror(kind) or _is_library_module(kind.__module__) or _is_jax(kind):
+            return kind
+        for ancestor in kind.__mro__[:-1]:
             for name, member in vars(ancestor).items():
-                if isinstance(member, types.FunctionType) and name not in ("__init__", "__new__", "__getattribute__"):
-                    members[name] = self.substitute(member)
-                elif isinstance(member, property) and isinstance(member.fget, types.FunctionType):
-                    members[name] = property(self.substitute(member.fget), member.fset, member.fdel)
-                elif isinstance(member, (staticmethod, classmethod)):
-                    members[name] = type(member)(self.substitute(member.__func__))
-        try:
-            rebuilt = object.__new__(type(kind)(kind.__name__, (kind,), members))
-            object.__setattr__(rebuilt, "__dict__", value.__dict__)
-        except TypeError:
+                if not name.startswith("__"):
+                    self.note_read(ancestor, vars(ancestor).__getitem__, name, member)
+        mirror = mirror_class(kind, self.substitute, self._remember)
+        hand_out_replaced(mirror, kind, self._shared, self.substitute, self.note_attribute)
+        return mirror
+
+    def _instance(self, value: Any) -> Any:
+        """The user's object with its methods rebuilt: an instance of the mirror that shares its attributes."""
+        mirror = self.substitute(type(value))
+        if mirror is type(value):
+            self.cacheable = False
             return value
+        rebuilt = mirror_instance(value, mirror, self.substitute, self.note_attribute)
+        self._shared[id(rebuilt)] = value
+        if hasattr(value, "__dict__"):
+            self._contents.append((vars(value), dict(vars(value))))
         return rebuilt
 
-    def _import(self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+    def _import(
+        self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    ) -> Any:
         if isinstance(globals, Overlay):
             globals = globals.namespace
         module = __import__(name, globals, locals, fromlist, level)
-        if name.partition(".")[0] not in ("numpy", "math"):
-            self.cacheable = False
         return self.substitute(module)
 
-    def settle_globals(self) -> None:
-        """Hand on what the function stored with `global`; values that belong to the trace are dropped."""
+    def settle(self) -> None:
+        """Hand on what the function stored in its surroundings; values that belong to the trace are dropped.
+
+        Surroundings are globals, and the lists, dicts and objects it reads.
+        """
         for overlay in self._overlays.values():
             overlay.settle()
+        for container, before in self._contents:
+            if _same_items(container, before):
+                continue
+            self.cacheable = False
+            _drop_traced(container, before)
+        for _, mirror in self._memo.values():
+            if isinstance(mirror, type) and issubclass(type(mirror), MirrorKind):
+                for name, stored in vars(mirror)["_written_by_trace"].items():
+                    self.cacheable = False
+                    if not is_traced(stored):
+                        setattr(vars(mirror)["_original"], name, _settled(stored))
+        for rebuilt, value in (
+            (r, v) for _, r in self._memo.values() if (v := self._shared.get(id(r))) is not None
+        ):
+            for name in slots_of(type(value)):
+                stored = getattr(rebuilt, name, None)
+                if hasattr(value, name) and stored is not self.substitute(getattr(value, name)):
+                    self.cacheable = False
+                    if not is_traced(stored):
+                        object.__setattr__(value, name, _settled(stored))
+        self._memo, self._overlays, self._shared, self._contents = {}, {}, {}, []
 
 
 class Overlay(dict[str, Any]):
@@ -250,7 +404,7 @@ class Overlay(dict[str, Any]):
             return dict.__getitem__(self, name)
         namespace = self.namespace
         value = namespace[name]
-        self._lookalike.note_read(lambda: namespace[name], value)
+        self._lookalike.note_read(namespace, namespace.__getitem__, name, value)
         return self._lookalike.substitute(value)
 
     def settle(self) -> None:
@@ -258,10 +412,40 @@ class Overlay(dict[str, Any]):
         for name in set(self) - self._own:
             value = dict.__getitem__(self, name)
             self._lookalike.cacheable = False
-            if type(value) is MadeArray and traced_content(value) is None:
-                value = memory(value)
             if not is_traced(value):
-                self.namespace[name] = value
+                self.namespace[name] = _settled(value)
+
+
+def _settled(value: Any) -> Any:
+    """A value that outlives the trace, as plain NumPy."""
+    return memory(value) if type(value) is MadeArray else value
+
+
+def _same_items(container: Any, before: Any) -> bool:
+    """Whether a list, dict or set still holds the very objects it did."""
+    if len(container) != len(before):
+        return False
+    if isinstance(container, dict):
+        return all(name in container and container[name] is item for name, item in before.items())
+    return isinstance(container, set) or all(a is b for a, b in zip(container, before, strict=True))
+
+
+def _drop_traced(container: Any, before: Any) -> None:
+    """Take out what belongs to the trace; an entry it replaced comes back."""
+    if isinstance(container, dict):
+        for name, item in list(container.items()):
+            if not is_traced(item):
+                container[name] = _settled(item)
+            elif name in before:
+                container[name] = before[name]
+            else:
+                del container[name]
+    elif isinstance(container, list):
+        container[:] = [_settled(item) for item in container if not is_traced(item)]
+    else:
+        kept = [_settled(item) for item in container if not is_traced(item)]
+        container.clear()
+        (container.update if isinstance(container, set) else container.extend)(kept)
 
 
 class ModuleLookalike:
@@ -270,20 +454,23 @@ class ModuleLookalike:
     def __init__(self, module: types.ModuleType, lookalike: Lookalike) -> None:
         self._module = module
         self._lookalike = lookalike
-        if module.__name__.partition(".")[0] not in ("numpy", "math", "scipy"):
-            lookalike.cacheable = False
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
         if self._module.__name__ == "numpy.random":
-            return value if name in ("default_rng", "Generator", "RandomState") else _RandomNumbers(name)
+            known = name in ("default_rng", "Generator", "RandomState")
+            return value if known else _RandomNumbers(f"np.random.{name}", value, self._lookalike)
+        if self._module.__name__.partition(".")[0] not in _STEADY_MODULES:
+            self._lookalike.note_attribute(self._module, name, value)
         return self._lookalike.substitute(value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("_module", "_lookalike"):
             object.__setattr__(self, name, value)
         else:
-            setattr(self._module, name, value)
+            self._lookalike.cacheable = False
+            if not is_traced(value):
+                setattr(self._module, name, _settled(value))
 
 
 class JaxModule:
@@ -318,6 +505,10 @@ class JaxCallable:
     def _lower(self, item: Any, names: set[str]) -> Any:
         if isinstance(item, JaxCallable):
             return item._function
+        if isinstance(item, Mirrored) and hasattr(item, "__dict__"):
+            plain = object.__new__(type(item).__dict__["_original"])
+            plain.__dict__.update({name: unwrap(value, names) for name, value in vars(item).items()})
+            return plain
         if not isinstance(item, types.FunctionType):
             return item
 
@@ -336,16 +527,24 @@ class JaxCallable:
 
 
 class _RandomNumbers:
-    """A source of random numbers that must not be drawn from during a trace."""
+    """A source of random numbers, which a trace may draw from only after the cost itself has set its seed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, plain: Any, lookalike: Lookalike) -> None:
         self._name = name
+        self._plain = plain
+        self._lookalike = lookalike
 
     def __getattr__(self, name: str) -> Any:
-        raise random_numbers(f"{self._name}.{name}")
+        found = getattr(self._plain, name)
+        return _RandomNumbers(f"{self._name}.{name}", found, self._lookalike) if callable(found) else found
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise random_numbers(f"np.random.{self._name}")
+        if self._name.endswith("seed"):
+            self._lookalike.seeded = True
+            self._lookalike.cacheable = False
+        elif not self._lookalike.seeded:
+            raise random_numbers(self._name)
+        return made(self._plain(*args, **kwargs))
 
 
 # -- what is replaced by identity --------------------------------------------------------------------------
@@ -356,7 +555,9 @@ def _sum(items: Any, /, start: Any = 0) -> Any:
         return items.sum(axis=0) + start
     collected = list(items)
     if len(collected) > 8 and _all_scalars(collected):
-        return call_rule(rules.FUNCTIONS[np.sum], (call_rule(rules.BUILD_ARRAY, (collected,), {}),), {}) + start
+        return (
+            call_rule(rules.FUNCTIONS[np.sum], (call_rule(rules.BUILD_ARRAY, (collected,), {}),), {}) + start
+        )
     return sum(collected, start)
 
 
@@ -397,6 +598,10 @@ def _array(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> Any:
         return made(np.array(content, dtype, *args, **settings))
     if type(content) is TracedArray or type(content) is MadeArray:
         return content.astype(dtype) if dtype is not None else content.copy()
+    if dtype is object:
+        held = np.empty(len(content), dtype=object)
+        held[:] = content
+        return held
     return call_rule(rules.BUILD_ARRAY, (content,), {} if dtype is None else {"dtype": dtype})
 
 
@@ -407,6 +612,82 @@ def _asarray(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> An
         same = np.asarray(content, dtype, *args, **settings)
         return made(same, outside=np.may_share_memory(same, content))
     return _array(content, dtype)
+
+
+def _over_lists(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A NumPy function that also takes lists of traced numbers, which NumPy does not ask about."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if is_traced(args) or is_traced(kwargs):
+            return apply_function(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _from_iterable(items: Any, dtype: Any = None, *args: Any, **settings: Any) -> Any:
+    collected = list(items)
+    if is_traced(collected):
+        return call_rule(rules.BUILD_ARRAY, (collected,), {"dtype": dtype})
+    return made(np.fromiter(collected, dtype, *args, **settings))
+
+
+class _Vectorized:
+    """`np.vectorize` that calls the function with traced numbers one by one."""
+
+    def __init__(self, pyfunc: Callable[..., Any], plain: Any = None, **settings: Any) -> None:
+        self._plain = plain or np.vectorize(pyfunc, **settings)
+        self.pyfunc = pyfunc
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._plain.signature is not None or kwargs:
+            return self._plain(*args, **kwargs)
+        arrays = [_asarray(item) for item in args]
+        shape = np.broadcast_shapes(*(np.shape(item) for item in arrays))
+        columns = [np.broadcast_to(item, shape).reshape(-1) for item in arrays]
+        results = [self.pyfunc(*row) for row in zip(*columns, strict=True)]
+        if results and isinstance(results[0], tuple):
+            return tuple(_array(list(part)).reshape(shape) for part in zip(*results, strict=True))
+        return _array(results).reshape(shape)
+
+
+class _Side:
+    """`np.r_` and `np.c_`, the bracket forms of concatenation."""
+
+    def __init__(self, plain: Any, columns: bool) -> None:
+        self._plain = plain
+        self._columns = columns
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        if not is_traced(parts) or any(isinstance(part, str) for part in parts):
+            return made(self._plain[key])
+        pieces = [
+            np.atleast_1d(_asarray(self._plain[part] if isinstance(part, slice) else part)) for part in parts
+        ]
+        if not self._columns:
+            return np.concatenate(pieces)
+        return np.concatenate([part[:, None] if part.ndim == 1 else part for part in pieces], axis=1)
+
+
+def _number_kind(plain: Any) -> Any:
+    """`np.float64` as a type that can also be called with a traced number."""
+
+    class Kind(type):
+        def __instancecheck__(cls, value: Any) -> bool:
+            return isinstance(value, plain)
+
+        def __subclasscheck__(cls, kind: type) -> bool:
+            return issubclass(kind, plain)
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            return _asarray(args[0], plain) if is_traced(args) else plain(*args, **kwargs)
+
+    return Kind(plain.__name__, (plain,), {})
+
+
+_NUMBERS = {plain: _number_kind(plain) for plain in (np.float64, np.float32)}
 
 
 def _on_numbers(ufunc: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -468,7 +749,7 @@ _MATH: dict[Any, Callable[..., Any]] = {
 
 _MAKERS = (
     "zeros ones empty full zeros_like ones_like empty_like full_like arange linspace logspace geomspace eye identity "
-    "tri diag copy fromiter indices loadtxt genfromtxt"
+    "tri diag copy indices loadtxt genfromtxt"
 ).split()
 _PASSED_THROUGH = ("zeros_like", "ones_like", "empty_like", "full_like", "diag", "copy")
 
@@ -511,6 +792,10 @@ def _build_table() -> dict[int, tuple[Any, Any]]:
         np.ascontiguousarray: _asarray,
         np.asfortranarray: _asarray,
         np.asarray_chkfinite: _asarray,
+        np.fromiter: _from_iterable,
+        np.vectorize: _Vectorized,
+        np.r_: _Side(np.r_, columns=False),
+        np.c_: _Side(np.c_, columns=True),
         np.full: _full,
         np.full_like: _full_like,
         builtins.sum: _sum,
@@ -554,25 +839,69 @@ def _dispatched(function: Callable[..., Any], rule: Callable[..., Any]) -> Calla
 # -- telling values apart ----------------------------------------------------------------------------------
 
 
-def fingerprint(array: np.ndarray) -> bytes:
-    """A hash of an array's type, shape and content."""
+def fingerprint(array: np.ndarray) -> tuple[Any, ...]:
+    """An array's type, shape and content, the content of a large one as its hash."""
+    if array.nbytes <= SMALL:
+        return array.dtype, array.shape, array.tobytes()
     content = np.ascontiguousarray(array)
-    digest = hashlib.blake2b(content.tobytes() if content.nbytes < 4096 else content.data, digest_size=16)
-    digest.update(f"{array.dtype}{array.shape}".encode())
-    return digest.digest()
+    return array.dtype, array.shape, hashlib.blake2b(content.data, digest_size=16).digest()
+
+
+class Changeable(Exception):
+    """A value that could change without being noticed: what depends on it must not be kept."""
+
+
+def mark_of(value: Any, room: int = MOST_ENTRIES) -> Any:
+    """What is equal as long as a value is unchanged; None if it cannot change without being replaced.
+
+    Raises `Changeable` for a value that cannot be watched: a large array, an unknown object, a long list.
+    """
+    if type(value) is TracedArray or type(value) is MadeArray:
+        raise Changeable  # the function's own, stored where it reads it again
+    if is_fixed(value):
+        return None
+    if isinstance(value, np.ndarray) and value.dtype != object and value.nbytes <= LARGEST_FINGERPRINT:
+        return fingerprint(value)
+    if type(value).__module__.startswith("scipy.sparse.") and hasattr(value, "tocoo"):
+        triples = value.tocoo()
+        return [fingerprint(part) for part in (triples.data, triples.row, triples.col)]
+    if type(value) in _CONTAINERS or type(value) is tuple:
+        items = [*value, *value.values()] if isinstance(value, dict) else list(value)
+        if len(items) <= room:
+            return [(type(item), id(item), mark_of(item, room - len(items))) for item in items]
+    raise Changeable
 
 
 def is_fixed(value: Any) -> bool:
     """Whether a value read from outside cannot change without being replaced."""
-    if isinstance(value, (*_UNCHANGED_TYPES, types.FunctionType, types.BuiltinFunctionType, np.ufunc)):
+    if isinstance(
+        value, (*_UNCHANGED_TYPES, types.FunctionType, types.BuiltinFunctionType, types.CodeType, np.ufunc)
+    ):
+        return True
+    if isinstance(value, _FIXED_MEMBERS):
         return True
     if isinstance(value, types.ModuleType):
-        return value.__name__.partition(".")[0] in ("numpy", "math", "scipy", "jax")
+        return value.__name__.partition(".")[0] in _STEADY_MODULES
     if type(value) is tuple:
         return all(is_fixed(item) for item in value)
     if isinstance(value, type):
         return value.__module__ in ("builtins", "numpy")
-    return type(value).__module__.startswith("numpy") and callable(value) and not isinstance(value, np.ndarray)
+    return (
+        type(value).__module__.startswith(("numpy", "scipy.stats."))
+        and callable(value)
+        and not isinstance(value, np.ndarray)
+    )
+
+
+def unchanged(current: Any, value: Any, mark: Any) -> bool:
+    """Whether `current` is still `value`, whose mark was `mark`."""
+    if current is value:
+        return mark is None or bool(mark_of(current) == mark)
+    if type(current) is not type(value):
+        return False
+    if mark is None:
+        return _equal_constants(current, value)
+    return isinstance(value, np.ndarray) and bool(fingerprint(current) == mark)
 
 
 def _equal_constants(first: Any, second: Any) -> bool:
@@ -586,6 +915,15 @@ def _is_jax(value: Any) -> bool:
     return False
 
 
+def _names_of(code: types.CodeType) -> set[str]:
+    """The names a function's code mentions, in the functions defined inside it too."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _names_of(constant)
+    return found
+
+
 def written_for_jax(function: types.FunctionType) -> bool:
     """Whether a function's own names lead to JAX and none of them to NumPy."""
     names = function.__code__.co_names
@@ -596,23 +934,26 @@ def written_for_jax(function: types.FunctionType) -> bool:
         except ValueError:
             continue
     tops = {value.__name__.partition(".")[0] for value in seen if isinstance(value, types.ModuleType)}
-    uses_jax = "jax" in tops or any(_is_jax(value) for value in seen if not isinstance(value, types.ModuleType))
+    uses_jax = "jax" in tops or any(
+        _is_jax(value) for value in seen if not isinstance(value, types.ModuleType)
+    )
     return uses_jax and "numpy" not in tops
-
 
 
 @functools.cache
 def _is_library_module(name: str) -> bool:
     module = sys.modules.get(name)
     file = getattr(module, "__file__", None) or ""
-    return name.partition(".")[0] in _STDLIB - {"__main__"} or f"{os.sep}site-packages{os.sep}" in file
+    top = name.partition(".")[0]
+    return top in _STDLIB - {"__main__"} or top == _OURS or f"{os.sep}site-packages{os.sep}" in file
 
 
 def _is_users_instance(value: Any) -> bool:
     """Whether a value is an object of a plain class of the user's own, whose methods can be rebuilt."""
     kind = type(value)
-    if kind.__module__ == "builtins" or isinstance(value, (type, BaseException, np.ndarray)):
-        return False
-    if not hasattr(value, "__dict__") or any("__slots__" in vars(ancestor) for ancestor in kind.__mro__[:-1]):
-        return False
-    return type(kind) is type and not _is_library_module(kind.__module__) and kind.__flags__ & (1 << 9) != 0
+    return can_mirror(kind) and not _is_library_module(kind.__module__) and not isinstance(value, np.ndarray)
+
+
+def _is_plain_python(function: types.FunctionType) -> bool:
+    """Whether a NumPy function is Python code that calls only what we follow, without a rule of its own."""
+    return (function.__module__ or "").startswith("numpy.polynomial")

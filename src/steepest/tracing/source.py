@@ -6,11 +6,29 @@ import ast
 import linecache
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+_STDLIB = sysconfig.get_path("stdlib") + os.sep
+_PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+_LIBRARIES = (
+    "numpy",
+    "jax",
+    "jaxlib",
+    "scipy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "xarray",
+    "sklearn",
+    "statsmodels",
+    "torch",
+)
 
 _EXPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "expressions.py")
 
@@ -36,15 +54,14 @@ class Place:
 
 
 def is_library(filename: str) -> bool:
-    """Whether a file belongs to this library or to the numeric packages under it, not to the user."""
+    """Whether a file belongs to this library, to Python or to the numeric packages, not to the user."""
     if filename.startswith(_OURS):
+        return True
+    if filename.startswith(_STDLIB) and not any(part in filename for part in _PACKAGES):
         return True
     if filename.startswith("<"):
         return filename.startswith(("<frozen", "<__array_function__"))
-    for package in ("numpy", "jax", "jaxlib", "scipy"):
-        if f"{os.sep}site-packages{os.sep}{package}{os.sep}" in filename:
-            return True
-    return False
+    return any(f"{place}{package}{os.sep}" in filename for place in _PACKAGES for package in _LIBRARIES)
 
 
 def user_frame() -> FrameType | None:
@@ -55,6 +72,17 @@ def user_frame() -> FrameType | None:
             return None
         frame = frame.f_back
     return frame
+
+
+def library_between() -> str:
+    """The library file that the user's code called and that led to this call; "" if there is none."""
+    found = ""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_library(frame.f_code.co_filename):
+        if not frame.f_code.co_filename.startswith((_OURS, "<")):
+            found = frame.f_code.co_filename
+        frame = frame.f_back
+    return found
 
 
 def place_of(frame: FrameType | None) -> Place | None:

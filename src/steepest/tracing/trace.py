@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import types
-import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +18,10 @@ from ..errors import InputError, SteepestError, TracingError
 from ..numerics import double_precision
 from ..parameters import Parameters
 from . import rules
-from .arrays import TracedArray, unwrap
-from .explain import NUMERIC
+from .arrays import TracedArray, names_in, unwrap
+from .explain import NUMERIC, needs_plain, refusals_kept
 from .expressions import Expression
-from .lookalike import LARGEST_FINGERPRINT, Lookalike, fingerprint, is_fixed, written_for_jax
+from .lookalike import Changeable, Lookalike, mark_of, unchanged, written_for_jax
 from .passes import simplify
 from .source import is_library, place_of
 
@@ -77,26 +78,29 @@ def trace(
             if run is None:  # written for JAX: it sees JAX values
                 structure = parameters.build(piece.value for piece in pieces)
                 return _result(call(function, structure, args, style), function)
-            return _result(call(run, parameters.build(pieces), given, style), function)
+            return _result(call(run, lookalike.parameters(parameters.build(pieces)), given, style), function)
         except BaseException as error:
             failures.append(error)
             raise
 
     flat = jax.ShapeDtypeStruct((parameters.n,), np.float64)
-    with double_precision():
+    with double_precision(), refusals_kept() as refusals:
         try:
             recorded = jax.make_jaxpr(record)(flat)
         except BaseException:
             if not failures:
                 raise
         finally:
-            lookalike.settle_globals()
+            lookalike.settle()
+        if refusals and (not failures or isinstance(failures[0], Exception)):
+            raise refusals[0]  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function)
         jaxpr = simplify(recorded, keep_derivatives=True)
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
-    if run is not None:
-        _keep(function, parameters, args, style, lookalike, found)
+    if run is None:
+        lookalike.watch(function)
+    _keep(function, parameters, args, style, lookalike, found)
     return found
 
 
@@ -174,9 +178,13 @@ def _result(out: Any, function: Any) -> Any:
     except TypeError:
         kind = "O"
     if kind == "c":
-        raise InputError(f"{name} returns complex numbers; a cost is real: take np.abs(...)**2 or .real of it")
+        raise InputError(
+            f"{name} returns complex numbers; a cost is real: take np.abs(...)**2 or .real of it"
+        )
     if kind not in "fiub":
-        raise InputError(f"{name} returns {type(out).__name__}, which is not numbers; return the value of the cost")
+        raise InputError(
+            f"{name} returns {type(out).__name__}, which is not numbers; return the value of the cost"
+        )
     if isinstance(raw, jax.core.Tracer):
         return raw if raw.dtype == np.float64 else lax.convert_element_type(raw, np.float64)
     return np.asarray(raw, dtype=np.float64)
@@ -202,9 +210,12 @@ def _explained(error: BaseException, function: Any) -> BaseException:
     if isinstance(error, SteepestError) or not isinstance(error, Exception):
         return error
     if isinstance(error, (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)):
-        return _of_jax(error, f"so one trace cannot follow {label_of(function)}", "a decision or a plain value")
-    if isinstance(error, TypeError) and "TracedArray" in str(error):
-        return _of_jax(error, f"which compiled code cannot take ({error})", "a plain array")
+        return _of_jax(
+            error, f"so one trace cannot follow {label_of(function)}", "a decision or a plain value"
+        )
+    names = _names_given(error)
+    if names or "TracedArray" in str(error) or "that depends on" in str(error):
+        return needs_plain(place_of(_frame_of(error)), names, error)
     error.add_note(f"Raised by {label_of(function)} itself, while steepest ran it once to trace it.")
     return error
 
@@ -217,6 +228,21 @@ def _of_jax(error: BaseException, why: str, what: str) -> TracingError:
         f"{where}{what} is asked of something that depends on the parameters, {why}.{text}\n"
         f"Write it with np.where and NumPy functions, {NUMERIC}."
     )
+
+
+def _names_given(error: BaseException) -> set[str]:
+    """The parameters behind the traced values that code outside the cost held when it failed; empty if none."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    names: set[str] = set()
+    if step is None or not is_library(step.tb_frame.f_code.co_filename):
+        return names
+    module = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+    if module not in ("jax", "jaxlib", __name__.partition(".")[0]):
+        for value in step.tb_frame.f_locals.values():
+            names |= names_in(value)
+    return names
 
 
 def _frame_of(error: BaseException) -> types.FrameType | None:
@@ -235,7 +261,11 @@ def _lowest_precision(jaxpr: ClosedJaxpr) -> str:
     for equation in jaxpr.jaxpr.eqns:
         for variable in equation.outvars:
             dtype = getattr(variable.aval, "dtype", None)
-            if dtype is not None and jax.numpy.issubdtype(dtype, np.floating) and dtype.itemsize < lowest.itemsize:
+            if (
+                dtype is not None
+                and jax.numpy.issubdtype(dtype, np.floating)
+                and dtype.itemsize < lowest.itemsize
+            ):
                 lowest = np.dtype(dtype)
     return lowest.name
 
@@ -244,52 +274,70 @@ def _lowest_precision(jaxpr: ClosedJaxpr) -> str:
 
 # One function rarely meets more than a few shapes of parameters; beyond this the oldest trace is dropped.
 KEPT_PER_FUNCTION = 4
+# Functions whose traces are kept, with all that they read: those called last.
+KEPT_FUNCTIONS = 32
 
-_traces: weakref.WeakKeyDictionary[Any, list[tuple[Any, Any, Trace]]] = weakref.WeakKeyDictionary()
+
+@dataclass(frozen=True)
+class _Entry:
+    """A kept trace and what must be equal for it to serve again."""
+
+    function: Any
+    key: str
+    style: str
+    args: tuple[Any, ...]
+    marks: tuple[Any, ...]
+    lookalike: Lookalike
+    found: Trace
+
+    def serves(self, parameters: Parameters, args: tuple[Any, ...], style: str) -> bool:
+        """Whether a call with these arguments would record the same again."""
+        if self.key != parameters.key or self.style != style or len(args) != len(self.args):
+            return False
+        for value, known, mark in zip(args, self.args, self.marks, strict=True):
+            if not unchanged(value, known, mark):
+                return False
+        return self.lookalike.still_valid()
 
 
-def _signature(parameters: Parameters, args: tuple[Any, ...], style: str) -> Any:
-    """What must be equal for a kept trace to serve again; None if the arguments could change unnoticed."""
-    if parameters.key is None:
-        return None
-    marks: list[Any] = []
-    for value in args:
-        if isinstance(value, np.ndarray) and value.dtype != object and value.nbytes <= LARGEST_FINGERPRINT:
-            marks.append(fingerprint(value))
-        elif is_fixed(value):
-            marks.append((type(value), value))
-        else:
-            return None
-    return parameters.key, tuple(marks), style
+_traces: OrderedDict[Any, list[_Entry]] = OrderedDict()
+_guard = threading.Lock()
+
+
+def _identity(function: Any) -> Any:
+    """A function by its identity; a method by its object's, an expression by its text: both are made anew."""
+    if isinstance(function, Expression):
+        return function.text
+    if isinstance(function, types.MethodType):
+        return id(function.__func__), id(function.__self__)
+    return id(function)
 
 
 def _kept(function: Any, parameters: Parameters, args: tuple[Any, ...], style: str) -> Trace | None:
-    try:
-        entries = _traces.get(function)
-    except TypeError:
-        return None
-    if not entries:
-        return None
-    signature = _signature(parameters, args, style)
-    if signature is None:
-        return None
-    for known, lookalike, found in entries:
-        if known == signature and lookalike.still_valid():
-            return found
+    for entry in _traces.get(_identity(function), ()):
+        if entry.serves(parameters, args, style):
+            return entry.found
     return None
 
 
 def _keep(
-    function: Any, parameters: Parameters, args: tuple[Any, ...], style: str, lookalike: Lookalike, found: Trace
+    function: Any,
+    parameters: Parameters,
+    args: tuple[Any, ...],
+    style: str,
+    lookalike: Lookalike,
+    found: Trace,
 ) -> None:
-    if not lookalike.cacheable or not isinstance(function, (types.FunctionType, Expression)):
-        return
-    signature = _signature(parameters, args, style)
-    if signature is None:
+    if not lookalike.cacheable or parameters.key is None:
         return
     try:
-        entries = _traces.setdefault(function, [])
-    except TypeError:
+        marks = tuple(mark_of(value) for value in args)
+    except Changeable:
         return
-    entries[:] = [entry for entry in entries if entry[0] != signature][-(KEPT_PER_FUNCTION - 1) :]
-    entries.append((signature, lookalike, found))
+    entry = _Entry(function, parameters.key, style, args, marks, lookalike, found)
+    with _guard:
+        entries = _traces.pop(_identity(function), [])
+        others = [other for other in entries if not (other.key == entry.key and other.style == style)]
+        _traces[_identity(function)] = [*others[-(KEPT_PER_FUNCTION - 1) :], entry]
+        while len(_traces) > KEPT_FUNCTIONS:
+            _traces.popitem(last=False)

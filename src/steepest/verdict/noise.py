@@ -51,6 +51,8 @@ def repeatability_of(look: Look) -> Repeatability:
     repeats = again == look.value
     if repeats and look.objective.derivatives != "numeric":
         return Repeatability(True, 0.0, abs(look.value), "called twice at the same point")
+    if look.objective.derivatives == "exact":
+        return _rounded_alike(look, again)
     direction = look.generator.standard_normal(look.n) * look.scale
     direction = np.where(look.free, direction, 0.0) / max(
         float(np.linalg.norm(direction / look.scale)), 1e-300
@@ -60,3 +62,16 @@ def repeatability_of(look: Look) -> Repeatability:
     size = max(abs(look.value), abs(aside)) if np.isfinite(aside) else abs(look.value)
     level = max(noise.level if noise.found else 0.0, abs(again - look.value))
     return Repeatability(repeats, level, size, f"spread of {noise.values} values {noise.spacing:.0e} apart")
+
+
+def _rounded_alike(look: Look, again: float) -> Repeatability:
+    """Two values of one trace at one point: the programs that computed them may add in another order.
+
+    One is interpreted and the other compiled, or one has the gradient beside it. Such values differ as much as
+    the orders of a sum do, which is ordinary rounding of the cost's size, not noise.
+    """
+    aside = look.value_at(look.x + SMALL_WAY * np.where(look.free, look.scale, 0.0))
+    size = max(abs(look.value), abs(aside)) if np.isfinite(aside) else abs(look.value)
+    apart = abs(again - look.value)
+    rounded = apart <= ORDINARY_ROUNDING * EPS * size
+    return Repeatability(rounded, apart, size, "called twice at the same point, in two orders of its sums")

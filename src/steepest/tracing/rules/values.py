@@ -12,6 +12,7 @@ from jax import lax
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ...errors import TracingError
+from ..explain import refuse
 from ..source import place_here
 
 # A JAX tracer, a NumPy array or scalar, or a Python number.
@@ -29,7 +30,7 @@ def refused(what: str, why: str, rewrite: str) -> TracingError:
     place = place_here()
     where = f"{place}: " if place else ""
     shown = f"\n    {place.expression}" if place and place.expression else ""
-    return TracingError(f"{where}{what} {why}.{shown}\n{rewrite}")
+    return refuse(TracingError(f"{where}{what} {why}.{shown}\n{rewrite}"))
 
 
 def unsupported(name: str, **settings: Any) -> None:

@@ -1,0 +1,53 @@
+"""Tiled products against the plain ones, at every length where the tiling changes."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest.linear_algebra.long_vectors import BLOCK, TILE, Rows, inner, length
+
+LENGTHS = [1, 7, TILE - 1, TILE, TILE + 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5]
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_an_inner_product_is_the_exactly_rounded_sum_to_rounding(n):
+    rng = np.random.default_rng(n)
+    a, b = rng.standard_normal(n), rng.standard_normal(n)
+    exact = math.fsum(x * y for x, y in zip(a.tolist(), b.tolist(), strict=True))
+    assert abs(inner(a, b) - exact) <= 1e-14 * float(np.abs(a) @ np.abs(b))
+
+
+@pytest.mark.parametrize("n", [3, BLOCK + 1])
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_a_length_neither_overflows_nor_vanishes(n, size):
+    v = np.full(n, size)
+    with np.errstate(over="ignore"):
+        assert_allclose(length(v), size * math.sqrt(n), rtol=1e-14)
+
+
+def test_a_length_of_nothing_is_zero_and_of_infinity_infinite():
+    assert length(np.zeros(3)) == 0.0
+    assert length(np.array([1.0, np.inf])) == np.inf
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_rows_multiply_and_combine_like_a_matrix(n):
+    rng = np.random.default_rng(n)
+    matrix, v, coefficients = rng.standard_normal((6, n)), rng.standard_normal(n), rng.standard_normal(6)
+    mask = rng.random(n) < 0.5
+    rows = Rows(8, n)
+    for index, row in enumerate(matrix):
+        rows.write(index, row)
+    assert_allclose(rows.times(v, 6), matrix @ v, rtol=1e-10, atol=1e-10)
+    assert_allclose(rows.combined(coefficients), coefficients @ matrix, rtol=1e-12, atol=1e-12)
+    assert_allclose(rows.within(mask, 6), (matrix * mask) @ matrix.T, rtol=1e-10, atol=1e-10)
+    assert_array_equal(rows.times(v, 8)[6:], 0.0)
+
+
+def test_a_row_written_again_forgets_what_it_held():
+    rows = Rows(2, TILE + 3)
+    for value in (2.0, 5.0):
+        rows.write(1, np.full(TILE + 3, value))
+    assert_array_equal(rows.combined(np.array([1.0, 1.0])), 5.0)

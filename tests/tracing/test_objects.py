@@ -1,0 +1,307 @@
+"""The user's own classes, containers and state, seen from a trace: same slopes, nothing left behind, never stale."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest import TracingError, gradient
+
+from . import helper_module
+from .helper_module import Decay, ShiftedDecay
+from .test_trace import central_difference
+
+P = np.array([0.7, -0.4, 1.3])
+T = np.linspace(0.0, 1.0, 5)
+
+PREMADE = ShiftedDecay(1.5, 0.2)
+
+
+def made_inside(p):
+    return np.sum(ShiftedDecay(p[0], p[1]).at(T) ** 2) + isinstance(ShiftedDecay(p[0], 1.0), Decay) * p[2]
+
+
+def made_outside(p):
+    return np.sum(PREMADE.at(T) * p[0]) + helper_module.Decay(p[1]).at(T)[1]
+
+
+class Slotted:
+    __slots__ = ("exponential", "weights")
+
+    def __init__(self):
+        self.weights = np.array([1.0, 2.0, 3.0])
+        self.exponential = math.exp
+
+    def loss(self, p):
+        out = self.weights.copy()
+        for k in range(3):
+            out[k] += self.exponential(p[k]) * self.weights[k]
+        return out.sum()
+
+
+class Lazy:
+    def __init__(self, p):
+        self.p = p
+
+    @property
+    def rate(self):
+        return math.exp(self.p[0])
+
+    @cached_property
+    def matrix(self):
+        out = np.zeros((2, 2))
+        out[0, 0], out[1, 1] = self.p[1], self.p[2]
+        return out
+
+    @staticmethod
+    def square(x):
+        return math.pow(x, 2)
+
+    @classmethod
+    def of(cls, p):
+        return cls(p)
+
+
+def lazy_parts(p):
+    model = Lazy.of(p)
+    return Lazy.square(model.rate) + np.sum(model.matrix @ model.matrix) + model.matrix[0, 0]
+
+
+@dataclass
+class Record:
+    a: float
+    parts: list = field(default_factory=list)
+
+    def total(self):
+        return math.sinh(self.a) + sum(self.parts)
+
+
+def dataclass_inside(p):
+    return Record(p[0], [p[1], p[2] ** 2]).total()
+
+
+class Shape(ABC):
+    known: ClassVar[list] = []
+
+    def __init_subclass__(cls):
+        Shape.known.append(cls)
+
+    @abstractmethod
+    def area(self): ...
+
+    def twice(self):
+        return 2 * self.area()
+
+
+class Square(Shape):
+    def __init__(self, side):
+        self.side = side
+
+    def area(self):
+        return math.pow(self.side, 2)
+
+
+def abstract_classes(p):
+    return Square(p[0]).twice() + sum(shape.area() for shape in [Square(p[1]), Square(2.0)]) * p[2]
+
+
+STYLES = [made_inside, made_outside, Slotted().loss, lazy_parts, dataclass_inside, abstract_classes]
+
+
+@pytest.mark.parametrize("function", STYLES, ids=lambda f: f.__name__)
+def test_classes_have_the_slope_of_the_plain_function(function):
+    assert_allclose(gradient(function)(P), central_difference(function, P), rtol=2e-8, atol=2e-8)
+
+
+def test_mirroring_a_class_does_not_run_its_subclass_hook():
+    before = list(Shape.known)
+    gradient(abstract_classes)(P)
+    assert Shape.known == before
+
+
+@dataclass
+class Peak:
+    height: float
+    places: np.ndarray
+
+    def at(self, t):
+        out = np.zeros(len(t))
+        for k in range(len(t)):
+            out[k] = self.height * math.exp(-((t[k] - self.places[0]) ** 2)) + math.cos(self.places[1])
+        return out
+
+
+class Pair(NamedTuple):
+    a: float
+    b: float
+
+    def product(self):
+        return math.sin(self.a) * self.b
+
+
+def test_parameters_bring_their_methods():
+    slope = gradient(lambda peak: np.sum(peak.at(T)))(Peak(2.0, np.array([0.3, 0.5])))
+    assert type(slope) is Peak
+    assert_allclose(slope.height, np.sum(np.exp(-((T - 0.3) ** 2))), rtol=1e-14)
+    assert_allclose(slope.places[1], -T.size * np.sin(0.5), rtol=1e-14)
+    assert_allclose(
+        gradient(lambda pair: pair.product())(Pair(0.4, 3.0)), (3 * np.cos(0.4), np.sin(0.4)), rtol=1e-14
+    )
+
+
+class Watched:
+    calls = 0
+
+    def __init__(self):
+        self.last = None
+        self.count = 0
+        self.history = []
+
+    def loss(self, p):
+        Watched.calls += 1
+        self.count += 1
+        self.last = p * 2
+        self.buffer = np.zeros(3)
+        self.history.extend([p[0], 1.0])
+        return np.sum(self.last**2)
+
+
+def test_side_effects_happen_once_and_nothing_of_the_trace_is_left_behind():
+    watched, seen = Watched(), {"best": 5.0}
+
+    def cost(p):
+        seen["best"], seen["runs"] = p[0], seen.get("runs", 0) + 1
+        return watched.loss(p)
+
+    assert_allclose(gradient(cost)(P), 8 * P, rtol=1e-14)
+    assert (Watched.calls, watched.count, seen) == (1, 1, {"best": 5.0, "runs": 1})
+    assert watched.last is None and watched.history == [1.0]
+    assert type(watched.buffer) is np.ndarray
+
+
+class Scaled:
+    scale = 1.0
+
+    def __init__(self):
+        self.weights = np.ones(2)
+        self.powers = [1.0]
+
+    def step(self, p):
+        return np.sum(self.weights * p) * self.scale * self.powers[0]
+
+    def loss(self, p):
+        return self.step(p)
+
+
+def test_a_kept_trace_sees_every_change_of_an_object_its_class_and_its_containers():
+    model = Scaled()
+    slope = gradient(model.loss)
+
+    def first():
+        return slope(np.array([1.0, 1.0]))[0]
+
+    assert first() == 1.0
+    model.weights[0] = 2.0
+    assert first() == 2.0
+    model.weights = np.full(2, 3.0)
+    assert first() == 3.0
+    Scaled.scale = 2.0
+    assert first() == 6.0
+    model.powers[0] = 5.0
+    assert first() == 30.0
+    model.scale = 7.0
+    assert first() == 105.0
+    plain, Scaled.step = Scaled.step, lambda self, p: p[0] * 4
+    assert first() == 4.0
+    Scaled.step, Scaled.scale = plain, 1.0
+
+
+def test_a_kept_trace_sees_changes_of_modules_defaults_and_code():
+    def cost(p, *, factor=[2.0]):  # noqa: B006
+        return p[0] * helper_module.FACTOR * factor[0]
+
+    at = np.ones(1)
+    helper_module.FACTOR = 3.0
+    assert gradient(cost)(at)[0] == 6.0
+    helper_module.FACTOR = 4.0
+    assert gradient(cost)(at)[0] == 8.0
+    cost.__kwdefaults__["factor"][0] = 1.0
+    assert gradient(cost)(at)[0] == 4.0
+    cost.__code__ = (lambda p, *, factor: 9 * p[0]).__code__
+    assert gradient(cost)(at)[0] == 9.0
+    del helper_module.FACTOR
+
+
+def test_a_kept_trace_of_a_jax_function_sees_what_it_reads_change():
+    import jax
+    import jax.numpy as jnp
+
+    namespace = {"jnp": jnp, "factor": 2.0}
+    exec("def cost(p):\n    return jnp.sum(p**2) * factor", namespace)
+    assert_allclose(gradient(namespace["cost"])(np.ones(2)), [4.0, 4.0])
+    namespace["factor"] = 5.0
+    assert_allclose(gradient(namespace["cost"])(np.ones(2)), [10.0, 10.0])
+    derived, spread = jax.grad(lambda p: jnp.sum(p**3)), jax.vmap(lambda t: t**2)
+    assert_allclose(gradient(lambda p: np.sum(derived(p)) + np.sum(spread(p)))(P), 8 * P, rtol=1e-14)
+
+
+def test_many_functions_made_in_turn_are_never_mistaken_for_each_other():
+    def times(k):
+        return lambda p: p[0] * k
+
+    assert [gradient(times(float(k)))(np.ones(1))[0] for k in range(50)] == list(range(50))
+
+
+def test_a_refusal_that_the_cost_swallows_is_still_a_refusal():
+    def cost(p):
+        try:
+            value = float(p[0])
+        except Exception:
+            value = 1e10
+        return value * p[1]
+
+    with pytest.raises(TracingError, match=r"Leave float\(\) away"):
+        gradient(cost)(P)
+
+
+def test_threads_trace_side_by_side():
+    from concurrent.futures import ThreadPoolExecutor
+
+    def slope_for(k):
+        def cost(p):
+            out = np.zeros(3)
+            for i in range(3):
+                out[i] = math.exp(p[i]) * k
+            return out.sum()
+
+        return gradient(cost)(P)
+
+    with ThreadPoolExecutor(2) as pool:
+        for k, slope in enumerate(pool.map(slope_for, range(8))):
+            assert_allclose(slope, k * np.exp(P), rtol=1e-14)
+
+
+def test_sparse_matrices_multiply_traced_vectors():
+    import scipy.sparse
+
+    S = scipy.sparse.csr_array(np.array([[0.0, 2.0, 0.0], [1.0, 0.0, 3.0]]))
+    A = S.toarray()
+    assert_allclose(gradient(lambda p: np.sum((S @ p) ** 2))(P), 2 * A.T @ A @ P, rtol=1e-14)
+    assert_allclose(gradient(lambda p: np.sum(p @ S.T) + S.dot(p)[0])(P), A.sum(axis=0) + A[0], rtol=1e-14)
+    at = np.arange(6.0).reshape(3, 2)
+    assert_allclose(gradient(lambda M: np.sum((S @ M) ** 2))(at), 2 * A.T @ A @ at, rtol=1e-14)
+
+
+def test_distributions_of_scipy_have_their_slopes():
+    from scipy.stats import norm
+
+    data = np.array([0.1, 0.9, 2.0])
+    mean, sigma = P[0], P[2]
+    expected = [np.sum(mean - data) / sigma**2, 0.0, np.sum(1 / sigma - (data - mean) ** 2 / sigma**3)]
+    assert_allclose(gradient(lambda p: -np.sum(norm.logpdf(data, p[0], p[2])))(P), expected, rtol=1e-13)
+    assert_allclose(gradient(lambda p: -np.sum(norm(p[0], scale=p[2]).logpdf(data)))(P), expected, rtol=1e-13)
