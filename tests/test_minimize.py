@@ -139,6 +139,24 @@ def test_callbacks_in_both_forms_can_stop_the_walk():
     assert result.fun < 1.0 and result.verdict == "stopped"
 
 
+def test_the_callback_sees_every_step():
+    seen = []
+    result = st.minimize(rosenbrock, [-1.2, 1.0], callback=seen.append)
+    assert len(seen) == result.nit
+    assert_allclose(seen[-1], result.history.x[-1])
+
+
+def test_every_call_of_a_cost_measured_by_differences_is_counted():
+    calls = []
+
+    def opaque(p):
+        calls.append(1)
+        return float(np.sum((p - 1.0) ** 2)) if p[0] < 1e9 else 0.0
+
+    result = st.minimize(opaque, np.zeros(3), derivatives="numeric")
+    assert result.success and result.nfev == len(calls)
+
+
 def test_interrupting_returns_the_best_point():
     def interrupt(xk):
         if rosenbrock(xk) < 1.0:

@@ -242,7 +242,7 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
         hess=objective.known_hessian(run.x),
         status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
         nit=run.steps,
-        nfev=objective.counts.values,
+        nfev=objective.evaluations,
         njev=objective.counts.gradients,
         nhev=objective.counts.hessians + objective.counts.products,
         stop=run.stop,

@@ -45,7 +45,7 @@ class Objective:
     `value_and_gradient` a float and a fresh array of shape (n,); `hessian` shape (n, n);
     `hessian_product(x, v)` shape (n,). `derivatives` says where they come from: "exact", "numeric" or
     "supplied". `gradient_error`, where slopes are measured, gives the error of each entry of the last gradient,
-    shape (n,), or None.
+    shape (n,), or None; `calls` then tells how often the cost was called for them.
 
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
@@ -72,6 +72,7 @@ class Objective:
         bounds: Bounds | None = None,
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
+        calls: Callable[[], int] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.n = n
@@ -88,6 +89,7 @@ class Objective:
         self._hessian = hessian
         self._hessian_product = hessian_product
         self._gradient_error = gradient_error
+        self._calls = calls
         self._deadline = inf
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
@@ -108,7 +110,13 @@ class Objective:
             bounds=self.bounds,
             derivatives=self.derivatives,
             gradient_error=self._gradient_error,
+            calls=self._calls,
         )
+
+    @property
+    def evaluations(self) -> int:
+        """How often the cost was evaluated; where slopes are measured, each of their calls counts."""
+        return self.counts.values if self._calls is None else self._calls()
 
     @property
     def gradient_error(self) -> Vector | None:
@@ -174,7 +182,7 @@ class Objective:
 
     def _admit(self) -> None:
         budget = self.budget
-        if budget.evaluations is not None and self.counts.values >= budget.evaluations:
+        if budget.evaluations is not None and self.evaluations >= budget.evaluations:
             raise BudgetSpent("evaluations")
         if self._deadline < inf and perf_counter() > self._deadline:
             raise BudgetSpent("seconds")

@@ -243,6 +243,7 @@ def pose(
         bounds=box,
         derivatives=functions.derivatives,
         gradient_error=functions.gradient_error,
+        calls=functions.calls,
         budget=budget,
     )
     return Problem(
@@ -264,7 +265,8 @@ def pose(
 class Evaluations:
     """The functions an objective is made of, on flat vectors of shape (n,).
 
-    `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured.
+    `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured; `calls`: how often
+    the cost was called for them.
     """
 
     value: Callable[[Vector], float] | None
@@ -275,6 +277,7 @@ class Evaluations:
     precision: str = "float64"
     trace: Trace | None = None
     gradient_error: Callable[[], Vector | None] | None = None
+    calls: Callable[[], int] | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -309,6 +312,7 @@ class Evaluations:
             None if inner_product is None else lambda z, v: inner_product(whole(z), spread(v))[free],
             self.derivatives,
             gradient_error=gradient_error,
+            calls=self.calls,
         )
 
 
@@ -437,7 +441,14 @@ def _numeric(cost: Cost, args: tuple[Any, ...], parameters: Parameters, box: Bou
     """The gradient measured by differences, for a cost that cannot be traced."""
     from .derivatives.numeric import NumericDerivatives
 
-    value = plain_value(cost, parameters, args)
+    plain = plain_value(cost, parameters, args)
+    calls = 0
+
+    def value(x: Vector) -> float:
+        nonlocal calls
+        calls += 1
+        return plain(x)
+
     measured = NumericDerivatives(value, box)
     return Evaluations(
         value,
@@ -446,6 +457,7 @@ def _numeric(cost: Cost, args: tuple[Any, ...], parameters: Parameters, box: Bou
         measured.hessian_product,
         "numeric",
         gradient_error=lambda: measured.gradient_error,
+        calls=lambda: calls,
     )
 
 

@@ -113,7 +113,8 @@ class Result(dict[str, Any]):
 
     `x`: the parameters, in the structure they were given in. `fun`: the cost there. `jac`: its gradient, `hess`:
     its Hessian, shape (n, n), where it was computed, else None. `nit`: steps accepted; `nfev`, `njev`, `nhev`:
-    evaluations of the cost, its gradient, its second derivatives.
+    evaluations of the cost, its gradient, its second derivatives during the walk; where the slope is measured by
+    differences `nfev` counts every call of the cost, the judge's too.
 
     `verdict`: a `Verdict`; `success`: whether that is a minimum; `message`: the verdict in a sentence;
     `evidence`: what was measured for it; `next_step`: what to do when the news is not good. `digits`:

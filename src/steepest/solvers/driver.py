@@ -111,13 +111,12 @@ class _Walk:
         self, x: Vector, limit: int, tell: Callable[[State, int, int], None] | None
     ) -> tuple[StopReason, str]:
         solver, objective, history = self.solver, self.objective, self.history
-        counts = objective.counts
         bounds = objective.bounds if objective.bounds.any else None
         self.start = x
         state = self._taken(solver.init, 0, objective, x)
         gradient = state.gradient if bounds is None else bounds.projected_gradient(x, state.gradient)
         slope = length(gradient)
-        history.append(x, state.value, state.gradient, slope, None, 0.0, counts.values)
+        history.append(x, state.value, state.gradient, slope, None, 0.0, objective.evaluations)
         if not (isfinite(state.value) and isfinite(slope)):
             return StopReason.NOT_FINITE, SENTENCES[StopReason.NOT_FINITE]
         self.best, self.best_slope, self.lowest = state, slope, state.value
@@ -137,8 +136,10 @@ class _Walk:
                 state.gradient if bounds is None else bounds.projected_gradient(state.x, state.gradient)
             )
             slope = length(gradient)
-            history.append(state.x, value, state.gradient, slope, step, step_length, counts.values)
+            history.append(state.x, value, state.gradient, slope, step, step_length, objective.evaluations)
             self._keep_best(state, value, slope)
+            if tell is not None:
+                tell(state, index, objective.evaluations)
             stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
             if stop is not None:
                 return stop, progress.sentence
@@ -146,8 +147,6 @@ class _Walk:
                 return StopReason.ROUNDING, "every part of the slope is within the error of its measurement"
             if objective.minus_infinity:
                 return StopReason.UNBOUNDED, "the cost is -inf at a point close to the last step"
-            if tell is not None:
-                tell(state, index, counts.values)
         return StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken"
 
     def run(self, stop: StopReason, reason: str) -> Run:
@@ -173,7 +172,7 @@ class _Walk:
             raise
         except Exception as error:
             where = "at the start" if index == 0 else f"in step {index}"
-            error.add_note(f"raised {where} of {self.solver.name}, evaluation {self.objective.counts.values}")
+            error.add_note(f"raised {where} of {self.solver.name}, evaluation {self.objective.evaluations}")
             raise
 
     def _keep_best(self, state: State, value: float, slope: float) -> None:
