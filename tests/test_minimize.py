@@ -216,6 +216,15 @@ def test_a_result_prints_pickles_and_becomes_json():
     assert {"x", "fun", "evidence", "message", "nit", "nfev", "plan"} <= set(plain)
 
 
+def test_a_cost_in_single_precision_claims_no_more_digits_than_it_has_and_says_so():
+    target = np.float32(0.1)
+    result = st.minimize(lambda p: np.sum((p.astype(np.float32) - target) ** 2), [3.0, 4.0])
+    true_digits = -np.log10(np.abs(result.x - 0.1) / 0.1)
+    assert result.precision == "float32"
+    assert (result.digits <= true_digits + 1).all()
+    assert "float32" in str(result)
+
+
 def test_raise_if_failed():
     assert st.minimize(parabola, 3.0).raise_if_failed().x == 1.0
     with pytest.raises(st.NotAMinimumError) as caught:

@@ -182,7 +182,7 @@ def symbolic(f: Any, order: int = 0, *, at: Any = None) -> Any:
 
     structure = at
     if structure is None:
-        structure = _placeholder(f)
+        structure = _example_of(f)
     cost, parameters = _read(f, structure, ())
     names: Sequence[str] = cost.names or parameters.names
     if cost.names is not None:
@@ -195,7 +195,7 @@ def symbolic(f: Any, order: int = 0, *, at: Any = None) -> Any:
     return partial[0] if len(partial) == 1 else partial
 
 
-def _placeholder(f: Any) -> Any:
+def _example_of(f: Any) -> Any:
     """Example parameters for a cost that was given none: one number, or one for each name."""
     if isinstance(f, str):
         from .tracing.expressions import parse

@@ -235,7 +235,7 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
         message=judgement.sentence,
         next_step=judgement.next_step,
         evidence=judgement.evidence,
-        digits=judgement.digits,
+        digits=_honest_digits(judgement.digits, problem.precision),
         gap=judgement.gap,
         names=problem.names,
         jac=_gradient_like(problem, run),
@@ -247,7 +247,7 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
         nhev=objective.counts.hessians + objective.counts.products,
         stop=run.stop,
         reason=run.reason,
-        remarks=problem.remarks,
+        remarks=problem.remarks + _on_precision(problem.precision),
         plan=plan,
         history=run.history,
         timing=timing,
@@ -257,6 +257,25 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
     )
     result._problem = problem
     return result
+
+
+def _honest_digits(digits: np.ndarray | None, precision: str) -> np.ndarray | None:
+    """No more digits than the least precise number inside the cost has."""
+    return (
+        digits if digits is None or precision == "float64" else np.minimum(digits, _digits_of_type(precision))
+    )
+
+
+def _on_precision(precision: str) -> tuple[str, ...]:
+    if precision == "float64":
+        return ()
+    return (
+        f"part of the cost is computed in {precision}: {_digits_of_type(precision)} digits are all it can tell",
+    )
+
+
+def _digits_of_type(precision: str) -> int:
+    return 2 if precision == "bfloat16" else int(np.finfo(precision).precision)
 
 
 def _plain(structure: Any) -> Any:

@@ -274,6 +274,8 @@ def _how(result: Any) -> list[str]:
     derivatives = getattr(result, "derivatives", "exact")
     if derivatives != "exact":
         lines += wrapped(f"derivatives: {derivatives}")
+    for remark in getattr(result, "remarks", ()):
+        lines += wrapped(remark)
     return lines
 
 
