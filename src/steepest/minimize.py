@@ -87,6 +87,10 @@ def minimize(
         )
     if callback is not None and not callable(callback):
         raise InputError(f"callback={callback!r} cannot be called")
+    if tol is not None and not 0 <= tol < np.inf:
+        raise InputError(
+            f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
+        )
     settings = plan_for(method, options) if method != "auto" else None
     problem = pose(
         fun,

@@ -18,6 +18,10 @@ Substitute = Callable[[Any], Any]
 # Called with an attribute's name and value whenever one of the user's own objects is read.
 Note = Callable[[Any, str, Any], None]
 
+# Bits of `type.__flags__` (CPython's Py_TPFLAGS_HEAPTYPE and Py_TPFLAGS_BASETYPE): made by a class statement, and
+# open to subclasses.
+_HEAP_TYPE, _MAY_BE_BASE = 1 << 9, 1 << 10
+
 # Parts of a class that Python keeps for itself.
 _KEPT = frozenset(
     "__init_subclass__ __class_getitem__ __dict__ __weakref__ __doc__ __module__ __qualname__ __annotations__ "
@@ -69,9 +73,7 @@ def can_mirror(kind: type) -> bool:
 
 
 def _inheritable(kind: type) -> bool:
-    return bool(kind.__flags__ & (1 << 9)) and bool(
-        kind.__flags__ & (1 << 10)
-    )  # a heap type that may be a base
+    return bool(kind.__flags__ & _HEAP_TYPE) and bool(kind.__flags__ & _MAY_BE_BASE)
 
 
 def mirror_class(kind: Any, substitute: Substitute, remember: Callable[[Any, Any], None]) -> Any:
