@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,14 +15,31 @@ from .bounds import Bounds, Vector
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
+class Linearised(NamedTuple):
+    """A cost made of m terms, at one point: its value, and a linear model of the terms.
+
+    `residual` (m,) and `jacobian` (m, n), dense or a SciPy sparse array, are such that the gradient is 2Jᵀr exactly
+    and 2JᵀJ is the Gauss-Newton model of the Hessian. For a sum of squares the cost is a constant plus rᵀr; for
+    other losses of a residual both are scaled so that the two statements above hold.
+    """
+
+    value: float
+    residual: Vector
+    jacobian: Any
+
+
 @dataclass
 class Counts:
-    """How often each kind of evaluation was asked for; `value_and_gradient` counts as one of each."""
+    """How often each kind of evaluation was asked for; `value_and_gradient` counts as one of each.
+
+    `linearised` counts as a value and a Jacobian.
+    """
 
     values: int = 0
     gradients: int = 0
     hessians: int = 0
     products: int = 0
+    jacobians: int = 0
 
 
 class BudgetSpent(Exception):
@@ -43,7 +60,9 @@ class Objective:
 
     The callables take `x` of shape (n,), float64, inside `bounds`. They return: `value` a float;
     `value_and_gradient` a float and a fresh array of shape (n,); `hessian` shape (n, n);
-    `hessian_product(x, v)` shape (n,). `derivatives` says where they come from: "exact", "numeric" or
+    `hessian_product(x, v)` shape (n,); `sparse_hessian` a SciPy CSC array (n, n), given only where most entries are
+    known to be zero; `linearised` a `Linearised`, given only where the cost is a sum of losses of residuals, and
+    `least_squares` true where the loss is the square. `derivatives` says where they come from: "exact", "numeric" or
     "supplied". `gradient_error`, where slopes are measured, gives the error of each entry of the last gradient,
     shape (n,), or None; `calls` then tells how often the cost was called for them.
 
@@ -69,6 +88,9 @@ class Objective:
         value: Callable[[Vector], float] | None = None,
         hessian: Callable[[Vector], Matrix] | None = None,
         hessian_product: Callable[[Vector, Vector], Vector] | None = None,
+        sparse_hessian: Callable[[Vector], Any] | None = None,
+        linearised: Callable[[Vector], Linearised] | None = None,
+        least_squares: bool = False,
         bounds: Bounds | None = None,
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
@@ -88,6 +110,9 @@ class Objective:
         self._value_and_gradient = value_and_gradient
         self._hessian = hessian
         self._hessian_product = hessian_product
+        self._sparse_hessian = sparse_hessian
+        self._linearised = linearised
+        self.least_squares = least_squares
         self._gradient_error = gradient_error
         self._calls = calls
         self._deadline = inf
@@ -107,6 +132,9 @@ class Objective:
             value=self._value,
             hessian=self._hessian,
             hessian_product=self._hessian_product,
+            sparse_hessian=self._sparse_hessian,
+            linearised=self._linearised,
+            least_squares=self.least_squares,
             bounds=self.bounds,
             derivatives=self.derivatives,
             gradient_error=self._gradient_error,
@@ -132,6 +160,16 @@ class Objective:
     def has_hessian_product(self) -> bool:
         """Whether products of the Hessian with a vector can be asked for."""
         return self._hessian_product is not None
+
+    @property
+    def has_sparse_hessian(self) -> bool:
+        """Whether the Hessian can be asked for as a sparse array."""
+        return self._sparse_hessian is not None
+
+    @property
+    def has_residual(self) -> bool:
+        """Whether the cost is a sum of losses of residuals that can be linearised."""
+        return self._linearised is not None
 
     def value(self, x: Vector) -> float:
         """The cost at `x`."""
@@ -179,6 +217,26 @@ class Objective:
         self._admit()
         self.counts.products += 1
         return self._hessian_product(x, v)
+
+    def sparse_hessian(self, x: Vector) -> Any:
+        """Second derivatives at `x` as a SciPy CSC array (n, n), symmetric, both triangles stored."""
+        if self._sparse_hessian is None:
+            raise AttributeError("this objective has no sparse Hessian; look at has_sparse_hessian first")
+        self._admit()
+        self.counts.hessians += 1
+        return self._sparse_hessian(x)
+
+    def linearised(self, x: Vector) -> Linearised:
+        """Value, residual (m,) and Jacobian (m, n) at `x`: the gradient is 2Jᵀr."""
+        if self._linearised is None:
+            raise AttributeError("this objective has no residual; look at has_residual first")
+        self._admit()
+        self.counts.values += 1
+        self.counts.jacobians += 1
+        found = self._linearised(x)
+        if found.value < self.best_value:
+            self._remember(x, found.value, None)
+        return found
 
     def _admit(self) -> None:
         budget = self.budget
