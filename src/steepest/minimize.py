@@ -12,6 +12,7 @@ import numpy as np
 from .errors import InputError
 from .objective import Budget, Objective
 from .problem import Problem, pose
+from .recording import Recording, check_record, recorded
 from .results import Result
 from .solvers import choose, drive, plan_for
 from .solvers.driver import Run
@@ -40,6 +41,7 @@ def minimize(
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
     derivatives: str = "auto",
+    record: Any = None,
 ) -> Result:
     """Walk downhill from `x0` by exact slopes and judge where the walk ends.
 
@@ -64,6 +66,8 @@ def minimize(
     options : of the solver, such as {"rate": 0.1} or SciPy's {"maxiter": 100}.
     seed : of the random directions the judge probes along.
     derivatives : "exact", "numeric" (measured by differences), or "auto": exact unless `fun` is compiled code.
+    record : a file to which every step is appended while the walk goes on, for `steepest explore FILE` to show; or
+        an open `steepest.runs.RunWriter`, which is left open.
 
     Returns
     -------
@@ -91,6 +95,7 @@ def minimize(
         raise InputError(
             f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
         )
+    check_record(record)
     settings = plan_for(method, options) if method != "auto" else None
     problem = pose(
         fun,
@@ -107,9 +112,12 @@ def minimize(
     plan = settings or choose(problem.objective, options)
     _limit_evaluations(problem.objective, plan.max_evaluations)
     problem.objective.start_clock()
-    run = _walk(problem, plan, problem.start, tol, callback)
-    walked = time.perf_counter()
-    run, judgement = _judged(problem, plan, run, tol, callback, seed)
+    with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
+        run = _walk(problem, plan, problem.start, tol, callback, recording)
+        walked = time.perf_counter()
+        run, judgement = _judged(problem, plan, run, tol, callback, seed, recording)
+        if recording is not None:
+            recording.end(judgement.verdict.value, judgement.sentence, value=run.value)
     timing = {
         "trace": posed - began,
         "walk": walked - posed,
@@ -153,7 +161,12 @@ def _limit_evaluations(objective: Objective, asked: int | None) -> None:
 
 
 def _walk(
-    problem: Problem, plan: Any, start: np.ndarray, tol: float | None, callback: Callable[..., Any] | None
+    problem: Problem,
+    plan: Any,
+    start: np.ndarray,
+    tol: float | None,
+    callback: Callable[..., Any] | None,
+    recording: Recording | None,
 ) -> Run:
     return drive(
         plan.solver,
@@ -163,6 +176,7 @@ def _walk(
         max_steps=plan.max_steps,
         callback=callback,
         restore=problem.restore,
+        watch=recording,
     )
 
 
@@ -173,6 +187,7 @@ def _judged(
     tol: float | None,
     callback: Callable[..., Any] | None,
     seed: int,
+    recording: Recording | None,
 ) -> tuple[Run, Judgement]:
     """Judge the end point; where it is a saddle or a maximum, follow the way down and judge again."""
     judgement = _verdict(problem, run, seed)
@@ -182,7 +197,7 @@ def _judged(
         lower = _point_below(problem, run, judgement.downhill)
         if lower is None:
             break
-        onward = _walk(problem, plan, lower, tol, callback)
+        onward = _walk(problem, plan, lower, tol, callback, recording)
         onward.history.prepend(run.history)
         run = onward
         judgement = _verdict(problem, run, seed)

@@ -11,14 +11,14 @@ SOURCE = Path(__file__).parents[2] / "src" / "steepest"
 # Earliest first. A row is a layer; its units may import each other as long as no circle closes.
 # docs/design.md shows the same picture.
 LAYERS = (
-    ("errors", "numerics", "optional", "bounds", "parameters"),
+    ("errors", "numerics", "optional", "bounds", "parameters", "runs"),
     ("reference_problems",),
     ("tracing",),
     ("structure", "derivatives", "objective", "problem", "linear_algebra"),
     ("solvers",),
     ("verdict", "uncertainty"),
     ("training",),
-    ("results", "marks", "presentation", "slope", "derivative", "minimize"),
+    ("results", "recording", "marks", "presentation", "slope", "derivative", "minimize"),
     ("plots", "report"),
     ("explorer", "tour", "cli"),
 )

@@ -65,7 +65,7 @@ MINIMIZE = (
         "budget",
         "callback",
     ),
-    *("options", "seed", "derivatives"),
+    *("options", "seed", "derivatives", "record"),
 )
 
 

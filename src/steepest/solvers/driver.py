@@ -55,6 +55,7 @@ def drive(
     max_steps: int | None = None,
     callback: Callable[..., Any] | None = None,
     restore: Callable[[Vector], Any] | None = None,
+    watch: Callable[[Vector, float, float, float, int], bool] | None = None,
 ) -> Run:
     """Walk from `x0`, shape (n,), until the solver, the tolerance, a budget or the user says stop.
 
@@ -62,7 +63,8 @@ def drive(
     is `Tolerance(remaining=…)`. `max_steps` None is the solver's own limit. `callback` has one of SciPy's
     two forms, told apart by the parameter's name: `callback(xk)` or `callback(intermediate_result)`; it stops
     the walk by returning True or raising StopIteration. `restore` turns the flat x into the user's structure
-    for it.
+    for it. `watch(x, value, slope, step_length, evaluations)` sees every iterate, the start too, and stops the walk
+    by returning True; it may keep x and must not change it.
 
     Numerical trouble, a spent budget and Ctrl-C end the walk and never raise. What the cost or the callback
     raises passes through, with a note on where the walk was.
@@ -77,7 +79,7 @@ def drive(
         tolerance = Tolerance(remaining=tolerance)
     limit = _step_limit(solver, objective, max_steps)
     tell = _listener(callback, restore)
-    walk = _Walk(solver, objective, tolerance)
+    walk = _Walk(solver, objective, tolerance, watch)
     try:
         with np.errstate(all="ignore"):
             stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell)
@@ -87,6 +89,8 @@ def drive(
         stop, reason = StopReason.STOPPED, "interrupted from the keyboard"
     except _Halt:
         stop, reason = StopReason.STOPPED, "stopped by the callback"
+    except _Asked:
+        stop, reason = StopReason.STOPPED, "stopped from outside, by whoever watches the run"
     return walk.run(stop, reason)
 
 
@@ -94,10 +98,21 @@ class _Halt(Exception):
     """The callback asked to stop."""
 
 
+class _Asked(Exception):
+    """Whoever watches the run asked to stop."""
+
+
 class _Walk:
     """What one walk has seen so far; whatever ends it, `run` can be told from here."""
 
-    def __init__(self, solver: Solver, objective: Objective, tolerance: Tolerance) -> None:
+    def __init__(
+        self,
+        solver: Solver,
+        objective: Objective,
+        tolerance: Tolerance,
+        watch: Callable[[Vector, float, float, float, int], bool] | None = None,
+    ) -> None:
+        self.watch = watch
         self.solver = solver
         self.objective = objective
         self.tolerance = tolerance
@@ -117,6 +132,7 @@ class _Walk:
         gradient = state.gradient if bounds is None else bounds.projected_gradient(x, state.gradient)
         slope = length(gradient)
         history.append(x, state.value, state.gradient, slope, None, 0.0, objective.evaluations)
+        asked = self.watch is not None and self.watch(x, state.value, slope, 0.0, objective.evaluations)
         if not (isfinite(state.value) and isfinite(slope)):
             return StopReason.NOT_FINITE, SENTENCES[StopReason.NOT_FINITE]
         self.best, self.best_slope, self.lowest = state, slope, state.value
@@ -138,8 +154,12 @@ class _Walk:
             slope = length(gradient)
             history.append(state.x, value, state.gradient, slope, step, step_length, objective.evaluations)
             self._keep_best(state, value, slope)
+            if self.watch is not None:
+                asked |= self.watch(state.x, value, slope, step_length, objective.evaluations)
             if tell is not None:
                 tell(state, index, objective.evaluations)
+            if asked:
+                raise _Asked
             stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
             if stop is not None:
                 return stop, progress.sentence
