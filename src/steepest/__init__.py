@@ -15,6 +15,7 @@ from .objective import Budget
 from .results import Result, Slope
 from .slope import slope
 from .verdict.words import Evidence, Verdict
+from .verify import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "SteepestError",
     "TracingError",
     "Verdict",
+    "Verification",
     "__version__",
     "derivative",
     "gradient",
@@ -41,4 +43,5 @@ __all__ = [
     "slope",
     "solvers",
     "symbolic",
+    "verify",
 ]

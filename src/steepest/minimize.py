@@ -254,7 +254,7 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
         message=judgement.sentence,
         next_step=judgement.next_step,
         evidence=judgement.evidence,
-        digits=_honest_digits(judgement.digits, problem.precision),
+        digits=honest_digits(judgement.digits, problem.precision),
         gap=judgement.gap,
         names=problem.names,
         jac=_gradient_like(problem, run),
@@ -266,7 +266,7 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
         nhev=objective.counts.hessians + objective.counts.products,
         stop=run.stop,
         reason=run.reason,
-        remarks=problem.remarks + _on_precision(problem.precision),
+        remarks=problem.remarks + on_precision(problem.precision),
         plan=plan,
         history=run.history,
         timing=timing,
@@ -278,14 +278,15 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
     return result
 
 
-def _honest_digits(digits: np.ndarray | None, precision: str) -> np.ndarray | None:
+def honest_digits(digits: np.ndarray | None, precision: str) -> np.ndarray | None:
     """No more digits than the least precise number inside the cost has."""
     return (
         digits if digits is None or precision == "float64" else np.minimum(digits, _digits_of_type(precision))
     )
 
 
-def _on_precision(precision: str) -> tuple[str, ...]:
+def on_precision(precision: str) -> tuple[str, ...]:
+    """What to remark where the cost computes in less than double precision."""
     if precision == "float64":
         return ()
     return (

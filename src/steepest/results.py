@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import NotAMinimumError
+from .errors import InputError, NotAMinimumError
 from .parameters import EntryNames
 
 if TYPE_CHECKING:
     from .problem import Problem
+    from .verdict.certificate import Certificate
 
 FALLING, FLAT, RISING, NO_SLOPE_HERE = "falling", "flat", "rising", "no slope here"
 
@@ -160,13 +161,40 @@ class Result(dict[str, Any]):
             raise NotAMinimumError(f"{self.verdict}: {self.message}", self)
         return self
 
+    def certificate(self) -> Certificate:
+        """The verdict with all that a stranger needs to check it again by `steepest verify FILE.json`.
+
+        A dict of JSON values; `str` gives the JSON text, `.save(path)` writes it.
+
+        >>> from steepest import minimize
+        >>> certificate = minimize("x**2 - 2*x + 3", 3.0).certificate()
+        >>> certificate["verdict"], certificate["x"], certificate["cost"]
+        ('global minimum', 1.0, {'expression': 'x**2 - 2*x + 3'})
+        """
+        from .verdict.certificate import certify
+
+        if "_problem" not in self.__dict__:
+            raise InputError(
+                "this result no longer knows its cost; steepest.verify(cost, result.x).certificate() makes one"
+            )
+        told = ("x", "derivatives", "precision", "fun", "verdict", "message", "digits", "gap")
+        claims = {key: to_json(self[key]) for key in told}
+        claims["evidence"] = [to_json(item.to_dict()) for item in self.evidence]
+        return certify(self._problem, claims, _first_point(self.get("history")))
+
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values; what is not finite becomes None."""
         plain = {key: self[key] for key in self if key not in ("evidence", "plan", "history")}
         found = {key: to_json(value) for key, value in plain.items()}
         found["evidence"] = [to_json(item.to_dict()) for item in self.evidence]
-        found["plan"] = to_json(self.plan.to_dict())
+        found["plan"] = None if self.plan is None else to_json(self.plan.to_dict())
         return found
+
+
+def _first_point(history: Any) -> np.ndarray | None:
+    """Where a walk began, (n,); None where that was not kept."""
+    rows = np.asarray(getattr(history, "x", ()))
+    return rows[0] if rows.ndim == 2 and len(rows) and np.isfinite(rows[0]).all() else None
 
 
 def to_json(value: Any) -> Any:

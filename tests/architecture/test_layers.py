@@ -18,7 +18,7 @@ LAYERS = (
     ("solvers",),
     ("verdict", "uncertainty"),
     ("training",),
-    ("results", "recording", "marks", "presentation", "slope", "derivative", "minimize"),
+    ("results", "recording", "marks", "presentation", "slope", "derivative", "minimize", "verify", "recheck"),
     ("plots", "report"),
     ("explorer", "tour", "cli"),
 )

@@ -20,6 +20,7 @@ PUBLIC = [
     "SteepestError",
     "TracingError",
     "Verdict",
+    "Verification",
     "__version__",
     "derivative",
     "gradient",
@@ -31,6 +32,7 @@ PUBLIC = [
     "slope",
     "solvers",
     "symbolic",
+    "verify",
 ]
 
 WORDS = [

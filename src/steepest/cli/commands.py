@@ -23,6 +23,7 @@ A cost is an expression such as "x**2 - 2*x + 3", or a function in a Python file
   steepest slope "x**2 - 2*x + 3" --at -1,1,3
   steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1
   steepest minimize model.py:cost --start 1,2,3 --plot walk.png
+  steepest verify "x**4 - y**4" --at 0,0
   steepest tour
 """
 
@@ -200,7 +201,7 @@ def minimize_command(
 
     from .costs import in_file, read_cost
     from .output import progress, show_json
-    from .reading import read_bounds, read_budget, read_options, read_places
+    from .reading import read_budget, read_options, read_places
 
     check_picture(plot)
     named = read_cost(cost)
@@ -208,16 +209,13 @@ def minimize_command(
     if len(places) != 1:
         raise InputError(f"--start {start}: give one place to start from")
     x0 = named.start(places[0], "--start")
-    names = tuple(x0) if isinstance(x0, dict) else named.names
-    size = len(x0) if hasattr(x0, "__len__") else 1
-    box = None if bounds is None else read_bounds(bounds, names, size)
     limits = None if budget is None else read_budget(budget)
     with in_file(named.file), progress(not as_json) as callback:
         result = steepest.minimize(
             named.fun,
             x0,
             method=method,
-            bounds=dict(zip(names, box, strict=True)) if box and isinstance(x0, dict) else box,
+            bounds=_box(bounds, x0, named.names),
             budget=limits,
             options=read_options(option or ()) or None,
             derivatives=derivatives,
@@ -233,6 +231,87 @@ def minimize_command(
         if plot is not None:
             show(f"\n  picture: {plot}")
     raise typer.Exit(MINIMUM if result.success else NO_MINIMUM)
+
+
+@app.command(
+    "verify",
+    short_help="Judge a point somebody found, or check a certificate.",
+    help="""Say what a point of a cost is, whoever found it; or check a certificate afresh.
+
+\b
+  steepest verify "x**2 - y**2" --at x=0,y=0
+  steepest verify model.py:cost --at 1,2,3 --bounds 0:5
+  steepest verify certificate.json
+  steepest verify certificate.json --cost model.py:cost
+
+A certificate is what result.certificate().save("certificate.json") writes.
+""",
+    epilog="""\b
+Exit status: 0 a minimum, or a certificate confirmed; 1 neither; 2 bad input.""",
+)
+def verify_command(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.json|EXPR|FILE.py:FUNC", help="A certificate, or the cost.", show_default=False
+        ),
+    ],
+    at: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="The point: 3, 1,2 or x=1,y=2.", show_default=False)
+    ] = None,
+    bounds: Annotated[
+        str | None, typer.Option(metavar="RANGES", help="low:high for each parameter, as for minimize.")
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPR|FILE.py:FUNC", help="The certificate's cost, where it has moved or changed."
+        ),
+    ] = None,
+    derivatives: Derivatives = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print what a point is, or whether a certificate is confirmed."""
+    from .costs import in_file, read_cost
+    from .output import show_json
+    from .reading import read_places
+
+    if what.endswith(".json"):
+        from ..recheck import recheck
+        from ..verdict.certificate import read
+        from .costs import cost_of_certificate
+
+        certificate = read(what)
+        named = cost_of_certificate(certificate, Path(what).parent, cost)
+        with in_file(named.file):
+            checked = recheck(certificate, named.fun)
+        show_json(checked.to_dict()) if as_json else show(str(checked))
+        raise typer.Exit(MINIMUM if checked.holds else NO_MINIMUM)
+    import steepest
+
+    if at is None:
+        raise InputError("--at says which point is to be judged: --at 3, --at 1,2 or --at x=1,y=2")
+    named = read_cost(what)
+    places = read_places([at], "--at")
+    if len(places) != 1:
+        raise InputError(f"--at {at}: give one place")
+    x = named.start(places[0], "--at")
+    with in_file(named.file):
+        found = steepest.verify(named.fun, x, _box(bounds, x, named.names), derivatives=derivatives)
+    show_json(found.to_dict()) if as_json else show(str(found))
+    raise typer.Exit(MINIMUM if found.success else NO_MINIMUM)
+
+
+def _box(bounds: str | None, x: object, names: tuple[str, ...]) -> object:
+    """The ranges of --bounds for the parameters `x`."""
+    from .reading import read_bounds
+
+    if bounds is None:
+        return None
+    names = tuple(x) if isinstance(x, dict) else names
+    box = read_bounds(bounds, names, len(x) if hasattr(x, "__len__") else 1)
+    return dict(zip(names, box, strict=True)) if isinstance(x, dict) else box
 
 
 @app.command("tour", short_help="See it work, in under a minute.")

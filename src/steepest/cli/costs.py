@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +102,38 @@ def read_cost(text: str) -> NamedCost:
     module = load(path)
     function = _function_of(module, match["function"] or "", path)
     return NamedCost(function, f"{path.name}:{match['function']}", _parameter_names(function), path.resolve())
+
+
+def cost_of_certificate(certificate: Mapping[str, Any], folder: Path, named: str | None) -> NamedCost:
+    """The cost a certificate speaks of: the one `named`, or the one it names, unchanged since.
+
+    A file is looked for beside the certificate and in the current folder, and run only if its hash is the one
+    the certificate gives.
+    """
+    if named is not None:
+        return read_cost(named)
+    told = certificate["cost"]
+    if "expression" in told:
+        return read_cost(told["expression"])
+    function, name = str(told.get("function")), told.get("file")
+    if not name or not function.isidentifier():
+        raise InputError(
+            f"the certificate's cost, {function}, cannot be found again by its name; give it with --cost FILE.py:FUNC"
+        )
+    from ..verdict.certificate import source_hash
+
+    paths = [place / name for place in (folder, Path())]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise InputError(
+            f"the certificate's cost is in {name}, which is not here; give it with --cost FILE.py:FUNC"
+        )
+    if source_hash(path) != told.get("sha256"):
+        raise InputError(
+            f"{name} has changed since the certificate was written; to judge the point by the cost as it is now, "
+            f"say --cost {path}:{function}"
+        )
+    return read_cost(f"{path}:{function}")
 
 
 def load(path: Path) -> ModuleType:

@@ -35,6 +35,9 @@ NEAREST_PROBE = NEAR[0]
 # A slope that leaves a parameter fewer digits than this jumps between neighbouring numbers: perhaps a kink.
 FEW_DIGITS = 4.0
 
+# A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
+SADDLE_STEP = 1e-6
+
 # Steps at the end of the history from which the rate of descent is read.
 RECENT = 10
 
@@ -67,7 +70,8 @@ def judge(
     """
     with np.errstate(all="ignore"):
         look = look_at(objective, x, names, structure, None if stop is None else str(stop), history, seed)
-        return _judge(look)
+        found = _judge(look)
+    return replace(found, value=look.value, gradient=look.gradient, spent=look.objective.counts)
 
 
 def _judge(look: Look) -> Judgement:
@@ -97,7 +101,7 @@ def _judge(look: Look) -> Judgement:
             return noisy
     if optimality.stationary:
         return _stationary(look, curvature, rounding, optimality, evidence)
-    if curvature.negative and _slope_is_small(look, curvature, rounding, optimality):
+    if curvature.negative and _slope_is_small(look, curvature):
         return _saddle(look, curvature, rounding, evidence)
     return _not_stationary(look, curvature, rounding, optimality, evidence)
 
@@ -435,13 +439,28 @@ def _kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement
 # ---- the slope is not zero
 
 
-def _slope_is_small(look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality) -> bool:
-    """Near enough to a saddle that its slope is none of its story: a Newton step leads a tiny way to it."""
+def _slope_is_small(look: Look, curvature: Curvature) -> bool:
+    """Near enough to a saddle that its slope is none of its story: a Newton step leads a tiny way to it.
+
+    Tiny in the parameters' sizes; or in the cost's own, where the quadratic that the step was read from still
+    tells the slope a million steps away.
+    """
     if not curvature.complete or curvature.null.size:
         return False
     V, values = curvature.vectors, curvature.values
-    step = V @ ((V.T @ np.where(look.free, look.projected, 0.0)) / values)
-    return bool((np.abs(step) <= 1e-6 * look.scale).all())
+    slope = np.where(look.free, look.projected, 0.0)
+    step = -V @ ((V.T @ slope) / values)
+    if (np.abs(step) <= SADDLE_STEP * look.scale).all():
+        return True
+    for away in (1.0 / SADDLE_STEP, -1.0 / SADDLE_STEP):
+        x = look.x + away * step
+        if not np.array_equal(x, look.objective.bounds.project(x)):
+            return False
+        _, gradient = look.slope_at(x)
+        told = (1.0 - away) * slope
+        if not float(np.linalg.norm(gradient - told)) <= 0.1 * float(np.linalg.norm(told)):
+            return False
+    return True
 
 
 def _not_stationary(

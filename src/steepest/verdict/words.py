@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import nan
 
 import numpy as np
+
+from ..objective import Counts
 
 
 class Verdict(StrEnum):
@@ -82,7 +85,8 @@ class Judgement:
 
     `digits`: trustworthy digits of each parameter, shape (n,), or None where none can be vouched for.
     `downhill`: a direction, shape (n,), along which the cost falls from a saddle or maximum; else None.
-    `gap`: a bound on how much lower the cost could still go, where one is known.
+    `gap`: a bound on how much lower the cost could still go, where one is known. `value`, `gradient` (n,): the
+    cost there and its slope; `spent`: the evaluations that the judgement took.
     """
 
     verdict: Verdict
@@ -92,4 +96,6 @@ class Judgement:
     digits: np.ndarray | None = None
     downhill: np.ndarray | None = None
     gap: float | None = None
-    findings: tuple[str, ...] = field(default=())
+    value: float = nan
+    gradient: np.ndarray | None = None
+    spent: Counts = field(default_factory=Counts)
