@@ -51,7 +51,7 @@ def minimize(
         "(1-x)**2 + 100*(y-x**2)**2". It is run once to be traced; no derivative is needed.
     x0 : where to start: a number, an array, a list of numbers, or a dict, dataclass or any nesting of these.
     args : further arguments of `fun`, such as data.
-    method : "auto", or a solver's name ("bfgs", "l-bfgs", "gradient descent", "momentum", "nesterov", "adam"),
+    method : "auto", or a solver's name ("newton", "bfgs", "l-bfgs", "gradient descent", "adam", …),
         or a solver with its options, such as `steepest.solvers.lbfgs(memory=20)`.
     jac, hess : derivatives of your own, as in SciPy; leave them out for exact ones.
     bounds : (low, high) for each parameter, or a dict from name to pair; None where there is no bound. The cost

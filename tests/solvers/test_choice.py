@@ -88,7 +88,7 @@ def test_a_misspelt_method_is_answered_with_the_nearest(method, hint):
 
 
 @pytest.mark.parametrize(
-    "method", ["Nelder-Mead", "Powell", "CG", "Newton-CG", "TNC", "COBYLA", "SLSQP", "trust-exact"]
+    "method", ["Nelder-Mead", "Powell", "CG", "Newton-CG", "TNC", "COBYLA", "SLSQP", "trust-krylov"]
 )
 def test_a_scipy_method_that_is_not_here_is_answered_with_what_is(method):
     with pytest.raises(InputError, match="is not here") as caught:

@@ -14,6 +14,7 @@ from .gradient_descent import GradientDescent
 from .history import History
 from .lbfgs import LBFGS
 from .line_search import STILL_FALLING
+from .newton import Newton
 from .stopping import StopReason, Tolerance
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "lbfgs",
     "momentum",
     "nesterov",
+    "newton",
     "plan_for",
 ]
 
@@ -75,3 +77,12 @@ def lbfgs(memory: int | None = None, still_falling: float = STILL_FALLING) -> LB
     LBFGS(memory=20, still_falling=0.9)
     """
     return LBFGS(memory, still_falling)
+
+
+def newton() -> Newton:
+    """Newton's method in a trust region, by the whole matrix of second derivatives; for up to some hundred parameters.
+
+    >>> newton().name
+    'Newton'
+    """
+    return Newton()

@@ -15,6 +15,7 @@ from .bfgs import BFGS
 from .contract import Solver
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
+from .newton import Newton
 from .stopping import Tolerance
 
 # Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
@@ -138,8 +139,11 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "nesterov": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum, nesterov=True),
     "nag": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum, nesterov=True),
     "adam": Adam,
+    "newton": Newton,
+    "trustexact": Newton,
+    "dogleg": Newton,
 }
-SPELLINGS = ("BFGS", "L-BFGS", "gradient descent", "momentum", "nesterov", "adam")
+SPELLINGS = ("BFGS", "L-BFGS", "Newton", "gradient descent", "momentum", "nesterov", "adam")
 
 # SciPy's methods that are not here under that name, and what does their work.
 INSTEAD = {
@@ -150,12 +154,10 @@ INSTEAD = {
     "slsqp": "'BFGS' takes bounds=; other constraints are not supported",
     "trustconstr": "'BFGS' takes bounds=; other constraints are not supported",
     "cg": "'L-BFGS' needs as little memory and fewer evaluations",
-    "newtoncg": "'L-BFGS' takes large problems, 'BFGS' small ones",
+    "newtoncg": "'L-BFGS' takes large problems, 'Newton' small ones",
     "tnc": "'L-BFGS' takes large problems with bounds",
-    "trustncg": "'L-BFGS' takes large problems, 'BFGS' small ones",
-    "trustkrylov": "'L-BFGS' takes large problems, 'BFGS' small ones",
-    "trustexact": "'BFGS' learns the Hessian on the way",
-    "dogleg": "'BFGS' learns the Hessian on the way",
+    "trustncg": "'L-BFGS' takes large problems, 'Newton' small ones",
+    "trustkrylov": "'L-BFGS' takes large problems, 'Newton' small ones",
 }
 
 # Options of each solver under the names people know, and the argument each one sets.

@@ -1,0 +1,138 @@
+"""How far a quadratic model is trusted: trial steps, their judgement, and the radius that follows from it."""
+
+from __future__ import annotations
+
+from math import inf, isfinite, sqrt
+from typing import NamedTuple, Protocol
+
+from ..bounds import Vector
+from ..linear_algebra.long_vectors import inner
+from ..objective import Objective
+from .stopping import VALUE_ROUNDING, StopReason
+
+# A trial is taken when it gains this part of what the model promised. Any positive number makes the theory work;
+# larger ones refuse useful steps in curved valleys.
+ENOUGH = 1e-4
+
+# Below the first the model was wrong over this length and the radius shrinks; above the second it was right, and
+# the radius may grow.
+POOR, GOOD = 0.25, 0.75
+
+# The radius after a good step that reached it, in lengths of that step.
+GROWTH = 3.0
+
+# The next radius after a refused step lies between these parts of its length; interpolation says where.
+SHORTEST, LONGEST = 0.1, 0.5
+
+# Part of the way to a wall of NaN or infinity for the next trial: walls are usually overshot by far.
+BACK_FROM_WALL = 0.2
+
+# 60 refused trials cross the whole range of a double's mantissa; nothing can be found after them.
+MAX_TRIALS = 60
+
+# Where all that the model promises is within rounding, a full step is good at once or nothing is.
+TRIALS_IN_ROUNDING = 4
+
+# Rounding in sums with cancellation exceeds that of the value: where the slopes at both ends say the cost fell, an
+# increase of the value up to this fraction of it is not believed.
+DOUBTFUL_VALUE = 1e-10
+
+
+class Proposal(NamedTuple):
+    """A step (n,), what it `promised` to gain, and whether the radius `cut` it short."""
+
+    step: Vector
+    promised: float
+    cut: bool
+
+
+class Model(Protocol):
+    """A quadratic model of the cost around an iterate, in units of its own."""
+
+    @property
+    def first_radius(self) -> float:
+        """How far to trust the model before anything is known."""
+
+    def within(self, radius: float) -> Proposal:
+        """The step no longer than about the radius that leads to the model's lowest point there."""
+
+    def length(self, step: Vector) -> float:
+        """Length of a step (n,) in the units of the radius."""
+
+    def place(self, step: Vector) -> Vector:
+        """The point one step away, shape (n,), inside the bounds and exactly on those it reaches."""
+
+
+class Landing(NamedTuple):
+    """A trial that was taken, `step` (n,) from the last iterate; `growth`: the next radius in lengths of it."""
+
+    x: Vector
+    value: float
+    gradient: Vector
+    step: Vector
+    growth: float
+
+
+def advance(
+    objective: Objective,
+    x: Vector,
+    value: float,
+    gradient: Vector,
+    model: Model,
+    radius: float,
+    proposal: Proposal,
+) -> Landing | StopReason:
+    """Try steps of the model, `proposal` first and then shorter ones, until one is low enough; or say why none is."""
+    rounding = VALUE_ROUNDING * abs(value)
+    trials = 0
+    while True:
+        promised = proposal.promised
+        landed = model.place(proposal.step)
+        step = landed - x
+        if not step.any() or not promised > 0.0:
+            if trials == 0 and not step.any():
+                return StopReason.SPACING
+            return StopReason.ROUNDING if promised <= rounding else StopReason.NO_PROGRESS
+        f, g = objective.value_and_gradient(landed)
+        trials += 1
+        size = model.length(step)
+        end_slope = inner(g, step)
+        if not (isfinite(f) and isfinite(end_slope)):
+            radius = BACK_FROM_WALL * size
+        else:
+            start_slope = inner(gradient, step)
+            fell = value - f
+            if abs(fell) <= rounding or (promised <= rounding and -fell <= DOUBTFUL_VALUE * abs(value)):
+                # The trapezoid of both slopes: exact for a quadratic, and free of the rounding of the values.
+                fell = -0.5 * (start_slope + end_slope)
+            ratio = fell / promised
+            if ratio > ENOUGH:
+                return Landing(landed, f, g, step, _growth(ratio, radius, size, proposal.cut))
+            radius = size * _shrinking(value, f, start_slope, end_slope)
+        if trials >= (TRIALS_IN_ROUNDING if promised <= rounding else MAX_TRIALS):
+            return StopReason.ROUNDING if promised <= rounding else StopReason.NO_PROGRESS
+        proposal = model.within(radius)
+
+
+def _growth(ratio: float, radius: float, size: float, cut: bool) -> float:
+    """The next radius in lengths of the step taken; a step that was not cut short leaves it as long as it was."""
+    if ratio < POOR:
+        return 0.5
+    known = 1.0 if cut or radius == inf else max(1.0, radius / size)
+    return known if ratio < GOOD else max(GROWTH, known)
+
+
+def _shrinking(value: float, f: float, start_slope: float, end_slope: float) -> float:
+    """Where along the refused step the cubic through both ends is lowest, kept between the limits.
+
+    Nocedal & Wright 2006, eq. 3.59.
+    """
+    t = LONGEST
+    d1 = start_slope + end_slope - 3.0 * (f - value)
+    square = d1 * d1 - start_slope * end_slope
+    if 0.0 <= square < inf:
+        d2 = sqrt(square)
+        denominator = end_slope - start_slope + 2.0 * d2
+        if denominator != 0.0:
+            t = 1.0 - (end_slope + d2 - d1) / denominator
+    return min(max(t, SHORTEST), LONGEST) if t == t else LONGEST

@@ -1,0 +1,48 @@
+"""Low points of a quadratic in a box, against the first-order conditions and another solver."""
+
+import numpy as np
+import pytest
+from scipy.optimize import lsq_linear
+
+from steepest.linear_algebra.box_quadratic import lowest_in_box
+
+RNG = np.random.default_rng(5)
+
+
+def face_newton(H):
+    def newton(free, r):
+        step = np.zeros_like(r)
+        values, vectors = np.linalg.eigh(H[np.ix_(free, free)])
+        step[free] = -vectors @ ((vectors.T @ r[free]) / np.abs(values))
+        return step
+
+    return newton
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 40])
+def test_a_convex_quadratic_is_brought_to_its_one_minimum(n):
+    A, b = RNG.normal(size=(2 * n, n)), RNG.normal(size=2 * n)
+    H, g = A.T @ A, -A.T @ b
+    truth = lsq_linear(A, b, (-0.1, 0.2), method="bvls", tol=1e-14).x
+    step = lowest_in_box(g, H.dot, np.full(n, -0.1), np.full(n, 0.2), face_newton(H), 1e-9, rounds=100)
+    np.testing.assert_allclose(step.p, truth, atol=1e-9)
+    np.testing.assert_allclose(step.decrease, -(g @ truth + 0.5 * truth @ H @ truth), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 40])
+def test_an_indefinite_quadratic_is_brought_to_a_first_order_point_in_the_box(n):
+    A, g = RNG.normal(size=(n, n)), RNG.normal(size=n)
+    H = A + A.T
+    step = lowest_in_box(g, H.dot, -np.ones(n), np.ones(n), face_newton(H), 1e-6, rounds=200)
+    r = g + H @ step.p
+    assert (np.abs(step.p) <= 1.0).all()
+    free = np.abs(step.p) < 1.0
+    np.testing.assert_allclose(r[free], 0.0, atol=1e-5 * np.linalg.norm(g))
+    assert (r[~free] * step.p[~free] <= 0.0).all()
+    assert step.decrease > 0.0
+
+
+def test_nothing_moves_where_every_bound_holds():
+    step = lowest_in_box(np.ones(2), np.eye(2).dot, np.zeros(2), np.ones(2), face_newton(np.eye(2)))
+    np.testing.assert_array_equal(step.p, [0.0, 0.0])
+    assert step.decrease == 0.0

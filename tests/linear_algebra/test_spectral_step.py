@@ -1,0 +1,47 @@
+"""The step in a ball, against the conditions that characterise the lowest point (Moré & Sorensen 1983)."""
+
+import numpy as np
+import pytest
+
+from steepest.linear_algebra.spectral_step import ON_THE_SPHERE, SpectralModel
+
+RNG = np.random.default_rng(3)
+
+
+def symmetric(n):
+    A = RNG.normal(size=(n, n))
+    return A + A.T
+
+
+def shift_of(g, H, s):
+    """λ from (H + λI)s = -g by least squares, and how well it fits."""
+    shift = -float(s @ (g + H @ s)) / float(s @ s)
+    return shift, np.linalg.norm(H @ s + shift * s + g)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+@pytest.mark.parametrize("radius", [1e-6, 0.1, 3.0, 1e4])
+def test_the_step_meets_the_conditions_of_a_lowest_point_in_a_ball(n, radius):
+    H, g = symmetric(n), RNG.normal(size=n)
+    s, decrease = SpectralModel(g, H).within(radius)
+    size = np.linalg.norm(s)
+    shift, misfit = shift_of(g, H, s)
+    assert size <= (1.0 + 2 * ON_THE_SPHERE) * radius
+    assert misfit <= 1e-9 * (np.linalg.norm(g) + np.linalg.norm(H) * size)
+    assert shift >= -np.linalg.eigvalsh(H)[0] - 1e-9 * np.linalg.norm(H)
+    assert shift >= -1e-9 and (size >= (1.0 - 2 * ON_THE_SPHERE) * radius or abs(shift) <= 1e-9)
+    np.testing.assert_allclose(decrease, -(g @ s + 0.5 * s @ H @ s), rtol=1e-8)
+
+
+def test_in_the_hard_case_the_step_reaches_the_sphere_along_the_lowest_eigenvector():
+    """g is orthogonal to the direction of negative curvature, so no shifted system reaches the radius."""
+    s, decrease = SpectralModel(np.array([0.0, 3.0]), np.diag([-2.0, 1.0])).within(5.0)
+    np.testing.assert_allclose(np.abs(s), [np.sqrt(24.0), 1.0], rtol=0.05)
+    np.testing.assert_allclose(decrease, 3.0 - 0.5 + 24.0, rtol=0.05)
+
+
+def test_a_singular_matrix_gives_the_shortest_exact_step():
+    """(s₀ + s₁ - 2)² has a valley of minima; from 0 the nearest is (1, 1)."""
+    s, decrease = SpectralModel(np.array([-4.0, -4.0]), np.full((2, 2), 2.0)).within(np.inf)
+    np.testing.assert_allclose(s, [1.0, 1.0], rtol=1e-12)
+    np.testing.assert_allclose(decrease, 4.0, rtol=1e-12)

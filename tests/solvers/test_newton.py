@@ -1,0 +1,157 @@
+"""Newton's method: what exact curvature must give, and what it must survive."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest.bounds import Bounds
+from steepest.objective import Objective
+from steepest.solvers import StopReason, drive, newton
+
+from .problems import rosenbrock
+
+
+def with_hessian(cost, hessian, n, bounds=None):
+    return Objective(n, value_and_gradient=cost, hessian=hessian, bounds=bounds)
+
+
+def rosenbrock_hessian(x):
+    H = np.diag(np.append(1200.0 * x[:-1] ** 2 - 400.0 * x[1:] + 2.0, 0.0))
+    H[np.arange(1, x.size), np.arange(1, x.size)] += 200.0
+    off = np.arange(x.size - 1)
+    H[off, off + 1] = H[off + 1, off] = -400.0 * x[:-1]
+    return H
+
+
+def test_rosenbrock_ends_on_its_exact_minimum():
+    run = drive(newton(), with_hessian(rosenbrock, rosenbrock_hessian, 2), np.array([-1.2, 1.0]))
+    assert_array_equal(run.x, [1.0, 1.0])
+    assert run.steps <= 25
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e10])
+def test_units_apart_by_twenty_orders_of_magnitude_change_nothing(unit):
+    """(x·u - 1)² + (y/u - 1)⁴ + (xu·y/u)²/100 takes the same path in any unit."""
+
+    def path(u):
+        D = np.array([u, 1.0 / u])
+
+        def cost(x):
+            a, b = D * x
+            slope = np.array([2 * (a - 1) + a * b * b / 50, 4 * (b - 1) ** 3 + a * a * b / 50])
+            return (a - 1) ** 2 + (b - 1) ** 4 + (a * b) ** 2 / 100, D * slope
+
+        def hessian(x):
+            a, b = D * x
+            H = np.array(
+                [
+                    [2 + b * b / 50, 2 * a * b / 50],
+                    [2 * a * b / 50, 12 * (b - 1) ** 2 + a * a / 50],
+                ]
+            )
+            return D[:, None] * H * D
+
+        run = drive(newton(), with_hessian(cost, hessian, 2), np.array([-3.0, 4.0]) / D, max_steps=12)
+        return run.history.x * D
+
+    assert_allclose(path(unit), path(1.0), rtol=1e-6, atol=1e-9)
+
+
+def test_a_saddle_is_left_along_its_negative_curvature():
+    """x² - y² + y⁴ from just beside the saddle: the minima are at y = ±1/√2."""
+    run = drive(
+        newton(),
+        with_hessian(
+            lambda x: (x[0] ** 2 - x[1] ** 2 + x[1] ** 4, np.array([2 * x[0], -2 * x[1] + 4 * x[1] ** 3])),
+            lambda x: np.diag([2.0, -2.0 + 12.0 * x[1] ** 2]),
+            2,
+        ),
+        np.array([1.0, 1e-9]),
+    )
+    assert_allclose(np.abs(run.x), [0.0, np.sqrt(0.5)], atol=1e-15)
+
+
+def test_a_quartic_is_followed_until_its_slope_is_beyond_double_precision():
+    run = drive(
+        newton(),
+        with_hessian(lambda x: (float((x**4).sum()), 4 * x**3), lambda x: np.diag(12 * x**2), 2),
+        np.array([1.0, -2.0]),
+    )
+    assert np.abs(run.x).max() < 1e-11 and run.stop.is_final
+
+
+def test_a_flat_valley_is_reached_and_not_walked_along():
+    """(xy - 2)²: singular along the hyperbola xy = 2."""
+
+    def cost(x):
+        r = x[0] * x[1] - 2.0
+        return r * r, 2.0 * r * x[::-1]
+
+    def hessian(x):
+        cross = 4.0 * x[0] * x[1] - 4.0
+        return np.array([[2 * x[1] ** 2, cross], [cross, 2 * x[0] ** 2]])
+
+    run = drive(newton(), with_hessian(cost, hessian, 2), np.array([5.0, 1.0]))
+    assert_allclose(run.x[0] * run.x[1], 2.0, rtol=1e-15)
+    assert np.linalg.norm(run.x) < 10.0 and run.steps < 30
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_hessian_that_is_not_finite_does_not_stop_the_walk(bad):
+    """|x|^1.5 has an infinite second derivative at 0, where the second parameter starts."""
+    run = drive(
+        newton(),
+        with_hessian(
+            lambda x: (
+                float((np.abs(x) ** 1.5).sum() + (x @ x)),
+                1.5 * np.sign(x) * np.sqrt(np.abs(x)) + 2.0 * x,
+            ),
+            lambda x: np.diag(
+                np.where(x == 0.0, bad, 0.75 / np.sqrt(np.abs(np.where(x == 0.0, 1.0, x))) + 2.0)
+            ),
+            2,
+        ),
+        np.array([3.0, 0.0]),
+    )
+    assert_allclose(run.x, [0.0, 0.0], atol=1e-8)
+
+
+def test_every_parameter_on_a_bound_is_a_stationary_end():
+    box = Bounds(np.array([2.0, -3.0]), np.array([4.0, -1.0]))
+    run = drive(
+        newton(),
+        with_hessian(lambda x: (float(x @ x), 2.0 * x), lambda x: 2.0 * np.eye(2), 2, box),
+        np.array([2.0, -1.0]),
+    )
+    assert run.stop is StopReason.SLOPE_ZERO and run.steps == 0
+
+
+def test_many_bounds_are_found_in_few_steps():
+    """A separable convex quadratic with half of its 200 minima outside the box: one model step finds them all."""
+    n = 200
+    centre = np.linspace(-2.0, 2.0, n)
+    weights = np.geomspace(1e-3, 1e3, n)
+    run = drive(
+        newton(),
+        with_hessian(
+            lambda x: (float(weights @ (x - centre) ** 2), 2.0 * weights * (x - centre)),
+            lambda x: np.diag(2.0 * weights),
+            n,
+            Bounds(np.full(n, -1.0), np.full(n, 1.0)),
+        ),
+        np.zeros(n),
+    )
+    assert_allclose(run.x, np.clip(centre, -1.0, 1.0), rtol=1e-14)
+    assert run.steps <= 3
+
+
+def test_without_a_hessian_products_or_differences_of_slopes_serve():
+    def product(x, v):
+        return rosenbrock_hessian(x) @ v
+
+    for problem in (
+        Objective(4, value_and_gradient=rosenbrock, hessian_product=product),
+        Objective(4, value_and_gradient=rosenbrock),
+    ):
+        run = drive(newton(), problem, np.array([1.2, 1.0, 0.7, 0.3]))
+        assert_allclose(run.x, np.ones(4), rtol=1e-9)
