@@ -6,6 +6,8 @@ from numpy.testing import assert_allclose
 
 import steepest as st
 from steepest import InputError
+from steepest.objective import Budget
+from steepest.problem import pose
 
 
 def bowl(p):
@@ -119,3 +121,38 @@ def test_bad_settings_are_refused_before_the_cost_is_called(settings, said):
     with pytest.raises(InputError, match=said):
         st.minimize(counted, np.zeros(3), **settings)
     assert len(calls) <= 1
+
+
+def posed(cost, x0, **options):
+    asked = {
+        "jac": None,
+        "hess": None,
+        "bounds": None,
+        "fixed": None,
+        "derivatives": "auto",
+        "budget": Budget(),
+    }
+    return pose(cost, x0, (), **(asked | options))
+
+
+def test_a_sum_of_squares_offers_its_residual_also_with_parameters_held():
+    points = np.arange(5.0)
+
+    def cost(x):
+        return np.sum((x[0] * np.exp(-x[1] * points) + x[2] - points) ** 2)
+
+    x = np.array([1.0, 0.3, -0.5])
+    model = x[0] * np.exp(-x[1] * points) + x[2]
+    jacobian = np.stack([np.exp(-x[1] * points), -points * x[0] * np.exp(-x[1] * points), np.ones(5)], axis=1)
+    for fixed, free in ((None, [0, 1, 2]), ([False, True, False], [0, 2])):
+        objective = posed(cost, x, fixed=fixed).objective
+        assert objective.has_residual and objective.least_squares
+        found = objective.linearised(x[free])
+        assert_allclose(found.residual, model - points, rtol=1e-14)
+        assert_allclose(found.jacobian, jacobian[:, free], rtol=1e-13)
+        assert found.value == objective.value(x[free])
+
+
+def test_other_costs_offer_no_residual():
+    assert not posed(lambda x: np.sum(np.cos(x)), [1.0, 2.0]).objective.has_residual
+    assert not posed(lambda x: np.sum(x**2), [1.0, 2.0], derivatives="numeric").objective.has_residual

@@ -12,15 +12,19 @@ import numpy as np
 
 from .bounds import Bounds
 from .errors import InputError, TracingError
-from .objective import Budget, Objective
+from .objective import Budget, Linearised, Objective
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
+    from .structure.squares import Squares
     from .tracing.trace import Trace
 
 Vector = np.ndarray
 
 DERIVATIVES = ("auto", "exact", "numeric")
+
+# Entries of a dense Jacobian, m·n, up to which a sum of squares offers its residual: 256 MB.
+LARGEST_JACOBIAN = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -240,6 +244,8 @@ def pose(
         value_and_gradient=functions.value_and_gradient,
         hessian=functions.hessian,
         hessian_product=functions.hessian_product,
+        linearised=functions.linearised,
+        least_squares=functions.least_squares,
         bounds=box,
         derivatives=functions.derivatives,
         gradient_error=functions.gradient_error,
@@ -278,6 +284,8 @@ class Evaluations:
     trace: Trace | None = None
     gradient_error: Callable[[], Vector | None] | None = None
     calls: Callable[[], int] | None = None
+    linearised: Callable[[Vector], Linearised] | None = None
+    least_squares: bool = False
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -370,6 +378,12 @@ def exact_evaluations(traced: Trace) -> Evaluations:
     def hessian_product(x: Vector, v: Vector) -> Vector:
         return evaluation(traced, "hessian_product")(x, v)[0]
 
+    squares = sum_of_squares(traced)
+    least_squares = squares is not None and squares.m * traced.n <= LARGEST_JACOBIAN
+
+    def linearised(x: Vector) -> Linearised:
+        return Linearised(*evaluation(traced, "linearised")(x))
+
     return Evaluations(
         lambda x: value(x)[0],
         value_and_gradient,
@@ -378,7 +392,21 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         "exact",
         traced.lowest_precision,
         traced,
+        linearised=linearised if least_squares else None,
+        least_squares=least_squares,
     )
+
+
+def sum_of_squares(traced: Trace) -> Squares | None:
+    """The residual of a cost that is seen to be a sum of squares, kept with its trace; None for other costs."""
+    if "squares" not in traced.kept:
+        from .structure.reading import Reading
+        from .structure.squares import squares_of
+        from .tracing.trace import as_number
+
+        traced.kept["squares"] = squares_of(Reading(as_number(traced), keep_derivatives=True))
+    found: Squares | None = traced.kept["squares"]
+    return found
 
 
 def evaluation(traced: Trace, kind: str) -> Any:
@@ -391,6 +419,10 @@ def evaluation(traced: Trace, kind: str) -> Any:
         number = as_number(traced)
         if kind == "value":
             jaxpr = number
+        elif kind == "linearised":
+            squares = sum_of_squares(traced)
+            assert squares is not None
+            jaxpr = exact.linearised(squares.both)
         else:
             # One reverse pass serves the gradient and what is made from it.
             both = traced.kept.get("both") or exact.both_to_differentiate(number)

@@ -79,6 +79,38 @@ def jacobian(closed: Any) -> Any:
     return _traced(columns, x)
 
 
+def linearised(both: Any) -> Any:
+    """`x ↦ (f(x), r(x), J(x))` of a jaxpr `x ↦ (f(x), r(x))`, r of shape (m,), J the Jacobian of r, (m, n).
+
+    n forward products, or m reverse ones if there are fewer residuals. The value costs no passes of its own.
+    """
+    (aval,), (_, out) = both.in_avals, both.out_avals
+    function = jex.jaxpr_as_fun(simplify(both, keep_derivatives=True))
+    x = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+    m, n = out.shape[0], aval.shape[0]
+
+    def split(x: Any) -> tuple[Any, Any]:
+        value, residual = function(x)
+        return residual, value
+
+    if m < n:
+
+        def rows(x: Any) -> tuple[Any, Any, Any]:
+            residual, pull_back, value = jax.vjp(split, x, has_aux=True)
+            return value, residual, jax.vmap(lambda u: pull_back(u)[0])(_identity(m))
+
+        return _traced(rows, x)
+
+    def columns(x: Any) -> tuple[Any, Any, Any]:
+        def along(v: Any) -> tuple[Any, Any, Any]:
+            residual, change, value = jax.jvp(split, (x,), (v,), has_aux=True)
+            return value, residual, change
+
+        return jax.vmap(along, out_axes=(None, None, -1))(_identity(n))
+
+    return _traced(columns, x)
+
+
 def jacobian_product(closed: Any) -> Any:
     """`(x, v) ↦ J(x) v`, in the shape of the output, by one forward pass."""
     function, x = _real_function(closed)

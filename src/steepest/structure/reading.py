@@ -38,12 +38,14 @@ PICKING = frozenset({"gather", "dynamic_slice"})
 class Reading:
     """One closed jaxpr `flat x (n,) -> one number`, its calls inlined.
 
+    With `keep_derivatives`, calls that carry a derivative rule of their own stay calls, opaque to the reader.
+
     `equations`: in order. `made_by`: variable to index of its equation. `varies`: the variables that depend
     on the parameters. `x`: the parameter variable; `n` its size.
     """
 
-    def __init__(self, closed: Any) -> None:
-        closed = inline(closed)
+    def __init__(self, closed: Any, *, keep_derivatives: bool = False) -> None:
+        closed = inline(closed, keep_derivatives=keep_derivatives)
         self.closed = closed
         jaxpr = closed.jaxpr
         self.x = jaxpr.invars[0]
