@@ -13,6 +13,7 @@ from .driver import Run, drive
 from .gradient_descent import GradientDescent
 from .history import History
 from .lbfgs import LBFGS
+from .levenberg_marquardt import FIRST_RADIUS, LevenbergMarquardt
 from .line_search import STILL_FALLING
 from .newton import Newton
 from .stopping import StopReason, Tolerance
@@ -32,6 +33,7 @@ __all__ = [
     "drive",
     "gradient_descent",
     "lbfgs",
+    "levenberg_marquardt",
     "momentum",
     "nesterov",
     "newton",
@@ -86,3 +88,12 @@ def newton() -> Newton:
     'Newton'
     """
     return Newton()
+
+
+def levenberg_marquardt(first_radius: float = FIRST_RADIUS, newton: bool = True) -> LevenbergMarquardt:
+    """For sums of squares: Gauss-Newton within a trust radius, and Newton where residuals stay large.
+
+    `first_radius`: longest first step, in units of what the start's own size changes in the residuals. `newton`:
+    whether second derivatives may be used.
+    """
+    return LevenbergMarquardt(first_radius, newton)

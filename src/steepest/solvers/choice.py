@@ -15,6 +15,7 @@ from .bfgs import BFGS
 from .contract import Solver
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
+from .levenberg_marquardt import LevenbergMarquardt
 from .newton import Newton
 from .stopping import Tolerance
 
@@ -130,6 +131,8 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "bfgs": BFGS,
     "lbfgs": LBFGS,
     "lbfgsb": LBFGS,
+    "levenbergmarquardt": LevenbergMarquardt,
+    "lm": LevenbergMarquardt,
     "gradientdescent": GradientDescent,
     "steepestdescent": GradientDescent,
     "gd": GradientDescent,
@@ -143,7 +146,16 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "trustexact": Newton,
     "dogleg": Newton,
 }
-SPELLINGS = ("BFGS", "L-BFGS", "Newton", "gradient descent", "momentum", "nesterov", "adam")
+SPELLINGS = (
+    "BFGS",
+    "L-BFGS",
+    "Newton",
+    "Levenberg-Marquardt",
+    "gradient descent",
+    "momentum",
+    "nesterov",
+    "adam",
+)
 
 # SciPy's methods that are not here under that name, and what does their work.
 INSTEAD = {
@@ -164,6 +176,7 @@ INSTEAD = {
 ARGUMENTS: dict[type, dict[str, str]] = {
     BFGS: {"still_falling": "still_falling", "c2": "still_falling"},
     LBFGS: {"memory": "memory", "maxcor": "memory", "still_falling": "still_falling"},
+    LevenbergMarquardt: {"first_radius": "first_radius", "newton": "newton"},
     GradientDescent: {"rate": "rate", "learning_rate": "rate", "momentum": "momentum"},
     Adam: {
         "rate": "rate",

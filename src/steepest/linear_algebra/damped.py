@@ -1,0 +1,276 @@
+"""Damped steps of a quadratic model: the way down within a trust radius, from one factorisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..numerics import EPS
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+# JᵀJ squares the condition of J. While its smallest eigenvalue is above this part of the largest, half the digits
+# of every step remain and the quick way serves; below, singular values are taken of J itself.
+SQUARED_IS_SAFE = 1e-9
+
+# Singular values below this many roundings (times m) of the largest are zero to within rounding.
+RANK = 8.0 * EPS
+
+# The radius is kept to within a tenth (Moré 1978): a closer fit costs factor work and gains no decrease.
+RADIUS_SLACK = 0.1
+
+# Newton's method on the secular equation needs two or three rounds; bad luck with rounding is cut off here.
+SECULAR_ROUNDS = 25
+
+
+class Damped(NamedTuple):
+    """A step in scaled parameters, shape (n,): its damping λ, its length, and the decrease the model promises."""
+
+    step: Vector
+    damping: float
+    length: float
+    promise: float
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The model f + 2aᵀq + qᵀdiag(w)q in its own axes, q = Vᵀp: everything a trust region asks costs n operations.
+
+    `values` w (k,), largest first is not needed; `slope` a (k,), half the slope along each axis; `axes` V (n, k).
+    Axes without curvature to rounding are left out, together with what the slope holds along them.
+    """
+
+    values: Vector
+    slope: Vector
+    axes: Matrix
+
+    @property
+    def decrease(self) -> float:
+        """What the model could gain without any limit on the step; infinite where it bends downwards."""
+        if self.values.size == 0:
+            return 0.0
+        if self.values.min() <= 0.0:
+            return inf
+        return float((self.slope * self.slope / self.values).sum())
+
+    def step(self, radius: float) -> Damped:
+        """The lowest point of the model within `radius`: p = -(B + λ)⁻¹a, λ ≥ 0 (Moré & Sorensen 1983)."""
+        w, a = self.values, self.slope
+        if w.size == 0:
+            return Damped(np.zeros(self.axes.shape[0]), 0.0, 0.0, 0.0)
+        lowest = float(w.min())
+        if lowest > 0.0:
+            q = a / w
+            length = sqrt(q.dot(q))
+            if length <= radius * (1.0 + RADIUS_SLACK):
+                return Damped(self.axes.dot(q) * -1.0, 0.0, length, float(a.dot(q)))
+        damping, q, length = self._on_the_sphere(radius, lowest)
+        return Damped(self.axes.dot(q) * -1.0, damping, length, float(2.0 * a.dot(q) - (w * q).dot(q)))
+
+    def _on_the_sphere(self, radius: float, lowest: float) -> tuple[float, Vector, float]:
+        """λ with ‖(w + λ)⁻¹a‖ = radius, by Newton's method on 1/radius - 1/‖q‖, kept between its bounds.
+
+        Where the model bends downwards and a has nothing along its lowest axis (the hard case), that axis fills
+        up the radius.
+        """
+        w, a = self.values, self.slope
+        low = max(0.0, -lowest)
+        high = sqrt(a.dot(a)) / radius + low
+        size = max(abs(lowest), float(np.abs(w).max()))
+        damping = max(low + EPS * size, 1e-3 * high) if low > 0.0 else 0.0
+        q, length = a, inf
+        for _ in range(SECULAR_ROUNDS):
+            shifted = w + damping
+            q = a / shifted
+            squared = q.dot(q)
+            length = sqrt(squared)
+            if not isfinite(length):
+                damping = 0.5 * (damping + high)
+                continue
+            if abs(length - radius) <= RADIUS_SLACK * radius:
+                break
+            if length > radius:
+                low = max(low, damping)
+            else:
+                high = min(high, damping)
+            descent = float((q * q / shifted).sum())
+            if descent == 0.0:
+                break
+            following = damping + squared / descent * (length - radius) / radius
+            damping = (
+                following if low < following < high else max(sqrt(low * high), low + 1e-3 * (high - low))
+            )
+            if high - low <= EPS * high:
+                break
+        if lowest < 0.0 and length < (1.0 - RADIUS_SLACK) * radius:
+            bottom = int(np.argmin(w))
+            fill = sqrt(max(radius * radius - length * length + q[bottom] ** 2, 0.0))
+            q = q.copy()
+            q[bottom] = fill if q[bottom] >= 0 else -fill
+            length = radius
+        return damping, q, length
+
+
+def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
+    """The Gauss-Newton model |r + Jp|² for p in units of 1/`scale`, shape (n,); J (m, n), r (m,).
+
+    Safe for a rank-deficient J: directions that change nothing beyond rounding are left out.
+
+    >>> model = of_residual(np.array([[2.0], [0.0]]), np.array([4.0, 3.0]), np.array([2.0]))
+    >>> model.step(np.inf).step, model.decrease
+    (array([-4.]), 16.0)
+    """
+    from scipy.linalg import lapack
+
+    A = J / scale
+    m, n = A.shape
+    gram = A.T.dot(A)
+    values, axes, trouble = lapack.dsyevd(gram)
+    if trouble == 0 and n <= m and values[0] > SQUARED_IS_SAFE * values[-1]:
+        return Spectrum(values, axes.T.dot(A.T.dot(r)), axes)
+    U, s, Vt, trouble = lapack.dgesdd(A, full_matrices=0)
+    if trouble:
+        U, s, Vt, trouble = lapack.dgesvd(A, full_matrices=0)
+    rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
+    s = s[:rank]
+    return Spectrum(s * s, s * U[:, :rank].T.dot(r), Vt[:rank].T)
+
+
+def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
+    """Newton's model gᵀp + ½pᵀHp for p in units of 1/`scale`, shape (n,).
+
+    >>> of_hessian(np.array([[2.0]]), np.array([4.0]), np.array([1.0])).step(np.inf).step
+    array([-2.])
+    """
+    from scipy.linalg import lapack
+
+    half = 0.5 * H / scale / scale[:, None]
+    values, axes, _ = lapack.dsyevd(half)
+    slope = axes.T.dot(0.5 * gradient / scale)
+    limit = RANK * values.size * float(np.abs(values).max(initial=0.0))
+    seen = np.abs(values) > limit
+    if not seen.all():
+        values, slope, axes = values[seen], slope[seen], axes[:, seen]
+    return Spectrum(values, slope, axes)
+
+
+# Above this many times the entries of J, the product JᵀJ and its factors would no longer be sparse; conjugate
+# gradients on J itself take over.
+FILL = 30.0
+
+# Added to the diagonal of the scaled JᵀJ, whose entries are about one, so that dead directions do not divide by
+# zero; larger, and steps along weak directions are cut short.
+TINY_DAMPING = 1e-14
+
+# Conjugate gradients stop when the slope of the model has fallen by this much: more is lost on the next step.
+CG_REDUCTION = 1e-3
+CG_ROUNDS = 300
+
+
+class SparseModel:
+    """The Gauss-Newton model |r + Jp|² for a sparse J (m, n), p in units of 1/`scale`, by sparse LDLᵀ of JᵀJ + λ."""
+
+    def __init__(self, J: Any, r: Vector, scale: Vector) -> None:
+        import scipy.sparse as sparse
+
+        A = J @ sparse.diags_array(1.0 / scale)
+        self._slope = A.T @ r
+        self._gram = sparse.csc_matrix(sparse.triu(A.T @ A, format="csc"))
+        self._identity = sparse.csc_matrix(sparse.eye_array(scale.size, format="csc"))
+        self._solver: Any = None
+        self._newton = self._solve(TINY_DAMPING)
+        self.decrease = -float(self._slope @ self._newton)
+
+    def _solve(self, damping: float) -> Vector:
+        import qdldl
+
+        matrix = self._gram + damping * self._identity
+        if self._solver is None:
+            self._solver = qdldl.Solver(matrix, upper=True)
+        else:
+            self._solver.update(matrix, upper=True)
+        return -np.asarray(self._solver.solve(self._slope))
+
+    def step(self, radius: float) -> Damped:
+        """The lowest point of the model within `radius`, as `Spectrum.step`; a factorisation for each λ tried."""
+        a = self._slope
+        p, damping = self._newton, 0.0
+        length = sqrt(p.dot(p))
+        low, high = 0.0, sqrt(a.dot(a)) / radius if radius > 0 else inf
+        fresh = False  # whether the factors at hand belong to p
+        for _ in range(SECULAR_ROUNDS):
+            if length <= radius * (1.0 + RADIUS_SLACK) and (
+                damping == 0.0 or length >= radius * (1.0 - RADIUS_SLACK)
+            ):
+                break
+            if not fresh:
+                self._solve(max(damping, TINY_DAMPING))
+            if length > radius:
+                low = damping
+            else:
+                high = damping
+            descent = float(p @ np.asarray(self._solver.solve(p)))
+            following = damping + length * length / descent * (length - radius) / radius
+            if not low < following < high:
+                following = max(sqrt(low * high), low + 1e-3 * (high - low))
+            damping = following
+            p, fresh = self._solve(damping), True
+            length = sqrt(p.dot(p))
+        return Damped(p, damping, length, -float(a.dot(p)) + damping * length * length)
+
+
+class IterativeModel:
+    """The same model where JᵀJ would be dense: conjugate gradients on J, cut off at the radius (Steihaug 1983)."""
+
+    def __init__(self, J: Any, r: Vector, scale: Vector) -> None:
+        self._J, self._r, self._scale = J, r, scale
+        self.decrease = self.step(inf).promise
+
+    def step(self, radius: float) -> Damped:
+        """A point within `radius` that gains at least what the slope alone does."""
+        J, scale = self._J, self._scale
+        residual = self._r.copy()
+        p = np.zeros(scale.size)
+        slope = (J.T @ residual) / scale
+        direction = -slope
+        squared = float(slope @ slope)
+        enough = CG_REDUCTION**2 * squared
+        before = float(residual @ residual)
+        damping = 0.0
+        for _ in range(CG_ROUNDS):
+            if squared <= enough or squared == 0.0:
+                break
+            image = J @ (direction / scale)
+            bend = float(image @ image)
+            t = squared / bend if bend > 0.0 else inf
+            if not sqrt(float((p + t * direction) @ (p + t * direction))) <= radius if t < inf else True:
+                t, damping = _to_the_sphere(p, direction, radius), 1.0
+                if not t < inf:
+                    break
+            p = p + t * direction
+            residual += t * image
+            if damping:
+                break
+            slope = (J.T @ residual) / scale
+            squared, last = float(slope @ slope), squared
+            direction = -slope + squared / last * direction
+        return Damped(p, damping, sqrt(float(p @ p)), before - float(residual @ residual))
+
+
+def _to_the_sphere(p: Vector, direction: Vector, radius: float) -> float:
+    """t > 0 with ‖p + t·direction‖ = radius; infinite where there is none."""
+    a, b, c = float(direction @ direction), float(p @ direction), float(p @ p) - radius * radius
+    if a == 0.0 or not isfinite(c):
+        return inf
+    return (-b + sqrt(max(b * b - a * c, 0.0))) / a
+
+
+def of_sparse_residual(J: Any, r: Vector, scale: Vector) -> SparseModel | IterativeModel:
+    """The Gauss-Newton model of a sparse J, factorised where JᵀJ stays sparse, iterated on where it does not."""
+    rows = np.diff(J.tocsr().indptr)
+    products = float(rows.astype(np.float64) @ rows)
+    return (SparseModel if products <= FILL * max(J.nnz, 1) else IterativeModel)(J, r, scale)

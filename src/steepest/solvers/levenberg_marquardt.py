@@ -1,0 +1,336 @@
+"""Levenberg-Marquardt: Gauss-Newton steps on the residuals within a trust radius, Newton where those turn slow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bounds import Bounds, Mask, Vector
+from ..errors import InputError
+from ..linear_algebra.damped import Damped, of_hessian, of_residual, of_sparse_residual
+from ..objective import Linearised, Matrix, Objective
+from .stopping import EPSILON, VALUE_ROUNDING, StopReason
+
+# A step is taken when it gains this part of what the model promised (Moré 1978).
+WORTH_TAKING = 1e-4
+
+# The model is trusted further when it promised well, less when it promised badly (Moré 1978).
+POOR, GOOD = 0.25, 0.75
+GROWTH = 2.0
+SMALLEST_CUT, LARGEST_CUT = 0.1, 0.5
+
+# The first radius, in units of the change of the residuals that the parameters' own size would make: 1 keeps the
+# first step within the size of the start, so that far starts are not thrown out of the valley they lie in.
+FIRST_RADIUS = 1.0
+
+# Gauss-Newton leaves out the curvature of the residuals, and then converges by a fixed factor. When what is left to
+# gain falls by less than SLOW on PATIENCE free steps, the whole Hessian repays its price.
+SLOW, PATIENCE = 0.1, 3
+
+# Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
+# is rounding, not curvature.
+TOO_LITTLE = 1e-3 * EPSILON
+
+# A step that has lost most of its promise to the bounds is worse than the slope bent onto them.
+KEPT_PROMISE = 0.01
+
+# Rounds of putting on their bounds the parameters that a step pushes through them.
+ROUNDS = 4
+
+
+class LMState(NamedTuple):
+    """The state of Levenberg-Marquardt: what the driver reads, and the model at `x`.
+
+    `linear`: value, residual (m,) and Jacobian (m, n). `hessian` (n, n): in place of the Gauss-Newton model, or
+    None. `scale` (n,): residual units per parameter unit. `radius`: how far the model is trusted, in residual
+    units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
+    converged slowly. `spent`: whether what is left to gain is rounding.
+    """
+
+    x: Vector
+    value: float
+    gradient: Vector
+    step: Vector | None
+    decrease: float
+    stop: StopReason | None
+    linear: Linearised
+    hessian: Matrix | None
+    scale: Vector
+    radius: float
+    model: Any
+    free: Mask | None
+    slow: int
+    spent: bool
+
+
+class Move(NamedTuple):
+    """A step p (n,), the decrease the model promises, its scaled length, whether the radius held it back."""
+
+    p: Vector
+    promise: float
+    length: float
+    held: bool
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """Trust-region Gauss-Newton (Moré 1978), invariant to the units of the parameters and of the residuals.
+
+    Dense Jacobians are decomposed (safe when rank-deficient), sparse ones factorised or iterated on. Bounds are
+    kept by moving parameters onto them and solving for the rest. `first_radius` limits the first step, in units of
+    what the start's own size changes in the residuals; `newton` allows the switch to full second derivatives.
+    """
+
+    first_radius: float = FIRST_RADIUS
+    newton: bool = True
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        return "Levenberg-Marquardt"
+
+    @property
+    def remedy(self) -> str:
+        """Empty: no step goes uphill."""
+        return ""
+
+    def default_max_steps(self, n: int) -> int:
+        """Far more than a curve fit needs; curved valleys of collapsing exponentials take hundreds."""
+        return max(2_000, 50 * n)
+
+    def init(self, objective: Objective, x: Vector) -> LMState:
+        """The start and the model there; raises `InputError` for a cost that is no sum of squares."""
+        if not objective.has_residual:
+            raise InputError(
+                "Levenberg-Marquardt needs a cost that is a sum of squares, such as np.sum(residual**2), and this one "
+                'was not recognised as such; leave method out, or write method="bfgs"'
+            )
+        linear = objective.linearised(x)
+        size = _column_sizes(linear.jacobian)
+        scale = np.where(size > 0.0, size, 1.0)
+        reach = sqrt(float(((scale * x) ** 2).sum()))
+        radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
+        return self._aim(objective, x, linear, None, scale, size, radius, False, 0, None)
+
+    def step(self, objective: Objective, state: LMState) -> LMState:
+        """The first step, at shrinking radius, that lowers the cost about as the model says."""
+        if state.spent:
+            return state._replace(stop=StopReason.ROUNDING)
+        x, value, radius = state.x, state.value, state.radius
+        rounding = VALUE_ROUNDING * abs(value)
+        refused = False
+        while True:
+            move = _move(objective.bounds, state, radius)
+            trial = x + move.p
+            if objective.bounds.any:
+                trial = objective.bounds.project(trial)
+            if not move.promise > 0.0 or (trial == x).all():
+                lost = state.decrease <= rounding
+                return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
+            trial.setflags(write=False)
+            least = WORTH_TAKING * move.promise if move.promise > rounding else -rounding
+            if refused and not value - objective.value(trial) >= least:
+                radius = SMALLEST_CUT * min(radius, move.length)
+                continue
+            found = objective.linearised(trial)
+            fell = _fell(objective, state.linear, found)
+            if fell >= least and isfinite(found.value):
+                size = _column_sizes(found.jacobian)
+                if np.isfinite(size).all():
+                    break
+            radius = _cut(state, move, fell) * min(radius, move.length)
+            refused = True
+        radius = _next_radius(state, move, fell, radius, rounding)
+        scale = np.maximum(state.scale, size)
+        return self._aim(
+            objective, trial, found, trial - x, scale, size, radius, move.held, state.slow, state
+        )
+
+    def _aim(
+        self,
+        objective: Objective,
+        x: Vector,
+        linear: Linearised,
+        step: Vector | None,
+        scale: Vector,
+        size: Vector,
+        radius: float,
+        held: bool,
+        slow: int,
+        before: LMState | None,
+    ) -> LMState:
+        """The state at `x` with the model for the next step, and what that model says of the last one."""
+        value, r, J = linear
+        gradient = 2.0 * (J.T.dot(r) if type(J) is np.ndarray else J.T @ r)
+        if not (isfinite(value) and np.isfinite(gradient).all()):
+            return LMState(
+                x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, False
+            )
+        free = objective.bounds.free(x, gradient) if objective.bounds.any else None
+        curved = before is not None and before.hessian is not None
+        hessian = _finite_hessian(objective, x) if curved else None
+        model = _model(linear, gradient, hessian, scale, free, None)
+        decrease = model.decrease
+        # What the rounding of x and of the residuals themselves can feign, JᵀJ-wise.
+        noise = EPSILON**2 * x.size * (float(r.dot(r)) + float(((size * x) ** 2).sum()))
+        spent = decrease <= noise
+        if before is not None and not spent:
+            shrinks_slowly = decrease > SLOW * before.decrease
+            if curved or not (self.newton and objective.has_hessian and type(J) is np.ndarray):
+                spent = shrinks_slowly and before.decrease <= EPSILON * abs(value) and not held
+            elif decrease <= TOO_LITTLE * abs(value):
+                spent = shrinks_slowly and not held
+            elif not held:
+                slow = slow + 1 if shrinks_slowly else 0
+                if slow >= PATIENCE:
+                    hessian = _finite_hessian(objective, x)
+                    if hessian is not None:
+                        model = _model(linear, gradient, hessian, scale, free, None)
+                        decrease = model.decrease
+        return LMState(
+            x,
+            value,
+            gradient,
+            step,
+            decrease,
+            None,
+            linear,
+            hessian,
+            scale,
+            radius,
+            model,
+            free,
+            slow,
+            spent,
+        )
+
+
+def _model(
+    linear: Linearised,
+    gradient: Vector,
+    hessian: Matrix | None,
+    scale: Vector,
+    free: Mask | None,
+    moved: Vector | None,
+) -> Any:
+    """The quadratic model over the parameters in `free`, when the others move by `moved` (n,)."""
+    r, J = linear.residual, linear.jacobian
+    if hessian is not None:
+        if moved is not None:
+            gradient = gradient + hessian.dot(moved)
+        if free is not None:
+            hessian, gradient, scale = hessian[np.ix_(free, free)], gradient[free], scale[free]
+        return of_hessian(hessian, gradient, scale)
+    if moved is not None:
+        r = r + J @ moved
+    if free is not None and not free.all():
+        J, scale = J[:, free], scale[free]
+    return of_residual(J, r, scale) if type(J) is np.ndarray else of_sparse_residual(J, r, scale)
+
+
+def _move(bounds: Bounds, state: LMState, radius: float) -> Move:
+    """The model's step within the radius, bent to stay inside the bounds."""
+    damped: Damped = state.model.step(radius)
+    if state.free is None:
+        return Move(damped.step / state.scale, damped.promise, damped.length, damped.damping > 0.0)
+    return _inside(bounds, state, radius, damped)
+
+
+def _inside(bounds: Bounds, state: LMState, radius: float, damped: Damped) -> Move:
+    x, scale, free = state.x, state.scale, state.free
+    assert free is not None
+    p = np.zeros(x.size)
+    p[free] = damped.step / scale[free]
+    out = free & ~((x + p >= bounds.lower) & (x + p <= bounds.upper))
+    held = damped.damping > 0.0
+    if not out.any():
+        return Move(p, damped.promise, damped.length, held)
+    moved = np.zeros(x.size)
+    for _ in range(ROUNDS):
+        moved[out] = (bounds.project(x + p) - x)[out]
+        free = free & ~out
+        p = moved.copy()
+        if not free.any():
+            break
+        rest = _model(state.linear, state.gradient, state.hessian, scale, free, moved).step(radius)
+        p[free] = rest.step / scale[free]
+        held = rest.damping > 0.0
+        out = free & ~((x + p >= bounds.lower) & (x + p <= bounds.upper))
+        if not out.any():
+            break
+    p = bounds.project(x + p) - x
+    promise = _promise(state, p)
+    if not promise > KEPT_PROMISE * damped.promise:
+        p, promise = _bent_slope(bounds, state, radius, p, promise)
+    return Move(p, promise, sqrt(float(((scale * p) ** 2).sum())), held)
+
+
+def _bent_slope(
+    bounds: Bounds, state: LMState, radius: float, p: Vector, promise: float
+) -> tuple[Vector, float]:
+    """The scaled slope bent onto the bounds, where the model promises more along it than along `p`."""
+    assert state.free is not None
+    down = -np.where(state.free, state.gradient, 0.0) / state.scale**2
+    length = sqrt(float(((state.scale * down) ** 2).sum()))
+    if length == 0.0:
+        return p, promise
+    t = min(radius, inf if state.hessian is not None else 0.5 * length) / length
+    t = t if isfinite(t) else 1.0
+    for _ in range(30):
+        bent = bounds.project(state.x + t * down) - state.x
+        gained = _promise(state, bent)
+        if gained > 0.0:
+            return (bent, gained) if gained > promise else (p, promise)
+        t *= 0.5
+    return p, promise
+
+
+def _promise(state: LMState, p: Vector) -> float:
+    """By how much the model lies lower at `p`."""
+    along = -float(state.gradient.dot(p))
+    if state.hessian is not None:
+        return along - 0.5 * float(p.dot(state.hessian.dot(p)))
+    image = state.linear.jacobian @ p
+    return along - float(image.dot(image))
+
+
+def _fell(objective: Objective, old: Linearised, new: Linearised) -> float:
+    """By how much the cost fell; for squares as (r - r')ᵀ(r + r'), which keeps digits that f - f' loses."""
+    if objective.least_squares:
+        return float((old.residual - new.residual).dot(old.residual + new.residual))
+    return old.value - new.value
+
+
+def _cut(state: LMState, move: Move, fell: float) -> float:
+    """Where a parabola through both costs and the slope has its bottom, as part of the step; kept in bounds."""
+    slope = -float(state.gradient.dot(move.p))
+    excess = 2.0 * (slope - fell)
+    if not (isfinite(excess) and excess > 0.0):
+        return SMALLEST_CUT
+    return min(max(slope / excess, SMALLEST_CUT), LARGEST_CUT)
+
+
+def _next_radius(state: LMState, move: Move, fell: float, radius: float, rounding: float) -> float:
+    if move.promise <= rounding:
+        return radius
+    ratio = fell / move.promise
+    if ratio < POOR:
+        return _cut(state, move, fell) * min(radius, move.length)
+    if ratio > GOOD or not move.held:
+        return max(radius, GROWTH * move.length) if move.held else GROWTH * move.length
+    return radius
+
+
+def _column_sizes(J: Any) -> Vector:
+    """Length of each column of J (m, n), shape (n,)."""
+    if type(J) is np.ndarray:
+        return np.sqrt(np.einsum("ij,ij->j", J, J))
+    return np.sqrt(np.asarray(J.multiply(J).sum(axis=0)).ravel())
+
+
+def _finite_hessian(objective: Objective, x: Vector) -> Matrix | None:
+    hessian = objective.hessian(x)
+    return hessian if np.isfinite(hessian).all() else None
