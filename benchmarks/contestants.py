@@ -1,0 +1,119 @@
+"""Minimisers that compete on one problem: a flat JAX function, a start and bounds in; a point and a claim out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Posed:
+    """What every contestant is given: `cost` a JAX function of (n,), `start` (n,), bounds (n,) or None."""
+
+    cost: Callable[[Any], Any]
+    start: np.ndarray
+    lower: np.ndarray | None
+    upper: np.ndarray | None
+
+    @property
+    def n(self) -> int:
+        """Number of parameters."""
+        return self.start.size
+
+    @property
+    def pairs(self) -> list[tuple[float, float]] | None:
+        """Bounds as SciPy takes them."""
+        if self.lower is None or self.upper is None:
+            return None
+        return list(zip(self.lower.tolist(), self.upper.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where a contestant ended and whether it claims to have succeeded; `told` in its own words."""
+
+    x: np.ndarray
+    claims: bool
+    told: str = ""
+
+
+Contestant = Callable[[Posed], Answer]
+
+
+def steepest(posed: Posed, method: str = "auto") -> Answer:
+    """Our own, with nothing but the cost, the start and the bounds."""
+    import steepest as st
+
+    found = st.minimize(posed.cost, posed.start, method=method, bounds=posed.pairs)
+    told = f"{found.verdict} · {found.plan.name} · {found.nit} steps, {found.nfev} evaluations · {found.stop}"
+    return Answer(np.asarray(found.x), bool(found.success), f"{told} · {found.message}")
+
+
+def _scipy(method: str, *, second: str = "", **options: Any) -> Contestant:
+    def solve(posed: Posed) -> Answer:
+        import jax
+        from scipy.optimize import minimize
+
+        both = jax.jit(jax.value_and_grad(posed.cost))
+
+        def value_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = both(x)
+            return float(value), np.asarray(gradient)
+
+        extra: dict[str, Any] = {}
+        if second == "hessian":
+            hessian = jax.jit(jax.hessian(posed.cost))
+            extra["hess"] = lambda x: np.asarray(hessian(x))
+        elif second == "products":
+            product = jax.jit(lambda x, v: jax.jvp(jax.grad(posed.cost), (x,), (v,))[1])
+            extra["hessp"] = lambda x, v: np.asarray(product(x, v))
+        if posed.pairs is not None:
+            extra["bounds"] = posed.pairs
+        found = minimize(
+            value_and_gradient, posed.start, method=method, jac=True, options=options or None, **extra
+        )
+        return Answer(found.x, bool(found.success), str(found.message))
+
+    return solve
+
+
+def _optimistix(name: str) -> Contestant:
+    def solve(posed: Posed) -> Answer:
+        import jax.numpy as jnp
+        import optimistix as optx
+
+        solver = getattr(optx, name)(rtol=1e-8, atol=1e-8)
+        found = optx.minimise(
+            lambda y, _: posed.cost(y), solver, jnp.asarray(posed.start), max_steps=100_000, throw=False
+        )
+        return Answer(np.asarray(found.value), bool(found.result == optx.RESULTS.successful))
+
+    return solve
+
+
+TIGHT = {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 100_000, "maxfun": 1_000_000}
+
+# The most parameters each is given; None for any number. Dense matrices of more would not fit in the time.
+UNCONSTRAINED: dict[str, tuple[Contestant, int | None]] = {
+    "optimistix L-BFGS (1e-8)": (_optimistix("LBFGS"), None),
+    "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
+    "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
+    "SciPy trust-krylov": (_scipy("trust-krylov", second="products"), None),
+    "SciPy trust-exact": (_scipy("trust-exact", second="hessian"), 500),
+    "SciPy BFGS": (_scipy("BFGS"), 2000),
+}
+BOUNDED: dict[str, tuple[Contestant, int | None]] = {
+    "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
+    "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
+    "SciPy TNC": (_scipy("TNC"), None),
+}
+
+
+def contestant(name: str) -> Contestant:
+    """The contestant of that name; "steepest", or "steepest METHOD" for one of its methods."""
+    if name == "steepest":
+        return steepest
+    if name.startswith("steepest "):
+        return lambda posed: steepest(posed, name.removeprefix("steepest "))
+    return {**UNCONSTRAINED, **BOUNDED}[name][0]

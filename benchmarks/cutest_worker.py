@@ -1,0 +1,132 @@
+"""One contestant on one CUTEst problem in a process of its own: `python -m benchmarks.cutest_worker NAME SOLVER`.
+
+Prints one JSON object. The seconds are those of the processor, from the posed problem to the answer, tracing and
+compiling included and imports not; `warm` is the same solve again in the same process.
+"""
+
+import importlib
+import json
+import math
+import os
+import pkgutil
+import resource
+import signal
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+# Seconds of the processor a solve may take, and those after which a process that does not listen is ended.
+ALLOWED, ENDED = 10.0, 30
+
+
+class OutOfTimeError(BaseException):
+    """The seconds allowed are spent; no `except Exception` of a solver catches it."""
+
+
+def measure(name: str, solver: str) -> dict[str, Any]:
+    """Pose the problem, solve it twice, and look at the end point with JAX's own value and gradient."""
+    import jax
+
+    from .contestants import Answer, contestant
+    from .cutest import problems
+
+    jax.config.update("jax_enable_x64", True)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    posed = pose(name, bounded=problems().get(name, ("bounded",))[0] == "bounded")
+    solve = contestant(solver)
+    load(solver)
+    signal.signal(signal.SIGPROF, _spent)
+    record: dict[str, Any] = {"problem": name, "solver": solver, "n": posed.n}
+    answer: Answer | None = None
+    for which in ("cold", "warm"):
+        begin = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, ALLOWED)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(begin) + ENDED, resource.RLIM_INFINITY))
+        try:
+            answer = solve(posed)
+            record[which] = time.process_time() - begin
+        except OutOfTimeError:
+            record["told"] = "out of time"
+        except Exception as error:
+            record["told"] = f"{type(error).__name__}: {error}"[:500]
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+        if answer is None:
+            return record
+        if which == "cold":
+            record |= look(posed, answer)
+    return record
+
+
+def pose(name: str, *, bounded: bool = True) -> Any:
+    """The problem as a flat function of float64, its start and, if it counts as bounded, its bounds."""
+    import jax
+    from jax.flatten_util import ravel_pytree
+
+    from .contestants import Posed
+    from .sif import problem as instance
+
+    problem = instance(name)
+    flat, restore = ravel_pytree(jax.tree.map(lambda a: np.asarray(a, np.float64), problem.y0))
+    args = problem.args
+    lower = upper = None
+    if bounded and getattr(problem, "bounds", None) is not None:
+        shape = jax.tree.structure(problem.y0)
+        leaves = jax.tree.leaves(problem.y0)
+
+        def side(bound: Any) -> np.ndarray:
+            given = jax.tree.leaves(bound)
+            wide = given if len(given) == len(leaves) else given * len(leaves)
+            filled = [np.broadcast_to(np.asarray(b), np.shape(y)) for b, y in zip(wide, leaves, strict=True)]
+            return np.asarray(ravel_pytree(jax.tree.unflatten(shape, filled))[0], np.float64)
+
+        lower, upper = (side(bound) for bound in problem.bounds)
+
+    def cost(x: Any) -> Any:
+        return problem.objective(restore(x), args).reshape(())
+
+    return Posed(cost, np.asarray(flat, np.float64), lower, upper)
+
+
+def load(solver: str) -> None:
+    """Import whatever the solver would import later: imports are not counted."""
+    if not solver.startswith("steepest"):
+        return
+    import steepest
+
+    for module in pkgutil.walk_packages(steepest.__path__, "steepest."):
+        if not any(
+            part in module.name for part in ("__main__", "plots", "explorer", "report", "cli", "tour")
+        ):
+            importlib.import_module(module.name)
+
+
+def look(posed: Any, answer: Any) -> dict[str, Any]:
+    """Cost and projected slope |x - P(x - g)|∞ at the end point, by JAX."""
+    import jax
+
+    value, gradient = jax.value_and_grad(posed.cost)(answer.x)
+    gradient = np.asarray(gradient)
+    moved = answer.x - gradient
+    outside = 0.0
+    if posed.lower is not None:
+        moved = np.clip(moved, posed.lower, posed.upper)
+        outside = float(np.max(np.maximum(posed.lower - answer.x, answer.x - posed.upper), initial=0.0))
+    return {
+        "cost": float(value),
+        "slope": float(np.max(np.abs(answer.x - moved), initial=0.0)),
+        "outside": outside,
+        "claims": answer.claims,
+        "told": answer.told,
+    }
+
+
+def _spent(number: int, frame: Any) -> None:
+    raise OutOfTimeError
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(sys.argv[1], sys.argv[2])) + "\n")
