@@ -92,7 +92,7 @@ def _optimistix(name: str) -> Contestant:
     return solve
 
 
-TIGHT = {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 100_000, "maxfun": 1_000_000}
+TIGHT: dict[str, Any] = {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 100_000, "maxfun": 1_000_000}
 
 # The most parameters each is given; None for any number. Dense matrices of more would not fit in the time.
 UNCONSTRAINED: dict[str, tuple[Contestant, int | None]] = {
