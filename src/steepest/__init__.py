@@ -14,6 +14,8 @@ from .minimize import minimize
 from .objective import Budget
 from .results import Result, Slope
 from .slope import slope
+from .train import train
+from .trained import TrainResult
 from .verdict.words import Evidence, Verdict
 from .verify import Verification, verify
 
@@ -30,6 +32,7 @@ __all__ = [
     "Slope",
     "SteepestError",
     "TracingError",
+    "TrainResult",
     "Verdict",
     "Verification",
     "__version__",
@@ -43,5 +46,6 @@ __all__ = [
     "slope",
     "solvers",
     "symbolic",
+    "train",
     "verify",
 ]

@@ -148,6 +148,42 @@ def _shapes(parameters: Parameters) -> str:
     return ", ".join(f"{leaf.name}: {leaf.shape}" for leaf in parameters.leaves)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The arrays of a structure as they are, not copied into one vector: for models too large for that.
+
+    `leaves`: their names, shapes and places; `arrays`: the arrays themselves, NumPy's or a device's, of the types
+    `types`.
+
+    >>> layout = Layout.of({"layer": {"W": np.ones((2, 3)), "b": np.zeros(3)}}, "params")
+    >>> [leaf.name for leaf in layout.leaves], layout.n
+    (['layer.W', 'layer.b'], 9)
+    """
+
+    leaves: tuple[Leaf, ...]
+    arrays: tuple[Any, ...]
+    build: Callable[[Iterator[Any]], Any]
+
+    @classmethod
+    def of(cls, structure: Any, name: str) -> Layout:
+        """Read `structure`; raises `InputError` naming the place of anything that is not an array of numbers."""
+        reader = _LayoutReader()
+        assemble = reader.read(structure, name, top=True)
+        if not reader.leaves:
+            raise InputError(f"{name} = {_short(structure)} holds no array; give at least one")
+        return cls(tuple(reader.leaves), tuple(reader.values), assemble)
+
+    @property
+    def n(self) -> int:
+        """How many numbers all the arrays hold."""
+        return self.leaves[-1].stop
+
+    @property
+    def types(self) -> tuple[np.dtype[Any], ...]:
+        """The type of each array."""
+        return tuple(np.dtype(array.dtype) for array in self.arrays)
+
+
 class _Reader:
     """Walks a structure once, collecting leaves and the recipe that puts it together again."""
 
@@ -247,6 +283,23 @@ class _Reader:
             f"{name} = {_short(node)} is of type {type(node).__name__}, which holds no parameters I can see; "
             "use floats, arrays, dicts, lists or dataclasses of real numbers"
         )
+
+
+class _LayoutReader(_Reader):
+    """Keeps the arrays themselves, whatever kind of number they hold."""
+
+    def _leaf(self, node: Any, name: str) -> Callable[[Iterator[Any]], Any]:
+        given = node if hasattr(node, "dtype") and hasattr(node, "shape") else np.asarray(node)
+        if np.dtype(given.dtype).kind not in "fiub":
+            raise InputError(
+                f"{name} holds {given.dtype}, not real numbers; leave it out or turn it into numbers"
+            )
+        self.leaves.append(
+            Leaf(name, tuple(given.shape), self.size, self.size + int(np.prod(given.shape, dtype=np.int64)))
+        )
+        self.values.append(given)
+        self.size = self.leaves[-1].stop
+        return next
 
 
 def _is_numeric(node: Any) -> bool:

@@ -19,6 +19,7 @@ PUBLIC = [
     "Slope",
     "SteepestError",
     "TracingError",
+    "TrainResult",
     "Verdict",
     "Verification",
     "__version__",
@@ -32,6 +33,7 @@ PUBLIC = [
     "slope",
     "solvers",
     "symbolic",
+    "train",
     "verify",
 ]
 

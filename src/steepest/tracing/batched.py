@@ -1,0 +1,138 @@
+"""A cost of parameters and a batch, recorded once for each shape of batch: what training differentiates.
+
+Unlike `trace`, which sees all parameters as one flat vector of float64, this keeps every array an input of its
+own and in the precision that is trained in: a layer's weights never have to be copied together.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jex
+import numpy as np
+from jax import lax
+
+from ..errors import InputError
+from ..parameters import Layout
+from .arrays import TracedArray
+from .explain import refusals_kept
+from .lookalike import Lookalike
+from .passes import simplify
+from .trace import _explained, _result, _runnable, label_of
+
+PRECISIONS = ("float32", "float64", "bfloat16")
+
+
+def numbers_in(precision: str) -> AbstractContextManager[Any]:
+    """A scope in which JAX's numbers are at most as wide as `precision` wants, whatever the user's setting is."""
+    return jax.enable_x64(precision == "float64")
+
+
+def kept_type(dtype: np.dtype[Any], precision: str) -> np.dtype[Any]:
+    """The type in which an array of `dtype` reaches the device.
+
+    Bytes and short integers stay as they are: an image is a quarter the size on the way to the device.
+    """
+    wide = precision == "float64"
+    if dtype.kind == "f":
+        return np.dtype(np.float64 if wide else np.float32)
+    if dtype.kind in "iu" and dtype.itemsize == 8 and not wide:
+        return np.dtype(np.int32 if dtype.kind == "i" else np.uint32)
+    return np.dtype(dtype)
+
+
+@dataclass(frozen=True)
+class BatchCost:
+    """A cost as one jaxpr: the arrays of the parameters, then those of the batch, in; one number out."""
+
+    closed: Any
+    parameters: int
+
+    @property
+    def constants(self) -> list[Any]:
+        """What the cost reads besides its arguments; handed in at each call, never baked into the program."""
+        return list(self.closed.consts)
+
+    def __call__(self, constants: Sequence[Any], parameters: Sequence[Any], batch: Sequence[Any]) -> Any:
+        """The cost, shape (), for arrays of the recorded shapes."""
+        return jax.core.eval_jaxpr(self.closed.jaxpr, list(constants), *parameters, *batch)[0]
+
+
+def record(
+    cost: Callable[..., Any], parameters: Layout, batch: Layout, *, precision: str = "float32"
+) -> BatchCost:
+    """Record `cost(parameters, batch)` on stand-ins for arrays of these shapes; the cost runs once.
+
+    Raises
+    ------
+    TracingError: the cost does something one trace cannot follow; the message says where.
+    InputError: the result is not one number.
+    """
+    lookalike = Lookalike()
+    run = _runnable(cost, lookalike)
+    failures: list[BaseException] = []
+    inputs = [*parameters.leaves, *batch.leaves]
+
+    def stand_in(value: Any, leaf: Any) -> Any:
+        return value if run is None else TracedArray(value, frozenset({leaf.name}), label=leaf.name)
+
+    def recorded(*values: Any) -> Any:
+        pieces = [stand_in(value, leaf) for value, leaf in zip(values, inputs, strict=True)]
+        given = parameters.build(iter(pieces[: len(parameters.leaves)]))
+        rows = batch.build(iter(pieces[len(parameters.leaves) :]))
+        try:
+            out = cost(given, rows) if run is None else run(lookalike.parameters(given), rows)
+            return _as_number(_result(out, cost), cost)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    types = [kept_type(np.dtype(np.float64), precision)] * len(parameters.leaves)
+    types += [kept_type(dtype, precision) for dtype in batch.types]
+    shapes = [jax.ShapeDtypeStruct(leaf.shape, dtype) for leaf, dtype in zip(inputs, types, strict=True)]
+    with numbers_in(precision), refusals_kept() as refusals, warnings.catch_warnings():
+        # In single precision a rule that asks for NumPy's float64 gets float32, which is what is wanted.
+        warnings.filterwarnings("ignore", message="Explicitly requested dtype")
+        try:
+            closed = jax.make_jaxpr(recorded)(*shapes)
+        except BaseException:
+            if not failures:
+                raise
+        finally:
+            lookalike.settle()
+        if refusals and (not failures or isinstance(failures[0], Exception)):
+            raise refusals[0]
+        if failures:
+            raise _explained(failures[0], cost)
+        return BatchCost(simplify(closed, keep_derivatives=True), len(parameters.leaves))
+
+
+def _as_number(value: Any, cost: Any) -> Any:
+    if np.shape(value) == ():
+        return value
+    if np.size(value) == 1:
+        return lax.reshape(value, ())
+    raise InputError(
+        f"{label_of(cost)} gives an array of shape {tuple(np.shape(value))}; end it with a mean over the batch, "
+        "such as `return np.mean(losses)`"
+    )
+
+
+def run_equation(equation: Any, values: dict[Any, Any], program: Any) -> None:
+    """Evaluate one equation of the jaxpr `program` on `values`, where its results are put."""
+    variables = list(dict.fromkeys(atom for atom in equation.invars if isinstance(atom, jex.Var)))
+    alone = program.replace(
+        constvars=[], invars=variables, outvars=equation.outvars, eqns=[equation], effects=equation.effects
+    )
+    results = jax.core.eval_jaxpr(alone, (), *[values[variable] for variable in variables])
+    values.update(zip(equation.outvars, results, strict=True))
+
+
+def read_atom(atom: Any, values: dict[Any, Any]) -> Any:
+    """The value of what an equation reads: of a variable, or a number written into it."""
+    return atom.val if isinstance(atom, jex.Literal) else values[atom]

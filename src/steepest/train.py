@@ -1,0 +1,233 @@
+"""Train a model on data, larger than memory if need be, and say honestly how far it came."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError
+from .parameters import Layout
+from .trained import TrainResult
+
+if TYPE_CHECKING:
+    from .training.checkpoint import Checkpoints
+    from .training.job import Job
+    from .training.loop import Run, Walker
+
+
+def train(
+    cost: Callable[..., Any],
+    params: Any,
+    data: Any,
+    *,
+    batch_size: int | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
+    method: Any = "adam",
+    rate: float | None = None,
+    schedule: Any = None,
+    warmup: int = 0,
+    weight_decay: float | None = None,
+    clip: float | None = None,
+    accumulate: int = 1,
+    validation: Any = None,
+    patience: int | None = None,
+    ceiling: float | None = None,
+    precision: str = "float32",
+    remat: bool = False,
+    shard: str | None = None,
+    seed: int = 0,
+    checkpoint: Any = None,
+    resume: bool = False,
+    callback: Callable[..., Any] | None = None,
+    progress: bool | None = None,
+) -> TrainResult:
+    """Walk down the mean cost over `data` on minibatches, and judge how far the walk came.
+
+    Parameters
+    ----------
+    cost : function `cost(params, batch)` written with NumPy (or JAX): the mean over the rows of the batch. It is run
+        once to be traced.
+    params : where to start: arrays in any nesting of dicts, lists and dataclasses.
+    data : arrays whose first axis counts the examples (one, a tuple or a dict: a batch has the same form); a memory
+        map; the name of an .npy, .npz, .parquet or .csv file; a table of polars or pandas; an iterable of batches; or
+        a function `data(rng)` of a random generator (or `data(key)` of a JAX key) that makes a batch.
+    batch_size : rows in a batch; 128, or all of them where there are fewer.
+    epochs, steps, seconds : when to stop, at the first of them; ten epochs where none is given.
+    method : "sgd", "momentum", "nesterov", "adam", "adamw", "lion", or any optax transformation.
+    rate : the step size; each method has the one people start from.
+    schedule : how the rate goes over the run: "constant", "linear" or "cosine" to zero, or a function of the step.
+    warmup : steps over which the rate rises to its height first.
+    weight_decay : decoupled, as in AdamW: each step takes this part of the rate off every parameter.
+    clip : the largest norm a slope may have; longer ones are shortened.
+    accumulate : parts in which a batch is worked through, one after the other, to save memory.
+    validation : data kept aside, in the form of `data`; their cost is measured at the end of each epoch.
+    patience : stop after this many validations without improvement, and give back the best parameters.
+    ceiling : a cost above this counts as diverged; by default four times the first.
+    precision : "float32", "float64", or "bfloat16" for matrix products in bfloat16 with everything else in float32.
+    remat : keep only some intermediate values and compute the others again, for memory.
+    shard : "params" to spread parameters over the devices instead of copying them to each.
+    seed : of the order of the data.
+    checkpoint : a folder, or a dict with "folder", "seconds" (60), "steps", "keep" (3).
+    resume : go on from the newest checkpoint that is whole; start afresh where there is none.
+    callback : called with a row of the history now and then; returning True stops the run.
+    progress : show how it goes on standard error; by default where that is a terminal.
+
+    Returns
+    -------
+    TrainResult : `params` in the structure given, `cost`, `verdict`, `evidence`, `history` and more.
+
+    Raises
+    ------
+    InputError : an argument cannot be used (before the cost is evaluated).
+    TracingError : the cost cannot be traced; the message names the line and the rewrite.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(1000, 3)); y = x @ [1.0, -2.0, 0.5] + 0.1
+    >>> def cost(params, batch):
+    ...     x, y = batch
+    ...     return np.mean((x @ params["w"] + params["b"] - y) ** 2)
+    >>> result = train(cost, {"w": np.zeros(3), "b": 0.0}, (x, y), method="adam", rate=0.05, epochs=20)
+    >>> np.round(result.params["w"], 2).tolist()
+    [1.0, -2.0, 0.5]
+    """
+    began = time.perf_counter()
+    from .training.loop import Walker
+
+    job = _job(locals())
+    walker = Walker(job)
+    run = walker.walk()
+    walked = time.perf_counter()
+    result = _result(job, walker, run)
+    result.timing = {"walk": walked - began, "judge": time.perf_counter() - walked}
+    return result
+
+
+def _job(given: dict[str, Any]) -> Job:
+    """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
+    import jax
+
+    from .training.batches import Part, read_data
+    from .training.checkpoint import Checkpoints
+    from .training.distributed import mesh_of
+    from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
+    from .training.methods import method_of
+
+    check_precision(given["precision"])
+    if not callable(given["cost"]):
+        raise InputError(
+            f"the cost is {given['cost']!r}, which cannot be called; give a function cost(params, batch)"
+        )
+    for name in ("accumulate", "warmup", "patience"):
+        value, least = given[name], 1 if name != "warmup" else 0
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InputError(f"{name}={value!r}; give a whole number from {least} upwards")
+    checkpoints = Checkpoints.of(given["checkpoint"])
+    if given["resume"] and checkpoints is None:
+        raise InputError("resume=True needs checkpoint=, the folder to go on from")
+    seed = given["seed"]
+    layout = Layout.of(given["params"], "params")
+    _check_start(layout)
+    source = read_data(given["data"], seed)
+    validation = None if given["validation"] is None else read_data(given["validation"], seed, "validation")
+    if given["patience"] is not None and validation is None:
+        raise InputError("patience= needs validation=, the data whose cost decides")
+    mesh = mesh_of(given["shard"])
+    workers = 1 if mesh is None else mesh.devices.size
+    size = batch_size_of(given["batch_size"], source, given["accumulate"], workers)
+    per_epoch = None if source.rows is None else source.rows // size
+    limits = limits_of(given["epochs"], given["steps"], given["seconds"], per_epoch)
+    schedule = given["schedule"] or "constant"
+    method = method_of(name, given["rate"], schedule, given["warmup"], given["weight_decay"], given["clip"])
+    recorded = recorded_for(given["cost"], layout, source, size // given["accumulate"], given["precision"])
+    part = Part(jax.process_index(), jax.process_count())
+    job = Job(
+        given["cost"],
+        getattr(given["cost"], "__name__", "the cost"),
+        layout,
+        source,
+        size,
+        per_epoch,
+        limits,
+        method,
+        recorded,
+        given["precision"],
+        given["remat"],
+        given["accumulate"],
+        seed,
+        part,
+        validation,
+        given["patience"],
+        given["ceiling"],
+        checkpoints,
+        given["resume"],
+        given["callback"],
+        given["progress"],
+        given["shard"],
+        mesh,
+    )
+    if checkpoints is not None:
+        _check_folder(checkpoints, job)
+    return job
+
+
+def _check_start(layout: Layout) -> None:
+    for leaf, array in zip(layout.leaves, layout.arrays, strict=True):
+        if not np.isfinite(np.asarray(array)).all():
+            raise InputError(f"{leaf.name} holds a value that is not finite; start from finite numbers")
+
+
+def _check_folder(checkpoints: Checkpoints, job: Job) -> None:
+    """Refuse a folder that cannot be written, or that holds another run, before anything is computed."""
+    checkpoints.prepare()
+    if checkpoints.found() and not job.resume:
+        raise InputError(
+            f"checkpoint: {checkpoints.folder} already holds a run ({checkpoints.found()[0].name}); resume=True "
+            "goes on with it, another folder begins a new one"
+        )
+    # Parameters and, for the usual rules, two moments of each, in four bytes.
+    full = checkpoints.check_space(12 * job.layout.n)
+    if full:
+        job.remarks.append(full)
+
+
+def _result(job: Job, walker: Walker, run: Run) -> TrainResult:
+    from .tracing.batched import numbers_in
+    from .training.verdict import judge
+
+    with numbers_in(job.precision):
+        finding = judge(walker, run)
+        arrays = [walker.placement.whole(array) for array in walker.tree.leaves(run.state.parameters)]
+    leaves = iter([array[()] if array.ndim == 0 else array for array in arrays])
+    return TrainResult(
+        params=job.layout.build(leaves),
+        cost=finding.cost,
+        rows=finding.rows,
+        verdict=finding.verdict,
+        success=finding.verdict.is_success,
+        message=finding.sentence,
+        next_step=finding.next_step,
+        evidence=finding.evidence,
+        history=run.history,
+        plan=job.method,
+        names=tuple(leaf.name for leaf in job.layout.leaves),
+        arrays=tuple(arrays),
+        steps=run.steps,
+        epochs=run.epoch,
+        examples=run.steps * job.batch_size,
+        seconds=run.seconds,
+        ended=run.ended,
+        validation=run.history.validations[-1][1] if run.history.validations else None,
+        precision=job.precision,
+        processes=walker.placement.processes,
+        devices=1 if job.mesh is None else int(job.mesh.devices.size),
+        batch_size=job.batch_size,
+        label=job.label,
+        waited=run.waited,
+        events=tuple(run.history.events),
+        remarks=tuple(job.remarks),
+    )

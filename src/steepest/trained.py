@@ -1,0 +1,154 @@
+"""What `train` hands back: the parameters, how far the walk came, and why one may say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import NotAMinimumError
+from .presentation import number, shortened, table, wrapped
+from .results import to_json
+
+if TYPE_CHECKING:
+    from .training.verdict import TrainVerdict
+    from .training.watching import History
+
+
+@dataclass
+class TrainResult:
+    """What training came to.
+
+    `params`: the final parameters, NumPy, in the structure given. `cost`: measured on `rows` fresh rows at the end,
+    NaN where none could be had. `verdict`: how far it came; `message` says it in a sentence, `evidence` what was
+    measured, `next_step` what would bring more. `history`: rows of the run, and the cost of every step. `plan`: the
+    method, its rate, and why. `events`: what happened on the way. `waited`: seconds the loop waited for data.
+    """
+
+    params: Any
+    cost: float
+    rows: int
+    verdict: TrainVerdict
+    success: bool
+    message: str
+    next_step: str
+    evidence: tuple[Any, ...]
+    history: History
+    plan: Any
+    names: tuple[str, ...]
+    arrays: tuple[np.ndarray, ...]
+    steps: int
+    epochs: float
+    examples: int
+    seconds: float
+    ended: str
+    validation: float | None
+    precision: str
+    processes: int
+    devices: int
+    batch_size: int
+    label: str
+    waited: float
+    events: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    timing: dict[str, float] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> None:
+        """Write the parameters into an .npz file under their names."""
+        named: dict[str, Any] = dict(zip(self.names, self.arrays, strict=True))
+        np.savez(path, **named)
+
+    def raise_if_failed(self) -> TrainResult:
+        """Return the result; raise `NotAMinimumError` if the run blew up or learned its examples by heart."""
+        if not self.success:
+            raise NotAMinimumError(f"{self.verdict}: {self.message}", self)
+        return self
+
+    def __str__(self) -> str:
+        head = f"{self.verdict}: cost {number(self.cost)}" + (
+            f"  ({shortened(self.label)})" if self.label else ""
+        )
+        lines = [head, *wrapped(self.message, "  "), ""]
+        sizes = [
+            (name, "×".join(map(str, a.shape)) or "1", f"{_rms(a):.3g}")
+            for name, a in zip(self.names, self.arrays, strict=True)
+        ]
+        lines += table([("parameters", "shape", "root mean square"), *sizes[:20]], "<>>")
+        if len(sizes) > 20:
+            lines.append(f"  and {len(sizes) - 20:,} more arrays")
+        lines += ["", "  why"]
+        lines += [f"    {line}" for item in self.evidence for line in _evidence(item)]
+        lines += ["", "  how", *wrapped(self._how())]
+        for remark in (*self.remarks, *self.events):
+            lines += wrapped(remark)
+        if self.next_step:
+            lines += ["", "  next", *wrapped(self.next_step)]
+        return "\n".join(lines)
+
+    def _how(self) -> str:
+        plan = self.plan
+        rate = "" if plan.rate is None else f" at rate {number(plan.rate, 3)}"
+        fall = (
+            ""
+            if plan.schedule == "constant"
+            else f", falling to zero ({plan.schedule})"
+            if isinstance(plan.schedule, str)
+            else ""
+        )
+        because = f", {plan.because}" if plan.because else ""
+        speed = f"{self.examples / self.seconds:,.0f} examples/s" if self.seconds > 0 else ""
+        return (
+            f"{plan.name}{rate}{fall}{because}; {self.steps:,} steps of {self.batch_size:,} rows, "
+            f"{self.epochs:.3g} epochs, {self.seconds:.1f} s ({speed}); {self.precision}; {self.ended}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain JSON values, without the arrays themselves; what is not finite becomes None."""
+        last = self.history.rows[-1].to_dict() if self.history.rows else None
+        found = {
+            key: getattr(self, key)
+            for key in (
+                "verdict",
+                "success",
+                "message",
+                "next_step",
+                "cost",
+                "rows",
+                "steps",
+                "epochs",
+                "examples",
+                "seconds",
+                "ended",
+                "validation",
+                "precision",
+                "processes",
+                "devices",
+                "batch_size",
+                "waited",
+                "events",
+                "remarks",
+                "timing",
+            )
+        }
+        found["evidence"] = [item.to_dict() for item in self.evidence]
+        found["plan"] = self.plan.to_dict()
+        found["last"] = last
+        found["parameters"] = {
+            name: list(array.shape) for name, array in zip(self.names, self.arrays, strict=True)
+        }
+        return {key: to_json(value) for key, value in found.items()}
+
+
+def _rms(array: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
+
+
+def _evidence(item: Any) -> list[str]:
+    measured = "" if item.measured is None else f" {number(item.measured, 3)}"
+    limit = "" if item.limit is None else f" (limit {number(item.limit, 3)})"
+    first, *rest = wrapped(
+        f"{'holds' if item.holds else 'fails'}  {item.name}{measured}{limit}  {item.how}", ""
+    )
+    return [first, *(f"       {line}" for line in rest)]

@@ -1,0 +1,263 @@
+"""Data as minibatches in a seeded order, the same whatever the number of processes.
+
+Every source answers one question: which rows make up batch number k of epoch e? The answer depends on the seed,
+the epoch and k alone, so that a run can be taken up again anywhere, and each of P processes can take its own part
+of the same batch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import InputError
+from ..parameters import Layout
+
+Batch = list[np.ndarray]
+
+# Rows that are read from a file together. Shuffling goes on inside a pool of blocks, so that reading stays
+# sequential inside a block: with far fewer rows a block, a Parquet file is read page by page.
+BLOCK = 16_384
+# Blocks that are mixed with each other. With 1, rows that were written together would be trained together.
+POOL = 8
+# Separates the random streams of the shuffle from those of generated data under one seed.
+SHUFFLE_STREAM, BLOCK_STREAM, ROW_STREAM, DATA_STREAM = 1, 2, 3, 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of every batch this process takes: part `index` of `count` equal ones."""
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, rows: Any, batch_size: int) -> Any:
+        """The rows of a batch that are this process's."""
+        share = batch_size // self.count
+        return rows[self.index * share : (self.index + 1) * share]
+
+
+class Source(Protocol):
+    """Where batches come from.
+
+    `rows`: how many there are, None where nobody knows. `layout`: the form of a batch and the types in it.
+    `batches(epoch, first)` gives this process's part of each batch of the epoch from number `first` on.
+    """
+
+    layout: Layout
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows there are."""
+
+    def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
+        """The batches of one epoch."""
+
+    def describe(self) -> str:
+        """The data in a few words."""
+
+
+def random_numbers(seed: int, *stream: int) -> np.random.Generator:
+    """A generator that depends on the seed and the numbers of its stream alone."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *stream])))
+
+
+def read_data(data: Any, seed: int, name: str = "data") -> Source:
+    """The source behind `data`: arrays, a table, a file, an iterable of batches, or a function of a generator.
+
+    Raises
+    ------
+    InputError: the data cannot be read as any of these, or hold no row.
+    """
+    if isinstance(data, (str, Path)):
+        return _from_file(Path(data), seed, name)
+    if hasattr(data, "collect_schema") and hasattr(data, "slice"):  # a polars LazyFrame
+        from .tables import lazy_rows
+
+        return lazy_rows(data, seed)
+    if hasattr(data, "columns") and hasattr(data, "to_numpy"):  # a frame of polars or pandas
+        return Rows({str(column): np.asarray(data[column]) for column in data.columns}, seed, name)
+    if hasattr(data, "shape") or isinstance(data, (Mapping, tuple)):
+        return Rows(data, seed, name)
+    if isinstance(data, list) and data and not _is_batch(data[0]):
+        return Rows(np.asarray(data), seed, name)
+    if callable(data) and not hasattr(data, "__iter__"):
+        return Generated(data, seed, name)
+    if isinstance(data, Iterable):
+        return Given(data, name)
+    raise InputError(
+        f"{name} is of type {type(data).__name__}; give arrays (one, a tuple or a dict), a table, the name of an "
+        ".npy, .npz, .parquet or .csv file, an iterable of batches, or a function of a random generator"
+    )
+
+
+def _is_batch(item: Any) -> bool:
+    """Whether an element of a list is a whole batch rather than a row of numbers."""
+    return isinstance(item, (Mapping, tuple)) or hasattr(item, "shape")
+
+
+def _from_file(path: Path, seed: int, name: str) -> Source:
+    kind = path.suffix.lower()
+    if kind in (".parquet", ".csv"):
+        from .tables import file_rows
+
+        return file_rows(path, seed)
+    if not path.is_file():
+        raise InputError(f"{name}: there is no file {path}")
+    if kind == ".npy":
+        return Rows(np.load(path, mmap_mode="r", allow_pickle=False), seed, name)
+    if kind == ".npz":
+        with np.load(path, allow_pickle=False) as archive:
+            return Rows({key: archive[key] for key in archive.files}, seed, name)
+    raise InputError(f"{name}: {path.name} is none of .npy, .npz, .parquet, .csv")
+
+
+class Rows:
+    """Arrays with equal numbers of rows, in memory or mapped from a file.
+
+    >>> source = Rows({"x": np.arange(6.0), "y": np.arange(6)}, seed=0, name="data")
+    >>> first = next(source.batches(epoch=0, first=0, batch_size=3, part=Part()))
+    >>> [array.shape for array in first], (first[0] == first[1]).all()
+    ([(3,), (3,)], np.True_)
+    """
+
+    def __init__(self, data: Any, seed: int, name: str) -> None:
+        whole = Layout.of(data, name)
+        for leaf in whole.leaves:
+            if leaf.shape == ():
+                raise InputError(
+                    f"{leaf.name} is one number; data are arrays whose first axis counts the examples"
+                )
+        counts = {leaf.name: leaf.shape[0] for leaf in whole.leaves}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{key}: {count:,}" for key, count in counts.items())
+            raise InputError(f"the arrays of {name} have different numbers of rows ({told})")
+        self.rows: int = whole.leaves[0].shape[0]
+        if self.rows == 0:
+            raise InputError(f"{name} holds no row")
+        self.arrays = [
+            array if isinstance(array, np.ndarray) else np.asarray(array) for array in whole.arrays
+        ]
+        self.layout = Layout.of(whole.build(iter([array[:1] for array in self.arrays])), name)
+        self.seed = seed
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def batch_bytes(self, batch_size: int) -> float:
+        """Bytes that gathering a batch moves in memory; infinite where a disk may have a say."""
+        if any(isinstance(array, np.memmap) for array in self.arrays):
+            return float("inf")
+        return float(sum(batch_size * array.nbytes // self.rows for array in self.arrays))
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows in the order of this epoch, shape (rows,)."""
+        if self._order is None or self._order[0] != epoch:
+            kind = np.int32 if self.rows < 2**31 else np.int64
+            order = np.arange(self.rows, dtype=kind)
+            random_numbers(self.seed, SHUFFLE_STREAM, epoch).shuffle(order)
+            self._order = (epoch, order)
+        return self._order[1]
+
+    def chosen(self, epoch: int, k: int, batch_size: int, part: Part) -> np.ndarray:
+        """Which rows this process's part of batch `k` holds."""
+        return part.of(self.order(epoch)[k * batch_size : (k + 1) * batch_size], batch_size)
+
+    def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
+        """The batches of one epoch; rows that do not fill a last one are left to another epoch."""
+        for k in range(first, self.rows // batch_size):
+            rows = self.chosen(epoch, k, batch_size, part)
+            yield [np.take(array, rows, axis=0) for array in self.arrays]
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """All rows in the order they are stored, the last batch possibly smaller."""
+        for start in range(0, self.rows, batch_size):
+            yield [np.asarray(array[start : start + batch_size]) for array in self.arrays]
+
+    def describe(self) -> str:
+        """The data in a few words."""
+        return f"{self.rows:,} rows"
+
+
+class Generated:
+    """Data made by a function of a seeded generator: `data(rng)`, or `data(key)` for a key of JAX's."""
+
+    rows: int | None = None
+
+    def __init__(self, function: Callable[[Any], Any], seed: int, name: str) -> None:
+        self.function = function
+        self.seed = seed
+        try:
+            first = next(iter(inspect.signature(function).parameters))
+        except (StopIteration, TypeError, ValueError):
+            raise InputError(
+                f"{name} is a function that takes nothing; write it as a function of a random generator, "
+                "def data(rng): ..."
+            ) from None
+        self.wants_key = first == "key"
+        self.layout = Layout.of(self.make(0, 0), name)
+
+    def make(self, epoch: int, k: int) -> Any:
+        """Batch `k` of the epoch, whole."""
+        if self.wants_key:
+            import jax
+
+            return self.function(jax.random.fold_in(jax.random.fold_in(jax.random.key(self.seed), epoch), k))
+        return self.function(random_numbers(self.seed, DATA_STREAM, epoch, k))
+
+    def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
+        """Batches without end, each made when it is asked for."""
+        k = first
+        while True:
+            whole = Layout.of(self.make(epoch, k), "data").arrays
+            yield [part.of(np.asarray(array), len(array)) for array in whole]
+            k += 1
+
+    def describe(self) -> str:
+        """The data in a few words."""
+        return "made as it goes"
+
+
+class Given:
+    """Batches of the user's own making, one after the other."""
+
+    rows: int | None = None
+
+    def __init__(self, batches: Iterable[Any], name: str) -> None:
+        self.once = iter(batches) is batches
+        self.source = batches
+        self._ahead: list[Any] = []
+        iterator = iter(batches)
+        try:
+            first = next(iterator)
+        except StopIteration:
+            raise InputError(f"{name} is an iterable that gives no batch") from None
+        if self.once:
+            self._ahead = [first]
+        self.layout = Layout.of(first, name)
+        for leaf in self.layout.leaves:
+            if leaf.shape == ():
+                raise InputError(
+                    f"{leaf.name} is one number; an iterable gives batches, arrays of several rows"
+                )
+
+    def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
+        """What the iterable gives from batch `first` on; a generator goes on where it stands."""
+        if self.once:
+            ahead, self._ahead = self._ahead, []
+            for whole in ahead:
+                yield self._part(whole, part)
+        for k, whole in enumerate(self.source):
+            if self.once or k >= first:
+                yield self._part(whole, part)
+
+    def _part(self, whole: Any, part: Part) -> Batch:
+        arrays = [np.asarray(array) for array in Layout.of(whole, "data").arrays]
+        return [part.of(array, len(array)) for array in arrays]
+
+    def describe(self) -> str:
+        """The data in a few words."""
+        return "an iterable of batches"

@@ -1,0 +1,117 @@
+"""Where arrays live: on one device, copied to all, or spread over them; and what processes say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..errors import InputError
+from ..tracing.batched import kept_type
+
+AXIS = "data"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How the arrays of a run are placed.
+
+    `mesh`: the devices in one row, None for a single one. `spread`: whether parameters are cut along their leading
+    axis rather than copied to every device. `speaks`: whether this process tells and writes.
+    """
+
+    mesh: Any
+    spread: bool
+    processes: int
+    speaks: bool
+
+    @classmethod
+    def of(cls, mesh: Any, shard: str | None) -> Placement:
+        """The placement for these devices."""
+        return cls(mesh, shard == "params", jax.process_count(), jax.process_index() == 0)
+
+    # -- placing ---------------------------------------------------------------------------------------------
+
+    def on_devices(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
+        """A batch on the devices, its rows spread over them; its numbers go before it unchanged."""
+        epoch, k, arrays = batch
+        return epoch, k, self.rows(arrays)
+
+    def as_they_are(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
+        """A batch in the types the device wants, left to the compiled step to take over where there is one device."""
+        if self.mesh is not None:
+            return self.on_devices(batch)
+        epoch, k, arrays = batch
+        return epoch, k, self._kept(arrays)
+
+    def _kept(self, arrays: list[Any]) -> list[np.ndarray]:
+        wide = "float64" if jax.config.jax_enable_x64 else "float32"
+        return [np.asarray(array, kept_type(np.dtype(array.dtype), wide)) for array in arrays]
+
+    def rows(self, arrays: list[Any]) -> list[Any]:
+        """Arrays whose rows are spread over the devices."""
+        kept = self._kept(arrays)
+        if self.mesh is None:
+            return [jax.device_put(array) for array in kept]
+        sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(AXIS))
+        return [jax.make_array_from_process_local_data(sharding, array) for array in kept]
+
+    def state(self, state: Any) -> Any:
+        """The state where it belongs."""
+        if self.mesh is None:
+            return state
+        return jax.tree.map(self._place, state, self.of_state(state))
+
+    def of_state(self, state: Any) -> Any:
+        """The sharding of each array of the state; None for a single device."""
+        return None if self.mesh is None else jax.tree.map(self._sharding, state)
+
+    def constants(self, constants: list[Any]) -> list[Any]:
+        """What the cost reads besides its arguments, copied to every device."""
+        if self.mesh is None:
+            return [jax.device_put(constant) for constant in constants]
+        everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
+        return [self._place(constant, everywhere) for constant in constants]
+
+    def _sharding(self, array: Any) -> Any:
+        devices = self.mesh.devices.size
+        cut = self.spread and array.ndim > 0 and array.shape[0] % devices == 0
+        spec = jax.sharding.PartitionSpec(AXIS) if cut else jax.sharding.PartitionSpec()
+        return jax.sharding.NamedSharding(self.mesh, spec)
+
+    @staticmethod
+    def _place(array: Any, sharding: Any) -> Any:
+        whole = np.asarray(array)
+        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
+
+    # -- taking together ---------------------------------------------------------------------------------------
+
+    def whole(self, array: Any) -> np.ndarray:
+        """The whole of an array as NumPy; every process must ask, where it is spread over them."""
+        if getattr(array, "is_fully_addressable", True) or array.is_fully_replicated:
+            return np.array(array)
+        from jax.experimental import multihost_utils
+
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+    def agreed(self, flag: bool) -> bool:
+        """Whether the flag is up in any process; every process must ask."""
+        if self.processes == 1:
+            return flag
+        from jax.experimental import multihost_utils
+
+        return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
+
+
+def mesh_of(shard: str | None) -> Any:
+    """All devices of all processes in a row; None where there is only one."""
+    if shard not in (None, "params"):
+        raise InputError(
+            f'shard={shard!r}; leave it out (parameters copied to every device) or give "params"'
+        )
+    devices = jax.devices()
+    if len(devices) == 1:
+        return None
+    return jax.sharding.Mesh(np.array(devices), (AXIS,))

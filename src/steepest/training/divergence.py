@@ -1,0 +1,284 @@
+"""Why a run blew up: the step against the curvature, or the first number that was not one and where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..tracing.batched import read_atom, run_equation
+from ..tracing.source import user_line
+from .steps import State, norm, plain_cost, step_factor
+
+if TYPE_CHECKING:
+    from .loop import Walker
+
+# A cost this many times its first value (or its whole decrease) above the start is lost. Noise stays far below it;
+# a run that is left to go on from there rarely comes back within its budget.
+LOST = 3.0
+# Power iterations for the largest curvature; the estimate is then good to a few per cent, from below.
+POWER_ITERATIONS = 30
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What went wrong, in a sentence, with the numbers behind it.
+
+    `curvature`: the largest along the update rule's own scaling; `stability`: step × curvature; `limit`: what it must
+    stay below. `in_the_data`: no smaller step can help.
+    """
+
+    sentence: str
+    step: int | None = None
+    curvature: float | None = None
+    stability: float | None = None
+    limit: float | None = None
+    rows: tuple[int, ...] = ()
+    place: str = ""
+    parameter: str = ""
+    in_the_data: bool = False
+
+
+def ceiling_of(costs: list[float], lowest: float) -> float:
+    """Above this the mean of recent costs means divergence; `lowest` is the lowest cost so far."""
+    if not costs or not isfinite(costs[0]):
+        return float("inf")
+    first = costs[0]
+    opening = [cost for cost in costs[:8] if isfinite(cost)]
+    noise = float(np.std(opening)) if len(opening) >= 8 else 0.0
+    return first + LOST * max(abs(first), first - min(lowest, first), noise)
+
+
+def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> Explanation:
+    """Replay from the last good state to the first bad step, and say what happened there."""
+    state, _ = walker.steps.copy(good)
+    cursor = walker.good_at
+    batch: Any = None
+    last_rows: list[np.ndarray] = []
+    step = cursor.step
+    last_finite = state
+    if not walker._can_rewind():
+        return Explanation(
+            f"At step {bad_step if bad_step is not None else walker.cursor.step:,} the cost left all bounds.",
+            bad_step,
+        )
+    for arrays in _again(walker):
+        last_rows = arrays
+        batch = walker.placement.rows(arrays)
+        last_finite, _ = walker.steps.copy(state)
+        state, cost = walker.steps.plain(state, batch, walker.constants)
+        finite = bool(walker.steps.copy(state)[1])
+        if not isfinite(float(cost)) or not finite:
+            return _not_finite(walker, last_finite, batch, last_rows, step)
+        if bad_step is None and step + 1 >= walker.cursor.step:
+            break
+        if step > walker.cursor.step:
+            break
+        step += 1
+    if batch is None:
+        return Explanation("The cost left all bounds.", bad_step)
+    stability = _stability(walker, good, batch)
+    costs = walker.history.costs
+    words = f"The cost rose above {limit:.3g} by step {step:,}"
+    words += f" (from {costs[cursor.step - 1]:.3g})." if 0 < cursor.step <= len(costs) else "."
+    return Explanation(f"{words} {_reason(stability)}", step, stability[0], stability[1], stability[2])
+
+
+def _again(walker: Walker) -> Any:
+    """The batches from the last good state on."""
+    job, at = walker.job, walker.good_at
+    epoch, first = at.epoch, at.batch
+    while True:
+        none = True
+        for arrays in job.source.batches(epoch, first, job.batch_size, job.part):
+            none = False
+            yield arrays
+        if none and first == 0:
+            return
+        epoch, first = epoch + 1, 0
+
+
+def _reason(stability: tuple[float, float, float] | tuple[None, None, None]) -> str:
+    curvature, product, limit = stability
+    if product is None or limit is None or curvature is None:
+        return "The step was too long for the curvature there."
+    if product > limit:
+        return (
+            f"Step × curvature was {product:.3g} at the last good state, above the {limit:.3g} at which this method "
+            f"turns unstable (largest curvature {curvature:.3g})."
+        )
+    return (
+        f"Step × curvature was {product:.3g} at the last good state, still under the {limit:.3g} at which this method "
+        f"turns unstable (largest curvature {curvature:.3g}): it grew on the way, or one batch pulled far."
+    )
+
+
+def _stability(walker: Walker, state: State, batch: Any) -> Any:
+    """Largest curvature seen by the update rule, times its step, and the limit of that product.
+
+    Gradient descent is stable below 2, heavy ball below 2(1 + β), Nesterov below 2(1 + β)/(1 + 2β) (from the
+    characteristic roots of each on a parabola); Adam below 2(1 + β₁)/(1 − β₁) = 38 with its preconditioner (Cohen et
+    al. 2022, "Adaptive gradient methods at the edge of stability").
+    """
+    limits = {"gradient": 2.0, "momentum": 3.8, "nesterov": 3.8 / 2.8, "adam": 38.0}
+    method = walker.job.method
+    if method.family not in limits or method.rate is None:
+        return None, None, None
+    value = plain_cost(walker.job.recorded, walker.tree, precision=walker.job.precision, remat=False)
+    scaling = _preconditioner(state) if method.family == "adam" else None
+
+    @jax.jit
+    def largest(parameters: Any, constants: Any, scaling: Any) -> Any:
+        slope = jax.grad(lambda p: value(p, batch, constants))
+
+        def product(v: Any) -> Any:
+            v = v if scaling is None else jax.tree.map(jnp.multiply, v, scaling)
+            hv = jax.jvp(slope, (parameters,), (v,))[1]
+            return hv if scaling is None else jax.tree.map(jnp.multiply, hv, scaling)
+
+        leaves, structure = jax.tree.flatten(parameters)
+        keys = jax.random.split(jax.random.key(0), len(leaves))
+        start = jax.tree.unflatten(
+            structure,
+            [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)],
+        )
+
+        def turn(_: int, pair: Any) -> Any:
+            v, _size = pair
+            length = norm(v)
+            v = jax.tree.map(lambda x: x / length, v)
+            hv = product(v)
+            return hv, norm(hv)
+
+        return jax.lax.fori_loop(0, POWER_ITERATIONS, turn, (start, jnp.zeros((), leaves[0].dtype)))[1]
+
+    curvature = float(largest(state.parameters, walker.constants, scaling))
+    step = -float(step_factor(method, state))
+    return curvature, step * curvature, limits[method.family]
+
+
+def _preconditioner(state: State) -> Any:
+    """1/√(√v + ε) for each parameter: Adam divides the slope by √v + ε, half of it on either side of the Hessian."""
+    import optax
+
+    second = optax.tree.get(state.memory, "nu", None)
+    if second is None:
+        return None
+    count = optax.tree.get(state.memory, "count", jnp.ones(()))
+    correction = 1 - 0.999 ** jnp.maximum(count, 1)
+    return jax.tree.map(lambda v: 1 / jnp.sqrt(jnp.sqrt(v / correction) + 1e-8), second)
+
+
+# -- the first number that is not finite ---------------------------------------------------------------------------
+
+
+def _not_finite(walker: Walker, state: State, batch: Any, arrays: list[np.ndarray], step: int) -> Explanation:
+    """Which data, which line, which parameters: found by evaluating the cost one operation after the other."""
+    job = walker.job
+    for leaf, array in zip(job.source.layout.leaves, arrays, strict=True):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            rows = _bad_rows(array)
+            return Explanation(
+                f"At step {step:,} the data are not finite: {leaf.name}, {_rows(rows)}.",
+                step,
+                rows=rows,
+                in_the_data=True,
+            )
+    parameters = walker.tree.leaves(state.parameters)
+    equation, rows, operands = first_bad_operation(
+        job.recorded, walker.steps.constants, parameters, batch, job.batch_size
+    )
+    if equation is None:
+        name = _bad_slope(walker, state, batch)
+        near = (
+            f" The slope of {name} is the first that is not finite, though the cost still is." if name else ""
+        )
+        return Explanation(f"At step {step:,} the update is not finite.{near}", step, parameter=name)
+    place = user_line(equation)
+    where = f"{place}" if place is not None else "the cost"
+    text = f" ({place.expression})" if place is not None and place.expression else ""
+    names = operands_of_parameters(job, equation)
+    stability = _stability(walker, state, batch)
+    sizes = f" Its operands reach {operands:.3g}." if isfinite(operands) and operands > 0 else ""
+    blame = f" It depends on {names}." if names else ""
+    what = f"the first value that is not finite comes from {where}{text}, {_rows(rows)}."
+    sentence = f"At step {step:,} {what}{blame}{sizes}"
+    if stability[1] is not None:
+        sentence += f" {_reason(stability)}"
+    return Explanation(sentence, step, stability[0], stability[1], stability[2], rows, where, names)
+
+
+def first_bad_operation(
+    cost: Any, constants: Any, parameters: Any, batch: Any, batch_size: int
+) -> tuple[Any, tuple[int, ...], float]:
+    """The first equation whose result is not finite though all it reads is, the rows of it, and its operands' size."""
+    jaxpr = cost.closed.jaxpr
+    environment = dict(zip(jaxpr.constvars, constants, strict=True))
+    environment.update(zip(jaxpr.invars, [*parameters, *batch], strict=True))
+    for equation in jaxpr.eqns:
+        values = [read_atom(atom, environment) for atom in equation.invars]
+        run_equation(equation, environment, jaxpr)
+        for variable in equation.outvars:
+            array = np.asarray(environment[variable])
+            if array.dtype.kind == "f" and not np.isfinite(array).all() and _all_finite(values):
+                sizes = [
+                    float(np.max(np.abs(np.asarray(v)), initial=0))
+                    for v in values
+                    if np.asarray(v).dtype.kind == "f"
+                ]
+                rows = _bad_rows(array) if array.ndim and array.shape[0] == batch_size else ()
+                return equation, rows, max(sizes, default=0.0)
+    return None, (), 0.0
+
+
+def _all_finite(values: list[Any]) -> bool:
+    arrays = [np.asarray(value) for value in values]
+    return all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+
+
+def _bad_rows(array: np.ndarray) -> tuple[int, ...]:
+    bad = ~np.isfinite(array)
+    return tuple(int(row) for row in np.flatnonzero(bad.reshape(len(array), -1).any(axis=1)))
+
+
+def _rows(rows: tuple[int, ...]) -> str:
+    if not rows:
+        return "for the batch as a whole"
+    shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return f"row{'s' if len(rows) > 1 else ''} {shown} of the batch"
+
+
+def operands_of_parameters(job: Any, equation: Any) -> str:
+    """The parameters an equation's operands were made from, by name."""
+    jaxpr = job.recorded.closed.jaxpr
+    makers = {variable: eqn for eqn in jaxpr.eqns for variable in eqn.outvars}
+    names = {variable: leaf.name for variable, leaf in zip(jaxpr.invars, job.layout.leaves, strict=False)}
+    found: dict[str, None] = {}
+    seen: set[int] = set()
+    stack = [equation]
+    while stack:
+        current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        for atom in current.invars:
+            if hasattr(atom, "val"):
+                continue
+            if atom in names:
+                found[names[atom]] = None
+            elif atom in makers:
+                stack.append(makers[atom])
+    ordered = [leaf.name for leaf in job.layout.leaves if leaf.name in found]
+    return ", ".join(ordered[:6]) + (f" and {len(ordered) - 6} more" if len(ordered) > 6 else "")
+
+
+def _bad_slope(walker: Walker, state: State, batch: Any) -> str:
+    _, slope = walker.steps.gradient(state.parameters, batch, walker.constants)
+    for leaf, array in zip(walker.job.layout.leaves, walker.tree.leaves(slope), strict=True):
+        if not np.isfinite(np.asarray(array)).all():
+            return leaf.name
+    return ""

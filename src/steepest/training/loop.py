@@ -1,0 +1,513 @@
+"""The loop: batches in, steps taken, costs looked back over, checkpoints written, trouble rolled back.
+
+The device is never waited for at a step. Costs are collected as they come and looked at every `LOOK` steps, where the
+run may be found to have diverged; there too it is remembered as good, and a checkpoint may be written. All of this
+happens at step numbers, never at times of the clock, so that a run that is killed and taken up again ends with the
+same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..tracing.batched import numbers_in
+from . import saved
+from .batches import Generated, Given, Rows
+from .checkpoint import Checkpoints
+from .distributed import Placement
+from .divergence import Explanation, ceiling_of, explain
+from .job import Job
+from .prefetch import SHORT_WORK, Inline, Prefetched
+from .steps import Program, State, Tree, first_state, program, to_numpy
+from .validation import Evaluation
+from .watching import EVERY, ROWS, History, Row, Teller, line, smoothed
+
+# Steps between two looks back. A look waits for the device once; a rollback costs at most this many steps.
+LOOK = 100
+# Where a step takes longer than this many seconds, a tenth as many: a look back every few minutes at the least.
+SLOW_STEP, SLOW_LOOK = 0.5, 10
+# Steps that may be under way at once. Without a limit a slow device would pile up batches in memory.
+IN_FLIGHT = 8
+# A divergence is answered with this part of the rate, and at most so many times before the run is given up.
+SMALLER, ROLLBACKS = 0.25, 4
+# A copy of a state larger than this is not kept in memory for rolling back; the last checkpoint serves instead.
+LARGEST_COPY = 1 << 28
+
+FINISHED, OUT_OF_TIME, STOPPED, INTERRUPTED, EARLY, DIVERGED, NOT_FINITE, NO_MORE_DATA = (
+    "finished",
+    "out of time",
+    "stopped by the callback",
+    "interrupted",
+    "stopped early",
+    "diverged",
+    "not finite",
+    "no more data",
+)
+
+
+@dataclass
+class Run:
+    """What the loop leaves behind."""
+
+    state: State
+    history: History
+    ended: str
+    steps: int
+    epoch: float
+    seconds: float
+    explanation: Explanation | None = None
+    waited: float = 0.0
+    rollbacks: int = 0
+    restored_best: bool = False
+    program: Program | None = None
+    tree: Tree | None = None
+    timing: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Cursor:
+    """How far the data have been used: `batch` batches of epoch `epoch`, `step` steps in all."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+
+
+class Walker:
+    """The state of the loop while it runs; `walk` is the loop."""
+
+    def __init__(self, job: Job, state: State | None = None, steps: Program | None = None) -> None:
+        self.job = job
+        self.tree = Tree.of(job.layout)
+        self.placement = Placement.of(job.mesh, job.shard)
+        self.teller = Teller(job.progress if self.placement.speaks else False)
+        self.history = History()
+        self.cursor = Cursor()
+        self.look = (
+            LOOK
+            if job.checkpoints is None or job.checkpoints.steps is None
+            else min(LOOK, job.checkpoints.steps)
+        )
+        self.smoothed: float | None = None
+        self.lowest = inf
+        self.before = 0.0  # seconds of earlier sessions of this run
+        self.rollbacks = 0
+        self.explanation: Explanation | None = None
+        self.best: tuple[float, Any] | None = None
+        self.since_best = 0
+        self._given = state
+        self._steps = steps
+        self._pending: deque[tuple[int, Any]] = deque()
+        self._watched: deque[tuple[int, float, Any]] = deque()
+        self._stop = ""
+        self._asked = ""
+        self.saved_step = 0
+
+    # -- the loop ------------------------------------------------------------------------------------------
+
+    def walk(self) -> Run:
+        """Take the steps; returns however they end."""
+        with numbers_in(self.job.precision), self._interruptible():
+            self._prepare()
+            waited = 0.0
+            source = self.job.source
+            short = isinstance(source, Rows) and source.batch_bytes(self.job.batch_size) <= SHORT_WORK
+            feed: Any = Inline if short else Prefetched
+            prepare = self.placement.as_they_are if short else self._on_devices
+            while not self._stop:
+                with feed(self._batches(), prepare) as ahead:
+                    again = self._through(ahead)
+                    waited += ahead.waited
+                if not again:
+                    break
+            self._finish()
+        self.teller.close()
+        cursor = self.cursor
+        per_epoch = self.job.steps_per_epoch
+        return Run(
+            self.state,
+            self.history,
+            self._stop,
+            cursor.step,
+            cursor.step / per_epoch if per_epoch else float(cursor.epoch),
+            self._elapsed(),
+            self.explanation,
+            waited,
+            self.rollbacks,
+            program=self.steps,
+            tree=self.tree,
+        )
+
+    def _prepare(self) -> None:
+        job = self.job
+        began = time.perf_counter()
+        total = job.limits.steps if isfinite(job.limits.steps) else inf
+        state = self._given or first_state(job.method, self.tree, job.layout.arrays, total)
+        self.began = began
+        state = self._resumed(state) if job.resume else state
+        self.state: State = self.placement.state(state)
+        self.steps = self._steps or program(
+            job.recorded,
+            job.method,
+            self.tree,
+            precision=job.precision,
+            remat=job.remat,
+            accumulate=job.accumulate,
+            sharding=self.placement.of_state(self.state),
+        )
+        self.constants = self.placement.constants(self.steps.constants)
+        self.every = max(1, int(total) // ROWS) if isfinite(total) else EVERY
+        self.good: State | None = None
+        self.good_at = Cursor(**vars(self.cursor))
+        self._remember()
+        self.evaluation = None if job.validation is None else Evaluation(job, self.tree, self.placement)
+        self.saved_at = time.perf_counter()
+        self._timed = (time.perf_counter(), self.cursor.step)
+
+    def _batches(self) -> Iterator[tuple[int, int, list[np.ndarray]]]:
+        job, cursor = self.job, self.cursor
+        epoch, first = cursor.epoch, cursor.batch
+        while True:
+            k = first
+            for arrays in job.source.batches(epoch, first, job.batch_size, job.part):
+                yield epoch, k, arrays
+                k += 1
+            if k == 0 or (isinstance(job.source, Given) and job.source.once):
+                return
+            epoch, first = epoch + 1, 0
+
+    def _on_devices(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
+        with numbers_in(self.job.precision):  # the scope of the loop does not reach into the other thread
+            return self.placement.on_devices(batch)
+
+    def _through(self, ahead: Any) -> bool:
+        """Take steps until something ends the run (False) or it was rolled back (True)."""
+        cursor = self.cursor
+        for epoch, k, batch in ahead:
+            self._stop = self._stop or self._reason_to_stop()
+            if self._stop:
+                return self._settled() is False
+            self._step(epoch, k, batch)
+            if cursor.step % self.look == 0 and not self._look_back():
+                return True
+            if self._epoch_ended(k) and not self._after_epoch():
+                return not self._stop
+        self._stop = NO_MORE_DATA
+        return self._settled() is False
+
+    def _reason_to_stop(self) -> str:
+        """Why no further step is to be taken, "" if one is. Processes must agree on what a clock or a signal says."""
+        limits, step = self.job.limits, self.cursor.step
+        if step >= limits.steps:
+            return FINISHED
+        if self.placement.processes > 1 and step % self.look:
+            return ""
+        asked = self._asked
+        late = isfinite(limits.seconds) and self._elapsed() >= limits.seconds and step > 0
+        if self.placement.processes > 1 and step:
+            asked = next(
+                (reason for reason in (STOPPED, INTERRUPTED) if self.placement.agreed(self._asked == reason)),
+                "",
+            )
+            late = self.placement.agreed(late)
+        return asked or (OUT_OF_TIME if late else "")
+
+    def _step(self, epoch: int, k: int, batch: list[Any]) -> None:
+        cursor = self.cursor
+        if cursor.step % self.every == 0:
+            self.state, seen = self.steps.watched(self.state, batch, self.constants)
+            self._watched.append((cursor.step, time.perf_counter(), seen))
+            self._pending.append((cursor.step, seen.cost))
+        else:
+            self.state, cost = self.steps.plain(self.state, batch, self.constants)
+            self._pending.append((cursor.step, cost))
+        cursor.step += 1
+        cursor.epoch, cursor.batch = epoch, k + 1
+        if len(self._pending) > IN_FLIGHT:
+            jax.block_until_ready(self._pending[-1 - IN_FLIGHT][1])
+        if self.teller.due() or (self.job.callback is not None and self._watched):
+            self._tell()
+        if len(self.history.costs) == 0 and cursor.step == 2:
+            self._measure_step()
+
+    def _measure_step(self) -> None:
+        """Look back more often where steps are slow; decided once, at the second step of a fresh run."""
+        began = time.perf_counter()
+        jax.block_until_ready(self._pending[-1][1])
+        if time.perf_counter() - began > SLOW_STEP:
+            self.look = min(self.look, SLOW_LOOK)
+
+    # -- looking back ----------------------------------------------------------------------------------------
+
+    def _settled(self) -> bool:
+        """Fetch the costs of all steps so far; False if the run was rolled back for what they show."""
+        self._fetch()
+        self._flush_rows()
+        recent = self.history.costs[self.good_at.step :]
+        limit = (
+            self.job.ceiling if self.job.ceiling is not None else ceiling_of(self.history.costs, self.lowest)
+        )
+        bad = next((i for i, cost in enumerate(recent) if not isfinite(cost)), None)
+        above = len(recent) >= 4 and float(np.mean(recent[-max(4, len(recent) // 4) :])) > limit
+        if bad is None and not above:
+            return True
+        self._diverged(None if bad is None else self.good_at.step + bad, limit)
+        return False
+
+    def _fetch(self) -> None:
+        """Bring the costs of the steps taken so far to the host."""
+        costs = self.history.costs
+        for step, cost in self._pending:
+            assert step == len(costs)
+            costs.append(float(cost))
+            if costs[-1] < self.lowest:
+                self.lowest = costs[-1]
+        self._pending.clear()
+
+    def _look_back(self) -> bool:
+        """Settle the costs, remember the state as good, write a checkpoint if it is time; False after a rollback."""
+        if not self._settled():
+            return False
+        if not self._remember():
+            self._diverged(self.cursor.step, inf)
+            return False
+        checkpoints = self.job.checkpoints
+        if checkpoints is not None and self._checkpoint_due(checkpoints):
+            self._save(checkpoints)
+        return True
+
+    def _remember(self) -> bool:
+        """Keep a copy of the state for rolling back; False if it holds what is not finite."""
+        if saved.size_of(self.state) > LARGEST_COPY:
+            self.good_at = Cursor(**vars(self.cursor))
+            return True
+        copy, finite = self.steps.copy(self.state)
+        if not bool(finite):
+            return False
+        self.good, self.good_at = copy, Cursor(**vars(self.cursor))
+        return True
+
+    def _diverged(self, bad_step: int | None, limit: float) -> None:
+        """Roll back and go on with a smaller step, or give the run up, with `_stop` set."""
+        job = self.job
+        good = self._good_state()
+        if good is not None:
+            self.explanation = explain(self, good, bad_step, limit)
+        self.rollbacks += 1
+        hopeless = self.explanation is not None and self.explanation.in_the_data
+        if good is None or self.rollbacks > ROLLBACKS or hopeless or not self._can_rewind():
+            if good is not None:
+                self._restore(good)
+            self._stop = NOT_FINITE if bad_step is not None else DIVERGED
+            return
+        self._restore(good)
+        self.state = self.state._replace(scale=self.state.scale * SMALLER)
+        self.good, _ = self.steps.copy(self.state)
+        assert self.explanation is not None
+        rate = "" if job.method.rate is None else f" to {job.method.rate * float(self.state.scale):.2g}"
+        words = f"{self.explanation.sentence} Back to step {self.cursor.step:,}, the rate cut{rate}."
+        self.history.events.append(words)
+        if self.placement.speaks:
+            self.teller.note(words)
+        self._stop = ""
+
+    def _good_state(self) -> State | None:
+        if self.good is not None:
+            return self.good
+        if self.job.checkpoints is None:
+            return None
+        found = self.job.checkpoints.newest(self.teller.warn)
+        if found is None:
+            return None
+        header, arrays, _ = found
+        self.good_at = Cursor(**header["cursor"])
+        return self.placement.state(
+            saved.state_from(self.state, arrays, self.tree, [leaf.name for leaf in self.job.layout.leaves])
+        )
+
+    def _can_rewind(self) -> bool:
+        return isinstance(self.job.source, (Rows, Generated)) or not getattr(self.job.source, "once", False)
+
+    def _restore(self, good: State) -> None:
+        self.state, _ = self.steps.copy(good)
+        self.cursor = Cursor(**vars(self.good_at))
+        self.history.back_to(self.cursor.step)
+        self.lowest = min(filter(isfinite, self.history.costs), default=inf)
+        self._pending.clear()
+        self._watched.clear()
+        self.smoothed = None
+
+    # -- showing -----------------------------------------------------------------------------------------------
+
+    def _flush_rows(self) -> Row | None:
+        """Turn the watched steps whose costs are in into rows; the last of them."""
+        row = None
+        costs = self.history.costs
+        done = self.history.rows[-1].step if self.history.rows else -1
+        while self._watched and self._watched[0][0] < len(costs):
+            step, when, seen = self._watched.popleft()
+            self.smoothed = smoothed(self.smoothed, costs[max(done, step - 400) + 1 : step + 1])
+            row = self._row(step, when, seen)
+            self.history.add(row)
+            done = step
+            if self.job.run_file is not None:
+                self.job.run_file.row(row)
+        return row
+
+    def _row(self, step: int, when: float, seen: Any) -> Row:
+        per_epoch = self.job.steps_per_epoch
+        started, first = self._timed
+        speed = (step - first) * self.job.batch_size / (when - started) if step > first else 0.0
+        if step - first > 20 * self.every:
+            self._timed = (when, step)
+        size = float(seen.size)
+        return Row(
+            step=step,
+            epoch=step / per_epoch if per_epoch else float(self.cursor.epoch),
+            seconds=self.before + when - self.began,
+            cost=float(seen.cost),
+            smoothed=float(self.smoothed if self.smoothed is not None else seen.cost),
+            slope=float(seen.slope),
+            step_ratio=float(seen.step) / size if size else inf,
+            rate=self._rate(step),
+            examples_per_second=speed,
+        )
+
+    def _rate(self, step: int) -> float:
+        from .methods import part_of_rate
+
+        method = self.job.method
+        part = float(part_of_rate(method, step, float(self.state.total))) * float(self.state.scale)
+        return part if method.rate is None else part * method.rate
+
+    def _tell(self) -> None:
+        """Show the latest row; this waits for the device, and happens only where somebody is looking."""
+        self._fetch()
+        row = self._flush_rows()
+        if row is None:
+            return
+        if self.job.callback is not None and self.job.callback(row) is True:
+            self._asked = STOPPED
+        if self.teller.due():
+            falling = len(self.history.rows) < 2 or row.smoothed < self.history.rows[-2].smoothed
+            self.teller.tell(line(row, self._left(row), "↘" if falling else "↗"))
+
+    def _left(self, row: Row) -> float | None:
+        limits = self.job.limits
+        ends = [limits.seconds - row.seconds] if isfinite(limits.seconds) else []
+        if isfinite(limits.steps) and row.examples_per_second > 0:
+            ends.append((limits.steps - row.step) * self.job.batch_size / row.examples_per_second)
+        return max(0.0, min(ends)) if ends else None
+
+    def _elapsed(self) -> float:
+        return self.before + time.perf_counter() - self.began
+
+    # -- epochs ------------------------------------------------------------------------------------------------
+
+    def _epoch_ended(self, k: int) -> bool:
+        per_epoch = self.job.steps_per_epoch
+        return per_epoch is not None and k + 1 == per_epoch
+
+    def _after_epoch(self) -> bool:
+        """Measure the validation cost; False if the run stops early for it or was rolled back."""
+        if self.evaluation is None:
+            return True
+        if not self._settled():
+            return False
+        value = self.evaluation(self.state.parameters)
+        self.history.validations.append((self.cursor.step, value))
+        if self.history.rows:
+            last = self.history.rows[-1]
+            self.history.rows[-1] = Row(**{**vars(last), "validation": value})
+        if self.best is None or value < self.best[0]:
+            self.best, self.since_best = (value, self.steps.copy(self.state)[0].parameters), 0
+        else:
+            self.since_best += 1
+        if self.job.patience is not None and self.since_best >= self.job.patience:
+            self._stop = EARLY
+            return False
+        return True
+
+    def _finish(self) -> None:
+        job = self.job
+        if self._stop in (STOPPED, INTERRUPTED, EARLY):
+            asked = self._stop
+            self._settled()
+            self._stop = self._stop or asked
+        if job.checkpoints is not None and self._stop not in (DIVERGED, NOT_FINITE):
+            self._save(job.checkpoints)
+        if job.patience is not None and self.best is not None and self.best[0] < inf:
+            self.state = self.state._replace(parameters=self.best[1])
+
+    # -- checkpoints --------------------------------------------------------------------------------------------
+
+    def _checkpoint_due(self, checkpoints: Checkpoints) -> bool:
+        if checkpoints.steps is not None:
+            return self.cursor.step - self.saved_step >= checkpoints.steps
+        return self.placement.agreed(time.perf_counter() - self.saved_at >= checkpoints.seconds)
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        """Write a checkpoint; trouble with the disk is told loudly and does not end the run."""
+        self.saved_at, self.saved_step = time.perf_counter(), self.cursor.step
+        header, arrays = saved.pack(self)
+        if not self.placement.speaks:
+            return
+        try:
+            checkpoints.save(header, arrays, self.cursor.step)
+        except OSError as error:
+            words = (
+                f"the checkpoint at step {self.cursor.step:,} could not be written ({error.strerror}); the run "
+                "goes on without it"
+            )
+            self.history.events.append(words)
+            self.teller.warn(words)
+
+    def _resumed(self, state: State) -> State:
+        assert self.job.checkpoints is not None
+        found = self.job.checkpoints.newest(self.teller.warn if self.placement.speaks else lambda words: None)
+        if found is None:
+            self.teller.note(f"no checkpoint in {self.job.checkpoints.folder} yet: starting afresh")
+            return state
+        header, arrays, path = found
+        state = saved.unpack(self, state, header, arrays, path)
+        self.teller.note(f"going on from {path.name}")
+        return state
+
+    # -- being stopped ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C, and the signal a scheduler sends before it kills, end the run in order at the next step."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(signum: int, frame: Any) -> None:
+            self._asked = INTERRUPTED
+            signal.signal(signal.SIGINT, before[signal.SIGINT])  # a second Ctrl-C means it
+
+        before = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def parameters_of(run: Run) -> list[np.ndarray]:
+    """The final parameters as NumPy arrays, in the order of the layout."""
+    assert run.tree is not None
+    return to_numpy(run.tree, run.state.parameters)

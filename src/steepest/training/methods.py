@@ -1,0 +1,199 @@
+"""Update rules by name, as optax has them, and how the rate goes over a run.
+
+A rule turns a gradient into a direction; the step is the direction times the rate, the schedule and a scale that the
+loop lowers after a divergence. Keeping the three apart lets the loop change them without compiling anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import InputError
+
+# Heavy-ball and Nesterov momentum as everybody sets them; less averages over fewer than ten steps.
+DECAY = 0.9
+
+
+@dataclass(frozen=True)
+class Method:
+    """An update rule ready to run.
+
+    `transformation`: optax's. `rate`: the largest step size, None where the transformation holds its own. `family`:
+    what step × curvature is compared with when it diverges ("gradient", "momentum", "nesterov", "adam" or "").
+    `passed_over`: other choices and why not.
+    """
+
+    name: str
+    transformation: Any
+    rate: float | None
+    schedule: str = "constant"
+    warmup: int = 0
+    family: str = ""
+    because: str = ""
+    passed_over: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The choice as plain JSON values."""
+        return {
+            "name": self.name,
+            "rate": self.rate,
+            "schedule": self.schedule,
+            "warmup": self.warmup,
+            "because": self.because,
+            "passed over": list(self.passed_over),
+        }
+
+
+def _sgd() -> Any:
+    import optax
+
+    return optax.identity()
+
+
+def _momentum() -> Any:
+    import optax
+
+    return optax.trace(decay=DECAY)
+
+
+def _nesterov() -> Any:
+    import optax
+
+    return optax.trace(decay=DECAY, nesterov=True)
+
+
+def _adam() -> Any:
+    import optax
+
+    return optax.scale_by_adam()
+
+
+def _lion() -> Any:
+    import optax
+
+    return optax.scale_by_lion()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rule: its direction, the rate people start from, its weight decay, its family."""
+
+    direction: Callable[[], Any]
+    rate: float
+    decay: float
+    family: str
+
+
+# Rates: where the papers and libraries start. Kingma & Ba 2015 (Adam); Loshchilov & Hutter 2019 (AdamW); Chen et al.
+# 2023 (Lion: a tenth of Adam's); for SGD what PyTorch's and Keras's examples use.
+RULES = {
+    "sgd": Rule(_sgd, 0.01, 0.0, "gradient"),
+    "momentum": Rule(_momentum, 0.01, 0.0, "momentum"),
+    "nesterov": Rule(_nesterov, 0.01, 0.0, "nesterov"),
+    "adam": Rule(_adam, 1e-3, 0.0, "adam"),
+    "adamw": Rule(_adam, 1e-3, 1e-4, "adam"),
+    "lion": Rule(_lion, 1e-4, 1e-3, ""),
+}
+# Answered elsewhere: chosen by trial, and walks over all data at once.
+OTHERS = ("auto", "l-bfgs")
+
+
+def method_of(
+    method: Any,
+    rate: float | None,
+    schedule: Any,
+    warmup: int,
+    weight_decay: float | None,
+    clip: float | None,
+) -> Method:
+    """The update rule that `method` names, or the one around an optax transformation.
+
+    Raises
+    ------
+    InputError: no such method, or a setting that this method cannot have.
+    """
+    import optax
+
+    if schedule not in SCHEDULES and not callable(schedule):
+        raise InputError(
+            f"schedule={schedule!r}; choose {', '.join(SCHEDULES)}, or give a function of the step"
+        )
+    chain = [] if clip is None else [optax.clip_by_global_norm(_positive(clip, "clip"))]
+    if isinstance(method, str):
+        name = method.lower().replace("_", "-")
+        rule = RULES.get(name)
+        if rule is None:
+            known = [*RULES, *OTHERS]
+            near = get_close_matches(name, known, n=1)
+            hint = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"choose {', '.join(known)}, or an optax transformation"
+            )
+            raise InputError(f"method={method!r} is not known; {hint}")
+        decay = rule.decay if weight_decay is None else weight_decay
+        chain.append(rule.direction())
+        if decay:
+            chain.append(optax.add_decayed_weights(decay))
+        chosen = rule.rate if rate is None else _positive(rate, "rate")
+        because = "as asked" if rate is not None else "as asked, at the rate people start from"
+        return Method(
+            name, optax.chain(*chain), chosen, schedule, warmup, rule.family if clip is None else "", because
+        )
+    if not (hasattr(method, "init") and hasattr(method, "update")):
+        raise InputError(f"method={method!r}; give a name ({', '.join(RULES)}) or an optax transformation")
+    for name, value in (("rate", rate), ("weight_decay", weight_decay)):
+        if value is not None:
+            raise InputError(f"{name}={value!r}: an optax transformation holds its own; set it there")
+    chain.append(method)
+    return Method(
+        "an optax transformation", optax.chain(*chain), None, schedule, warmup, because="as handed in"
+    )
+
+
+def _positive(value: float, name: str) -> float:
+    if not value > 0:
+        raise InputError(f"{name}={value!r} must be a positive number")
+    return float(value)
+
+
+def at_rate(method: Method, rate: float, **changes: Any) -> Method:
+    """The same rule at another rate."""
+    return replace(method, rate=rate, **changes)
+
+
+# -- schedules: the part of the rate at a point of the run, `done` going from 0 to 1 ------------------------------
+
+
+def _constant(done: Any) -> Any:
+    return 1.0 + 0.0 * done
+
+
+def _linear(done: Any) -> Any:
+    return 1.0 - done
+
+
+def _cosine(done: Any) -> Any:
+    import jax.numpy as jnp
+
+    # Loshchilov & Hutter 2017 (SGDR), eq. 5, one period and no restart.
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * done))
+
+
+SCHEDULES: dict[Any, Callable[[Any], Any]] = {"constant": _constant, "linear": _linear, "cosine": _cosine}
+
+
+def part_of_rate(method: Method, step: Any, total: Any) -> Any:
+    """The part of the rate used at `step` of `total`: a linear rise over the warm-up, then the schedule."""
+    import jax.numpy as jnp
+
+    step = jnp.asarray(step, jnp.float32)
+    if callable(method.schedule):
+        return method.schedule(step)
+    # The last step still moves: at step = total - 1 the linear schedule stands at 1/total, not at zero.
+    done = jnp.clip((step - method.warmup) / jnp.maximum(total - method.warmup, 1.0), 0.0, 1.0)
+    part = SCHEDULES[method.schedule](done)
+    return part * jnp.minimum(1.0, (step + 1.0) / method.warmup) if method.warmup else part

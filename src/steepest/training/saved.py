@@ -1,0 +1,140 @@
+"""A run as a checkpoint holds it: every array of the state by name, and the rest as a header."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import InputError
+from .steps import State, Tree
+from .watching import Row
+
+if TYPE_CHECKING:
+    from .loop import Walker
+
+# The packages whose versions can change the bits of a run.
+PACKAGES = ("steepest", "jax", "jaxlib", "optax", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """What the run was computed with."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def size_of(state: Any) -> int:
+    """Bytes that a state takes."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+
+def identity(walker: Walker) -> dict[str, Any]:
+    """What must be equal for a run to be the same run: shapes, method, data, seed."""
+    job = walker.job
+    return {
+        "parameters": [[leaf.name, list(leaf.shape)] for leaf in job.layout.leaves],
+        "method": job.method.name,
+        "batch size": job.batch_size,
+        "rows": job.source.rows,
+        "seed": job.seed,
+        "precision": job.precision,
+        "accumulate": job.accumulate,
+    }
+
+
+def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
+    """The header and the arrays of a checkpoint. Every process takes part where parameters are spread over them."""
+    job, state, history = walker.job, walker.state, walker.history
+    names = [leaf.name for leaf in job.layout.leaves]
+    arrays = [
+        (f"parameter {name}", walker.placement.whole(array))
+        for name, array in zip(names, walker.tree.leaves(state.parameters), strict=True)
+    ]
+    rest = jax.tree.leaves((state.memory, state.step, state.scale, state.total))
+    arrays += [(f"memory {i}", walker.placement.whole(array)) for i, array in enumerate(rest)]
+    if walker.best is not None:
+        arrays += [
+            (f"best {name}", walker.placement.whole(array))
+            for name, array in zip(names, walker.tree.leaves(walker.best[1]), strict=True)
+        ]
+    arrays.append(("costs", np.asarray(history.costs, dtype=np.float64)))
+    header = {
+        "run": identity(walker),
+        "cursor": vars(walker.cursor),
+        "look": walker.look,
+        "rate": job.method.rate,
+        "rollbacks": walker.rollbacks,
+        "seconds": walker._elapsed(),
+        "rows": [row.to_dict() for row in history.rows],
+        "validations": history.validations,
+        "events": history.events,
+        "best": None if walker.best is None else [walker.best[0], walker.since_best],
+        "smoothed": walker.smoothed,
+        "processes": walker.placement.processes,
+        "versions": versions(),
+    }
+    return header, arrays
+
+
+def unpack(
+    walker: Walker, state: State, header: dict[str, Any], arrays: dict[str, np.ndarray], path: Path
+) -> State:
+    """Put the run where the checkpoint says it was; raises `InputError` for a checkpoint of another run."""
+    was, now = header["run"], identity(walker)
+    for key, value in now.items():
+        if was.get(key) != value:
+            raise InputError(
+                f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
+                "folder, or the settings it was begun with"
+            )
+    old = header["versions"]
+    changed = [
+        f"{name} {old[name]} → {new}" for name, new in versions().items() if old.get(name) not in (None, new)
+    ]
+    if changed:
+        walker.history.events.append(f"taken up with other versions: {', '.join(changed)}")
+    walker.cursor = type(walker.cursor)(**header["cursor"])
+    walker.look = header["look"]
+    walker.rollbacks = header["rollbacks"]
+    walker.before = header["seconds"]
+    walker.smoothed = header["smoothed"]
+    walker.history.rows = [Row(**row) for row in header["rows"]]
+    walker.history.costs = arrays["costs"].tolist()
+    walker.lowest = min(walker.history.costs, default=float("inf"))
+    walker.history.validations = [(step, value) for step, value in header["validations"]]
+    walker.history.events = [*header["events"], *walker.history.events]
+    walker.saved_step = walker.cursor.step
+    if header["best"] is not None:
+        value, walker.since_best = header["best"]
+        walker.best = (
+            value,
+            walker.tree.grow(
+                [jnp.array(arrays[f"best {leaf.name}"], copy=True) for leaf in walker.job.layout.leaves]
+            ),
+        )
+    return state_from(state, arrays, walker.tree, [leaf.name for leaf in walker.job.layout.leaves])
+
+
+def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: list[str]) -> State:
+    """The state with the arrays of a checkpoint in place of its own."""
+    rest = (state.memory, state.step, state.scale, state.total)
+    structure = jax.tree.structure(rest)
+    kept = [arrays.get(f"memory {i}") for i in range(structure.num_leaves)]
+    shapes = [leaf.shape for leaf in jax.tree.leaves(rest)]
+    if any(a is None or a.shape != shape for a, shape in zip(kept, shapes, strict=True)):
+        raise InputError(
+            "the checkpoint was written by another update rule; give the method it was begun with"
+        )
+    memory, step, scale, total = jax.tree.unflatten(structure, [jnp.array(a, copy=True) for a in kept])
+    parameters = tree.grow([jnp.array(arrays[f"parameter {name}"], copy=True) for name in names])
+    return State(parameters, memory, step, scale, total)

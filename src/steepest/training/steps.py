@@ -1,0 +1,209 @@
+"""One step of training as a compiled program: cost, slope, update rule, all on the device.
+
+Two programs share one state. The plain step returns the cost alone. The watched one returns norms too, which take
+another pass over the gradient, and is run only when something is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..parameters import Layout
+from ..tracing.batched import BatchCost
+from .methods import Method, part_of_rate
+from .precision import products_in_bfloat16, recomputed_in_segments
+
+
+class State(NamedTuple):
+    """All that a step changes: parameters, the rule's memory, the step's number, and the scale of the rate.
+
+    `total`: how many steps the schedule is spread over.
+    """
+
+    parameters: Any
+    memory: Any
+    step: Any
+    scale: Any
+    total: Any
+
+
+class Seen(NamedTuple):
+    """What a watched step tells: the cost, and the norms of the slope, the step and the parameters."""
+
+    cost: Any
+    slope: Any
+    step: Any
+    size: Any
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The user's structure as JAX sees it, so that an optax rule with masks finds the user's own names.
+
+    A structure that JAX cannot walk is a list of its arrays instead.
+    """
+
+    build: Callable[[Iterator[Any]], Any]
+    places: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, layout: Layout) -> Tree:
+        """How to go between the list of arrays and the tree."""
+        count = len(layout.leaves)
+        numbered = layout.build(iter(range(count)))
+        places = tuple(jax.tree.leaves(numbered))
+        fits = sorted(place for place in places if isinstance(place, int)) == list(range(count))
+        return cls(layout.build, places if fits and len(places) == count else None)
+
+    def grow(self, arrays: Sequence[Any]) -> Any:
+        """The tree with these arrays as its leaves."""
+        return list(arrays) if self.places is None else self.build(iter(arrays))
+
+    def leaves(self, tree: Any) -> list[Any]:
+        """The arrays of the tree, in the order of the layout."""
+        if self.places is None:
+            return list(tree)
+        found: list[Any] = [None] * len(self.places)
+        for place, leaf in zip(self.places, jax.tree.leaves(tree), strict=True):
+            found[place] = leaf
+        return found
+
+
+@dataclass(frozen=True)
+class Program:
+    """The compiled functions of a run; each takes the constants of the cost as its last argument.
+
+    `plain(state, batch, constants)` gives (state, cost), `watched` gives (state, Seen); both take over the memory of
+    the state handed in. `copy(state)` gives a copy and whether all of it is finite.
+    """
+
+    plain: Callable[..., Any]
+    watched: Callable[..., Any]
+    copy: Callable[..., Any]
+    gradient: Callable[..., Any]
+    one: Callable[..., Any]
+    constants: list[Any]
+
+
+def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float) -> State:
+    """The state before the first step; the arrays are copied, so that the user's stay what they are."""
+    parameters = tree.grow([jnp.array(array, copy=True) for array in arrays])
+    return State(
+        parameters,
+        method.transformation.init(parameters),
+        jnp.zeros((), jnp.int32),
+        jnp.ones((), jnp.float32),
+        jnp.asarray(total, jnp.float32),
+    )
+
+
+def program(
+    cost: BatchCost,
+    method: Method,
+    tree: Tree,
+    *,
+    precision: str,
+    remat: bool,
+    accumulate: int,
+    sharding: Any = None,
+) -> Program:
+    """Compile (when first called) the steps of `method` on `cost`."""
+    value = plain_cost(cost, tree, precision=precision, remat=remat)
+    gradient = partial(_accumulated, jax.value_and_grad(value), accumulate)
+
+    def one(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any, Any]:
+        reached, slope = gradient(state.parameters, batch, constants)
+        updates, memory = _update(method, slope, state, reached)
+        size = step_factor(method, state)
+        # Each sum is formed once and in the parameters' own type, as `optax.apply_updates` does.
+        moved = jax.tree.map(lambda p, u: (p + size * u).astype(p.dtype), state.parameters, updates)
+        following = State(moved, memory, state.step + 1, state.scale, state.total)
+        return following, reached, slope, jax.tree.map(lambda u: size * u, updates)
+
+    def plain(state: State, batch: Any, constants: Any) -> tuple[State, Any]:
+        following, reached, _, _ = one(state, batch, constants)
+        return following, reached
+
+    def watched(state: State, batch: Any, constants: Any) -> tuple[State, Seen]:
+        following, reached, slope, moved = one(state, batch, constants)
+        return following, Seen(reached, norm(slope), norm(moved), norm(state.parameters))
+
+    kept = {} if sharding is None else {"out_shardings": (sharding, None)}
+    return Program(
+        jax.jit(plain, donate_argnums=0, **kept),
+        jax.jit(watched, donate_argnums=0, **kept),
+        jax.jit(_copied),
+        jax.jit(gradient),
+        plain,
+        cost.constants,
+    )
+
+
+def plain_cost(cost: BatchCost, tree: Tree, *, precision: str, remat: bool) -> Callable[..., Any]:
+    """The cost as a function of (tree of parameters, batch, constants)."""
+    call: Callable[..., Any] = cost
+    if remat:
+        call = recomputed_in_segments(cost)
+    elif precision == "bfloat16":
+        call = products_in_bfloat16(cost)
+    if remat and precision == "bfloat16":
+        call = recomputed_in_segments(cost, products=True)
+
+    def value(parameters: Any, batch: Any, constants: Any) -> Any:
+        return call(constants, tree.leaves(parameters), batch)
+
+    return value
+
+
+def step_factor(method: Method, state: State) -> Any:
+    """What the direction is multiplied by at this step."""
+    part = part_of_rate(method, state.step, state.total) * state.scale
+    return part if method.rate is None else -method.rate * part
+
+
+def _update(method: Method, slope: Any, state: State, reached: Any) -> tuple[Any, Any]:
+    import optax
+
+    rule = optax.with_extra_args_support(method.transformation)
+    return rule.update(slope, state.memory, state.parameters, value=reached, grad=slope)
+
+
+def _accumulated(
+    gradient: Callable[..., Any], parts: int, parameters: Any, batch: Any, constants: Any
+) -> Any:
+    """Cost and slope of the batch, taken in `parts` pieces one after the other to save memory."""
+    if parts == 1:
+        return gradient(parameters, batch, constants)
+    # Every piece takes rows from all over the batch, so that each device keeps working on rows of its own.
+    pieces = [
+        jnp.swapaxes(array.reshape(array.shape[0] // parts, parts, *array.shape[1:]), 0, 1) for array in batch
+    ]
+
+    def add(sums: Any, piece: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, sums, gradient(parameters, piece, constants)), None
+
+    nothing = (jnp.zeros((), jax.tree.leaves(parameters)[0].dtype), jax.tree.map(jnp.zeros_like, parameters))
+    sums, _ = jax.lax.scan(add, nothing, pieces)
+    return jax.tree.map(lambda value: value / parts, sums)
+
+
+def norm(tree: Any) -> Any:
+    """Euclidean norm over all arrays of a tree."""
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+
+
+def _copied(state: Any) -> tuple[Any, Any]:
+    sums = [jnp.sum(leaf) for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jax.tree.map(jnp.copy, state), jnp.isfinite(jnp.stack([s.astype(jnp.float32) for s in sums])).all()
+
+
+def to_numpy(tree: Tree, parameters: Any) -> list[np.ndarray]:
+    """The arrays of the parameters, in the order of the layout, copied off the device."""
+    return [np.array(leaf) for leaf in tree.leaves(parameters)]

@@ -1,0 +1,295 @@
+"""How far training came: measured on fresh batches after the last step, apart from the loop's own records.
+
+A walk on minibatches ends where its budget ends. What can be said is whether the cost was still falling, whether the
+slope can still be told from the noise of its batches, whether the model has begun to learn its examples by heart, and
+which parts of it learn nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..verdict.words import Evidence
+from . import loop
+
+if TYPE_CHECKING:
+    from .loop import Run, Walker
+
+# Fresh batches the slope is measured on: its noise is then known to about a fifth.
+BATCHES = 16
+# A fall this many standard errors large is told from chance in one run of a hundred at most.
+SURE = 2.5
+# A squared slope at most this many times what noise alone would show is no slope that can be told.
+TOLD_FROM_NOISE = 2.0
+# A validation cost this part above its lowest is a rise; less is what one validation set differs from another by.
+RISE = 0.02
+# Blocks the last part of the run is averaged over before a line is put through them.
+BLOCKS = 20
+
+
+class TrainVerdict(StrEnum):
+    """What a training run came to. The values are a promise: compare against them."""
+
+    STILL_FALLING = "still falling"
+    NOISE_FLOOR = "noise floor"
+    STANDING_STILL = "standing still"
+    OVERFITTING = "overfitting"
+    DIVERGED = "diverged"
+    NOT_FINITE = "not finite"
+    STOPPED = "stopped"
+    GLOBAL_MINIMUM = "global minimum"
+    LOCAL_MINIMUM = "local minimum"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the parameters are worth having: the run neither blew up nor learned its examples by heart."""
+        return self not in (TrainVerdict.DIVERGED, TrainVerdict.NOT_FINITE, TrainVerdict.OVERFITTING)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The word, its evidence, a sentence, what to do next, and the cost on fresh batches."""
+
+    verdict: TrainVerdict
+    evidence: tuple[Evidence, ...]
+    sentence: str
+    next_step: str
+    cost: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Slopes of fresh batches: squared length of their mean, what noise alone would make of it, and dead parts."""
+
+    cost: float
+    rows: int
+    squared: float
+    noise: float
+    dead: tuple[str, ...]
+
+
+def judge(walker: Walker, run: Run) -> Finding:
+    """Measure the end point afresh and find the word."""
+    slopes = _slopes(walker, run)
+    evidence = [] if slopes is None else _slope_evidence(slopes)
+    trend = _trend(run.history.costs)
+    if trend is not None:
+        evidence.append(trend.evidence)
+    rise = _rise(run)
+    if rise is not None:
+        evidence.append(rise)
+    if slopes is not None and slopes.dead:
+        evidence.append(
+            Evidence(
+                "parts that learn",
+                None,
+                None,
+                False,
+                f"no slope on {BATCHES} fresh batches: {'; '.join(slopes.dead)}",
+            )
+        )
+    cost = slopes.cost if slopes is not None else float("nan")
+    rows = slopes.rows if slopes is not None else 0
+    word, sentence, following = _word(walker, run, slopes, trend, rise)
+    if slopes is not None and slopes.dead:
+        sentence += f" Dead: {'; '.join(slopes.dead)}."
+        following = (
+            following or "look at the dead parts: a unit that is never active gets no slope; start it smaller"
+        )
+    return Finding(word, tuple(evidence), sentence, following, cost, rows)
+
+
+def _word(
+    walker: Walker, run: Run, slopes: Slopes | None, trend: Trend | None, rise: Evidence | None
+) -> tuple[TrainVerdict, str, str]:
+    if run.ended in (loop.DIVERGED, loop.NOT_FINITE):
+        word = TrainVerdict.DIVERGED if run.ended == loop.DIVERGED else TrainVerdict.NOT_FINITE
+        why = run.explanation.sentence if run.explanation is not None else "The cost left all bounds."
+        return (
+            word,
+            f"{why} The parameters are those of step {run.steps:,}, the last good ones.",
+            _remedy(walker, run),
+        )
+    if rise is not None and not rise.holds:
+        return (
+            TrainVerdict.OVERFITTING,
+            f"The validation cost rose to {run.history.validations[-1][1]:.4g} after its lowest, "
+            f"{min(value for _, value in run.history.validations):.4g}, while the training cost went on.",
+            "stop earlier (patience=2 gives back the best parameters), decay the weights, or give it more data",
+        )
+    if run.ended in (loop.STOPPED, loop.INTERRUPTED):
+        return TrainVerdict.STOPPED, f"The run was {run.ended} at step {run.steps:,}.", _more(trend)
+    if slopes is not None and slopes.squared <= TOLD_FROM_NOISE * slopes.noise:
+        return (
+            TrainVerdict.NOISE_FLOOR,
+            "The slope can no longer be told from the noise of its batches: more steps of this kind wander.",
+            'a larger batch or a falling rate (schedule="cosine") goes lower; otherwise this is the end',
+        )
+    if trend is not None and trend.evidence.holds:
+        return TrainVerdict.STILL_FALLING, f"The cost was still falling: {trend.words}.", _more(trend)
+    if slopes is not None and slopes.squared <= BATCHES * slopes.noise and not _schedule_ended(walker):
+        return (
+            TrainVerdict.NOISE_FLOOR,
+            "The cost no longer falls, and the slope of one batch is mostly noise: at this rate and batch size the "
+            "walk wanders about the bottom.",
+            'a falling rate (schedule="cosine") or a larger batch goes lower',
+        )
+    if _schedule_ended(walker):
+        return (
+            TrainVerdict.STILL_FALLING,
+            "The rate went to zero as planned while the slope could still be told from noise.",
+            "a longer run (more epochs) would go lower",
+        )
+    return (
+        TrainVerdict.STANDING_STILL,
+        "The cost no longer falls though a slope is there: the step is too long for what is left, or too short to "
+        "tell.",
+        'let the rate fall (schedule="cosine"), or try method="auto"',
+    )
+
+
+def _remedy(walker: Walker, run: Run) -> str:
+    if run.explanation is not None and run.explanation.in_the_data:
+        return "clean these rows, or leave them out"
+    rate = walker.job.method.rate
+    return "a smaller rate, clip=1.0, or warmup steps" + (
+        "" if rate is None else f"; the rate was {rate:.3g}"
+    )
+
+
+def _more(trend: Trend | None) -> str:
+    return (
+        ""
+        if trend is None or not trend.evidence.holds
+        else f"as many steps again would bring about {trend.more:.2g}"
+    )
+
+
+def _schedule_ended(walker: Walker) -> bool:
+    return walker.job.method.schedule in ("linear", "cosine") and walker._stop in (
+        loop.FINISHED,
+        loop.OUT_OF_TIME,
+    )
+
+
+# -- the slope against its noise -------------------------------------------------------------------------------
+
+
+def _slopes(walker: Walker, run: Run) -> Slopes | None:
+    """Slopes g₁ … g_K of fresh batches: |mean|² against the variance of a mean, Σ|gᵢ − mean|²/(K(K − 1))."""
+    job = walker.job
+    if not hasattr(job.source, "seed"):
+        return None  # the user's own iterable has no batch to spare
+    epoch = walker.cursor.epoch + 1
+    costs: list[float] = []
+    mean: list[np.ndarray] | None = None
+    squares = 0.0
+    touched: list[np.ndarray] = []
+    batches = islice(job.source.batches(epoch, 0, job.batch_size, job.part), BATCHES)
+    parameters = run.state.parameters
+    for arrays in batches:
+        cost, slope = walker.steps.gradient(parameters, walker.placement.rows(arrays), walker.constants)
+        leaves = [np.asarray(walker.placement.whole(leaf), np.float64) for leaf in walker.tree.leaves(slope)]
+        costs.append(float(cost))
+        squares += sum(float(np.vdot(leaf, leaf)) for leaf in leaves)
+        if mean is None:
+            mean, touched = leaves, [leaf != 0 for leaf in leaves]
+        else:
+            mean = [a + b for a, b in zip(mean, leaves, strict=True)]
+            touched = [a | (b != 0) for a, b in zip(touched, leaves, strict=True)]
+    if mean is None:
+        return None
+    count = len(costs)
+    squared = sum(float(np.vdot(leaf, leaf)) for leaf in mean) / count**2
+    spread = max(0.0, squares - count * squared)
+    noise = spread / (count * (count - 1)) if count > 1 else 0.0
+    dead = _dead(job.layout.leaves, touched) if count * job.batch_size >= 64 else ()
+    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead)
+
+
+def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
+    """Arrays, and units of matrices (columns), whose slope was exactly zero on every fresh batch."""
+    found = []
+    for leaf, moved in zip(leaves, touched, strict=True):
+        if not moved.any():
+            found.append(f"all of {leaf.name}")
+        elif moved.ndim >= 2:
+            columns = ~moved.reshape(-1, moved.shape[-1]).any(axis=0)
+            if columns.any():
+                found.append(f"{int(columns.sum())} of the {columns.size} units of {leaf.name}")
+    return tuple(found[:8])
+
+
+def _slope_evidence(slopes: Slopes) -> list[Evidence]:
+    size, noise = float(np.sqrt(slopes.squared)), float(np.sqrt(slopes.noise))
+    limit = float(np.sqrt(TOLD_FROM_NOISE)) * noise
+    return [
+        Evidence(
+            "slope told from noise",
+            size,
+            limit,
+            size > limit,
+            f"length of the mean slope of {slopes.rows:,} fresh rows, against √2 times its standard error",
+        )
+    ]
+
+
+# -- the way the cost went ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How the cost fell over the last third of the run, and what as many steps again would bring at that rate."""
+
+    evidence: Evidence
+    words: str
+    more: float
+
+
+def _trend(costs: list[float]) -> Trend | None:
+    """A line through block means of the last third: with blocks longer than the noise's memory they are independent."""
+    last = np.asarray(costs[-max(BLOCKS, len(costs) // 3) :])
+    last = last[np.isfinite(last)]
+    if last.size < BLOCKS:
+        return None
+    means = np.array([block.mean() for block in np.array_split(last, BLOCKS)])
+    x = np.arange(BLOCKS) - (BLOCKS - 1) / 2
+    slope = float(x @ means / (x @ x))
+    residual = means - means.mean() - slope * x
+    error = float(np.sqrt(residual @ residual / (BLOCKS - 2) / (x @ x)))
+    falls = -slope > SURE * error
+    fell = -slope * BLOCKS
+    level = float(means[-3:].mean())
+    part = f" ({100 * fell / abs(level):.2g} %)" if level else ""
+    return Trend(
+        Evidence(
+            "cost falling",
+            -slope * BLOCKS,
+            SURE * error * BLOCKS,
+            falls,
+            f"line through {BLOCKS} block means of the last {last.size:,} steps, against {SURE} standard errors",
+        ),
+        f"by {fell:.2g}{part} over the last {last.size:,} steps",
+        fell * len(costs) / last.size,
+    )
+
+
+def _rise(run: Run) -> Evidence | None:
+    values = [value for _, value in run.history.validations]
+    if len(values) < 2 or run.ended == loop.EARLY or run.restored_best:
+        return None
+    lowest = min(values)
+    limit = lowest + RISE * abs(lowest)
+    return Evidence(
+        "validation cost not risen",
+        values[-1],
+        limit,
+        values[-1] <= limit,
+        f"the last of {len(values)} against the lowest plus {RISE:.0%}",
+    )
