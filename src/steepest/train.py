@@ -142,7 +142,9 @@ def _job(given: dict[str, Any]) -> Job:
     per_epoch = None if source.rows is None else source.rows // size
     limits = limits_of(given["epochs"], given["steps"], given["seconds"], per_epoch)
     schedule = given["schedule"] or "constant"
-    method = method_of(name, given["rate"], schedule, given["warmup"], given["weight_decay"], given["clip"])
+    method = method_of(
+        given["method"], given["rate"], schedule, given["warmup"], given["weight_decay"], given["clip"]
+    )
     recorded = recorded_for(given["cost"], layout, source, size // given["accumulate"], given["precision"])
     part = Part(jax.process_index(), jax.process_count())
     job = Job(

@@ -256,6 +256,12 @@ class Given:
 
     def _part(self, whole: Any, part: Part) -> Batch:
         arrays = [np.asarray(array) for array in Layout.of(whole, "data").arrays]
+        for leaf, array in zip(self.layout.leaves, arrays, strict=True):
+            if array.shape != leaf.shape:
+                raise InputError(
+                    f"a batch holds {leaf.name} of shape {array.shape}, the first one held {leaf.shape}; every batch "
+                    "must have the shape of the first: leave a smaller last one out"
+                )
         return [part.of(array, len(array)) for array in arrays]
 
     def describe(self) -> str:

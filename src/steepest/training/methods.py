@@ -97,8 +97,6 @@ RULES = {
     "adamw": Rule(_adam, 1e-3, 1e-4, "adam"),
     "lion": Rule(_lion, 1e-4, 1e-3, ""),
 }
-# Answered elsewhere: chosen by trial, and walks over all data at once.
-OTHERS = ("auto", "l-bfgs")
 
 
 def method_of(
@@ -126,7 +124,7 @@ def method_of(
         name = method.lower().replace("_", "-")
         rule = RULES.get(name)
         if rule is None:
-            known = [*RULES, *OTHERS]
+            known = list(RULES)
             near = get_close_matches(name, known, n=1)
             hint = (
                 f"did you mean {near[0]!r}?"

@@ -1,0 +1,134 @@
+"""Every kind of data gives its rows, each once an epoch, in an order that only the seed decides."""
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.testing import assert_array_equal
+
+import steepest
+from steepest.training.batches import BLOCK, Part, random_numbers, read_data
+
+
+def all_rows(source, epoch=0, size=100, part=None, first=0):
+    return [b for b in source.batches(epoch, first, size, part or Part())]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table a little longer than two pools of blocks, as Parquet and as CSV with a line end inside quotes."""
+    rows = 2 * BLOCK + 777
+    frame = pl.DataFrame({"row": np.arange(rows), "half": np.arange(rows) / 2})
+    frame.write_parquet(tmp_path / "rows.parquet", row_group_size=5000)
+    frame.write_csv(tmp_path / "rows.csv")
+    return tmp_path, rows
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv"])
+def test_a_file_gives_every_row_once_mixed_and_whole(table, name):
+    folder, rows = table
+    source = read_data(folder / name, seed=3)
+    assert source.rows == rows
+    batches = all_rows(source, size=100)
+    seen = np.concatenate([batch[0] for batch in batches])
+    assert len(seen) == rows // 100 * 100
+    assert len(np.unique(seen)) == len(seen)
+    assert np.abs(np.diff(seen[:100])).mean() > 100  # neighbours in the file are no neighbours here
+    for batch in batches[:5]:
+        assert_array_equal(batch[1], batch[0] / 2)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.csv"])
+def test_a_file_taken_up_in_the_middle_goes_on_as_it_would_have(table, name):
+    source = read_data(table[0] / name, seed=3)
+    whole, later = all_rows(source, size=1000), all_rows(source, size=1000, first=20)
+    assert len(whole) == len(later) + 20
+    for a, b in zip(whole[20:], later, strict=True):
+        assert_array_equal(a[0], b[0])
+
+
+def test_a_csv_field_may_hold_a_line_end_in_quotes(tmp_path):
+    path = tmp_path / "quoted.csv"
+    lines = [f'{i},"a\n{i}"' for i in range(BLOCK + 50)]
+    path.write_text("number,text\n" + "\n".join(lines) + "\n")
+    with pytest.raises(steepest.InputError, match="'text'"):
+        read_data(path, seed=0)
+    chosen = read_data(pl.scan_csv(path).select("number"), seed=0)
+    assert chosen.rows == BLOCK + 50
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_parts_of_all_processes_make_up_the_batch_of_one(processes):
+    source = read_data({"x": np.arange(1000.0), "y": np.arange(1000)}, seed=5)
+    whole = all_rows(source, epoch=2)
+    parts = [all_rows(source, epoch=2, part=Part(i, processes)) for i in range(processes)]
+    for k, batch in enumerate(whole):
+        assert_array_equal(np.concatenate([part[k][0] for part in parts]), batch[0])
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_numpy_files_give_the_batches_of_the_arrays_themselves(tmp_path, kind):
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    if kind == "npy":
+        np.save(tmp_path / "x.npy", x)
+        mapped, plain = read_data(str(tmp_path / "x.npy"), seed=1), read_data(x, seed=1)
+        assert isinstance(mapped.arrays[0], np.memmap)
+    else:
+        np.savez(tmp_path / "x.npz", x=x)
+        mapped, plain = read_data(str(tmp_path / "x.npz"), seed=1), read_data({"x": x}, seed=1)
+    for a, b in zip(all_rows(mapped), all_rows(plain), strict=True):
+        assert_array_equal(a[0], b[0])
+
+
+def test_generated_data_depend_on_the_seed_and_the_batch_alone():
+    def data(rng):
+        return {"x": rng.normal(size=(8, 2))}
+
+    source = read_data(data, seed=7)
+    stream = source.batches(0, 0, 8, Part())
+    first = [next(stream)[0] for _ in range(3)]
+    assert_array_equal(next(source.batches(0, 2, 8, Part()))[0], first[2])
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(next(read_data(data, seed=8).batches(0, 0, 8, Part()))[0], first[0])
+
+
+def test_a_function_of_a_key_gets_keys_of_jax():
+    import jax
+
+    source = read_data(lambda key: jax.random.normal(key, (4, 2)), seed=0)
+    one, two = (next(source.batches(0, k, 4, Part()))[0] for k in (0, 1))
+    assert one.shape == (4, 2)
+    assert not np.array_equal(one, two)
+
+
+def test_a_generator_of_batches_is_used_up_once_and_none_is_lost():
+    def mean_distance(params, batch):
+        return np.mean((params["m"] - batch) ** 2)
+
+    batches = (np.full(4, float(k)) for k in range(6))
+    result = steepest.train(mean_distance, {"m": 0.0}, batches, method="sgd", rate=0.5, steps=100)
+    assert result.ended == "no more data"
+    assert result.steps == 6
+    # With rate ½ each step lands on the mean of its batch: the last one holds 5s.
+    assert result.params["m"] == pytest.approx(5.0)
+
+
+def test_streams_of_random_numbers_of_one_seed_are_apart():
+    one, two = random_numbers(0, 1, 5).normal(size=1000), random_numbers(0, 2, 5).normal(size=1000)
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ((np.ones(3), np.ones(4)), "different numbers of rows"),
+        ({"x": np.ones(3), "name": np.array(["a", "b", "c"])}, "name holds"),
+        (np.ones((0, 2)), "holds no row"),
+        ("missing.parquet", "no file missing.parquet"),
+        ("data.txt", "no file data.txt"),
+        (3.0, "type float"),
+        ([], "no batch"),
+    ],
+)
+def test_data_that_cannot_be_are_refused_with_the_reason(data, said):
+    with pytest.raises(steepest.InputError, match=said):
+        read_data(data, seed=0)
