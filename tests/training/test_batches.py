@@ -10,7 +10,7 @@ from steepest.training.batches import BLOCK, Part, random_numbers, read_data
 
 
 def all_rows(source, epoch=0, size=100, part=None, first=0):
-    return [b for b in source.batches(epoch, first, size, part or Part())]
+    return list(source.batches(epoch, first, size, part or Part()))
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # A cost this many times its first value (or its whole decrease) above the start is lost. Noise stays far below it;
 # a run that is left to go on from there rarely comes back within its budget.
 LOST = 3.0
+# Costs that make up the start: the highest of them counts, since one batch alone may happen to fit.
+OPENING = 8
 # Power iterations for the largest curvature; the estimate is then good to a few per cent, from below.
 POWER_ITERATIONS = 30
 
@@ -45,12 +47,11 @@ class Explanation:
 
 def ceiling_of(costs: list[float], lowest: float) -> float:
     """Above this the mean of recent costs means divergence; `lowest` is the lowest cost so far."""
-    if not costs or not isfinite(costs[0]):
+    opening = [cost for cost in costs[:OPENING] if isfinite(cost)]
+    if len(opening) < OPENING:
         return float("inf")
-    first = costs[0]
-    opening = [cost for cost in costs[:8] if isfinite(cost)]
-    noise = float(np.std(opening)) if len(opening) >= 8 else 0.0
-    return first + LOST * max(abs(first), first - min(lowest, first), noise)
+    first = max(opening)
+    return first + LOST * max(abs(first), first - min(lowest, first))
 
 
 def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> Explanation:
