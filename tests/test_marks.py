@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from steepest.marks import DARK_BACKGROUND, INK, MARKS, SOFT_INK, mark_of
+from steepest.marks import DARK_BACKGROUND, INK, MARKS, SERIES, SOFT_INK, mark_of
 
 DIRECTIONS = ("falling", "flat", "rising")
 WHITE = "#FFFFFF"
@@ -86,3 +86,20 @@ def test_dash_arrow_and_word_tell_the_directions_apart_without_colour():
 def test_where_there_is_no_slope_no_line_is_drawn():
     assert mark_of("no slope here").dash is None
     assert mark_of("anything else").dash is None
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_several_results_are_clearly_apart_for_every_kind_of_sight(theme, sight):
+    colors = [getattr(series, theme) for series in SERIES]
+    assert min(distance(*pair, sight) for pair in combinations(colors, 2)) > CLEARLY_APART
+
+
+@pytest.mark.parametrize(("theme", "background"), [("light", WHITE), ("dark", DARK_BACKGROUND)])
+def test_lines_of_several_results_reach_the_contrast_of_graphics(theme, background):
+    assert min(contrast(getattr(series, theme), background) for series in SERIES) > 3
+
+
+def test_dash_and_marker_tell_several_results_apart_without_colour():
+    for part in ("dash", "marker", "shape"):
+        assert len({getattr(series, part) for series in SERIES}) == len(SERIES)

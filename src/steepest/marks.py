@@ -53,3 +53,42 @@ def mark_of(direction: str) -> Mark:
     'flat'
     """
     return MARKS.get(direction, MARKS["no slope here"])
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one of several results is told from the others: colour, dash and marker, never colour alone.
+
+    `dash`: a Matplotlib dash pattern, () is unbroken; `marker`: Matplotlib's letter; `shape`: the marker in words.
+    """
+
+    dash: tuple[float, ...]
+    marker: str
+    shape: str
+    light: str
+    dark: str
+
+    def color(self, *, dark: bool) -> str:
+        """The colour for the background at hand."""
+        return self.dark if dark else self.light
+
+
+# In the order in which they are handed out. Chosen to lie far apart in OKLab under each simulated sight and to
+# reach a contrast of 3 on their background; the first is the ink of all other curves.
+SERIES: tuple[Series, ...] = (
+    Series((), "o", "circle", INK["light"], INK["dark"]),
+    Series((5.0, 1.6), "s", "square", "#1C97FD", "#9178DF"),
+    Series((1.0, 1.2), "^", "triangle", "#AD2314", "#BD480B"),
+    Series((5.0, 1.4, 1.0, 1.4), "D", "diamond", "#AF8E19", "#D8BE1E"),
+    Series((9.0, 2.0), "v", "falling triangle", "#1F3A7F", "#316F84"),
+    Series((5.0, 1.4, 1.0, 1.4, 1.0, 1.4), "P", "cross", "#1F768A", "#1BC2AD"),
+)
+
+
+def series_of(index: int) -> Series:
+    """The series of the `index`-th result; after the sixth they begin again.
+
+    >>> series_of(7) is SERIES[1]
+    True
+    """
+    return SERIES[index % len(SERIES)]
