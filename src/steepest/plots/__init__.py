@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .canvas import save
     from .descent_picture import descent
+    from .landscape_picture import landscape
     from .slope_picture import slope
 
-__all__ = ["descent", "save", "slope"]
+__all__ = ["descent", "landscape", "save", "slope"]
 
-WHERE = {"descent": ".descent_picture", "save": ".canvas", "slope": ".slope_picture"}
+WHERE = {
+    "descent": ".descent_picture",
+    "landscape": ".landscape_picture",
+    "save": ".canvas",
+    "slope": ".slope_picture",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import INK, SOFT_INK, Mark
+from ..marks import INK, SOFT_INK, Mark, Series
 
 # Inches: the width of two columns of a journal page. Everything also reads at 3.5, one column.
 WIDTH = 7.0
@@ -23,6 +23,10 @@ FONT_SIZE = 9.0
 # Below this width in inches letters are a point smaller and words are fewer.
 NARROW = 4.5
 RESOLUTION = 200
+# A cost that falls by more than this is drawn on a logarithmic axis.
+WORTH_A_LOG = 30.0
+# Markers are drawn at every iterate up to so many; beyond, they would hide the line.
+MOST_DOTS = 60
 # Names inside an SVG are made from this instead of from chance, so that the same picture is the same file.
 SVG_SALT = "steepest"
 # What would write the moment of saving into the file, by format.
@@ -50,6 +54,15 @@ class Ink:
         return {
             "color": mark.color(dark=self.dark),
             "linestyle": (0, mark.dash) if mark.dash else "-",
+            "dash_capstyle": "butt",
+            "solid_capstyle": "butt",
+        }
+
+    def series(self, series: Series) -> dict[str, Any]:
+        """Colour and dash of the line of one of several results, as keywords of `Axes.plot`."""
+        return {
+            "color": series.color(dark=self.dark),
+            "linestyle": (0, series.dash) if series.dash else "-",
             "dash_capstyle": "butt",
             "solid_capstyle": "butt",
         }

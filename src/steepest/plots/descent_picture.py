@@ -15,7 +15,9 @@ from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
     MARK_WIDTH,
+    MOST_DOTS,
     WIDTH,
+    WORTH_A_LOG,
     axes_given,
     dress,
     font_size,
@@ -25,17 +27,8 @@ from .canvas import (
 from .labels import Room
 from .slope_picture import draw_curve, reach_of, settle
 
-# A cost that falls by more than this is drawn on a logarithmic axis.
-WORTH_A_LOG = 30.0
 # Tangents nearer to the last one drawn than this share of the width would only blacken the picture.
 TANGENT_SPACING = 0.11
-# Places along each side of the contour: 6,400 evaluations of the cost.
-GRID = 80
-CONTOURS = 18
-# Parameters whose ranges differ less than this are drawn to one scale, so that right angles look right.
-ONE_SCALE = 4.0
-# Markers are drawn at every iterate up to so many; beyond, they would hide the line.
-MOST_DOTS = 60
 
 
 def descent(result: Any, *, ax: Any = None) -> Any:
@@ -241,83 +234,6 @@ def _curve_of(result: Any) -> Any:
 
 def draw_walk_on_contours(result: Any, ax: Any) -> None:
     """The path over lines of equal cost, start and end marked."""
-    ink, path = ink_of(ax), np.asarray(result.history.x, dtype=float)
-    path = path[np.isfinite(path).all(axis=1)]
-    across, up, to_one_scale = _window(path)
-    grid, heights = _landscape(result, across, up)
-    levels, norm = _levels(heights)
-    drawn = ax.contourf(*grid, heights, levels=levels, norm=norm, cmap="viridis")
-    ax.contour(*grid, heights, levels=levels, colors="white", linewidths=0.3, alpha=0.5)
-    ax.set_xlim(*across)
-    ax.set_ylim(*up)
-    if to_one_scale:
-        ax.set_aspect("equal", adjustable="box")
-    ax.plot(*path.T, color="black", linewidth=3.0, zorder=3)
-    dots = {"marker": "o", "markersize": 3} if len(path) <= MOST_DOTS else {}
-    ax.plot(*path.T, color="white", linewidth=1.4, zorder=4, **dots)
-    names = names_of(2, getattr(result, "names", ()) or ())
-    dress(ax, x=names[0], y=names[1])
-    _draw_scale(drawn, norm, ax, ink)
-    settle(ax)
-    room = Room(ax)
-    room.add_line(*path.T)
-    for at, marker, size, word in ((path[0], "s", 8, "start"), (path[-1], "*", 15, "end")):
-        ax.plot(*at, marker, color="white", markeredgecolor="black", markersize=size, zorder=5)
-        label = room.place(word, *at, color="black", size=font_size(ax))
-        label.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+    from .landscape_picture import draw_plane
 
-
-def _draw_scale(drawn: Any, norm: Any, ax: Any, ink: Any) -> None:
-    from matplotlib.colors import LogNorm
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-
-    ticks = LogLocator(numticks=7) if isinstance(norm, LogNorm) else MaxNLocator(6)
-    bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, aspect=30, ticks=ticks, shrink=0.9)
-    bar.ax.yaxis.set_minor_locator(NullLocator())
-    if isinstance(norm, LogNorm):
-        bar.ax.yaxis.set_major_formatter("{x:.3g}")
-    bar.ax.tick_params(labelsize=font_size(ax) - 1, colors=ink.soft, labelcolor=ink.text)
-    bar.set_label("cost", color=ink.text, fontsize=font_size(ax))
-
-
-def _window(path: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], bool]:
-    """What to show of the plane, and whether to one scale: the path and a quarter of it on every side.
-
-    Where the path is about as wide as it is high, the window is square.
-    """
-    low, high = path.min(axis=0), path.max(axis=0)
-    span = high - low
-    least = np.maximum(0.05 * span.max(), 1e-3 * np.maximum(np.abs(low), 1e-3))
-    half = span / 2 + np.maximum(0.25 * span, least)
-    to_one_scale = bool(half.max() < ONE_SCALE * half.min())
-    if to_one_scale:
-        half[:] = half.max()
-    (left, bottom), (right, top) = ((low + high) / 2 - half).tolist(), ((low + high) / 2 + half).tolist()
-    return (left, right), (bottom, top), to_one_scale
-
-
-def _landscape(result: Any, across: tuple[float, float], up: tuple[float, float]) -> tuple[Any, np.ndarray]:
-    parameters = Parameters.of(result.x)
-    grid = np.meshgrid(np.linspace(*across, GRID), np.linspace(*up, GRID))
-    heights = np.full(grid[0].shape, np.nan)
-    with np.errstate(all="ignore"):
-        for place in np.ndindex(heights.shape):
-            x = parameters.restore(np.array([grid[0][place], grid[1][place]]))
-            heights[place] = float(result.cost(x))
-    return grid, np.ma.masked_invalid(heights)
-
-
-def _levels(heights: Any) -> tuple[np.ndarray, Any]:
-    """Lines of equal cost: even where costs are alike, spaced by powers where they span orders."""
-    from matplotlib.colors import LogNorm, Normalize
-
-    low, high = float(heights.min()), float(heights.max())
-    if not high > low:
-        return np.array([low - 0.5, low + 0.5]), Normalize(low - 0.5, low + 0.5)
-    if low > 0 and high > WORTH_A_LOG * low:
-        return np.geomspace(low, high, CONTOURS), LogNorm(low, high)
-    # Not positive everywhere: crowd the lines towards the lowest cost, as the square root of the height does.
-    levels = low + (high - low) * np.linspace(0, 1, CONTOURS) ** 2
-    from matplotlib.colors import PowerNorm
-
-    return levels, PowerNorm(0.5, low, high)
+    draw_plane(result, ax)
