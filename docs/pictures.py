@@ -23,6 +23,12 @@ def main():
         "lesson": plots.slope(st.slope(cost, at=[-1, 1, 3])),
         "descent": plots.descent(walk),
         "valley": plots.descent(st.minimize(valley, [-1.2, 1.0])),
+        "compare": plots.compare(
+            {
+                name: st.minimize(valley, [-1.2, 1.0], method=name)
+                for name in ("bfgs", "l-bfgs", "momentum")
+            }
+        ),
     }
     for name, axes in pictures.items():
         plots.save(axes, IMAGES / f"{name}.png")

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .canvas import save
+    from .compare_picture import compare
+    from .convergence_picture import convergence
+    from .correlation_picture import correlation
     from .descent_picture import descent
     from .landscape_picture import landscape
     from .slope_picture import slope
+    from .sparsity_picture import sparsity
 
-__all__ = ["descent", "landscape", "save", "slope"]
+__all__ = ["compare", "convergence", "correlation", "descent", "landscape", "save", "slope", "sparsity"]
 
 WHERE = {
+    "compare": ".compare_picture",
+    "convergence": ".convergence_picture",
+    "correlation": ".correlation_picture",
     "descent": ".descent_picture",
     "landscape": ".landscape_picture",
     "save": ".canvas",
     "slope": ".slope_picture",
+    "sparsity": ".sparsity_picture",
 }
 
 

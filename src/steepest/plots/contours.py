@@ -33,8 +33,11 @@ def draw_contours(ax: Any, across: Vector, up: Vector, heights: Vector) -> Any:
     if heights.count() == 0:
         return None
     levels, norm = levels_of(heights)
-    drawn = ax.contourf(across, up, heights, levels=levels, norm=norm, cmap=COLORS, extend="min")
-    ax.contour(across, up, heights, levels=levels, colors="white", linewidths=0.3, alpha=0.5)
+    below = "min" if float(heights.min()) < levels[0] else "neither"
+    drawn = ax.contourf(across, up, heights, levels=levels, norm=norm, cmap=COLORS, extend=below)
+    ax.contour(
+        across, up, heights, levels=levels, colors="white", linewidths=0.3, alpha=0.5, linestyles="solid"
+    )  # fmt: skip
     return drawn
 
 

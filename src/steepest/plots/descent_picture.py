@@ -24,6 +24,7 @@ from .canvas import (
     ink_of,
     new_figure,
 )  # fmt: skip
+from .ground import keeps_its_cost
 from .labels import Room
 from .slope_picture import draw_curve, reach_of, settle
 
@@ -76,7 +77,7 @@ def can_show_walk(result: Any) -> bool:
     """Whether there are one or two parameters, their iterates, and a cost to draw behind them."""
     x = result.history.x
     known = x is not None and np.ndim(x) == 2 and len(x) > 0
-    return known and np.shape(x)[1] in (1, 2) and getattr(result, "cost", None) is not None
+    return known and np.shape(x)[1] in (1, 2) and keeps_its_cost(result)
 
 
 def draw_walk(result: Any, ax: Any) -> None:

@@ -13,6 +13,7 @@ from ..bounds import Bounds
 from ..errors import InputError, TracingError
 from ..parameters import Parameters
 from ..presentation import names_of
+from ..results import Result
 from ..verdict.wording import direction_name
 
 Vector = np.ndarray
@@ -78,18 +79,34 @@ def _under_result(result: Any, at: Any) -> Ground:
     if problem is not None:
         center = problem.parameters.flatten(result.x if at is None else at)
         center = center if problem.free is None else center[problem.free]
-        return _of_problem(problem, center, name, walk, found=at is None)
-    if getattr(result, "cost", None) is None:
+        center, found = (center, False) if at is not None else _in_sight(center, walk)
+        return _of_problem(problem, center, name, walk, found=found)
+    if not keeps_its_cost(result):
         raise InputError(
             "this result was stored without its cost, so only its history can be drawn: plots.convergence(result)"
         )
     parameters = Parameters.of(result.x)
-    center = parameters.vector if at is None else parameters.flatten(at)
+    center, found = (parameters.flatten(at), False) if at is not None else _in_sight(parameters.vector, walk)
     names = names_of(parameters.n, getattr(result, "names", ()) or ())
     return Ground(
         lambda x: float(result.cost(parameters.restore(x))), None, None, center, names,
-        Bounds.none(parameters.n), name, walk, at is None,
+        Bounds.none(parameters.n), name, walk, found,
     )  # fmt: skip
+
+
+def _in_sight(end: Vector, walk: tuple[Vector, Vector] | None) -> tuple[Vector, bool]:
+    """The end of a walk, or where it was last seen before it ran away, and which of the two."""
+    if walk is None:
+        return end, True
+    seen = in_view(walk[0])
+    return (end, True) if len(seen) == len(walk[0]) else (seen[-1], False)
+
+
+def keeps_its_cost(result: Any) -> bool:
+    """Whether the cost of a result can still be called: one that was stored in a file has left it behind."""
+    if isinstance(result, Result):
+        return hasattr(result, "_problem")
+    return getattr(result, "cost", None) is not None
 
 
 def _walk_of(result: Any) -> tuple[Vector, Vector] | None:
@@ -271,14 +288,11 @@ def in_view(points: Vector) -> Vector:
     >>> in_view(np.array([[0.0], [1.0], [2.0], [3.0], [1e6]])).ravel()
     array([0., 1., 2., 3.])
     """
-    middle = np.median(points, axis=0)
-    distance = np.abs(points - middle)
+    distance = np.abs(points - np.median(points, axis=0))
     usual = np.median(distance, axis=0)
-    # A walk's first steps are often long beside the rest: only what would flatten the picture is left out.
-    near = (distance <= np.where(usual > 0, FAR * usual, np.inf)).all(axis=1)
-    settled = np.ptp(points, axis=0) > 0
-    grown = bool((distance[-1] > FAR * np.maximum(usual, 1e-300))[settled].any()) if settled.any() else False
-    return points[near] if grown else points
+    # First steps are often long beside the rest, and are shown: only along what the walk ended far out on is it cut.
+    ran_away = (distance[-1] > FAR * usual) & (usual > 0)
+    return points[(distance <= np.where(ran_away, FAR * usual, np.inf)).all(axis=1)]
 
 
 # -- samples -----------------------------------------------------------------------------------------------

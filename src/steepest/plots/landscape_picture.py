@@ -343,7 +343,9 @@ def _framed(ground: Ground, across: Direction, up: Direction) -> tuple[Direction
     offsets = np.array([across.offset, up.offset])
     seen = shadow(ground, Plane(across, up, None))
     assert seen is not None
-    path = np.vstack([in_view(seen), offsets])
+    path = in_view(seen)
+    if len(path) == len(seen):
+        path = np.vstack([path, offsets])
     (left, right), (bottom, top) = window(path)
     return (
         Direction(across.vector, across.name, across.offset, left - offsets[0], right - offsets[0]),
@@ -426,17 +428,23 @@ def _leaves(path: Vector, ax: Any) -> bool:
 def _arrow_at_the_edge(path: Vector, ax: Any) -> None:
     """Where a walk leaves the picture: an arrow at the edge, and how far it went."""
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-    middle = np.array([(left + right) / 2, (bottom + top) / 2])
-    half = np.array([(right - left) / 2, (top - bottom) / 2])
-    way = np.clip(path[-1], -1e150, 1e150) - middle
-    edge = middle + way / np.abs(way / half).max() * 0.97
-    inner = middle + 0.8 * (edge - middle)
+    low, high = np.array([left, bottom]), np.array([right, top])
+    inside = np.flatnonzero(((path >= low) & (path <= high)).all(axis=1))
+    last = path[inside[-1]] if inside.size else (low + high) / 2
+    after = np.clip(path[inside[-1] + 1] if inside.size else path[-1], -1e150, 1e150)
+    way = (after - last) / (high - low)
+    room_left = np.where(way > 0, high - last, last - low) / (high - low)
+    share = float((room_left / np.maximum(np.abs(way), 1e-300)).min())
+    edge = last + min(share, 1.0) * (after - last)
+    inner = edge - 0.08 * way / np.linalg.norm(way) * (high - low)
     ax.annotate(
         "", edge, xytext=inner, zorder=6,
         arrowprops={"arrowstyle": "-|>", "facecolor": "white", "edgecolor": "black", "linewidth": 1.2,
                     "mutation_scale": 18},
     )  # fmt: skip
-    label = Room(ax).place(
+    room = Room(ax)
+    room.add_line(*np.clip(path, low - (high - low), high + (high - low)).T)
+    label = room.place(
         f"on to ({number(path[-1, 0], 2)}, {number(path[-1, 1], 2)})".replace("-", "−"), *inner,
         color="black", size=font_size(ax),
     )  # fmt: skip
