@@ -24,10 +24,7 @@ def main():
         "descent": plots.descent(walk),
         "valley": plots.descent(st.minimize(valley, [-1.2, 1.0])),
         "compare": plots.compare(
-            {
-                name: st.minimize(valley, [-1.2, 1.0], method=name)
-                for name in ("bfgs", "l-bfgs", "momentum")
-            }
+            {name: st.minimize(valley, [-1.2, 1.0], method=name) for name in ("bfgs", "l-bfgs", "momentum")}
         ),
     }
     for name, axes in pictures.items():
