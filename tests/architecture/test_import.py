@@ -16,6 +16,8 @@ HEAVY = (
     "asdex",
     "pandas",
     "torch",
+    "starlette",
+    "uvicorn",
 )
 
 

@@ -31,8 +31,9 @@ LAYERS = (
         "train",
         "trained",
     ),
-    ("plots", "report"),
-    ("explorer", "tour", "cli"),
+    ("plots", "explorer"),
+    ("report",),
+    ("tour", "cli"),
 )
 LAYER_OF = {unit: level for level, layer in enumerate(LAYERS) for unit in layer}
 # Gathers the public names; a process begins in __main__. Both may see everything.

@@ -24,6 +24,7 @@ A cost is an expression such as "x**2 - 2*x + 3", or a function in a Python file
   steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1
   steepest minimize model.py:cost --start 1,2,3 --plot walk.png
   steepest verify "x**4 - y**4" --at 0,0
+  steepest explore
   steepest tour
 """
 
@@ -312,6 +313,54 @@ def _box(bounds: str | None, x: object, names: tuple[str, ...]) -> object:
     names = tuple(x) if isinstance(x, dict) else names
     box = read_bounds(bounds, names, len(x) if hasattr(x, "__len__") else 1)
     return dict(zip(names, box, strict=True)) if isinstance(x, dict) else box
+
+
+@app.command(
+    "explore",
+    short_help="Open a local page to look at a cost, a fit or a run.",
+    help="""Open a local page on which a cost can be dragged, walked down, fitted and watched.
+
+\b
+  steepest explore                                      the lesson: x**2 - 2*x + 3
+  steepest explore "(1-x)**2 + 100*(y-x**2)**2" --start -1.2,1
+  steepest explore model.py:cost --start 1,2
+  steepest explore --fit "a*exp(-b*x) + c" data.csv
+  steepest explore run.jsonl                            a run that record= writes, live or past
+
+The first line of output is the address. Only this machine can open it.
+""",
+)
+def explore_command(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXPR|FILE.py:FUNC|RUN|TABLE]", help="What to look at.", show_default=False),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Where to look first: 3, 1,2 or x=1,y=2.")
+    ] = None,
+    fit: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Fit this expression to a TABLE (.csv, .parquet).")
+    ] = None,
+    x: Annotated[str | None, typer.Option(metavar="NAME", help="With --fit: the column of x.")] = None,
+    y: Annotated[str | None, typer.Option(metavar="NAME", help="With --fit: the measured column.")] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(metavar="EXPR|FILE.py:FUNC", help="With a RUN: the cost that it walked down."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Print the address and open no browser.")
+    ] = False,
+    idle_exit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="End when no page has been open for so long.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the explorer."""
+    from .explore import asked, explore
+
+    wanted = asked(what, model=fit, start=start, cost=cost, x=x, y=y)
+    explore(wanted, port=port, open_page=not no_open, idle_exit=idle_exit)
 
 
 @app.command("tour", short_help="See it work, in under a minute.")

@@ -1,0 +1,151 @@
+"""A model through points: its cost is the sum of the squared distances, walked down like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .subject import Subject
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+# Points beyond this are not told apart on a page, and each landscape has to visit all of them.
+MOST_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A model expression, the column that is its variable, the measured column, and the cost of its parameters."""
+
+    model: Any
+    variable: str
+    x: Array
+    y: Array
+    names: tuple[str, ...]
+    subject: Subject
+
+    def curve(self, parameters: Array, xs: Array) -> Array:
+        """The model at `xs`, shape (k,), for parameters of shape (n,)."""
+        values = dict(zip(self.names, parameters.tolist(), strict=True))
+        with np.errstate(all="ignore"):
+            found = self.model.evaluate({**values, self.variable: xs})
+        return np.broadcast_to(np.asarray(found, dtype=np.float64), xs.shape).copy()
+
+    def pulls(self, parameters: Array) -> Array:
+        """How each point pulls at the parameters: minus the slope of its own squared distance, shape (m, n)."""
+        from ..derivative import jacobian
+
+        values = {name: float(value) for name, value in zip(self.names, parameters, strict=True)}
+        model, variable, x = self.model, self.variable, self.x
+
+        def curve(p: Mapping[str, Any]) -> Any:
+            return model.evaluate({**p, variable: x}) + 0.0 * x
+
+        slopes = jacobian(curve)(values)
+        J = np.stack([np.asarray(slopes[name], dtype=np.float64) for name in self.names], axis=-1)
+        residual = self.y - self.curve(parameters, self.x)
+        return 2.0 * residual[:, None] * J
+
+
+def read_columns(path: Path) -> dict[str, Array]:
+    """The numeric columns of a table in a file, by name; a CSV without a heading has x, y, ...
+
+    Raises `InputError` where there is no such file or it holds no two columns of numbers.
+    """
+    import polars
+
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    try:
+        if path.suffix.lower() == ".parquet":
+            table = polars.read_parquet(path)
+        else:
+            heading = _has_heading(path)
+            separator = _separator(path)
+            table = polars.read_csv(path, has_header=heading, separator=separator, comment_prefix="#")
+            if not heading:
+                names = ["x", "y"] if table.width == 2 else [f"column{k + 1}" for k in range(table.width)]
+                table = table.rename(dict(zip(table.columns, names, strict=True)))
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from error
+    numeric = [name.strip() for name in table.columns if table[name].dtype.is_numeric()]
+    table = table.rename({name: name.strip() for name in table.columns})
+    if len(numeric) < 2:
+        raise InputError(f"{path} has {len(numeric)} columns of numbers; a fit needs two, x and y")
+    return {name: table[name].cast(polars.Float64).to_numpy() for name in numeric}
+
+
+def _first_line(path: Path) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.strip() and not line.startswith("#"):
+                return line
+    return ""
+
+
+def _separator(path: Path) -> str:
+    line = _first_line(path)
+    return max(",;\t ", key=line.count)
+
+
+def _has_heading(path: Path) -> bool:
+    for piece in _first_line(path).replace(";", ",").replace("\t", ",").replace(" ", ",").split(","):
+        try:
+            float(piece or "0")
+        except ValueError:
+            return True
+    return False
+
+
+def fitting(
+    model: str,
+    columns: Mapping[str, Sequence[float] | Array],
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    start: Mapping[str, float] | None = None,
+) -> Fitting:
+    """The fit of an expression to two columns.
+
+    `x` is by default the one column whose name stands in the expression, `y` the first other one. Parameters that
+    `start` leaves out begin at 1.
+
+    >>> fit = fitting("a*t + b", {"t": [0.0, 1.0, 2.0], "y": [1.0, 3.0, 5.0]})
+    >>> fit.names, fit.curve(np.array([2.0, 1.0]), np.array([4.0]))
+    (('a', 'b'), array([9.]))
+    """
+    from ..tracing.expressions import parse
+
+    expression = parse(model)
+    variable = x or next((name for name in columns if name in expression.names), None)
+    if variable is None and "x" in expression.names and columns:
+        variable = "x"
+        columns = {"x": next(iter(columns.values())), **dict(list(columns.items())[1:])}
+    if variable is None or variable not in columns:
+        raise InputError(
+            f"the model {model} uses none of the columns {', '.join(columns)}; write one of them into it"
+        )
+    measured = y or next((name for name in columns if name != variable), None)
+    if measured is None or measured not in columns:
+        raise InputError(f"there is no column {measured!r}; there are {', '.join(columns)}")
+    names = tuple(name for name in expression.names if name != variable)
+    if not names:
+        raise InputError(f"the model {model} has no parameter besides {variable}")
+    xs, ys = (np.asarray(columns[name], dtype=np.float64) for name in (variable, measured))
+    usable = np.isfinite(xs) & np.isfinite(ys)
+    xs, ys = xs[usable], ys[usable]
+    if not 1 <= xs.size <= MOST_POINTS:
+        raise InputError(f"{xs.size:,} points; a page shows from 1 to {MOST_POINTS:,}")
+
+    def squared_distances(p: Mapping[str, Any]) -> Any:
+        values = {name: p[name] for name in names}
+        return np.sum((ys - expression.evaluate({**values, variable: xs})) ** 2)
+
+    begin = {name: float((start or {}).get(name, 1.0)) for name in names}
+    subject = Subject(squared_distances, begin, label=f"squares of {model}", code="cost")
+    return Fitting(expression, variable, xs, ys, names, subject)

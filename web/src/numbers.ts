@@ -1,0 +1,53 @@
+/** Numbers as people read them: a true minus, as many digits as say something, powers of ten written as such. */
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+export function num(value: number | null | undefined, digits = 4): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return "undefined";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e6 || size < 1e-4) {
+    const [mantissa, exponent] = size.toExponential(Math.max(digits - 2, 0)).split("e");
+    const power = Number(exponent);
+    const raised = (power < 0 ? "⁻" : "") + [...String(Math.abs(power))].map((d) => RAISED[Number(d)]).join("");
+    const front = mantissa.replace(/\.?0+$/, "");
+    return `${value < 0 ? "−" : ""}${front === "1" ? "" : `${front} × `}10${raised}`;
+  }
+  const text = size >= 10 ** digits ? Math.round(size).toLocaleString("en-US") : String(Number(size.toPrecision(digits)));
+  return (value < 0 ? "−" : "") + text;
+}
+
+/** A number as Python writes it, all digits kept. */
+export function py(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "float('nan')" : value > 0 ? "float('inf')" : "-float('inf')";
+  const text = String(value);
+  return Number.isInteger(value) && !text.includes("e") ? `${text}.0` : text;
+}
+
+/** Text as a Python string literal. */
+export function quoted(text: string): string {
+  return JSON.stringify(text).replace(/[\u007f-\uffff]/g, (c) => c);
+}
+
+export function round(value: number, step: number): number {
+  if (!(step > 0)) return value;
+  const places = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  return Number((Math.round(value / step) * step).toFixed(Math.min(places, 15)));
+}
+
+/** The power of ten at or below `size`: what a pixel is rounded to. */
+export function power(size: number): number {
+  return 10 ** Math.floor(Math.log10(size) + 1e-9);
+}
+
+export function seconds(value: number): string {
+  if (value < 0.95) return `${num(value, 1)} s`;
+  if (value < 90) return `${Math.round(value)} s`;
+  if (value < 5400) return `${Math.round(value / 60)} min`;
+  return `${num(value / 3600, 2)} h`;
+}
+
+export function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}

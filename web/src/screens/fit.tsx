@@ -1,0 +1,1 @@
+export function FitScreen() { return <p>fit</p>; }

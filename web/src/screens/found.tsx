@@ -1,0 +1,1 @@
+export function FoundScreen() { return <p>found</p>; }

@@ -1,0 +1,1 @@
+export function LandscapeScreen() { return <p>landscape</p>; }

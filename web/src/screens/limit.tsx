@@ -1,0 +1,1 @@
+export function LimitScreen() { return <p>limit</p>; }

@@ -1,0 +1,1 @@
+export function ManyScreen() { return <p>many</p>; }

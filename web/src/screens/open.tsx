@@ -1,0 +1,1 @@
+export function OpenScreen() { return <p>open</p>; }

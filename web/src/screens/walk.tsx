@@ -1,0 +1,1 @@
+export function WalkScreen() { return <p>walk</p>; }
