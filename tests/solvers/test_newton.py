@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csc_array, diags_array, eye_array, kron
 
 from steepest.bounds import Bounds
 from steepest.objective import Objective
@@ -155,3 +156,87 @@ def test_without_a_hessian_products_or_differences_of_slopes_serve():
     ):
         run = drive(newton(), problem, np.array([1.2, 1.0, 0.7, 0.3]))
         assert_allclose(run.x, np.ones(4), rtol=1e-9)
+
+
+def chain(n):
+    """Σ 100(x[i+1] - x[i]²)² + (1 - x[i])² with its tridiagonal Hessian, as a sparse array."""
+
+    def hessian(x):
+        diagonal = np.zeros(n)
+        diagonal[:-1] = 1200.0 * x[:-1] ** 2 - 400.0 * x[1:] + 2.0
+        diagonal[1:] += 200.0
+        side = -400.0 * x[:-1]
+        return diags_array([side, diagonal, side], offsets=[-1, 0, 1], format="csc")
+
+    return rosenbrock, hessian
+
+
+def test_a_sparse_hessian_and_a_dense_one_lead_the_same_way():
+    cost, hessian = chain(20)
+    start = np.tile([-1.2, 1.0], 10)
+    paths = [
+        drive(newton(), problem, start, max_steps=8).history.x
+        for problem in (
+            Objective(20, value_and_gradient=cost, sparse_hessian=hessian),
+            Objective(20, value_and_gradient=cost, hessian=lambda x: hessian(x).toarray()),
+        )
+    ]
+    assert_allclose(paths[0][:2], paths[1][:2], rtol=1e-9)
+    ends = [cost(path[-1])[0] for path in paths]
+    assert_allclose(ends[0], ends[1], rtol=0.5)
+
+
+def test_ten_thousand_parameters_are_polished_to_the_last_digit():
+    n = 10_000
+    cost, hessian = chain(n)
+    problem = Objective(n, value_and_gradient=cost, sparse_hessian=hessian)
+    run = drive(newton(), problem, np.linspace(0.8, 1.2, n))
+    assert_allclose(run.x, np.ones(n), atol=1e-12)
+    assert run.steps < 30
+
+
+def membrane(m):
+    """Energy of a membrane on m × m points under a load, with the sparse matrix of its Hessian."""
+    line = diags_array([-np.ones(m - 1), 2.0 * np.ones(m), -np.ones(m - 1)], offsets=[-1, 0, 1])
+    A = (kron(line, eye_array(m)) + kron(eye_array(m), line)).tocsc()
+    A.sort_indices()
+    load = 5.0 / (m + 1) ** 2
+    return A, load, lambda x: (0.5 * float(x @ (A @ x)) - load * float(x.sum()), A @ x - load)
+
+
+def test_a_membrane_held_down_by_an_obstacle_meets_the_conditions_of_its_minimum():
+    """Convex, so the first-order conditions are enough: slope zero where free, pushing where held."""
+    m = 60
+    A, _, cost = membrane(m)
+    i = np.arange(1, m + 1)
+    to_edge = np.minimum(i, m + 1 - i) / (m + 1)
+    height = np.minimum.outer(to_edge, to_edge).ravel()
+    bounds = Bounds(-height, height)
+    problem = Objective(m * m, value_and_gradient=cost, sparse_hessian=lambda x: A, bounds=bounds)
+    run = drive(newton(), problem, np.zeros(m * m))
+    slope = cost(run.x)[1]
+    held = run.x >= height
+    assert 50 < np.count_nonzero(held) < m * m
+    assert_allclose(slope[~held], 0.0, atol=1e-14)
+    assert (slope[held] <= 1e-14).all()
+    assert run.steps <= 10
+
+
+def test_an_indefinite_sparse_quadratic_ends_at_a_first_order_point_of_the_box():
+    n = 2_000
+    i = np.arange(1, n + 1)
+    rows = np.repeat(np.arange(n), 3)
+    columns = np.stack([i - 1, (2 * i - 1) % n, (3 * i - 1) % n], axis=1).ravel()
+    B = csc_array((np.ones(3 * n), (rows, columns)), (n, n))
+    A = (B.T @ diags_array(np.where(i <= 1500, i, -i).astype(float)) @ B).tocsc()
+    A.sort_indices()
+    bounds = Bounds(np.full(n, 0.1), np.full(n, 10.0))
+    problem = Objective(
+        n,
+        value_and_gradient=lambda x: (0.5 * float(x @ (A @ x)), A @ x),
+        sparse_hessian=lambda x: A,
+        bounds=bounds,
+    )
+    run = drive(newton(), problem, np.full(n, 0.5))
+    assert np.abs(bounds.projected_gradient(run.x, run.gradient)).max() <= 1e-12 * np.abs(run.gradient).max()
+    assert run.steps <= 20

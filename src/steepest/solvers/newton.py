@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-import numpy as np
-
 from ..bounds import Vector
+from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Objective
-from .quadratic_models import BoxModel, FreeModel, second_derivatives, units
+from .quadratic_models import dense_model, sparse_model
 from .stopping import StopReason
 from .trust_region import Model, Proposal, advance
 
@@ -18,7 +17,8 @@ from .trust_region import Model, Proposal, advance
 class NewtonState(NamedTuple):
     """The state of Newton's method: what the driver reads, and the model at `x`.
 
-    `radius`: how far the model is trusted, in its own units. `scale`: (n,), the units. `proposal`: the step next tried.
+    `radius`: how far the model is trusted, in its own units. `scale`: (n,), the units. `proposal`: the step tried
+    next. `pattern`: where a sparse Hessian has its entries; None for a dense one.
     """
 
     x: Vector
@@ -31,16 +31,22 @@ class NewtonState(NamedTuple):
     radius: float
     scale: Vector
     proposal: Proposal
+    pattern: SymmetricPattern | None
 
 
 @dataclass(frozen=True)
 class Newton:
-    """Newton's method with the whole matrix of second derivatives, in a trust region (Nocedal & Wright 2006, ch. 4)."""
+    """Newton's method with exact second derivatives in a trust region (Nocedal & Wright 2006, chapter 4).
+
+    `sparse`: use the Hessian's zeros (LDLᵀ with an order that keeps them); None does so where the objective knows them.
+    """
+
+    sparse: bool | None = None
 
     @property
     def name(self) -> str:
         """What results call it."""
-        return "Newton"
+        return "Newton" if not self.sparse else "sparse Newton"
 
     @property
     def remedy(self) -> str:
@@ -54,7 +60,7 @@ class Newton:
     def init(self, objective: Objective, x: Vector) -> NewtonState:
         """The start, with the model there."""
         value, gradient = objective.value_and_gradient(x)
-        return _modelled(objective, x, value, gradient, None, None, None)
+        return self._modelled(objective, x, value, gradient, None, None, 0.0)
 
     def step(self, objective: Objective, state: NewtonState) -> NewtonState:
         """Go where the model is lowest, as far as it is trusted."""
@@ -63,31 +69,29 @@ class Newton:
         )
         if isinstance(found, StopReason):
             return state._replace(stop=found)
-        return _modelled(
-            objective, found.x, found.value, found.gradient, found.step, state.scale, found.growth
+        return self._modelled(
+            objective, found.x, found.value, found.gradient, found.step, state, found.growth
         )
 
-
-def _modelled(
-    objective: Objective,
-    x: Vector,
-    value: float,
-    gradient: Vector,
-    step: Vector | None,
-    scale: Vector | None,
-    growth: float | None,
-) -> NewtonState:
-    """The state at `x`, with a model of the cost around it."""
-    H = second_derivatives(objective, x, gradient)
-    scale = units(H, gradient, x, scale)
-    if not np.isfinite(H).all():
-        H = np.diag(scale * scale)
-    model: Model = (
-        BoxModel(objective.bounds, x, gradient, H, scale)
-        if objective.bounds.any
-        else FreeModel(x, gradient, H, scale)
-    )
-    radius = model.first_radius if growth is None or step is None else growth * model.length(step)
-    proposal = model.within(radius)
-    left = inf if proposal.cut else proposal.promised
-    return NewtonState(x, value, gradient, step, left, None, model, radius, scale, proposal)
+    def _modelled(
+        self,
+        objective: Objective,
+        x: Vector,
+        value: float,
+        gradient: Vector,
+        step: Vector | None,
+        last: NewtonState | None,
+        growth: float,
+    ) -> NewtonState:
+        """The state at `x`, with a model of the cost around it and the step it proposes."""
+        scale, pattern, shift = (
+            (None, None, 0.0) if last is None else (last.scale, last.pattern, last.proposal.shift)
+        )
+        if objective.has_sparse_hessian and self.sparse is not False:
+            model, scale, pattern = sparse_model(objective, x, gradient, scale, pattern)
+        else:
+            model, scale = dense_model(objective, x, gradient, scale)
+        radius = model.first_radius if step is None else growth * model.length(step)
+        proposal = model.within(radius, shift)
+        left = inf if proposal.cut else proposal.promised
+        return NewtonState(x, value, gradient, step, left, None, model, radius, scale, proposal, pattern)

@@ -1,27 +1,28 @@
-"""Quadratic models of a cost from its matrix of second derivatives, free or inside a box, in units of their own."""
+"""Quadratic models of a cost from its second derivatives, free or inside a box, in units of their own."""
 
 from __future__ import annotations
 
-from functools import cached_property
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 
 import numpy as np
 
 from ..bounds import Bounds, Mask, Vector
-from ..linear_algebra import lapack
 from ..linear_algebra.box_quadratic import lowest_in_box
+from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
-from ..linear_algebra.spectral_step import SpectralModel
+from ..linear_algebra.long_vectors import inner, length
+from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Matrix, Objective
 from .stopping import EPSILON
-from .trust_region import Proposal
+from .trust_region import Model, Proposal
 
 # A parameter's unit shrinks at most to this part from one step to the next: at an inflection its curvature vanishes
 # and says nothing about how far it may go.
 REMEMBERED = 0.1
 
-# A pivot of Cholesky below this part of its diagonal entry, times n, is rounding: the step along it would be noise.
-PIVOT_NOISE = 10.0 * EPSILON
+# Entries larger than this, in units where the diagonal is one, outweigh it: the diagonal then says too little about
+# how far a parameter may go, and all rows are balanced. In a positive definite matrix none is.
+OUTWEIGHED = 2.0
 
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
 DIFFERENCE = EPSILON**0.5
@@ -51,13 +52,48 @@ def second_derivatives(objective: Objective, x: Vector, gradient: Vector) -> Mat
     return 0.5 * (H + H.T)
 
 
-def units(H: Matrix, gradient: Vector, x: Vector, before: Vector | None) -> Vector:
+def dense_model(
+    objective: Objective, x: Vector, gradient: Vector, before: Vector | None
+) -> tuple[Model, Vector]:
+    """The model at `x` from the whole Hessian, and the unit of each parameter (n,); `before`: those one step ago."""
+    H = second_derivatives(objective, x, gradient)
+    scale = units(H.diagonal(), gradient, x, before)
+    if not np.isfinite(H).all():
+        H = np.diag(scale * scale)
+    d = 1.0 / scale
+    scaled = H * d * d[:, None]
+    if np.abs(scaled).max() > OUTWEIGHED:
+        d = d * equilibration(scaled)
+        scaled = H * d * d[:, None]
+    return _model(objective.bounds, x, gradient, DenseCurvature(scaled), d), scale
+
+
+def sparse_model(
+    objective: Objective, x: Vector, gradient: Vector, before: Vector | None, pattern: SymmetricPattern | None
+) -> tuple[Model, Vector, SymmetricPattern]:
+    """The same from a sparse Hessian, with its pattern, which is analysed once and handed on."""
+    H = objective.sparse_hessian(x)
+    if pattern is None or not pattern.fits(H):
+        pattern = SymmetricPattern(H)
+    data = H.data
+    scale = units(pattern.diagonal(data), gradient, x, before)
+    if not np.isfinite(data).all():
+        data = np.where(pattern.on_diagonal, (scale * scale)[pattern.columns], 0.0)
+    d = 1.0 / scale
+    scaled = pattern.scaled(data, d)
+    if np.abs(scaled).max(initial=0.0) > OUTWEIGHED:
+        d = d * pattern.equilibration(scaled)
+        scaled = pattern.scaled(data, d)
+    return _model(objective.bounds, x, gradient, SparseCurvature(pattern, scaled), d), scale, pattern
+
+
+def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) -> Vector:
     """The scale D (n,) of each parameter: |Dp|² has the unit of the cost, so lengths mean the same in any units.
 
-    D² is the size of the curvature; where that is zero at the start, what the slope suggests.
+    D² is the size of the curvature on the `diagonal`; where that is zero at the start, what the slope suggests.
     """
     with np.errstate(all="ignore"):
-        D = np.sqrt(np.abs(H.diagonal()))
+        D = np.sqrt(np.abs(diagonal))
         if before is not None:
             D = np.maximum(D, REMEMBERED * before)
         known = (D > 0.0) & (inf > D)
@@ -71,44 +107,39 @@ def units(H: Matrix, gradient: Vector, x: Vector, before: Vector | None) -> Vect
     return D
 
 
+def _model(bounds: Bounds, x: Vector, gradient: Vector, curvature: Curvature, d: Vector) -> Model:
+    if bounds.any:
+        return BoxModel(bounds, x, gradient, curvature, d)
+    return FreeModel(x, gradient, curvature, d)
+
+
 class FreeModel:
-    """gᵀp + ½pᵀHp without bounds; `scale` (n,) makes the unit of lengths."""
+    """gᵀp + ½pᵀHp without bounds; `curvature` is d·H·d, with the unit `d` (n,) of each parameter."""
 
-    def __init__(self, x: Vector, gradient: Vector, H: Matrix, scale: Vector) -> None:
+    def __init__(self, x: Vector, gradient: Vector, curvature: Curvature, d: Vector) -> None:
         self.x = x
-        self.gradient = gradient
-        self.H = H
-        self.scale = scale
-        self.newton = newton_step(gradient, H)
-        self.newton_length = inf
-        if self.newton is not None:
-            self.newton_length = self.length(self.newton)
-        else:
-            self.scale = 1.0 / _balanced(H, scale)
-
-    @cached_property
-    def spectrum(self) -> SpectralModel:
-        """The model in its own units, taken apart."""
-        d = 1.0 / self.scale
-        return SpectralModel(d * self.gradient, self.H * d * d[:, None])
+        self.g = d * gradient
+        self.d = d
+        self.curvature = curvature
+        self.newton = curvature.newton(self.g, None)
+        self.newton_length = inf if self.newton is None else length(self.newton)
 
     @property
     def first_radius(self) -> float:
         """How far to trust the model before anything is known: as far as Newton's step goes."""
-        return inf if self.newton is not None else self.spectrum.reach
+        return inf if self.newton is not None else length(self.g)
 
-    def within(self, radius: float) -> Proposal:
+    def within(self, radius: float, shift: float) -> Proposal:
         """See `Model`."""
         p = self.newton
         if p is not None and self.newton_length <= radius:
-            return Proposal(p, -0.5 * float(self.gradient.dot(p)), False)
-        s, promised = self.spectrum.within(radius)
-        return Proposal(s / self.scale, promised, float(s.dot(s)) > 0.81 * radius * radius)
+            return Proposal(self.d * p, -0.5 * inner(self.g, p), False, 0.0)
+        found = self.curvature.in_ball(self.g, radius, shift, None)
+        return Proposal(self.d * found.step, found.decrease, found.cut, found.shift)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
-        scaled = self.scale * step
-        return sqrt(float(scaled.dot(scaled)))
+        return length(step / self.d)
 
     def place(self, step: Vector) -> Vector:
         """See `Model`."""
@@ -118,79 +149,47 @@ class FreeModel:
 
 
 class BoxModel:
-    """gᵀp + ½pᵀHp inside bounds; `scale` (n,) makes the unit of lengths, which are those of the longest entry."""
+    """The same inside bounds; lengths are those of the longest entry, so that the radius is a box as well."""
 
-    def __init__(self, bounds: Bounds, x: Vector, gradient: Vector, H: Matrix, scale: Vector) -> None:
+    def __init__(self, bounds: Bounds, x: Vector, gradient: Vector, curvature: Curvature, d: Vector) -> None:
         self.bounds = bounds
         self.x = x
-        self.scale = 1.0 / _balanced(H, scale)
-        d = 1.0 / self.scale
         self.g = d * gradient
-        self.H = H * d * d[:, None]
-        self.lower = (bounds.lower - x) * self.scale
-        self.upper = (bounds.upper - x) * self.scale
-        self.inside = bounds.lower < bounds.upper
+        self.d = d
+        self.curvature = curvature
+        self.lower = (bounds.lower - x) / d
+        self.upper = (bounds.upper - x) / d
 
     @property
     def first_radius(self) -> float:
         """How far to trust the model before anything is known: as far as Newton's step goes."""
-        H, g = self._face(self.inside, self.g)
-        return inf if g.size == 0 or newton_step(g, H) is not None else SpectralModel(g, H).reach
+        inside = self.bounds.lower < self.bounds.upper
+        if self.curvature.newton(self.g, inside) is not None:
+            return inf
+        return float(np.abs(self.g).max(initial=0.0, where=inside)) or inf
 
-    def within(self, radius: float) -> Proposal:
+    def within(self, radius: float, shift: float) -> Proposal:
         """See `Model`."""
 
         def newton(free: Mask, r: Vector) -> Vector:
-            H, g = self._face(free, r)
-            p = newton_step(g, H)
-            if p is None:
-                p = SpectralModel(g, H).within(radius)[0]
-            step = np.zeros_like(r)
-            step[free] = p
+            nonlocal shift
+            step = self.curvature.newton(r, free)
+            if step is None:
+                found = self.curvature.in_ball(r, radius * sqrt(float(np.count_nonzero(free))), shift, free)
+                step, shift = found.step, found.shift
             return step
 
         lower, upper = np.maximum(self.lower, -radius), np.minimum(self.upper, radius)
-        p, decrease = lowest_in_box(self.g, self.H.dot, lower, upper, newton)
-        cut = bool(((p <= lower) & (lower > self.lower) | (p >= upper) & (upper < self.upper)).any())
-        return Proposal(p / self.scale, decrease, cut)
-
-    def _face(self, free: Mask, r: Vector) -> tuple[Matrix, Vector]:
-        if free.all():
-            return self.H, r
-        kept = np.flatnonzero(free)
-        return self.H[kept[:, None], kept], r[kept]
+        p, decrease = lowest_in_box(self.g, self.curvature.product, lower, upper, newton)
+        cut = bool((((p <= lower) & (lower > self.lower)) | ((p >= upper) & (upper < self.upper))).any())
+        return Proposal(self.d * p, decrease, cut, shift)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
-        return float(np.abs(self.scale * step).max(initial=0.0))
+        return float(np.abs(step / self.d).max(initial=0.0))
 
     def place(self, step: Vector) -> Vector:
         """See `Model`."""
         landed = self.bounds.travel(self.x, step, self.bounds.room(self.x, step), 1.0)
         landed.setflags(write=False)
         return landed
-
-
-def newton_step(gradient: Vector, H: Matrix) -> Vector | None:
-    """-H⁻¹·gradient (n,) by Cholesky; None where H is not positive definite beyond rounding.
-
-    >>> newton_step(np.array([2.0]), np.array([[4.0]]))
-    array([-0.5])
-    """
-    factor, trouble = lapack.dpotrf(H, 1, 0)
-    if trouble:
-        return None
-    pivots = factor.diagonal()
-    if not (pivots * pivots > PIVOT_NOISE * gradient.size * H.diagonal()).all():
-        return None
-    p, trouble = lapack.dpotrs(factor, -gradient, 1)
-    return p if not trouble and isfinite(float(p.dot(p))) else None
-
-
-def _balanced(H: Matrix, scale: Vector) -> Vector:
-    """Units d (n,) in which no entry of d·H·d outweighs others by much, starting from 1/scale."""
-    d = 1.0 / scale
-    scaled = H * d * d[:, None]
-    if np.abs(scaled).max() <= 2.0:
-        return d
-    return d * equilibration(scaled)

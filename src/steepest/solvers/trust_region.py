@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf, isfinite, sqrt
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from ..bounds import Vector
 from ..linear_algebra.long_vectors import inner
 from ..objective import Objective
@@ -33,17 +35,21 @@ MAX_TRIALS = 60
 # Where all that the model promises is within rounding, a full step is good at once or nothing is.
 TRIALS_IN_ROUNDING = 4
 
+# A first step shorter than this part of every parameter, and refused, is made of the rounding of the slope.
+UNSEEN_STEP = 1e-13
+
 # Rounding in sums with cancellation exceeds that of the value: where the slopes at both ends say the cost fell, an
 # increase of the value up to this fraction of it is not believed.
 DOUBTFUL_VALUE = 1e-10
 
 
 class Proposal(NamedTuple):
-    """A step (n,), what it `promised` to gain, and whether the radius `cut` it short."""
+    """A step (n,), what it `promised` to gain, whether the radius `cut` it short, and the shift that did so."""
 
     step: Vector
     promised: float
     cut: bool
+    shift: float
 
 
 class Model(Protocol):
@@ -53,8 +59,11 @@ class Model(Protocol):
     def first_radius(self) -> float:
         """How far to trust the model before anything is known."""
 
-    def within(self, radius: float) -> Proposal:
-        """The step no longer than about the radius that leads to the model's lowest point there."""
+    def within(self, radius: float, shift: float) -> Proposal:
+        """The step no longer than about the radius that leads to the model's lowest point there.
+
+        `shift`: added to the curvatures of the last step, a guess for this one.
+        """
 
     def length(self, step: Vector) -> float:
         """Length of a step (n,) in the units of the radius."""
@@ -109,9 +118,10 @@ def advance(
             if ratio > ENOUGH:
                 return Landing(landed, f, g, step, _growth(ratio, radius, size, proposal.cut))
             radius = size * _shrinking(value, f, start_slope, end_slope)
-        if trials >= (TRIALS_IN_ROUNDING if promised <= rounding else MAX_TRIALS):
-            return StopReason.ROUNDING if promised <= rounding else StopReason.NO_PROGRESS
-        proposal = model.within(radius)
+        lost = promised <= rounding or (trials == 1 and bool((np.abs(step) <= UNSEEN_STEP * np.abs(x)).all()))
+        if trials >= (TRIALS_IN_ROUNDING if lost else MAX_TRIALS):
+            return StopReason.ROUNDING if lost else StopReason.NO_PROGRESS
+        proposal = model.within(radius, proposal.shift)
 
 
 def _growth(ratio: float, radius: float, size: float, cut: bool) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steepest.linear_algebra.spectral_step import ON_THE_SPHERE, SpectralModel
+from steepest.linear_algebra.spectrum import ON_THE_SPHERE, Spectrum
 
 RNG = np.random.default_rng(3)
 
@@ -23,7 +23,7 @@ def shift_of(g, H, s):
 @pytest.mark.parametrize("radius", [1e-6, 0.1, 3.0, 1e4])
 def test_the_step_meets_the_conditions_of_a_lowest_point_in_a_ball(n, radius):
     H, g = symmetric(n), RNG.normal(size=n)
-    s, decrease = SpectralModel(g, H).within(radius)
+    s, decrease = Spectrum(H).lowest_in_ball(g, radius)
     size = np.linalg.norm(s)
     shift, misfit = shift_of(g, H, s)
     assert size <= (1.0 + 2 * ON_THE_SPHERE) * radius
@@ -35,13 +35,13 @@ def test_the_step_meets_the_conditions_of_a_lowest_point_in_a_ball(n, radius):
 
 def test_in_the_hard_case_the_step_reaches_the_sphere_along_the_lowest_eigenvector():
     """g is orthogonal to the direction of negative curvature, so no shifted system reaches the radius."""
-    s, decrease = SpectralModel(np.array([0.0, 3.0]), np.diag([-2.0, 1.0])).within(5.0)
+    s, decrease = Spectrum(np.diag([-2.0, 1.0])).lowest_in_ball(np.array([0.0, 3.0]), 5.0)
     np.testing.assert_allclose(np.abs(s), [np.sqrt(24.0), 1.0], rtol=0.05)
     np.testing.assert_allclose(decrease, 3.0 - 0.5 + 24.0, rtol=0.05)
 
 
 def test_a_singular_matrix_gives_the_shortest_exact_step():
     """(s₀ + s₁ - 2)² has a valley of minima; from 0 the nearest is (1, 1)."""
-    s, decrease = SpectralModel(np.array([-4.0, -4.0]), np.full((2, 2), 2.0)).within(np.inf)
+    s, decrease = Spectrum(np.full((2, 2), 2.0)).lowest_in_ball(np.array([-4.0, -4.0]), np.inf)
     np.testing.assert_allclose(s, [1.0, 1.0], rtol=1e-12)
     np.testing.assert_allclose(decrease, 4.0, rtol=1e-12)

@@ -23,34 +23,29 @@ SECULAR_ROUNDS = 30
 NOISE = 4.0 * float(np.finfo(np.float64).eps)
 
 
-class SpectralModel:
-    """The quadratic gᵀs + ½sᵀHs, with H (k, k) taken apart into eigenvalues once; every radius then costs O(k²).
+class Spectrum:
+    """Eigenvalues and eigenvectors of H (k, k), with which the lowest point of gᵀs + ½sᵀHs in any ball costs O(k²).
 
-    `lowest`: the smallest eigenvalue, NaN where the matrix is not finite.
-
-    >>> model = SpectralModel(np.array([2.0, 0.0]), np.diag([1.0, -1.0]))
-    >>> s, decrease = model.within(2.0)
-    >>> np.abs(s).round(9)
+    >>> step, decrease = Spectrum(np.diag([1.0, -1.0])).lowest_in_ball(np.array([2.0, 0.0]), 2.0)
+    >>> np.abs(step).round(9)
     array([1.        , 1.73205081])
     """
 
-    def __init__(self, g: Vector, H: Matrix) -> None:
-        self.values, self.vectors, trouble = lapack.dsyevd(H)
-        self.lowest = float("nan") if trouble else float(self.values[0])
-        self.coefficients = g.dot(self.vectors)
+    def __init__(self, H: Matrix) -> None:
+        self.values, self.vectors, _ = lapack.dsyevd(H)
+        self.lowest = float(self.values[0])
         self._size = max(-self.lowest, float(self.values[-1]))
         self._above = (
             self.values - self.lowest
         )  # exact near the lowest, where the secular equation is singular
 
-    @property
-    def reach(self) -> float:
+    def reach(self, g: Vector) -> float:
         """Length of the step that would lead to the stationary point if every curvature had its sign mended."""
         curvature = np.maximum(np.abs(self.values), NOISE * self._size)
-        c = self.coefficients / np.where(curvature > 0.0, curvature, 1.0)
+        c = g.dot(self.vectors) / np.where(curvature > 0.0, curvature, 1.0)
         return sqrt(float(c.dot(c)))
 
-    def within(self, radius: float) -> tuple[Vector, float]:
+    def lowest_in_ball(self, g: Vector, radius: float) -> tuple[Vector, float]:
         """The step s (k,) of length at most about `radius` that is lowest, and how much lower it is, >= 0.
 
         With H = VΛVᵀ and c = Vᵀg, s = -V(c / (λ + shift)) for the shift >= max(0, -λ₁) that makes it as long as the
@@ -58,7 +53,7 @@ class SpectralModel:
         Comput. 4, 1983). Where c vanishes along the lowest eigenvector no shift is long enough; then a piece of that
         eigenvector is added (their hard case).
         """
-        c, above = self.coefficients, self._above
+        c, above = g.dot(self.vectors), self._above
         least = max(self.lowest, NOISE * self._size)  # smallest distance of λ₁ + shift from zero
         fill = 0.0
         with np.errstate(all="ignore"):

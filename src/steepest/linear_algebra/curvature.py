@@ -1,0 +1,162 @@
+"""A symmetric matrix of curvatures, dense or sparse, and the steps that are lowest on its quadratic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from math import isfinite
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import lapack
+from .shifted_step import BallStep, Solve, shifted_step
+from .sparse_factor import SymmetricPattern
+from .spectrum import Spectrum
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+# Up to here one eigendecomposition costs less than the handful of factorisations that it replaces; at 200 parameters
+# it costs twenty-five.
+SPECTRAL_PARAMETERS = 40
+
+# A pivot of Cholesky below this part of its diagonal entry, times n, is rounding: the step along it would be noise.
+PIVOT_NOISE = 10.0 * float(np.finfo(np.float64).eps)
+
+# A step that comes this close to the radius, in parts of it, was cut by it.
+NEARLY = 0.9
+
+
+class Curvature(Protocol):
+    """A symmetric matrix H (n, n)."""
+
+    def product(self, v: Vector) -> Vector:
+        """Hv, shape (n,)."""
+
+    def newton(self, g: Vector, free: Mask | None) -> Vector | None:
+        """-H⁻¹g (n,) over the parameters in `free`, zero elsewhere; None where H is not positive definite there."""
+
+    def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:
+        """The step over `free`, zero elsewhere, that is about lowest in a ball; `first` is the first shift tried."""
+
+
+class DenseCurvature:
+    """All entries stored; small ones are taken apart into eigenvalues, larger ones factorised with shifts."""
+
+    def __init__(self, H: Matrix) -> None:
+        self.H = H
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Eigenvalues of the whole."""
+        return Spectrum(self.H)
+
+    def product(self, v: Vector) -> Vector:
+        """See `Curvature`."""
+        return self.H.dot(v)
+
+    def newton(self, g: Vector, free: Mask | None) -> Vector | None:
+        """See `Curvature`."""
+        H, r, spread = self._face(g, free)
+        step = newton_step(r, H)
+        return None if step is None else spread(step)
+
+    def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:
+        """See `Curvature`."""
+        H, r, spread = self._face(g, free)
+        if r.size <= SPECTRAL_PARAMETERS:
+            spectrum = self.spectrum if H is self.H else Spectrum(H)
+            step, decrease = spectrum.lowest_in_ball(r, radius)
+            cut = float(step.dot(step)) > NEARLY * NEARLY * radius * radius
+            return BallStep(spread(step), decrease, cut, 0.0)
+        size = float(np.abs(H).sum(axis=0).max())
+        found = shifted_step(r, H.dot, partial(_cholesky, H), size, radius, first)
+        return found._replace(step=spread(found.step))
+
+    def _face(self, g: Vector, free: Mask | None) -> tuple[Matrix, Vector, Callable[[Vector], Vector]]:
+        if free is None or free.all():
+            return self.H, g, _same
+        kept = np.flatnonzero(free)
+        return self.H[kept[:, None], kept], g[kept], partial(_spread, kept, g.size)
+
+
+class SparseCurvature:
+    """Few entries stored, `data` in the order of `pattern`; factorised with shifts."""
+
+    def __init__(self, pattern: SymmetricPattern, data: Vector) -> None:
+        self.pattern = pattern
+        self.data = data
+
+    @cached_property
+    def _matrix(self) -> Any:
+        return self.pattern.matrix(self.data)
+
+    @cached_property
+    def _size(self) -> float:
+        return float(self.pattern.column_sums(np.abs(self.data)).max())
+
+    def product(self, v: Vector) -> Vector:
+        """See `Curvature`."""
+        product: Vector = self._matrix @ v
+        return product
+
+    def newton(self, g: Vector, free: Mask | None) -> Vector | None:
+        """See `Curvature`."""
+        solve = self.pattern.factorise(self.data, 0.0, free)
+        step = None if solve is None else -solve(g if free is None else np.where(free, g, 0.0))
+        return step if step is not None and isfinite(float(step.dot(step))) else None
+
+    def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:
+        """See `Curvature`."""
+        if free is None:
+            return shifted_step(g, self.product, self._solver, self._size, radius, first)
+        r = np.where(free, g, 0.0)
+        return shifted_step(
+            r,
+            lambda v: np.where(free, self.product(v), 0.0),
+            lambda shift: self.pattern.factorise(self.data, shift, free),
+            self._size,
+            radius,
+            first,
+        )
+
+    def _solver(self, shift: float) -> Solve | None:
+        return self.pattern.factorise(self.data, shift, None)
+
+
+def newton_step(g: Vector, H: Matrix) -> Vector | None:
+    """-H⁻¹g (n,) by Cholesky; None where H is not positive definite beyond rounding.
+
+    >>> newton_step(np.array([2.0]), np.array([[4.0]]))
+    array([-0.5])
+    """
+    factor, trouble = lapack.dpotrf(H, 1, 0)
+    if trouble:
+        return None
+    pivots = factor.diagonal()
+    if not (pivots * pivots > PIVOT_NOISE * g.size * H.diagonal()).all():
+        return None
+    p, trouble = lapack.dpotrs(factor, -g, 1)
+    return p if not trouble and isfinite(float(p.dot(p))) else None
+
+
+def _cholesky(H: Matrix, shift: float) -> Solve | None:
+    """How to solve with H + shift·I, or None where that is not positive definite."""
+    shifted = H.copy()
+    shifted[np.diag_indices_from(shifted)] += shift
+    factor, trouble = lapack.dpotrf(shifted, 1, 0, 1)
+    if trouble:
+        return None
+    return lambda b: lapack.dpotrs(factor, b, 1)[0]
+
+
+def _same(step: Vector) -> Vector:
+    return step
+
+
+def _spread(kept: np.ndarray, n: int, part: Vector) -> Vector:
+    step = np.zeros(n)
+    step[kept] = part
+    return step

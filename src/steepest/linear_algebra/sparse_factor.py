@@ -1,0 +1,126 @@
+"""LDLᵀ of a sparse symmetric matrix whose numbers change and whose pattern stays: analysed once, then refilled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .equilibrate import ROUNDS
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class SymmetricPattern:
+    """Where the entries of a sparse symmetric matrix stand, and all that follows from that alone.
+
+    `matrix`: a SciPy CSC array (n, n) with both triangles stored, as every one that is factorised by this. The order of
+    elimination that keeps L sparse (approximate minimum degree) and the shape of L are found once, at the first
+    factorisation; a further one costs a few milliseconds for 10⁵ parameters.
+
+    >>> from scipy.sparse import csc_array
+    >>> A = csc_array(np.array([[2.0, 1.0], [1.0, 2.0]]))
+    >>> solve = SymmetricPattern(A).factorise(A.data, 0.0, None)
+    >>> solve(np.array([3.0, 3.0]))
+    array([1., 1.])
+    """
+
+    def __init__(self, matrix: Any) -> None:
+        n = matrix.shape[0]
+        self.n = n
+        self.indices, self.indptr = matrix.indices, matrix.indptr
+        self.rows = np.asarray(matrix.indices)
+        self.columns = np.repeat(np.arange(n, dtype=self.rows.dtype), np.diff(matrix.indptr))
+        self.on_diagonal = self.rows == self.columns
+        # The upper triangle with its whole diagonal, column by column: entries of the matrix, then a zero for each
+        # column, added up where both stand on the diagonal.
+        upper = np.flatnonzero(self.rows <= self.columns)
+        rows = np.concatenate([self.rows[upper], np.arange(n, dtype=self.rows.dtype)])
+        columns = np.concatenate([self.columns[upper], np.arange(n, dtype=self.rows.dtype)])
+        order = np.lexsort((rows, columns))
+        first = np.ones(order.size, dtype=bool)
+        first[1:] = (np.diff(rows[order]) != 0) | (np.diff(columns[order]) != 0)
+        place = np.empty(order.size, dtype=np.intp)
+        place[order] = np.cumsum(first) - 1
+        self._upper, self._place = upper, place[: upper.size]
+        self._diagonal = place[upper.size :]
+        self._rows, self._columns = rows[order][first], columns[order][first]
+        self._starts = np.zeros(n + 1, dtype=np.int64)
+        np.cumsum(np.bincount(self._columns, minlength=n), out=self._starts[1:])
+        self._solver: Any = None
+
+    def fits(self, matrix: Any) -> bool:
+        """Whether a matrix has its entries where this one has."""
+        if matrix.indices is self.indices and matrix.indptr is self.indptr:
+            return True
+        return np.array_equal(matrix.indptr, self.indptr) and np.array_equal(matrix.indices, self.indices)
+
+    def matrix(self, data: Vector) -> Any:
+        """The SciPy CSC array with these numbers."""
+        from scipy.sparse import csc_array
+
+        return csc_array((data, self.indices, self.indptr), (self.n, self.n))
+
+    def diagonal(self, data: Vector) -> Vector:
+        """The diagonal, shape (n,)."""
+        found = np.zeros(self.n)
+        found[self.rows[self.on_diagonal]] = data[self.on_diagonal]
+        return found
+
+    def column_sums(self, data: Vector) -> Vector:
+        """The sum of each column, shape (n,)."""
+        return np.asarray(np.bincount(self.columns, data, self.n), dtype=np.float64)
+
+    def scaled(self, data: Vector, d: Vector) -> Vector:
+        """The numbers of d·A·d, for d of shape (n,)."""
+        return data * d[self.rows] * d[self.columns]
+
+    def equilibration(self, data: Vector) -> Vector:
+        """d (n,) such that every nonzero row of d·A·d has its largest entry near one; see `equilibrate`."""
+        d = np.ones(self.n)
+        size = np.abs(data)
+        filled = np.flatnonzero(np.diff(self.indptr))
+        for _ in range(ROUNDS):
+            rows = np.zeros(self.n)
+            rows[filled] = np.maximum.reduceat(size * d[self.rows], self.indptr[filled])
+            rows *= d
+            d = d / np.sqrt(np.where(rows > 0.0, rows, 1.0))
+        return d
+
+    def factorise(self, data: Vector, shift: float, free: Mask | None) -> Callable[[Vector], Vector] | None:
+        """How to solve with A + shift·I, or None where that is not positive definite.
+
+        `data`: the numbers of A, in the order of the pattern. With `free`, rows and columns outside that mask are those
+        of the unit matrix, so that the pattern stays. What is returned serves until the next factorisation.
+        """
+        values = np.zeros(self._rows.size)
+        values[self._place] = data[self._upper]
+        values[self._diagonal] += shift
+        if free is not None:
+            values *= free[self._rows] & free[self._columns]
+            values[self._diagonal[~free]] = 1.0
+        solver = self._refilled(values)
+        if solver is None:
+            return None
+        pivots = solver.factors()[1]
+        if not (pivots > 0.0).all():
+            return None
+        solve: Callable[[Vector], Vector] = solver.solve
+        return solve
+
+    def _refilled(self, values: Vector) -> Any:
+        import qdldl
+        from scipy.sparse import csc_matrix
+
+        shape = (self.n, self.n)
+        if self._solver is None:
+            unit = np.zeros(values.size)
+            unit[self._diagonal] = 1.0
+            self._solver = qdldl.Solver(csc_matrix((unit, self._rows, self._starts), shape), upper=True)
+        try:
+            self._solver.update(csc_matrix((values, self._rows, self._starts), shape), upper=True)
+        except RuntimeError:  # a pivot is exactly zero
+            return None
+        return self._solver
