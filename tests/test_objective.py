@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from steepest.objective import Budget, BudgetSpent, Objective
+from steepest.objective import Budget, BudgetSpent, Later, Linearised, Objective
 
 
 def parabola(x):
@@ -102,3 +102,22 @@ def test_the_last_hessian_is_remembered_for_its_point_only():
     assert curved.known_hessian(np.ones(1)) is H
     assert curved.known_hessian(np.zeros(1)) is None
     assert curved.counts.hessians == 1
+
+
+def test_what_takes_work_to_find_is_looked_for_once_when_asked_about():
+    looked = []
+
+    def find():
+        looked.append(1)
+        return lambda x: Linearised(float(x @ x), x, np.eye(x.size))
+
+    objective = Objective(
+        2,
+        value_and_gradient=lambda x: (float(x @ x), 2 * x),
+        linearised=Later(find),
+        sparse_hessian=Later(lambda: None),
+    )
+    assert not looked
+    assert objective.has_residual and not objective.has_sparse_hessian
+    assert objective.linearised(np.ones(2)).value == 2.0
+    assert looked == [1]

@@ -125,11 +125,12 @@ def hessian(f: Any, sparse: bool | None = None, *, derivatives: str = "auto") ->
         else:
             trace = _scalar_trace(cost, parameters, args)
             if sparse or (sparse is None and n > LARGEST_DENSE):
-                from .derivatives.sparse import sparse_hessian
+                found = evaluation(trace, "sparse_hessian")
+                if found is not None:
+                    return found(parameters.vector)[0]
+                from scipy.sparse import csc_array
 
-                if "sparse_hessian" not in trace.kept:
-                    trace.kept["sparse_hessian"] = sparse_hessian(trace.jaxpr)
-                return trace.kept["sparse_hessian"](parameters.vector)
+                return csc_array(evaluation(trace, "hessian")(parameters.vector)[0])
             matrix = evaluation(trace, "hessian")(parameters.vector)[0]
         shape = parameters.leaves[0].shape if len(parameters.leaves) == 1 else None
         if shape is not None and cost.style == "whole" and type(x) is not dict:

@@ -28,6 +28,13 @@ class Linearised(NamedTuple):
     jacobian: Any
 
 
+@dataclass(frozen=True)
+class Later:
+    """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay."""
+
+    find: Callable[[], Callable[[Vector], Any] | None]
+
+
 @dataclass
 class Counts:
     """How often each kind of evaluation was asked for; `value_and_gradient` counts as one of each.
@@ -62,7 +69,8 @@ class Objective:
     `value_and_gradient` a float and a fresh array of shape (n,); `hessian` shape (n, n);
     `hessian_product(x, v)` shape (n,); `sparse_hessian` a SciPy CSC array (n, n), given only where most entries are
     known to be zero; `linearised` a `Linearised`, given only where the cost is a sum of losses of residuals, and
-    `least_squares` true where the loss is the square. `derivatives` says where they come from: "exact", "numeric" or
+    `least_squares` true where the loss is the square. The last two may be given as `Later`, looked for when first
+    asked about. `derivatives` says where they come from: "exact", "numeric" or
     "supplied". `gradient_error`, where slopes are measured, gives the error of each entry of the last gradient,
     shape (n,), or None; `calls` then tells how often the cost was called for them.
 
@@ -88,8 +96,8 @@ class Objective:
         value: Callable[[Vector], float] | None = None,
         hessian: Callable[[Vector], Matrix] | None = None,
         hessian_product: Callable[[Vector, Vector], Vector] | None = None,
-        sparse_hessian: Callable[[Vector], Any] | None = None,
-        linearised: Callable[[Vector], Linearised] | None = None,
+        sparse_hessian: Callable[[Vector], Any] | Later | None = None,
+        linearised: Callable[[Vector], Linearised] | Later | None = None,
         least_squares: bool = False,
         bounds: Bounds | None = None,
         derivatives: str = "exact",
@@ -164,12 +172,12 @@ class Objective:
     @property
     def has_sparse_hessian(self) -> bool:
         """Whether the Hessian can be asked for as a sparse array."""
-        return self._sparse_hessian is not None
+        return self._found_sparse_hessian() is not None
 
     @property
     def has_residual(self) -> bool:
         """Whether the cost is a sum of losses of residuals that can be linearised."""
-        return self._linearised is not None
+        return self._found_linearised() is not None
 
     def value(self, x: Vector) -> float:
         """The cost at `x`."""
@@ -220,23 +228,35 @@ class Objective:
 
     def sparse_hessian(self, x: Vector) -> Any:
         """Second derivatives at `x` as a SciPy CSC array (n, n), symmetric, both triangles stored."""
-        if self._sparse_hessian is None:
+        sparse_hessian = self._found_sparse_hessian()
+        if sparse_hessian is None:
             raise AttributeError("this objective has no sparse Hessian; look at has_sparse_hessian first")
         self._admit()
         self.counts.hessians += 1
-        return self._sparse_hessian(x)
+        return sparse_hessian(x)
 
     def linearised(self, x: Vector) -> Linearised:
         """Value, residual (m,) and Jacobian (m, n) at `x`: the gradient is 2Jᵀr."""
-        if self._linearised is None:
+        linearised = self._found_linearised()
+        if linearised is None:
             raise AttributeError("this objective has no residual; look at has_residual first")
         self._admit()
         self.counts.values += 1
         self.counts.jacobians += 1
-        found = self._linearised(x)
+        found = linearised(x)
         if found.value < self.best_value:
             self._remember(x, found.value, None)
         return found
+
+    def _found_sparse_hessian(self) -> Callable[[Vector], Any] | None:
+        if isinstance(self._sparse_hessian, Later):
+            self._sparse_hessian = self._sparse_hessian.find()
+        return self._sparse_hessian
+
+    def _found_linearised(self) -> Callable[[Vector], Linearised] | None:
+        if isinstance(self._linearised, Later):
+            self._linearised = self._linearised.find()
+        return self._linearised
 
     def _admit(self) -> None:
         budget = self.budget

@@ -12,7 +12,7 @@ import numpy as np
 
 from .bounds import Bounds
 from .errors import InputError, TracingError
-from .objective import Budget, Linearised, Objective
+from .objective import Budget, Later, Linearised, Objective
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ DERIVATIVES = ("auto", "exact", "numeric")
 
 # Entries of a dense Jacobian, m·n, up to which a sum of squares offers its residual: 256 MB.
 LARGEST_JACOBIAN = 1 << 25
+# Up to so many entries a Jacobian is taken as dense without a look: finding its pattern takes longer.
+SMALL_JACOBIAN = 1 << 14
+# Up to so many parameters matrices are dense: factorising them takes less than the overhead of sparse ones.
+SMALL = 64
+# A matrix is sparse when less than this part of its entries may be nonzero.
+SPARSE = 0.15
 
 
 @dataclass(frozen=True)
@@ -244,6 +250,7 @@ def pose(
         value_and_gradient=functions.value_and_gradient,
         hessian=functions.hessian,
         hessian_product=functions.hessian_product,
+        sparse_hessian=functions.sparse_hessian,
         linearised=functions.linearised,
         least_squares=functions.least_squares,
         bounds=box,
@@ -284,7 +291,8 @@ class Evaluations:
     trace: Trace | None = None
     gradient_error: Callable[[], Vector | None] | None = None
     calls: Callable[[], int] | None = None
-    linearised: Callable[[Vector], Linearised] | None = None
+    sparse_hessian: Later | None = None
+    linearised: Callable[[Vector], Linearised] | Later | None = None
     least_squares: bool = False
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
@@ -379,10 +387,14 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         return evaluation(traced, "hessian_product")(x, v)[0]
 
     squares = sum_of_squares(traced)
-    least_squares = squares is not None and squares.m * traced.n <= LARGEST_JACOBIAN
 
-    def linearised(x: Vector) -> Linearised:
-        return Linearised(*evaluation(traced, "linearised")(x))
+    def find_linearised() -> Callable[[Vector], Linearised] | None:
+        found = evaluation(traced, "linearised")
+        return None if found is None else lambda x: Linearised(*found(x))
+
+    def find_sparse_hessian() -> Callable[[Vector], Any] | None:
+        found = evaluation(traced, "sparse_hessian")
+        return None if found is None else lambda x: found(x)[0]
 
     return Evaluations(
         lambda x: value(x)[0],
@@ -392,8 +404,9 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         "exact",
         traced.lowest_precision,
         traced,
-        linearised=linearised if least_squares else None,
-        least_squares=least_squares,
+        sparse_hessian=Later(find_sparse_hessian) if traced.n > SMALL else None,
+        linearised=None if squares is None else Later(find_linearised),
+        least_squares=squares is not None,
     )
 
 
@@ -410,7 +423,10 @@ def sum_of_squares(traced: Trace) -> Squares | None:
 
 
 def evaluation(traced: Trace, kind: str) -> Any:
-    """The tiered evaluation of one derivative of a trace, kept with it: called on (x) or (x, v), gives a tuple."""
+    """The tiered evaluation of one derivative of a trace, kept with it: called on (x) or (x, v), gives a tuple.
+
+    "linearised" (value, residual, Jacobian) and "sparse_hessian" are None where they would not pay.
+    """
     if kind not in traced.kept:
         from .derivatives import exact
         from .derivatives.tiers import Tiered
@@ -418,18 +434,50 @@ def evaluation(traced: Trace, kind: str) -> Any:
 
         number = as_number(traced)
         if kind == "value":
-            jaxpr = number
+            traced.kept[kind] = Tiered(number)
         elif kind == "linearised":
-            squares = sum_of_squares(traced)
-            assert squares is not None
-            jaxpr = exact.linearised(squares.both)
+            traced.kept[kind] = _linearised_evaluation(traced)
         else:
             # One reverse pass serves the gradient and what is made from it.
             both = traced.kept.get("both") or exact.both_to_differentiate(number)
             traced.kept["both"] = both
-            jaxpr = getattr(exact, kind)(number, both)
-        traced.kept[kind] = Tiered(jaxpr)
+            if kind == "sparse_hessian":
+                traced.kept[kind] = _sparse_hessian_evaluation(number, both)
+            else:
+                traced.kept[kind] = Tiered(getattr(exact, kind)(number, both))
     return traced.kept[kind]
+
+
+def _linearised_evaluation(traced: Trace) -> Any | None:
+    """Value, residual and Jacobian of a sum of squares: sparse where most of it is zero, dense where it fits."""
+    from .derivatives import exact, sparse
+    from .derivatives.tiers import Tiered
+    from .structure.sparsity import Dense
+
+    squares = sum_of_squares(traced)
+    assert squares is not None
+    size = squares.m * traced.n
+    if size > SMALL_JACOBIAN and min(squares.m, traced.n) > SMALL:
+        try:
+            plan = sparse.linearised_plan(squares.both, squares.residual)
+        except Dense:
+            plan = None
+        if plan is not None and plan.entries < SPARSE * size:
+            return sparse.Sparse(plan)
+    return Tiered(exact.linearised(squares.both)) if size <= LARGEST_JACOBIAN else None
+
+
+def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:
+    """The Hessian as a sparse array, where most of it is zero and a few products tell it all."""
+    from .derivatives import exact, sparse
+    from .structure.sparsity import Dense
+
+    try:
+        plan = sparse.hessian_plan(number, exact.gradient_of(both))
+    except Dense:
+        return None
+    n = plan.shape[0]
+    return sparse.Sparse(plan) if plan.entries < SPARSE * n * n and plan.products < n / 2 else None
 
 
 def _supplied(cost: Cost, args: tuple[Any, ...], parameters: Parameters, jac: Any, hess: Any) -> Evaluations:

@@ -34,7 +34,7 @@ def both_to_differentiate(closed: Any) -> Any:
         value, pull_back = jax.vjp(function, x)
         return value, pull_back(np.float64(1.0))[0]
 
-    return _traced(both, x, keep_derivatives=True)
+    return traced(both, x, keep_derivatives=True)
 
 
 def value_and_gradient(closed: Any, both: Any = None) -> Any:
@@ -55,7 +55,7 @@ def value_and_gradient(closed: Any, both: Any = None) -> Any:
 def gradient(closed: Any) -> Any:
     """`x ↦ ∇f(x)`, shape (n,), by one reverse pass; what only the value needs is left out."""
     function, x = _scalar_cost(closed)
-    return _traced(lambda x: jax.vjp(function, x)[1](np.float64(1.0))[0], x)
+    return traced(lambda x: jax.vjp(function, x)[1](np.float64(1.0))[0], x)
 
 
 def jacobian(closed: Any) -> Any:
@@ -70,13 +70,13 @@ def jacobian(closed: Any) -> Any:
             directions = lax.reshape(_identity(m), (m, *shape))
             return lax.reshape(jax.vmap(lambda u: pull_back(u)[0])(directions), (*shape, *x.shape))
 
-        return _traced(rows, x)
+        return traced(rows, x)
 
     def columns(x: Any) -> Any:
         push = jax.vmap(lambda v: jax.jvp(function, (x,), (v,))[1], out_axes=-1)
         return lax.reshape(push(lax.reshape(_identity(n), (n, *x.shape))), (*shape, *x.shape))
 
-    return _traced(columns, x)
+    return traced(columns, x)
 
 
 def linearised(both: Any) -> Any:
@@ -99,7 +99,7 @@ def linearised(both: Any) -> Any:
             residual, pull_back, value = jax.vjp(split, x, has_aux=True)
             return value, residual, jax.vmap(lambda u: pull_back(u)[0])(_identity(m))
 
-        return _traced(rows, x)
+        return traced(rows, x)
 
     def columns(x: Any) -> tuple[Any, Any, Any]:
         def along(v: Any) -> tuple[Any, Any, Any]:
@@ -108,25 +108,25 @@ def linearised(both: Any) -> Any:
 
         return jax.vmap(along, out_axes=(None, None, -1))(_identity(n))
 
-    return _traced(columns, x)
+    return traced(columns, x)
 
 
 def jacobian_product(closed: Any) -> Any:
     """`(x, v) ↦ J(x) v`, in the shape of the output, by one forward pass."""
     function, x = _real_function(closed)
-    return _traced(lambda x, v: jax.jvp(function, (x,), (v,))[1], x, x)
+    return traced(lambda x, v: jax.jvp(function, (x,), (v,))[1], x, x)
 
 
 def transposed_jacobian_product(closed: Any) -> Any:
     """`(x, u) ↦ J(x)ᵀ u`, shape (n,), by one reverse pass; `u` has the shape of the output."""
     function, x = _real_function(closed)
     u = jax.ShapeDtypeStruct(closed.out_avals[0].shape, FLOAT)
-    return _traced(lambda x, u: jax.vjp(function, x)[1](u)[0], x, u)
+    return traced(lambda x, u: jax.vjp(function, x)[1](u)[0], x, u)
 
 
 def hessian(closed: Any, both: Any = None) -> Any:
     """`x ↦ ∇²f(x)`, dense, shape (n, n): the gradient pushed forward along every coordinate."""
-    return jacobian_forward(_gradient_of(both or both_to_differentiate(closed)))
+    return jacobian_forward(gradient_of(both or both_to_differentiate(closed)))
 
 
 def jacobian_forward(closed: Any) -> Any:
@@ -140,12 +140,12 @@ def jacobian_forward(closed: Any) -> Any:
         # A scalar input has a scalar second derivative.
         return lax.reshape(products, (*x.shape, *closed.out_avals[0].shape))
 
-    return _traced(columns, x)
+    return traced(columns, x)
 
 
 def hessian_product(closed: Any, both: Any = None) -> Any:
     """`(x, v) ↦ ∇²f(x) v`, shape (n,), at a few times the price of one gradient (Pearlmutter 1994)."""
-    return jacobian_product(_gradient_of(both or both_to_differentiate(closed)))
+    return jacobian_product(gradient_of(both or both_to_differentiate(closed)))
 
 
 def derivative(closed: Any, order: int = 1) -> Any:
@@ -163,7 +163,7 @@ def derivative(closed: Any, order: int = 1) -> Any:
     one = np.ones(x.shape) if x.shape else np.float64(1.0)
     for _ in range(order):
         function, _ = _real_function(closed)
-        closed = _traced(_along(function, one), x, keep_derivatives=True)
+        closed = traced(_along(function, one), x, keep_derivatives=True)
     return simplify(closed)
 
 
@@ -171,8 +171,8 @@ def _along(function: Callable[[Any], Any], direction: Any) -> Callable[[Any], An
     return lambda x: jax.jvp(function, (x,), (direction,))[1]
 
 
-def _gradient_of(both: Any) -> Any:
-    """The second output alone, without what only the first one needs."""
+def gradient_of(both: Any) -> Any:
+    """`x ↦ ∇f(x)` from `x ↦ (f(x), ∇f(x))`: the second output alone, without what only the first one needs."""
     return eliminate_dead(with_outputs(both, both.jaxpr.outvars[1:]))
 
 
@@ -199,9 +199,10 @@ def _real_function(closed: Any) -> tuple[Callable[[Any], Any], jax.ShapeDtypeStr
     return real, jax.ShapeDtypeStruct(aval.shape, aval.dtype)
 
 
-def _traced(
+def traced(
     function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct, keep_derivatives: bool = False
 ) -> Any:
+    """The simplified closed jaxpr of a JAX function, in double precision."""
     with double_precision():
         return simplify(jax.make_jaxpr(function)(*inputs), keep_derivatives=keep_derivatives)
 

@@ -1,38 +1,223 @@
-"""Sparse Hessians: the pattern read off the trace, coloured, and filled by a few Hessian products."""
+"""Sparse Hessians and Jacobians: the pattern read off the trace, coloured, and filled by a few products at once.
+
+The products of all colours are one batch in one jaxpr, which also puts the numbers in the order of the sparse array,
+so that each evaluation gives its data and shares the rest (Gebremedhin, Manne, Pothen, "What color is your Jacobian?",
+SIAM Review 2005).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.extend.core as jex
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
+from jax import lax
 
 from ..numerics import double_precision
+from ..structure.colouring import Colouring, colour_columns, colour_symmetric
+from ..structure.sparsity import Dense, jacobian_pattern
+from . import exact
+from .tiers import Tiered
 
 Vector = np.ndarray
 
+# All products together may take this many numbers of memory (512 MB).
+MOST_NUMBERS = 1 << 26
 
-def sparse_hessian(jaxpr: Any) -> Callable[[Vector], Any]:
-    """The Hessian of a cost given as a jaxpr from shape (n,), as a function of x to a SciPy CSC array (n, n).
+# A reverse product costs about this many forward ones, with the memory it goes through.
+REVERSE = 2
 
-    Star colouring of the pattern; one Hessian product for each colour (Gebremedhin, Manne, Pothen 2005).
+# A second detector of patterns looks at costs of up to this many parameters: it is slow (0.5 s for 10,000).
+SECOND_OPINION = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How a sparse matrix is evaluated: where its entries are, CSC, and how many products they take.
+
+    `jaxpr`: from x (n,) to results of which the last is the data of the entries, in their order.
     """
+
+    shape: tuple[int, int]
+    indptr: np.ndarray
+    indices: np.ndarray
+    products: int
+    jaxpr: Any
+
+    @property
+    def entries(self) -> int:
+        """The number of entries that may be nonzero."""
+        return int(self.indices.size)
+
+    @property
+    def bandwidth(self) -> int:
+        """The largest distance of an entry from the diagonal."""
+        column = np.repeat(np.arange(self.shape[1]), np.diff(self.indptr))
+        return int(np.abs(self.indices - column).max(initial=0))
+
+
+class Sparse:
+    """A plan that is evaluated in tiers: x (n,) -> what comes before the matrix, and the matrix."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._evaluate = Tiered(plan.jaxpr)
+
+    def __call__(self, x: Vector) -> tuple[Any, ...]:
+        """The results at `x`, the last of them a SciPy CSC array whose structure is always the same."""
+        from scipy.sparse import csc_array
+
+        *before, data = self._evaluate(x)
+        # The solver may change what it is given.
+        matrix = csc_array((np.array(data), self.plan.indices, self.plan.indptr), shape=self.plan.shape)
+        matrix.has_sorted_indices = True
+        return (*before, matrix)
+
+
+def hessian_plan(cost: Any, gradient: Any) -> Plan:
+    """How the Hessian of a cost is evaluated sparsely, from its jaxpr and that of its gradient.
+
+    Every entry of the diagonal is in the pattern, zero or not. Raises `Dense` where it would not pay.
+    """
+    try:
+        pattern = jacobian_pattern(gradient)
+    except Dense as dense:
+        pattern = _second_opinion(cost) if dense.unknown else None
+        if pattern is None:
+            raise
+    pattern = _symmetric(pattern)
+    colouring = colour_symmetric(pattern)
+    n = pattern.shape[0]
+    if colouring.products * n > MOST_NUMBERS:
+        raise Dense
+    colours = colouring.colours.copy()
+    colours[colouring.aside] = colouring.count + np.arange(colouring.aside.size)
+    place = _symmetric_places(pattern, colours, colouring)
+    function = jex.jaxpr_as_fun(gradient)
+    x = jax.ShapeDtypeStruct((n,), exact.FLOAT)
+
+    def data(x: Any) -> Any:
+        seeds = _seeds(colours, colouring.products)
+        products = jax.vmap(lambda v: jax.jvp(lambda x: function(x)[0], (x,), (v,))[1])(seeds)
+        return lax.reshape(products, (products.size,))[place]
+
+    return Plan(pattern.shape, pattern.indptr, pattern.indices, colouring.products, exact.traced(data, x))
+
+
+def linearised_plan(both: Any, residual: Any) -> Plan:
+    """How value, residual and sparse Jacobian are evaluated: `both` is `x ↦ (f(x), r(x))`, `residual` its second part.
+
+    Raises `Dense` where a sparse Jacobian would not pay.
+    """
+    pattern = jacobian_pattern(residual)
+    m, n = pattern.shape
+    forward = colour_columns(pattern)
+    reverse = colour_columns(pattern.T.tocsc())
+    forward_cost = forward.count + REVERSE * forward.aside.size
+    backwards = REVERSE * reverse.count + reverse.aside.size < forward_cost
+    colouring = reverse if backwards else forward
+    numbers = colouring.count * (n if backwards else m) + colouring.aside.size * (m if backwards else n)
+    if numbers > MOST_NUMBERS:
+        raise Dense
+    place = _places(pattern, colouring, backwards)
+    function = jex.jaxpr_as_fun(both)
+    x = jax.ShapeDtypeStruct((n,), exact.FLOAT)
+
+    def split(x: Any) -> tuple[Any, Any]:
+        value, residual = function(x)
+        return residual, value
+
+    aside = _numbered(colouring.aside, n if backwards else m)
+
+    def at(x: Any) -> tuple[Any, Any, Any]:
+        residual, value = split(x)
+        coloured = _seeds(colouring.colours, colouring.count)
+        single = _seeds(aside, colouring.aside.size)
+        parts = []
+        directions, sums = (single, coloured) if backwards else (coloured, single)
+        if directions.shape[0]:
+            push = jax.vmap(lambda v: jax.jvp(split, (x,), (v,), has_aux=True)[1])
+            parts.append(push(directions))
+        if sums.shape[0]:
+            _, pull_back, _ = jax.vjp(split, x, has_aux=True)
+            parts.append(jax.vmap(lambda u: pull_back(u)[0])(sums))
+        flat = [lax.reshape(part, (part.size,)) for part in (parts[::-1] if backwards else parts)]
+        return value, residual, (flat[0] if len(flat) == 1 else lax.concatenate(flat, 0))[place]
+
+    return Plan((m, n), pattern.indptr, pattern.indices, colouring.products, exact.traced(at, x))
+
+
+def _symmetric(pattern: Any) -> Any:
+    """The pattern with its transpose and the whole diagonal, CSC with sorted indices."""
+    from scipy.sparse import eye_array
+
+    whole = (pattern + pattern.T + eye_array(pattern.shape[0], dtype=np.int8, format="csc")).tocsc()
+    whole.sort_indices()
+    return whole
+
+
+def _seeds(colours: np.ndarray, count: int) -> Any:
+    """One row for each colour, 1 where it is the colour of the column; made where it is used."""
+    shape = (count, colours.size)
+    number = lax.broadcasted_iota(np.int32, shape, 0)
+    return lax.convert_element_type(
+        lax.eq(lax.broadcast_in_dim(colours.astype(np.int32), shape, (1,)), number), exact.FLOAT
+    )
+
+
+def _numbered(places: np.ndarray, size: int) -> np.ndarray:
+    """(size,): the number of each of `places` in their list, -1 elsewhere."""
+    numbers = np.full(size, -1, dtype=np.int32)
+    numbers[places] = np.arange(places.size)
+    return numbers
+
+
+def _columns(pattern: Any) -> np.ndarray:
+    return np.repeat(np.arange(pattern.shape[1]), np.diff(pattern.indptr))
+
+
+def _symmetric_places(pattern: Any, colours: np.ndarray, colouring: Colouring) -> np.ndarray:
+    """Where in the products, flattened, each entry stands; both triangles read the same ones."""
+    i, j = pattern.indices.astype(np.int64), _columns(pattern)
+    aside = np.zeros(pattern.shape[0], dtype=bool)
+    aside[colouring.aside] = True
+    larger, smaller = np.maximum(i, j), np.minimum(i, j)
+    # A column of the set aside shows its entries by its own product; its row is not seen in any other.
+    swap = aside[smaller] & ~aside[larger]
+    column, row = np.where(swap, smaller, larger), np.where(swap, larger, smaller)
+    return _small(colours[column].astype(np.int64) * pattern.shape[0] + row)
+
+
+def _places(pattern: Any, colouring: Colouring, backwards: bool) -> np.ndarray:
+    """Where in the products, flattened one after the other, each entry stands."""
+    i, j = pattern.indices.astype(np.int64), _columns(pattern)
+    m, n = pattern.shape
+    if backwards:
+        i, j, m, n = j, i, n, m
+    own = _numbered(colouring.aside, m)[i].astype(np.int64)
+    shared = colouring.colours[j].astype(np.int64) * m + i
+    return _small(np.where(own >= 0, colouring.count * m + own * n + j, shared))
+
+
+def _small(places: np.ndarray) -> np.ndarray:
+    return places.astype(np.int32) if places.max(initial=0) < np.iinfo(np.int32).max else places
+
+
+def _second_opinion(cost: Any) -> Any | None:
+    """The pattern as `asdex` finds it, for operations that we have no rule for; None where it is not there."""
+    n = int(cost.in_avals[0].shape[0])
+    if n > SECOND_OPINION:
+        return None
     import asdex
+    from scipy.sparse import csc_array
 
-    n = int(jaxpr.in_avals[0].shape[0])
-    outputs = jaxpr_as_fun(jaxpr)
-
-    def cost(x: Any) -> Any:
-        return outputs(x)[0].reshape(())
-
+    function = jex.jaxpr_as_fun(cost)
     with double_precision():
-        coloring = asdex.hessian_coloring(cost, np.zeros(n))
-        compressed = jax.jit(asdex.compressed_hessian_from_coloring(cost, coloring))
-
-    def hessian(x: Vector) -> Any:
-        with double_precision():
-            return asdex.decompress(np.asarray(compressed(x)), coloring, output_format="scipy_csc")
-
-    return hessian
+        try:
+            found = asdex.hessian_sparsity(lambda x: function(x)[0].reshape(()), np.zeros(n))
+        except Exception:  # a primitive that it does not know either
+            return None
+    ones = np.ones(len(found.rows), dtype=np.int8)
+    return csc_array((ones, (np.asarray(found.rows), np.asarray(found.cols))), shape=(n, n))

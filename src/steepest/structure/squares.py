@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..numerics import EPS
+from ..tracing.passes import eliminate_dead, with_outputs
 from .degree import degrees
 from .reading import Reading
 from .sums import SHUFFLING, Leaf, sum_of
@@ -40,11 +41,16 @@ class Squares:
     reading: Reading = field(repr=False)
     equations: tuple[Any, ...] = field(repr=False)
 
+    @property
+    def residual(self) -> Any:
+        """The closed jaxpr x (n,) -> r (m,) alone."""
+        return eliminate_dead(with_outputs(self.both, self.both.jaxpr.outvars[1:]))
+
     @cached_property
     def linear(self) -> bool:
         """Whether r is linear in the parameters: one linear least-squares problem."""
-        reading = Reading(self.both)
-        return degrees(reading).get(self.both.jaxpr.outvars[1], 0) <= 1
+        reading = Reading(self.residual)
+        return degrees(reading).get(reading.out, 0) <= 1
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -230,10 +236,8 @@ class _Factors:
         return self._keep(atom, exponent)
 
     def _fit(self, operands: Any) -> bool:
-        return all(
-            atom.aval.shape == self.shape or (not self.reading.depends(atom) and atom.aval.shape == ())
-            for atom in operands
-        )
+        """Whether nothing that depends on the parameters is spread along further axes."""
+        return all(atom.aval.shape == self.shape or not self.reading.depends(atom) for atom in operands)
 
     def _keep(self, atom: Any, exponent: float) -> bool:
         if atom.aval.shape != self.shape:

@@ -105,11 +105,20 @@ class _Pass:
         self.weights[atom] = weight if known is None else known + weight
 
     def give_broadcast(self, equation: Any, atom: Any, weight: Any) -> None:
-        """Give the weight of an elementwise result to an operand, which may be a single number."""
-        shape = equation.outvars[0].aval.shape
-        if atom.aval.shape != shape:
-            weight = np.sum(np.broadcast_to(weight, shape))
-        self.give(atom, weight)
+        """Give the weight of an elementwise result to an operand, which may be spread along some axes."""
+        out = equation.outvars[0].aval
+        inner = atom.aval.shape
+        if np.shape(weight) not in ((), out.shape):
+            weight = np.broadcast_to(weight, out.shape)
+        if inner == out.shape:
+            self.give(atom, weight)
+        elif not np.shape(weight):
+            self.give(atom, weight * (out.size / max(atom.aval.size, 1)))
+        else:
+            spread = tuple(
+                axis for axis in range(len(out.shape)) if not inner or inner[axis] != out.shape[axis]
+            )
+            self.give(atom, np.sum(np.broadcast_to(weight, out.shape), axis=spread).reshape(inner))
 
 
 # Each rule hands the weight of a result on to the operands, or says that the operation is not linear.

@@ -152,34 +152,39 @@ def _fill_value(given: Any, dtype: np.dtype[Any]) -> Any:
     return dtype.type(np.iinfo(dtype).min if dtype.kind == "i" else np.iinfo(dtype).max)
 
 
+def scatter_windows(equation: Any) -> tuple[Windows, tuple[int, ...]]:
+    """Where the updates of a scatter land, and the order of their dimensions as (batch…, window…)."""
+    numbers = equation.params["dimension_numbers"]
+    operand, updates = equation.invars[0].aval, equation.invars[2].aval
+    inserted = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    window = tuple(d for d in range(len(operand.shape)) if d not in inserted)
+    sizes = [1] * len(operand.shape)
+    for dimension, place in zip(window, numbers.update_window_dims, strict=True):
+        sizes[dimension] = updates.shape[place]
+    mode = _mode(equation)
+    windows = Windows(
+        shape=tuple(operand.shape),
+        mapped=tuple(numbers.scatter_dims_to_operand_dims),
+        batching=tuple(
+            zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims, strict=True)
+        ),
+        window=window,
+        sizes=tuple(sizes),
+        # XLA drops what a scatter would write out of bounds.
+        mode="clip" if mode == "clip" else "fill",
+    )
+    places = tuple(numbers.update_window_dims)
+    return windows, (*(d for d in range(len(updates.shape)) if d not in places), *places)
+
+
 def _scatter(combine: np.ufunc | None) -> Row:
     """One kind of scatter; without `combine` the update replaces what was there."""
 
     def row(equation: Any, context: Context) -> Code:
-        params, numbers = equation.params, equation.params["dimension_numbers"]
-        operand, updates = equation.invars[0].aval, equation.invars[2].aval
-        inserted = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
-        window = tuple(d for d in range(len(operand.shape)) if d not in inserted)
-        sizes = [1] * len(operand.shape)
-        for dimension, place in zip(window, numbers.update_window_dims, strict=True):
-            sizes[dimension] = updates.shape[place]
-        mode = _mode(equation)
-        windows = Windows(
-            shape=tuple(operand.shape),
-            mapped=tuple(numbers.scatter_dims_to_operand_dims),
-            batching=tuple(
-                zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims, strict=True)
-            ),
-            window=window,
-            sizes=tuple(sizes),
-            # XLA drops what a scatter would write out of bounds.
-            mode="clip" if mode == "clip" else "fill",
-        )
-        places = tuple(numbers.update_window_dims)
-        order = (*(d for d in range(len(updates.shape)) if d not in places), *places)
-        unique = bool(params["unique_indices"])
+        windows, order = scatter_windows(equation)
+        unique = bool(equation.params["unique_indices"])
         positions = _positions(windows, context, 1)
-        dtype = operand.dtype
+        dtype = equation.invars[0].aval.dtype
 
         def scatter(x: Any, indices: Any, values: Any) -> Any:
             flat, inside = positions(indices)

@@ -1,0 +1,141 @@
+"""Sparse Hessians and Jacobians against dense ones, and their patterns against another detector's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from numpy.testing import assert_allclose
+
+from steepest.derivatives import exact
+from steepest.derivatives.sparse import Sparse, hessian_plan, linearised_plan
+from steepest.derivatives.tiers import Tiered
+from steepest.numerics import double_precision
+from steepest.structure.reading import Reading
+from steepest.structure.sparsity import Dense
+from steepest.structure.squares import squares_of
+from steepest.tracing.passes import simplify
+
+RNG = np.random.default_rng(5)
+PICKS = RNG.integers(0, 90, size=(3, 60))
+
+
+def traced(cost, n):
+    with double_precision():
+        return simplify(jax.make_jaxpr(cost)(jax.ShapeDtypeStruct((n,), np.float64)), keep_derivatives=True)
+
+
+def plan_of(cost, n):
+    closed = traced(cost, n)
+    return hessian_plan(closed, exact.gradient(closed))
+
+
+def rosenbrock(x):
+    return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def surface(x):
+    z = x.reshape(10, 9)
+    return jnp.sum(jnp.sqrt(1 + (z[1:, 1:] - z[:-1, :-1]) ** 2 + (z[1:, :-1] - z[:-1, 1:]) ** 2))
+
+
+HESSIANS = {
+    "chain": (3, rosenbrock),
+    "grid": (15, surface),
+    "arrow": (2, lambda x: jnp.sum((x[0] ** 2 + x[1:] ** 2) ** 2) - 4 * jnp.sum(x)),
+    "two heads": (3, lambda x: jnp.sum(jnp.exp(x[0] * x[2:] + x[1]) + x[2:] ** 4)),
+    "separate": (1, lambda x: jnp.sum(jnp.sin(x)) + x[3]),
+    "picked": (25, lambda x: jnp.sum(jnp.cos(x[PICKS[0]] * x[PICKS[1]] - x[PICKS[2]]))),
+    "linear": (1, lambda x: jnp.sum(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HESSIANS)
+def test_a_sparse_hessian_is_the_dense_one(name):
+    most, cost = HESSIANS[name]
+    closed = traced(cost, 90)
+    plan = plan_of(cost, 90)
+    assert plan.products <= most
+    dense, sparse = Tiered(exact.hessian(closed)), Sparse(plan)
+    for x in RNG.normal(size=(2, 90)):
+        expected = dense(x)[0]
+        (found,) = sparse(x)
+        assert found.format == "csc" and found.has_sorted_indices
+        assert_allclose(found.toarray(), expected, rtol=1e-12, atol=1e-12 * max(1, np.abs(expected).max()))
+        assert (found != found.T).nnz == 0
+    assert np.isin(
+        np.arange(90) * 91, plan.indices.astype(int) + 90 * np.repeat(np.arange(90), np.diff(plan.indptr))
+    ).all()
+
+
+def test_the_numbers_may_be_changed_and_the_structure_stays():
+    evaluate = Sparse(plan_of(rosenbrock, 80))
+    x = np.zeros(80)
+    (first,) = evaluate(x)
+    expected = first.toarray()
+    first.data[:] = 0.0
+    (second,) = evaluate(x)
+    assert_allclose(second.toarray(), expected)
+    assert second.indices is first.indices or (second.indices == first.indices).all()
+
+
+def test_bandwidth_is_the_distance_from_the_diagonal():
+    assert plan_of(rosenbrock, 70).bandwidth == 1
+    assert plan_of(surface, 90).bandwidth == 10
+
+
+RESIDUALS = {
+    "tall and banded": (4, 100, lambda x: jnp.concatenate([x[3:] * x[:-3] - x[1:-2], jnp.exp(x)])),
+    "one dense row": (3, 100, lambda x: jnp.concatenate([x[1:] - x[:-1] ** 2, jnp.sum(x**3)[None]])),
+    "wide": (10, 100, lambda x: jnp.sum(jnp.sin(x).reshape(4, 25), axis=1) * 1.0),
+    "one dense column": (2, 100, lambda x: x[0] ** 2 * jnp.cos(x[:1]) + x**3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESIDUALS)
+def test_a_sparse_jacobian_is_the_dense_one(name):
+    most, n, residual = RESIDUALS[name]
+    squares = squares_of(Reading(traced(lambda x: jnp.sum(residual(x) ** 2), n), keep_derivatives=True))
+    plan = linearised_plan(squares.both, squares.residual)
+    assert plan.products <= most
+    dense, sparse = Tiered(exact.linearised(squares.both)), Sparse(plan)
+    for x in RNG.normal(size=(2, n)):
+        value, r, jacobian = dense(x)
+        found = sparse(x)
+        assert_allclose(found[0], value, rtol=1e-14)
+        assert_allclose(found[1], r, rtol=1e-14)
+        assert_allclose(found[2].toarray(), jacobian, rtol=1e-12, atol=1e-12 * np.abs(jacobian).max())
+
+
+@pytest.mark.parametrize("name", ["chain", "grid", "arrow", "picked"])
+def test_another_detector_finds_the_same_pattern(name):
+    import asdex
+
+    _, cost = HESSIANS[name]
+    plan = plan_of(cost, 90)
+    with double_precision():
+        other = asdex.hessian_sparsity(cost, np.zeros(90))
+    columns = np.repeat(np.arange(90), np.diff(plan.indptr))
+    ours = set(zip(plan.indices.tolist(), columns.tolist(), strict=True))
+    diagonal = {(k, k) for k in range(90)}
+    theirs = set(zip(np.asarray(other.rows).tolist(), np.asarray(other.cols).tolist(), strict=True))
+    assert ours - diagonal == theirs - diagonal
+
+
+def test_full_hessians_are_refused():
+    with pytest.raises(Dense):
+        plan_of(lambda x: jnp.sum(x**2) ** 2, 900)
+
+
+def test_loops_are_left_to_the_other_detector():
+    n = 900
+    plan = plan_of(lambda x: jnp.sum(lax.scan(lambda c, v: (c, c * v**3), 2.0, x)[1]), n)
+    assert plan.entries == n
+    x = RNG.normal(size=n)
+    (found,) = Sparse(plan)(x)
+    assert_allclose(found.toarray(), np.diag(12 * x), rtol=1e-13)
+
+
+def test_what_no_detector_knows_is_refused():
+    with pytest.raises(Dense):
+        plan_of(lambda x: jnp.sum(lax.reduce_window(x**3, 0.0, lax.add, (3,), (3,), "VALID") ** 2), 900)

@@ -1,0 +1,159 @@
+"""Patterns of Jacobians against the Jacobians themselves, at points where nothing happens to vanish."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from steepest.derivatives.exact import jacobian as exact_jacobian
+from steepest.derivatives.tiers import Tiered
+from steepest.numerics import double_precision
+from steepest.structure.sparsity import Dense, jacobian_pattern
+from steepest.tracing.passes import simplify
+
+N = 12
+RNG = np.random.default_rng(11)
+BAND = np.triu(np.tril(RNG.normal(size=(N, N)), 1), -1)
+PERMUTATION = RNG.permutation(N)
+MASK = np.arange(N) % 3 != 0
+
+
+def traced(function, n):
+    with double_precision():
+        closed = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((n,), np.float64))
+    return simplify(closed, keep_derivatives=True)
+
+
+def jacobian(function, n):
+    """Entries that are nonzero at any of some random points."""
+    evaluate = Tiered(exact_jacobian(traced(function, n)))
+    points = RNG.uniform(0.5, 1.5, size=(12, n))
+    return sum(np.abs(np.nan_to_num(evaluate(x)[0].reshape(-1, n))) for x in points)
+
+
+def pattern(function, n):
+    return jacobian_pattern(traced(function, n)).toarray()
+
+
+# Functions whose pattern the rules give exactly.
+EXACT = {
+    "elementwise": lambda x: jnp.sin(x) * x + 3,
+    "shifted": lambda x: x[1:] - x[:-1] ** 2,
+    "strided": lambda x: x[::3] * x[1::3],
+    "reversed": lambda x: x * x[::-1],
+    "rolled": lambda x: jnp.roll(x, 2) * x,
+    "padded": lambda x: jnp.pad(x[2:5], (1, 2)),
+    "negative padding": lambda x: lax.pad(x, 0.0, [(-2, 1, 1)]),
+    "concatenated": lambda x: jnp.concatenate([x[:3] * x[3:6], x[1:2]]),
+    "stacked": lambda x: jnp.stack([x[0] * x[1], x[2], x[3] * x[4] * x[5]]),
+    "split": lambda x: jnp.split(x, 3)[1] * jnp.split(x, 4)[2][0],
+    "permuted": lambda x: x[PERMUTATION] + x,
+    "gathered twice": lambda x: x[np.array([[0, 1], [1, 7]])] ** 2,
+    "scattered": lambda x: jnp.zeros(5).at[np.array([0, 3])].set(x[:2]),
+    "scattered together": lambda x: jnp.ones(5).at[np.array([1, 1, 4])].add(x[:3] * x[3:6]),
+    "overwritten": lambda x: x.at[2:4].set(x[7] * 2),
+    "updated slice": lambda x: lax.dynamic_update_slice(x, x[:2] * x[8], (5,)),
+    "sliced": lambda x: lax.dynamic_slice(x * x[0], (4,), (3,)),
+    "rows and columns": lambda x: (x.reshape(3, 4) * x.reshape(3, 4)[0]).T,
+    "spread": lambda x: x.reshape(3, 4)[:, :1] * x.reshape(3, 4),
+    "outer": lambda x: jnp.outer(x[:3], x[3:6]),
+    "sums of rows": lambda x: jnp.sum(x.reshape(3, 4) ** 2, axis=1),
+    "sums of columns": lambda x: jnp.mean(x.reshape(3, 4), axis=0) * x[0],
+    "a sum in one place": lambda x: jnp.concatenate([jnp.sum(x**2)[None], x[1:] * x[:-1]]),
+    "largest": lambda x: jnp.max(x.reshape(6, 2), axis=1),
+    "product": lambda x: jnp.prod(x.reshape(4, 3), axis=1),
+    "running sum": lambda x: jnp.cumsum(x.reshape(4, 3), axis=1),
+    "running sum from the end": lambda x: lax.cumsum(x.reshape(4, 3), axis=0, reverse=True),
+    "sparse matrix": lambda x: BAND @ x,
+    "sparse matrix, other side": lambda x: x @ BAND.T,
+    "matrix of matrices": lambda x: x.reshape(3, 4) @ BAND[:4, :5],
+    "products of rows": lambda x: jnp.einsum("bi,bi->b", x.reshape(4, 3), x.reshape(4, 3) ** 2),
+    "batched products": lambda x: jnp.einsum("bij,bj->bi", x[:8].reshape(2, 2, 2), x[8:].reshape(2, 2)),
+    "matrix product": lambda x: x[:6].reshape(2, 3) @ x[6:].reshape(3, 2),
+    "masked": lambda x: jnp.where(MASK, x * x[0], 0.0),
+    "masked by a factor": lambda x: MASK * (x * x[1]),
+    "chosen by constants": lambda x: jnp.where(MASK, x, x[::-1]),
+    "convolved": lambda x: jnp.convolve(x, np.array([1.0, 0.0, -2.0]), mode="same"),
+    "steps": lambda x: jnp.round(x) * x[0] + (x > 1) * x,
+    "stopped": lambda x: lax.stop_gradient(x) * x[0],
+    "constant": lambda x: jnp.zeros(4) + 0 * x[0],
+    "an identity larger than a column": lambda x: jnp.tile(x, 30),
+}  # fmt: skip
+
+# Functions for which more is allowed, but nothing may be missed.
+SUPERSETS = {
+    "chosen by parameters": lambda x: jnp.where(x > 1, x[::-1], x * x[0]),
+    "sorted": lambda x: jnp.sort(x.reshape(4, 3), axis=1),
+    "solved": lambda x: jnp.linalg.solve(BAND + 5 * np.eye(N), x),
+    "loop": lambda x: lax.fori_loop(0, 3, lambda i, y: y * x[:4], x[4:8]),
+    "scan": lambda x: lax.scan(lambda c, v: (c * v, c + v), 1.0, x)[1],
+    "branches": lambda x: lax.cond(x[0] > 1, lambda y: y * y[0], lambda y: y[::-1] * 2, x),
+    "picked by parameters": lambda x: x[jnp.argmax(x)] * x,
+    "two convolutions": lambda x: jnp.convolve(x, x[:3]),
+    "inverse": lambda x: jnp.linalg.inv(x[:4].reshape(2, 2) + 3 * jnp.eye(2)) * x[5],
+    "transform": lambda x: jnp.abs(jnp.fft.fft(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_pattern_is_that_of_the_jacobian(name):
+    found = pattern(EXACT[name], N)
+    np.testing.assert_array_equal(found != 0, jacobian(EXACT[name], N) != 0)
+
+
+@pytest.mark.parametrize("name", SUPERSETS)
+def test_nothing_is_missed(name):
+    missed = (jacobian(SUPERSETS[name], N) != 0) & (pattern(SUPERSETS[name], N) == 0)
+    assert not missed.any()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_is_missed_in_random_compositions(seed):
+    rng = np.random.default_rng(seed)
+    steps = [
+        lambda y: jnp.roll(y, int(rng.integers(1, 5))) * y,
+        lambda y: y[rng.permutation(N)] + jnp.sin(y),
+        lambda y: BAND @ y,
+        lambda y: jnp.concatenate([y[4:] * y[:-4], y[:4]]),
+        lambda y: y + jnp.pad(jnp.sum(y[2:6])[None], (3, N - 4)),
+        lambda y: jnp.sum(y.reshape(4, 3), axis=1).repeat(3) - y,
+    ]
+    chosen = [steps[k] for k in rng.integers(0, len(steps), size=4)]
+
+    def function(x):
+        for step in chosen:
+            state = rng.bit_generator.state
+            x = step(x)
+            rng.bit_generator.state = state
+        return x
+
+    missed = (jacobian(function, N) != 0) & (pattern(function, N) == 0)
+    assert not missed.any()
+
+
+def test_shifts_of_shifts_stay_few():
+    kernel = np.ones(21)
+    twice = lambda x: jnp.convolve(jnp.convolve(x, kernel, "same") ** 2, kernel, "same")  # noqa: E731
+    found = pattern(twice, 500)
+    rows, columns = np.nonzero(found)
+    np.testing.assert_array_equal(np.abs(rows - columns).max(), 20)
+    assert found.sum() == 500 * 41 - 20 * 21
+
+
+def test_a_full_pattern_is_refused():
+    with pytest.raises(Dense):
+        pattern(lambda x: x * jnp.sum(x), 800)
+    with pytest.raises(Dense) as refused:
+        pattern(lambda x: jnp.abs(jnp.fft.fft(x)), 800)
+    assert refused.value.unknown
+
+
+def test_a_derivative_of_somebodys_own_making_is_followed():
+    @jax.custom_jvp
+    def straight_through(x):
+        return jnp.round(x)
+
+    straight_through.defjvp(lambda primals, tangents: (jnp.round(primals[0]), tangents[0]))
+    found = pattern(lambda x: straight_through(x[1:]) * jnp.sum(x[:2]), 6)
+    np.testing.assert_array_equal(found, (np.eye(6)[1:] + np.eye(6)[0] + np.eye(6)[1]) > 0)
