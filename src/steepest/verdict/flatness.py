@@ -27,8 +27,9 @@ VALLEY_CORRECTIONS = 8
 # Reading back the last distance at which the cost was level, bisected this often.
 BISECTIONS = 60
 
-# Slopes this small have all but underflowed: the cost was still falling when double precision gave out.
-UNDERFLOW = 1e-250
+# A slope this small a part of the cost has all but underflowed: the cost was still falling when double precision
+# gave out. No polynomial comes down so far between neighbouring numbers.
+UNDERFLOW = 1e-100
 
 
 class Runs(StrEnum):
@@ -169,13 +170,13 @@ def _fades(look: Look, side: _Side) -> bool:
     smallest = np.inf
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
-        slope = look.slope_at(look.x + middle * side.direction)[1] @ side.direction
+        slope = abs(float(look.slope_at(look.x + middle * side.direction)[1] @ side.direction))
         if slope == 0.0:
             low = middle
         else:
             high = middle
-            smallest = min(smallest, abs(float(slope)))
-    return smallest < UNDERFLOW
+            smallest = min(smallest, slope)
+    return smallest < UNDERFLOW * max(abs(look.value), abs(side.value))
 
 
 def _valley_bends(look: Look, direction: Vector, curvature: Curvature, rounding: float) -> bool:

@@ -1,0 +1,208 @@
+"""What is said where there is no minimum: the word, what was seen, and what to do next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .curvature import Curvature
+from .flatness import Course
+from .look import Look, Rounding
+from .optimality import Optimality
+from .rays import Leads, Ray
+from .wording import direction_name, number
+from .words import Evidence, Judgement, Verdict
+
+Vector = np.ndarray
+
+# Steps at the end of the history from which the rate of descent is read.
+RECENT = 10
+
+
+def fades(look: Look, tail: Vector, evidence: list[Evidence]) -> Judgement:
+    name = direction_name(tail, look.names)
+    evidence.append(
+        Evidence(
+            f"bottom along {name}", None, None, False, "Newton lengths at slopes far apart do not shrink"
+        )
+    )
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: along {name} the cost keeps falling towards {number(look.value)}; its slope has died out to "
+        "rounding, but the way it did leads to no finite point.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def falls(
+    look: Look, direction: Vector | None, rounding: Rounding, evidence: list[Evidence], why: str
+) -> Judgement:
+    assert direction is not None
+    return Judgement(
+        Verdict.SADDLE_POINT,
+        tuple(evidence),
+        f"Not a minimum: {why} along {direction_name(direction, look.names)}.",
+        "Walk on along that direction.",
+        downhill=direction / float(np.linalg.norm(direction)),
+    )
+
+
+def plateau(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
+    place = course.place if course.place is not None else look.x
+    where = ", ".join(f"{name} = {number(v)}" for name, v in list(zip(look.names, place, strict=False))[:4])
+    return Judgement(
+        Verdict.PLATEAU,
+        tuple(evidence),
+        f"Plateau: slope and curvature vanish to rounding at a cost of {look.value:.6g}; nothing here tells "
+        f"which way is down, yet a probe found a cost lower by {number(look.value - course.lower)} at {where}.",
+        f"Start at {where}.",
+    )
+
+
+def no_slope(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
+    name = direction_name(course.direction, look.names)
+    evidence.append(Evidence("slope where the cost changes", 0.0, 0.0, False, f"probes along {name}"))
+    return Judgement(
+        Verdict.NO_SLOPE,
+        tuple(evidence),
+        f"No slope: along {name} the cost changes in steps while its derivative is zero everywhere probed; "
+        "it is piecewise constant.",
+        "Replace rounding, counting or comparing by something smooth, or search without derivatives.",
+    )
+
+
+def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
+    name = direction_name(ray.direction, look.names)
+    distance = number(ray.reach * float(np.linalg.norm(ray.direction)))
+    evidence.append(
+        Evidence(f"cost along {name}", ray.last, look.value, False, f"{ray.leads}, {ray.probes} probes")
+    )
+    if ray.leads is Leads.DOWN_FOR_EVER:
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            tuple(evidence),
+            f"Unbounded below: along {name} the cost falls without limit, from {number(look.value)} here to "
+            f"{number(ray.value)} at a distance of {distance}.",
+            "Check the sign of the cost, or bound the parameters.",
+            downhill=None,
+        )
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: along {name} the cost keeps falling towards {number(ray.value)}, which no finite point "
+        f"reaches; its slope dies out but never changes sign up to a distance of {distance}.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def level_but_sloping(
+    look: Look, course: Course, optimality: Optimality, evidence: list[Evidence]
+) -> Judgement:
+    if course.lower < look.value:
+        return plateau(look, course, evidence)
+    return Judgement(
+        Verdict.PLATEAU,
+        tuple(evidence),
+        f"Plateau: the slope ({number(optimality.slope)}) and the curvature are too small to change the cost, "
+        f"{look.value:.6g}, beyond rounding within the parameters' size.",
+        "Start somewhere else.",
+    )
+
+
+def by_stop(
+    look: Look, curvature: Curvature, optimality: Optimality, ray: Ray, evidence: list[Evidence]
+) -> Judgement:
+    slope = (
+        f"the slope is {number(optimality.slope)}, not zero (rounding explains {number(optimality.limit)})"
+    )
+    left = ""
+    if np.isfinite(optimality.remaining):
+        left = f"; a Newton step promises {number(optimality.remaining)} more"
+    elif curvature.negative:
+        left = "; the cost bends downwards here"
+    if look.stop == "out of budget":
+        return Judgement(
+            Verdict.OUT_OF_BUDGET,
+            tuple(evidence),
+            f"Out of budget: {slope}{left}. {_rate(look)}".rstrip(),
+            _smaller_steps(curvature) if _climbs(look) else "Raise the budget and start from this point.",
+        )
+    if look.stop == "not finite" or ray.leads is Leads.NOWHERE:
+        return Judgement(
+            Verdict.NOT_FINITE,
+            tuple(evidence),
+            f"Not finite: {slope}, but the cost is NaN or infinite where the walk would go on.",
+            "Bound the parameters to where the cost exists.",
+        )
+    who = {
+        None: "This point is not a minimum",
+        "stopped": "Stopped before a minimum",
+        "diverged": "The walk diverged",
+        "tolerance reached": "Stopped at the tolerance asked for, short of a minimum",
+    }.get(look.stop, f"Not a minimum ({look.stop})")
+    lower = ""
+    if ray.value < look.value:
+        lower = f"; the cost is {number(look.value - ray.value)} lower a little way down the slope"
+    return Judgement(
+        Verdict.STOPPED,
+        tuple(evidence),
+        f"{who}: {slope}{left}{lower}.",
+        _smaller_steps(curvature)
+        if look.stop == "diverged"
+        else "Start again from here, with another method or a smaller step.",
+    )
+
+
+def _climbs(look: Look) -> bool:
+    """Whether the walk ended higher than it began."""
+    return (
+        look.history is not None
+        and len(look.history) > 1
+        and bool(look.history.value[-1] > look.history.value[0])
+    )
+
+
+def _smaller_steps(curvature: Curvature) -> str:
+    """A step of rate × slope goes down only while rate < 2 / curvature (Nocedal & Wright 2006, section 3.1)."""
+    steepest = curvature.extremes[1]
+    below = f" below {number(2.0 / steepest)} (2 / curvature)" if steepest > 0 else ""
+    return f"Each step overshoots: take a rate{below}, or a method that chooses its own steps."
+
+
+def _rate(look: Look) -> str:
+    """What more budget would bring, told from the last steps of the walk."""
+    if look.history is None or len(look.history) < 3:
+        return ""
+    values = look.history.value[-RECENT - 1 :]
+    steps = values.size - 1
+    falls = -np.diff(values)
+    if not np.isfinite(values).all() or falls.sum() <= 0:
+        climbed = f" but raised it by {number(-float(falls.sum()))}" if falls.sum() < 0 else ""
+        return f"The last {steps} steps did not lower the cost{climbed}."
+    text = f"The last {steps} steps lowered the cost by {number(float(falls.sum()))}"
+    half = steps // 2
+    before, after = float(falls[:half].sum()), float(falls[-half:].sum())
+    if half and 0 < after < before:
+        ratio = (after / before) ** (1 / half)
+        rest = float(falls[-1]) * ratio / (1 - ratio)
+        more = int(np.ceil(np.log(100) / -np.log(ratio)))
+        return f"{text}; at that rate some {number(rest)} is left to gain, 99 % of it in {more} more steps."
+    return f"{text}, and they are not getting smaller yet."
+
+
+def value_not_finite(look: Look) -> Judgement:
+    evidence = Evidence("cost at the point", look.value, None, False, "evaluated afresh")
+    if look.value == -np.inf:
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            (evidence,),
+            "Unbounded below: the cost is minus infinity here.",
+            "Check the logarithms and divisions in the cost, or bound the parameters.",
+        )
+    what = "not a number" if np.isnan(look.value) else "infinite"
+    return Judgement(
+        Verdict.NOT_FINITE,
+        (evidence,),
+        f"Not finite: the cost is {what} at this point.",
+        "Start where the cost exists, or bound the parameters to that region.",
+    )

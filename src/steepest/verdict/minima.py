@@ -1,0 +1,195 @@
+"""What is said of a minimum: the word, its digits, and why no lower point exists."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .curvature import Curvature
+from .flatness import NEAR, Course, Runs
+from .kink import Kink
+from .look import Look, Rounding
+from .measured import curvature_evidence
+from .optimality import Optimality
+from .precision import digits_of, error_of, gap_of
+from .wording import direction_name, listed, number
+from .words import Evidence, Judgement, Verdict
+
+Vector = np.ndarray
+
+# Nothing nearer than this, in natural sizes, is known of a bottom without curvature.
+NEAREST_PROBE = NEAR[0]
+
+
+def minimum(
+    look: Look,
+    curvature: Curvature,
+    rounding: Rounding,
+    optimality: Optimality,
+    evidence: list[Evidence],
+    rises: str = "",
+) -> Judgement:
+    evidence.append(curvature_evidence(curvature))
+    gap, gap_how = gap_of(look, rounding, optimality.remaining, curvature)
+    if gap is not None:
+        evidence.append(Evidence("gap to the lowest possible cost", gap, None, True, gap_how))
+    reason = why_global(look, curvature)
+    word = Verdict.GLOBAL_MINIMUM if reason else Verdict.LOCAL_MINIMUM
+    if reason:
+        evidence.append(Evidence("convexity", None, None, True, reason))
+    digits = known_digits(look, rounding, curvature, optimality)
+    slope = slope_words(look, optimality)
+    bends = rises or curvature_words(curvature)
+    ending = f", and {reason}, so no lower point exists" if reason else ""
+    active = active_words(look, evidence)
+    return Judgement(
+        word, tuple(evidence), f"Minimum: {slope}{active}, {bends}{ending}.", digits=digits, gap=gap
+    )
+
+
+def known_digits(
+    look: Look, rounding: Rounding, curvature: Curvature, optimality: Optimality
+) -> Vector | None:
+    """Digits of each parameter; None where the curvature is known in some directions only."""
+    if not curvature.complete:
+        return None
+    return digits_of(look, error_of(look, rounding, curvature, optimality.step, optimality.landing))
+
+
+def flat_minimum(
+    look: Look,
+    curvature: Curvature,
+    level: list[Course],
+    optimality: Optimality,
+    rounding: Rounding,
+    evidence: list[Evidence],
+) -> Judgement:
+    named = []
+    basis = level[: max(curvature.null.size, 1)]
+    for course in basis:
+        bend = "a bend that begins along " if course.runs is Runs.BENDING_VALLEY else ""
+        named.append(bend + direction_name(course.direction, look.names))
+    dead = [i for i in getattr(look.structure, "dead", ()) if i < look.n]
+    reason = why_global(look, curvature)
+    ending = f" {sentence(reason)}, so no lower point exists." if reason else ""
+    never = f" The cost does not depend on {listed([look.names[i] for i in dead])}." if dead else ""
+    digits = known_digits(look, rounding, curvature, optimality)
+    if digits is not None:
+        for course in level:
+            moved = np.abs(course.direction) > 1e-6 * np.abs(course.direction).max()
+            digits = np.where(moved, 0.0, digits)
+    gap, gap_how = gap_of(look, rounding, optimality.remaining, curvature)
+    if gap is not None:
+        evidence.append(Evidence("gap to the lowest possible cost", gap, None, True, gap_how))
+    active = active_words(look, evidence)
+    return Judgement(
+        Verdict.FLAT_MINIMUM,
+        tuple(evidence),
+        f"Minimum, but not the only one: {slope_words(look, optimality)}{active}, and walking along "
+        f"{listed(named)} costs nothing.{never}{ending}",
+        "Fix a parameter in that direction, or add a small penalty, to make the answer unique.",
+        digits=digits,
+        gap=gap,
+    )
+
+
+def where_it_rises(look: Look, found: list[Course]) -> Vector:
+    """A bottom without curvature is known only to where the cost begins to rise; error of each, (n,)."""
+    error = np.zeros(look.n)
+    for course in found:
+        error = np.maximum(error, np.abs(course.direction) * max(course.level, NEAREST_PROBE))
+    return error
+
+
+def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
+    # At a kink the slope computed is one of many, and says nothing by itself.
+    evidence = [item for item in evidence if item.name not in ("slope", "projected slope")]
+    evidence.append(Evidence("zero in the hull of the slopes", kink.hull, kink.limit, True, kink.how))
+    sites = sites(look, kink.radius)
+    for site in sites:
+        evidence.append(Evidence("kink", None, None, True, f"read off the trace: {site}"))
+    where = f" ({listed(sites)})" if sites else ""
+    slopes = f"{kink.pieces} slopes meet" if kink.pieces > 1 else "slopes of both sides meet"
+    reason = look.structure.convexity.reason if look.convex else ""
+    ending = f" {sentence(reason)}, so no lower point exists." if reason else ""
+    if reason:
+        evidence.append(Evidence("convexity", None, None, True, reason))
+    active = active_words(look, evidence)
+    return Judgement(
+        Verdict.MINIMUM_AT_A_KINK,
+        tuple(evidence),
+        f"Minimum at a kink{where}: {slopes}{active}, their hull holds zero ({number(kink.hull)} <= "
+        f"{number(kink.limit)}), and the cost rises on every side.{ending}",
+        digits=digits_of(look, np.full(look.n, kink.radius) * look.scale),
+    )
+
+
+def slope_words(look: Look, optimality: Optimality) -> str:
+    if not look.free.any():
+        return "every slope pushes against a bound"
+    if optimality.by == "rounding":
+        return f"the slope is 0 to within rounding ({number(optimality.slope)} <= {number(optimality.limit)})"
+    if optimality.by == "probe":
+        return (
+            f"what the slope could still gain ({number(optimality.remaining)}) is below the rounding of the "
+            f"cost over the walk ({number(optimality.remaining_limit)})"
+        )
+    if optimality.by == "decrease":
+        return (
+            f"what a Newton step could still gain ({number(optimality.remaining)}) is below the rounding of "
+            f"the cost ({number(optimality.remaining_limit)})"
+        )
+    return f"a Newton step would gain only {number(optimality.remaining)} more and lands where it promises"
+
+
+def curvature_words(curvature: Curvature) -> str:
+    values = curvature.all_values
+    if curvature.values.size == 0:
+        return "every parameter is held by a bound"
+    if values is None:
+        low, high = curvature.extremes
+        return f"every curvature seen in {len(curvature.values)} directions is positive ({low:.6g} to {high:.6g})"
+    told = [f"{value:.4g}" for value in values]
+    if len(told) == 1:
+        return f"the curvature is positive ({told[0]})"
+    if len(told) == 2:
+        return f"both curvatures are positive ({told[0]}, {told[1]})"
+    return f"all {len(told)} curvatures are positive ({told[0]} to {told[-1]})"
+
+
+def why_global(look: Look, curvature: Curvature) -> str:
+    if look.convex:
+        return str(look.structure.convexity.reason)
+    everywhere = curvature.complete and bool((curvature.values >= -curvature.limit).all())
+    if look.quadratic and everywhere and look.free.all():
+        return "the cost is a quadratic without downward curvature"
+    return ""
+
+
+def active_words(look: Look, evidence: list[Evidence]) -> str:
+    held = np.flatnonzero(~look.free)
+    if not held.size:
+        return ""
+    for i in held[:20].tolist():
+        evidence.append(
+            Evidence(
+                f"{look.names[i]} at its bound",
+                float(look.gradient[i]),
+                0.0,
+                True,
+                "slope pushes against the bound: its multiplier",
+            )
+        )
+    theirs = "its bound" if held.size == 1 else "their bounds"
+    return f" with {listed([look.names[i] for i in held.tolist()])} held at {theirs}"
+
+
+def sites(look: Look, radius: float) -> list[str]:
+    """Kinks of the trace within `radius` natural sizes of the point, as the user wrote them."""
+    near = getattr(look.structure, "kinks_near", None)
+    if near is None:
+        return []
+    return [str(site) for site in near(look.x, radius * look.scale)]
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
