@@ -9,31 +9,24 @@ from steepest.bounds import Bounds
 from steepest.derivatives.numeric import NumericDerivatives
 from steepest.numerics import double_precision
 from steepest.objective import Objective
+from steepest.problem import exact_evaluations
 from steepest.structure.facts import read
 from steepest.tracing.passes import simplify
+from steepest.tracing.trace import Trace
 
 
 def traced(cost, n, bounds=None, second=True, derivatives="exact"):
     """An objective with exact derivatives of a cost written in jax.numpy, and the facts of its trace."""
     bounds = bounds or Bounds.none(n)
     with double_precision():
-        jaxpr = simplify(jax.make_jaxpr(cost)(jax.ShapeDtypeStruct((n,), np.float64)))
-        value_and_gradient = jax.jit(jax.value_and_grad(cost))
-        hessian = jax.jit(jax.hessian(cost))
-        product = jax.jit(lambda x, v: jax.jvp(jax.grad(cost), (x,), (v,))[1])
-
-    def scoped(function):
-        def call(*arrays):
-            with double_precision():
-                return jax.tree.map(np.array, function(*arrays))
-
-        return call
-
+        jaxpr = simplify(jax.make_jaxpr(cost)(jax.ShapeDtypeStruct((n,), np.float64)), keep_derivatives=True)
+    functions = exact_evaluations(Trace(jaxpr, (), "float64"))
     objective = Objective(
         n,
-        value_and_gradient=scoped(value_and_gradient),
-        hessian=scoped(hessian) if second else None,
-        hessian_product=scoped(product) if second else None,
+        value=functions.value,
+        value_and_gradient=functions.value_and_gradient,
+        hessian=functions.hessian if second else None,
+        hessian_product=functions.hessian_product if second else None,
         bounds=bounds,
         derivatives=derivatives,
     )

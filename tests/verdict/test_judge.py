@@ -328,7 +328,7 @@ def test_a_smooth_cost_by_differences_is_judged_like_any_other():
     ("told", "wrong"),
     [
         ("sign", lambda x: np.array([-2 * x[0], 6 * x[1]])),
-        ("factor of 0.5", lambda x: np.array([x[0], 6 * x[1]])),
+        ("too small by a factor of 2", lambda x: np.array([x[0], 6 * x[1]])),
         ("b", lambda x: np.array([2 * x[0], 6 * x[1] + 1])),
         ("a", lambda x: np.array([6 * x[1], 2 * x[0]])),
     ],

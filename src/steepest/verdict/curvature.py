@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,11 @@ Vector = np.ndarray
 
 # Up to this many free parameters the whole Hessian is formed and all its eigenvalues are taken.
 DENSE = 200
+
+# Equilibrated curvatures below this are looked at again a few units in the last place away; those that change by
+# no less than this part of themselves are rounding.
+SUSPICIOUS = 1e-6
+TREMBLES = 10.0
 
 # Up to this many free parameters differences of the slope are tried before exact second derivatives are made.
 PLAIN = 10
@@ -65,21 +70,35 @@ class Curvature:
     products: Callable[[Vector], Vector]
     how: str
     along_slope: Callable[[Vector], tuple[Vector, float]] | None = None
+    unseen: np.ndarray | None = None  # mask (k,) of curvatures that are rounding, or cannot show in the cost
 
     @property
     def negative(self) -> bool:
         """Whether some direction bends downwards beyond rounding."""
-        return bool(self.values.size and self.values[0] < -self.limit)
+        return bool((self._plain_values < -self.limit).any())
 
     @property
     def null(self) -> np.ndarray:
         """Indices of the directions whose curvature is zero to rounding."""
-        return np.flatnonzero(np.abs(self.values) <= self.limit)
+        return np.flatnonzero(np.abs(self._plain_values) <= self.limit)
+
+    @property
+    def _plain_values(self) -> Vector:
+        return self.values if self.unseen is None else np.where(self.unseen, 0.0, self.values)
+
+    def seen_over(self, scale: Vector, rounding: float) -> Curvature:
+        """The same, with downward curvatures taken for zero that cost less than `rounding` over a natural size."""
+        if not self.values.size or self.values[0] >= -self.limit or not self.complete:
+            return self
+        longest = np.max(np.abs(self.vectors) / scale[:, None], axis=0)
+        fall = 0.5 * np.abs(self.values) / np.where(longest > 0, longest, 1.0) ** 2
+        unseen = (self.values < 0.0) & (fall <= rounding)
+        return replace(self, unseen=unseen if self.unseen is None else unseen | self.unseen)
 
     @property
     def positive(self) -> bool:
         """Whether every direction looked at bends upwards beyond rounding."""
-        return bool((self.values > self.limit).all())
+        return bool((self._plain_values > self.limit).all())
 
     def product(self, v: Vector) -> Vector:
         """H·v for a `v` (n,)."""
@@ -138,6 +157,23 @@ def curvature_of(look: Look) -> Curvature:
             return _dense(look, H, ERROR_EXACT, "eigenvalues of the Hessian, by products")
         return _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the slope")
     return _by_products(look, free)
+
+
+def confirmed(look: Look, curvature: Curvature) -> Curvature:
+    """The same, with those small curvatures taken for zero that change as much between neighbouring numbers.
+
+    Where a sum of squares ends at zero, its residuals are rounding, and so is what they curve the cost by.
+    """
+    if curvature.hessian is None or look.objective.derivatives != "exact" or not look.objective.has_hessian:
+        return curvature
+    small = (np.abs(curvature.values) < SUSPICIOUS) & (np.abs(curvature.values) > curvature.limit)
+    if not small.any():
+        return curvature
+    unit = 3.0 * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
+    near = look.objective.bounds.project(look.x + look.generator.choice((-1.0, 1.0), look.n) * unit)
+    change = np.asarray(look.objective.hessian(near)) - np.asarray(look.objective.hessian(look.x))
+    error = np.abs(np.einsum("ik,ij,jk->k", curvature.vectors, np.nan_to_num(change), curvature.vectors))
+    return replace(curvature, unseen=small & (np.abs(curvature.values) <= TREMBLES * error))
 
 
 def _plain(look: Look, free: np.ndarray) -> Curvature | None:

@@ -19,6 +19,7 @@ RECENT = 10
 
 
 def fades(look: Look, tail: Vector, evidence: list[Evidence]) -> Judgement:
+    """A slope that has died out along the direction `tail` (n,) without leading anywhere."""
     name = direction_name(tail, look.names)
     evidence.append(
         Evidence(
@@ -37,6 +38,7 @@ def fades(look: Look, tail: Vector, evidence: list[Evidence]) -> Judgement:
 def falls(
     look: Look, direction: Vector | None, rounding: Rounding, evidence: list[Evidence], why: str
 ) -> Judgement:
+    """A point that looked like a minimum, but the cost falls along `direction` (n,)."""
     assert direction is not None
     return Judgement(
         Verdict.SADDLE_POINT,
@@ -48,6 +50,7 @@ def falls(
 
 
 def plateau(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
+    """Nothing here tells which way is down, though a probe, the `course`, met a lower cost."""
     place = course.place if course.place is not None else look.x
     where = ", ".join(f"{name} = {number(v)}" for name, v in list(zip(look.names, place, strict=False))[:4])
     return Judgement(
@@ -60,6 +63,7 @@ def plateau(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
 
 
 def no_slope(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
+    """The cost changes in steps along `course`, and its derivative is zero between them."""
     name = direction_name(course.direction, look.names)
     evidence.append(Evidence("slope where the cost changes", 0.0, 0.0, False, f"probes along {name}"))
     return Judgement(
@@ -72,6 +76,7 @@ def no_slope(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
 
 
 def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
+    """Where the ray leads: down for ever, or towards a limit."""
     name = direction_name(ray.direction, look.names)
     distance = number(ray.reach * float(np.linalg.norm(ray.direction)))
     evidence.append(
@@ -98,6 +103,7 @@ def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
 def level_but_sloping(
     look: Look, course: Course, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
+    """A slope too small to change the cost within the parameters' size."""
     if course.lower < look.value:
         return plateau(look, course, evidence)
     return Judgement(
@@ -112,6 +118,7 @@ def level_but_sloping(
 def by_stop(
     look: Look, curvature: Curvature, optimality: Optimality, ray: Ray, evidence: list[Evidence]
 ) -> Judgement:
+    """A point that is no minimum, told with why the walk ended there."""
     slope = (
         f"the slope is {number(optimality.slope)}, not zero (rounding explains {number(optimality.limit)})"
     )
@@ -190,7 +197,34 @@ def _rate(look: Look) -> str:
     return f"{text}, and they are not getting smaller yet."
 
 
+def quadratic_without_minimum(look: Look, direction: Vector, evidence: list[Evidence]) -> Judgement:
+    """A quadratic that is a straight line along `direction` (n,), and falls there."""
+    name = direction_name(direction, look.names)
+    evidence.append(
+        Evidence(
+            f"slope along {name}", None, None, False, "a quadratic without curvature there, but with a slope"
+        )
+    )
+    return Judgement(
+        Verdict.UNBOUNDED_BELOW,
+        tuple(evidence),
+        f"Unbounded below: along {name} the cost is a straight line that falls for ever.",
+        "Check the sign of the cost, or bound the parameters.",
+    )
+
+
+def wrong_gradient(sentence: str, evidence: list[Evidence]) -> Judgement:
+    """The derivative handed in is not the cost's."""
+    return Judgement(
+        Verdict.WRONG_GRADIENT,
+        tuple(evidence),
+        sentence,
+        "Correct the derivative, or leave it out: the exact one is then read off the cost.",
+    )
+
+
 def value_not_finite(look: Look) -> Judgement:
+    """The cost is NaN or infinite at the point."""
     evidence = Evidence("cost at the point", look.value, None, False, "evaluated afresh")
     if look.value == -np.inf:
         return Judgement(

@@ -10,15 +10,26 @@ import numpy as np
 
 from ..numerics import EPS
 from ..objective import Objective
-from .curvature import Curvature, curvature_of
-from .failures import along_ray, by_stop, fades, falls, level_but_sloping, no_slope, plateau, value_not_finite
+from .curvature import Curvature, confirmed, curvature_of
+from .failures import (
+    along_ray,
+    by_stop,
+    fades,
+    falls,
+    level_but_sloping,
+    no_slope,
+    plateau,
+    quadratic_without_minimum,
+    value_not_finite,
+    wrong_gradient,
+)
 from .flatness import Course, Runs, courses
-from .kink import kink_at
+from .kink import edge_at, kink_at, kink_by_values
 from .look import Look, Rounding, look_at
 from .measured import curvature_evidence, repeats, slope_evidence
-from .minima import flat_minimum, kink_minimum, minimum, sites, where_it_rises
+from .minima import edge_minimum, flat_minimum, kink_minimum, kinks_within, minimum, where_it_rises
 from .noise import Repeatability, repeatability_of
-from .optimality import Optimality, optimality_of, rounding_of
+from .optimality import SPREAD_FACTOR, Optimality, optimality_of, rounding_of
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .supplied import disagreement
@@ -37,6 +48,18 @@ FEW_DIGITS = 4.0
 
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
 SADDLE_STEP = 1e-6
+
+# A slope along a direction without curvature that is no smaller a part of the whole slope is no rounding.
+STRAIGHT = 1e-6
+
+# A walk that ends this many times the size of its start away may be on its way to infinity.
+FAR_AWAY = 1e10
+
+# Entries of the slope that stand out of their rounding less than this part of what the most outstanding one does.
+OUTSTANDING = 1e-3
+
+# Parameters that went less far than this part of the farthest one are not what leads to infinity.
+FAR_PART = 1e-3
 
 # A cost that cannot change by more than this many times its own rounding within the parameters' size is level.
 LEVEL = 4.0
@@ -78,24 +101,27 @@ def _judge(look: Look) -> Judgement:
         return _slope_not_finite(look)
     repeatability = repeatability_of(look)
     evidence = [repeats(look, repeatability)]
+    off = None
     if look.objective.derivatives == "supplied":
         wrong = disagreement(look)
         evidence.append(wrong.evidence)
         if not wrong.evidence.holds:
-            return Judgement(
-                Verdict.WRONG_GRADIENT,
-                tuple(evidence),
-                wrong.sentence,
-                "Correct the derivative, or leave it out: the exact one is then read off the cost.",
-            )
+            return wrong_gradient(wrong.sentence, evidence)
+        off = wrong.error
     curvature = curvature_of(look)
-    rounding = rounding_of(look, curvature.product)
+    rounding = rounding_of(look, curvature.product, off)
+    curvature = confirmed(look, curvature)
+    curvature = curvature.seen_over(look.scale, SPREAD_FACTOR * rounding.value + EPS * (look.fall or 0.0))
     optimality = optimality_of(look, rounding, curvature)
     evidence.append(slope_evidence(look, optimality))
     if repeatability.is_noisy:
         noisy = _noise_floor(look, repeatability, optimality, curvature, evidence)
         if noisy is not None:
             return noisy
+    if _went_far(look):
+        ray = _along_last_displacement(look, rounding, uphill=True)
+        if ray is not None:
+            return along_ray(look, ray, evidence)
     if optimality.stationary:
         return _stationary(look, curvature, rounding, optimality, evidence)
     if curvature.negative and _slope_is_small(look, curvature):
@@ -113,6 +139,10 @@ def _stationary(
         ray = walk(look, scaled(look, optimality.step), rounding.value)
         if ray.leads in (Leads.TO_A_LIMIT, Leads.DOWN_FOR_EVER):
             return along_ray(look, ray, evidence)
+    if look.objective.derivatives == "numeric":
+        kink = kink_by_values(look, rounding.value)
+        if kink is not None:
+            return kink_minimum(look, kink, evidence)
     null = curvature.null
     jumps = (
         curvature.complete and optimality.by == "rounding" and _jumps(look, rounding, curvature, optimality)
@@ -149,6 +179,9 @@ def _without_curvature(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
     """The slope is zero and some directions show no curvature: probes have to tell what they are."""
+    proven = _falls_by_its_linear_part(look, curvature)
+    if proven is not None:
+        return quadratic_without_minimum(look, proven, evidence)
     found = courses(look, curvature, rounding.value)
     by_kind: dict[Runs, list[Course]] = {}
     for course in found:
@@ -170,6 +203,9 @@ def _without_curvature(
         return falls(
             look, course.downhill, rounding, evidence, "the slope and the curvature are zero, but it falls"
         )
+    if Runs.FALLING_FARTHER_OFF in by_kind and not look.convex:
+        course = by_kind[Runs.FALLING_FARTHER_OFF][0]
+        return plateau(look, course, evidence)
     if Runs.FADING in by_kind:
         course = by_kind[Runs.FADING][0]
         name = direction_name(
@@ -182,9 +218,6 @@ def _without_curvature(
             "and no finite point is lowest.",
             "Bound the parameters, or add a penalty on their size.",
         )
-    if Runs.FALLING_FARTHER_OFF in by_kind and not look.convex:
-        course = by_kind[Runs.FALLING_FARTHER_OFF][0]
-        return plateau(look, course, evidence)
     level = [
         c
         for c in found
@@ -218,6 +251,22 @@ def _without_curvature(
     return flat_minimum(look, curvature, level, optimality, rounding, evidence)
 
 
+def _falls_by_its_linear_part(look: Look, curvature: Curvature) -> Vector | None:
+    """A direction (n,) along which a quadratic is a falling straight line; its slope is told near the start.
+
+    Far out, the slope drowns in the rounding of the curved directions.
+    """
+    if not look.quadratic or look.objective.bounds.any or look.start is None or not curvature.complete:
+        return None
+    _, slope = look.slope_at(look.start)
+    level = curvature.vectors[:, curvature.null]
+    along = level.T @ slope
+    sizes = np.abs(level).T @ np.abs(slope)
+    if not along.size or not np.isfinite(along).all() or (np.abs(along) <= STRAIGHT * sizes).all():
+        return None
+    return -level @ along
+
+
 def _everything_underflows(look: Look, found: list[Course]) -> bool:
     """Nothing moves the cost here, although the trace says that it depends on some parameter."""
     dead = getattr(look.structure, "dead", None)
@@ -242,6 +291,9 @@ def _saddle(look: Look, curvature: Curvature, rounding: Rounding, evidence: list
         if kink is not None and kink.is_minimum:
             return kink_minimum(look, kink, evidence[:-1])
     if found is None:
+        edge = edge_at(look, rounding.value + EPS * (look.fall or 0.0))
+        if edge is not None:
+            return edge_minimum(look, edge, evidence[:-1])
         if look.touching.any():
             # The downward bend points out of the bounds on both sides.
             evidence.append(Evidence("fall along that bend", None, None, False, "probes inside the bounds"))
@@ -306,6 +358,11 @@ def _not_stationary(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
     ray = walk(look, scaled_descent(look), rounding.value)
+    if ray.leads is Leads.UP and look.n > 1:
+        # What is left of the slope may be rounding in all parameters but a few.
+        outstanding = optimality.ratio >= OUTSTANDING * optimality.ratio.max()
+        few = walk(look, scaled_descent(look, outstanding), rounding.value)
+        ray = few if few.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT) else ray
     evidence.append(
         Evidence("straight down the slope", ray.value, look.value, False, f"{ray.leads}, {ray.probes} probes")
     )
@@ -321,6 +378,9 @@ def _not_stationary(
     other = _along_last_displacement(look, rounding)
     if other is not None:
         return along_ray(look, other, evidence)
+    edge = edge_at(look, optimality.remaining_limit)
+    if edge is not None:
+        return edge_minimum(look, edge, evidence)
     if _is_level(look, curvature, rounding):
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
@@ -357,14 +417,27 @@ def _is_level(look: Look, curvature: Curvature, rounding: Rounding) -> bool:
     return first + 0.5 * second <= LEVEL * rounding.value
 
 
-def _along_last_displacement(look: Look, rounding: Rounding) -> Ray | None:
+def _went_far(look: Look) -> bool:
+    """Whether the walk left every size that its start knew of: perhaps it is on its way to infinity."""
+    if look.start is None:
+        return False
+    return bool(
+        np.abs(look.x).max(initial=0.0) > FAR_AWAY * max(1.0, float(np.abs(look.start).max(initial=0.0)))
+    )
+
+
+def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = False) -> Ray | None:
+    """A ray onward from the start that never ends; `uphill`: also where the slope here, lost in rounding, says up."""
     if look.start is None or not np.isfinite(look.start).all():
         return None
     displacement = look.x - look.start
-    if not displacement.any() or float(look.gradient @ displacement) >= 0.0:
-        return None
-    ray = walk(look, scaled(look, displacement), rounding.value)
-    return ray if ray.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT) else None
+    farthest = np.abs(displacement) >= FAR_PART * np.abs(displacement).max(initial=0.0)
+    for direction in (displacement, np.where(farthest, displacement, 0.0)):
+        if direction.any() and (uphill or float(look.gradient @ direction) < 0.0):
+            ray = walk(look, scaled(look, direction), rounding.value)
+            if ray.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT):
+                return ray
+    return None
 
 
 def _slope_not_finite(look: Look) -> Judgement:
@@ -373,6 +446,9 @@ def _slope_not_finite(look: Look) -> Judgement:
     kink = kink_at(look, EPS * abs(look.value))
     if kink is not None and kink.is_minimum:
         return kink_minimum(look, kink, evidence)
+    edge = edge_at(look, EPS * (abs(look.value) + (look.fall or 0.0)))
+    if edge is not None:
+        return edge_minimum(look, edge, evidence)
     return Judgement(
         Verdict.NOT_FINITE,
         tuple(evidence),
@@ -413,7 +489,7 @@ def _has_kinks(look: Look) -> bool:
 
 def _on_a_kink(look: Look) -> bool:
     """Whether the point lies on a kink that the trace shows; its one-sided Hessian then says too little."""
-    return _has_kinks(look) and bool(sites(look, 1e-9))
+    return _has_kinks(look) and bool(kinks_within(look, 1e-9))
 
 
 def _jumps(look: Look, rounding: Rounding, curvature: Curvature, optimality: Optimality) -> bool:

@@ -13,7 +13,7 @@ Vector = np.ndarray
 
 # How far around the point slopes are gathered, in units of the parameters' size: the smallest that reaches
 # across the kink says how well the minimum is located. Beyond the last a kink is another place.
-RADII = (1e-10, 1e-8, 1e-6, 1e-5)
+RADII = (1e-10, 1e-8, 1e-6)
 
 # Slopes that differ ten times as much ten times farther off belong to a smooth cost; at a kink they differ
 # by the same. This ratio tells the two apart.
@@ -27,6 +27,13 @@ AXES = 20
 
 # A true minimum may be passed by at most this part of what a kink that points upwards would lose.
 ALLOWED_FALL = 0.2
+
+# Distances, in natural sizes, at which rises are compared: at a kink each is this many times the next.
+RISE_AT = (1e-3, 1e-4, 1e-5)
+RISE_STEP = 10.0
+
+# How near the end of where the cost exists must be for the point to lie on it.
+EDGE_RADII = (1e-10, 1e-8)
 
 # Slopes that differ by less than this part of the longest are one slope.
 DIFFERENT = 1e-9
@@ -95,6 +102,73 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             return found
         best = best or found
     return best
+
+
+def kink_by_values(look: Look, rounding: float) -> Kink | None:
+    """A minimum at a kink, where slopes are measured and smear it out: the rise is in proportion to the distance.
+
+    None unless the cost rises on both sides of every direction looked at, and along some in proportion.
+    """
+    directions = _directions(look)
+    if look.n > AXES or not len(directions):
+        return None
+    rises = np.array(
+        [[look.value_at(look.x + h * look.scale * d) - look.value for h in RISE_AT] for d in directions]
+    )
+    if not np.isfinite(rises).all() or (rises[:, 0] <= 8.0 * rounding).any():
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = rises[:, :-1] / rises[:, 1:]
+    straight = ((ratio > 0.5 * RISE_STEP) & (ratio < 2.0 * RISE_STEP)).all(axis=1)
+    if not straight.any():
+        return None
+    slopes = rises[:, -1] / RISE_AT[-1]
+    return Kink(
+        0.0,
+        float(slopes[straight].min()),
+        RISE_AT[-1],
+        True,
+        directions[0] * look.scale,
+        0,
+        f"values {RISE_AT[0]:.0e} to {RISE_AT[-1]:.0e} around rise in proportion to the distance along "
+        f"{int(straight.sum())} of {len(directions)} directions, and along none less than its square",
+    )
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The point lies at the edge of where the cost exists.
+
+    Of `probes`, at a distance of `radius` natural sizes, `outside` found no value; `rise`: the least of the others'.
+    """
+
+    radius: float
+    rise: float
+    probes: int
+    outside: int
+
+
+def edge_at(look: Look, allowed: float) -> Edge | None:
+    """Whether the cost ends right here and rises wherever it goes on; None otherwise.
+
+    `allowed`: what a probe may be lower by and still not count as lower.
+    """
+    directions = _directions(look)
+    for radius in EDGE_RADII:
+        values = np.array([look.value_at(look.x + radius * look.scale * d) for d in directions])
+        inside = np.isfinite(values)
+        if inside.all() or not inside.any():
+            continue
+        farther = np.array(
+            [look.value_at(look.x + 100 * radius * look.scale * d) for d in directions[inside]]
+        )
+        rise = float(np.min(values[inside] - look.value))
+        if rise < -allowed or not (np.nan_to_num(farther, nan=np.inf) - look.value > -allowed).all():
+            return None
+        if not (farther > look.value).any():
+            return None
+        return Edge(radius, rise, values.size, int((~inside).sum()))
+    return None
 
 
 def _directions(look: Look) -> np.ndarray:

@@ -95,6 +95,14 @@ class Look:
         except NO_NUMBER:
             return np.nan, np.full(self.n, np.nan)
 
+    def trembling(self, x: Vector, value: float) -> float:
+        """What the cost, `value` at `x`, changes by some units in the last place away: rounding, seen there."""
+        unit = 3.0 * np.maximum(np.spacing(np.abs(x)), EPS * self.scale)
+        signs = np.where(np.arange(self.n) % 2, -1.0, 1.0)
+        near = [self.value_at(x + shift) for shift in (signs * unit, -signs * unit, unit)]
+        changes = [abs(other - value) for other in near if np.isfinite(other)]
+        return max(changes, default=0.0)
+
 
 @dataclass(frozen=True)
 class Rounding:
@@ -129,8 +137,10 @@ def look_at(
     moved = np.zeros(x.size) if start is None else np.abs(x - start)
     scale = np.maximum(np.abs(x), moved)
     largest = float(scale.max(initial=0.0))
-    # A parameter that is zero and never moved says nothing of its own size; the others', or 1, must do.
-    scale = np.where(scale > EPS * largest, scale, largest if 0.0 < largest < np.inf else 1.0)
+    # A parameter that is zero, up to rounding, and never moved says nothing of its own size: the others', or 1,
+    # must do.
+    unknown = min(largest, 1.0) if largest > 0.0 else 1.0
+    scale = np.where(scale > EPS * unknown, scale, unknown)
     return Look(
         objective,
         x,

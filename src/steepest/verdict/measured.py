@@ -13,6 +13,7 @@ from .words import Evidence
 
 
 def repeats(look: Look, repeatability: Repeatability) -> Evidence:
+    """Whether two calls gave the same."""
     return Evidence(
         "repeats itself",
         repeatability.level,
@@ -23,6 +24,7 @@ def repeats(look: Look, repeatability: Repeatability) -> Evidence:
 
 
 def slope_evidence(look: Look, optimality: Optimality) -> Evidence:
+    """How large the slope is, against what rounding explains; or what is still to be gained."""
     bounds = ", bounds applied" if look.objective.bounds.any else ""
     if optimality.by == "probe":
         return Evidence(
@@ -53,6 +55,7 @@ def slope_evidence(look: Look, optimality: Optimality) -> Evidence:
 
 
 def curvature_evidence(curvature: Curvature) -> Evidence:
+    """The smallest curvature, and how it was found."""
     smallest = float(curvature.values[0]) if curvature.values.size else np.inf
     measured = curvature.extremes[0] if np.isfinite(curvature.extremes[0]) else None
     return Evidence("smallest curvature", measured, 0.0, smallest > -curvature.limit, curvature.how)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .curvature import Curvature
 from .flatness import NEAR, Course, Runs
-from .kink import Kink
+from .kink import Edge, Kink
 from .look import Look, Rounding
 from .measured import curvature_evidence
 from .optimality import Optimality
@@ -28,6 +28,7 @@ def minimum(
     evidence: list[Evidence],
     rises: str = "",
 ) -> Judgement:
+    """The word for a minimum: global where that is proven, else local. `rises`: how it is known without curvature."""
     evidence.append(curvature_evidence(curvature))
     gap, gap_how = gap_of(look, rounding, optimality.remaining, curvature)
     if gap is not None:
@@ -63,6 +64,7 @@ def flat_minimum(
     rounding: Rounding,
     evidence: list[Evidence],
 ) -> Judgement:
+    """The word for a minimum that is not the only one; the directions of `level` cost nothing."""
     named = []
     basis = level[: max(curvature.null.size, 1)]
     for course in basis:
@@ -101,10 +103,11 @@ def where_it_rises(look: Look, found: list[Course]) -> Vector:
 
 
 def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
+    """The word for a minimum at which no slope exists."""
     # At a kink the slope computed is one of many, and says nothing by itself.
     evidence = [item for item in evidence if item.name not in ("slope", "projected slope")]
     evidence.append(Evidence("zero in the hull of the slopes", kink.hull, kink.limit, True, kink.how))
-    sites = sites(look, kink.radius)
+    sites = kinks_within(look, kink.radius)
     for site in sites:
         evidence.append(Evidence("kink", None, None, True, f"read off the trace: {site}"))
     where = f" ({listed(sites)})" if sites else ""
@@ -123,7 +126,31 @@ def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
     )
 
 
+def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:
+    """The word for a minimum at the end of where the cost exists: it rises wherever it goes on."""
+    evidence = [
+        item for item in evidence if item.name not in ("slope", "projected slope", "slope at the point")
+    ]
+    evidence.append(
+        Evidence(
+            "rise into where the cost exists",
+            edge.rise,
+            0.0,
+            True,
+            f"{edge.probes} probes {edge.radius:.0e} around, {edge.outside} of them without a value",
+        )
+    )
+    return Judgement(
+        Verdict.MINIMUM_AT_A_KINK,
+        tuple(evidence),
+        f"Minimum at the edge of where the cost exists: on one side it has no value ({edge.outside} of "
+        f"{edge.probes} probes), and it rises wherever it goes on.",
+        digits=digits_of(look, np.full(look.n, edge.radius) * look.scale),
+    )
+
+
 def slope_words(look: Look, optimality: Optimality) -> str:
+    """In what sense the slope is zero, as part of a sentence."""
     if not look.free.any():
         return "every slope pushes against a bound"
     if optimality.by == "rounding":
@@ -142,6 +169,7 @@ def slope_words(look: Look, optimality: Optimality) -> str:
 
 
 def curvature_words(curvature: Curvature) -> str:
+    """What the curvatures are, as part of a sentence."""
     values = curvature.all_values
     if curvature.values.size == 0:
         return "every parameter is held by a bound"
@@ -157,6 +185,7 @@ def curvature_words(curvature: Curvature) -> str:
 
 
 def why_global(look: Look, curvature: Curvature) -> str:
+    """Why no lower point exists, as part of a sentence; empty where that is not proven."""
     if look.convex:
         return str(look.structure.convexity.reason)
     everywhere = curvature.complete and bool((curvature.values >= -curvature.limit).all())
@@ -166,6 +195,7 @@ def why_global(look: Look, curvature: Curvature) -> str:
 
 
 def active_words(look: Look, evidence: list[Evidence]) -> str:
+    """Which parameters their bounds hold, as part of a sentence; their multipliers go into `evidence`."""
     held = np.flatnonzero(~look.free)
     if not held.size:
         return ""
@@ -183,7 +213,7 @@ def active_words(look: Look, evidence: list[Evidence]) -> str:
     return f" with {listed([look.names[i] for i in held.tolist()])} held at {theirs}"
 
 
-def sites(look: Look, radius: float) -> list[str]:
+def kinks_within(look: Look, radius: float) -> list[str]:
     """Kinks of the trace within `radius` natural sizes of the point, as the user wrote them."""
     near = getattr(look.structure, "kinks_near", None)
     if near is None:
@@ -192,4 +222,5 @@ def sites(look: Look, radius: float) -> list[str]:
 
 
 def sentence(text: str) -> str:
+    """The text with its first letter a capital."""
     return text[:1].upper() + text[1:]

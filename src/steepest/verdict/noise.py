@@ -17,6 +17,9 @@ SPACING = 1e-8
 # Where the cost is looked at once more for its size: at a minimum of zero its own value says nothing.
 SMALL_WAY = 1e-3
 
+# How much nearer the values are taken a second time. The table of differences across a kink shrinks as much.
+CLOSER = 32.0
+
 # A computed cost has rounding of some units in the last place. Noise this many times larger comes from
 # elsewhere: an inner solver, a simulation, random numbers.
 ORDINARY_ROUNDING = 1e4
@@ -60,7 +63,13 @@ def repeatability_of(look: Look) -> Repeatability:
     noise = noise_of(look.value_at, look.x, direction, SPACING)
     aside = look.value_at(look.x + SMALL_WAY * direction)
     size = max(abs(look.value), abs(aside)) if np.isfinite(aside) else abs(look.value)
-    level = max(noise.level if noise.found else 0.0, abs(again - look.value))
+    level = noise.level if noise.found else 0.0
+    if repeats and level > ORDINARY_ROUNDING * EPS * size:
+        # What shrinks with the distance between the values is a kink, not noise.
+        closer = noise_of(look.value_at, look.x, direction, noise.spacing / CLOSER)
+        if closer.level < level / (0.25 * CLOSER):
+            level = 0.0
+    level = max(level, abs(again - look.value))
     return Repeatability(repeats, level, size, f"spread of {noise.values} values {noise.spacing:.0e} apart")
 
 

@@ -52,10 +52,14 @@ class Optimality:
     remaining_limit: float
     step: Vector
     landing: float
+    ratio: Vector  # (n,), of each entry of the slope to what rounding explains
 
 
-def rounding_of(look: Look, product: Callable[[Vector], Vector]) -> Rounding:
-    """The spread of the slope a few units in the last place away, its linear trend (by `product`) removed."""
+def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | None = None) -> Rounding:
+    """The spread of the slope a few units in the last place away, its linear trend (by `product`) removed.
+
+    `off` (n,): how far a slope that was handed in is from the cost's own; it counts as error.
+    """
     x, g = look.x, look.gradient
     n = look.n
     unit = np.maximum(np.spacing(np.abs(x)), EPS * look.scale)
@@ -73,6 +77,8 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector]) -> Rounding:
         value_error = max(value_error, abs(value - look.value - float(g @ shift + 0.5 * trend @ shift)))
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by.
     grain = np.abs(product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
+    if off is not None:
+        spread = spread + off
     return Rounding(spread + EPS * np.abs(g), value_error, grain)
 
 
@@ -93,7 +99,7 @@ def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optim
     by = "rounding" if within else ""
     if not by and np.isfinite(remaining):
         by, landing = _by_landing(look, rounding, curvature, step, remaining, remaining_limit)
-    return Optimality(by != "", by, slope, limit, remaining, remaining_limit, step, landing)
+    return Optimality(by != "", by, slope, limit, remaining, remaining_limit, step, landing, ratio)
 
 
 def _by_landing(

@@ -60,9 +60,13 @@ class Ray:
     probes: int
 
 
-def scaled_descent(look: Look) -> Vector:
-    """The direction of steepest descent inside the bounds, longest part one natural size; zero where flat."""
-    return scaled(look, -np.where(look.free, look.projected, 0.0))
+def scaled_descent(look: Look, only: np.ndarray | None = None) -> Vector:
+    """The direction of steepest descent inside the bounds, longest part one natural size; zero where flat.
+
+    `only`: mask (n,) of the entries to follow, all if None.
+    """
+    slope = np.where(look.free, look.projected, 0.0)
+    return scaled(look, -slope if only is None else -np.where(only, slope, 0.0))
 
 
 def scaled(look: Look, direction: Vector) -> Vector:

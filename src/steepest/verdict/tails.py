@@ -35,6 +35,9 @@ WEAK = 1e-8
 # At most so many of them.
 LOOKED_AT = 6
 
+# Places along a tail at which it must fall the same way.
+SAME_WAY = 10
+
 BISECTIONS = 50
 
 
@@ -71,6 +74,8 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
     steepest = slope(1.0)
     here = slope(0.0)
     # A slope made by subtraction is rounded to steps of its own, which the spread nearby may not show.
+    if here == 0.0:
+        noise = max(noise, _first_step(slope))
     floor = max(ABOVE_ROUNDING * max(noise, EPS * steepest), here)
     if not (isfinite(steepest) and isfinite(here)) or floor <= 0.0 or steepest < LEAST_RATIO * floor:
         return False
@@ -82,6 +87,8 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
     far = _where(slope, wanted, near)
     at_far = slope(far)
     if not at_far > 0.1 * sqrt(LEAST_RATIO) * at_near > 0.0:
+        return False
+    if not all(slope(t) > 0.0 for t in np.linspace(near, far, SAME_WAY)):
         return False
     h = 1e-3 * (far - near)
     lengths = [_newton_length(slope, t, h) for t in (near, far)]
@@ -100,6 +107,19 @@ def _where(slope: Callable[[float], float], target: float, low: float) -> float:
         if high - low <= 1e-6 * high:
             break
     return high
+
+
+def _first_step(slope: Callable[[float], float]) -> float:
+    """The least slope between 0, where there is none, and 1: one step of its rounding, if it is rounded so."""
+    low, high, least = 0.0, 1.0, np.inf
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        found = abs(slope(middle))
+        if found == 0.0:
+            low = middle
+        else:
+            high, least = middle, min(least, found)
+    return least if isfinite(least) else 0.0
 
 
 def _newton_length(slope: Callable[[float], float], t: float, h: float) -> float:
