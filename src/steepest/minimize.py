@@ -17,6 +17,7 @@ from .results import Result
 from .solvers import choose, drive, plan_for
 from .solvers.driver import Run
 from .verdict.judge import judge
+from .verdict.supplied import wrong_from_the_start
 from .verdict.words import Judgement, Verdict
 
 # A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
@@ -111,6 +112,8 @@ def minimize(
     posed = time.perf_counter()
     plan = settings or choose(problem.objective, options)
     _limit_evaluations(problem.objective, plan.max_evaluations)
+    if wrong_from_the_start(problem.objective, problem.start, problem.names, seed):
+        plan = replace(plan, max_steps=0)
     problem.objective.start_clock()
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         run = _walk(problem, plan, problem.start, tol, callback, recording)

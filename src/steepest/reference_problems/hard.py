@@ -231,7 +231,7 @@ _TABLE: tuple[Hard, ...] = (
     Hard("gradient with its sign turned", "wrong gradient", _rosenbrock, (-1.2, 1.0), ("wrong gradient",),
          (0.0,), jac=lambda x: -_rosenbrock_gradient(x)),
     Hard("gradient without the factor 2", "wrong gradient", _linear_fit, (0.0, 0.0, 0.0), ("wrong gradient",),
-         (0.0,), jac=lambda x: _MATRIX.T @ (_MATRIX @ x - _TARGET) + 0.1),
+         (0.0,), jac=lambda x: _MATRIX.T @ (_MATRIX @ x - _TARGET)),
     Hard("gradient with a term missing", "wrong gradient", _rosenbrock, (-1.2, 1.0), ("wrong gradient",), (0.0,),
          jac=lambda x: np.array([-400 * x[0] * (x[1] - x[0] ** 2), 200 * (x[1] - x[0] ** 2)])),
     Hard("gradient in the wrong order", "wrong gradient", _rosenbrock, (-1.2, 1.0), ("wrong gradient",), (0.0,),

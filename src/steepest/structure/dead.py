@@ -145,8 +145,8 @@ def _entries(reading: Reading, equation: Any, found: dict[Any, Influence]) -> np
         return np.concatenate(parts, equation.params["dimension"])
     if name in ELEMENTWISE or name in FLAT:
         varying = [atom for atom in equation.invars if reading.depends(atom)]
-        if any(found[atom].entries is None or np.size(found[atom].entries) > out.size for atom in varying):
-            return None  # argmax and its like take many elements into one
+        if any(found[atom].entries is None or atom.aval.size > out.size for atom in varying):
+            return None  # unknown, or argmax and its like, which take many elements into one
         entries = np.broadcast_to(found[varying[0]].entries, out.shape)  # type: ignore[arg-type]
         for atom in varying[1:]:
             if not np.array_equal(np.broadcast_to(found[atom].entries, out.shape), entries):  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics import EPS
-from .look import Look
+from ..objective import Objective
+from .look import Look, look_at
 from .wording import listed
 from .words import Evidence
 
@@ -83,7 +84,7 @@ def disagreement(look: Look) -> Disagreement:
     here = _compare(look, look.x, look.value, look.gradient, direction)
     value, gradient = look.slope_at(aside)
     there = _compare(look, aside, value, gradient, direction)
-    worst = there if there.wrong or not here.wrong else here
+    worst = here if here.wrong or not there.wrong else there
     evidence = Evidence(
         "supplied gradient",
         worst.miss,
@@ -92,8 +93,11 @@ def disagreement(look: Look) -> Disagreement:
         "against central differences of the cost along a random direction, here and a little way off",
     )
     if worst.wrong:
-        place = (aside, value, gradient) if worst is there else (look.x, look.value, look.gradient)
-        return Disagreement(evidence, f"Wrong gradient: {_told(look, *place)}.")
+        told, kind = _told(look, look.x, look.value, look.gradient) if here.wrong else ("", "")
+        if there.wrong and not kind:
+            told, kind = _told(look, aside, value, gradient)
+            told = f"a little way off, {told}"
+        return Disagreement(evidence, f"Wrong gradient: {told}{f' ({kind})' if kind else ''}.")
     if look.objective.has_hessian and look.n <= EACH:
         hessian = _wrong_hessian(look)
         if hessian:
@@ -103,6 +107,17 @@ def disagreement(look: Look) -> Disagreement:
             return Disagreement(evidence, f"Wrong Hessian: {hessian}.")
     off = here.miss if here.miss > here.error else 0.0
     return Disagreement(evidence, "", off / (look.scale * np.sqrt(max(look.n, 1))))
+
+
+def wrong_from_the_start(objective: Objective, x: Vector, names: Sequence[str], seed: int = 0) -> bool:
+    """Whether a derivative that was handed in is wrong at `x` (n,) already: no walk can use it."""
+    if objective.derivatives != "supplied":
+        return False
+    with np.errstate(all="ignore"):
+        look = look_at(objective, x, names, None, None, None, seed)
+        if not (np.isfinite(look.value) and np.isfinite(look.gradient).all()):
+            return False
+        return not disagreement(look).evidence.holds
 
 
 def _compare(look: Look, x: Vector, value: float, gradient: Vector, direction: Vector) -> _Compared:
@@ -129,11 +144,11 @@ def _compare(look: Look, x: Vector, value: float, gradient: Vector, direction: V
     return _Compared(given, measured, error, natural)
 
 
-def _told(look: Look, x: Vector, value: float, gradient: Vector) -> str:
-    """The mistake in words: in which parameters, and of which kind."""
+def _told(look: Look, x: Vector, value: float, gradient: Vector) -> tuple[str, str]:
+    """The mistake in words: in which parameter it shows most, and of which kind it is, "" if of no simple one."""
     free = np.flatnonzero(look.free)
     if free.size > EACH:
-        return "it disagrees with differences of the cost along a random direction"
+        return "it disagrees with differences of the cost along a random direction", ""
     rows = []
     for i in free:
         unit = np.zeros(look.n)
@@ -142,15 +157,14 @@ def _told(look: Look, x: Vector, value: float, gradient: Vector) -> str:
     known = np.array([np.isfinite(row.error) for row in rows])
     wrong = np.array([row.wrong for row in rows]) & known
     if not wrong.any():
-        return "it disagrees with differences of the cost along a random direction"
+        return "it disagrees with differences of the cost along a random direction", ""
     given = np.array([row.given for row in rows]) / look.scale[free]
     true = np.array([row.measured for row in rows]) / look.scale[free]
     error = np.array([row.error for row in rows]) / look.scale[free]
     names = [look.names[i] for i in free.tolist()]
     kind = mistake(given, true, error, names)
     k = int(np.argmax(np.where(wrong, np.abs(given - true) / (np.abs(true) + error), 0.0)))
-    told = f"for {names[k]} it says {given[k]:.6g}, the cost says {true[k]:.6g}"
-    return f"{told} ({kind})" if kind else told
+    return f"for {names[k]} it says {given[k]:.6g}, the cost says {true[k]:.6g}", kind
 
 
 def mistake(given: Vector, true: Vector, error: Vector, names: Sequence[str]) -> str:
