@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import InputError
 from .parameters import Layout
+from .recording import check_record
 from .trained import TrainResult
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def train(
     checkpoint: Any = None,
     resume: bool = False,
     callback: Callable[..., Any] | None = None,
+    record: Any = None,
     progress: bool | None = None,
 ) -> TrainResult:
     """Walk down the mean cost over `data` on minibatches, and judge how far the walk came.
@@ -75,6 +77,7 @@ def train(
     checkpoint : a folder, or a dict with "folder", "seconds" (60), "steps", "keep" (3).
     resume : go on from the newest checkpoint that is whole; start afresh where there is none.
     callback : called with a row of the history now and then; returning True stops the run.
+    record : a run file to which rows are appended while the run goes on, for `steepest explore FILE` to show.
     progress : show how it goes on standard error; by default where that is a terminal.
 
     Returns
@@ -97,12 +100,19 @@ def train(
     """
     began = time.perf_counter()
     from .training.loop import Walker
+    from .training.preflight import check
+    from .training.record import recorded
 
+    check_record(record)
     job = _job(locals())
+    check(job)
     walker = Walker(job)
-    run = walker.walk()
-    walked = time.perf_counter()
-    result = _result(job, walker, run)
+    with recorded(record, job, walker.placement.speaks) as job.record:
+        run = walker.walk()
+        walked = time.perf_counter()
+        result = _result(job, walker, run)
+        if job.record is not None:
+            job.record.end(result.verdict.value, result.message, result.cost)
     result.timing = {"walk": walked - began, "judge": time.perf_counter() - walked}
     return result
 

@@ -136,6 +136,19 @@ def cost_of_certificate(certificate: Mapping[str, Any], folder: Path, named: str
     return read_cost(f"{path}:{function}")
 
 
+def function_in(text: str) -> tuple[Callable[..., Any], Path]:
+    """The function that `FILE.py:FUNC` names, and its file.
+
+    Raises:
+        InputError: the file or the function does not exist, or the file fails while it is run.
+    """
+    match = FILE.match(text.strip())
+    if match is None:
+        raise InputError(f"{text}: name a function in a file, FILE.py:FUNC")
+    path = Path(match["file"]).expanduser()
+    return _function_of(load(path), match["function"] or "", path), path.resolve()
+
+
 def load(path: Path) -> ModuleType:
     """Run a Python file as a module of its own name, its folder searched first for what it imports."""
     if not path.is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 # A cost this many times its first value (or its whole decrease) above the start is lost. Noise stays far below it;
 # a run that is left to go on from there rarely comes back within its budget.
 LOST = 3.0
-# Costs that make up the start: the highest of them counts, since one batch alone may happen to fit.
-OPENING = 8
+# Batches on which the cost at the start is measured: the highest counts, since one alone may happen to fit.
+OPENING = 4
 # Power iterations for the largest curvature; the estimate is then good to a few per cent, from below.
 POWER_ITERATIONS = 30
 
@@ -45,13 +46,25 @@ class Explanation:
     in_the_data: bool = False
 
 
-def ceiling_of(costs: list[float], lowest: float) -> float:
-    """Above this the mean of recent costs means divergence; `lowest` is the lowest cost so far."""
-    opening = [cost for cost in costs[:OPENING] if isfinite(cost)]
-    if len(opening) < OPENING:
+def ceiling_of(opening: float, lowest: float) -> float:
+    """Above this the mean of recent costs means divergence; `opening` is the cost at the start, `lowest` since then."""
+    if not isfinite(opening):
         return float("inf")
-    first = max(opening)
-    return first + LOST * max(abs(first), first - min(lowest, first))
+    return opening + LOST * max(abs(opening), opening - min(lowest, opening))
+
+
+def opening_cost(walker: Walker, state: State) -> float:
+    """The highest cost of the first few batches at the start; infinite where the data cannot be read twice."""
+    job = walker.job
+    if not walker._can_rewind():
+        return float("inf")
+    batches = islice(job.source.batches(0, 0, job.batch_size, job.part), OPENING)
+    costs = [
+        walker.steps.gradient(state.parameters, walker.placement.rows(b), walker.constants)[0]
+        for b in batches
+    ]
+    finite = [float(cost) for cost in costs if isfinite(float(cost))]
+    return max(finite, default=float("inf"))
 
 
 def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> Explanation:

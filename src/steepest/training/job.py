@@ -56,7 +56,7 @@ class Job:
     shard: str | None = None
     mesh: Any = None
     remarks: list[str] = field(default_factory=list)
-    run_file: Any = None
+    record: Any = None
 
 
 def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: int) -> int:

@@ -26,8 +26,9 @@ from . import saved
 from .batches import Generated, Given, Rows
 from .checkpoint import Checkpoints
 from .distributed import Placement
-from .divergence import Explanation, ceiling_of, explain
+from .divergence import Explanation, ceiling_of, explain, opening_cost
 from .job import Job
+from .launch import watched
 from .prefetch import SHORT_WORK, Inline, Prefetched
 from .steps import Program, State, Tree, first_state, program, to_numpy
 from .validation import Evaluation
@@ -100,7 +101,7 @@ class Walker:
             else min(LOOK, job.checkpoints.steps)
         )
         self.smoothed: float | None = None
-        self.lowest = inf
+        self.lowest = self.opening = inf
         self.before = 0.0  # seconds of earlier sessions of this run
         self.rollbacks = 0
         self.explanation: Explanation | None = None
@@ -118,7 +119,7 @@ class Walker:
 
     def walk(self) -> Run:
         """Take the steps; returns however they end."""
-        with numbers_in(self.job.precision), self._interruptible():
+        with numbers_in(self.job.precision), self._interruptible(), watched(lambda: self.cursor.step):
             self._prepare()
             waited = 0.0
             source = self.job.source
@@ -167,6 +168,8 @@ class Walker:
             sharding=self.placement.of_state(self.state),
         )
         self.constants = self.placement.constants(self.steps.constants)
+        if self.cursor.step == 0 and job.ceiling is None:
+            self.opening = opening_cost(self, self.state)
         self.every = max(1, int(total) // ROWS) if isfinite(total) else EVERY
         self.good: State | None = None
         self.good_at = Cursor(**vars(self.cursor))
@@ -238,6 +241,8 @@ class Walker:
             jax.block_until_ready(self._pending[-1 - IN_FLIGHT][1])
         if self.teller.due() or (self.job.callback is not None and self._watched):
             self._tell()
+        if self.job.record is not None and self._watched:
+            self._obey()
         if len(self.history.costs) == 0 and cursor.step == 2:
             self._measure_step()
 
@@ -255,9 +260,7 @@ class Walker:
         self._fetch()
         self._flush_rows()
         recent = self.history.costs[self.good_at.step :]
-        limit = (
-            self.job.ceiling if self.job.ceiling is not None else ceiling_of(self.history.costs, self.lowest)
-        )
+        limit = self.job.ceiling if self.job.ceiling is not None else ceiling_of(self.opening, self.lowest)
         bad = next((i for i, cost in enumerate(recent) if not isfinite(cost)), None)
         above = len(recent) >= 4 and float(np.mean(recent[-max(4, len(recent) // 4) :])) > limit
         if bad is None and not above:
@@ -317,10 +320,15 @@ class Walker:
         assert self.explanation is not None
         rate = "" if job.method.rate is None else f" to {job.method.rate * float(self.state.scale):.2g}"
         words = f"{self.explanation.sentence} Back to step {self.cursor.step:,}, the rate cut{rate}."
-        self.history.events.append(words)
-        if self.placement.speaks:
-            self.teller.note(words)
+        self._happened(words)
         self._stop = ""
+
+    def _happened(self, words: str, *, loudly: bool = False) -> None:
+        self.history.events.append(words)
+        if self.job.record is not None:
+            self.job.record.event(words)
+        if self.placement.speaks:
+            (self.teller.warn if loudly else self.teller.note)(words)
 
     def _good_state(self) -> State | None:
         if self.good is not None:
@@ -361,8 +369,8 @@ class Walker:
             row = self._row(step, when, seen)
             self.history.add(row)
             done = step
-            if self.job.run_file is not None:
-                self.job.run_file.row(row)
+            if self.job.record is not None:
+                self.job.record.row(row, *map(np.asarray, (seen.slope, seen.step, seen.size)))
         return row
 
     def _row(self, step: int, when: float, seen: Any) -> Row:
@@ -371,15 +379,18 @@ class Walker:
         speed = (step - first) * self.job.batch_size / (when - started) if step > first else 0.0
         if step - first > 20 * self.every:
             self._timed = (when, step)
-        size = float(seen.size)
+        slope, moved, size = (
+            float(np.linalg.norm(np.asarray(norms, np.float64)))
+            for norms in (seen.slope, seen.step, seen.size)
+        )
         return Row(
             step=step,
             epoch=step / per_epoch if per_epoch else float(self.cursor.epoch),
             seconds=self.before + when - self.began,
             cost=float(seen.cost),
             smoothed=float(self.smoothed if self.smoothed is not None else seen.cost),
-            slope=float(seen.slope),
-            step_ratio=float(seen.step) / size if size else inf,
+            slope=slope,
+            step_ratio=moved / size if size else inf,
             rate=self._rate(step),
             examples_per_second=speed,
         )
@@ -402,6 +413,14 @@ class Walker:
         if self.teller.due():
             falling = len(self.history.rows) < 2 or row.smoothed < self.history.rows[-2].smoothed
             self.teller.tell(line(row, self._left(row), "↘" if falling else "↗"))
+
+    def _obey(self) -> None:
+        """Do what a viewer of the run file asks for, where the file was opened for that."""
+        stop, halve = self.job.record.wants_stop()
+        if stop:
+            self._asked = STOPPED
+        if halve and self.placement.processes == 1:
+            self.state = self.state._replace(scale=self.state.scale * 0.5)
 
     def _left(self, row: Row) -> float | None:
         limits = self.job.limits
@@ -427,6 +446,8 @@ class Walker:
             return False
         value = self.evaluation(self.state.parameters)
         self.history.validations.append((self.cursor.step, value))
+        if self.job.record is not None:
+            self.job.record.validation(self.cursor.step, value, self.history.costs[-1])
         if self.history.rows:
             last = self.history.rows[-1]
             self.history.rows[-1] = Row(**{**vars(last), "validation": value})
@@ -470,8 +491,7 @@ class Walker:
                 f"the checkpoint at step {self.cursor.step:,} could not be written ({error.strerror}); the run "
                 "goes on without it"
             )
-            self.history.events.append(words)
-            self.teller.warn(words)
+            self._happened(words, loudly=True)
 
     def _resumed(self, state: State) -> State:
         assert self.job.checkpoints is not None

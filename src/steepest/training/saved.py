@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,7 @@ def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
         "events": history.events,
         "best": None if walker.best is None else [walker.best[0], walker.since_best],
         "smoothed": walker.smoothed,
+        "opening": walker.opening if isfinite(walker.opening) else None,
         "processes": walker.placement.processes,
         "versions": versions(),
     }
@@ -108,6 +110,7 @@ def unpack(
     walker.rollbacks = header["rollbacks"]
     walker.before = header["seconds"]
     walker.smoothed = header["smoothed"]
+    walker.opening = float("inf") if header.get("opening") is None else header["opening"]
     walker.history.rows = [Row(**row) for row in header["rows"]]
     walker.history.costs = arrays["costs"].tolist()
     walker.lowest = min(walker.history.costs, default=float("inf"))

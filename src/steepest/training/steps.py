@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a watched step tells: the cost, and the norms of the slope, the step and the parameters."""
+    """What a watched step tells: the cost, and for each array the norms of its slope, its step and itself."""
 
     cost: Any
     slope: Any
@@ -127,13 +127,16 @@ def program(
         following = State(moved, memory, state.step + 1, state.scale, state.total)
         return following, reached, slope, jax.tree.map(lambda u: size * u, updates)
 
+    def norms(of: Any) -> Any:
+        return jnp.sqrt(jnp.stack([jnp.vdot(leaf, leaf) for leaf in tree.leaves(of)]))
+
     def plain(state: State, batch: Any, constants: Any) -> tuple[State, Any]:
         following, reached, _, _ = one(state, batch, constants)
         return following, reached
 
     def watched(state: State, batch: Any, constants: Any) -> tuple[State, Seen]:
         following, reached, slope, moved = one(state, batch, constants)
-        return following, Seen(reached, norm(slope), norm(moved), norm(state.parameters))
+        return following, Seen(reached, norms(slope), norms(moved), norms(state.parameters))
 
     kept = {} if sharding is None else {"out_shardings": (sharding, None)}
     return Program(

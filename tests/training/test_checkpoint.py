@@ -1,0 +1,262 @@
+"""Checkpoints: whole or refused, and a run that was killed ends with the bits of one that was not."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import steepest
+from steepest.training import checkpoint
+from steepest.training.checkpoint import Checkpoints, Damaged, read, write
+
+from .models import classification
+
+JOB = """
+import numpy as np
+from steepest.training.batches import random_numbers
+
+def cost(params, batch):
+    x, y = batch
+    hidden = np.tanh(x @ params["W"] + params["b"])
+    return np.mean((hidden @ params["v"] - y) ** 2)
+
+def job():
+    rng = random_numbers(1)
+    x = rng.normal(size=(4096, 8)).astype(np.float32)
+    y = np.sin(x.sum(axis=1)).astype(np.float32)
+    params = {"W": rng.normal(size=(8, 32)).astype(np.float32), "b": np.zeros(32), "v": np.zeros(32)}
+    return dict(cost=cost, params=params, data=(x, y), batch_size=64, epochs=40, method="adam",
+                schedule="cosine", validation=(x[:512], y[:512]), checkpoint=dict(folder=".", steps=20))
+"""
+
+
+def command(folder, *arguments):
+    program = "import sys; from steepest.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", program, "train", f"{folder / 'job.py'}:job", *map(str, arguments)]
+
+
+def run(folder, *arguments):
+    done = subprocess.run(
+        command(folder, *arguments), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def killed_and_resumed(folder, name, kills, seed):
+    """Train in `name`, killed at `kills` random moments; how many of the kills hit a run under way."""
+    chance = random.Random(seed)
+    hits = 0
+    arguments = ["--checkpoint", folder / name, "--resume", "--out", folder / f"{name}.npz"]
+    for _ in range(kills):
+        child = subprocess.Popen(
+            command(folder, *arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        if chance.random() < 0.8:  # after a checkpoint was written; else at any moment, the start included
+            newest, deadline = Checkpoints(folder / name).found()[:1], time.monotonic() + 60
+            while Checkpoints(folder / name).found()[:1] == newest and time.monotonic() < deadline:
+                time.sleep(0.01)
+                if child.poll() is not None:
+                    break
+            time.sleep(chance.uniform(0.0, 0.5))
+        else:
+            time.sleep(chance.uniform(0.0, 4.0))
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+            hits += 1
+        child.wait()
+    run(folder, *arguments)
+    return hits
+
+
+def same_parameters(one, other):
+    with np.load(one) as first, np.load(other) as second:
+        assert first.files == second.files
+        for name in first.files:
+            assert_array_equal(first[name], second[name])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "job.py").write_text(JOB)
+    return tmp_path
+
+
+def test_a_run_killed_and_resumed_ends_with_the_bits_of_one_never_stopped(folder):
+    run(folder, "--checkpoint", folder / "whole", "--out", folder / "whole.npz")
+    killed_and_resumed(folder, "killed", kills=2, seed=0)
+    same_parameters(folder / "whole.npz", folder / "killed.npz")
+
+
+@pytest.mark.slow
+def test_fifty_random_kills_leave_the_same_bits(folder):
+    run(folder, "--checkpoint", folder / "whole", "--out", folder / "whole.npz")
+    hits = sum(killed_and_resumed(folder, f"killed{k}", kills=10, seed=k) for k in range(5))
+    assert hits >= 25  # the others came when the run was over already
+    for k in range(5):
+        same_parameters(folder / "whole.npz", folder / f"killed{k}.npz")
+
+
+def trained(folder, **settings):
+    cost, params, data = classification()
+    given = {"batch_size": 64, "epochs": 30, "method": "momentum", "schedule": "linear"} | settings
+    return steepest.train(cost, params, data, checkpoint={"folder": folder, "steps": 10}, **given)
+
+
+def test_a_run_taken_up_in_process_matches_one_that_went_through(tmp_path):
+    whole = trained(tmp_path / "whole")
+    trained(tmp_path / "parts", callback=lambda row: row.step >= 50)
+    rest = trained(tmp_path / "parts", resume=True)
+    assert rest.steps == whole.steps
+    assert_array_equal(rest.params["hidden"]["W"], whole.params["hidden"]["W"])
+    assert rest.history.costs == whole.history.costs
+
+
+def test_early_stopping_remembers_its_best_across_a_resume(tmp_path):
+    cost, params, data = classification(rows=128)
+    aside = classification(rows=64, seed=9)[2]
+    given = {"batch_size": 32, "epochs": 60, "method": "adam", "rate": 0.05}
+    given |= {"validation": aside, "patience": 5}
+    whole = steepest.train(cost, params, data, **given)
+    place = {"folder": tmp_path, "steps": 10}
+    steepest.train(cost, params, data, checkpoint=place, callback=lambda row: row.step >= 30, **given)
+    rest = steepest.train(cost, params, data, checkpoint=place, resume=True, **given)
+    assert rest.ended == whole.ended
+    assert_array_equal(rest.params["out"]["W"], whole.params["out"]["W"])
+
+
+def test_only_the_newest_are_kept_and_a_finished_run_is_not_run_again(tmp_path):
+    result = trained(tmp_path)
+    assert len(Checkpoints(tmp_path).found()) == 3
+    again = trained(tmp_path, resume=True)
+    assert again.steps == result.steps
+    assert_array_equal(again.params["out"]["W"], result.params["out"]["W"])
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten_unasked(tmp_path):
+    trained(tmp_path)
+    with pytest.raises(steepest.InputError, match="already holds a run"):
+        trained(tmp_path)
+    with pytest.raises(steepest.InputError, match="batch size"):
+        trained(tmp_path, resume=True, batch_size=32)
+
+
+def damaged(path, way, chance):
+    """Harm a checkpoint in one of the ways disks and crashes do."""
+    data = bytearray(path.read_bytes())
+    if way == "cut short":
+        data = data[: chance.randrange(1, len(data))]
+    elif way == "a bit flipped":
+        place = chance.randrange(len(data))
+        data[place] ^= 1 << chance.randrange(8)
+    elif way == "a block of zeros":
+        place = chance.randrange(len(data) - 64)
+        if not any(data[place : place + 64]):
+            data[place] = 1
+        else:
+            data[place : place + 64] = bytes(64)
+    elif way == "empty":
+        data = bytearray()
+    else:
+        data += b"more"
+    path.write_bytes(data)
+
+
+WAYS = ("cut short", "a bit flipped", "a block of zeros", "empty", "longer")
+
+
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_used(tmp_path, capsys):
+    whole = trained(tmp_path)
+    newest, before, *_ = Checkpoints(tmp_path).found()
+    good = newest.read_bytes()
+    for way in WAYS:
+        newest.write_bytes(good)
+        damaged(newest, way, random.Random(way))
+        told = []
+        _, _, path = Checkpoints(tmp_path).newest(told.append)
+        assert path == before
+        assert newest.name in told[0]
+        assert "damaged" in told[0]
+    rest = trained(tmp_path, resume=True)
+    assert "is damaged" in capsys.readouterr().err
+    assert_array_equal(rest.params["out"]["W"], whole.params["out"]["W"])
+
+
+@pytest.mark.slow
+def test_none_of_many_damaged_checkpoints_is_loaded(tmp_path):
+    trained(tmp_path)
+    newest = Checkpoints(tmp_path).found()[0]
+    good = newest.read_bytes()
+    for k in range(200):
+        newest.write_bytes(good)
+        damaged(newest, WAYS[k % len(WAYS)], random.Random(k))
+        assert newest.read_bytes() != good
+        with pytest.raises(Damaged):
+            read(newest)
+
+
+def test_what_is_written_is_what_is_read(tmp_path):
+    arrays = [
+        ("a", np.arange(6.0).reshape(2, 3)),
+        ("none", np.zeros((0, 4), np.float32)),
+        ("one", np.int32(7)),
+    ]
+    write(tmp_path / "x", {"name": "é"}, arrays)
+    header, found = read(tmp_path / "x")
+    assert header == {"name": "é"}
+    for name, array in arrays:
+        assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+def test_a_full_disk_is_told_loudly_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    whole = trained(tmp_path / "whole")
+    monkeypatch.setattr(checkpoint, "write", full)
+    result = trained(tmp_path / "full")
+    assert "No space left on device" in capsys.readouterr().err
+    assert any("No space left" in event for event in result.events)
+    assert_array_equal(result.params["out"]["W"], whole.params["out"]["W"])
+
+
+def test_a_half_written_file_is_never_left_behind(tmp_path, monkeypatch):
+    def stops(descriptor):
+        raise OSError(errno.EIO, "the disk stopped")
+
+    monkeypatch.setattr(os, "fsync", stops)
+    with pytest.raises(OSError, match="stopped"):
+        write(tmp_path / "x", {}, [("a", np.ones(3))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_stops_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(steepest.InputError, match="cannot be written"):
+        trained(tmp_path / "file" / "inside")
+
+
+def test_a_signal_to_end_leaves_a_checkpoint_to_go_on_from(folder):
+    child = subprocess.Popen(
+        command(folder, "--checkpoint", folder / "ended", "--epochs", 100000),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("ended")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(3)
+    child.send_signal(signal.SIGTERM)
+    out, _ = child.communicate(timeout=120)
+    assert child.returncode == 130
+    assert out.startswith("stopped")
+    assert Checkpoints(folder / "ended").found()

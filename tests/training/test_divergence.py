@@ -1,0 +1,96 @@
+"""A run that blows up says why: checked against closed forms of where gradient descent turns unstable."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import steepest
+from steepest.training.loop import Walker
+from steepest.training.verdict import TrainVerdict
+
+from .models import regression
+
+
+def walked(**settings):
+    """The explanation of a run, and its result."""
+    cost, params, data = regression()
+    result = steepest.train(cost, params, data, batch_size=512, **settings)
+    return result
+
+
+def largest_curvature(data):
+    design = np.column_stack([data["x"], np.ones(len(data["y"]))])
+    return 2 * np.linalg.eigvalsh(design.T @ design / len(design)).max()
+
+
+@pytest.mark.parametrize(("method", "limit"), [("sgd", 2.0), ("momentum", 3.8), ("nesterov", 3.8 / 2.8)])
+def test_a_step_just_too_long_is_named_with_the_curvature_and_the_limit(method, limit):
+    _, _, data = regression()
+    curvature = largest_curvature(data)
+    result = walked(method=method, rate=1.3 * limit / curvature, steps=400)
+    assert len(result.events) == 1
+    assert f"largest curvature {curvature:.3g}" in result.events[0]
+    assert f"above the {limit:.3g}" in result.events[0]
+    # A quarter of the rate is stable, so the run then arrives.
+    assert result.success
+    assert result.cost < 0.02
+
+
+def test_just_inside_the_limit_nothing_happens():
+    _, _, data = regression()
+    result = walked(method="sgd", rate=0.9 * 2.0 / largest_curvature(data), steps=400)
+    assert result.events == ()
+
+
+def test_data_that_are_not_numbers_are_named_by_array_and_row():
+    cost, params, data = regression()
+    data["x"][137, 1] = np.nan
+    result = steepest.train(cost, params, data, batch_size=64, epochs=3, method="sgd")
+    assert result.verdict is TrainVerdict.NOT_FINITE
+    assert "data are not finite: x, row" in result.message
+    assert np.isfinite(result.params["w"]).all()
+    assert not result.success
+
+
+def test_the_first_value_that_is_no_number_is_named_by_line_row_and_parameter():
+    data = np.array([1.0, 2.0, 3.0, -1.0])
+
+    def cost(params, batch):
+        inside = batch + params["shift"]
+        return np.mean(np.log(inside)) + 0.0 * params["other"]  # the line that fails
+
+    result = steepest.train(cost, {"shift": 0.5, "other": 1.0}, data, batch_size=4, steps=5, method="sgd")
+    assert result.verdict == "not finite"
+    assert "np.log" in result.message
+    assert "test_divergence.py" in result.message
+    assert "row" in result.message
+    assert "It depends on shift" in result.message
+    assert "other" not in result.message.split("It depends on")[1].split(".")[0]
+
+
+def test_a_stated_ceiling_counts():
+    cost, params, data = regression()
+    result = steepest.train(cost, params, data, batch_size=64, steps=60, method="sgd", rate=1e-6, ceiling=0.5)
+    assert result.verdict == "diverged"
+    assert_allclose(result.params["w"], 0.0, atol=1e-3)
+
+
+def test_the_best_is_given_back_not_the_ruins():
+    cost, params, data = regression()
+    result = steepest.train(cost, params, data, batch_size=512, steps=300, method="sgd", rate=1e6)
+    assert np.isfinite(result.params["w"]).all()
+
+
+def test_the_loop_never_waits_for_the_device_between_looks(monkeypatch):
+    """Costs are fetched at looks back only: one fetch for every hundred steps, not one a step."""
+    cost, params, data = regression()
+    fetches = []
+    before = Walker._fetch
+
+    def counted(self):
+        fetches.append(self.cursor.step)
+        before(self)
+
+    monkeypatch.setattr(Walker, "_fetch", counted)
+    steepest.train(cost, params, data, batch_size=64, steps=1000, method="sgd", progress=False)
+    assert fetches == [*range(100, 1001, 100), 1000]
