@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from .bounds import Vector
 from .errors import InputError
 from .objective import Budget, Objective
 from .problem import Problem, pose
 from .recording import Recording, check_record, recorded
 from .results import Result
 from .solvers import choose, drive, plan_for
+from .solvers.choice import Plan, Rung
 from .solvers.driver import Run
+from .solvers.stopping import VALUE_ROUNDING, StopReason
 from .verdict.judge import judge
 from .verdict.supplied import wrong_from_the_start
 from .verdict.words import Judgement, Verdict
@@ -23,6 +26,16 @@ from .verdict.words import Judgement, Verdict
 # A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
 # any of the reference problems needs.
 ESCAPES = 10
+
+# Words after which no other method could find more: they speak of the cost, not of the walk.
+HOPELESS = frozenset(
+    {
+        Verdict.UNBOUNDED_BELOW,
+        Verdict.NO_SLOPE,
+        Verdict.WRONG_GRADIENT,
+        Verdict.NOISE_FLOOR,
+    }
+)
 
 
 def minimize(
@@ -116,18 +129,18 @@ def minimize(
         plan = replace(plan, max_steps=0)
     problem.objective.start_clock()
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
-        run = _walk(problem, plan, problem.start, tol, callback, recording)
-        walked = time.perf_counter()
-        run, judgement = _judged(problem, plan, run, tol, callback, seed, recording)
+        descent = _Descent(problem, plan, tol, callback, seed, recording)
+        run, judgement = descent.down()
         if recording is not None:
             recording.end(judgement.verdict.value, judgement.sentence, value=run.value)
+    ended = time.perf_counter()
     timing = {
         "trace": posed - began,
-        "walk": walked - posed,
-        "judge": time.perf_counter() - walked,
-        "total": time.perf_counter() - began,
+        "walk": ended - posed - descent.judging,
+        "judge": descent.judging,
+        "total": ended - began,
     }
-    return _result(problem, plan, run, judgement, timing)
+    return _result(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
 
 
 def _budget(budget: int | Mapping[str, Any] | Budget | None) -> Budget:
@@ -163,60 +176,110 @@ def _limit_evaluations(objective: Objective, asked: int | None) -> None:
         )
 
 
-def _walk(
-    problem: Problem,
-    plan: Any,
-    start: np.ndarray,
-    tol: float | None,
-    callback: Callable[..., Any] | None,
-    recording: Recording | None,
-) -> Run:
-    return drive(
-        plan.solver,
-        problem.objective,
-        start,
-        tolerance=plan.tolerance(tol),
-        max_steps=plan.max_steps,
-        callback=callback,
-        restore=problem.restore,
-        watch=recording,
-    )
+class _Descent:
+    """One call's way down: the rungs of its plan one after the other, each judged where it ends.
+
+    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        tol: float | None,
+        callback: Callable[..., Any] | None,
+        seed: int,
+        recording: Recording | None,
+    ) -> None:
+        self.problem, self.plan, self.callback = problem, plan, callback
+        self.tolerance = plan.tolerance(tol)
+        self.seed, self.recording = seed, recording
+        self.taken: list[str] = []
+        self.judging = 0.0
+        self._steps = 0
+
+    def down(self) -> tuple[Run, Judgement]:
+        """The best that the rungs found, judged; a later one begins where the earlier ones were lowest."""
+        first, *others = self.plan.rungs
+        run, judgement = self._rung(first, self.problem.start)
+        for rung in others:
+            if not self._is_unfinished(run, judgement):
+                break
+            astray = judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
+            onward, found = self._rung(rung, self.problem.start if astray else run.x)
+            onward.history.prepend(run.history)
+            if _is_better(onward, found, run, judgement):
+                run, judgement = onward, found
+            else:
+                run = replace(run, history=onward.history, steps=onward.steps)
+        return run, judgement
+
+    def _rung(self, rung: Rung, start: Vector) -> tuple[Run, Judgement]:
+        """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on."""
+        self.taken.append(rung.solver.name)
+        run = self._walk(rung, start)
+        judgement = self._verdict(run)
+        for _ in range(ESCAPES):
+            if judgement.downhill is None or not run.stop.is_final:
+                break
+            lower = _point_below(self.problem, run, judgement.downhill)
+            if lower is None:
+                break
+            onward = self._walk(rung, lower)
+            onward.history.prepend(run.history)
+            run = onward
+            judgement = self._verdict(run)
+        return run, judgement
+
+    def _walk(self, rung: Rung, start: Vector) -> Run:
+        asked = self.plan.max_steps
+        left = None if asked is None else max(asked - self._steps, 0)
+        allowed = [limit for limit in (rung.max_steps, left) if limit is not None]
+        run = drive(
+            rung.solver,
+            self.problem.objective,
+            start,
+            tolerance=self.tolerance,
+            max_steps=min(allowed, default=None),
+            callback=self.callback,
+            restore=self.problem.restore,
+            watch=self.recording,
+        )
+        self._steps += run.steps
+        return run
+
+    def _verdict(self, run: Run) -> Judgement:
+        began = time.perf_counter()
+        problem = self.problem
+        judgement = judge(
+            problem.objective,
+            run.x,
+            names=problem.names,
+            structure=structure_of(problem),
+            stop=run.stop,
+            history=run.history,
+            seed=self.seed,
+        )
+        self.judging += time.perf_counter() - began
+        return judgement
+
+    def _is_unfinished(self, run: Run, judgement: Judgement) -> bool:
+        """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
+        if judgement.verdict.is_minimum or judgement.verdict in HOPELESS:
+            return False
+        if run.stop in (StopReason.STOPPED, StopReason.TOLERANCE):
+            return False
+        budget, steps = self.problem.objective.budget, self._steps
+        most = min((m for m in (self.plan.max_steps, budget.steps) if m is not None), default=None)
+        return not (self.problem.objective.is_spent or (most is not None and steps >= most))
 
 
-def _judged(
-    problem: Problem,
-    plan: Any,
-    run: Run,
-    tol: float | None,
-    callback: Callable[..., Any] | None,
-    seed: int,
-    recording: Recording | None,
-) -> tuple[Run, Judgement]:
-    """Judge the end point; where it is a saddle or a maximum, follow the way down and judge again."""
-    judgement = _verdict(problem, run, seed)
-    for _ in range(ESCAPES):
-        if judgement.downhill is None or not run.stop.is_final:
-            break
-        lower = _point_below(problem, run, judgement.downhill)
-        if lower is None:
-            break
-        onward = _walk(problem, plan, lower, tol, callback, recording)
-        onward.history.prepend(run.history)
-        run = onward
-        judgement = _verdict(problem, run, seed)
-    return run, judgement
-
-
-def _verdict(problem: Problem, run: Run, seed: int) -> Judgement:
-    return judge(
-        problem.objective,
-        run.x,
-        names=problem.names,
-        structure=structure_of(problem),
-        stop=run.stop,
-        history=run.history,
-        seed=seed,
-    )
+def _is_better(onward: Run, found: Judgement, run: Run, judgement: Judgement) -> bool:
+    """Whether a later rung ended better: lower, or as low to rounding and with the better word."""
+    rounding = VALUE_ROUNDING * abs(run.value)
+    if found.verdict.is_minimum and not judgement.verdict.is_minimum:
+        return onward.value <= run.value + rounding
+    return onward.value < run.value - rounding or not np.isfinite(run.value)
 
 
 def structure_of(problem: Problem) -> Any:
@@ -265,7 +328,7 @@ def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing:
         status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
         nit=run.steps,
         nfev=objective.evaluations,
-        njev=objective.counts.gradients,
+        njev=objective.counts.gradients + objective.counts.jacobians,
         nhev=objective.counts.hessians + objective.counts.products,
         stop=run.stop,
         reason=run.reason,

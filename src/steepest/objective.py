@@ -258,6 +258,14 @@ class Objective:
             self._linearised = self._linearised.find()
         return self._linearised
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget allows no further evaluation."""
+        budget = self.budget
+        if budget.evaluations is not None and self.evaluations >= budget.evaluations:
+            return True
+        return self._deadline < inf and perf_counter() > self._deadline
+
     def _admit(self) -> None:
         budget = self.budget
         if budget.evaluations is not None and self.evaluations >= budget.evaluations:

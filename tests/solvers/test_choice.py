@@ -2,24 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from steepest import minimize
 from steepest.errors import InputError
-from steepest.solvers import bfgs, choose, gradient_descent, lbfgs, momentum, nesterov, plan_for
+from steepest.solvers import (
+    StopReason,
+    bfgs,
+    choose,
+    gradient_descent,
+    lbfgs,
+    momentum,
+    nesterov,
+    newton,
+    plan_for,
+)
 from steepest.solvers.adam import Adam
+from steepest.solvers.choice import RULES
 
 from .problems import objective, parabola
 
 
-@pytest.mark.parametrize(("n", "name"), [(1, "BFGS"), (300, "BFGS"), (301, "L-BFGS"), (10**6, "L-BFGS")])
-def test_the_choice_names_the_size_and_what_it_passed_over(n, name):
+@pytest.mark.parametrize(
+    ("n", "ladder"),
+    [
+        (1, ["BFGS", "L-BFGS"]),
+        (300, ["BFGS", "L-BFGS"]),
+        (301, ["L-BFGS"]),
+        (10**6, ["L-BFGS"]),
+    ],
+)
+def test_without_second_derivatives_the_choice_goes_by_size(n, ladder):
     plan = choose(objective(parabola, n))
-    assert plan.name == name
+    assert [rung.solver.name for rung in plan.rungs] == ladder
     assert f"{n:,} parameter" in plan.because
-    assert {other for other, _ in plan.passed_over} == {"BFGS", "L-BFGS", "gradient descent"} - {name}
-    assert name in str(plan) and "not gradient descent" in str(plan)
-    assert plan.to_dict()["solver"] == name
+    assert {"Newton", "Levenberg-Marquardt", "gradient descent"} <= {other for other, _ in plan.passed_over}
+    assert plan.name in str(plan) and "not gradient descent" in str(plan)
+    assert plan.to_dict()["solver"] == plan.name
+
+
+def test_a_sum_of_squares_goes_to_levenberg_marquardt_first():
+    def cost(x):
+        return np.sum((x[1:] - x[:-1] ** 2) ** 2) + np.sum((1 - x) ** 2)
+
+    result = minimize(cost, np.zeros(4))
+    assert result.plan.name == "Levenberg-Marquardt" and result.plan.taken == ("Levenberg-Marquardt",)
+    assert [rung.solver.name for rung in result.plan.next_rungs] == ["Newton", "BFGS", "L-BFGS"]
+
+
+def test_few_parameters_with_exact_second_derivatives_go_to_newton_first():
+    assert minimize(lambda x: np.sum(np.cosh(x - 1)), np.zeros(3)).plan.name == "Newton"
+
+
+def test_a_walk_that_ends_short_of_a_minimum_is_taken_up_by_the_next_solver():
+    class GivesUp(type(newton())):
+        """Newton's method that stops at once."""
+
+        def step(self, objective, state):
+            return state._replace(stop=StopReason.NO_PROGRESS)
+
+    rule = replace(RULES[1], solver=GivesUp)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steepest.solvers.choice.RULES", (rule, *RULES[2:]))
+        result = minimize(lambda x: np.sum(np.cosh(x - 1)), np.zeros(3), derivatives="exact")
+    assert result.plan.taken == ("Newton", "BFGS")
+    assert result.success
+    np.testing.assert_allclose(result.x, 1.0, rtol=1e-12)
+    assert result.history.x[0].tolist() == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(

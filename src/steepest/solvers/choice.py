@@ -24,9 +24,18 @@ from .stopping import Tolerance
 DENSE_PARAMETERS = 300
 
 
+# With as many parameters second derivatives are asked for at every step; beyond, one Hessian costs about as much as
+# the gradients of a whole walk that learns curvature on the way.
+HESSIAN_PARAMETERS = 120
+
+# Steps after which a rung is left for the next one, where there is one: a walk that needs more follows a curved
+# valley that another method may see the end of. Fewer, and slow but steady walks are broken off.
+RUNG_STEPS = 1_000
+
+
 @dataclass(frozen=True)
 class Situation:
-    """What a rule may look at: the objective, and the facts read off the trace (or None)."""
+    """What a rule may look at: the objective with what it offers, and the facts read off the trace (or None)."""
 
     objective: Objective
     facts: Any
@@ -36,12 +45,17 @@ class Situation:
         """Number of parameters."""
         return self.objective.n
 
+    @property
+    def exact(self) -> bool:
+        """Whether second derivatives are exact and not measured."""
+        return self.objective.derivatives == "exact" and self.objective.has_hessian
+
 
 @dataclass(frozen=True)
 class Rule:
     """Take `solver` when `when` holds, `because`; `otherwise` says why it was passed over.
 
-    Both sentences may use {n}, the number of parameters, and {limit}.
+    Both sentences may use {n}, the number of parameters, and {limit}, {hessian_limit}.
     """
 
     solver: Callable[[], Solver]
@@ -51,10 +65,21 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit)."""
+
+    solver: Solver
+    because: str
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What will walk and why; `passed_over` holds (name, why) of each solver that was not chosen.
 
-    `asked`, `max_steps` and `max_evaluations` carry what options asked for; None leaves the defaults.
+    `next_rungs`: what takes over, from the best point, if the walk before it does not end in a minimum; `taken`: the
+    names of those that did, filled in afterwards. `asked`, `max_steps` and `max_evaluations` carry what options asked
+    for; None leaves the defaults.
     """
 
     solver: Solver
@@ -63,11 +88,19 @@ class Plan:
     asked: Tolerance = field(default_factory=Tolerance)
     max_steps: int | None = None
     max_evaluations: int | None = None
+    next_rungs: tuple[Rung, ...] = ()
+    taken: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Name of the solver."""
         return self.solver.name
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The whole ladder, from the solver that begins."""
+        first = Rung(self.solver, self.because, RUNG_STEPS if self.next_rungs else None)
+        return (first, *self.next_rungs)
 
     def tolerance(self, tol: float | None = None) -> Tolerance:
         """What is precise enough: the options' wishes, with `tol` from the call where it was given."""
@@ -79,30 +112,50 @@ class Plan:
             "solver": self.name,
             "because": self.because,
             "passed_over": [{"solver": name, "why": why} for name, why in self.passed_over],
+            "next": [{"solver": rung.solver.name, "because": rung.because} for rung in self.next_rungs],
+            "taken": list(self.taken),
         }
 
     def __str__(self) -> str:
         lines = [f"{self.name}, because {self.because}"]
+        if len(self.taken) > 1:
+            lines.append(f"  then, from the best point: {', '.join(self.taken[1:])}")
+        elif self.next_rungs:
+            waiting = ", ".join(rung.solver.name for rung in self.next_rungs)
+            lines.append(f"  next, had it not ended in a minimum: {waiting}")
         lines += [f"  not {name}: {why}" for name, why in self.passed_over]
         return "\n".join(lines)
 
 
+# In the order in which they are tried; a walk that does not end in a minimum is taken up by the next that applies.
 RULES = (
     Rule(
+        LevenbergMarquardt,
+        when=lambda s: s.objective.has_residual and s.n <= DENSE_PARAMETERS,
+        because="the cost is a sum of squares, so the slopes of its residuals tell its curvature",
+        otherwise="the cost was not recognised as a sum of squares of few parameters",
+    ),
+    Rule(
+        Newton,
+        when=lambda s: s.exact and s.n <= HESSIAN_PARAMETERS,
+        because="the cost has {n} parameters, few enough for exact second derivatives at every step",
+        otherwise="second derivatives at every step cost more than they save above {hessian_limit} parameters",
+    ),
+    Rule(
         BFGS,
-        when=lambda situation: situation.n <= DENSE_PARAMETERS,
+        when=lambda s: s.n <= DENSE_PARAMETERS,
         because="the cost has {n} parameters, few enough to learn its whole curvature",
         otherwise="its matrix of {n} × {n} numbers would cost more than it saves above {limit} parameters",
     ),
     Rule(
         LBFGS,
-        when=lambda situation: True,
+        when=lambda s: True,
         because="the cost has {n} parameters, too many for a matrix of curvatures; the last steps stand in for it",
         otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
     ),
     Rule(
         GradientDescent,
-        when=lambda situation: False,
+        when=lambda s: False,
         because="it was asked for",
         otherwise="it learns nothing of the curvature, so it needs many more steps",
     ),
@@ -110,20 +163,31 @@ RULES = (
 
 
 def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts: Any = None) -> Plan:
-    """The first rule of the table that holds, with what it passed over; options as for `plan_for`.
+    """The first rule of the table that holds, the rungs below it, and what was passed over.
+
+    Options as for `plan_for`.
 
     >>> parabola = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
     >>> choose(parabola).name
     'BFGS'
     """
     situation = Situation(objective, facts)
-    words = {"n": f"{objective.n:,}", "limit": DENSE_PARAMETERS}
-    chosen = next(rule for rule in RULES if rule.when(situation))
-    passed_over = tuple(
-        (rule.solver().name, rule.otherwise.format(**words)) for rule in RULES if rule is not chosen
+    words = {"n": f"{objective.n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
+    holding = [rule for rule in RULES if rule.when(situation)]
+
+    def because(rule: Rule) -> str:
+        return rule.because.format(**words).replace(" 1 parameters", " 1 parameter")
+
+    chosen = holding[0]
+    next_rungs = tuple(
+        Rung(rule.solver(), because(rule), RUNG_STEPS if rule is not holding[-1] else None)
+        for rule in holding[1:]
     )
-    because = chosen.because.format(**words).replace(" 1 parameters", " 1 parameter")
-    return replace(plan_for(chosen.solver(), options), because=because, passed_over=passed_over)
+    passed_over = tuple(
+        (rule.solver().name, rule.otherwise.format(**words)) for rule in RULES if rule not in holding
+    )
+    plan = plan_for(chosen.solver(), options)
+    return replace(plan, because=because(chosen), passed_over=passed_over, next_rungs=next_rungs)
 
 
 # Every way people write a method, in lower case with punctuation left out, and what builds it.
@@ -209,7 +273,7 @@ def plan_for(method: str | Solver, options: Mapping[str, Any] | None = None) -> 
     tolerance = {
         ours: float(wishes.pop(name)) for name, ours in TOLERANCES.items() if wishes.get(name) is not None
     }
-    limits = {
+    limits: dict[str, Any] = {
         ours: _count(name, wishes.pop(name)) for name, ours in LIMITS.items() if wishes.get(name) is not None
     }
     wishes = {name: value for name, value in wishes.items() if value is not None}

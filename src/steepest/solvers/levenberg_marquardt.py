@@ -170,6 +170,10 @@ class LevenbergMarquardt:
                 x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, False
             )
         free = objective.bounds.free(x, gradient) if objective.bounds.any else None
+        if free is not None and not free.any():  # the slope pushes every parameter against a bound
+            return LMState(
+                x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, True
+            )
         curved = before is not None and before.hessian is not None
         hessian = _finite_hessian(objective, x) if curved else None
         model = _model(linear, gradient, hessian, scale, free, None)
