@@ -27,6 +27,8 @@ DERIVATIVES = ("auto", "exact", "numeric")
 LARGEST_JACOBIAN = 1 << 25
 # Up to so many entries a Jacobian is taken as dense without a look: finding its pattern takes longer.
 SMALL_JACOBIAN = 1 << 14
+# Up to so many parameters the gradient of a sum of squares is taken from its Jacobian.
+FEW_COLUMNS = 10
 # Up to so many parameters matrices are dense: factorising them takes less than the overhead of sparse ones.
 SMALL = 64
 # A matrix is sparse when less than this part of its entries may be nonzero.
@@ -377,8 +379,12 @@ def _require_one_number(cost: Cost, shape: tuple[int, ...]) -> None:
 
 def exact_evaluations(traced: Trace) -> Evaluations:
     """Value, gradient, Hessian and its products of a traced cost, each built when first asked for."""
-    value = evaluation(traced, "value")
-    value_and_gradient = evaluation(traced, "value_and_gradient")
+
+    def value(x: Vector) -> float:
+        return evaluation(traced, "value")(x)[0]
+
+    def value_and_gradient(x: Vector) -> tuple[float, Vector]:
+        return evaluation(traced, "value_and_gradient")(x)
 
     def hessian(x: Vector) -> Vector:
         return evaluation(traced, "hessian")(x)[0]
@@ -397,7 +403,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         return None if found is None else lambda x: found(x)[0]
 
     return Evaluations(
-        lambda x: value(x)[0],
+        value,
         value_and_gradient,
         hessian,
         hessian_product,
@@ -438,9 +444,7 @@ def evaluation(traced: Trace, kind: str) -> Any:
         elif kind == "linearised":
             traced.kept[kind] = _linearised_evaluation(traced)
         else:
-            # One reverse pass serves the gradient and what is made from it.
-            both = traced.kept.get("both") or exact.both_to_differentiate(number)
-            traced.kept["both"] = both
+            both = _value_and_gradient_jaxpr(traced)
             if kind == "sparse_hessian":
                 traced.kept[kind] = _sparse_hessian_evaluation(number, both)
             else:
@@ -448,16 +452,46 @@ def evaluation(traced: Trace, kind: str) -> Any:
     return traced.kept[kind]
 
 
+def _value_and_gradient_jaxpr(traced: Trace) -> Any:
+    """`x ↦ (f(x), ∇f(x))`, to be differentiated again: what the gradient and all that is made from it share."""
+    if "both" not in traced.kept:
+        from .derivatives import exact
+        from .tracing.trace import as_number
+
+        # One reverse pass; but a Jacobian of few columns is at hand for the same price, and is wanted anyway.
+        linear = _linear_jaxpr(traced) if traced.n <= FEW_COLUMNS else None
+        if linear is not None:
+            traced.kept["both"] = exact.both_from_residual(linear)
+        else:
+            traced.kept["both"] = exact.both_to_differentiate(as_number(traced))
+    return traced.kept["both"]
+
+
+def _linear_jaxpr(traced: Trace) -> Any | None:
+    """`x ↦ (f(x), r(x), J(x))` of a sum of squares with a small dense Jacobian, to be differentiated again."""
+    if "linear" not in traced.kept:
+        from .derivatives import exact
+
+        squares = sum_of_squares(traced)
+        small = squares is not None and squares.m * traced.n <= SMALL_JACOBIAN
+        traced.kept["linear"] = exact.linearised(squares.both, keep_derivatives=True) if small else None  # type: ignore[union-attr]
+    return traced.kept["linear"]
+
+
 def _linearised_evaluation(traced: Trace) -> Any | None:
     """Value, residual and Jacobian of a sum of squares: sparse where most of it is zero, dense where it fits."""
     from .derivatives import exact, sparse
     from .derivatives.tiers import Tiered
     from .structure.sparsity import Dense
+    from .tracing.passes import simplify
 
     squares = sum_of_squares(traced)
     assert squares is not None
     size = squares.m * traced.n
-    if size > SMALL_JACOBIAN and min(squares.m, traced.n) > SMALL:
+    linear = _linear_jaxpr(traced)
+    if linear is not None:
+        return Tiered(simplify(linear))
+    if min(squares.m, traced.n) > SMALL:
         try:
             plan = sparse.linearised_plan(squares.both, squares.residual)
         except Dense:

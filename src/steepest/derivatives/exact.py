@@ -79,7 +79,7 @@ def jacobian(closed: Any) -> Any:
     return traced(columns, x)
 
 
-def linearised(both: Any) -> Any:
+def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
     """`x ↦ (f(x), r(x), J(x))` of a jaxpr `x ↦ (f(x), r(x))`, r of shape (m,), J the Jacobian of r, (m, n).
 
     n forward products, or m reverse ones if there are fewer residuals. The value costs no passes of its own.
@@ -99,7 +99,7 @@ def linearised(both: Any) -> Any:
             residual, pull_back, value = jax.vjp(split, x, has_aux=True)
             return value, residual, jax.vmap(lambda u: pull_back(u)[0])(_identity(m))
 
-        return traced(rows, x)
+        return traced(rows, x, keep_derivatives=keep_derivatives)
 
     def columns(x: Any) -> tuple[Any, Any, Any]:
         def along(v: Any) -> tuple[Any, Any, Any]:
@@ -108,7 +108,19 @@ def linearised(both: Any) -> Any:
 
         return jax.vmap(along, out_axes=(None, None, -1))(_identity(n))
 
-    return traced(columns, x)
+    return traced(columns, x, keep_derivatives=keep_derivatives)
+
+
+def both_from_residual(linear: Any) -> Any:
+    """`x ↦ (f(x), 2Jᵀr)` from `linearised` with custom derivative rules kept: the gradient of a sum of squares."""
+    function = jex.jaxpr_as_fun(linear)
+    (aval,) = linear.in_avals
+
+    def both(x: Any) -> tuple[Any, Any]:
+        value, residual, jacobian = function(x)
+        return value, 2.0 * lax.dot(residual, jacobian)
+
+    return traced(both, jax.ShapeDtypeStruct(aval.shape, aval.dtype), keep_derivatives=True)
 
 
 def jacobian_product(closed: Any) -> Any:
