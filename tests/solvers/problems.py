@@ -8,7 +8,7 @@ import numpy as np
 
 from steepest.bounds import Bounds, Vector
 from steepest.objective import Budget, Objective
-from steepest.solvers import adam, bfgs, gradient_descent, lbfgs, momentum, nesterov, newton
+from steepest.solvers import adam, bfgs, gradient_descent, lbfgs, momentum, nesterov, newton, newton_cg
 
 CostAndSlope = Callable[[Vector], tuple[float, Vector]]
 
@@ -20,7 +20,7 @@ FIXED_RATE = [
     nesterov(rate=0.01),
     adam(rate=0.05),
 ]
-NEWTON = [newton()]
+NEWTON = [newton(), newton_cg()]
 CATALOGUE = QUASI_NEWTON + NEWTON + FIXED_RATE
 
 

@@ -16,6 +16,7 @@ from .lbfgs import LBFGS
 from .levenberg_marquardt import FIRST_RADIUS, LevenbergMarquardt
 from .line_search import STILL_FALLING
 from .newton import Newton
+from .newton_cg import NewtonCG
 from .stopping import StopReason, Tolerance
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "momentum",
     "nesterov",
     "newton",
+    "newton_cg",
     "plan_for",
 ]
 
@@ -81,13 +83,24 @@ def lbfgs(memory: int | None = None, still_falling: float = STILL_FALLING) -> LB
     return LBFGS(memory, still_falling)
 
 
-def newton() -> Newton:
-    """Newton's method in a trust region, by the whole matrix of second derivatives; for up to some hundred parameters.
+def newton(sparse: bool | None = None) -> Newton:
+    """Newton's method in a trust region, by exact second derivatives; for some hundred parameters, or sparse ones.
+
+    `sparse` None uses the zeros of the Hessian where they are known; False never does.
 
     >>> newton().name
     'Newton'
     """
-    return Newton()
+    return Newton(sparse)
+
+
+def newton_cg() -> NewtonCG:
+    """Newton's method by products with the Hessian alone; for many parameters of any structure.
+
+    >>> newton_cg().name
+    'Newton-CG'
+    """
+    return NewtonCG()
 
 
 def levenberg_marquardt(first_radius: float = FIRST_RADIUS, newton: bool = True) -> LevenbergMarquardt:

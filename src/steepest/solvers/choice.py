@@ -17,6 +17,7 @@ from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .levenberg_marquardt import LevenbergMarquardt
 from .newton import Newton
+from .newton_cg import NewtonCG
 from .stopping import Tolerance
 
 # Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
@@ -209,11 +210,16 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "newton": Newton,
     "trustexact": Newton,
     "dogleg": Newton,
+    "newtoncg": NewtonCG,
+    "trustncg": NewtonCG,
+    "trustkrylov": NewtonCG,
+    "tnc": NewtonCG,
 }
 SPELLINGS = (
     "BFGS",
     "L-BFGS",
     "Newton",
+    "Newton-CG",
     "Levenberg-Marquardt",
     "gradient descent",
     "momentum",
@@ -230,15 +236,12 @@ INSTEAD = {
     "slsqp": "'BFGS' takes bounds=; other constraints are not supported",
     "trustconstr": "'BFGS' takes bounds=; other constraints are not supported",
     "cg": "'L-BFGS' needs as little memory and fewer evaluations",
-    "newtoncg": "'L-BFGS' takes large problems, 'Newton' small ones",
-    "tnc": "'L-BFGS' takes large problems with bounds",
-    "trustncg": "'L-BFGS' takes large problems, 'Newton' small ones",
-    "trustkrylov": "'L-BFGS' takes large problems, 'Newton' small ones",
 }
 
 # Options of each solver under the names people know, and the argument each one sets.
 ARGUMENTS: dict[type, dict[str, str]] = {
     BFGS: {"still_falling": "still_falling", "c2": "still_falling"},
+    Newton: {"sparse": "sparse"},
     LBFGS: {"memory": "memory", "maxcor": "memory", "still_falling": "still_falling"},
     LevenbergMarquardt: {"first_radius": "first_radius", "newton": "newton"},
     GradientDescent: {"rate": "rate", "learning_rate": "rate", "momentum": "momentum"},

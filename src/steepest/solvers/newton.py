@@ -13,6 +13,9 @@ from .quadratic_models import dense_model, sparse_model
 from .stopping import StopReason
 from .trust_region import Model, Proposal, advance
 
+# With fewer parameters the whole matrix is factorised before a sparse one is unpacked, and its zeros need not be known.
+WORTH_ZEROS = 50
+
 
 class NewtonState(NamedTuple):
     """The state of Newton's method: what the driver reads, and the model at `x`.
@@ -87,7 +90,7 @@ class Newton:
         scale, pattern, shift = (
             (None, None, 0.0) if last is None else (last.scale, last.pattern, last.proposal.shift)
         )
-        if objective.has_sparse_hessian and self.sparse is not False:
+        if self._uses_zeros(objective):
             model, scale, pattern = sparse_model(objective, x, gradient, scale, pattern)
         else:
             model, scale = dense_model(objective, x, gradient, scale)
@@ -95,3 +98,9 @@ class Newton:
         proposal = model.within(radius, shift)
         left = inf if proposal.cut else proposal.promised
         return NewtonState(x, value, gradient, step, left, None, model, radius, scale, proposal, pattern)
+
+    def _uses_zeros(self, objective: Objective) -> bool:
+        if self.sparse is False:
+            return False
+        few = objective.n < WORTH_ZEROS and objective.has_hessian and not self.sparse
+        return not few and objective.has_sparse_hessian

@@ -65,7 +65,7 @@ def dense_model(
     if np.abs(scaled).max() > OUTWEIGHED:
         d = d * equilibration(scaled)
         scaled = H * d * d[:, None]
-    return _model(objective.bounds, x, gradient, DenseCurvature(scaled), d), scale
+    return model_of(objective.bounds, x, gradient, DenseCurvature(scaled), d), scale
 
 
 def sparse_model(
@@ -84,7 +84,7 @@ def sparse_model(
     if np.abs(scaled).max(initial=0.0) > OUTWEIGHED:
         d = d * pattern.equilibration(scaled)
         scaled = pattern.scaled(data, d)
-    return _model(objective.bounds, x, gradient, SparseCurvature(pattern, scaled), d), scale, pattern
+    return model_of(objective.bounds, x, gradient, SparseCurvature(pattern, scaled), d), scale, pattern
 
 
 def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) -> Vector:
@@ -107,7 +107,8 @@ def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) 
     return D
 
 
-def _model(bounds: Bounds, x: Vector, gradient: Vector, curvature: Curvature, d: Vector) -> Model:
+def model_of(bounds: Bounds, x: Vector, gradient: Vector, curvature: Curvature, d: Vector) -> Model:
+    """The model at `x` from a curvature in the units `d` (n,), inside bounds where there are any."""
     if bounds.any:
         return BoxModel(bounds, x, gradient, curvature, d)
     return FreeModel(x, gradient, curvature, d)
@@ -179,10 +180,31 @@ class BoxModel:
                 step, shift = found.step, found.shift
             return step
 
+        at_once = self._newton_on_the_face(radius)
+        if at_once is not None:
+            return at_once
         lower, upper = np.maximum(self.lower, -radius), np.minimum(self.upper, radius)
         p, decrease = lowest_in_box(self.g, self.curvature.product, lower, upper, newton)
         cut = bool((((p <= lower) & (lower > self.lower)) | ((p >= upper) & (upper < self.upper))).any())
         return Proposal(self.d * p, decrease, cut, shift)
+
+    def _newton_on_the_face(self, radius: float) -> Proposal | None:
+        """Newton's step over the parameters that no bound holds, if it meets none and none lets go: then it is lowest.
+
+        Once the face is found this is all that is left to do, and costs a third of the search.
+        """
+        free = ~(((self.lower >= 0.0) & (self.g >= 0.0)) | ((self.upper <= 0.0) & (self.g <= 0.0)))
+        if not free.any():
+            return None
+        whole = bool(free.all())
+        p = self.curvature.newton(self.g, None if whole else free)
+        if p is None or (np.abs(p) > radius).any() or (p < self.lower).any() or (p > self.upper).any():
+            return None
+        if not whole:
+            r = self.g + self.curvature.product(p)
+            if (((r < 0.0) & (self.upper > 0.0) | (r > 0.0) & (self.lower < 0.0)) & ~free).any():
+                return None
+        return Proposal(self.d * p, -0.5 * inner(self.g, p), False, 0.0)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""

@@ -1,0 +1,137 @@
+"""Curvature known by its products with vectors alone: steps from the Krylov space that a few of them span."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from .long_vectors import inner, length
+from .shifted_step import BallStep
+from .spectrum import Spectrum
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+# Products spent on one iterate at most: beyond, keeping the basis orthogonal costs more than the products, and a step
+# in another place teaches more than a better one here.
+MOST_PRODUCTS = 100
+
+# Numbers the basis may hold, 400 MB: with many parameters fewer vectors.
+MOST_NUMBERS = 50_000_000
+
+# Once negative curvature was met, this many more products turn the space towards where it is most negative.
+MORE_WHEN_INDEFINITE = 10
+
+# A new vector shorter than this part of the largest entry is rounding: the space is invariant.
+BREAKDOWN = 1e-12
+
+# A step that comes this close to the radius, in parts of it, was cut by it.
+NEARLY = 0.9
+
+
+class KrylovCurvature:
+    """The symmetric matrix behind `times(v)`, shape (n,) to (n,); meets `Curvature`.
+
+    Lanczos' basis Q (k, n) of the space of g, Hg, H²g, … is kept, with T = QHQᵀ tridiagonal. A step is the lowest point
+    of the quadratic within that space: that of conjugate gradients where H is positive definite, and for any radius
+    without a further product (Gould, Lucidi, Roma & Toint, "Solving the trust-region subproblem using the Lanczos
+    method", SIAM J. Optim. 9, 1999). `accuracy`: the space is large enough when the slope that Newton's step leaves is
+    this part of g.
+
+    >>> curvature = KrylovCurvature(lambda v: np.array([1.0, 4.0]) * v, accuracy=1e-6)
+    >>> curvature.newton(np.array([1.0, 4.0]), None)
+    array([-1., -1.])
+    """
+
+    def __init__(self, times: Callable[[Vector], Vector], accuracy: float) -> None:
+        self.times = times
+        self.accuracy = accuracy
+        self._space: _Space | None = None
+
+    def product(self, v: Vector) -> Vector:
+        """See `Curvature`."""
+        return self.times(v)
+
+    def newton(self, g: Vector, free: Mask | None) -> Vector | None:
+        """See `Curvature`; only as accurate as was asked for."""
+        space = self._space_of(g, free)
+        if space.indefinite or not space.size:
+            return None
+        y, _ = space.spectrum.lowest_in_ball(space.start, np.inf)
+        return y @ space.basis
+
+    def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:
+        """See `Curvature`."""
+        space = self._space_of(g, free)
+        if not space.size:
+            return BallStep(np.zeros_like(g), 0.0, False, 0.0)
+        y, decrease = space.spectrum.lowest_in_ball(space.start, radius)
+        return BallStep(y @ space.basis, decrease, length(y) > NEARLY * radius, 0.0)
+
+    def _space_of(self, g: Vector, free: Mask | None) -> _Space:
+        """The space for this slope, from memory if it was the last one asked for."""
+        last = self._space
+        if last is None or not (last.g is g and last.fits(free)):
+            last = self._space = _Space(self.times, g, free, self.accuracy)
+        return last
+
+
+class _Space:
+    """The Krylov space of g over the parameters in `free`: `basis` (k, n), `spectrum` of T, `start` = |g|e₁ (k,)."""
+
+    def __init__(
+        self, times: Callable[[Vector], Vector], g: Vector, free: Mask | None, accuracy: float
+    ) -> None:
+        self.g = g
+        self.free = free
+        self.indefinite = False
+        start = g if free is None else np.where(free, g, 0.0)
+        size = length(start)
+        limit = min(MOST_PRODUCTS, g.size, max(MOST_NUMBERS // g.size, 1))
+        basis = np.empty((limit, g.size))
+        diagonal: list[float] = []
+        side: list[float] = []
+        pivot, last_entry = 0.0, size  # of LDLᵀ of T, and |residual| of the Newton step in the space so far
+        k, stop_at = 0, limit
+        w, beta = start, size
+        while k < stop_at and size > 0.0:
+            basis[k] = w / beta
+            w = times(basis[k])
+            if free is not None:
+                w = np.where(free, w, 0.0)
+            alpha = inner(basis[k], w)
+            if not isfinite(alpha):
+                break
+            k += 1
+            w = w - basis[:k].T @ (basis[:k] @ w)
+            w = w - basis[:k].T @ (basis[:k] @ w)  # twice is enough (Kahan; Parlett 1998, section 6.9)
+            beta = length(w)
+            diagonal.append(alpha)
+            pivot = alpha - (side[-1] * side[-1] / pivot if k > 1 and pivot != 0.0 else 0.0)
+            side.append(beta)
+            if pivot <= 0.0 and not self.indefinite:
+                self.indefinite = True
+                stop_at = min(limit, k + MORE_WHEN_INDEFINITE)
+            if beta <= BREAKDOWN * max(max(map(abs, diagonal)), max(side)):
+                break
+            last_entry *= beta / abs(pivot) if pivot != 0.0 else 1.0
+            if not self.indefinite and last_entry <= accuracy * size:
+                break
+        self.size = k
+        self.basis = basis[:k]
+        self.start = np.zeros(k)
+        if k:
+            self.start[0] = size
+            self.spectrum = Spectrum(
+                np.diag(diagonal) + np.diag(side[: k - 1], 1) + np.diag(side[: k - 1], -1)
+            )
+
+    def fits(self, free: Mask | None) -> bool:
+        """Whether this is the space over these parameters."""
+        if free is None or self.free is None:
+            return free is self.free
+        return np.array_equal(free, self.free)

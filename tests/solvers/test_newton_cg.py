@@ -1,0 +1,87 @@
+"""Newton's method by products: the same ends as with the matrix, and no more products than the space has dimensions."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import rosen, rosen_der, rosen_hess_prod
+
+from steepest.bounds import Bounds
+from steepest.linear_algebra.krylov_curvature import KrylovCurvature
+from steepest.linear_algebra.spectrum import Spectrum
+from steepest.objective import Objective
+from steepest.solvers import drive, newton_cg
+
+RNG = np.random.default_rng(17)
+
+
+def test_rosenbrock_in_a_hundred_dimensions_ends_on_its_minimum():
+    problem = Objective(
+        100,
+        value_and_gradient=lambda x: (float(rosen(x)), rosen_der(x)),
+        hessian_product=lambda x, v: rosen_hess_prod(x, v),
+    )
+    run = drive(newton_cg(), problem, np.linspace(0.5, 1.5, 100))
+    assert_allclose(run.x, np.ones(100), atol=1e-10)
+    assert problem.counts.hessians == 0
+
+
+def test_a_quadratic_with_few_different_curvatures_takes_as_many_products():
+    """Conjugate gradients end after as many products as there are different eigenvalues."""
+    n = 500
+    curvatures = np.array([1.0, 10.0, 1000.0])[np.arange(n) % 3]
+    seen = []
+
+    def times(v):
+        seen.append(None)
+        return curvatures * v
+
+    g = RNG.normal(size=n)
+    step = KrylovCurvature(times, accuracy=1e-10).newton(g, None)
+    assert_allclose(step, -g / curvatures, rtol=1e-8)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("radius", [0.1, 2.0, 50.0])
+def test_the_step_in_a_ball_is_the_exact_one_once_the_space_is_whole(radius):
+    n = 12
+    A, g = RNG.normal(size=(n, n)), RNG.normal(size=n)
+    H = A + A.T
+    curvature = KrylovCurvature(H.dot, accuracy=1e-12)
+    assert curvature.newton(g, None) is None
+    found = curvature.in_ball(g, radius, 0.0, None)
+    decrease = Spectrum(H).lowest_in_ball(g, radius)[1]
+    assert found.decrease >= 0.95 * decrease
+    assert_allclose(found.decrease, -(g @ found.step + 0.5 * found.step @ H @ found.step), rtol=1e-9)
+
+
+def test_steps_over_some_parameters_leave_the_others_alone():
+    n = 30
+    A = RNG.normal(size=(n, n))
+    H, g = A @ A.T + np.eye(n), RNG.normal(size=n)
+    free = np.arange(n) % 3 != 0
+    step = KrylovCurvature(H.dot, accuracy=1e-12).newton(g, free)
+    assert not step[~free].any()
+    assert_allclose(step[free], -np.linalg.solve(H[np.ix_(free, free)], g[free]), rtol=1e-7)
+
+
+def test_two_thousand_bounded_parameters_meet_the_conditions_of_a_minimum():
+    """Least squares over a box, convex: slope zero where free, pushing where held."""
+    n = 2_000
+    A = RNG.normal(size=(60, n)) / 8.0
+    b = RNG.normal(size=60)
+
+    def cost(x):
+        r = A @ x - b
+        return 0.5 * float(r @ r) + 0.05 * float(x @ x), A.T @ r + 0.1 * x
+
+    problem = Objective(
+        n,
+        value_and_gradient=cost,
+        hessian_product=lambda x, v: A.T @ (A @ v) + 0.1 * v,
+        bounds=Bounds(np.zeros(n), np.full(n, np.inf)),
+    )
+    run = drive(newton_cg(), problem, np.ones(n))
+    held = run.x == 0.0
+    assert 200 < np.count_nonzero(held) < 1_800
+    assert np.abs(run.gradient[~held]).max() < 1e-9
+    assert run.gradient[held].min() > -1e-9
