@@ -1,6 +1,6 @@
 """steepest: the lowest point of a cost by its exact slope, and an honest word on what was found."""
 
-from . import plots, solvers
+from . import models, plots, solvers
 from .derivative import derivative, gradient, hessian, hvp, jacobian, symbolic
 from .errors import (
     ExpressionError,
@@ -10,6 +10,9 @@ from .errors import (
     SteepestError,
     TracingError,
 )
+from .fit import fit
+from .fit_result import FitResult
+from .least_squares import least_squares
 from .minimize import minimize
 from .objective import Budget
 from .results import Result, Slope
@@ -25,6 +28,7 @@ __all__ = [
     "Budget",
     "Evidence",
     "ExpressionError",
+    "FitResult",
     "InputError",
     "MissingDependencyError",
     "NotAMinimumError",
@@ -37,11 +41,14 @@ __all__ = [
     "Verification",
     "__version__",
     "derivative",
+    "fit",
     "gradient",
     "hessian",
     "hvp",
     "jacobian",
+    "least_squares",
     "minimize",
+    "models",
     "plots",
     "slope",
     "solvers",

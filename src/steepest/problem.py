@@ -87,7 +87,7 @@ def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:
     label = getattr(fun, "__name__", None) or type(getattr(fun, "func", fun)).__name__
     label = "cost" if label == "<lambda>" else label
     if from_code is None:
-        return Cost(fun, label, "whole", "x", None, opaque=_is_opaque(fun))
+        return Cost(fun, label, "whole", "x", None, opaque=is_opaque(fun))
     names, required = from_code
     wanted = required - len(args)
     style = "whole"
@@ -165,8 +165,10 @@ def _positional_names(fun: Any) -> tuple[tuple[str, ...], int] | None:
     return names, count - bound - len(fun.__defaults__ or ())
 
 
-def _is_opaque(fun: Any) -> bool:
+def is_opaque(fun: Any) -> bool:
     """Whether a callable is compiled code through and through (its slope can only be measured)."""
+    if isinstance(fun, (types.FunctionType, types.MethodType, functools.partial)):
+        return False
     if isinstance(fun, np.ufunc) or type(fun).__module__.partition(".")[0] in ("jax", "jaxlib"):
         return False
     return _is_scipy_object(fun) or not isinstance(getattr(type(fun), "__call__", None), types.FunctionType)
@@ -233,14 +235,14 @@ def pose(
     cost = read_cost(fun, x0, args)
     parameters = Parameters.of(x0, cost.first)
     names = cost.names if cost.names and len(cost.names) == parameters.n else parameters.names
-    box, remarks = _box(bounds, parameters, names)
+    box, remarks = box_of(bounds, parameters, names)
     start = parameters.vector
     if not (box.lower <= start).all() or not (start <= box.upper).all():
         outside = [names[k] for k in np.flatnonzero((start < box.lower) | (start > box.upper))[:4]]
         remarks += (f"the start of {', '.join(outside)} lay outside its bounds and was moved onto them",)
         start = box.project(start)
         parameters = _moved(parameters, start)
-    free = _free(fixed, parameters, names)
+    free = free_of(fixed, parameters, names)
     functions = _evaluations(cost, args, parameters, box, jac, hess, derivatives)
     if free is not None:
         functions = functions.restricted(start, free)
@@ -614,7 +616,7 @@ def _moved(parameters: Parameters, start: Vector) -> Parameters:
     )
 
 
-def _box(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
+def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
     """Bounds in any of the forms people write, as one flat box.
 
     A pair for each parameter; one pair for all; a dict from name to pair; `scipy.optimize.Bounds`. None or an
@@ -680,7 +682,7 @@ def _span(name: str, parameters: Parameters, names: Sequence[str]) -> slice:
     raise InputError(f"there is no parameter {name!r}: the parameters are {', '.join(known)}{hint}")
 
 
-def _free(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndarray | None:
+def free_of(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndarray | None:
     """Indices of the parameters that may move; None if all may."""
     if fixed is None:
         return None

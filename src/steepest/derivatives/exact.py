@@ -123,6 +123,48 @@ def both_from_residual(linear: Any) -> Any:
     return traced(both, jax.ShapeDtypeStruct(aval.shape, aval.dtype), keep_derivatives=True)
 
 
+def values_and_jacobian(closed: Any) -> Any:
+    """`x ↦ (f(x) made flat, J(x))`, shapes (m,) and (m, n), of any real function: n forward products share one value.
+
+    m reverse products where there are fewer values than parameters.
+    """
+    function, x = _real_function(closed)
+    m, n = math.prod(closed.out_avals[0].shape), math.prod(x.shape)
+
+    def flat(x: Any) -> Any:
+        return lax.reshape(function(x), (m,))
+
+    if m < n:
+
+        def rows(x: Any) -> tuple[Any, Any]:
+            values, pull_back = jax.vjp(flat, x)
+            return values, jax.vmap(lambda u: pull_back(u)[0])(_identity(m))
+
+        return traced(rows, x)
+
+    def columns(x: Any) -> tuple[Any, Any]:
+        push = jax.vmap(lambda v: jax.jvp(flat, (x,), (v,)), out_axes=(None, -1))
+        values, change = push(lax.reshape(_identity(n), (n, *x.shape)))
+        return values, change
+
+    return traced(columns, x)
+
+
+def weighted_curvature(closed: Any) -> Any:
+    """`(x, u) ↦ Σᵢ uᵢ ∇²fᵢ(x)`, shape (n, n), of a real function of m values; `u` has shape (m,)."""
+    function, x = _real_function(closed)
+    m, n = math.prod(closed.out_avals[0].shape), math.prod(x.shape)
+
+    def slope(x: Any, u: Any) -> Any:
+        _, pull_back = jax.vjp(lambda x: lax.reshape(function(x), (m,)), x)
+        return pull_back(u)[0]
+
+    def columns(x: Any, u: Any) -> Any:
+        return jax.vmap(lambda v: jax.jvp(lambda x: slope(x, u), (x,), (v,))[1])(_identity(n))
+
+    return traced(columns, x, jax.ShapeDtypeStruct((m,), FLOAT))
+
+
 def jacobian_product(closed: Any) -> Any:
     """`(x, v) ↦ J(x) v`, in the shape of the output, by one forward pass."""
     function, x = _real_function(closed)

@@ -1,0 +1,738 @@
+"""Fit a model to measurements: the parameters, their errors, and the truth about both."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .bounds import Bounds, Vector
+from .errors import InputError
+from .fit_facts import facts_of
+from .fit_result import DataSet, FitResult, Setting, Values, all_covariance
+from .least_squares import budget_of, plan_of, walk_and_judge
+from .linear_algebra.long_vectors import length
+from .measurements import Measurements, frame_of, named_sets, several
+from .measurements import read as read_measurements
+from .minimize import honest_digits, on_precision
+from .models.model import Model, as_model
+from .numerics import EPS
+from .objective import Budget
+from .parameters import Parameters
+from .problem import DERIVATIVES, box_of, free_of, is_opaque
+from .residuals import (
+    Arrangement,
+    MeasuredVector,
+    Residuals,
+    StackedVector,
+    TracedVector,
+    VectorFunction,
+    loss_of,
+)
+from .solvers import Plan, drive
+from .solvers.driver import Run
+from .starts import Suspicion, around, from_data, suspicion_of
+from .verdict.words import Judgement
+
+NOISE = ("unknown", "known")
+
+TINY = float(np.finfo(np.float64).tiny)
+
+
+def fit(
+    model: Any,
+    x: Any,
+    y: Any,
+    start: Any = None,
+    *,
+    sigma: Any = None,
+    noise: str = "unknown",
+    data: Any = None,
+    bounds: Any = None,
+    fixed: Any = None,
+    tied: Mapping[str, str] | None = None,
+    separate: Sequence[str] = (),
+    loss: Any = "linear",
+    f_scale: float = 1.0,
+    mask: Any = None,
+    nan: str = "raise",
+    method: Any = "auto",
+    tol: float | None = None,
+    budget: int | Mapping[str, Any] | Budget | None = None,
+    callback: Callable[..., Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    starts: int | None = None,
+    seed: int = 0,
+    derivatives: str = "auto",
+) -> FitResult:
+    """Find the parameters of `model` that fit the measurements best, with errors and a verdict.
+
+    Parameters
+    ----------
+    model : function `model(x, a, b, …)` written with NumPy, whose argument names are the parameters; an expression
+        such as "a*exp(-b*x) + c"; or a ready-made one, `steepest.models.gaussian() + steepest.models.line()`.
+    x, y : measurements: arrays, names of columns of `data`, or for several data sets lists or dicts of arrays. For a
+        model of several independent variables x is a tuple or a dict of arrays, handed to the model as it is.
+    start : dict from name to value, values in order, or lmfit's Parameters. Left out, it is read off the data by a
+        ready-made model, else searched from seeded random starts; `result.start_from` says which.
+    sigma : standard deviation of each y (or one for all, or the covariance matrix of y); a column's name with `data`.
+    noise : "known": sigma is in the units of y and errors follow from it alone. "unknown": sigma gives relative
+        weights, and the size of the noise is estimated from the scatter about the fitted curve.
+    data : a pandas or polars frame, a dict of columns, or the path of a CSV or Parquet file.
+    bounds : dict from name to (low, high), or a pair for each parameter; never left.
+    fixed : names held at their start; or a dict from name to the value to hold.
+    tied : dict from name to an expression of other parameters, such as {"width_2": "2*width_1"}.
+    separate : with several data sets, the parameters that each set has for itself; all others are shared.
+    loss, f_scale : robust losses against outliers, as in `least_squares`; f_scale in units of sigma.
+    mask : True for each point to be used. nan : "raise", or "omit" to leave out points that are not finite.
+    method, tol, budget, callback, options, derivatives : as for `minimize`.
+    starts : how many random starts to try beside the given one. By default none, unless the end is no minimum or
+        looks like a bad basin; 0 forbids it. seed : of those starts.
+
+    Returns
+    -------
+    FitResult : unpacks as `params, covariance`.
+
+    Raises
+    ------
+    InputError : an argument cannot be used (before the model is evaluated).
+    TracingError : the model cannot be traced; the message names the line and the rewrite.
+
+    >>> t = np.array([0.0, 1.0, 2.0, 3.0])
+    >>> found = fit("a*exp(-b*t)", t, 3.0 * np.exp(-0.5 * t), {"a": 1.0, "b": 1.0})
+    >>> print(round(found.values["a"], 12), round(found.values["b"], 12))
+    3.0 0.5
+    """
+    began = time.perf_counter()
+    _check(noise, sigma, f_scale, starts, tol, callback)
+    rho = loss_of(loss)
+    allowed = budget_of(budget)
+    plan = plan_of(method, options, "a fit is a sum of squared residuals")
+    sets = _sets(x, y, sigma, frame_of(data), mask, nan)
+    task = _task(model, sets, start, bounds, fixed, tied, tuple(separate), derivatives, seed)
+    _check_sigma(task.sets, noise)
+    residuals = task.residuals(rho, float(f_scale))
+    posed = time.perf_counter()
+    found = _search(task, residuals, plan, tol, callback, allowed, starts, seed)
+    walked = time.perf_counter()
+    timing = {"trace": posed - began, "walk and judge": walked - posed}
+    result = _result(task, residuals, plan, found, noise)
+    timing["errors"] = time.perf_counter() - walked
+    timing["total"] = time.perf_counter() - began
+    result.timing.update(timing)
+    return result
+
+
+def _check(noise: str, sigma: Any, f_scale: Any, starts: Any, tol: Any, callback: Any) -> None:
+    if noise not in NOISE:
+        raise InputError(
+            f'noise={noise!r}; choose "known" (sigma is in the units of y) or "unknown" (its size is estimated)'
+        )
+    if noise == "known" and sigma is None:
+        raise InputError('noise="known" needs sigma=, the standard deviation of each measurement')
+    if not (isinstance(f_scale, (int, float, np.number)) and 0 < float(f_scale) < np.inf):
+        raise InputError(f"f_scale={f_scale!r}; give the size of a residual that is not an outlier, above 0")
+    if starts is not None and not (isinstance(starts, (int, np.integer)) and starts >= 0):
+        raise InputError(
+            f"starts={starts!r}; give how many random starts to try, a whole number from 0 upwards"
+        )
+    if tol is not None and not 0 <= tol < np.inf:
+        raise InputError(
+            f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
+        )
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback={callback!r} cannot be called")
+
+
+def _check_sigma(sets: Sequence[DataSet], noise: str) -> None:
+    given = [part.measurements.sigma is not None for part in sets]
+    if any(given) and not all(given):
+        raise InputError("some data sets have sigma and some have not; give it for all of them or for none")
+
+
+def _sets(x: Any, y: Any, sigma: Any, data: Any, mask: Any, nan: str) -> list[tuple[str, Measurements]]:
+    if not several(y):
+        return [("0", read_measurements(x, y, sigma, data=data, mask=mask, nan=nan))]
+    names, parts = named_sets(x, y, sigma, mask)
+    return [
+        (name, read_measurements(*part[:3], data=data, mask=part[3], nan=nan, where=f"data set {name!r}: "))
+        for name, part in zip(names, parts, strict=True)
+    ]
+
+
+# -- the task: model, parameters, data -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """A fit ready to walk: all parameters with their start, which move, and the function of them.
+
+    `parameters`: of all sets; `bounds`: of those that move. `own`: parameters of one set, as the model takes them.
+    """
+
+    model: Model
+    sets: tuple[DataSet, ...]
+    parameters: Parameters
+    names: tuple[str, ...]
+    own: Parameters
+    arrangement: Arrangement
+    bounds: Bounds
+    function: VectorFunction
+    precision: str
+    start_from: str
+    remarks: tuple[str, ...]
+    trace: Callable[[Any], Any] | None
+
+    @property
+    def start(self) -> Vector:
+        """Where those that move begin, (k,)."""
+        return self.arrangement.base[self.arrangement.free]
+
+    def residuals(self, rho: Any, scale: float) -> Residuals:
+        """The cost over the parameters that move."""
+        measured = [part.measurements for part in self.sets]
+        target = measured[0].y if len(measured) == 1 else np.concatenate([data.y for data in measured])
+        sigma = _joined([data.sigma for data in measured])
+        return Residuals(self.function, self.arrangement, target, sigma, rho, scale)
+
+    def moving(self) -> tuple[str, ...]:
+        """Names of the parameters that move."""
+        if self.arrangement.whole:
+            return self.names
+        return tuple(self.names[k] for k in self.arrangement.free.tolist())
+
+
+def _joined(sigmas: list[Any]) -> Any:
+    if any(sigma is None for sigma in sigmas):
+        return None
+    if len(sigmas) == 1:
+        return sigmas[0]
+    if any(sigma.ndim == 2 for sigma in sigmas):
+        from scipy.linalg import block_diag
+
+        return block_diag(*[sigma if sigma.ndim == 2 else np.diag(sigma) for sigma in sigmas])
+    return np.concatenate(sigmas)
+
+
+@functools.lru_cache(maxsize=64)
+def _of_values(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """A model written with *values, called by keyword."""
+
+    def called(x: Any, **values: Any) -> Any:
+        return function(x, *[values[name] for name in names])
+
+    return called
+
+
+def _task(
+    given: Any,
+    sets: list[tuple[str, Measurements]],
+    start: Any,
+    bounds: Any,
+    fixed: Any,
+    tied: Mapping[str, str] | None,
+    separate: tuple[str, ...],
+    derivatives: str,
+    seed: int,
+) -> Task:
+    if derivatives not in DERIVATIVES:
+        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
+    first = sets[0][1]
+    model = as_model(given, first.x, first.columns[0])
+    start, bounds, fixed, tied = _from_lmfit(start, bounds, fixed, tied)
+    if not model.names:
+        count = 0 if start is None else np.size(start)
+        if not count or isinstance(start, Mapping):
+            raise InputError(
+                f"{model.label} takes *parameters, so their number is unknown; give start= as a list of values"
+            )
+        names = tuple(f"p{k}" for k in range(count))
+        model = replace(model, function=_of_values(model.function, names), names=names)
+    unknown = [name for name in separate if name not in model.names]
+    if unknown:
+        raise InputError(
+            f"separate holds {', '.join(map(repr, unknown))}; {model.label} has {', '.join(model.names)}"
+        )
+    held = dict(fixed) if isinstance(fixed, Mapping) else {}
+    structure, start_from = _start(model, start, sets, separate, held, tied or {}, bounds, seed)
+    parameters, own, columns = _laid_out(model, structure, [name for name, _ in sets], separate)
+    names = tuple(parameters.names)
+    box, remarks = box_of(bounds, parameters, names)
+    base = parameters.vector
+    outside = (base < box.lower) | (base > box.upper)
+    if outside.any():
+        told = ", ".join(names[k] for k in np.flatnonzero(outside)[:4].tolist())
+        remarks += (f"the start of {told} lay outside its bounds and was moved onto them",)
+        base = box.project(base)
+    arrangement = _arrangement(parameters, names, base, box, list(fixed) if held else fixed, tied or {})
+    free = arrangement.free
+    moving = box if arrangement.whole else Bounds(box.lower[free], box.upper[free])
+    parts = tuple(
+        DataSet(name, measured, own_columns)
+        for (name, measured), own_columns in zip(sets, columns, strict=True)
+    )
+    function, precision, trace = _function(model, parts, own, box, derivatives)
+    if sum(part.measurements.omitted for part in parts):
+        remarks += (f"{sum(part.measurements.omitted for part in parts)} points were left out",)
+    return Task(
+        model,
+        parts,
+        parameters,
+        names,
+        own,
+        arrangement,
+        moving,
+        function,
+        precision,
+        start_from,
+        remarks,
+        trace,
+    )
+
+
+def _from_lmfit(start: Any, bounds: Any, fixed: Any, tied: Any) -> tuple[Any, Any, Any, Any]:
+    """Starts, bounds, fixed and tied parameters out of lmfit's `Parameters`; anything else as it is."""
+    if not hasattr(start, "valuesdict"):
+        return start, bounds, fixed, tied
+    values = dict(start.valuesdict())
+    if bounds is None:
+        bounds = {name: (start[name].min, start[name].max) for name in values}
+    if tied is None:
+        tied = {name: start[name].expr for name in values if getattr(start[name], "expr", None)}
+    if fixed is None:
+        fixed = [name for name in values if not start[name].vary and name not in tied]
+    return values, bounds, fixed or None, tied or None
+
+
+def _start(
+    model: Model,
+    start: Any,
+    sets: list[tuple[str, Measurements]],
+    separate: tuple[str, ...],
+    held: Mapping[str, Any],
+    tied: Mapping[str, str],
+    bounds: Any,
+    seed: int,
+) -> tuple[dict[str, Any], str]:
+    """A value for each parameter of the model (a dict per set for a separate one), and where it came from."""
+    if start is None:
+        given: dict[str, Any] = {}
+    elif isinstance(start, Mapping):
+        given = dict(start)
+    else:
+        values = [start] if np.ndim(start) == 0 or len(model.names) == 1 else list(start)
+        if len(values) != len(model.names):
+            raise InputError(
+                f"start has {len(values)} values, but {model.label} has {len(model.names)} parameters: "
+                f"{', '.join(model.names)}"
+            )
+        given = dict(zip(model.names, values, strict=True))
+    labels = [name for name, _ in sets]
+    full = {name: [f"{name}[{label}]" for label in labels] for name in separate}
+    known = {*model.names, *(name for names in full.values() for name in names)}
+    unknown = [name for name in {**given, **held, **tied} if name not in known]
+    if unknown:
+        import difflib
+
+        near = difflib.get_close_matches(str(unknown[0]), sorted(known), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(
+            f"{model.label} has no parameter {unknown[0]!r}: it has {', '.join(model.names)}{hint}"
+        )
+    given |= held
+    missing = [
+        name
+        for name in model.names
+        if name not in given
+        and name not in tied
+        and not all(part in given for part in full.get(name, [name]))
+    ]
+    origin = "given"
+    guess: dict[str, Any] = {}
+    if missing:
+        if start is not None and model.guess is None and given.keys() - held.keys():
+            raise InputError(
+                f"no start for {', '.join(missing)}; give one, as in start={{'{missing[0]}': 1.0}}"
+            )
+        if model.guess is not None:
+            guess, origin = dict(model.guess(sets[0][1].x, sets[0][1].y)), "guess"
+        else:
+            box = bounds if isinstance(bounds, Mapping) else {}
+            known_values = {**given}
+            guess = from_data(
+                model.function, model.names, [data for _, data in sets], box, known_values, tuple(tied), seed
+            )
+            origin = "multi-start"
+    structure: dict[str, Any] = {}
+    for name in model.names:
+        if name in full:
+            value = given.get(name, guess.get(name, 1.0))
+            spread = (
+                value
+                if isinstance(value, Mapping)
+                else dict(zip(labels, np.broadcast_to(value, (len(labels),)).tolist(), strict=True))
+            )
+            for label, key in zip(labels, full[name], strict=True):
+                structure[key] = given.get(key, spread[label])
+        else:
+            structure[name] = given.get(name, guess.get(name, 1.0))
+    return structure, origin
+
+
+def _laid_out(
+    model: Model, structure: dict[str, Any], labels: list[str], separate: tuple[str, ...]
+) -> tuple[Parameters, Parameters, list[np.ndarray]]:
+    """All parameters, those of one set, and for each set the places of its own among all."""
+    parameters = Parameters.of(structure)
+    if not separate:
+        return parameters, parameters, [np.arange(parameters.n)] * len(labels)
+    places = {leaf.name: np.arange(leaf.start, leaf.stop) for leaf in parameters.leaves}
+    columns = []
+    for label in labels:
+        keys = [f"{name}[{label}]" if name in separate else name for name in model.names]
+        columns.append(np.concatenate([places[key] for key in keys]))
+    keys = [f"{name}[{labels[0]}]" if name in separate else name for name in model.names]
+    own = Parameters.of({name: structure[key] for name, key in zip(model.names, keys, strict=True)})
+    return parameters, own, columns
+
+
+def _arrangement(
+    parameters: Parameters,
+    names: tuple[str, ...],
+    base: Vector,
+    box: Bounds,
+    fixed: Any,
+    tied: Mapping[str, str],
+) -> Arrangement:
+    pinned = np.flatnonzero(box.lower == box.upper)
+    if not tied and fixed is None and not pinned.size:
+        return Arrangement(base, np.arange(parameters.n))
+    free = free_of(fixed, parameters, names) if fixed is not None else None
+    moving = np.arange(parameters.n) if free is None else free
+    places = {name: names.index(name) if name in names else -1 for name in tied}
+    for name, place in places.items():
+        if place < 0:
+            raise InputError(f"tied={name!r} is no parameter: there are {', '.join(names)}")
+    moving = np.setdiff1d(moving, [*places.values(), *pinned.tolist()])
+    if moving.size == 0:
+        raise InputError("no parameter is left to fit: all are fixed or tied")
+    ties = _ties(tied, places, names, base)
+    filled = Arrangement(base, moving, ties)
+    return replace(filled, base=filled.full(base[moving])) if ties else filled
+
+
+def _ties(
+    tied: Mapping[str, str], places: Mapping[str, int], names: tuple[str, ...], base: Vector
+) -> tuple[tuple[int, Callable[[Vector], tuple[float, Vector]]], ...]:
+    """The ties in an order in which each uses only what is known before it."""
+    from .tracing.expressions import parse
+
+    parsed = {name: parse(str(text)) for name, text in tied.items()}
+    for name, expression in parsed.items():
+        strange = [part for part in expression.names if part not in names]
+        if strange:
+            raise InputError(
+                f"tied={{{name!r}: {expression.text!r}}} holds {', '.join(strange)}, which are no parameters; there "
+                f"are {', '.join(names)}"
+            )
+    ordered: list[str] = []
+    while len(ordered) < len(parsed):
+        ready = [
+            name
+            for name in parsed
+            if name not in ordered
+            and all(part not in parsed or part in ordered for part in parsed[name].names)
+        ]
+        if not ready:
+            raise InputError(
+                f"the ties of {', '.join(name for name in parsed if name not in ordered)} go in a circle"
+            )
+        ordered += ready
+    return tuple((places[name], _tie(parsed[name], names, base)) for name in ordered)
+
+
+def _tie(expression: Any, names: tuple[str, ...], base: Vector) -> Callable[[Vector], tuple[float, Vector]]:
+    """From all n values to the tied one and its gradient, (n,)."""
+    own = [names.index(name) for name in expression.names]
+    if not own:
+        constant = float(expression())
+        return lambda x: (constant, np.zeros(x.size))
+    from .problem import evaluation
+    from .tracing.trace import trace
+
+    traced = trace(
+        expression,
+        Parameters.of({name: float(base[k]) for name, k in zip(expression.names, own, strict=True)}),
+    )
+    both = evaluation(traced, "value_and_gradient")
+
+    def tie(x: Vector) -> tuple[float, Vector]:
+        value, slope = both(x[own])
+        gradient = np.zeros(x.size)
+        gradient[own] = slope
+        return float(value), gradient
+
+    return tie
+
+
+def _function(
+    model: Model, sets: tuple[DataSet, ...], own: Parameters, box: Bounds, derivatives: str
+) -> tuple[VectorFunction, str, Callable[[Any], Any] | None]:
+    """The predictions of all sets as one function of all parameters."""
+    if derivatives == "numeric" or (derivatives == "auto" and is_opaque(model.function)):
+        measured = [
+            MeasuredVector(
+                _sized(functools.partial(_predicted, model, own, part.measurements.x), part, model.label),
+                Bounds(box.lower[part.columns], box.upper[part.columns]),
+            )
+            for part in sets
+        ]
+        return _stacked(measured, sets), "float64", None
+    from .tracing.trace import trace
+
+    def traced(x: Any) -> Any:
+        return trace(model.function, own, (x,), style="keywords")
+
+    parts = []
+    precision = "float64"
+    for part in sets:
+        found = traced(part.measurements.x)
+        m = part.measurements.m
+        if int(np.prod(found.shape)) != m:
+            if int(np.prod(found.shape)) != 1:
+                raise InputError(_mismatch(model.label, found.shape, m))
+            found = traced_broadcast(found, m)
+        if found.lowest_precision != "float64":
+            precision = found.lowest_precision
+        parts.append(TracedVector(found))
+    return _stacked(parts, sets), precision, traced
+
+
+def traced_broadcast(found: Any, m: int) -> Any:
+    """A trace with a single value as one with m equal values."""
+    if ("broadcast", m) not in found.kept:
+        import jax
+        from jax.extend.core import jaxpr_as_fun
+
+        from .numerics import double_precision
+
+        function = jaxpr_as_fun(found.jaxpr)
+        with double_precision():
+            wide = jax.make_jaxpr(lambda p: jax.numpy.broadcast_to(function(p)[0].reshape(-1), (m,)))(
+                jax.ShapeDtypeStruct((found.n,), np.float64)
+            )
+        found.kept["broadcast", m] = type(found)(wide, (m,), found.lowest_precision)
+    return found.kept["broadcast", m]
+
+
+def _mismatch(label: str, shape: tuple[int, ...], m: int) -> str:
+    return (
+        f"{label} predicts an array of shape {shape} for {m} measurements; it must give one value for each y"
+    )
+
+
+def _sized(function: Callable[[Vector], Any], part: DataSet, label: str) -> Callable[[Vector], Any]:
+    def sized(x: Vector) -> Any:
+        values = np.asarray(function(x), dtype=np.float64)
+        m = part.measurements.m
+        if values.size not in (1, m):
+            raise InputError(_mismatch(label, values.shape, m))
+        return np.broadcast_to(values.ravel(), (m,)) if values.size == 1 else values
+
+    return sized
+
+
+def _predicted(model: Model, own: Parameters, x: Any, theta: Vector) -> Any:
+    return model.function(x, **own.restore(theta))
+
+
+def _stacked(parts: Sequence[VectorFunction], sets: tuple[DataSet, ...]) -> VectorFunction:
+    if len(parts) == 1:
+        return parts[0]
+    return StackedVector(parts, [part.columns for part in sets])
+
+
+# -- the search ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best end point, its judgement, what it cost, and what made us look further."""
+
+    run: Run
+    judgement: Judgement
+    evaluations: int
+    start: Vector
+    start_from: str
+    remarks: tuple[str, ...]
+
+
+def _search(
+    task: Task,
+    residuals: Residuals,
+    plan: Plan,
+    tol: float | None,
+    callback: Any,
+    budget: Budget,
+    starts: int | None,
+    seed: int,
+) -> Found:
+    """Walk from the start; look further where the end is no verified minimum or smells of a bad basin."""
+    names = task.moving()
+    facts = facts_of(residuals)
+    restore = functools.partial(_restored, task)
+    objective = residuals.objective(task.bounds, budget)
+    run, judgement = walk_and_judge(
+        objective, task.start, names, plan, tol, callback, restore, seed, structure=facts
+    )
+    best = Found(run, judgement, objective.evaluations, task.start, task.start_from, ())
+    halted = run.stop == "stopped" or (run.stop == "out of budget" and budget != Budget())
+    if starts == 0 or halted or (facts is not None and facts.linear):
+        return best
+    doubt = (
+        suspicion_of(residuals, run, judgement, task.bounds)
+        if starts is None
+        else Suspicion("starts= asked for it")
+    )
+    if doubt is None:
+        return best
+    return _look_further(task, residuals, plan, best, doubt, starts, seed, facts)
+
+
+def _look_further(
+    task: Task,
+    residuals: Residuals,
+    plan: Plan,
+    best: Found,
+    doubt: Suspicion,
+    starts: int | None,
+    seed: int,
+    facts: Any,
+) -> Found:
+    """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest."""
+    names = task.moving()
+    spent = best.evaluations
+    tried = 0
+    lowest = best
+    for start in around(residuals, task.start, best.run.x, task.bounds, starts, seed):
+        objective = residuals.objective(task.bounds)
+        run = drive(plan.solver, objective, start, tolerance=plan.tolerance(None), max_steps=plan.max_steps)
+        spent += objective.evaluations
+        tried += 1
+        if (
+            not run.value < lowest.run.value - 1e-9 * abs(lowest.run.value)
+            and lowest.judgement.verdict.is_minimum
+        ):
+            continue
+        run, judgement = walk_and_judge(objective, run.x, names, plan, structure=facts, seed=seed)
+        better = run.value < lowest.run.value * (1 - 1e-9) or (
+            judgement.verdict.is_minimum
+            and not lowest.judgement.verdict.is_minimum
+            and run.value <= lowest.run.value * (1 + 1e-9)
+        )
+        if better:
+            lowest = Found(run, judgement, spent, start, "multi-start", ())
+    if lowest is best:
+        words = f"{doubt.words}; {tried} further starts led to nothing lower"
+    else:
+        words = (
+            f"the walk from the first start ended at {best.run.value:.6g} ({doubt.words}); the best of {tried} further "
+            "starts is lower"
+        )
+    return replace(lowest, evaluations=spent, remarks=(words,))
+
+
+def _restored(task: Task, z: Vector) -> Any:
+    return task.parameters.restore(task.arrangement.full(z))
+
+
+# -- the result ----------------------------------------------------------------------------------------------
+
+
+def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: str) -> FitResult:
+    run, judgement = found.run, found.judgement
+    arrangement = task.arrangement
+    z = run.x
+    residual, _ = residuals.both(z)
+    chi2 = float(residual.dot(residual))
+    linear = residuals.linearised(z)
+    moving = arrangement.free
+    degrees = residual.size - moving.size
+    at_bound = None
+    if task.bounds.any:
+        gradient = 2.0 * (linear.jacobian.T @ linear.residual)
+        at_bound = ~task.bounds.free(z, gradient) | (z <= task.bounds.lower) | (z >= task.bounds.upper)
+    held = 0 if at_bound is None else int(at_bound.sum())
+    variance = 1.0
+    remarks = task.remarks + found.remarks + on_precision(task.precision)
+    if noise == "unknown":
+        variance = run.value / degrees if degrees > 0 else np.nan
+        if degrees <= 0:
+            remarks += (
+                f"{residual.size} points for {moving.size} parameters leave no scatter to estimate the noise from",
+            )
+    full = arrangement.full(z)
+    names = task.names
+    # A parameter that moves the residuals by less than their rounding when it doubles is not felt.
+    level = residuals.target if residuals.sigma is None else residuals.whitened(residuals.target)
+    least = np.zeros(z.size) if level is None else EPS * length(level) / np.maximum(np.abs(z), TINY)
+    least[z == 0.0] = 0.0
+    covariance, reasons, _ = all_covariance(linear.jacobian, variance, arrangement, z, names, at_bound, least)
+    if noise == "unknown" and degrees <= 0:
+        reasons = {names[k]: "there are no more points than parameters" for k in moving.tolist()} | reasons
+    if held:
+        remarks += (f"{held} of the parameters sit at a bound; errors of the others take them as fixed",)
+    digits = np.full(len(names), np.nan)
+    if judgement.digits is not None:
+        trusted = honest_digits(judgement.digits, task.precision)
+        digits[moving] = trusted
+    whole_start = arrangement.full(found.start)
+    setting = Setting(
+        task.model,
+        task.sets,
+        residuals,
+        task.bounds,
+        task.own.restore,
+        task.trace,
+        functools.partial(_least, plan),
+    )
+    return FitResult(
+        names=names,
+        values=Values(zip(names, full.tolist(), strict=True)),
+        covariance=covariance,
+        reasons=reasons,
+        chi2=chi2,
+        cost=run.value,
+        noise=noise,
+        degrees_of_freedom=degrees,
+        verdict=judgement.verdict,
+        message=judgement.sentence,
+        evidence=judgement.evidence,
+        next_step=judgement.next_step,
+        digits=digits,
+        start=Values(zip(names, whole_start.tolist(), strict=True)),
+        start_from=found.start_from,
+        stop=run.stop,
+        reason=run.reason,
+        plan=plan,
+        history=run.history,
+        nit=run.steps,
+        nfev=found.evaluations,
+        remarks=remarks,
+        timing={},
+        label=task.model.label,
+        moving=moving,
+        _setting=setting,
+        _z=z,
+        _residual=residual,
+    )
+
+
+def _least(plan: Plan, residuals: Residuals, bounds: Bounds, start: Vector) -> tuple[float, Vector]:
+    """The least cost from `start`, and where it is: what a profile asks for again and again."""
+    run = drive(plan.solver, residuals.objective(bounds), bounds.project(start))
+    return run.value, run.x

@@ -1,0 +1,338 @@
+"""Least squares: the parameters at which a sum of squared (or robustly weighed) residuals is lowest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .bounds import Bounds, Vector
+from .errors import InputError
+from .fit_facts import facts_of
+from .minimize import honest_digits, on_precision
+from .objective import Budget, Objective
+from .parameters import Parameters
+from .problem import DERIVATIVES, Cost, Problem, box_of, free_of, read_cost
+from .residuals import (
+    Arrangement,
+    MeasuredVector,
+    Residuals,
+    SuppliedVector,
+    TracedVector,
+    VectorFunction,
+    loss_of,
+)
+from .results import Result
+from .solvers import Plan, drive, plan_for
+from .solvers.driver import Run
+from .solvers.levenberg_marquardt import LevenbergMarquardt
+from .verdict.judge import judge
+from .verdict.words import Judgement, Verdict
+
+# A walk is taken up again from a saddle at most this often.
+ESCAPES = 10
+
+# Steps away from a saddle that are tried, in units of the parameters' size, longer ones first.
+AWAY = tuple(2.0**-exponent for exponent in range(0, 30, 3))
+
+
+def least_squares(
+    residual: Any,
+    x0: Any,
+    args: tuple[Any, ...] = (),
+    method: Any = "auto",
+    *,
+    jac: Any = None,
+    bounds: Any = None,
+    fixed: Any = None,
+    loss: Any = "linear",
+    f_scale: float = 1.0,
+    tol: float | None = None,
+    budget: int | Mapping[str, Any] | Budget | None = None,
+    callback: Callable[..., Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    derivatives: str = "auto",
+) -> Result:
+    """Lower Σ C²·ρ(r²/C²) over the residuals r and judge where the walk ends; with the plain loss that is Σr².
+
+    Parameters
+    ----------
+    residual : function `residual(x, *args)` that gives an array of m residuals, written with NumPy (or JAX).
+    x0, args, bounds, fixed, tol, budget, callback, options, seed, derivatives : as for `minimize`.
+    method : "auto" or "levenberg-marquardt", or any other method of `minimize`.
+    jac : the Jacobian (m, n) of your own, dense or sparse; leave it out for the exact one.
+    loss : ρ, as in SciPy: "linear", "soft_l1", "huber", "cauchy", "arctan", or a function of z = (r/C)² that returns
+        ρ(z), ρ'(z), ρ''(z). f_scale : C, the size from which on residuals count as outliers.
+
+    Returns
+    -------
+    Result : as from `minimize`, with `residual` (m,) and `jacobian` (m, k, over the parameters that move). `fun` is
+        the cost, twice SciPy's.
+
+    Raises
+    ------
+    InputError : an argument cannot be used (before the residual is evaluated).
+    TracingError : the residual cannot be traced; the message names the line and the rewrite.
+
+    >>> result = least_squares(lambda x: [10 * (x[1] - x[0] ** 2), 1 - x[0]], [-1.2, 1.0])
+    >>> print(result.x, result.verdict)
+    [1. 1.] local minimum
+    """
+    began = time.perf_counter()
+    _check(loss, f_scale, tol, callback)
+    allowed = budget_of(budget)
+    plan = plan_of(method, options, "the cost is a sum of squared residuals")
+    problem, residuals = _pose(
+        residual, x0, args, jac, bounds, fixed, loss_of(loss), float(f_scale), derivatives, allowed
+    )
+    posed = time.perf_counter()
+    run, judgement = walk_and_judge(
+        problem.objective,
+        problem.start,
+        problem.names,
+        plan,
+        tol,
+        callback,
+        problem.restore,
+        seed,
+        structure=facts_of(residuals),
+    )
+    timing = {
+        "trace": posed - began,
+        "walk and judge": time.perf_counter() - posed,
+        "total": time.perf_counter() - began,
+    }
+    return _result(problem, residuals, plan, run, judgement, timing)
+
+
+def _check(loss: Any, f_scale: Any, tol: Any, callback: Any) -> None:
+    loss_of(loss)
+    if not (isinstance(f_scale, (int, float, np.number)) and 0 < float(f_scale) < np.inf):
+        raise InputError(f"f_scale={f_scale!r}; give the size of a residual that is not an outlier, above 0")
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback={callback!r} cannot be called")
+    if tol is not None and not 0 <= tol < np.inf:
+        raise InputError(
+            f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
+        )
+
+
+def budget_of(budget: int | Mapping[str, Any] | Budget | None) -> Budget:
+    """A budget from a number of evaluations, or a dict with "evaluations", "seconds", "steps"."""
+    from .minimize import _budget
+
+    return _budget(budget)
+
+
+def plan_of(method: Any, options: Mapping[str, Any] | None, because: str) -> Plan:
+    """Levenberg-Marquardt unless another method is asked for."""
+    if isinstance(method, str) and method == "auto":
+        return replace(plan_for(LevenbergMarquardt(), options), because=because)
+    return plan_for(method, options)
+
+
+def _pose(
+    residual: Any,
+    x0: Any,
+    args: Any,
+    jac: Any,
+    bounds: Any,
+    fixed: Any,
+    rho: Any,
+    f_scale: float,
+    derivatives: str,
+    budget: Budget,
+) -> tuple[Problem, Residuals]:
+    args = args if isinstance(args, tuple) else (args,)
+    cost = read_cost(residual, x0, args)
+    parameters = Parameters.of(x0, cost.first)
+    box, remarks = box_of(bounds, parameters, parameters.names)
+    start = parameters.vector
+    outside = (start < box.lower) | (start > box.upper)
+    if outside.any():
+        told = ", ".join(parameters.names[k] for k in np.flatnonzero(outside)[:4].tolist())
+        remarks += (f"the start of {told} lay outside its bounds and was moved onto them",)
+        start = box.project(start)
+    free = free_of(fixed, parameters, parameters.names)
+    function = vector_function(cost, parameters, args, box, jac, derivatives)
+    arrangement = Arrangement(start, np.arange(parameters.n) if free is None else free)
+    residuals = Residuals(function, arrangement, rho=rho, scale=f_scale)
+    if free is not None:
+        box = Bounds(box.lower[free], box.upper[free])
+    objective = residuals.objective(box, budget)
+    names = parameters.names if free is None else tuple(parameters.names[k] for k in free.tolist())
+    precision = function.trace.lowest_precision if isinstance(function, TracedVector) else "float64"
+    summed = replace(cost, function=_Summed(cost, rho, f_scale), style="whole", names=None)
+    problem = Problem(
+        summed,
+        args,
+        Parameters(parameters.leaves, start, parameters.build, parameters.key),
+        objective,
+        start if free is None else start[free],
+        names,
+        free,
+        None,
+        function.derivatives,
+        precision,
+        remarks,
+    )
+    return problem, residuals
+
+
+class _Summed:
+    """The cost of a residual function, called as the user calls theirs."""
+
+    def __init__(self, cost: Cost, rho: Any, scale: float) -> None:
+        self._cost, self._rho, self._scale = cost, rho, scale
+
+    def __call__(self, structure: Any, *args: Any) -> float:
+        r = np.asarray(self._cost(structure, *args), dtype=np.float64).ravel()
+        if self._rho is None:
+            return float(r @ r)
+        return self._scale**2 * float(self._rho((r / self._scale) ** 2)[0].sum())
+
+
+def vector_function(
+    cost: Cost, parameters: Parameters, args: tuple[Any, ...], box: Bounds, jac: Any, derivatives: str
+) -> VectorFunction:
+    """A function of many values with derivatives: exact, supplied, or measured where it cannot be traced."""
+    if derivatives not in DERIVATIVES:
+        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
+
+    def plain(x: Vector) -> Any:
+        return cost(parameters.restore(x), *args)
+
+    if callable(jac):
+
+        def supplied(x: Vector) -> Any:
+            structure = parameters.restore(x)
+            if cost.style == "keywords":
+                return jac(*args, **structure)
+            return jac(*structure, *args) if cost.style == "unpacked" else jac(structure, *args)
+
+        return SuppliedVector(plain, supplied)
+    if jac is not None:
+        if jac not in ("2-point", "3-point", "cs"):
+            raise InputError(f"jac={jac!r}; give a function, or leave it out for the exact Jacobian")
+        derivatives = "numeric"
+    if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
+        return MeasuredVector(plain, box)
+    return TracedVector(cost.trace(parameters, args))
+
+
+def walk_and_judge(
+    objective: Objective,
+    start: Vector,
+    names: Any,
+    plan: Plan,
+    tol: float | None = None,
+    callback: Callable[..., Any] | None = None,
+    restore: Callable[[Vector], Any] | None = None,
+    seed: int = 0,
+    structure: Any = None,
+) -> tuple[Run, Judgement]:
+    """Walk from `start`, judge the end afresh, and go on from a saddle while it leads lower."""
+    if plan.max_evaluations is not None:
+        allowed = objective.budget.evaluations
+        most = plan.max_evaluations if allowed is None else min(plan.max_evaluations, allowed)
+        objective.budget = replace(objective.budget, evaluations=most)
+    objective.start_clock()
+
+    def walked(x: Vector) -> Run:
+        return drive(
+            plan.solver,
+            objective,
+            x,
+            tolerance=plan.tolerance(tol),
+            max_steps=plan.max_steps,
+            callback=callback,
+            restore=restore,
+        )
+
+    def judged(run: Run) -> Judgement:
+        return judge(
+            objective,
+            run.x,
+            names=names,
+            structure=structure,
+            stop=run.stop,
+            history=run.history,
+            seed=seed,
+        )
+
+    run = walked(start)
+    judgement = judged(run)
+    for _ in range(ESCAPES):
+        if judgement.downhill is None or not run.stop.is_final:
+            break
+        lower = _point_below(objective, run, judgement.downhill)
+        if lower is None:
+            break
+        onward = walked(lower)
+        onward.history.prepend(run.history)
+        run, judgement = onward, judged(onward)
+    return run, judgement
+
+
+def _point_below(objective: Objective, run: Run, downhill: Vector) -> Vector | None:
+    """A point lower than the end point along a direction that leads down on one side or both."""
+    size = float(np.linalg.norm(downhill))
+    if not size > 0.0:
+        return None
+    unit = downhill * (max(1.0, float(np.linalg.norm(run.x))) / size)
+    for length in AWAY:
+        for side in (1.0, -1.0):
+            trial = objective.bounds.project(run.x + side * length * unit)
+            if objective.value(trial) < run.value:
+                return trial
+    return None
+
+
+def _result(
+    problem: Problem,
+    residuals: Residuals,
+    plan: Plan,
+    run: Run,
+    judgement: Judgement,
+    timing: dict[str, float],
+) -> Result:
+    objective = problem.objective
+    verdict = judgement.verdict
+    residual, jacobian = residuals.both(run.x)
+    x = problem.restore(run.x)
+    result = Result(
+        x=float(x) if isinstance(x, np.floating) else x,
+        fun=run.value,
+        verdict=verdict,
+        success=verdict.is_minimum,
+        message=judgement.sentence,
+        next_step=judgement.next_step,
+        evidence=judgement.evidence,
+        digits=honest_digits(judgement.digits, problem.precision),
+        gap=judgement.gap,
+        names=problem.names,
+        jac=run.gradient,
+        hess=objective.known_hessian(run.x),
+        residual=np.array(residual),
+        jacobian=jacobian,
+        status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
+        nit=run.steps,
+        nfev=objective.evaluations,
+        njev=objective.counts.gradients + objective.counts.jacobians,
+        nhev=objective.counts.hessians + objective.counts.products,
+        stop=run.stop,
+        reason=run.reason,
+        remarks=problem.remarks + on_precision(problem.precision),
+        plan=plan,
+        history=run.history,
+        timing=timing,
+        derivatives=problem.derivatives,
+        precision=problem.precision,
+        label=problem.cost.label,
+    )
+    result._problem = problem
+    return result

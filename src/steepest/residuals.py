@@ -1,0 +1,396 @@
+"""Residuals as a solver sees them: (prediction - measured) / sigma, its Jacobian, and robust losses of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .bounds import Bounds, Vector
+from .errors import InputError
+from .numerics import EPS
+from .objective import Budget, Linearised, Matrix, Objective
+
+if TYPE_CHECKING:
+    from .tracing.trace import Trace
+
+
+class VectorFunction(Protocol):
+    """A function of n parameters with m values; x has shape (n,)."""
+
+    derivatives: str
+
+    def values(self, x: Vector) -> Vector:
+        """The values, shape (m,)."""
+
+    def both(self, x: Vector) -> tuple[Vector, Matrix]:
+        """The values, shape (m,), and their Jacobian, shape (m, n)."""
+
+    @property
+    def curvature(self) -> Callable[[Vector, Vector], Matrix] | None:
+        """`(x, u) ↦ Σ uᵢ∇²fᵢ`, shape (n, n); None where second derivatives are not to be had."""
+
+
+class TracedVector:
+    """Exact derivatives of a traced function, each built when first asked for and kept with the trace."""
+
+    derivatives = "exact"
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    def values(self, x: Vector) -> Vector:
+        """The values, shape (m,)."""
+        return np.ravel(self._evaluation("values")(x)[0])
+
+    def both(self, x: Vector) -> tuple[Vector, Matrix]:
+        """The values, shape (m,), and their Jacobian, shape (m, n), read-only."""
+        values, jacobian = self._evaluation("values_and_jacobian")(x)
+        return values, jacobian
+
+    @property
+    def curvature(self) -> Callable[[Vector, Vector], Matrix] | None:
+        """`(x, u) ↦ Σ uᵢ∇²fᵢ`, shape (n, n)."""
+        return self._curvature
+
+    def _curvature(self, x: Vector, u: Vector) -> Matrix:
+        found: Matrix = self._evaluation("weighted_curvature")(x, u)[0]
+        return found
+
+    def _evaluation(self, kind: str) -> Any:
+        kept = self.trace.kept
+        key = ("vector", kind)
+        if key not in kept:
+            from .derivatives import exact
+            from .derivatives.tiers import Tiered
+            from .tracing.passes import simplify
+
+            jaxpr = self.trace.jaxpr
+            kept[key] = Tiered(simplify(jaxpr) if kind == "values" else getattr(exact, kind)(jaxpr))
+        return kept[key]
+
+
+# Balances truncation, h², against rounding, ε/h, in a central difference (Nocedal & Wright 2006, eq. 8.8).
+CENTRAL_STEP = EPS ** (1 / 3)
+
+
+class MeasuredVector:
+    """A function that cannot be traced; its Jacobian is measured by central differences, inside the bounds."""
+
+    derivatives = "numeric"
+    curvature = None
+
+    def __init__(self, function: Callable[[Vector], Any], bounds: Bounds) -> None:
+        self._function = function
+        self._bounds = bounds
+
+    def values(self, x: Vector) -> Vector:
+        """The values, shape (m,)."""
+        return np.array(self._function(x), dtype=np.float64).ravel()
+
+    def both(self, x: Vector) -> tuple[Vector, Matrix]:
+        """The values, shape (m,), and 2n further evaluations for the Jacobian, shape (m, n)."""
+        values = self.values(x)
+        jacobian = np.empty((values.size, x.size))
+        for j in range(x.size):
+            step = CENTRAL_STEP * max(abs(x[j]), CENTRAL_STEP)
+            up, down = x.copy(), x.copy()
+            up[j] = min(x[j] + step, self._bounds.upper[j])
+            down[j] = max(x[j] - step, self._bounds.lower[j])
+            width = up[j] - down[j]
+            jacobian[:, j] = (self.values(up) - self.values(down)) / width if width > 0 else 0.0
+        return values, jacobian
+
+
+class SuppliedVector:
+    """Values and Jacobian by functions of the user's own."""
+
+    derivatives = "supplied"
+    curvature = None
+
+    def __init__(self, function: Callable[[Vector], Any], jacobian: Callable[[Vector], Any]) -> None:
+        self._function = function
+        self._jacobian = jacobian
+
+    def values(self, x: Vector) -> Vector:
+        """The values, shape (m,)."""
+        return np.array(self._function(x), dtype=np.float64).ravel()
+
+    def both(self, x: Vector) -> tuple[Vector, Any]:
+        """The values, shape (m,), and the Jacobian, shape (m, n), dense or sparse."""
+        values = self.values(x)
+        jacobian = self._jacobian(x)
+        if not hasattr(jacobian, "tocsr"):
+            jacobian = np.asarray(jacobian, dtype=np.float64).reshape(values.size, x.size)
+        return values, jacobian
+
+
+class StackedVector:
+    """Several functions, one under the other; part k sees the parameters `columns[k]` of x."""
+
+    def __init__(self, parts: Sequence[VectorFunction], columns: Sequence[np.ndarray]) -> None:
+        self.parts = tuple(parts)
+        self.columns = tuple(columns)
+        self.derivatives = next((part.derivatives for part in parts if part.derivatives != "exact"), "exact")
+
+    def values(self, x: Vector) -> Vector:
+        """The values of all parts, shape (m,)."""
+        return np.concatenate(
+            [part.values(x[own]) for part, own in zip(self.parts, self.columns, strict=True)]
+        )
+
+    def both(self, x: Vector) -> tuple[Vector, Matrix]:
+        """The values, shape (m,), and their Jacobian, shape (m, n), zero where a part does not see a parameter."""
+        found = [part.both(x[own]) for part, own in zip(self.parts, self.columns, strict=True)]
+        values = np.concatenate([value for value, _ in found])
+        jacobian = np.zeros((values.size, x.size))
+        row = 0
+        for (value, block), own in zip(found, self.columns, strict=True):
+            jacobian[row : row + value.size, own] = block
+            row += value.size
+        return values, jacobian
+
+    @property
+    def curvature(self) -> Callable[[Vector, Vector], Matrix] | None:
+        """`(x, u) ↦ Σ uᵢ∇²fᵢ`, shape (n, n); None unless every part has one."""
+        return self._curvature if all(part.curvature is not None for part in self.parts) else None
+
+    def _curvature(self, x: Vector, u: Vector) -> Matrix:
+        total = np.zeros((x.size, x.size))
+        row = 0
+        for part, own in zip(self.parts, self.columns, strict=True):
+            m = part.values(x[own]).size
+            assert part.curvature is not None
+            total[np.ix_(own, own)] += part.curvature(x[own], u[row : row + m])
+            row += m
+        return total
+
+
+# -- which parameters move ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """From the k parameters that move to all n: the others are fixed at `base` (n,) or tied.
+
+    `free` (k,): places of those that move. `ties`: for each tied place, a function from all n values to
+    (its value, its gradient (n,)), in an order in which each sees only what was filled in before.
+    """
+
+    base: Vector
+    free: np.ndarray
+    ties: tuple[tuple[int, Callable[[Vector], tuple[float, Vector]]], ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every parameter moves by itself."""
+        return self.free.size == self.base.size
+
+    def full(self, z: Vector) -> Vector:
+        """All n parameters for the k that move."""
+        if self.whole:
+            return z
+        x = self.base.copy()
+        x[self.free] = z
+        for place, tie in self.ties:
+            x[place] = tie(x)[0]
+        return x
+
+    def spread(self, z: Vector) -> Matrix:
+        """d(all parameters)/d(those that move), shape (n, k)."""
+        T = np.zeros((self.base.size, self.free.size))
+        T[self.free, np.arange(self.free.size)] = 1.0
+        if self.ties:
+            x = self.base.copy()
+            x[self.free] = z
+            for place, tie in self.ties:
+                x[place], slope = tie(x)
+                T[place] = slope @ T
+        return T
+
+    def columns(self, J: Any, z: Vector) -> Any:
+        """A Jacobian over all parameters, (m, n), as one over those that move, (m, k)."""
+        if self.whole:
+            return J
+        return J @ self.spread(z) if self.ties else J[:, self.free]
+
+
+# -- losses ------------------------------------------------------------------------------------------------
+
+Rho = Callable[[Vector], tuple[Vector, Vector, Vector]]
+
+
+def _soft_l1(z: Vector) -> tuple[Vector, Vector, Vector]:
+    root = np.sqrt(1.0 + z)
+    return 2.0 * (root - 1.0), 1.0 / root, -0.5 / root**3
+
+
+def _huber(z: Vector) -> tuple[Vector, Vector, Vector]:
+    inside = z <= 1.0
+    root = np.sqrt(np.where(inside, 1.0, z))
+    return (
+        np.where(inside, z, 2.0 * root - 1.0),
+        np.where(inside, 1.0, 1.0 / root),
+        np.where(inside, 0.0, -0.5 / root**3),
+    )
+
+
+def _cauchy(z: Vector) -> tuple[Vector, Vector, Vector]:
+    t = 1.0 + z
+    return np.log1p(z), 1.0 / t, -1.0 / t**2
+
+
+def _arctan(z: Vector) -> tuple[Vector, Vector, Vector]:
+    t = 1.0 + z * z
+    return np.arctan(z), 1.0 / t, -2.0 * z / t**2
+
+
+# ρ(z), ρ'(z), ρ''(z) of z = (residual / f_scale)², under SciPy's names.
+LOSSES: dict[str, Rho | None] = {
+    "linear": None,
+    "soft_l1": _soft_l1,
+    "huber": _huber,
+    "cauchy": _cauchy,
+    "arctan": _arctan,
+}
+
+
+def loss_of(loss: Any) -> Rho | None:
+    """The loss of that name, or a function z ↦ (ρ, ρ', ρ''), as in SciPy; None for plain squares."""
+    if callable(loss):
+
+        def own(z: Vector) -> tuple[Vector, Vector, Vector]:
+            value, slope, bend = (np.asarray(part, dtype=np.float64) for part in loss(z))
+            return value, slope, bend
+
+        return own
+    if loss not in LOSSES:
+        raise InputError(
+            f"loss={loss!r}; choose one of {', '.join(map(repr, LOSSES))}, or give a function of z = (r/f_scale)² "
+            "that returns ρ(z), ρ'(z) and ρ''(z)"
+        )
+    return LOSSES[loss]
+
+
+# The bend of a loss must stay positive for its Gauss-Newton model to have a bottom; below this part it is cut.
+LEAST_BEND = EPS
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """The cost Σ C²ρ(r²/C²) with r = (function - target) / sigma, over the parameters that move.
+
+    With the plain loss the cost is rᵀr. `target` (m,) and `sigma` may be None: 0 and 1. `sigma` is (m,), or the lower
+    Cholesky factor (m, m) of the covariance of the measurements; then r is whitened by it.
+    """
+
+    function: VectorFunction
+    arrangement: Arrangement
+    target: Vector | None = None
+    sigma: Vector | None = None
+    rho: Rho | None = None
+    scale: float = 1.0
+
+    def residual(self, z: Vector) -> Vector:
+        """r at the moving parameters z (k,), shape (m,)."""
+        return self._weighed(self.function.values(self.arrangement.full(z)))
+
+    def both(self, z: Vector) -> tuple[Vector, Any]:
+        """r, shape (m,), and its Jacobian, shape (m, k)."""
+        values, J = self.function.both(self.arrangement.full(z))
+        J = self.arrangement.columns(J, z)
+        return self._weighed(values), J if self.sigma is None else self.whitened(J)
+
+    def _weighed(self, values: Vector) -> Vector:
+        r = values if self.target is None else values - self.target
+        return r if self.sigma is None else self.whitened(r)
+
+    def whitened(self, rows: Any) -> Any:
+        """Something with m rows in units of their standard deviation."""
+        sigma = self.sigma
+        assert sigma is not None
+        if sigma.ndim == 2:
+            from scipy.linalg import solve_triangular
+
+            return solve_triangular(sigma, rows, lower=True)
+        if hasattr(rows, "tocsr"):
+            return (rows.multiply(1.0 / sigma[:, None])).tocsr()
+        return rows / sigma if rows.ndim == 1 else rows / sigma[:, None]
+
+    def value(self, z: Vector) -> float:
+        """The cost."""
+        r = self.residual(z)
+        if self.rho is None:
+            return float(r.dot(r))
+        return self.scale**2 * float(self.rho((r / self.scale) ** 2)[0].sum())
+
+    def value_and_gradient(self, z: Vector) -> tuple[float, Vector]:
+        """The cost and its gradient, shape (k,)."""
+        r, J = self.both(z)
+        if self.rho is None:
+            return float(r.dot(r)), 2.0 * (J.T @ r)
+        loss, slope, _ = self.rho((r / self.scale) ** 2)
+        return self.scale**2 * float(loss.sum()), 2.0 * (J.T @ (slope * r))
+
+    def linearised(self, z: Vector) -> Linearised:
+        """Value, residual and Jacobian scaled so that the gradient is 2Jᵀr and 2JᵀJ models the Hessian.
+
+        Triggs et al., "Bundle adjustment - a modern synthesis" (2000), section 4.3.
+        """
+        r, J = self.both(z)
+        if self.rho is None:
+            return Linearised(float(r.dot(r)), r, J)
+        z2 = (r / self.scale) ** 2
+        loss, slope, bend = self.rho(z2)
+        root = np.sqrt(np.maximum(slope + 2.0 * bend * z2, LEAST_BEND))
+        scaled = J.multiply(root[:, None]).tocsr() if hasattr(J, "multiply") else J * root[:, None]
+        return Linearised(self.scale**2 * float(loss.sum()), r * slope / root, scaled)
+
+    def hessian(self, z: Vector) -> Matrix:
+        """Second derivatives of the cost, shape (k, k)."""
+        curvature = self.function.curvature
+        assert curvature is not None
+        r, J = self.both(z)
+        weight = r
+        if self.rho is not None:
+            z2 = (r / self.scale) ** 2
+            _, slope, bend = self.rho(z2)
+            J = J * np.sqrt(np.abs(slope + 2.0 * bend * z2))[:, None]
+            sign = np.sign(slope + 2.0 * bend * z2)
+            weight = slope * r
+            first = J.T @ (J * sign[:, None])
+        else:
+            first = J.T @ J
+        u = weight if self.sigma is None else self._unwhitened(weight)
+        second = curvature(self.arrangement.full(z), np.ascontiguousarray(u))
+        free = self.arrangement.free
+        second = second if self.arrangement.whole else second[np.ix_(free, free)]
+        return 2.0 * (first + 0.5 * (second + second.T))
+
+    def _unwhitened(self, weight: Vector) -> Vector:
+        """The transpose of `whitened`, of a vector (m,)."""
+        sigma = self.sigma
+        assert sigma is not None
+        if sigma.ndim == 2:
+            from scipy.linalg import solve_triangular
+
+            found: Vector = solve_triangular(sigma, weight, lower=True, trans="T")
+            return found
+        return weight / sigma
+
+    def objective(self, bounds: Bounds, budget: Budget | None = None) -> Objective:
+        """The cost as a solver sees it, over the k moving parameters; `bounds` are theirs."""
+        exact = self.function.curvature is not None and not self.arrangement.ties
+        return Objective(
+            self.arrangement.free.size,
+            value=self.value,
+            value_and_gradient=self.value_and_gradient,
+            hessian=self.hessian if exact else None,
+            linearised=self.linearised,
+            least_squares=self.rho is None,
+            bounds=bounds,
+            derivatives=self.function.derivatives,
+            budget=budget,
+        )

@@ -1,0 +1,402 @@
+"""Fits against closed forms, certified values, other parametrisations of the same fit, and SciPy."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars
+import pytest
+import scipy.optimize
+import scipy.stats
+from numpy.testing import assert_allclose, assert_array_equal
+
+from steepest import InputError, NotAMinimumError, TracingError, Verdict, fit, models
+from steepest.reference_problems import nist
+
+T = np.linspace(0.0, 5.0, 40)
+
+
+def decay(t, a, b, c):
+    return a * np.exp(-b * t) + c
+
+
+def noisy(seed=0, size=0.05):
+    return decay(T, 3.0, 1.2, 0.5) + size * np.random.default_rng(seed).normal(size=T.size)
+
+
+START = {"a": 1.0, "b": 0.5, "c": 0.0}
+
+
+def straight(x, slope, intercept):
+    return slope * x + intercept
+
+
+def closed_form(X, y, sigma, known):
+    """Weighted linear least squares by the normal equations (Aitken): parameters and covariance."""
+    W = np.diag(1.0 / sigma**2)
+    C = np.linalg.inv(X.T @ W @ X)
+    p = C @ X.T @ W @ y
+    r = y - X @ p
+    return p, C if known else C * (r @ W @ r) / (y.size - X.shape[1])
+
+
+@pytest.mark.parametrize("noise", ["known", "unknown"])
+def test_a_straight_line_has_the_parameters_and_covariance_of_the_closed_form(noise):
+    rng = np.random.default_rng(3)
+    x, sigma = np.linspace(-1, 4, 25), rng.uniform(0.1, 0.5, 25)
+    y = 2.0 * x - 1.0 + sigma * rng.normal(size=25)
+    params, covariance = fit(straight, x, y, [0.0, 0.0], sigma=sigma, noise=noise)
+    expected, C = closed_form(np.column_stack([x, np.ones(25)]), y, sigma, noise == "known")
+    assert_allclose(params, expected, rtol=1e-12)
+    assert_allclose(covariance, C, rtol=1e-10)
+
+
+def test_a_linear_model_is_known_to_have_no_lower_minimum():
+    found = fit(straight, T, 2 * T + np.sin(9 * T), [1.0, 0.0])
+    assert found.verdict is Verdict.GLOBAL_MINIMUM
+
+
+def test_a_covariance_matrix_of_the_measurements_weighs_them():
+    """Generalised least squares (Aitken 1936)."""
+    rng = np.random.default_rng(5)
+    x = np.linspace(0, 1, 12)
+    root = rng.normal(size=(12, 12)) + 3 * np.eye(12)
+    S = root @ root.T
+    y = 1.5 * x + 0.3 + root @ rng.normal(size=12)
+    found = fit(straight, x, y, [1.0, 0.0], sigma=S, noise="known")
+    X = np.column_stack([x, np.ones(12)])
+    C = np.linalg.inv(X.T @ np.linalg.solve(S, X))
+    assert_allclose(found.params, C @ X.T @ np.linalg.solve(S, y), rtol=1e-10)
+    assert_allclose(found.covariance, C, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["Misra1a", "Gauss1", "MGH09", "Thurber", "BoxBOD", "Rat43", "Nelson"])
+@pytest.mark.parametrize("far", [True, False])
+def test_certified_parameters_and_errors_are_reached(name, far):
+    data = nist.load(name)
+    start = dict(zip(data.names, data.starts[0 if far else 1], strict=True))
+    found = fit(data.model, data.x, data.y, start)
+    assert found.success and found.valid
+    assert_allclose(found.params, data.parameters, rtol=1e-7)
+    assert_allclose(np.asarray(found.errors), data.standard_errors, rtol=1e-5)
+    assert_allclose(found.chi2, data.residual_sum, rtol=1e-8)
+    true_digits = -np.log10(np.maximum(np.abs(found.params / data.parameters - 1), 1e-11))
+    assert (np.minimum(found.digits, 11) <= true_digits + 1).all()
+
+
+def test_expressions_functions_and_values_in_order_find_the_same():
+    y = noisy()
+    by_name = fit(decay, T, y, START)
+    text = fit("a*exp(-b*t) + c", {"t": T}, y, START)
+    ordered = fit(decay, T, y, [1.0, 0.5, 0.0])
+    starred = fit(lambda t, *p: p[0] * np.exp(-p[1] * t) + p[2], T, y, [1.0, 0.5, 0.0])
+    for other in (text, ordered, starred):
+        assert_allclose(other.params, by_name.params, rtol=1e-9)
+    assert starred.names == ("p0", "p1", "p2")
+
+
+def test_several_independent_variables_are_handed_on_as_they_are():
+    rng = np.random.default_rng(1)
+    u, v = rng.uniform(size=(2, 30))
+    z = 2.0 * u + np.exp(0.5 * v)
+    as_tuple = fit(lambda uv, a, b: a * uv[0] + np.exp(b * uv[1]), (u, v), z, [1.0, 1.0])
+    as_dict = fit("a*u + exp(b*v)", {"u": u, "v": v}, z, [1.0, 1.0])
+    assert_allclose(as_tuple.params, [2.0, 0.5], rtol=1e-10)
+    assert_allclose(as_dict.params, [2.0, 0.5], rtol=1e-10)
+
+
+def test_columns_of_a_frame_are_named():
+    frame = polars.DataFrame({"time": T, "signal": noisy(), "error": np.full(T.size, 0.05)})
+    found = fit(decay, "time", "signal", START, sigma="error", data=frame, noise="known")
+    assert_allclose(found.params, fit(decay, T, noisy(), START).params, rtol=1e-9)
+    with pytest.raises(InputError, match="did you mean 'signal'"):
+        fit(decay, "time", "signl", START, data=frame)
+
+
+def test_a_table_on_disk_is_read(tmp_path):
+    path = tmp_path / "data.csv"
+    polars.DataFrame({"t": T, "y": noisy()}).write_csv(path)
+    assert_allclose(
+        fit("a*exp(-b*t)+c", "t", "y", START, data=path).params,
+        fit(decay, T, noisy(), START).params,
+        rtol=1e-9,
+    )
+
+
+def test_points_that_are_not_finite_are_named_or_left_out():
+    y = noisy()
+    y[7] = np.nan
+    with pytest.raises(InputError, match="point 7"):
+        fit(decay, T, y, START)
+    keep = np.arange(T.size) != 7
+    clean = fit(decay, T[keep], y[keep], START)
+    assert_allclose(fit(decay, T, y, START, nan="omit").params, clean.params, rtol=1e-10)
+    assert_allclose(fit(decay, T, noisy(), START, mask=keep).params, clean.params, rtol=1e-10)
+
+
+def test_a_fixed_parameter_keeps_its_value_and_the_rest_is_the_fit_without_it():
+    y = noisy()
+    found = fit(decay, T, y, START, fixed={"c": 0.5})
+    assert found.values["c"] == 0.5 and found.errors["c"] == 0.0
+    other = fit(lambda t, a, b: a * np.exp(-b * t) + 0.5, T, y, [1.0, 0.5])
+    assert_allclose(found.params[:2], other.params, rtol=1e-9)
+    assert_allclose(found.covariance[:2, :2], other.covariance, rtol=1e-7)
+
+
+def test_a_tied_parameter_follows_and_its_error_is_propagated():
+    y = noisy()
+    found = fit(decay, T, y, {"a": 1.0, "b": 0.5}, tied={"c": "a/6"})
+    other = fit(lambda t, a, b: a * np.exp(-b * t) + a / 6, T, y, [1.0, 0.5])
+    assert_allclose(found.params, [*other.params, other.params[0] / 6], rtol=1e-9)
+    assert_allclose(found.errors["c"], other.errors["a"] / 6, rtol=1e-7)
+    assert_allclose(found.correlation[0, 2], 1.0, rtol=1e-9)
+
+
+def test_ties_may_lean_on_ties_but_not_in_a_circle():
+    y = noisy()
+    found = fit(decay, T, y, {"b": 0.5}, tied={"c": "a/6", "a": "2.5*b"})
+    assert_allclose(found.values["c"], found.values["b"] * 2.5 / 6, rtol=1e-14)
+    with pytest.raises(InputError, match="circle"):
+        fit(decay, T, y, {"b": 0.5}, tied={"c": "a/6", "a": "c"})
+
+
+def test_bounds_hold_and_the_parameter_on_one_has_no_error_bar():
+    found = fit(decay, T, noisy(), START, bounds={"b": (None, 0.9)})
+    assert found.values["b"] == 0.9
+    assert "bound" in found.reasons["b"] and np.isnan(found.errors["b"])
+    held = fit(decay, T, noisy(), START, fixed={"b": 0.9})
+    assert_allclose(found.params, held.params, rtol=1e-8)
+    assert found.success and not found.valid
+
+
+def test_data_sets_share_parameters_or_keep_their_own():
+    """A shared slope with an intercept for each set is analysis of covariance, which has a closed form."""
+    rng = np.random.default_rng(8)
+    x = [np.linspace(0, 1, 9), np.linspace(2, 3, 14)]
+    y = [2 * x[0] + 1 + 0.1 * rng.normal(size=9), 2 * x[1] - 4 + 0.1 * rng.normal(size=14)]
+    found = fit(straight, x, y, {"slope": 0.0, "intercept": 0.0}, separate=["intercept"])
+    X = np.zeros((23, 3))
+    X[:, 0] = np.concatenate(x)
+    X[:9, 1] = X[9:, 2] = 1.0
+    p, C = closed_form(X, np.concatenate(y), np.ones(23), known=False)
+    assert found.names == ("slope", "intercept[0]", "intercept[1]")
+    assert_allclose(found.params, p, rtol=1e-11)
+    assert_allclose(found.covariance, C, rtol=1e-9)
+    assert_allclose(found.predict(x[1], dataset=1), X[9:] @ p, rtol=1e-11)
+
+
+def test_named_data_sets_without_separate_parameters_are_one_long_set():
+    y = noisy()
+    halves = fit(decay, {"a": T[:20], "b": T[20:]}, {"a": y[:20], "b": y[20:]}, START)
+    assert_allclose(halves.params, fit(decay, T, y, START).params, rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["soft_l1", "huber", "cauchy", "arctan"])
+def test_robust_losses_agree_with_scipy(loss):
+    y = noisy()
+    y[::9] += 2.0
+    found = fit(decay, T, y, START, loss=loss, f_scale=0.1)
+    peer = scipy.optimize.least_squares(
+        lambda p: decay(T, *p) - y, found.params, loss=loss, f_scale=0.1, xtol=1e-15, ftol=1e-15, gtol=1e-14
+    )
+    assert found.success
+    assert_allclose(found.cost, 2 * peer.cost, rtol=1e-10)
+    assert_allclose(found.params, peer.x, rtol=1e-5)
+
+
+def test_outliers_pull_less_with_a_robust_loss():
+    y = noisy()
+    y[::9] += 2.0
+    plain, robust = fit(decay, T, y, START), fit(decay, T, y, START, loss="cauchy", f_scale=0.1)
+    truth = np.array([3.0, 1.2, 0.5])
+    assert np.linalg.norm(robust.params - truth) < 0.2 * np.linalg.norm(plain.params - truth)
+
+
+def test_a_product_that_is_all_the_data_know_is_named():
+    found = fit(lambda x, a, b: a * b * x, T, 6.0 * T, [2.0, 1.0])
+    assert found.verdict is Verdict.FLAT_MINIMUM and not found.valid
+    assert set(found.reasons) == {"a", "b"}
+    assert "a" in found.reasons["a"] and "b" in found.reasons["a"]
+    assert np.isinf(found.errors["a"])
+
+
+def test_a_parameter_the_model_ignores_is_said_to_be_dead():
+    found = fit(lambda x, a, b: a * x + 0 * b, T, 3.0 * T + 0.01 * np.sin(40 * T), [1.0, 1.0])
+    assert "does not change" in found.reasons["b"]
+    assert_allclose(found.values["a"], 3.0, rtol=1e-2)
+
+
+def test_as_many_points_as_parameters_leave_no_error_bars():
+    found = fit(straight, [0.0, 1.0], [1.0, 3.0], [0.0, 0.0])
+    assert_allclose(found.params, [2.0, 1.0], rtol=1e-12)
+    assert "points" in found.reasons["slope"]
+
+
+def test_a_straight_line_has_the_textbook_interval_by_both_ways():
+    """Student's t for the slope; for a linear model the profile is exactly quadratic, so both agree."""
+    y = 0.7 * T - 0.2 + 0.3 * np.random.default_rng(2).normal(size=T.size)
+    found = fit(straight, T, y, [1.0, 0.0])
+    p, C = closed_form(np.column_stack([T, np.ones(T.size)]), y, np.ones(T.size), known=False)
+    half = scipy.stats.t.ppf(0.95, T.size - 2) * np.sqrt(C[0, 0])
+    assert_allclose(found.intervals(level=0.9)["slope"], [p[0] - half, p[0] + half], rtol=1e-8)
+    assert_allclose(found.profile("slope", level=0.9).interval, [p[0] - half, p[0] + half], rtol=1e-6)
+
+
+def test_a_profile_ends_where_the_cost_refitted_without_the_parameter_has_risen_enough():
+    y = noisy(size=0.3)
+    found = fit(decay, T, y, START)
+    profile = found.profile("b", level=0.95, points=9)
+    t = scipy.stats.t.ppf(0.975, T.size - 3)
+    for end in profile.interval:
+        refitted = fit(decay, T, y, {"a": 3.0, "c": 0.5}, fixed={"b": end})
+        assert_allclose(refitted.chi2, found.chi2 * (1 + t**2 / (T.size - 3)), rtol=1e-5)
+    assert profile.plus > 1.05 * profile.minus  # rates are known better from below than from above
+    assert profile.values.size >= 9
+
+
+def test_a_profile_that_never_rises_enough_has_no_end():
+    """b → ∞ leaves a constant curve, which fits these data nearly as well."""
+    y = np.array([0.97, 1.03, 0.96, 1.04, 1.0])
+    found = fit(lambda t, a, b: a * (1 - np.exp(-b * t)), np.arange(1.0, 6.0), y, [1.0, 2.0])
+    assert found.profile("b").upper == np.inf
+
+
+def test_a_contour_touches_the_profile():
+    found = fit(decay, T, noisy(), START)
+    a, b, rise = found.contour("a", "b", points=9)
+    assert rise.shape == (9, 9) and rise.min() >= -1e-6
+    assert_allclose(rise[4, 4], 0.0, atol=1e-6)
+    held = fit(decay, T, noisy(), START, fixed={"a": a[0], "b": b[-1]})
+    assert_allclose(rise[-1, 0], (held.chi2 - found.chi2) / found.variance, rtol=1e-5)
+
+
+def test_bands_of_a_straight_line_are_the_textbooks():
+    y = 0.7 * T - 0.2 + 0.3 * np.random.default_rng(2).normal(size=T.size)
+    found = fit(straight, T, y, [1.0, 0.0])
+    at = np.array([-1.0, 2.5, 9.0])
+    s = np.sqrt(found.reduced_chi2)
+    share = 1 / T.size + (at - T.mean()) ** 2 / np.sum((T - T.mean()) ** 2)
+    t = scipy.stats.t.ppf(0.975, T.size - 2)
+    curve = found.predict(at, band="confidence")
+    assert_allclose(curve.upper - curve.value, t * s * np.sqrt(share), rtol=1e-9)
+    new = found.predict(at, band="prediction")
+    assert_allclose(new.value - new.lower, t * s * np.sqrt(1 + share), rtol=1e-9)
+
+
+def test_quality_is_told_by_the_usual_formulas():
+    y = noisy()
+    found = fit(decay, T, y, START)
+    r = y - decay(T, *found.params)
+    assert_allclose(found.residuals, r, atol=1e-14)
+    assert_allclose(found.chi2, r @ r, rtol=1e-12)
+    assert_allclose(found.r_squared, 1 - r @ r / np.sum((y - y.mean()) ** 2), rtol=1e-12)
+    assert_allclose(found.aic, T.size * np.log(r @ r / T.size) + 6, rtol=1e-12)
+    assert_allclose(found.bic - found.aic, 3 * np.log(T.size) - 6, rtol=1e-9)
+    assert_array_equal(found.popt, found.params)
+    assert found.best_values["a"] == found.values[0] == found.params[0]
+
+
+def test_a_bad_basin_is_left_for_a_better_one():
+    """BoxBOD from its far start with long first steps runs to infinity; other starts are then tried."""
+    data = nist.load("BoxBOD")
+    stuck = fit(data.model, data.x, data.y, [1.0, 1.0], options={"first_radius": 100.0}, starts=0)
+    assert not stuck.valid
+    found = fit(data.model, data.x, data.y, [1.0, 1.0], options={"first_radius": 100.0})
+    assert found.start_from == "multi-start" and found.remarks
+    assert_allclose(found.params, data.parameters, rtol=1e-8)
+
+
+def test_a_spent_budget_is_told_and_raises_on_request():
+    found = fit(decay, T, noisy(), START, budget=2)
+    assert found.verdict is Verdict.OUT_OF_BUDGET and not found.success
+    with pytest.raises(NotAMinimumError):
+        found.raise_if_failed()
+
+
+def test_without_a_start_a_ready_made_model_guesses_and_a_function_is_searched():
+    rng = np.random.default_rng(0)
+    x = np.linspace(-5, 5, 80)
+    y = 4 * np.exp(-0.5 * ((x - 1.2) / 0.7) ** 2) + 0.3 * x + 2 + 0.05 * rng.normal(size=80)
+    found = fit(models.gaussian() + models.line(), x, y)
+    assert found.start_from == "guess"
+    assert_allclose(found.params, [4, 1.2, 0.7, 0.3, 2], atol=0.1)
+    searched = fit(decay, T, noisy())
+    assert searched.start_from == "multi-start"
+    assert_allclose(searched.params, fit(decay, T, noisy(), START).params, rtol=1e-8)
+    again = fit(decay, T, noisy())
+    assert_array_equal(searched.params, again.params)
+
+
+def test_lmfit_parameters_are_understood():
+    class Parameter:
+        def __init__(self, value, vary=True, low=-np.inf, high=np.inf, expr=None):
+            self.value, self.vary, self.min, self.max, self.expr = value, vary, low, high, expr
+
+    class Parameters(dict):
+        def valuesdict(self):
+            return {name: parameter.value for name, parameter in self.items()}
+
+    start = Parameters(a=Parameter(1.0), b=Parameter(0.5, high=0.9), c=Parameter(0.5, vary=False))
+    found = fit(decay, T, noisy(), start)
+    assert found.values["b"] == 0.9 and found.values["c"] == 0.5
+
+
+def test_slopes_can_be_measured_by_differences():
+    found = fit(decay, T, noisy(), START, derivatives="numeric")
+    assert_allclose(found.params, fit(decay, T, noisy(), START).params, rtol=1e-6)
+
+
+def test_what_cannot_be_traced_is_said_with_the_line():
+    def branching(t, a):
+        return a * t if a > 0 else -a * t
+
+    with pytest.raises(TracingError, match="if"):
+        fit(branching, T, T, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"start": {"a": 1.0, "b": 1.0}}, "no start for c"),
+        ({"start": {"a": 1.0, "b": 1.0, "d": 1.0}}, "no parameter 'd'"),
+        ({"start": [1.0, 2.0]}, "3 parameters"),
+        ({"noise": "known"}, "sigma="),
+        ({"noise": "loud"}, "loud"),
+        ({"sigma": -1.0}, "positive"),
+        ({"sigma": [1.0, 2.0]}, "2 entries for 40"),
+        ({"loss": "l3"}, "l3"),
+        ({"f_scale": 0.0}, "f_scale"),
+        ({"tied": {"c": "q"}}, "no parameters"),
+        ({"fixed": ["q"]}, "'q'"),
+        ({"starts": -1}, "starts"),
+        ({"nan": "ignore"}, "nan="),
+        ({"mask": [True]}, "mask"),
+        ({"separate": ["q"]}, "separate"),
+        ({"bounds": {"a": (3, 1)}}, "leave nothing"),
+    ],
+)
+def test_wrong_arguments_are_named_before_the_model_runs(change, words):
+    def never(t, a, b, c):
+        raise AssertionError("the model was called")
+
+    arguments = {"start": START, **change}
+    with pytest.raises(InputError, match=words):
+        fit(never, T, noisy(), **arguments)
+
+
+def test_a_model_of_the_wrong_length_is_refused():
+    with pytest.raises(InputError, match="40 measurements"):
+        fit(lambda t, a: a * t[:-1], T, T, [1.0])
+
+
+def test_a_fit_prints_and_goes_into_json_and_frames():
+    found = fit(decay, T, noisy(), START)
+    text = str(found)
+    assert "± " in text and "local minimum" in text and "reduced chi²" in text
+    assert "<table>" in found._repr_html_()
+    told = json.loads(found.to_json())
+    assert told["values"]["a"] == found.values["a"] and told["success"] is True
+    frame = found.to_frame()
+    assert frame["name"].to_list() == ["a", "b", "c"]
+    assert_allclose(frame["error"].to_numpy(), np.asarray(found.errors))
