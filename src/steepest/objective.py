@@ -29,6 +29,18 @@ class Linearised(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Linearisation:
+    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array."""
+
+    evaluate: Callable[[Vector], Linearised]
+    sparse: bool
+
+    def __call__(self, x: Vector) -> Linearised:
+        """The linear model at `x` (n,)."""
+        return self.evaluate(x)
+
+
+@dataclass(frozen=True)
 class Later:
     """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay."""
 
@@ -178,6 +190,12 @@ class Objective:
     def has_residual(self) -> bool:
         """Whether the cost is a sum of losses of residuals that can be linearised."""
         return self._found_linearised() is not None
+
+    @property
+    def has_sparse_jacobian(self) -> bool:
+        """Whether the cost has residuals whose Jacobian comes as a sparse array."""
+        found = self._found_linearised()
+        return isinstance(found, Linearisation) and found.sparse
 
     def value(self, x: Vector) -> float:
         """The cost at `x`."""

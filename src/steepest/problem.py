@@ -12,7 +12,7 @@ import numpy as np
 
 from .bounds import Bounds
 from .errors import InputError, TracingError
-from .objective import Budget, Later, Linearised, Objective
+from .objective import Budget, Later, Linearisation, Linearised, Objective
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
@@ -398,7 +398,9 @@ def exact_evaluations(traced: Trace) -> Evaluations:
 
     def find_linearised() -> Callable[[Vector], Linearised] | None:
         found = evaluation(traced, "linearised")
-        return None if found is None else lambda x: Linearised(*found(x))
+        return (
+            None if found is None else Linearisation(lambda x: Linearised(*found(x)), hasattr(found, "plan"))
+        )
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")

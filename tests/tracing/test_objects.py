@@ -250,6 +250,57 @@ def test_a_kept_trace_of_a_jax_function_sees_what_it_reads_change():
     assert_allclose(gradient(lambda p: np.sum(derived(p)) + np.sum(spread(p)))(P), 8 * P, rtol=1e-14)
 
 
+def test_a_kept_trace_of_a_jax_cost_sees_the_dataclass_it_reads_change():
+    import jax.numpy as jnp
+
+    @dataclass
+    class Model:
+        scale: float
+        weights: np.ndarray
+        power: ClassVar[int] = 2
+
+        def loss(self, p):
+            return self.scale * jnp.sum(self.weights * p**self.power)
+
+    model, restore = Model(2.0, np.ones(2)), jnp.ravel
+
+    def cost(p):
+        return model.loss(restore(p))
+
+    slope, at = gradient(cost), np.ones(2)
+    assert_allclose(slope(at), [4.0, 4.0])
+    model.weights[1] = 3.0
+    assert_allclose(slope(at), [4.0, 12.0])
+    model.scale = 1.0
+    assert_allclose(slope(at), [2.0, 6.0])
+    Model.power = 3
+    assert_allclose(slope(at), [3.0, 9.0])
+    Model.loss = lambda self, p: jnp.sum(5.0 * p)
+    assert_allclose(slope(at), [5.0, 5.0])
+
+
+def test_a_jax_cost_that_reads_a_dataclass_is_traced_once():
+    import jax.numpy as jnp
+
+    @dataclass
+    class Model:
+        scale: float
+
+        def loss(self, p):
+            runs.append(1)
+            return self.scale * jnp.sum(p**2)
+
+    runs: list[int] = []
+    model, restore = Model(2.0), jnp.ravel
+
+    def cost(p):
+        return model.loss(restore(p))
+
+    for _ in range(3):
+        assert_allclose(gradient(cost)(np.ones(2)), [4.0, 4.0])
+    assert len(runs) == 1
+
+
 def test_many_functions_made_in_turn_are_never_mistaken_for_each_other():
     def times(k):
         return lambda p: p[0] * k

@@ -132,7 +132,9 @@ class Plan:
 RULES = (
     Rule(
         LevenbergMarquardt,
-        when=lambda s: s.objective.has_residual and s.n <= DENSE_PARAMETERS,
+        when=lambda s: (
+            s.objective.has_residual and (s.n <= DENSE_PARAMETERS or s.objective.has_sparse_jacobian)
+        ),
         because="the cost is a sum of squares, so the slopes of its residuals tell its curvature",
         otherwise="the cost was not recognised as a sum of squares of few parameters",
     ),
@@ -141,6 +143,12 @@ RULES = (
         when=lambda s: s.exact and s.n <= HESSIAN_PARAMETERS,
         because="the cost has {n} parameters, few enough for exact second derivatives at every step",
         otherwise="second derivatives at every step cost more than they save above {hessian_limit} parameters",
+    ),
+    Rule(
+        lambda: Newton(sparse=True),
+        when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS and s.objective.has_sparse_hessian,
+        because="most second derivatives of the cost in its {n} parameters are zero, and the rest are exact and cheap",
+        otherwise="it needs many parameters of which few meet in any one term",
     ),
     Rule(
         BFGS,

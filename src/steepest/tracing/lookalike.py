@@ -12,6 +12,7 @@ from __future__ import annotations
 import builtins
 import collections
 import copy
+import dataclasses
 import functools
 import hashlib
 import math
@@ -133,11 +134,35 @@ class Lookalike:
             known = (id(owner), key) in self._reads
             if _is_jax(value) or isinstance(value, jax.Array):
                 continue
+            if _is_record(value):
+                self._watch_record(owner, read, key, value)
+                continue
             self.note_read(owner, read, key, value)
             if isinstance(value, types.FunctionType) and not known:
                 self.watch(value)
             elif self._is_followed(value) and not is_fixed(value):
                 self.cacheable = False
+
+    def _watch_record(self, owner: Any, read: Callable[[Any], Any], key: str, record: Any) -> None:
+        """Note a dataclass: what its fields and its classes hold, and all that their methods could read."""
+        if (id(owner), key) in self._reads:
+            return
+        try:
+            self._reads[id(owner), key] = (read, key, record, mark_of(record))
+        except Changeable:
+            self.cacheable = False
+            return
+        for kind in type(record).__mro__:
+            if kind.__module__.partition(".")[0] in _STDLIB | {"equinox"}:
+                continue
+            for name, member in vars(kind).items():
+                method = getattr(member, "fget", None) or getattr(member, "__func__", member)
+                if isinstance(method, types.FunctionType):
+                    self._reads[id(kind), name] = (vars(kind).__getitem__, name, member, None)
+                    if method.__module__ == kind.__module__:
+                        self.watch(method)
+                elif not name.startswith("_"):
+                    self.note_read(kind, vars(kind).__getitem__, name, member)
 
     def _is_followed(self, value: Any) -> bool:
         """Whether what is read through a value is noted by itself, so that only the value's identity counts."""
@@ -869,20 +894,36 @@ def mark_of(value: Any, room: int = MOST_ENTRIES) -> Any:
         items = [*value, *value.values()] if isinstance(value, dict) else list(value)
         if len(items) <= room:
             return [(type(item), id(item), mark_of(item, room - len(items))) for item in items]
+    if _is_record(value):
+        items = list(vars(value).values())
+        return [(type(item), id(item), mark_of(item, room - len(items))) for item in items]
     raise Changeable
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value is an instance of a dataclass, all of whose contents can be looked at."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type) and hasattr(value, "__dict__")
 
 
 def is_fixed(value: Any) -> bool:
     """Whether a value read from outside cannot change without being replaced."""
     if isinstance(
-        value, (*_UNCHANGED_TYPES, types.FunctionType, types.BuiltinFunctionType, types.CodeType, np.ufunc)
+        value,
+        (
+            jax.Array,
+            *_UNCHANGED_TYPES,
+            types.FunctionType,
+            types.BuiltinFunctionType,
+            types.CodeType,
+            np.ufunc,
+        ),
     ):
         return True
     if isinstance(value, _FIXED_MEMBERS):
         return True
     if isinstance(value, types.ModuleType):
         return value.__name__.partition(".")[0] in _STEADY_MODULES
-    if type(value) is tuple:
+    if type(value) in (tuple, frozenset):
         return all(is_fixed(item) for item in value)
     if isinstance(value, type):
         return value.__module__ in ("builtins", "numpy")
