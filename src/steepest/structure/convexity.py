@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from .elementwise import arguments_of, is_convex, pieces_of
 from .patterns import Pattern
 from .quadratic import is_positive_semidefinite
 from .ranges import Interval, constant_range, hull
@@ -245,7 +246,7 @@ class _Rules:
                 outer = self.reading.equations[use].outvars[0]
                 if self.degrees.get(outer) == 2:
                     return False
-        return is_positive_semidefinite(self.reading, var)
+        return is_positive_semidefinite(self.reading, var, self.degrees)
 
 
 def _keeps(equation: Any) -> bool:
@@ -456,8 +457,20 @@ def _joined(rules: _Rules, equation: Any) -> Shape:
 def _select(rules: _Rules, equation: Any) -> Shape:
     which, *cases = equation.invars
     if rules.reading.depends(which):
-        return UNKNOWN
+        return _in_pieces(rules, equation)
     return _join([rules.of(atom) for atom in cases])
+
+
+def _in_pieces(rules: _Rules, equation: Any) -> Shape:
+    """A choice by where an affine argument lies, such as Huber's loss: convex if it is so as a whole."""
+    for argument in arguments_of(rules.reading, equation.outvars[0]):
+        if rules.of(argument).affine:
+            pieces = pieces_of(rules.reading, equation.outvars[0], argument)
+            if pieces is not None and is_convex(pieces):
+                rules._note("convex piece by piece")
+                return Shape(convex=True)
+            return UNKNOWN
+    return UNKNOWN
 
 
 def _updated(rules: _Rules, equation: Any) -> Shape:

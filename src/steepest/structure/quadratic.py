@@ -1,4 +1,4 @@
-"""The constant Hessian of a quadratic term, from its values alone."""
+"""Does a quadratic term bend down anywhere? Read off its squares, or from its constant Hessian."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from ..linear_algebra.equilibrate import equilibration
 from ..numerics import EPS
 from ..tracing.primitives import NoRule, evaluate_equation
 from .reading import Reading
+from .squares import is_squares_and_line
 
-# Terms of more parameters are left to the judge, which asks the derivative for the Hessian.
+# Terms of more parameters that are no sum of squares as they are written are left to the judge, which asks the
+# derivative for the Hessian.
 MOST_PARAMETERS = 24
 
 # A Hessian entry is a sum of four values of the term, each wrong by some units in its last place.
@@ -22,8 +24,10 @@ ENTRY_ROUNDING = 16 * EPS
 TRUSTED = 1e-10
 
 
-def is_positive_semidefinite(reading: Reading, var: Any) -> bool:
+def is_positive_semidefinite(reading: Reading, var: Any, degrees: dict[Any, float]) -> bool:
     """Whether the quadratic `var` (one number) has no downward curvature; False where it is not found out."""
+    if is_squares_and_line(reading, var, degrees):
+        return True
     found = constant_hessian(reading, var)
     if found is None:
         return False

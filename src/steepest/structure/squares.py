@@ -94,6 +94,19 @@ def squares_of(reading: Reading) -> Squares | None:
     return Squares(both, total.constant, int(residual.aval.size), reading, tuple(equations))
 
 
+def is_squares_and_line(reading: Reading, result: Any, degrees: dict[Any, float]) -> bool:
+    """Whether a variable of one element is a sum of squares of linear expressions and linear terms: convex."""
+    total = sum_of(reading, result)
+    if total is None:
+        return False
+    roots = _Roots(reading)
+    for leaf in total.leaves:
+        degree = sum(degrees.get(factor, 0.0) for factor in leaf.factors)
+        if leaf.weight.any() and degree > 1 and (degree > 2 or roots.of(leaf) is None):
+            return False
+    return True
+
+
 class _Roots:
     """Writes down the square roots of leaves."""
 

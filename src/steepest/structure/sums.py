@@ -48,8 +48,8 @@ class Sum:
     constant: float
 
 
-def sum_of(reading: Reading) -> Sum | None:
-    """The cost as a weighted sum; None where a constant in it cannot be worked out.
+def sum_of(reading: Reading, result: Any = None) -> Sum | None:
+    """The cost, or another variable `result` of one element, as a weighted sum; None where a constant is unknown.
 
     >>> import jax
     >>> with jax.enable_x64(True):
@@ -58,7 +58,7 @@ def sum_of(reading: Reading) -> Sum | None:
     >>> [leaf.weight.tolist() for leaf in found.leaves], found.constant
     ([[0.0, -1.0], 3.0], 7.0)
     """
-    return _Pass(reading).run()
+    return _Pass(reading).run(reading.out if result is None else result)
 
 
 class _Pass:
@@ -69,8 +69,8 @@ class _Pass:
         self.constant = 0.0
         self.failed = False
 
-    def run(self) -> Sum | None:
-        self.give(self.reading.out, np.float64(1.0))
+    def run(self, result: Any) -> Sum | None:
+        self.give(result, np.float64(1.0))
         for equation in reversed(self.reading.equations):
             if self.failed:
                 return None
