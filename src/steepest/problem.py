@@ -16,6 +16,7 @@ from .objective import Budget, Later, Linearisation, Linearised, Objective
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
+    from .structure.losses import Losses
     from .structure.squares import Squares
     from .tracing.trace import Trace
 
@@ -415,7 +416,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         traced.lowest_precision,
         traced,
         sparse_hessian=Later(find_sparse_hessian) if traced.n > SMALL else None,
-        linearised=None if squares is None else Later(find_linearised),
+        linearised=Later(find_linearised),
         least_squares=squares is not None,
     )
 
@@ -430,6 +431,20 @@ def sum_of_squares(traced: Trace) -> Squares | None:
         traced.kept["squares"] = squares_of(Reading(as_number(traced), keep_derivatives=True))
     found: Squares | None = traced.kept["squares"]
     return found
+
+
+def sum_of_losses(traced: Trace) -> Losses | None:
+    """The losses of residuals that a cost is seen to be a sum of, where a dense Jacobian of theirs is small enough."""
+    if "losses" not in traced.kept:
+        from .structure.losses import losses_of
+        from .structure.reading import Reading
+        from .tracing.trace import as_number
+
+        found = losses_of(Reading(as_number(traced), keep_derivatives=True))
+        fits = found is not None and found.m * traced.n <= LARGEST_JACOBIAN
+        traced.kept["losses"] = found if fits else None
+    losses: Losses | None = traced.kept["losses"]
+    return losses
 
 
 def evaluation(traced: Trace, kind: str) -> Any:
@@ -483,14 +498,19 @@ def _linear_jaxpr(traced: Trace) -> Any | None:
 
 
 def _linearised_evaluation(traced: Trace) -> Any | None:
-    """Value, residual and Jacobian of a sum of squares: sparse where most of it is zero, dense where it fits."""
+    """Value, residual and Jacobian of a sum of squares or losses: sparse where most is zero, dense where it fits."""
     from .derivatives import exact, sparse
     from .derivatives.tiers import Tiered
     from .structure.sparsity import Dense
     from .tracing.passes import simplify
 
     squares = sum_of_squares(traced)
-    assert squares is not None
+    if squares is None:
+        losses = sum_of_losses(traced)
+        if losses is None:
+            return None
+        linear = exact.linearised(losses.both, keep_derivatives=True)
+        return Tiered(exact.linearised_losses(linear, losses.outer))
     size = squares.m * traced.n
     linear = _linear_jaxpr(traced)
     if linear is not None:

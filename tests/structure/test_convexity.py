@@ -197,3 +197,38 @@ def test_the_logistic_loss_of_very_many_examples_is_convex_and_has_no_kink():
     facts = read(cost.jaxpr)
     assert facts.convexity.is_convex
     assert not facts.kinks
+
+
+PIECES = {
+    "Huber": (True, lambda r: jnp.where(jnp.abs(r) <= 1.345, 0.5 * r**2, 1.345 * (jnp.abs(r) - 0.5 * 1.345))),
+    "Huber by hand": (True, lambda r: jnp.where(r < -1, -2 * r - 1, jnp.where(r > 1, 2 * r - 1, r * r))),
+    "quantile": (True, lambda r: jnp.where(r >= 0, 0.9 * r, -0.1 * r)),
+    "clipped hinge": (True, lambda r: jnp.where(1 - r > 0, (1 - r) ** 2, 0.0)),
+    "two conditions": (True, lambda r: jnp.abs(r) + jnp.where((r > 2) & (r > 1), r - 2, 0.0)),
+    "dead zone": (True, lambda r: jnp.where(jnp.abs(r) < 0.5, 0.0, jnp.abs(r) - 0.5)),
+    "jump": (False, lambda r: jnp.where(r > 0, r**2 + 0.1, r**2)),
+    "truncated": (False, lambda r: jnp.where(jnp.abs(r) < 1, r**2, 1.0)),
+    "corner the wrong way": (False, lambda r: jnp.where(r > 0, 0.5 * r, r)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_functions_in_pieces_are_convex_when_they_are(name):
+    convex, loss = PIECES[name]
+    A = np.random.default_rng(4).normal(size=(7, 3))
+    found = structure(lambda x: jnp.sum(loss(A @ x - 0.3))).convexity
+    assert found.is_convex is convex
+    # Against the definition: the chord of two points lies above the middle, for all or not for all.
+    t = np.linspace(-4, 4, 321)
+    with double_precision():
+        low, high, middle = (np.asarray(loss(np.asarray(s))) for s in (t[:-2], t[2:], t[1:-1]))
+    assert bool((middle <= (low + high) / 2 + 1e-12).all()) is convex
+
+
+def test_quadratic_forms_of_many_parameters_are_known_by_their_squares():
+    rng = np.random.default_rng(0)
+    B = rng.normal(size=(60, 60))
+    Q = B @ B.T
+    assert structure(lambda x: jnp.exp(x @ Q @ x) + x[0], 60).convexity.is_convex
+    Q[0, 0] -= 2 * np.linalg.eigvalsh(Q)[-1]
+    assert not structure(lambda x: jnp.exp(x @ Q @ x) + x[0], 60).convexity.is_convex

@@ -24,6 +24,10 @@ from ..tracing.passes import eliminate_dead, simplify, with_outputs
 FLOAT = np.dtype(np.float64)
 # Identity matrices up to this size are constants; a larger one is made where it is used.
 KEPT_IDENTITY = 64
+# The bending of a loss is taken for at least this part of its slope over its argument (Triggs et al., "Bundle
+# adjustment", 2000, take all of it or none), and for this part of the largest bending among all terms.
+LEAST_SECANT = 0.1
+FLATTEST = 1e-8
 
 
 def both_to_differentiate(closed: Any) -> Any:
@@ -109,6 +113,33 @@ def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
         return jax.vmap(along, out_axes=(None, None, -1))(_identity(n))
 
     return traced(columns, x, keep_derivatives=keep_derivatives)
+
+
+def linearised_losses(linear: Any, outer: Any) -> Any:
+    """`x ↦ (f(x), r, J)` of a sum of losses φ(e), scaled so that 2Jᵀr is its gradient and 2JᵀJ models its Hessian.
+
+    `linear`: `x ↦ (f(x), e(x), ∂e/∂x)`. `outer`: `e ↦ φ(e)`, element by element, lowest at 0. A bending is not taken
+    for less than a part of φ'(e)/e: where a loss grows like a line, that is what holds a step back.
+    """
+    function, loss = jex.jaxpr_as_fun(linear), jex.jaxpr_as_fun(outer)
+    (aval,) = linear.in_avals
+
+    def at(x: Any) -> tuple[Any, Any, Any]:
+        value, e, jacobian = function(x)
+        ones = np.ones(e.shape)
+
+        def slope(e: Any) -> Any:
+            return jax.jvp(lambda e: loss(e)[0], (e,), (ones,))[1]
+
+        first, second = jax.jvp(slope, (e,), (ones,))
+        size = abs(e)
+        secant = first * lax.sign(e) / lax.max(size, FLATTEST * size.max() + np.finfo(FLOAT).tiny)
+        bending = lax.max(second, LEAST_SECANT * secant)
+        bending = lax.max(bending, FLATTEST * bending.max() + np.finfo(FLOAT).tiny)
+        scale = lax.sqrt(0.5 * bending)
+        return value, 0.5 * first / scale, lax.expand_dims(scale, (1,)) * jacobian
+
+    return traced(at, jax.ShapeDtypeStruct(aval.shape, aval.dtype))
 
 
 def both_from_residual(linear: Any) -> Any:

@@ -43,7 +43,7 @@ def colour_columns(pattern: Any) -> Colouring:
     """Colours for a SciPy CSC pattern (m, n).
 
     >>> from scipy.sparse import diags_array
-    >>> colour_columns(diags_array([1, 1, 1], offsets=[-1, 0, 1], shape=(9, 9)).tocsc()).count
+    >>> colour_columns(diags_array([1.0, 1.0, 1.0], offsets=[-1, 0, 1], shape=(9, 9)).tocsc()).count
     3
     """
     return _best(pattern, symmetric=False)

@@ -8,6 +8,7 @@ can be worked out exactly: that tells whether it is convex.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from math import inf, sqrt
 from typing import Any, NamedTuple
 
@@ -54,6 +55,33 @@ def arguments_of(reading: Reading, atom: Any) -> list[Any]:
     return found
 
 
+def is_even(reading: Reading, atom: Any, argument: Any) -> bool:
+    """Whether `atom` is the same for `argument` and its negative: all that reads the argument squares it or so."""
+    front, seen = {atom}, set()
+    while front:
+        current = front.pop()
+        equation = reading.producer(current)
+        if current is argument or equation is None:
+            return False
+        if id(equation) in seen:
+            continue
+        seen.add(id(equation))
+        operands = {a for a in equation.invars if reading.depends(a)}
+        if argument in operands:
+            if operands != {argument} or not _is_even(equation):
+                return False
+            operands.clear()
+        front |= operands
+    return True
+
+
+def _is_even(equation: Any) -> bool:
+    name, operands = equation.primitive.name, equation.invars
+    if name == "integer_pow":
+        return int(equation.params["y"]) % 2 == 0
+    return name in ("square", "abs", "cosh", "cos") or (name == "mul" and operands[0] is operands[1])
+
+
 class Piece(NamedTuple):
     """From `start` to the next piece: c0 + c1·t + c2·t², or a truth (c0 = 0 or 1)."""
 
@@ -72,7 +100,9 @@ class Piece(NamedTuple):
 
     def size(self, t: float) -> float:
         """The sum of the sizes of the terms, which rounding is measured by."""
-        return abs(self.c0) + (abs(self.c1 * t) if self.c1 else 0.0) + (abs(self.c2 * t * t) if self.c2 else 0.0)
+        return (
+            abs(self.c0) + (abs(self.c1 * t) if self.c1 else 0.0) + (abs(self.c2 * t * t) if self.c2 else 0.0)
+        )
 
 
 Pieces = tuple[Piece, ...]
@@ -93,7 +123,9 @@ def pieces_of(reading: Reading, atom: Any, argument: Any) -> Pieces | None:
             equation = reading.producer(atom)
             rule = None if equation is None else _RULES.get(equation.primitive.name)
             operands = None if rule is None else [of(operand) for operand in equation.invars]  # type: ignore[union-attr]
-            result = None if rule is None or operands is None or None in operands else rule(equation, *operands)
+            result = (
+                None if rule is None or operands is None or None in operands else rule(equation, *operands)
+            )
             known[atom] = result if result is None or len(result) <= MOST_PIECES else None
         return known[atom]
 
@@ -106,7 +138,7 @@ def is_convex(pieces: Pieces) -> bool:
     >>> is_convex((Piece(-inf, 0.0, -1.0), Piece(0.0, 0.0, 2.0)))
     True
     """
-    for piece, after in zip(pieces, pieces[1:], strict=False):
+    for piece, after in pairwise(pieces):
         t = after.start
         if abs(piece.at(t) - after.at(t)) > SAME * (piece.size(t) + after.size(t)):
             return False
@@ -249,7 +281,9 @@ def _same(equation: Any, a: Pieces) -> Pieces | None:
 
 def _logical(combine: Callable[[bool, bool], bool]) -> Callable[..., Pieces]:
     def rule(equation: Any, a: Pieces, b: Pieces) -> Pieces:
-        return _simplified([Piece(s, float(combine(bool(p.c0), bool(q.c0)))) for s, _, (p, q) in _joined(a, b)])
+        return _simplified(
+            [Piece(s, float(combine(bool(p.c0), bool(q.c0)))) for s, _, (p, q) in _joined(a, b)]
+        )
 
     return rule
 

@@ -76,7 +76,7 @@ def squares_of(reading: Reading) -> Squares | None:
     total = sum_of(reading)
     if total is None:
         return None
-    roots = _Roots(reading)
+    roots = Roots(reading)
     pieces, equations = [], []
     for leaf in total.leaves:
         if not leaf.weight.any():
@@ -99,7 +99,7 @@ def is_squares_and_line(reading: Reading, result: Any, degrees: dict[Any, float]
     total = sum_of(reading, result)
     if total is None:
         return False
-    roots = _Roots(reading)
+    roots = Roots(reading)
     for leaf in total.leaves:
         degree = sum(degrees.get(factor, 0.0) for factor in leaf.factors)
         if leaf.weight.any() and degree > 1 and (degree > 2 or roots.of(leaf) is None):
@@ -107,7 +107,7 @@ def is_squares_and_line(reading: Reading, result: Any, degrees: dict[Any, float]
     return True
 
 
-class _Roots:
+class Roots:
     """Writes down the square roots of leaves."""
 
     def __init__(self, reading: Reading) -> None:
