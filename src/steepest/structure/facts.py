@@ -12,10 +12,14 @@ from ..bounds import Bounds
 from .convexity import Convexity, Kind, convexity_of
 from .dead import Dead, dead_parameters
 from .degree import degrees
+from .examples import Examples, examples_of
+from .groups import groups_of
 from .kinks import Kinks, Site
+from .losses import Losses, losses_of
 from .patterns import patterns
 from .ranges import ranges
 from .reading import Reading
+from .squares import Squares, squares_of
 
 Vector = np.ndarray
 
@@ -53,6 +57,26 @@ class Structure:
         return found
 
     @cached_property
+    def squares(self) -> Squares | None:
+        """The residual, where the cost is a sum of squares."""
+        return squares_of(self.reading)
+
+    @cached_property
+    def losses(self) -> Losses | None:
+        """The residuals, where the cost is a sum of other losses of nonlinear ones."""
+        return None if self.squares is not None else losses_of(self.reading)
+
+    @cached_property
+    def examples(self) -> Examples | None:
+        """The cost of each example, where the cost is a sum over data."""
+        return examples_of(self.reading)
+
+    @cached_property
+    def groups(self) -> Vector:
+        """The group of each parameter, (n,), from 0: parameters of different groups meet in no term of the cost."""
+        return groups_of(self.reading)
+
+    @cached_property
     def kinks(self) -> Kinks:
         """Operations at which the slope may change abruptly or the value jump."""
         return Kinks(self.reading, self._patterns)
@@ -81,6 +105,18 @@ class Structure:
         convexity = self.convexity
         line = f" ({convexity.line})" if convexity.line else ""
         told.append(f"{convexity.reason[:1].upper()}{convexity.reason[1:]}{line}.")
+        if self.squares is not None:
+            kind = "linear" if self.squares.linear else "nonlinear"
+            told.append(
+                f"It is a sum of {self.squares.m:,} squares of {kind} residuals{_at(self.squares.places)}."
+            )
+        elif self.losses is not None:
+            told.append(f"It is a sum of {self.losses.m:,} losses of residuals{_at(self.losses.places)}.")
+        if self.examples is not None:
+            told.append(f"It is a sum over {self.examples.count:,} examples{_at(self.examples.places)}.")
+        alone = int(self.groups.max(initial=0)) + 1
+        if alone > 1:
+            told.append(f"It falls apart into {alone:,} sums that share no parameters.")
         if self.kinks.sites:
             told.append(f"It may have kinks: {'; '.join(str(site) for site in self.kinks.sites[:4])}.")
         if self.dead:
@@ -98,6 +134,10 @@ class Structure:
     @cached_property
     def _influence(self) -> Dead:
         return dead_parameters(self.reading)
+
+
+def _at(places: tuple[str, ...]) -> str:
+    return f" ({'; '.join(places[:3])})" if places else ""
 
 
 def read(closed_jaxpr: Any, bounds: Bounds | None = None) -> Structure:
