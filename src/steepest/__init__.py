@@ -2,6 +2,8 @@
 
 from . import models, plots, solvers
 from .derivative import derivative, gradient, hessian, hvp, jacobian, symbolic
+from .diagnose import Diagnosis, diagnose
+from .doctor.finding import Finding
 from .errors import (
     ExpressionError,
     InputError,
@@ -26,9 +28,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Budget",
+    "Diagnosis",
     "Evidence",
     "ExpressionError",
-    "FitResult",
+    "FitResult", "Finding",
     "InputError",
     "MissingDependencyError",
     "NotAMinimumError",
@@ -41,7 +44,7 @@ __all__ = [
     "Verification",
     "__version__",
     "derivative",
-    "fit",
+    "fit", "diagnose",
     "gradient",
     "hessian",
     "hvp",

@@ -282,3 +282,19 @@ def _how(result: Any) -> list[str]:
 def wrapped(sentence: str, indent: str = "    ") -> list[str]:
     """A sentence broken into indented lines."""
     return textwrap.wrap(sentence, TEXT_WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def diagnosis_text(diagnosis: Any) -> str:
+    """A `Diagnosis` as text: each finding with its place and its rewrite, the worst first."""
+    name = shortened(diagnosis.label or "")
+    count = len(diagnosis.findings)
+    told = "nothing found" if not count else f"{count} finding{'s' if count > 1 else ''}"
+    blocks = [f"{told}{f'  ({name})' if name else ''}"]
+    for finding in diagnosis.findings:
+        blocks += ["", f"  {finding.severity}: {finding.kind}"]
+        if finding.line:
+            blocks.append(f"    {finding.place}")
+            blocks += [f"        {finding.expression}"] if finding.expression else []
+        blocks += wrapped(f"{finding.sentence[:1].upper()}{finding.sentence[1:]}.")
+        blocks += wrapped(finding.rewrite) if finding.rewrite else []
+    return "\n".join(blocks)

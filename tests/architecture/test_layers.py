@@ -16,7 +16,7 @@ LAYERS = (
     ("tracing",),
     ("structure", "derivatives", "objective", "problem", "linear_algebra", "residuals"),
     ("solvers",),
-    ("verdict", "uncertainty"),
+    ("verdict", "doctor", "uncertainty"),
     ("training",),
     (
         "results",
@@ -28,6 +28,7 @@ LAYERS = (
         "minimize",
         "verify",
         "recheck",
+        "diagnose",
         "train",
         "trained",
         "measurements",

@@ -10,9 +10,10 @@ from steepest import Verdict
 
 PUBLIC = [
     "Budget",
+    "Diagnosis",
     "Evidence",
     "ExpressionError",
-    "FitResult",
+    "FitResult", "Finding",
     "InputError",
     "MissingDependencyError",
     "NotAMinimumError",
@@ -25,7 +26,7 @@ PUBLIC = [
     "Verification",
     "__version__",
     "derivative",
-    "fit",
+    "fit", "diagnose",
     "gradient",
     "hessian",
     "hvp",

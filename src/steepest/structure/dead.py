@@ -55,6 +55,19 @@ def dead_parameters(reading: Reading) -> Dead:
         return Dead((), ())
     if not reading.depends(reading.out):
         return Dead(tuple(range(n)), ())
+    result = influences(reading)[reading.out]
+    dead = ~(result.sloping | result.stepping)
+    return Dead(
+        tuple(np.flatnonzero(dead).tolist()),
+        tuple(np.flatnonzero(result.stepping & ~result.sloping).tolist()),
+    )
+
+
+def influences(reading: Reading) -> dict[Any, Influence]:
+    """What each variable that varies depends on; empty for more parameters than are followed."""
+    n = reading.n
+    if n > FOLLOWED:
+        return {}
     nothing = np.zeros(n, dtype=bool)
     found: dict[Any, Influence] = {
         reading.x: Influence(~nothing, nothing, np.arange(n).reshape(reading.x.aval.shape))
@@ -65,12 +78,7 @@ def dead_parameters(reading: Reading) -> Dead:
         influence = _influence(reading, equation, found, nothing)
         for var in equation.outvars:
             found[var] = influence if var is equation.outvars[0] else influence._replace(entries=None)
-    result = found[reading.out]
-    dead = ~(result.sloping | result.stepping)
-    return Dead(
-        tuple(np.flatnonzero(dead).tolist()),
-        tuple(np.flatnonzero(result.stepping & ~result.sloping).tolist()),
-    )
+    return found
 
 
 def _influence(

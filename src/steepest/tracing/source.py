@@ -114,6 +114,18 @@ def user_line(equation: Any) -> Place | None:
     return None
 
 
+def expression_of(equation: Any) -> str:
+    """The part of the user's line that made a jaxpr equation; "" where that cannot be told."""
+    traceback = getattr(equation.source_info, "traceback", None)
+    raw = getattr(traceback, "raw_frames", None)
+    if raw is None:
+        return ""
+    for code, instruction in zip(*raw(), strict=True):
+        if not is_library(code.co_filename):
+            return _segment(code.co_filename, *_positions(code, instruction))
+    return ""
+
+
 def _positions(code: CodeType, instruction: int) -> tuple[int | None, int | None, int | None, int | None]:
     for k, position in enumerate(code.co_positions()):
         if 2 * k == instruction:

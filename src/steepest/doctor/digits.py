@@ -1,0 +1,140 @@
+"""Digits lost on the way: single precision, and subtractions of nearly equal numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .chart import Chart
+from .finding import Finding
+
+# Arguments smaller than this, beside a one, have lost half of their digits and more.
+TINY = 1e-8
+
+# Of the 7 digits of single precision so many may cancel in one operation before the cost suffers.
+MOST_CANCELLED = 3.0
+
+LOW = frozenset({"float32", "float16", "bfloat16"})
+DIGITS = {"float32": 7, "float16": 3, "bfloat16": 2}
+
+
+def low_precision(chart: Chart) -> Iterator[Finding]:
+    """Where the cost leaves double precision, and where nearly equal numbers are subtracted there."""
+    entered = None
+    worst, lost = None, 0.0
+    for equation in chart.reading.equations:
+        out = equation.outvars[0].aval
+        if str(out.dtype) not in LOW or equation.outvars[0] not in chart.reading.varies:
+            continue
+        entered = entered if entered is not None else equation
+        if equation.primitive.name in ("sub", "add"):
+            cancelled = _cancelled(chart, equation)
+            if cancelled > lost:
+                worst, lost = equation, cancelled
+    if entered is None:
+        return
+    dtype = str(entered.outvars[0].aval.dtype)
+    yield chart.finding(
+        "low precision",
+        "warning",
+        f"from here on the cost is computed in {dtype}, which holds {DIGITS[dtype]} digits",
+        "Keep double precision: leave astype and dtype= out, or write np.float64.",
+        entered,
+    )
+    if worst is not None and lost > MOST_CANCELLED:
+        dtype = str(worst.outvars[0].aval.dtype)
+        yield chart.finding(
+            "digits cancelled",
+            "warning",
+            f"nearly equal numbers are subtracted in {dtype}: {lost:.0f} of its {DIGITS[dtype]} digits are lost here",
+            "Compute this line in double precision.",
+            worst,
+        )
+
+
+def _cancelled(chart: Chart, equation: Any) -> float:
+    """Digits lost to cancellation by a sum or difference, over all its elements."""
+    values = [np.asarray(chart.value(atom), dtype=np.float64) for atom in equation.invars]
+    out = np.asarray(chart.value(equation.outvars[0]), dtype=np.float64)
+    size = float(max(np.abs(value).max(initial=0.0) for value in values))
+    left = float(np.abs(out).max(initial=0.0))
+    if size == 0.0 or not np.isfinite(size):
+        return 0.0
+    return float(np.log10(size / left)) if left > 0 else 0.0
+
+
+def cancellation(chart: Chart) -> Iterator[Finding]:
+    """Well-known expressions that lose the digits of a small argument, and the functions made for them."""
+    told = set()
+    for equation in chart.reading.equations:
+        found = _classic(chart, equation)
+        if found is None:
+            continue
+        inner, word, rewrite = found
+        value = np.asarray(chart.value(inner), dtype=np.float64)
+        small = (np.abs(value) < TINY) & (value != 0.0)
+        if not small.any():
+            continue
+        finding = chart.finding(
+            "digits cancelled",
+            "warning",
+            f"{word} loses the digits of a small argument, here {value[small].flat[0]:.3g}",
+            rewrite,
+            equation,
+            inner,
+        )
+        if (finding.line, word) not in told:
+            told.add((finding.line, word))
+            yield finding
+
+
+def _classic(chart: Chart, equation: Any) -> tuple[Any, str, str] | None:
+    reading, name = chart.reading, equation.primitive.name
+    if not any(reading.depends(atom) for atom in equation.invars):
+        return None
+    if name == "log":
+        inner = _beside_one(chart, reading.producer(equation.invars[0]), ("add", "sub"))
+        if inner is not None:
+            return inner, "log(1 + x)", "Write np.log1p(x)."
+    if name in ("sub", "add"):
+        other = _minus_one(chart, equation)
+        made = None if other is None else reading.producer(other)
+        if made is not None and made.primitive.name == "exp":
+            return made.invars[0], "exp(x) - 1", "Write np.expm1(x)."
+        if made is not None and made.primitive.name == "cos":
+            return made.invars[0], "1 - cos(x)", "Write 2 * np.sin(x / 2)**2."
+        if made is not None and made.primitive.name == "sqrt":
+            inner = _beside_one(chart, reading.producer(made.invars[0]), ("add", "sub"))
+            if inner is not None:
+                return inner, "sqrt(1 + x) - 1", "Write x / (np.sqrt(1 + x) + 1)."
+    return None
+
+
+def _is_one(chart: Chart, atom: Any) -> bool:
+    if chart.reading.depends(atom):
+        return False
+    value = chart.value(atom)
+    return value is not None and bool((np.abs(value) == 1.0).all())
+
+
+def _beside_one(chart: Chart, equation: Any, names: tuple[str, ...]) -> Any | None:
+    """The other operand of a sum with one."""
+    if equation is None or equation.primitive.name not in names or len(equation.invars) != 2:
+        return None
+    first, second = equation.invars
+    if _is_one(chart, first):
+        return second
+    return first if _is_one(chart, second) else None
+
+
+def _minus_one(chart: Chart, equation: Any) -> Any | None:
+    """The operand from which one is taken, or that is taken from one."""
+    first, second = equation.invars
+    if equation.primitive.name == "sub":
+        return _beside_one(chart, equation, ("sub",))
+    if chart.reading.depends(first) and not chart.reading.depends(second):
+        value = chart.value(second)
+        return first if value is not None and bool((np.asarray(value) == -1.0).all()) else None
+    return None
