@@ -131,6 +131,7 @@ def minimize(
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         descent = _Descent(problem, plan, tol, callback, seed, recording)
         run, judgement = descent.down()
+        judgement = _advised(problem, run, judgement)
         if recording is not None:
             recording.end(judgement.verdict.value, judgement.sentence, value=run.value)
     ended = time.perf_counter()
@@ -280,6 +281,15 @@ def _is_better(onward: Run, found: Judgement, run: Run, judgement: Judgement) ->
     if found.verdict.is_minimum and not judgement.verdict.is_minimum:
         return onward.value <= run.value + rounding
     return onward.value < run.value - rounding or not np.isfinite(run.value)
+
+
+def _advised(problem: Problem, run: Run, judgement: Judgement) -> Judgement:
+    """With what the doctor says first, where no minimum was found."""
+    if judgement.verdict.is_minimum or problem.trace is None:
+        return judgement
+    from .doctor.advice import advised
+
+    return advised(problem, run.x, judgement)
 
 
 def structure_of(problem: Problem) -> Any:

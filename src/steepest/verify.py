@@ -92,6 +92,10 @@ def verify(
         history=None if start is None else _Began(problem, start),
         seed=seed,
     )
+    if not judgement.verdict.is_minimum and problem.trace is not None:
+        from .doctor.advice import advised
+
+        judgement = advised(problem, problem.start, judgement)
     timing = {"trace": posed - began, "judge": time.perf_counter() - posed}
     timing["total"] = time.perf_counter() - began
     return _verification(problem, judgement, timing)

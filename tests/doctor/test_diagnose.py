@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import steepest
 from steepest import diagnose
 
 from .costs import BROKEN, HEALTHY

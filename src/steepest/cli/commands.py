@@ -24,6 +24,7 @@ A cost is an expression such as "x**2 - 2*x + 3", or a function in a Python file
   steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1
   steepest minimize model.py:cost --start 1,2,3 --plot walk.png
   steepest verify "x**4 - y**4" --at 0,0
+  steepest doctor "sqrt(x) + y**2" --at 0,1
   steepest explore
   steepest tour
 """
@@ -361,6 +362,46 @@ def explore_command(
 
     wanted = asked(what, model=fit, start=start, cost=cost, x=x, y=y)
     explore(wanted, port=port, open_page=not no_open, idle_exit=idle_exit)
+
+
+@app.command(
+    "doctor",
+    short_help="What is wrong with a cost at a point, at which line, and what to write instead.",
+    help="""What is wrong with a cost at a point, at which line, and what to write instead.
+
+\b
+  steepest doctor "sqrt(x) + y**2" --at 0,1
+  steepest doctor model.py:cost --at 1,2,3
+
+It looks for NaN and where it is first made, slopes lost in rounding and comparing, parameters that do nothing,
+kinks, unlike scales, lost digits and unrolled loops.
+""",
+    epilog="""\b
+Exit status: 0 nothing worse than a note, 1 something found, 2 bad input.""",
+)
+def doctor_command(
+    cost: Cost,
+    at: Annotated[
+        str, typer.Option(metavar="PLACE", help="The point: 3, 1,2 or x=1,y=2.", show_default=False)
+    ],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print what the derivative doctor finds."""
+    import steepest
+
+    from .costs import in_file, read_cost
+    from .output import show_json
+    from .reading import read_places
+
+    named = read_cost(cost)
+    places = read_places([at], "--at")
+    if len(places) != 1:
+        raise InputError(f"--at {at}: give one place")
+    with in_file(named.file):
+        diagnosis = steepest.diagnose(named.fun, named.start(places[0], "--at"))
+    show_json(diagnosis.to_dict()) if as_json else show(str(diagnosis))
+    raise typer.Exit(MINIMUM if diagnosis.healthy else NO_MINIMUM)
 
 
 @app.command("tour", short_help="See it work, in under a minute.")

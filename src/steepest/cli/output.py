@@ -29,6 +29,9 @@ STANDING_OUT = (
     (r"^  (why|how|next)$", "bold"),
     (r"^slope of .*$", "bold"),
     (r"^error:", "bold red"),
+    (r"^  error: .*$", "bold red"),
+    (r"^  warning: .*$", "bold yellow"),
+    (r"^  note: .*$", "bold"),
     (r"^#+ .*$", "bold"),
 )
 

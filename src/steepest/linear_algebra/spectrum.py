@@ -67,7 +67,11 @@ class Spectrum:
                 if length <= (1.0 + ON_THE_SPHERE) * radius:
                     break
                 # Newton on 1/‖s‖ - 1/radius, nearly linear in the shift (Nocedal & Wright 2006, algorithm 4.3).
-                distance += (square / float((t * t / lifted).sum())) * (length / radius - 1.0)
+                bend = float((t * t / lifted).sum())
+                if bend == 0.0:  # underflown: so far out the length falls like one over the distance
+                    distance *= length / radius
+                    continue
+                distance += (square / bend) * (length / radius - 1.0)
             if (
                 self.lowest < -NOISE * self._size
                 and length < (1.0 - ON_THE_SPHERE) * radius

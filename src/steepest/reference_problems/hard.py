@@ -295,7 +295,7 @@ _TABLE: tuple[Hard, ...] = (
     Hard("rosenbrock", "plain", _rosenbrock, (-1.2, 1.0), MINIMUM, (0.0,)),
     Hard("x log x", "plain", lambda x: x[0] * np.log(x[0]), (2.0,), MINIMUM, (-_E,), ((1e-9, None),)),
     Hard("log of cosh", "plain", lambda x: np.log(np.cosh(x[0] - 1)), (4.0,), MINIMUM, (0.0,)),
-    Hard("out of budget", "plain", _rosenbrock, (-1.2, 1.0, -1.2, 1.0), ("out of budget",), (0.0,), budget=15),
+    Hard("out of budget", "plain", _rosenbrock, (-1.2, 1.0, -1.2, 1.0), ("out of budget",), (0.0,), budget=4),
 )  # fmt: skip
 
 HARD: dict[str, Hard] = {problem.name: problem for problem in _TABLE}

@@ -212,7 +212,7 @@ def _fades(look: Look, side: _Side) -> bool:
 
 def _turned(look: Look, curvature: Curvature, x: Vector, k: int) -> tuple[np.ndarray, Vector]:
     """The `k` most curved directions (n, k) at `x` (n,), and their curvatures (k,): a valley that bends turns them."""
-    free, d = curvature.free, curvature.scaling[curvature.free]
+    free, d = curvature.free, look.scale[curvature.free]
     H = look.objective.hessian(x)[np.ix_(free, free)]
     values, scaled = np.linalg.eigh(d[:, None] * np.nan_to_num(H) * d)
     vectors = np.zeros((look.n, k))
