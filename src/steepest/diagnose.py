@@ -94,7 +94,7 @@ def diagnose(
 
     >>> for finding in diagnose("round(x)**2 + y", {"x": 2.3, "y": 1.0}):
     ...     print(finding.kind, "-", finding.sentence)
-    slope lost - x moves the cost through rounding only, whose derivative is zero wherever it exists
+    slope lost - only rounding connects x with the cost, and its derivative is zero wherever it exists
     """
     try:
         problem = pose(

@@ -185,7 +185,7 @@ def rounded(x):
     return np.sum(whole**2)
 
 
-@broken("slope lost", {"a": 1.3, "b": 2.0}, told="a moves the cost through floor")
+@broken("slope lost", {"a": 1.3, "b": 2.0}, told="only floor connects a with")
 def floored(a, b):
     return np.floor(a) ** 2 + (b - 1) ** 2  # here
 
@@ -216,7 +216,7 @@ def signed(x):
 # ---- parameters that do nothing
 
 
-@broken("dead parameter", {"a": 1.0, "b": 2.0}, told="b cannot move")
+@broken("dead parameter", {"a": 1.0, "b": 2.0}, told="depends on b")
 def unused(a, b):
     return (a - 1) ** 2 + 0 * b
 

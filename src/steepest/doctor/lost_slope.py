@@ -58,11 +58,10 @@ def lost_in_steps(chart: Chart, structure: Structure) -> Iterator[Finding]:
         left -= reached
         word, rewrite = SMOOTH.get(name, COMPARED)
         names = [chart.names[k] for k in sorted(reached)]
-        subject = f"{listed(names)} move{'s' if len(names) == 1 else ''} the cost"
         yield chart.finding(
             "slope lost",
             "error",
-            f"{subject} through {word} only, whose derivative is zero wherever it exists",
+            f"only {word} connects {listed(names)} with the cost, and its derivative is zero wherever it exists",
             rewrite,
             equation,
         )
@@ -77,8 +76,7 @@ def cannot_move(chart: Chart, structure: Structure) -> Iterator[Finding]:
     yield Finding(
         "dead parameter",
         "warning",
-        f"{listed(names)} cannot move the cost: {'it does' if len(names) == 1 else 'they do'} not enter it, or "
-        "only multiplied by zero",
+        f"nothing in the cost depends on {listed(names)}, or only through a factor of zero",
         f"Hold {'it' if len(names) == 1 else 'them'} with fixed=, or check what the cost was meant to use.",
         parameters=tuple(names),
     )
@@ -102,9 +100,7 @@ def does_not_move_here(
         return
     names = [chart.names[k] for k in found]
     equation, why = _switch(chart, found)
-    sentence = (
-        f"{listed(names)} do{'es' if len(names) == 1 else ''} not move the cost anywhere near this point{why}"
-    )
+    sentence = f"nothing changes with {listed(names)} anywhere near this point{why}"
     rewrite = "Start where it matters: on the other side of the comparison, or away from saturation."
     if equation is None:
         yield Finding("no slope here", "warning", sentence, rewrite, parameters=tuple(names))

@@ -241,7 +241,7 @@ def _without_slope(
         return chart.finding(
             "NaN from an untaken branch",
             "error",
-            f"np.where leaves {word} of {told} aside, but its slope is computed all the same and is not finite "
+            f"this np.where leaves {word} of {told} aside, but its slope is computed all the same and is not finite "
             f"({why}), so that the slope for {listed(names)} is lost",
             f"Give the operation a harmless argument where it is not taken: {_safe(inner)}.",
             equation,
