@@ -152,7 +152,10 @@ def _point(measure: _Measure, place: Parameters) -> SlopePoint:
         with np.errstate(invalid="ignore"):
             parted = ~(np.abs(left - right) <= 1e-6 * np.maximum(np.abs(left), np.abs(right)) + 1e-9)
         jump = np.array([_jumps(measure.value, x, k, value) for k in range(place.n)])
-        broken |= parted | jump
+        # Where the formula gives no number but both sides agree, there is a slope all the same.
+        mended = broken & ~parted & ~jump & np.isfinite(left) & np.isfinite(right)
+        gradient = np.where(mended, 0.5 * (left + right), gradient)
+        broken = (broken & ~mended) | parted | jump
         gradient = np.where(broken, np.nan, gradient)
     directions = _directions(measure, x, gradient, broken)
     one_sided = broken.any()
@@ -189,6 +192,10 @@ def _directions(measure: _Measure, x: Vector, gradient: Vector, broken: np.ndarr
     return words
 
 
+# Slopes beside a point that differ by more than this from their limit have none.
+UNSETTLED = 1e-3
+
+
 def _one_sided(measure: _Measure, x: Vector) -> tuple[Vector, Vector]:
     """Slopes from the left and from the right, each extrapolated to the point from beside it.
 
@@ -213,7 +220,31 @@ def _limit_from(measure: _Measure, x: Vector, k: int, side: float) -> float:
         error = abs(extrapolated - (2 * four - two))
         if error < best_error:
             best, best_error = extrapolated, error
-    return float(np.copysign(np.inf, nearest[-1])) if _grows_for_ever(nearest) else float(best)
+    if _grows_for_ever(nearest):
+        return float(np.copysign(np.inf, nearest[-1]))
+    if not best_error <= UNSETTLED * max(abs(best), 1.0):
+        return _by_secants(measure, x, k, side)
+    return float(best)
+
+
+def _by_secants(measure: _Measure, x: Vector, k: int, side: float) -> float:
+    """The one-sided slope by its definition, for costs whose slope beside the point never settles.
+
+    x² sin(1/x) is one: its slope swings between -1 and 1 all the way to zero, where it is 0.
+    """
+    here = measure.value(x)
+    found = []
+    for exponent in (16, 22, 28, 34):
+        beside = x.copy()
+        beside[k] += side * 2.0**-exponent * max(1.0, abs(x[k]))
+        found.append((measure.value(beside) - here) / (beside[k] - x[k]))
+    change = abs(found[-1] - found[-2])
+    if not change <= UNSETTLED * max(abs(found[-1]), 1.0):
+        return np.nan
+    # What is no larger than it still changes by, ever less, is on its way to zero.
+    sizes = np.abs(found)
+    vanishing = sizes[-1] <= 2.0**-8 * sizes.max() or sizes[-1] <= 4.0 * change
+    return 0.0 if vanishing and sizes[-1] <= UNSETTLED else float(found[-1])
 
 
 def _grows_for_ever(slopes: list[float]) -> bool:

@@ -13,6 +13,8 @@ from ..verdict.wording import listed
 from .chart import Chart
 from .finding import Finding
 
+UNTAKEN = "NaN from an untaken branch"
+
 # Operations further on than this from an exponential no longer tell what it was meant for.
 NEARBY = 4
 
@@ -199,7 +201,7 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
     """Operations whose derivative is not finite here, where the value is: roots at zero, untaken branches."""
     broken = ~np.isfinite(gradient)
     cost = chart.cost
-    if not broken.any() or cost is None or not np.isfinite(cost).all():
+    if cost is None or not np.isfinite(cost).all():
         return
     names = [chart.names[k] for k in np.flatnonzero(broken).tolist()]
     found = 0
@@ -216,12 +218,14 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
         if not mask.any():
             continue
         finding = _without_slope(chart, equation, mask, singular.why, names)
-        if finding is None or (finding.expression, finding.line) in told:
+        if not broken.any() and finding.kind != UNTAKEN:
+            continue  # it is there, but nothing of it reaches the slope
+        if (finding.expression, finding.line) in told:
             continue
         told.add((finding.expression, finding.line))
         found += 1
         yield finding
-    if not found:
+    if not found and broken.any():
         yield Finding(
             "no finite slope",
             "error",
@@ -230,19 +234,17 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
         )
 
 
-def _without_slope(
-    chart: Chart, equation: Any, mask: np.ndarray, why: str, names: list[str]
-) -> Finding | None:
+def _without_slope(chart: Chart, equation: Any, mask: np.ndarray, why: str, names: list[str]) -> Finding:
     choice = _untaken(chart, equation.outvars[0], mask)
     told = chart.elements(equation, mask)
     if choice is not None:
         inner = equation.primitive.name
         word = WORDS.get(inner, inner)
         return chart.finding(
-            "NaN from an untaken branch",
-            "error",
+            UNTAKEN,
+            "error" if names else "note",
             f"this np.where leaves {word} of {told} aside, but its slope is computed all the same and is not finite "
-            f"({why}), so that the slope for {listed(names)} is lost",
+            f"({why}), so that {f'the slope for {listed(names)} is lost' if names else 'other libraries get NaN here'}",
             f"Give the operation a harmless argument where it is not taken: {_safe(inner)}.",
             equation,
             *equation.invars,
