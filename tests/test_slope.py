@@ -151,12 +151,12 @@ def test_at_the_edge_of_its_domain_a_cost_has_one_infinite_slope_inside_and_none
 
 def test_a_slope_that_swings_beside_the_point_is_told_by_its_definition():
     # x² sin(1/x), 0 at 0: the difference quotient is h sin(1/h), which goes to 0; the slope beside has no limit.
-    point = slope(lambda x: np.where(x != 0, x**2 * np.sin(1 / x), 0.0), at=0.0).points[0]
+    point = st.slope(lambda x: np.where(x != 0, x**2 * np.sin(1 / x), 0.0), at=0.0).points[0]
     assert point.slope == 0.0
     assert point.direction == "flat"
 
 
 def test_a_removable_gap_in_the_formula_leaves_the_slope():
     # sin(x)/x, 1 at 0, has slope 0 there.
-    point = slope(lambda x: np.where(x != 0, np.sin(x) / x, 1.0), at=0.0).points[0]
+    point = st.slope(lambda x: np.where(x != 0, np.sin(x) / x, 1.0), at=0.0).points[0]
     assert abs(point.slope) < 1e-6
