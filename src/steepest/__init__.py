@@ -13,6 +13,7 @@ from .errors import (
     TracingError,
 )
 from .fit import fit
+from .fit_many import BatchResult, fit_many
 from .fit_result import FitResult
 from .least_squares import least_squares
 from .minimize import minimize
@@ -27,6 +28,7 @@ from .verify import Verification, verify
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchResult",
     "Budget",
     "Diagnosis",
     "Evidence",
@@ -47,6 +49,7 @@ __all__ = [
     "derivative",
     "diagnose",
     "fit",
+    "fit_many",
     "gradient",
     "hessian",
     "hvp",

@@ -39,6 +39,7 @@ LAYERS = (
         "fit_presentation",
         "least_squares",
         "fit",
+        "fit_many",
     ),
     ("plots", "explorer"),
     ("report",),

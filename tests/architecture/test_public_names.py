@@ -9,6 +9,7 @@ import steepest
 from steepest import Verdict
 
 PUBLIC = [
+    "BatchResult",
     "Budget",
     "Diagnosis",
     "Evidence",
@@ -29,6 +30,7 @@ PUBLIC = [
     "derivative",
     "diagnose",
     "fit",
+    "fit_many",
     "gradient",
     "hessian",
     "hvp",

@@ -1,6 +1,6 @@
-"""The command line: `steepest slope`, `steepest minimize`, `steepest train`, `steepest tour`."""
+"""The command line: `steepest slope`, `steepest minimize`, `steepest fit`, `steepest train`, `steepest tour`."""
 
-from . import training  # adds its command
+from . import fitting, training  # add their commands
 from .commands import main
 
-__all__ = ["main", "training"]
+__all__ = ["fitting", "main", "training"]
