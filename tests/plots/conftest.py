@@ -104,3 +104,74 @@ def many() -> SimpleNamespace:
     values = 0.5 * (curvature * xs**2).sum(1) - 7
     history = history_of(xs, curvature * xs, values, 1 + np.arange(60) * 3)
     return result_record(None, xs[-1], history, "bowl", tuple(f"x[{i}]" for i in range(50)))
+
+
+class LineFit:
+    """A straight line through data by the normal equations: everything about it is known in closed form."""
+
+    verdict, label, noise = "global minimum", "a + b*t", "unknown"
+    names, moving = ("a", "b"), np.array([0, 1])
+
+    def __init__(self, x, y, sigma=None):
+        self.x, self.y, self.sigma = x, y, sigma
+        X = np.column_stack([np.ones_like(x), x])
+        weights = np.ones_like(y) if sigma is None else 1 / sigma**2
+        inverse = np.linalg.inv(X.T @ (weights[:, None] * X))
+        best = inverse @ X.T @ (weights * y)
+        self.fitted = X @ best
+        self.degrees_of_freedom = len(y) - 2
+        self.variance = float(weights @ (y - self.fitted) ** 2) / self.degrees_of_freedom
+        self.covariance = inverse * self.variance
+        self.values = dict(zip(self.names, best.tolist(), strict=True))
+        self.errors = dict(zip(self.names, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+        self.correlation = self.covariance / np.outer(*[np.sqrt(np.diag(self.covariance))] * 2)
+
+    def predict(self, x, *, band=None, dataset=0):
+        from scipy.stats import t
+
+        x = np.asarray(x, dtype=float)
+        value = self.values["a"] + self.values["b"] * x
+        if band is None:
+            return value
+        X = np.column_stack([np.ones_like(x), x])
+        spread = np.einsum("ij,jk,ik->i", X, self.covariance, X)
+        if band == "prediction":
+            spread = spread + self.variance
+        half = t.ppf(0.975, self.degrees_of_freedom) * np.sqrt(spread)
+        return SimpleNamespace(value=value, lower=value - half, upper=value + half)
+
+    def profile(self, name, *, level=0.95, points=0):
+        from scipy.stats import t
+
+        best, error = self.values[name], self.errors[name]
+        factor = t.ppf((1 + level) / 2, self.degrees_of_freedom)
+        root = np.union1d(np.linspace(-1.5 * factor, 1.5 * factor, max(points, 5)), [-factor, 0.0, factor])
+        return SimpleNamespace(
+            name=name, best=best, level=level, lower=best - factor * error, upper=best + factor * error,
+            values=best + root * error, root=root,
+        )  # fmt: skip
+
+    def contour(self, first, second, *, points=21):
+        grids = [
+            self.values[name] + np.linspace(-4, 4, points) * self.errors[name] for name in (first, second)
+        ]
+        pair = [self.names.index(first), self.names.index(second)]
+        inverse = np.linalg.inv(self.covariance[np.ix_(pair, pair)])
+        a, b = np.meshgrid(grids[0] - self.values[first], grids[1] - self.values[second])
+        d = np.stack([a.ravel(), b.ravel()])
+        return *grids, np.einsum("ik,ij,jk->k", d, inverse, d).reshape(a.shape)
+
+
+@pytest.fixture
+def line_fit() -> LineFit:
+    rng = np.random.default_rng(5)
+    x = np.linspace(0, 10, 30)
+    return LineFit(x, 2 + 0.7 * x + rng.normal(size=30))
+
+
+@pytest.fixture
+def weighted_fit() -> LineFit:
+    rng = np.random.default_rng(6)
+    x = np.linspace(0, 10, 12)
+    sigma = np.linspace(0.2, 1.5, 12)
+    return LineFit(x, 2 + 0.7 * x + sigma * rng.normal(size=12), sigma)

@@ -11,18 +11,37 @@ if TYPE_CHECKING:
     from .convergence_picture import convergence
     from .correlation_picture import correlation
     from .descent_picture import descent
+    from .fit_picture import fit, residuals
     from .landscape_picture import landscape
+    from .profile_picture import profile, region
     from .slope_picture import slope
     from .sparsity_picture import sparsity
 
-__all__ = ["compare", "convergence", "correlation", "descent", "landscape", "save", "slope", "sparsity"]
+__all__ = [
+    "compare",
+    "convergence",
+    "correlation",
+    "descent",
+    "fit",
+    "landscape",
+    "profile",
+    "region",
+    "residuals",
+    "save",
+    "slope",
+    "sparsity",
+]
 
 WHERE = {
     "compare": ".compare_picture",
     "convergence": ".convergence_picture",
     "correlation": ".correlation_picture",
     "descent": ".descent_picture",
+    "fit": ".fit_picture",
     "landscape": ".landscape_picture",
+    "profile": ".profile_picture",
+    "region": ".profile_picture",
+    "residuals": ".fit_picture",
     "save": ".canvas",
     "slope": ".slope_picture",
     "sparsity": ".sparsity_picture",

@@ -1,0 +1,287 @@
+"""A fit: the data, the curve with its bands, and what is left over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..marks import SERIES, Series, series_of
+from ..presentation import number, shortened
+from .canvas import (
+    CURVE_WIDTH,
+    HEIGHT,
+    WIDTH,
+    axes_given,
+    dress,
+    font_size,
+    ink_of,
+    new_figure,
+    width_of,
+)  # fmt: skip
+from .fitted import FittedData, data_of, joined
+
+Vector = np.ndarray
+
+# Points are smaller and paler where there are more of them than can be told apart.
+MANY_POINTS = 150
+# The lines between which 95 of 100 normal errors lie.
+NORMAL_95 = 1.96
+# The curve of the normal distribution is drawn at least this far out.
+NORMAL_REACH = 3.2
+
+
+def fit(result: Any, *, ax: Any = None, bands: bool = True) -> Any:
+    """Draw a fit: the data with their errors, the curve with its bands, the residuals and how they are spread.
+
+    Args:
+        result: what `steepest.fit` returned.
+        ax: one axes for data and curve alone, or three: curve, residuals, distribution; without it a figure is made.
+        bands: whether to draw the 95% band of the curve (filled) and that of new data (between dashed lines).
+
+    Returns:
+        The axes drawn on: an array of three, or the one that was given.
+
+    Raises:
+        InputError: a result without data.
+
+    Data without a single x to be drawn against are drawn against the fitted values. Several data sets are told
+    apart by colour, dash and marker.
+    """
+    sets = data_of(result)
+    if ax is not None and np.ndim(np.asarray(ax, dtype=object)) == 0:
+        draw_curves_and_data(sets, ax, bands=bands, title=_title(result, ax))
+        return ax
+    axes = axes_given(ax, 3, "fit") if ax is not None else _figure(joined(sets)[2] is not None)
+    draw_curves_and_data(sets, axes[0], bands=bands, title=_title(result, axes[0]))
+    draw_residuals(sets, axes[1])
+    draw_distribution(sets, axes[2], sideways=True)
+    if ax is None:
+        axes[2].set_ylabel("")
+        axes[2].tick_params(labelleft=False)
+        if joined(sets)[2] is not None:
+            axes[0].set_xlabel("")
+            axes[0].tick_params(labelbottom=False)
+    return np.array(axes, dtype=object)
+
+
+def _figure(shared: bool) -> list[Any]:
+    """Curve over residuals, which share x where both are drawn against it, and their distribution beside them."""
+    figure = new_figure(WIDTH, 1.25 * HEIGHT)
+    grid = figure.add_gridspec(2, 2, height_ratios=[2.4, 1], width_ratios=[4.6, 1])
+    curve = figure.add_subplot(grid[0, :] if not shared else grid[0, 0])
+    left_over = figure.add_subplot(grid[1, 0], sharex=curve if shared else None)
+    return [curve, left_over, figure.add_subplot(grid[1, 1], sharey=left_over)]
+
+
+def _title(result: Any, ax: Any) -> str:
+    label = getattr(result, "label", "") or "fit"
+    return shortened(f"{label}: {result.verdict}", max(20, int(12 * width_of(ax))))
+
+
+def draw_curves_and_data(sets: list[FittedData], ax: Any, *, bands: bool = True, title: str = "") -> None:
+    """Data as points with their errors, the curve in ink, the bands around it."""
+    ink = ink_of(ax)
+    if joined(sets)[2] is None:
+        _draw_observed_against_fitted(sets, ax, title)
+        return
+    low, high, left, right = np.inf, -np.inf, np.inf, -np.inf
+    for k, seen in enumerate(sets):
+        assert seen.x is not None
+        series, places = series_of(k), seen.places
+        name = seen.name if len(sets) > 1 else "fit"
+        with np.errstate(all="ignore"):
+            heights = seen.curve(places)
+            if bands:
+                _draw_bands(seen, places, ax, SERIES[1] if len(sets) == 1 else series, told=k == 0)
+        ax.plot(places, heights, linewidth=CURVE_WIDTH, zorder=4, label=name, **ink.series(series))
+        _draw_points(seen, seen.x, series, ax, told=k == 0)
+        bottom, top = _frame(seen, heights)
+        low, high = min(low, bottom), max(high, top)
+        left, right = min(left, places[0]), max(right, places[-1])
+    ax.set_ylim(low, high)
+    ax.set_xlim(left, right)
+    dress(ax, x=sets[0].x_name, y=sets[0].y_name, title=title)
+    ax.legend(loc="best", frameon=False, fontsize=font_size(ax) - 1, labelcolor=ink.text, handlelength=2.6)
+
+
+def _draw_bands(seen: FittedData, places: Vector, ax: Any, series: Series, *, told: bool) -> None:
+    """The band of the curve filled, that of new data between dashed lines: told apart without colour."""
+    color = series.color(dark=ink_of(ax).dark)
+    confidence, prediction = seen.band(places, "confidence"), seen.band(places, "prediction")
+    if confidence is not None:
+        ax.fill_between(
+            places, *confidence, color=color, alpha=0.3, linewidth=0, zorder=2,
+            label="95% band of the curve" if told else None,
+        )  # fmt: skip
+    if prediction is not None:
+        for k, edge in enumerate(prediction):
+            ax.plot(
+                places, edge, color=color, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3,
+                label="95% of new data" if told and k == 0 else None,
+            )  # fmt: skip
+
+
+def _draw_points(seen: FittedData, x: Vector, series: Series, ax: Any, *, told: bool) -> None:
+    ink = ink_of(ax)
+    many = len(seen.y) > MANY_POINTS
+    color = series.color(dark=ink.dark)
+    style = {"color": color, "markerfacecolor": ax.get_facecolor(), "zorder": 5}
+    if seen.sigma is not None and not many:
+        ax.errorbar(
+            x, seen.y, yerr=seen.sigma, fmt=series.marker, markersize=4, elinewidth=0.8, capsize=0,
+            label="data ± σ" if told else None, ecolor=ink.soft, **style,
+        )  # fmt: skip
+    else:
+        ax.plot(
+            x, seen.y, series.marker, markersize=2.2 if many else 4, alpha=0.6 if many else 1.0,
+            label="data" if told else None, linestyle="none", **style,
+        )  # fmt: skip
+
+
+def _frame(seen: FittedData, heights: Vector) -> tuple[float, float]:
+    """Room for all data, and for the curve where it stays near them: a pole must not flatten everything."""
+    spread = float(np.ptp(seen.y)) or float(np.abs(seen.y).max()) or 1.0
+    low, high = float(seen.y.min()), float(seen.y.max())
+    if seen.sigma is not None:
+        reach = np.minimum(seen.sigma, spread)
+        low, high = float((seen.y - reach).min()), float((seen.y + reach).max())
+    near = heights[np.isfinite(heights)]
+    near = near[(near > low - spread / 2) & (near < high + spread / 2)]
+    if near.size:
+        low, high = min(low, float(near.min())), max(high, float(near.max()))
+    return low - 0.06 * spread, high + 0.06 * spread
+
+
+def _draw_observed_against_fitted(sets: list[FittedData], ax: Any, title: str) -> None:
+    ink = ink_of(ax)
+    everything = np.concatenate([np.concatenate([seen.y, seen.fitted]) for seen in sets])
+    ends = [float(everything.min()), float(everything.max())]
+    ax.plot(ends, ends, color=ink.text, linewidth=CURVE_WIDTH, zorder=2, label="fit = data")
+    for k, seen in enumerate(sets):
+        _draw_points(seen, seen.fitted, series_of(k), ax, told=k == 0)
+    dress(ax, x=f"fitted {sets[0].y_name}", y=sets[0].y_name, title=title)
+    ax.legend(loc="best", frameon=False, fontsize=font_size(ax) - 1, labelcolor=ink.text)
+
+
+# -- what is left over -------------------------------------------------------------------------------------
+
+
+def residuals(result: Any, *, ax: Any = None) -> Any:
+    """Draw what a fit leaves over, four ways that each show another kind of trouble.
+
+    Args:
+        result: what `steepest.fit` returned.
+        ax: four axes; without it a figure is made.
+
+    Returns:
+        Four axes. Against x: a pattern means that the model misses something. Against the fitted values: a funnel
+        means that the errors are not what they were said to be. In order, against what a normal distribution would
+        give, with the region that holds 95% of each: tails outside it are outliers. Each against the one before: a
+        slope means that the errors are not independent.
+
+    Raises:
+        InputError: a result without data, or fewer than three of them.
+
+    Where the data have no single x, the first panel shows how the residuals are spread.
+    """
+    sets = data_of(result)
+    scaled, _, x = joined(sets)
+    if scaled.size < 3:
+        raise InputError(f"{scaled.size} data leave nothing to be looked at; residuals need three or more")
+    if ax is not None:
+        axes = axes_given(ax, 4, "residuals")
+    else:
+        axes = list(new_figure(WIDTH, 1.35 * HEIGHT).subplots(2, 2).ravel())
+    if x is not None:
+        draw_residuals(sets, axes[0])
+    else:
+        draw_distribution(sets, axes[0])
+    draw_residuals(sets, axes[1], against="fitted")
+    draw_quantiles(scaled, sets[0].unit, axes[2])
+    draw_neighbours(scaled if x is None else scaled[np.argsort(x, kind="stable")], sets[0].unit, axes[3])
+    return np.array(axes, dtype=object)
+
+
+def draw_residuals(sets: list[FittedData], ax: Any, against: str = "x") -> None:
+    """What is left over at each datum, in units of its error, with the lines between which 95% belong."""
+    ink = ink_of(ax)
+    scaled, _, x = joined(sets)
+    by_x = against == "x" and x is not None
+    ax.axhline(0.0, color=ink.text, linewidth=0.9, zorder=1)
+    for edge in (-NORMAL_95, NORMAL_95):
+        ax.axhline(edge, color=ink.soft, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+    many = scaled.size > MANY_POINTS
+    for k, seen in enumerate(sets):
+        across = seen.x if by_x and seen.x is not None else seen.fitted
+        series = series_of(k)
+        ax.vlines(across, 0.0, seen.scaled, color=ink.soft, linewidth=0.4 if many else 0.8, zorder=2)
+        ax.plot(
+            across, seen.scaled, series.marker, color=series.color(dark=ink.dark), zorder=3,
+            markerfacecolor=ax.get_facecolor(), markersize=2 if many else 3.5,
+        )  # fmt: skip
+    farthest = max(float(np.abs(scaled).max()), 2.3)
+    ax.set_ylim(-1.12 * farthest, 1.12 * farthest)
+    dress(ax, x=sets[0].x_name if by_x else f"fitted {sets[0].y_name}", y=sets[0].unit)
+
+
+def draw_distribution(sets: list[FittedData], ax: Any, *, sideways: bool = False) -> None:
+    """How the residuals are spread, beside the normal curve that errors alone would give."""
+    ink, scaled = ink_of(ax), joined(sets)[0]
+    count = int(np.clip(np.ceil(2 * scaled.size ** (1 / 3)), 5, 40))  # Rice's rule
+    reach = max(float(np.abs(scaled).max()) * 1.0001, 2.3)
+    share, edges = np.histogram(scaled, bins=count, range=(-reach, reach), density=True)
+    z = np.linspace(-max(reach, NORMAL_REACH), max(reach, NORMAL_REACH), 201)
+    normal = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    style = {"facecolor": ink.soft, "alpha": 0.35, "edgecolor": ink.soft, "linewidth": 0.6}
+    middle, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
+    if sideways:
+        ax.barh(middle, share, width, **style)
+        ax.plot(normal, z, color=ink.text, linewidth=CURVE_WIDTH)
+        ax.set_xlim(0.0, 1.15 * max(float(share.max()), 0.4))
+        dress(ax, x="density", y=sets[0].unit)
+    else:
+        ax.bar(middle, share, width, **style)
+        ax.plot(z, normal, color=ink.text, linewidth=CURVE_WIDTH)
+        dress(ax, x=sets[0].unit, y="density")
+
+
+def draw_quantiles(scaled: Vector, unit: str, ax: Any) -> None:
+    """Residuals in order against normal quantiles, and where 95% of each would lie if the errors were normal."""
+    from scipy.special import ndtri
+    from scipy.stats import beta
+
+    ink = ink_of(ax)
+    ordered = np.sort(scaled)
+    m = ordered.size
+    rank = np.arange(1, m + 1)
+    expected = ndtri((rank - 0.375) / (m + 0.25))  # Blom 1958
+    # The k-th of m ordered uniform numbers follows Beta(k, m + 1 - k).
+    low, high = (ndtri(beta.ppf(level, rank, m + 1 - rank)) for level in (0.025, 0.975))
+    ax.fill_between(expected, low, high, color=ink.soft, alpha=0.25, linewidth=0, zorder=1)
+    ends = expected[[0, -1]]
+    ax.plot(ends, ends, color=ink.text, linewidth=0.9, zorder=2)
+    ax.plot(
+        expected, ordered, "o", color=ink.text, markerfacecolor=ax.get_facecolor(),
+        markersize=2 if m > MANY_POINTS else 3.5, zorder=3,
+    )  # fmt: skip
+    dress(ax, x="normal quantile (grey: 95%)", y=f"ordered {unit}")
+
+
+def draw_neighbours(rows: Vector, unit: str, ax: Any) -> None:
+    """Each residual against the one before it, and their correlation beside what chance gives."""
+    ink = ink_of(ax)
+    ax.axhline(0.0, color=ink.soft, linewidth=0.6, zorder=1)
+    ax.axvline(0.0, color=ink.soft, linewidth=0.6, zorder=1)
+    ax.plot(
+        rows[:-1], rows[1:], "o", color=ink.text, markerfacecolor=ax.get_facecolor(),
+        markersize=2 if rows.size > MANY_POINTS else 3.5, zorder=3,
+    )  # fmt: skip
+    total = float(rows @ rows)
+    together = float(rows[:-1] @ rows[1:]) / total if total > 0 else 0.0
+    ends = np.array([rows.min(), rows.max()])
+    ax.plot(ends, together * ends, color=ink.text, linewidth=CURVE_WIDTH, linestyle=(0, (4, 2)), zorder=2)
+    chance = number(NORMAL_95 / np.sqrt(rows.size), 2)
+    words = f"correlation {number(together, 2)}, by chance within ±{chance}".replace("-", "−")
+    dress(ax, x=f"{unit}\n{words}", y="the next one")

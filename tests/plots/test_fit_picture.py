@@ -1,0 +1,154 @@
+"""Pictures of a fit, against a straight line for which everything is known in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose
+from scipy import stats
+
+from steepest import plots
+from steepest.errors import InputError
+
+
+def line_like(ax, label):
+    return next(line for line in ax.lines if line.get_label() == label)
+
+
+def points_of(ax, count):
+    return next(line for line in ax.lines if len(line.get_xdata()) == count and line.get_marker() == "o")
+
+
+def test_data_curve_and_bands_are_where_the_fit_has_them(line_fit):
+    curve_axes, *_ = plots.fit(line_fit)
+    data = line_like(curve_axes, "data")
+    assert_allclose(data.get_xydata(), np.column_stack([line_fit.x, line_fit.y]))
+    x, y = line_like(curve_axes, "fit").get_data()
+    assert_allclose(y, line_fit.predict(x))
+    edges = [
+        line for line in curve_axes.lines if line.get_linestyle() == "--" and len(line.get_xdata()) > 100
+    ]
+    band = line_fit.predict(x, band="prediction")
+    assert_allclose(edges[0].get_ydata(), band.lower)
+    assert_allclose(edges[1].get_ydata(), band.upper)
+    corners = curve_axes.collections[0].get_paths()[0].vertices
+    narrow = line_fit.predict(corners[:, 0], band="confidence")
+    outside = np.minimum(np.abs(corners[:, 1] - narrow.lower), np.abs(corners[:, 1] - narrow.upper))
+    assert outside.max() < 1e-9
+
+
+def test_the_curve_does_not_go_below_zero_where_no_datum_does(line_fit):
+    assert plots.fit(line_fit)[0].get_xlim()[0] == 0.0
+
+
+def test_residuals_are_in_units_of_their_error_and_their_name_says_which(line_fit, weighted_fit):
+    _, left_over, _ = plots.fit(line_fit)
+    size = np.sqrt(np.sum((line_fit.y - line_fit.fitted) ** 2) / 28)
+    assert_allclose(points_of(left_over, 30).get_ydata(), (line_fit.y - line_fit.fitted) / size)
+    assert left_over.get_ylabel() == "residual / s"
+    weighted_fit.noise, weighted_fit.variance = "known", 1.0
+    _, left_over, _ = plots.fit(weighted_fit)
+    expected = (weighted_fit.y - weighted_fit.fitted) / weighted_fit.sigma
+    assert_allclose(points_of(left_over, 12).get_ydata(), expected)
+    assert left_over.get_ylabel() == "residual / σ"
+
+
+def test_errors_of_the_data_are_drawn_as_long_as_they_are(weighted_fit):
+    ax = Figure().subplots()
+    plots.fit(weighted_fit, ax=ax)
+    bars = ax.containers[0].lines[2][0].get_segments()
+    lengths = [segment[1, 1] - segment[0, 1] for segment in bars]
+    assert_allclose(lengths, 2 * weighted_fit.sigma)
+
+
+def test_the_distribution_holds_all_residuals(line_fit):
+    *_, spread = plots.fit(line_fit)
+    assert sum(bar.get_width() * bar.get_height() for bar in spread.patches) == pytest.approx(1.0)
+
+
+def test_quantiles_are_those_of_the_normal_distribution_and_their_band_holds_95_of_100(line_fit):
+    *_, quantiles, _ = plots.residuals(line_fit)
+    drawn = points_of(quantiles, 30)
+    assert_allclose(drawn.get_ydata(), np.sort((line_fit.y - line_fit.fitted) / np.sqrt(line_fit.variance)))
+    vertices = quantiles.collections[0].get_paths()[0].vertices
+    rng = np.random.default_rng(0)
+    samples = np.sort(rng.normal(size=(4000, 30)), axis=1)
+    middle = drawn.get_xdata()[14]
+    low, high = np.sort(vertices[np.abs(vertices[:, 0] - middle) < 1e-9, 1])[[0, -1]]
+    share = np.mean((samples[:, 14] > low) & (samples[:, 14] < high))
+    assert share == pytest.approx(0.95, abs=0.015)
+    assert_allclose(stats.norm.cdf(drawn.get_xdata()), (np.arange(1, 31) - 0.375) / 30.25, rtol=1e-12)  # Blom
+
+
+def test_neighbours_that_hang_together_are_told_with_their_correlation(line_fit):
+    wave = np.sin(np.linspace(0, 2 * np.pi, 30))
+    line_fit.y = line_fit.fitted + wave
+    *_, neighbours = plots.residuals(line_fit)
+    expected = (wave[:-1] @ wave[1:]) / (wave @ wave)
+    assert f"correlation {expected:.2g}" in neighbours.get_xlabel()
+    assert "within ±0.36" in neighbours.get_xlabel()  # 1.96 / √30
+
+
+def test_data_without_a_single_x_are_drawn_against_the_fitted_values(line_fit):
+    line_fit.x = (line_fit.x, line_fit.x**2)
+    ax, left_over, _ = plots.fit(line_fit)
+    assert ax.get_xlabel() == "fitted y"
+    assert_allclose(line_like(ax, "data").get_xydata(), np.column_stack([line_fit.fitted, line_fit.y]))
+    assert left_over.get_xlabel() == "fitted y"
+    assert plots.residuals(line_fit)[0].get_ylabel() == "density"
+
+
+def test_several_data_sets_are_told_apart_by_colour_dash_and_marker(line_fit):
+    for name in ("x", "y", "fitted"):
+        setattr(line_fit, name, [getattr(line_fit, name)[:10], getattr(line_fit, name)[10:]])
+    line_fit.sigma = [None, None]
+    ax = Figure().subplots()
+    plots.fit(line_fit, ax=ax)
+    data = [line for line in ax.lines if line.get_linestyle() == "None"]
+    assert [len(line.get_xdata()) for line in data] == [10, 20]
+    assert len({line.get_marker() for line in data}) == len({line.get_color() for line in data}) == 2
+
+
+def test_a_profile_of_a_linear_model_is_the_parabola_of_its_standard_error(line_fit):
+    for name, ax in zip("ab", plots.profile(line_fit), strict=True):
+        curve = next(line for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 100)
+        x, rise = curve.get_data()
+        assert_allclose(rise, ((x - line_fit.values[name]) / line_fit.errors[name]) ** 2, atol=1e-9)
+        half = stats.t.ppf(0.975, 28) * line_fit.errors[name]
+        ends = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2 and line.get_ydata()[0] == 0 and line.get_ydata()[1] > 0]  # fmt: skip  # noqa: E501
+        assert_allclose(ends, [line_fit.values[name] - half, line_fit.values[name] + half])
+
+
+def test_an_interval_that_never_ends_is_told_as_such(line_fit):
+    inner = line_fit.profile
+
+    def open_ended(name, **settings):
+        record = inner(name, **settings)
+        record.upper = np.inf
+        return record
+
+    line_fit.profile = open_ended
+    assert plots.profile(line_fit, "b").get_xlabel().endswith("+no end")
+
+
+def test_the_region_of_a_linear_model_is_the_ellipse_of_its_covariance(line_fit):
+    ax = plots.region(line_fit)
+    solid = ax.collections[-1]
+    center = np.array([line_fit.values["a"], line_fit.values["b"]])
+    for path, level in zip(solid.get_paths(), (0.68, 0.95), strict=True):
+        d = path.vertices - center
+        rise = np.einsum("ij,jk,ik->i", d, np.linalg.inv(line_fit.covariance), d)
+        assert_allclose(rise, 2 * stats.f.ppf(level, 2, 28), rtol=0.03)  # lines of a grid of 25 × 25
+
+
+@pytest.mark.parametrize("picture", [plots.fit, plots.residuals, plots.profile, plots.region])
+def test_a_result_without_data_is_sent_elsewhere(picture, many):
+    with pytest.raises(InputError, match=r"steepest\.fit"):
+        picture(many)
+
+
+def test_files_repeat(weighted_fit, tmp_path):
+    for name, picture in (("fit", plots.fit), ("residuals", plots.residuals), ("region", plots.region)):
+        one, two = (plots.save(picture(weighted_fit), tmp_path / f"{name}{k}.svg") for k in (1, 2))
+        assert one.read_bytes() == two.read_bytes()
