@@ -139,7 +139,7 @@ def test_the_region_of_a_linear_model_is_the_ellipse_of_its_covariance(line_fit)
     for path, level in zip(solid.get_paths(), (0.68, 0.95), strict=True):
         d = path.vertices - center
         rise = np.einsum("ij,jk,ik->i", d, np.linalg.inv(line_fit.covariance), d)
-        assert_allclose(rise, 2 * stats.f.ppf(level, 2, 28), rtol=0.03)  # lines of a grid of 25 × 25
+        assert_allclose(rise, 2 * stats.f.ppf(level, 2, 28), rtol=2e-3)
 
 
 @pytest.mark.parametrize("picture", [plots.fit, plots.residuals, plots.profile, plots.region])

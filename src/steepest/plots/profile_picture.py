@@ -19,6 +19,8 @@ MOST_PROFILES = 12
 PROFILE_POINTS = 15
 # Points along each side of a region: each is a fit of all other parameters.
 REGION_POINTS = 25
+# The lines are drawn on a grid so many times finer, so that they have no corners.
+FINER = 6
 REGIONS = (0.68, 0.95)
 
 
@@ -151,7 +153,7 @@ def region(
     """
     _check(result, "regions")
     first, second = _pair(result, first, second)
-    across, up, rise = result.contour(first, second, points=REGION_POINTS)
+    across, up, rise = _finer(*result.contour(first, second, points=REGION_POINTS))
     if ax is None:
         ax = new_figure(0.75 * WIDTH, HEIGHT * 1.1).subplots()
     else:
@@ -166,11 +168,26 @@ def region(
     lines = ax.contour(
         across, up, rise, levels=limits, colors=ink.text, linewidths=CURVE_WIDTH, linestyles="solid"
     )
-    words = {limit: f"{100 * level:.3g}%" for limit, level in zip(limits, sorted(levels), strict=True)}
-    ax.clabel(lines, fmt=words, fontsize=font_size(ax) - 1, colors=[ink.text])
+    for path, level in zip(lines.get_paths(), sorted(levels), strict=True):
+        if len(path.vertices):
+            top = path.vertices[np.argmax(path.vertices[:, 1])]
+            ax.annotate(
+                f"{100 * level:.3g}%", top, xytext=(0, 3), textcoords="offset points", ha="center", va="bottom",
+                color=ink.text, fontsize=font_size(ax) - 1,
+            )  # fmt: skip
     ax.plot([result.values[first]], [result.values[second]], "*", color=ink.text, markersize=11, zorder=5)
     dress(ax, x=first, y=second)
     return ax
+
+
+def _finer(across: Vector, up: Vector, rise: Vector) -> tuple[Vector, Vector, Vector]:
+    """The rise between the places of its grid by cubic splines, which follow a quadratic exactly."""
+    from scipy.interpolate import RectBivariateSpline
+
+    if not np.isfinite(rise).all() or min(len(across), len(up)) < 4 or not (np.diff(across) > 0).all():
+        return across, up, rise
+    x, y = (np.linspace(grid[0], grid[-1], FINER * len(grid)) for grid in (across, up))
+    return x, y, RectBivariateSpline(up, across, rise)(y, x)
 
 
 def _pair(result: Any, first: str | None, second: str | None) -> tuple[str, str]:
