@@ -141,7 +141,12 @@ def minimize(
         "judge": descent.judging,
         "total": ended - began,
     }
-    return _result(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
+    result = _result(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
+    result._asked = {
+        "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds, "fixed": fixed,
+        "tol": tol, "budget": budget, "options": options, "seed": seed, "derivatives": derivatives,
+    }  # fmt: skip
+    return result
 
 
 def _budget(budget: int | Mapping[str, Any] | Budget | None) -> Budget:

@@ -124,6 +124,8 @@ class Result(dict[str, Any]):
     """
 
     _problem: Problem
+    # The arguments of the call, for whoever tells how to run it again.
+    _asked: dict[str, Any]
 
     def __getattr__(self, name: str) -> Any:
         try:

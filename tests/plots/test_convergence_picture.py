@@ -22,7 +22,7 @@ def test_rows_are_cost_slope_and_step_and_columns_steps_and_evaluations(many):
     axes = plots.convergence(many)
     shift = f"{-many.history.value.min():.5g}"
     names = [f"cost + {shift} (lowest reached)", "projected slope", "step length"]
-    assert [ax.get_ylabel() for ax in axes[:, 0]] == names
+    assert [ax.get_ylabel().replace("\n", " ") for ax in axes[:, 0]] == names
     assert [ax.get_xlabel() for ax in axes[-1]] == ["step", "evaluations of the cost"]
     for column, across in zip(axes.T, (np.arange(60), many.history.evaluations), strict=True):
         cost, slope, step = (curves(ax)[0] for ax in column)

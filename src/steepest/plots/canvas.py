@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..marks import INK, SOFT_INK, Mark, Series
+from ..presentation import number
 
 # Inches: the width of two columns of a journal page. Everything also reads at 3.5, one column.
 WIDTH = 7.0
@@ -110,15 +111,31 @@ def dress(ax: Any, *, x: str, y: str, title: str = "") -> None:
     """Name the axes and take away the lines that carry nothing."""
     ink = ink_of(ax)
     size = font_size(ax)
-    ax.set_xlabel(x, color=ink.text, fontsize=size)
-    ax.set_ylabel(y, color=ink.text, fontsize=size)
+    ax.set_xlabel(plain(x), color=ink.text, fontsize=size)
+    ax.set_ylabel(plain(y), color=ink.text, fontsize=size)
     if title:
-        ax.set_title(title, loc="left", color=ink.text, fontsize=size + 1)
+        ax.set_title(plain(title), loc="left", color=ink.text, fontsize=size + 1)
     ax.tick_params(colors=ink.soft, labelcolor=ink.text, labelsize=size - 1, which="both")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_offset_text().set(color=ink.text, fontsize=size - 1)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color(ink.soft)
+
+
+def plain(text: str) -> str:
+    """Text that stays as it is: Matplotlib would set what stands between dollar signs as mathematics."""
+    return text.replace("$", r"\$")
+
+
+def numeral(value: float, digits: int = 6) -> str:
+    """A number with a true minus sign, as `presentation.number` writes it.
+
+    >>> numeral(-0.5)
+    '−0.5'
+    """
+    return number(value, digits).replace("-", "−")
 
 
 def in_one_piece(axes: Sequence[Any]) -> Any:

@@ -9,9 +9,20 @@ import numpy as np
 
 from ..errors import InputError
 from ..marks import series_of
-from ..presentation import flat, names_of, number
-from .canvas import CURVE_WIDTH, HEIGHT, WIDTH, axes_given, dress, font_size, ink_of, new_figure
-from .convergence_picture import draw_costs, draw_series, lowest_of, named_results
+from ..presentation import flat, names_of
+from .canvas import (
+    CURVE_WIDTH,
+    HEIGHT,
+    WIDTH,
+    axes_given,
+    dress,
+    font_size,
+    ink_of,
+    new_figure,
+    numeral,
+    plain,
+)
+from .convergence_picture import cost_of, draw_costs, draw_series, lowest_of, named_results
 from .ground import Ground, ground_of, in_view, keeps_its_cost, on_plane
 from .landscape_picture import direction_of, window
 
@@ -130,7 +141,7 @@ def _draw_ends(runs: Mapping[str, Any], ax: Any) -> None:
     """Each parameter's distance from where the lowest result has it, in errors where these are known."""
     ink, size = ink_of(ax), font_size(ax)
     results = list(runs.values())
-    best = min(results, key=lambda run: run.fun if np.isfinite(run.fun) else np.inf)
+    best = min(results, key=lambda run: cost_of(run) if np.isfinite(cost_of(run)) else np.inf)
     base = flat(best.x).astype(float)
     errors = getattr(best, "errors", None)
     scale = np.abs(base) if errors is None else flat(errors).astype(float)
@@ -146,7 +157,7 @@ def _draw_ends(runs: Mapping[str, Any], ax: Any) -> None:
         series = series_of(k)
         rows = np.arange(len(shown)) + 0.18 * (k - (len(ends) - 1) / 2)
         ax.plot(end[shown], rows, series.marker, color=series.color(dark=ink.dark), markersize=5.5, zorder=3)
-    ax.set_yticks(range(len(shown)), [f"{names[i]} = {number(base[i], 4)}".replace("-", "−") for i in shown])
+    ax.set_yticks(range(len(shown)), [plain(f"{names[i]} = {numeral(base[i], 4)}") for i in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
     rest = f"; {len(shown)} of {base.size:,} parameters" if len(shown) < base.size else ""
     unit = "in errors" if errors is not None else "relative"
@@ -179,14 +190,14 @@ def _draw_found(runs: Mapping[str, Any], ax: Any) -> None:
         series = series_of(k)
         ax.plot([left, count], [k, k], linewidth=2.2, zorder=2, **ink.series(series))
         ax.plot([count], [k], series.marker, color=series.color(dark=ink.dark), markersize=6.5, zorder=3)
-        above = float(run.fun) - lowest
-        height = "lowest" if above == 0 else f"lowest + {number(above, 2)}"
+        above = cost_of(run) - lowest
+        height = "lowest" if above == 0 else f"lowest + {numeral(above, 2)}"
         ax.annotate(
-            f"{count:,}: {run.verdict}, cost {number(run.fun, 4)} = {height}".replace("-", "−"), (count, k),
+            f"{count:,}: {run.verdict}, cost {numeral(cost_of(run), 4)} = {height}", (count, k),
             xytext=(8, 0), textcoords="offset points", va="center", color=ink.text, fontsize=size - 0.5,
         )  # fmt: skip
     right = max(paid)
     ax.set_xlim(left, right * (right / left) ** 1.9 if wide else 2.6 * right)
-    ax.set_yticks(range(len(paid)), list(runs))
+    ax.set_yticks(range(len(paid)), [plain(label) for label in runs])
     ax.set_ylim(len(paid) - 0.4, -0.6)
     dress(ax, x="evaluations of the cost", y="")

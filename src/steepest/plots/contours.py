@@ -26,10 +26,12 @@ def draw_contours(ax: Any, across: Vector, up: Vector, heights: Vector) -> Any:
     """
     heights = np.ma.masked_invalid(heights)
     if heights.mask.any():
-        ax.contourf(
+        hatched = ax.contourf(
             across, up, np.ma.getmaskarray(heights).astype(float), levels=[0.5, 1.5], colors="none",
             hatches=["///"],
         )  # fmt: skip
+        hatched.set_edgecolor(ink_of(ax).soft)
+        hatched.set_linewidth(0.0)
     if heights.count() == 0:
         return None
     levels, norm = levels_of(heights)

@@ -22,6 +22,8 @@ from .canvas import (
     font_size,
     ink_of,
     new_figure,
+    numeral,
+    plain,
     width_of,
 )  # fmt: skip
 
@@ -32,6 +34,8 @@ AGAINST = {"step": "step", "evaluations": "evaluations of the cost", "seconds": 
 MOST_RUNS = 12
 # Walks whose lengths differ by more than this are drawn over powers.
 WIDE_RATIO = 20.0
+# Axes lower than this many inches have no room for a long name on one line.
+LOW = 2.4
 
 
 def convergence(
@@ -130,6 +134,8 @@ def draw_costs(runs: Mapping[str, Any], column: str, ax: Any) -> None:
     shift, name, logarithmic = shared_scale(everything)
     rows = [np.where(np.isfinite(values), values - shift, np.nan) for values in everything]
     _draw(runs, column, rows, ax, logarithmic)
+    if ax.get_window_extent().height / ax.figure.dpi < LOW:
+        name = name.replace(" (", "\n(")
     dress(ax, x=AGAINST[column], y=name)
 
 
@@ -224,11 +230,16 @@ def draw_series(x: Vector, y: Vector, series: Series, ax: Any) -> None:
     ax.plot(x[[last]], y[[last]], series.marker, color=color, markersize=6.5, zorder=4)
 
 
+def cost_of(run: Any) -> float:
+    """The cost at the end: `fun` of a result of `minimize`, `cost` of a fit."""
+    return float(run.fun if hasattr(run, "fun") else run.cost)
+
+
 def legend(runs: Mapping[str, Any], ax: Any) -> None:
     """Which line is whose walk and what each found; a single walk is told in the title instead."""
     ink, size = ink_of(ax), font_size(ax)
-    told = [f"{label}: {run.verdict}, cost {number(run.fun, 4)}".replace("-", "−")
-            if len(runs) == 1 else f"{label}: {run.verdict}" for label, run in runs.items()]  # fmt: skip
+    cost = f", cost {numeral(cost_of(next(iter(runs.values()))), 4)}" if len(runs) == 1 else ""
+    told = [plain(f"{label}: {run.verdict}{cost}") for label, run in runs.items()]
     if len(runs) == 1:
         ax.set_title(
             shortened(told[0], int(14 * max(width_of(ax), 2))), loc="left", color=ink.text, fontsize=size

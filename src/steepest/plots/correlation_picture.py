@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation import names_of
-from .canvas import axes_given, dress, font_size, ink_of, new_figure, width_of
+from .canvas import axes_given, dress, font_size, ink_of, new_figure, plain, width_of
 
 Matrix = np.ndarray
 
@@ -138,7 +138,7 @@ def _shade(r: float, ax: Any) -> tuple[float, float, float]:
 
 def _name_axes(names: Sequence[str], n: int, ax: Any) -> None:
     shown = list(range(n)) if n <= 2 * MOST_ELLIPSES else list(np.linspace(0, n - 1, 10).astype(int))
-    words = [names[k] for k in shown]
+    words = [plain(names[k]) for k in shown]
     long = max((len(word) for word in words), default=0) > 6 or n > 8
     ax.set_xticks(shown, words, rotation=45 if long else 0, ha="left" if long else "center")
     ax.set_yticks(shown, words)

@@ -23,6 +23,7 @@ from .canvas import (
     font_size,
     ink_of,
     new_figure,
+    plain,
 )  # fmt: skip
 from .ground import keeps_its_cost
 from .labels import Room
@@ -66,7 +67,7 @@ def descent(result: Any, *, ax: Any = None) -> Any:
     for panel, panel_axes in zip(panels, axes, strict=True):
         panel(result, panel_axes)
     if ax is None:
-        axes[0].figure.suptitle(_caption(result), x=0.01, ha="left", fontsize=font_size(axes[0]) + 1,
+        axes[0].figure.suptitle(plain(_caption(result)), x=0.01, ha="left", fontsize=font_size(axes[0]) + 1,
                                 color=ink_of(axes[0]).text)  # fmt: skip
         if len(panels) == 2 or flat(result.x).size == 1:
             axes[-1].set_ylabel("")

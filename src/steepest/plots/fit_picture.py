@@ -18,6 +18,7 @@ from .canvas import (
     font_size,
     ink_of,
     new_figure,
+    plain,
     width_of,
 )  # fmt: skip
 from .fitted import FittedData, data_of, joined
@@ -90,7 +91,7 @@ def draw_curves_and_data(sets: list[FittedData], ax: Any, *, bands: bool = True,
     for k, seen in enumerate(sets):
         assert seen.x is not None
         series, places = series_of(k), seen.places
-        name = seen.name if len(sets) > 1 else "fit"
+        name = plain(seen.name) if len(sets) > 1 else "fit"
         with np.errstate(all="ignore"):
             heights = seen.curve(places)
             if bands:

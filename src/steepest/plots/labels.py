@@ -49,7 +49,7 @@ class Room:
         `prefer`: 90 for a place above the point, 270 for one below, where there is room.
         """
         label = self.ax.annotate(
-            text, (x, y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
+            text.replace("$", r"\$"), (x, y), xytext=(0, 0), textcoords="offset points", ha="center", va="center",
             color=color, fontsize=size, annotation_clip=False,
         )  # fmt: skip
         label.set_in_layout(False)

@@ -23,6 +23,7 @@ from .canvas import (
     in_one_piece,
     ink_of,
     new_figure,
+    plain,
     width_of,
 )  # fmt: skip
 from .contours import COLORS, draw_contours, draw_path, draw_scale, levels_of, mark_ends
@@ -185,9 +186,10 @@ def label_center(ground: Ground, direction: Direction, ax: Any) -> None:
     here = ground.value(ground.center)
     if np.isfinite(here):
         word = ("end" if ground.found else "here") + f", cost {number(here, 4)}"
-        room.place(
+        label = room.place(
             word.replace("-", "−"), direction.offset, here, color=ink_of(ax).text, size=font_size(ax), prefer=270
         )  # fmt: skip
+        label.set_bbox({"facecolor": ax.get_facecolor(), "alpha": 0.8, "edgecolor": "none", "pad": 1.0})
 
 
 def heights_worth_showing(heights: Vector) -> tuple[float, float, bool]:
@@ -233,7 +235,7 @@ def _draw_parabola(ground: Ground, direction: Direction, here: float, ax: Any) -
     ax.plot(
         t + direction.offset, heights, color=ink_of(ax).soft, linewidth=1.2, linestyle=(0, (5, 2)), zorder=2
     )
-    return f"\ndashed: slope {number(slope, 2)}, curvature {number(bend, 3)}".replace(" -", " −")
+    return f"\ndashed: slope {number(slope, 3)}, curvature {number(bend, 3)}".replace(" -", " −")
 
 
 def _draw_bounds(at: Vector, heights: Vector, ax: Any) -> None:
@@ -482,11 +484,11 @@ def _surface(ground: Ground, plane: Plane, places: int | None, ax: Any) -> Any:
     if path is not None and ground.walk is not None and len(path) > 1:
         _walk_on_surface(ground, plane, path, height, ax)
     names = {"color": ink.text, "fontsize": size}
-    ax.set_xlabel(shortened(plane.across.name, 34), **names)
-    ax.set_ylabel(shortened(plane.up.name, 34), **names)
+    ax.set_xlabel(plain(shortened(plane.across.name, 34)), **names)
+    ax.set_ylabel(plain(shortened(plane.up.name, 34)), **names)
     ax.set_zlabel("log₁₀ cost" if logarithmic else "cost", **names)
     ax.tick_params(labelsize=size - 1, labelcolor=ink.text, colors=ink.soft)
-    ax.set_title(_title(ground, plane), loc="left", color=ink.text, fontsize=size + 1)
+    ax.set_title(plain(_title(ground, plane)), loc="left", color=ink.text, fontsize=size + 1)
     return ax
 
 

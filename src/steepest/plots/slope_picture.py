@@ -22,6 +22,8 @@ from .canvas import (
     in_one_piece,
     ink_of,
     new_figure,
+    numeral,
+    plain,
     width_of,
 )  # fmt: skip
 from .labels import Room
@@ -229,9 +231,7 @@ def draw_bars(point: Any, names: Sequence[str], label: str, ax: Any) -> None:
             text, (length, row), xytext=(9 * side, 0), textcoords="offset points", va="center",
             ha="right" if side < 0 else "left", color=ink.text, fontsize=size - 0.5,
         )  # fmt: skip
-    ax.set_yticks(
-        range(len(shown)), [f"{names[i]} = {number(flat(point.at)[i], 4)}".replace("-", "−") for i in shown]
-    )
+    ax.set_yticks(range(len(shown)), [plain(f"{names[i]} = {numeral(flat(point.at)[i], 4)}") for i in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
     _make_room_for_words(ax, finite)
     rest = f", {len(shown)} steepest of {slopes.size:,}" if len(shown) < slopes.size else ""

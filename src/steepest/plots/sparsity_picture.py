@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError, TracingError
 from ..presentation import names_of
-from .canvas import HEIGHT, axes_given, dress, font_size, ink_of, new_figure
+from .canvas import HEIGHT, axes_given, dress, font_size, ink_of, new_figure, plain
 
 # Up to so many rows or columns every entry is a square of its own; beyond, cells hold several and are shaded.
 MOST_SQUARES = 200
@@ -61,6 +61,7 @@ def sparsity(source: Any, at: Any = None, *, ax: Any = None) -> Any:
         ax.spines[side].set_color(ink.soft)
     if names is not None:
         long = max(map(len, names)) > 4
+        names = [plain(name) for name in names]
         ax.set_xticks(range(shape[1]), names, rotation=90 if long else 0)
         ax.set_yticks(range(shape[0]), names)
     return ax

@@ -1,0 +1,132 @@
+"""How to run it again: the Python call that made a result, and the surroundings it ran in."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# What is worth telling of the surroundings: packages whose version can change a digit.
+PACKAGES = ("numpy", "scipy", "jax", "jaxlib", "optax", "polars")
+# A cost longer than this is told by its file and line.
+LONGEST_SOURCE = 80
+# Arrays longer than this are told by their shape: nobody types them, and a page is not a store of data.
+LONGEST_ARRAY = 40
+# Settings of the call in the order in which they are written, with what they are when nobody says anything.
+SETTINGS = {
+    "method": "auto", "jac": None, "hess": None, "bounds": None, "fixed": None, "tol": None, "budget": None,
+    "options": None, "seed": 0, "derivatives": "auto",
+}  # fmt: skip
+
+
+def call_of(result: Any) -> str | None:
+    """The Python that makes this result again; None for a result that does not know how it was asked for.
+
+    Runs as it stands for an expression with parameters written out. A function is imported from the file it stands
+    in; data handed over in `args=`, and long arrays, are named by their shape.
+    """
+    asked, problem = getattr(result, "_asked", None), getattr(result, "_problem", None)
+    if asked is None or problem is None:
+        return None
+    function = problem.cost.function
+    lines = ["import steepest as st"]
+    if type(function).__name__ == "Expression":
+        name = repr(function.text)
+    else:
+        name, imported = _name_of(function)
+        lines.append(imported)
+    start = written(asked["x0"])
+    if "np." in start or any("np." in written(asked[key]) for key in SETTINGS):
+        lines.insert(0, "import numpy as np")
+    settings = [start]
+    if asked["args"]:
+        settings.append(f"args={written(asked['args'])}")
+    settings += [
+        f"{key}={written(asked[key])}" for key, usual in SETTINGS.items() if not _same(asked[key], usual)
+    ]
+    return "\n".join([*lines, "", f"result = st.minimize({name}, {', '.join(settings)})", "print(result)"])
+
+
+def _same(value: Any, usual: Any) -> bool:
+    return value is usual or (isinstance(value, (str, int)) and value == usual)
+
+
+def _name_of(function: Any) -> tuple[str, str]:
+    """What to call a function, and the line that brings it in."""
+    name = getattr(function, "__name__", None) or type(function).__name__
+    if not name.isidentifier() or keyword.iskeyword(name):
+        return "cost", "# cost: the function as it stands above"
+    module = getattr(function, "__module__", "") or ""
+    known = module and module != "__main__" and getattr(function, "__qualname__", "") == name
+    if known and all(part.isidentifier() for part in module.split(".")):
+        return name, f"from {module} import {name}"
+    return name, f"# {name}: the function as it stands above"
+
+
+def written(value: Any) -> str:
+    """A value as Python text; arrays that are long are told by their shape.
+
+    >>> written({"rate": np.float64(0.5), "knots": np.array([1.0, 2.0])})
+    "{'rate': 0.5, 'knots': np.array([1.0, 2.0])}"
+    """
+    if isinstance(value, np.ndarray):
+        if value.size > LONGEST_ARRAY:
+            return f"<array of shape {value.shape}>"
+        return f"np.array({value.tolist()!r})"
+    if isinstance(value, np.generic):
+        return repr(value.item())
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        inside = ", ".join(map(written, value))
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if callable(value):
+        return str(getattr(value, "__name__", type(value).__name__))
+    text = repr(value)
+    return text if " at 0x" not in text else f"<{type(value).__name__}>"
+
+
+def source_of(result: Any) -> tuple[str, str]:
+    """The text of the cost and where it stands ("model.py, line 12"); empty where it is not to be had."""
+    problem = getattr(result, "_problem", None)
+    function = getattr(getattr(problem, "cost", None), "function", None)
+    if function is None or type(function).__name__ == "Expression":
+        return "", ""
+    function = inspect.unwrap(getattr(function, "func", function))
+    try:
+        lines, first = inspect.getsourcelines(function)
+        file = Path(inspect.getsourcefile(function) or "").name
+    except (OSError, TypeError):
+        return "", ""
+    place = f"{file}, line {first}" if file and not file.startswith("<") else ""
+    if len(lines) > LONGEST_SOURCE:
+        lines = [*lines[:LONGEST_SOURCE], f"… and {len(lines) - LONGEST_SOURCE} more lines\n"]
+    return inspect.cleandoc("".join(lines)) if lines and not lines[0][:1].isspace() else _dedented(
+        lines
+    ), place
+
+
+def _dedented(lines: list[str]) -> str:
+    import textwrap
+
+    return textwrap.dedent("".join(lines)).rstrip()
+
+
+def surroundings() -> list[tuple[str, str]]:
+    """Versions and machine, as pairs; nothing that tells who ran it or where."""
+    import steepest
+
+    found = [("steepest", steepest.__version__), ("Python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return [*found, ("machine", f"{platform.system()} {platform.machine()}")]
