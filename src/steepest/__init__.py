@@ -1,6 +1,6 @@
 """steepest: the lowest point of a cost by its exact slope, and an honest word on what was found."""
 
-from . import models, plots, solvers
+from . import models, plots, report, solvers
 from .derivative import derivative, gradient, hessian, hvp, jacobian, symbolic
 from .diagnose import Diagnosis, diagnose
 from .doctor.finding import Finding
@@ -58,6 +58,7 @@ __all__ = [
     "minimize",
     "models",
     "plots",
+    "report",
     "slope",
     "solvers",
     "symbolic",

@@ -149,6 +149,11 @@ class Result(dict[str, Any]):
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        from .cards import result_card
+
+        return result_card(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Result, (dict(self),)
 

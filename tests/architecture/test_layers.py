@@ -23,6 +23,7 @@ LAYERS = (
         "recording",
         "marks",
         "presentation",
+        "cards",
         "slope",
         "derivative",
         "minimize",

@@ -39,6 +39,7 @@ PUBLIC = [
     "minimize",
     "models",
     "plots",
+    "report",
     "slope",
     "solvers",
     "symbolic",

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import InputError, SteepestError
 from .output import PIPE_CLOSED, PipeClosed, show, write
+from .reporting import Report, check_report, write_report
 
 MINIMUM, NO_MINIMUM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,7 +55,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; `args` None takes those of the process."""
     args = list(sys.argv[1:] if args is None else args)
     try:
-        app(args=[_protected(arg) for arg in args], prog_name="steepest")
+        app(args=[_protected(arg) for arg in args], prog_name="steepest", obj=args)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except PipeClosed:
@@ -166,7 +167,7 @@ def slope_command(
 \b
   steepest minimize "x**2 - 2*x + 3" --start 3
   steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1 --plot walk.svg
-  steepest minimize "(x-2)**2 + y**2" --start 0,0 --bounds x=:1
+  steepest minimize "(x-2)**2 + y**2" --start 0,0 --bounds x=:1 --report walk.html
   steepest minimize "x**2 - 2*x + 3" --start 3 --method "gradient descent" --option rate=0.1
 
 In the JSON object, x is a number for one parameter, an object of values by name for several, and a list for
@@ -175,6 +176,7 @@ an array.
     epilog=EXIT,
 )
 def minimize_command(
+    context: typer.Context,
     cost: Cost,
     start: Annotated[
         str, typer.Option(metavar="PLACE", help="Where to start: 3, 1,2 or x=1,y=2.", show_default=False)
@@ -195,6 +197,7 @@ def minimize_command(
     ] = None,
     derivatives: Derivatives = "auto",
     plot: Plot = None,
+    report: Report = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -206,6 +209,7 @@ def minimize_command(
     from .reading import read_budget, read_options, read_places
 
     check_picture(plot)
+    check_report(report)
     named = read_cost(cost)
     places = read_places([start], "--start")
     if len(places) != 1:
@@ -223,15 +227,19 @@ def minimize_command(
             derivatives=derivatives,
             callback=callback,
         )
-    if plot is not None:
-        with in_file(named.file):
+    with in_file(named.file):
+        if plot is not None:
             steepest.plots.save(steepest.plots.descent(result), plot)
+        write_report(result, report, context.obj or ())
+    files = {"plot": plot, "report": report}
     if as_json:
-        show_json(result.to_dict() | ({"plot": str(plot)} if plot else {}))
+        show_json(result.to_dict() | {name: str(path) for name, path in files.items() if path is not None})
     else:
         show(str(result))
         if plot is not None:
             show(f"\n  picture: {plot}")
+        if report is not None:
+            show(f"\n  report: {report}")
     raise typer.Exit(MINIMUM if result.success else NO_MINIMUM)
 
 

@@ -38,7 +38,7 @@ TANGENTS = 5
 # Parameters looked along one by one where no direction is known.
 MOST_LINES = 4
 # A direction in words tells two digits; where a curvature's direction agrees this well, that one is meant.
-SAME_DIRECTION = 0.95
+SAME_DIRECTION = 0.995
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import base64
 import io
 import itertools
 import re
-import warnings
 from collections.abc import Iterator
 from html import escape
 from typing import Any
 
 import numpy as np
 
+from ..cards import CONTROL
 from ..marks import INK, MARKS, SERIES, SOFT_INK
 from ..plots.canvas import SVG_SALT
 
@@ -31,8 +31,6 @@ GEOMETRY = re.compile(r'\b(d|x|y|width|height|transform|points|cx|cy|r)="([^"]*)
 PIXELS = 100
 PALETTE = 96
 PIXEL_IMAGE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
-# What XML does not allow in any text, and a hostile name may hold.
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Drawer:
@@ -65,9 +63,7 @@ def written(figure: Any) -> str:
     import matplotlib
 
     page = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": SVG_SALT, "svg.fonttype": "none"}), warnings.catch_warnings():
-        # The browser has letters that Matplotlib's font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with matplotlib.rc_context({"svg.hashsalt": SVG_SALT, "svg.fonttype": "none"}):
         figure.savefig(page, format="svg", dpi=PIXELS, transparent=True, metadata={"Date": None})
     return page.getvalue()
 

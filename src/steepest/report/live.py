@@ -23,11 +23,11 @@ class Live:
 
 
 def live_screen(result: Any, ground: Ground | None) -> Live | None:
-    """A draggable picture of a cost of one parameter; None where it would be slow."""
+    """A draggable picture of a cost of one parameter; None where it would be slow or leave bounds."""
     problem = getattr(result, "_problem", None)
     if ground is None or problem is None or problem.free is not None or ground.n != 1:
         return None
-    if not _quick(ground):
+    if ground.bounds.any or not _quick(ground):
         return None
     from ..explorer import still
 
@@ -65,8 +65,7 @@ def _quick(ground: Ground) -> bool:
 
 
 def _extent(ground: Ground) -> dict[str, Any]:
-    """What of the line to show: where the walk went, inside the bounds."""
+    """What of the line to show: where the walk went."""
     direction = direction_of(ground, 0)
     low, high = direction.offset + direction.low, direction.offset + direction.high
-    low, high = max(low, float(ground.bounds.lower[0])), min(high, float(ground.bounds.upper[0]))
     return {"low": low, "high": high} if high > low else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
@@ -95,7 +96,10 @@ def text_of(
         lambda: sections.again(result, command),
         lambda: sections.surroundings(seen),
     ]
-    body = "\n".join(part for part in (make() for make in parts) if part)
+    with warnings.catch_warnings():
+        # The browser has letters that Matplotlib's font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        body = "\n".join(part for part in (make() for make in parts) if part)
     moment = (made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()
     script = f'<script type="module">{live.script}</script>' if live else ""
     style = sheet() + (live.style if live else "")
