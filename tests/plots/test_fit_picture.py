@@ -152,3 +152,50 @@ def test_files_repeat(weighted_fit, tmp_path):
     for name, picture in (("fit", plots.fit), ("residuals", plots.residuals), ("region", plots.region)):
         one, two = (plots.save(picture(weighted_fit), tmp_path / f"{name}{k}.svg") for k in (1, 2))
         assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def yield_fit():
+    """NIST's Rat42: three parameters, nine points."""
+    import steepest as st
+    from steepest.reference_problems import nist
+
+    data = nist.load("Rat42")
+
+    def growth(t, limit, delay, rate):
+        return limit / (1 + np.exp(delay - rate * t))
+
+    return st.fit(growth, data.x, data.y, {"limit": 75.0, "delay": 2.5, "rate": 0.07})
+
+
+def test_a_fit_of_the_library_is_drawn_with_its_own_numbers(yield_fit):
+    curve, left_over, _ = plots.fit(yield_fit)
+    x, y = line_like(curve, "fit").get_data()
+    limit, delay, rate = yield_fit.params
+    assert_allclose(y, limit / (1 + np.exp(delay - rate * x)), rtol=1e-12)
+    scaled = points_of(left_over, 9).get_ydata()
+    assert np.sum(scaled**2) == pytest.approx(6.0), (
+        "chi² in units of its own estimate is the degrees of freedom"
+    )
+
+
+def test_the_profile_of_a_fit_reaches_the_level_of_its_interval_at_both_ends(yield_fit):
+    ax = plots.profile(yield_fit, "rate")
+    curve = next(line for line in ax.lines if line.get_linestyle() == "-" and len(line.get_xdata()) > 100)
+    low, high = yield_fit.intervals(method="profile")["rate"]
+    t_squared = stats.t.ppf(0.975, 6) ** 2
+    assert_allclose(np.interp([low, high], *curve.get_data()), t_squared, rtol=2e-3)
+
+
+def test_the_landscape_of_a_fit_is_its_sum_of_squares(yield_fit):
+    ax = plots.landscape(yield_fit, "rate", reach=0.01, places=21)
+    curve = max(
+        (line for line in ax.lines if line.get_linestyle() == "-"), key=lambda line: len(line.get_xdata())
+    )
+    limit, delay, _ = yield_fit.params
+    t, y = yield_fit.x, yield_fit.y
+    expected = [
+        np.sum((y - limit / (1 + np.exp(delay - rate * t))) ** 2)
+        for rate in np.asarray(curve.get_xdata(), dtype=float)
+    ]
+    assert_allclose(curve.get_ydata(), expected, rtol=1e-12)

@@ -23,7 +23,7 @@ from .canvas import (
     plain,
 )
 from .convergence_picture import cost_of, draw_costs, draw_series, lowest_of, named_results
-from .ground import Ground, ground_of, in_view, keeps_its_cost, on_plane
+from .ground import Ground, ground_of, in_view, keeps_its_cost, on_plane, values_of
 from .landscape_picture import direction_of, window
 
 Vector = np.ndarray
@@ -60,7 +60,7 @@ def compare(*results: Any, labels: Sequence[str] | None = None, ax: Any = None) 
     ['bfgs', 'l-bfgs']
     """
     runs = named_results(results, labels)
-    sizes = {flat(run.x).size for run in runs.values()}
+    sizes = {values_of(run).size for run in runs.values()}
     if len(sizes) > 1:
         raise InputError(
             f"these results have {', '.join(map(str, sorted(sizes)))} parameters; compare those of one problem"
@@ -142,11 +142,11 @@ def _draw_ends(runs: Mapping[str, Any], ax: Any) -> None:
     ink, size = ink_of(ax), font_size(ax)
     results = list(runs.values())
     best = min(results, key=lambda run: cost_of(run) if np.isfinite(cost_of(run)) else np.inf)
-    base = flat(best.x).astype(float)
+    base = values_of(best)
     errors = getattr(best, "errors", None)
     scale = np.abs(base) if errors is None else flat(errors).astype(float)
     scale = np.where(np.isfinite(scale) & (scale > 0), scale, 1.0)
-    ends = np.array([(flat(run.x).astype(float) - base) / scale for run in results])
+    ends = np.array([(values_of(run) - base) / scale for run in results])
     shown = np.sort(np.argsort(-np.abs(ends).max(axis=0), kind="stable")[:MOST_PARAMETERS])
     names = names_of(base.size, getattr(best, "names", ()) or ())
     farthest = float(np.abs(ends[:, shown]).max())

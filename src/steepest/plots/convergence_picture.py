@@ -24,7 +24,6 @@ from .canvas import (
     new_figure,
     numeral,
     plain,
-    width_of,
 )  # fmt: skip
 
 Vector = np.ndarray
@@ -242,7 +241,10 @@ def legend(runs: Mapping[str, Any], ax: Any) -> None:
     told = [plain(f"{label}: {run.verdict}{cost}") for label, run in runs.items()]
     if len(runs) == 1:
         ax.set_title(
-            shortened(told[0], int(14 * max(width_of(ax), 2))), loc="left", color=ink.text, fontsize=size
+            shortened(told[0], int(14 * max(ax.figure.get_figwidth() - 1, 2))),
+            loc="left",
+            color=ink.text,
+            fontsize=size,
         )
         return
     from matplotlib.lines import Line2D

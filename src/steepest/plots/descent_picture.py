@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..marks import mark_of
 from ..parameters import Parameters
-from ..presentation import flat, names_of, number, shortened
+from ..presentation import names_of, number, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
@@ -25,7 +25,8 @@ from .canvas import (
     new_figure,
     plain,
 )  # fmt: skip
-from .ground import keeps_its_cost
+from .convergence_picture import cost_of
+from .ground import keeps_its_cost, values_of
 from .labels import Room
 from .slope_picture import draw_curve, reach_of, settle
 
@@ -58,7 +59,7 @@ def descent(result: Any, *, ax: Any = None) -> Any:
     if can_show_walk(result):
         panels.insert(0, draw_walk)
     if ax is None:
-        axes = _figure(len(panels), flat(result.x).size)
+        axes = _figure(len(panels), values_of(result).size)
     elif np.ndim(np.asarray(ax, dtype=object)) == 0:
         panels[0](result, ax)
         return ax
@@ -69,7 +70,7 @@ def descent(result: Any, *, ax: Any = None) -> Any:
     if ax is None:
         axes[0].figure.suptitle(plain(_caption(result)), x=0.01, ha="left", fontsize=font_size(axes[0]) + 1,
                                 color=ink_of(axes[0]).text)  # fmt: skip
-        if len(panels) == 2 or flat(result.x).size == 1:
+        if len(panels) == 2 or values_of(result).size == 1:
             axes[-1].set_ylabel("")
     return np.array(axes, dtype=object)
 
@@ -108,7 +109,7 @@ def _figure(panels: int, parameters: int) -> list[Any]:
 
 def _caption(result: Any) -> str:
     label = shortened(getattr(result, "label", "") or "cost", 60)
-    return f"{label}:  {result.verdict}, cost {number(result.fun, 4)}"
+    return f"{label}:  {result.verdict}, cost {number(cost_of(result), 4)}"
 
 
 def draw_against_steps(result: Any, ax: Any) -> None:

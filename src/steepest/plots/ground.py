@@ -12,7 +12,7 @@ import numpy as np
 from ..bounds import Bounds
 from ..errors import InputError, TracingError
 from ..parameters import Parameters
-from ..presentation import names_of
+from ..presentation import flat, names_of
 from ..results import Result
 from ..verdict.wording import direction_name
 
@@ -81,6 +81,8 @@ def _under_result(result: Any, at: Any) -> Ground:
         center = center if problem.free is None else center[problem.free]
         center, found = (center, False) if at is not None else _in_sight(center, walk)
         return _of_problem(problem, center, name, walk, found=found)
+    if getattr(result, "_setting", None) is not None:
+        return _under_fit(result, at, name, walk)
     if not keeps_its_cost(result):
         raise InputError(
             "this result was stored without its cost, so only its history can be drawn: plots.convergence(result)"
@@ -94,6 +96,23 @@ def _under_result(result: Any, at: Any) -> Ground:
     )  # fmt: skip
 
 
+def _under_fit(fit: Any, at: Any, name: str, walk: tuple[Vector, Vector] | None) -> Ground:
+    """The sum of squares of a fit over the parameters that moved."""
+    residuals = fit._setting.residuals
+    moving = [int(k) for k in fit.moving]
+    center = np.array(fit._z, dtype=float) if at is None else Parameters.of(at).vector[moving]
+    center, found = (center, False) if at is not None else _in_sight(center, walk)
+
+    def gradient(z: Vector) -> Vector:
+        return np.asarray(residuals.value_and_gradient(z)[1], dtype=float)
+
+    bends = residuals.function.curvature is not None
+    return Ground(
+        lambda z: float(residuals.value(z)), gradient, residuals.hessian if bends else None,
+        center, [str(fit.names[k]) for k in moving], fit._setting.bounds, name, walk, found,
+    )  # fmt: skip
+
+
 def _in_sight(end: Vector, walk: tuple[Vector, Vector] | None) -> tuple[Vector, bool]:
     """The end of a walk, or where it was last seen before it ran away, and which of the two."""
     if walk is None:
@@ -102,11 +121,16 @@ def _in_sight(end: Vector, walk: tuple[Vector, Vector] | None) -> tuple[Vector, 
     return (end, True) if len(seen) == len(walk[0]) else (seen[-1], False)
 
 
+def values_of(result: Any) -> Vector:
+    """The parameters of a result in a row, shape (n,); the `x` of a fit are its data."""
+    return np.asarray(result.params if hasattr(result, "predict") else flat(result.x), dtype=float).ravel()
+
+
 def keeps_its_cost(result: Any) -> bool:
     """Whether the cost of a result can still be called: one that was stored in a file has left it behind."""
     if isinstance(result, Result):
         return hasattr(result, "_problem")
-    return getattr(result, "cost", None) is not None
+    return callable(getattr(result, "cost", None))
 
 
 def _walk_of(result: Any) -> tuple[Vector, Vector] | None:

@@ -30,6 +30,8 @@ def call_of(result: Any) -> str | None:
     Runs as it stands for an expression with parameters written out. A function is imported from the file it stands
     in; data handed over in `args=`, and long arrays, are named by their shape.
     """
+    if getattr(result, "_setting", None) is not None:
+        return _fit_call(result)
     asked, problem = getattr(result, "_asked", None), getattr(result, "_problem", None)
     if asked is None or problem is None:
         return None
@@ -50,6 +52,64 @@ def call_of(result: Any) -> str | None:
         f"{key}={written(asked[key])}" for key, usual in SETTINGS.items() if not _same(asked[key], usual)
     ]
     return "\n".join([*lines, "", f"result = st.minimize({name}, {', '.join(settings)})", "print(result)"])
+
+
+def _fit_call(fit: Any) -> str | None:
+    """The call of `fit` with the data written out while they are few; None for several data sets."""
+    if isinstance(fit.y, list):
+        return None
+    model = fit._setting.model
+    lines = ["import numpy as np", "import steepest as st"]
+    if getattr(model.function, "__name__", "") == model.label:
+        name, imported = _name_of(model.function)
+        lines.append(imported)
+    elif _is_expression(model.label, model.names):
+        name = repr(model.label)
+    else:
+        name = "model"
+        lines.append(f"# model: {model.label}")
+    lines.append("")
+    few = np.size(fit.y) <= LONGEST_ARRAY and isinstance(fit.x, np.ndarray)
+    if few:
+        lines += [
+            f"{name_} = {written(np.asarray(values))}" for name_, values in (("x", fit.x), ("y", fit.y))
+        ]
+        if fit.sigma is not None:
+            lines.append(f"sigma = {written(np.asarray(fit.sigma))}")
+    else:
+        lines.append(
+            f"# x, y{', sigma' if fit.sigma is not None else ''}: the {fit.points:,} points that were fitted"
+        )
+    settings = [name, "x", "y", written(dict(fit.start))]
+    settings += ["sigma=sigma"] if fit.sigma is not None else []
+    settings += ['noise="known"'] if fit.noise == "known" else []
+    bounds = _fit_bounds(fit)
+    settings += [f"bounds={written(bounds)}"] if bounds else []
+    held = [str(name_) for k, name_ in enumerate(fit.names) if k not in fit.moving]
+    settings += [f"fixed={held!r}"] if held else []
+    if fit._setting.residuals.rho is not None:
+        settings.append("loss=...")
+    return "\n".join([*lines, f"fit = st.fit({', '.join(settings)})", "print(fit)"])
+
+
+def _fit_bounds(fit: Any) -> dict[str, tuple[float | None, float | None]]:
+    box = fit._setting.bounds
+    found = {}
+    for k, low, high in zip(fit.moving, box.lower.tolist(), box.upper.tolist(), strict=True):
+        if np.isfinite([low, high]).any():
+            ends = (low if np.isfinite(low) else None, high if np.isfinite(high) else None)
+            found[str(fit.names[int(k)])] = ends
+    return found
+
+
+def _is_expression(text: str, names: tuple[str, ...]) -> bool:
+    from ..errors import ExpressionError
+    from ..tracing.expressions import parse
+
+    try:
+        return set(names) < set(parse(text).names)
+    except ExpressionError:
+        return False
 
 
 def _same(value: Any, usual: Any) -> bool:
@@ -97,6 +157,8 @@ def source_of(result: Any) -> tuple[str, str]:
     """The text of the cost and where it stands ("model.py, line 12"); empty where it is not to be had."""
     problem = getattr(result, "_problem", None)
     function = getattr(getattr(problem, "cost", None), "function", None)
+    if function is None:
+        function = getattr(getattr(getattr(result, "_setting", None), "model", None), "function", None)
     if function is None or type(function).__name__ == "Expression":
         return "", ""
     function = inspect.unwrap(getattr(function, "func", function))

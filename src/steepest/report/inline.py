@@ -30,6 +30,8 @@ GEOMETRY = re.compile(r'\b(d|x|y|width|height|transform|points|cx|cy|r)="([^"]*)
 # Pixels to the inch of what is drawn as pixels; twice those of a page, for sharp screens, would double the file.
 PIXELS = 100
 PALETTE = 96
+# Pixels of a page to a point of a picture: letters of 9 points are as large as the text beside them.
+SCALE = 1.62
 PIXEL_IMAGE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -54,7 +56,8 @@ class Drawer:
         assert size is not None
         box = f"0 0 {float(size[1]):.0f} {float(size[2]):.0f}"
         label = escape(CONTROL.sub("", caption), quote=True)
-        opening = f'<svg class="plot" viewBox="{box}" role="img" aria-label="{label}">'
+        width = f"max-width:{float(size[1]) * SCALE:.0f}px"
+        opening = f'<svg class="plot" style="{width}" viewBox="{box}" role="img" aria-label="{label}">'
         return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
 
 

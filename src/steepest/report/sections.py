@@ -22,6 +22,7 @@ from .told import Told
 # More rows than this make a page heavy without being read.
 MOST_PARAMETERS = 200
 MOST_STEPS = 14
+MOST_DATA = 100
 # Correlations are drawn up to here.
 MOST_CORRELATED = 14
 # The longest name or expression in a heading.
@@ -192,7 +193,7 @@ def data(result: Any, drawer: Drawer) -> str:
         "points outside the grey are outliers. Each against the one before: a slope means that errors hang together.",
     )
     parts.append(f"<details><summary>Residuals, looked at four ways</summary><div>{checks}</div></details>")
-    parts += [_intervals(result), ""]
+    parts += [_intervals(result), _data_table(result)]
     if 2 <= len(result.moving) <= MOST_CORRELATED:
         moving = np.asarray(result.moving)
         matrix = np.asarray(result.correlation, dtype=float)[np.ix_(moving, moving)]
@@ -234,6 +235,27 @@ def _intervals(result: Any) -> str:
     head += "<th class=n scope=col>from</th><th class=n scope=col>to</th></tr></thead>"
     table = scrolling(head + f"<tbody>{''.join(rows)}</tbody>", "intervals")
     return f"<details><summary>95% intervals, from the standard errors</summary><div>{table}</div></details>"
+
+
+def _data_table(result: Any) -> str:
+    """The data, the fit and what is left over, as numbers; of many the first ones."""
+    from ..plots.fitted import data_of
+
+    sets = data_of(result)
+    seen = sets[0]
+    if len(sets) > 1 or seen.x is None:
+        return ""
+    names = [seen.x_name, seen.y_name, *(["σ"] if seen.sigma is not None else []), "fit", seen.unit]
+    columns = [seen.x, seen.y, *([seen.sigma] if seen.sigma is not None else []), seen.fitted, seen.scaled]
+    head = "".join(f"<th class=n scope=col>{safe(name)}</th>" for name in names)
+    rows = []
+    for values in list(zip(*columns, strict=True))[:MOST_DATA]:
+        rows.append(
+            "<tr>" + "".join(f"<td class=n>{minus(number(value, 6))}</td>" for value in values) + "</tr>"
+        )
+    table = scrolling(f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>", "data")
+    count = f"{len(rows):,} of {seen.y.size:,} data" if len(rows) < seen.y.size else f"{seen.y.size:,} data"
+    return f"<details><summary>{count} as numbers</summary><div>{table}</div></details>"
 
 
 def definitions(rows: Iterable[tuple[str, str]]) -> str:
@@ -321,6 +343,9 @@ def plan(seen: Told) -> str:
     because = getattr(seen.plan, "because", "")
     lines = ["<h2>What was chosen, and why</h2>"]
     lines.append(f"<p><b>{safe(name)}</b>{', because ' + safe(because) if because else ''}.</p>")
+    taken = tuple(getattr(seen.plan, "taken", ()) or ())
+    if len(taken) > 1:
+        lines.append(f"<p>Then, from the best point: {safe(', '.join(taken[1:]))}.</p>")
     passed = getattr(seen.plan, "passed_over", ()) or ()
     if passed:
         items = "".join(f"<li><b>{safe(other)}</b>: {safe(why)}</li>" for other, why in passed)
