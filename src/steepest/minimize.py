@@ -211,7 +211,7 @@ class _Descent:
         for rung in others:
             if not self._is_unfinished(run, judgement):
                 break
-            astray = judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
+            astray = judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED or _was_broken_off(run)
             onward, found = self._rung(rung, self.problem.start if astray else run.x)
             onward.history.prepend(run.history)
             if _is_better(onward, found, run, judgement):
@@ -271,13 +271,21 @@ class _Descent:
 
     def _is_unfinished(self, run: Run, judgement: Judgement) -> bool:
         """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
-        if judgement.verdict.is_minimum or judgement.verdict in HOPELESS:
+        if judgement.verdict in HOPELESS:
             return False
+        if judgement.verdict.is_minimum:
+            # A walk that was still going when its steps ran out has not come to rest on a level floor.
+            return judgement.verdict is Verdict.FLAT_MINIMUM and _was_broken_off(run)
         if run.stop in (StopReason.STOPPED, StopReason.TOLERANCE):
             return False
         budget, steps = self.problem.objective.budget, self._steps
         most = min((m for m in (self.plan.max_steps, budget.steps) if m is not None), default=None)
         return not (self.problem.objective.is_spent or (most is not None and steps >= most))
+
+
+def _was_broken_off(run: Run) -> bool:
+    """Whether a walk ended only because its steps ran out; another method then tries another way from the start."""
+    return run.stop is StopReason.OUT_OF_BUDGET
 
 
 def _is_better(onward: Run, found: Judgement, run: Run, judgement: Judgement) -> bool:

@@ -47,6 +47,11 @@ class Situation:
         return self.objective.n
 
     @property
+    def has_sparse_normal_matrix(self) -> bool:
+        """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is."""
+        return self.objective.has_sparse_jacobian and self.objective.has_sparse_hessian
+
+    @property
     def exact(self) -> bool:
         """Whether second derivatives are exact and not measured."""
         return self.objective.derivatives == "exact" and self.objective.has_hessian
@@ -132,9 +137,7 @@ class Plan:
 RULES = (
     Rule(
         LevenbergMarquardt,
-        when=lambda s: (
-            s.objective.has_residual and (s.n <= DENSE_PARAMETERS or s.objective.has_sparse_jacobian)
-        ),
+        when=lambda s: s.objective.has_residual and (s.n <= DENSE_PARAMETERS or s.has_sparse_normal_matrix),
         because="the cost is a sum of squares, so the slopes of its residuals tell its curvature",
         otherwise="the cost was not recognised as a sum of squares of few parameters",
     ),
