@@ -61,13 +61,15 @@ class Situation:
 class Rule:
     """Take `solver` when `when` holds, `because`; `otherwise` says why it was passed over.
 
-    Both sentences may use {n}, the number of parameters, and {limit}, {hessian_limit}.
+    Both sentences may use {n}, the number of parameters, and {limit}, {hessian_limit}. `most_steps`: after which the
+    next rung takes over, where there is one; None: when its own limit is reached.
     """
 
     solver: Callable[[], Solver]
     when: Callable[[Situation], bool]
     because: str
     otherwise: str
+    most_steps: int | None = RUNG_STEPS
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ class Plan:
     """What will walk and why; `passed_over` holds (name, why) of each solver that was not chosen.
 
     `next_rungs`: what takes over, from the best point, if the walk before it does not end in a minimum; `taken`: the
-    names of those that did, filled in afterwards. `asked`, `max_steps` and `max_evaluations` carry what options asked
-    for; None leaves the defaults.
+    names of those that did, filled in afterwards. `first_steps`: after how many steps the first hands over. `asked`,
+    `max_steps` and `max_evaluations` carry what options asked for; None leaves the defaults.
     """
 
     solver: Solver
@@ -95,6 +97,7 @@ class Plan:
     max_steps: int | None = None
     max_evaluations: int | None = None
     next_rungs: tuple[Rung, ...] = ()
+    first_steps: int | None = None
     taken: tuple[str, ...] = ()
 
     @property
@@ -105,7 +108,7 @@ class Plan:
     @property
     def rungs(self) -> tuple[Rung, ...]:
         """The whole ladder, from the solver that begins."""
-        first = Rung(self.solver, self.because, RUNG_STEPS if self.next_rungs else None)
+        first = Rung(self.solver, self.because, self.first_steps)
         return (first, *self.next_rungs)
 
     def tolerance(self, tol: float | None = None) -> Tolerance:
@@ -164,6 +167,13 @@ RULES = (
         when=lambda s: True,
         because="the cost has {n} parameters, too many for a matrix of curvatures; the last steps stand in for it",
         otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
+        most_steps=None,
+    ),
+    Rule(
+        NewtonCG,
+        when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS,
+        because="products with the Hessian see curvature that the last steps have forgotten",
+        otherwise="up to {hessian_limit} parameters the whole curvature is at hand",
     ),
     Rule(
         GradientDescent,
@@ -192,14 +202,20 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
 
     chosen = holding[0]
     next_rungs = tuple(
-        Rung(rule.solver(), because(rule), RUNG_STEPS if rule is not holding[-1] else None)
+        Rung(rule.solver(), because(rule), rule.most_steps if rule is not holding[-1] else None)
         for rule in holding[1:]
     )
     passed_over = tuple(
         (rule.solver().name, rule.otherwise.format(**words)) for rule in RULES if rule not in holding
     )
     plan = plan_for(chosen.solver(), options)
-    return replace(plan, because=because(chosen), passed_over=passed_over, next_rungs=next_rungs)
+    return replace(
+        plan,
+        because=because(chosen),
+        passed_over=passed_over,
+        next_rungs=next_rungs,
+        first_steps=chosen.most_steps if next_rungs else None,
+    )
 
 
 # Every way people write a method, in lower case with punctuation left out, and what builds it.
