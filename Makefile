@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 READY_BENCH := $(VENV)/.ready-bench
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help tour test test-slow lint format types docs pictures bench clean
+.PHONY: help explorer chromium tour test test-slow lint format types docs pictures bench clean
 
 help:
 	@echo "make tour       a few minutes from a fresh clone: the lesson, a fit, a million parameters (writes tour/)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-slow  the tests that take longer"
 	@echo "make docs       the documentation as a site in docs/_build/html"
 	@echo "make bench      the tables under benchmarks/results, peers included"
+	@echo "make explorer   the explorer's page, built from web/ (Node 20 or later)"
 	@echo "make lint, types, format, pictures, clean"
 
 # Runs once, and again when the dependencies change.
@@ -37,7 +38,20 @@ $(READY_BENCH): $(READY)
 tour: $(READY)
 	@$(BIN)/steepest tour --out tour
 
-test: lint types
+# Debian's browser, for the tests of the explorer; without one they are skipped, and say so.
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { apt-get update -qq; \
+		apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 || \
+		echo "no Chromium, and it cannot be installed: the explorer is NOT tested in a browser" >&2; }
+
+# Exact versions stand in web/package.json; no lock file, since that would name the registry it was made with.
+explorer: $(READY)
+	@command -v npm >/dev/null || { echo "building the page needs Node 20 or later" >&2; exit 1; }
+	@$(BIN)/python web/generate.py
+	@cd web && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel error
+
+test: lint types chromium
 	@$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS)
 
 test-slow: $(READY)

@@ -37,7 +37,7 @@ export interface Hello {
   version?: string;
   named?: { label: string; start?: number[] };
   run?: { name: string };
-  fit?: { model: string };
+  fit?: { model: string; name: string };
 }
 
 export const SCREENS = [
@@ -63,18 +63,35 @@ export class App {
   readonly screen = signal("slope");
   readonly params: Signal<Params> = signal({ ...FIRST });
   readonly hello: Signal<Hello> = signal({});
-  readonly described: Signal<Described | null> = signal(null);
-  readonly fault: Signal<Fault | null> = signal(null);
+  /** What a question is about: an expression, or what the command line named. */
+  readonly about: ReadonlySignal<Record<string, unknown>> = computed(() => {
+    const p = this.params.value;
+    if (this.screen.value === "fit") return { fit: this.fit.value };
+    return p.f !== undefined ? { text: p.f } : { named: true };
+  });
+  /** The points and the model of the fit: of the command line, dropped on the page, or an example. */
+  readonly fit: ReadonlySignal<Record<string, unknown>> = computed(() => {
+    const p = this.params.value;
+    const model = p.m === undefined ? {} : { model: p.m };
+    if (p.table) return { table: p.table, ...model };
+    return this.hello.value.fit ? model : { example: true, ...model };
+  });
+  private readonly answered: Signal<{ about: string; described: Described } | null> = signal(null);
+  private readonly faults: Signal<Record<string, Fault>> = signal({});
+  /** What Python said of the cost that is looked at now; null until it has. */
+  readonly described: ReadonlySignal<Described | null> = computed(() => {
+    const a = this.answered.value;
+    return a && a.about === JSON.stringify(this.about.value) ? a.described : null;
+  });
+  /** The same of the cost before, while the new one is not known yet. */
+  readonly last: ReadonlySignal<Described | null> = computed(() => this.answered.value?.described ?? null);
+  readonly fault: ReadonlySignal<Fault | null> = computed(() => Object.values(this.faults.value)[0] ?? null);
   readonly help = signal(false);
   readonly announcement = signal("");
   readonly dark: Signal<boolean>;
   private ends: (() => void)[] = [];
   private lesson = new SavedLink(shared.lesson.saved as Saved[]);
 
-  /** What a question is about: an expression, or what the command line named. */
-  readonly about: ReadonlySignal<Record<string, unknown>> = computed(() =>
-    this.params.value.f !== undefined ? { text: this.params.value.f } : { named: true },
-  );
   /** The place looked at, one number for each parameter. */
   readonly place: ReadonlySignal<number[]> = computed(() => {
     const given = list(this.params.value.x);
@@ -124,16 +141,20 @@ export class App {
     return question.ask === "describe" || (question.ask === "curve" && question.low === -2 && question.high === 4);
   }
 
+  /** Keep or clear what went wrong in a lane; true where something did. */
+  trouble(lane: string, header: Record<string, any>): boolean {
+    const { [lane]: before, ...others } = this.faults.value;
+    if (header.error) this.faults.value = { ...others, [lane]: header.error };
+    else if (before) this.faults.value = others;
+    return !!header.error;
+  }
+
   private describe(of: Record<string, unknown>): void {
     this.ask("describe", { ask: "describe", of }, ({ header }) => {
       batch(() => {
-        if (header.error) this.fault.value = header.error;
-        else {
-          this.fault.value = null;
-          if (JSON.stringify(this.described.value) !== JSON.stringify(strip(header))) {
-            this.described.value = strip(header) as unknown as Described;
-          }
-        }
+        if (this.trouble("describe", header)) return;
+        const next = { about: JSON.stringify(of), described: strip(header) as unknown as Described };
+        if (JSON.stringify(this.answered.value) !== JSON.stringify(next)) this.answered.value = next;
       });
     });
   }
@@ -159,10 +180,7 @@ export class App {
   /** Another cost: everything that belonged to the last one is dropped. */
   look(text: string | undefined, screen?: string, more: Params = {}): void {
     batch(() => {
-      if (JSON.stringify(this.about.value) !== JSON.stringify(text === undefined ? { named: true } : { text })) {
-        this.described.value = null;
-      }
-      this.fault.value = null;
+      this.faults.value = {};
       this.params.value = { ...(text === undefined ? {} : { f: text }), ...more };
       if (screen) this.screen.value = screen;
       this.writeFragment(true);

@@ -39,8 +39,10 @@ function InputLine() {
   const text = useSignal<string | null>(null);
   const timer = useRef(0);
   const field = useRef<HTMLInputElement>(null);
-  const named = app.params.value.f === undefined;
-  const shown = text.value ?? app.params.value.f ?? "";
+  const fitting = app.screen.value === "fit";
+  const given = fitting ? app.params.value.m ?? app.hello.value.fit?.model ?? "a*exp(-b*t) + c" : app.params.value.f;
+  const named = given === undefined;
+  const shown = text.value ?? given ?? "";
   const fault = app.fault.value;
   const typed = (value: string) => {
     text.value = value;
@@ -48,17 +50,18 @@ function InputLine() {
     if (value.trim()) timer.current = window.setTimeout(() => accept(value), 140);
   };
   const accept = (value: string) => {
-    if (!value.trim() || value === app.params.value.f) return;
+    if (!value.trim() || value === given) return;
+    if (fitting) return app.set({ m: value, x: undefined, axes: undefined, window: undefined });
     const cold = !["slope", "limit", "walk", "landscape", "found"].includes(app.screen.value);
     app.look(value, cold ? "slope" : undefined);
   };
   useEffect(() => {
     if (document.activeElement !== field.current) text.value = null;
-  }, [app.params.value.f]);
+  }, [given]);
   return (
     <div class="input">
-      <label for="cost" class="hidden">cost, an expression of one or more letters</label>
-      <span class="fx" aria-hidden="true">cost</span>
+      <label for="cost" class="hidden">{fitting ? "model, an expression of a column and parameters" : "cost, an expression of one or more letters"}</label>
+      <span class="fx" aria-hidden="true">{fitting ? "model" : "cost"}</span>
       <input
         id="cost"
         ref={field}

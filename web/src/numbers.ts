@@ -51,3 +51,9 @@ export function seconds(value: number): string {
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }
+
+/** A number without a power of ten, as attributes of accessibility want it. */
+export function decimal(value: number): string {
+  const text = String(value);
+  return text.includes("e") ? value.toFixed(20).replace(/\.?0+$/, "") : text;
+}

@@ -79,8 +79,7 @@ export class OneParameter {
         const question = { ask: "curve", of: app.about.value, low, high, ...(d.n > 1 ? { axis: this.axis.value, x: app.place.value } : {}) };
         if (moved) this.exact.value = new Map();
         app.ask(`${lane} curve`, question, (frame) => {
-          if (frame.header.error) app.fault.value = frame.header.error;
-          else this.curve.value = new Curve(frame);
+          if (!app.trouble(`${lane} curve`, frame.header)) this.curve.value = new Curve(frame);
         });
       }),
     );

@@ -4,7 +4,7 @@ import { signal, type Signal } from "@preact/signals";
 import { ticks } from "d3-array";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { clamp, num } from "./numbers";
+import { clamp, decimal, num } from "./numbers";
 
 export interface Scale {
   (value: number): number;
@@ -59,7 +59,7 @@ export interface Margins {
   top: number;
   bottom: number;
 }
-export const MARGINS: Margins = { left: 52, right: 14, top: 14, bottom: 34 };
+export const MARGINS: Margins = { left: 52, right: 14, top: 14, bottom: 26 };
 
 export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = true, feet = true }: {
   sx: Scale; sy: Scale; width: number; height: number; x?: string; y?: string; margins?: Margins; grid?: boolean; feet?: boolean;
@@ -74,7 +74,7 @@ export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = tr
       {grid && across.map((v) => <line class="grid" x1={sx(v)} x2={sx(v)} y1={margins.top} y2={bottom} />)}
       {up.map((v) => <text x={margins.left - 8} y={sy(v)} dy="0.32em" text-anchor="end">{num(v, 4)}</text>)}
       {feet && across.map((v) => <text x={sx(v)} y={bottom + 16} text-anchor="middle">{num(v, 4)}</text>)}
-      {x && <text class="name" x={right} y={bottom + 30} text-anchor="end">{x}</text>}
+      {x && <text class="name" x={right - 4} y={bottom - 7} text-anchor="end">{x}</text>}
       {y && <text class="name" x={margins.left + 6} y={margins.top + 8}>{y}</text>}
     </g>
   );
@@ -128,9 +128,9 @@ export function Handle(p: HandleProps) {
       role="slider"
       tabindex={0}
       aria-label={p.label}
-      aria-valuenow={p.value}
-      aria-valuemin={p.low}
-      aria-valuemax={p.high}
+      aria-valuenow={decimal(p.value) as unknown as number}
+      aria-valuemin={decimal(p.low) as unknown as number}
+      aria-valuemax={decimal(p.high) as unknown as number}
       aria-valuetext={p.text}
       onPointerDown={(event: PointerEvent) => {
         held.current = true;
@@ -201,13 +201,14 @@ export function usePanZoom(
 }
 
 /** A picture that fills its box. */
-export function Picture({ label, children, class: name = "", minimum }: {
-  label: string; class?: string; minimum?: number;
+export function Picture({ label, children, under, class: name = "", minimum }: {
+  label: string; class?: string; minimum?: number; under?(size: { width: number; height: number }): ComponentChildren;
   children(size: { width: number; height: number }): ComponentChildren;
 }) {
   const [ref, size] = useSize(minimum);
   return (
     <div class={`picture ${name}`} ref={ref}>
+      {size.value.width > 0 && under?.(size.value)}
       {size.value.width > 0 && (
         <svg width={size.value.width} height={size.value.height} role="group" aria-label={label}>
           {children(size.value)}

@@ -101,7 +101,7 @@ def _landing(wanted: Asked) -> tuple[str, dict[str, Any]]:
         hello["named"] = {"label": f"{Path(match['file']).name}:{match['function'] or ''}"}
         places = read_places([wanted.start], "--start") if wanted.start else []
         count = len(places[0].ordered or places[0].named) if places else 1
-        return ("#slope" if count == 1 else "#landscape"), hello
+        return f"#{'slope' if count == 1 else 'landscape'}?of=file", hello
     named = read_cost(wanted.cost)
     state = {"f": wanted.cost.strip()}
     if wanted.start:

@@ -23,6 +23,7 @@ def fitted(current: Fitting, start: Array | None) -> tuple[dict[str, Any], dict[
     header = {
         "model": current.model.text,
         "variable": current.variable,
+        "measured": current.measured,
         "names": list(current.names),
         "start": begin.tolist(),
         "x": end.tolist(),
@@ -42,9 +43,7 @@ def _errors(current: Fitting, end: Array, value: float) -> list[float] | None:
     m, n = current.x.size, current.subject.n
     if m <= n:
         return None
-    residual = current.y - current.curve(end, current.x)
-    with np.errstate(all="ignore"):
-        J = current.pulls(end) / (2.0 * np.where(residual == 0.0, 1e-300, residual))[:, None]
+    J = current.slopes(end, current.x)
     if not np.isfinite(J).all():
         return None
     try:

@@ -89,18 +89,23 @@ def walk(subject: Subject, start: Array, plan: Any, most: int) -> Path:
 
 def window_for(subject: Subject, start: Array, axes: tuple[int, int]) -> tuple[float, float, float, float]:
     """A window that shows the start and the way down from it: left, right, bottom, top."""
-    paths = own_step_paths(subject, start)
-    seen = [start[None, list(axes)]]
-    for path in paths:
-        places = path.x[:, list(axes)]
-        seen.append(places[np.isfinite(places).all(axis=1)])
-    points = np.concatenate(seen)
-    # The longest jumps of a line search look nowhere interesting.
-    low, high = np.quantile(points, (0.0, 1.0), axis=0)
+    from ..solvers import plan_for
+
+    path = walk(subject, start, plan_for("bfgs", {}), MOST_OWN_STEPS)
+    places = path.x[:, list(axes)]
+    places = places[np.isfinite(places).all(axis=1)]
+    ends = np.array([start[list(axes)], places[-1] if len(places) else start[list(axes)]])
+    # A line search may leap far away before it settles; only what lies about as near as start and end is shown.
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    reach = np.maximum(high - low, 0.5 * float((high - low).max()))
+    near = ((places >= low - reach) & (places <= high + reach)).all(axis=1)
+    points = np.concatenate([ends, places[near]])
+    low, high = points.min(axis=0), points.max(axis=0)
     span = np.maximum(high - low, 1e-3 * np.maximum(np.abs(low), np.abs(high)))
     if not (high - low).any():
         span = np.maximum(np.abs(start[list(axes)]), 1.0)
-    span = np.maximum(span, 0.4 * span.max())
+    if span.max() < 5 * span.min():  # of one kind: to one scale, nearly
+        span = np.maximum(span, 0.4 * span.max())
     middle = 0.5 * (low + high)
     half = (0.5 + MARGIN) * span
     edges = (middle[0] - half[0], middle[0] + half[0], middle[1] - half[1], middle[1] + half[1])

@@ -8,6 +8,7 @@ in tables, and expressions through the library's own grammar.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExpressionError, InputError
-from .fitting import Fitting, fitting
+from .fitting import EXAMPLE, EXAMPLE_MODEL, EXAMPLE_START, Fitting, fitting
 from .subject import Subject
 
 Answer = tuple[dict[str, Any], dict[str, np.ndarray[Any, np.dtype[Any]]]]
@@ -30,6 +31,8 @@ KEPT_SUBJECTS = 32
 MOST_NAMES = 50
 # Numbers beyond this are not places that anybody looks at, and their squares overflow.
 LARGEST = 1e150
+# With more points than this their single pulls say nothing to the eye.
+MOST_PULLS = 500
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Desk:
     run: str | None = None
     kept: OrderedDict[str, Subject] = field(default_factory=OrderedDict)
     fits: OrderedDict[str, Fitting] = field(default_factory=OrderedDict)
+    tables: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
 
     def subject(self, question: Mapping[str, Any]) -> Subject:
         """The cost that a question is about: an expression, the one on the command line, or the current fit."""
@@ -83,25 +87,31 @@ class Desk:
 
     def fitting(self, about: Any) -> Fitting:
         """The fit of the command line, or of points that the page was given."""
-        if not isinstance(about, Mapping) or "points" not in about:
+        about = about if isinstance(about, Mapping) else {}
+        model = about.get("model")
+        start: Mapping[str, float] | None = None
+        if about.get("example") is True:
+            columns: Mapping[str, Any] = EXAMPLE
+            model = EXAMPLE_MODEL if model is None else model
+            start = EXAMPLE_START if model == EXAMPLE_MODEL else None
+        elif "table" in about:
+            found = self.tables.get(str(about["table"]))
+            if found is None:
+                raise InputError("the page's points are no longer here: drop the file once more")
+            columns = found
+        else:
             if self.fit is None and self.make_fit is not None:
                 self.fit = self.make_fit()
             if self.fit is None:
                 raise InputError("no data were named on the command line")
-            model = about.get("model") if isinstance(about, Mapping) else None
             if model is None or model == self.fit.model.text:
                 return self.fit
-            columns = {self.fit.variable: self.fit.x, "y": self.fit.y}
-        else:
-            model = about.get("model")
-            columns = {
-                str(name)[:100]: _numbers(values, "a column") for name, values in about["points"].items()
-            }
+            columns = {self.fit.variable: self.fit.x, self.fit.measured: self.fit.y}
         if not isinstance(model, str):
             raise InputError("a fit needs a model, such as a*exp(-b*x) + c")
         key = repr((model, {name: np.asarray(v).tobytes() for name, v in columns.items()}))
         if key not in self.fits:
-            self.fits[key] = fitting(model, columns)
+            self.fits[key] = fitting(model, columns, start=start)
             while len(self.fits) > KEPT_SUBJECTS:
                 self.fits.popitem(last=False)
         return self.fits[key]
@@ -298,10 +308,14 @@ def walks(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator
         "steps": steps,
     }
     kind = np.float64 if subject.n == 1 else np.float32
+    with np.errstate(
+        over="ignore"
+    ):  # a walk that leaves single precision is infinite on the page, as it should
+        places, costs = found.x.astype(kind), found.f.astype(kind)
     arrays = {
         "rates": found.rates,
-        "x": found.x.astype(kind),
-        "f": found.f.astype(kind),
+        "x": places,
+        "f": costs,
         "ended": found.ended.astype(np.int32),
         "fates": found.fates,
     }
@@ -326,7 +340,8 @@ def grid(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator[
     base = _place(question, subject)
     size = [_whole(count, "the grid", 2, MOST_GRID) for count in question.get("size", [121, 121])]
     found = heights(subject, base, axes, edges, (size[0], size[1]))
-    yield {"window": list(edges)}, {"f": found.astype(np.float32)}
+    with np.errstate(over="ignore"):
+        yield {"window": list(edges)}, {"f": found.astype(np.float32)}
 
 
 def paths(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator[Answer]:
@@ -468,15 +483,44 @@ def fit_curve(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iter
     """The model at some parameters: a curve, the residuals, the cost, and how each point pulls."""
     current = desk.fitting(question.get("fit"))
     p = _numbers(question.get("p"), "the parameters", current.subject.n)
-    low, high = float(current.x.min()), float(current.x.max())
-    margin = 0.05 * (high - low or 1.0)
-    xs = np.linspace(low - margin, high + margin, 241)
     at_points = current.curve(p, current.x)
     value = float(np.sum((current.y - at_points) ** 2))
-    arrays = {"xs": xs, "curve": current.curve(p, xs), "at_points": at_points}
-    if current.x.size <= 500:
+    arrays = {
+        "xs": current.xs,
+        "curve": current.curve(p, current.xs),
+        "slopes": current.slopes(p, current.xs),
+        "at_points": at_points,
+    }
+    if current.x.size <= MOST_PULLS:
         arrays["pulls"] = current.pulls(p)
     yield {"value": value, "p": p.tolist()}, arrays
+
+
+def fit_pull(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator[Answer]:
+    """The parameters that bring the curve through a place it is pulled to."""
+    current = desk.fitting(question.get("fit"))
+    p = _numbers(question.get("p"), "the parameters", current.subject.n)
+    if current.subject.n == 1:
+        axes = (0, 0)
+    else:
+        axes = _axes(question, current.subject)
+    x, y = _number(question.get("at"), "x"), _number(question.get("to"), "y")
+    yield {"p": current.pulled(p, axes, x, y).tolist()}, {}
+
+
+def table(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator[Answer]:
+    """Points that were dropped on the page; they are asked about by the key that is given back."""
+    given = question.get("points")
+    if not isinstance(given, Mapping) or not 2 <= len(given) <= 20:
+        raise InputError("a table has from 2 to 20 columns")
+    columns = {str(name)[:100]: _numbers(values, f"column {name}") for name, values in given.items()}
+    if len({values.size for values in columns.values()}) != 1:
+        raise InputError("the columns have different lengths")
+    key = hashlib.sha256(repr(sorted((k, v.tobytes()) for k, v in columns.items())).encode()).hexdigest()[:16]
+    desk.tables[key] = dict(columns)
+    while len(desk.tables) > KEPT_SUBJECTS:
+        desk.tables.popitem(last=False)
+    yield {"key": key, "names": list(columns)}, {}
 
 
 def run_plane(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator[Answer]:
@@ -507,6 +551,8 @@ QUESTIONS: dict[str, Callable[[Desk, Mapping[str, Any], Stopped], Iterator[Answe
     "basins": basins,
     "fit data": fit_data,
     "fit curve": fit_curve,
+    "fit pull": fit_pull,
+    "table": table,
     "run plane": run_plane,
     "run lines": run_lines,
 }

@@ -1,5 +1,6 @@
 /** Slope: drag the point and feel the curve rise and fall; its slope is drawn below as a curve of its own. */
 
+import { useId } from "preact/hooks";
 import { useApp } from "../app";
 import { Bands, CurveLine, Drop, Tangent, Triangle } from "../drawn";
 import { Badge, Big, Direction, Screen, Trouble } from "../frame";
@@ -42,6 +43,7 @@ export function sayIt(one: OneParameter): string {
 }
 
 function CostPicture({ one, width, height }: { one: OneParameter; width: number; height: number }) {
+  const clip = useId();
   const { app } = one;
   const sx = scale(one.domain.value, MARGINS.left, width - MARGINS.right);
   const sy = scale(one.y.value, height - MARGINS.bottom - 22, MARGINS.top);
@@ -51,8 +53,8 @@ function CostPicture({ one, width, height }: { one: OneParameter; width: number;
     <>
       <rect class="ground" width={width} height={height} {...pan} onDblClick={(e) => pinAt(one, sx.back(e.offsetX))} />
       <Axes sx={sx} sy={sy} width={width} height={height} x={one.name.value} y="cost" />
-      <clipPath id="cost-clip"><rect x={MARGINS.left} y={0} width={width - MARGINS.left - MARGINS.right} height={height - MARGINS.bottom + 2} /></clipPath>
-      <g clip-path="url(#cost-clip)">
+      <clipPath id={clip}><rect x={MARGINS.left} y={0} width={width - MARGINS.left - MARGINS.right} height={height - MARGINS.bottom + 2} /></clipPath>
+      <g clip-path={`url(#${clip})`}>
         {curve && <Bands curve={curve} sx={sx} y={height - MARGINS.bottom - 6} height={5} dark={app.dark.value} span={one.y.value} />}
         {curve && <CurveLine d={curve.path(sx, sy)} />}
         <Pinned one={one} sx={sx} sy={sy} />
