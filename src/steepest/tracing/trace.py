@@ -23,6 +23,7 @@ from .explain import NUMERIC, needs_plain, refusals_kept
 from .expressions import Expression
 from .lookalike import Changeable, Lookalike, mark_of, unchanged, written_for_jax
 from .passes import simplify
+from .rolling import rolled
 from .source import is_library, place_of
 
 ClosedJaxpr = Any
@@ -96,7 +97,7 @@ def trace(
             raise refusals[0]  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function)
-        jaxpr = simplify(recorded, keep_derivatives=True)
+        jaxpr = rolled(simplify(recorded, keep_derivatives=True))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:
         lookalike.watch(function)
