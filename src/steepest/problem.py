@@ -51,6 +51,18 @@ class Cost:
     names: tuple[str, ...] | None
     opaque: bool
 
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """The names of the function's own positional arguments, where they are known."""
+        found = None if self.names is not None else _positional_names(self.function)
+        return self.names or (found[0] if found else ())
+
+    @property
+    def takes_any_keyword(self) -> bool:
+        """Whether the function ends in **others."""
+        code = getattr(self.function, "__code__", None)
+        return code is not None and bool(code.co_flags & 0x08)
+
     def __call__(self, structure: Any, *args: Any) -> Any:
         """The value for NumPy parameters."""
         if isinstance(self.function, str):

@@ -233,6 +233,21 @@ def hessian_product(closed: Any, both: Any = None) -> Any:
     return jacobian_product(gradient_of(both or both_to_differentiate(closed)))
 
 
+def weighted_hessian(closed: Any) -> Any:
+    """`(x, u) ↦ ∇²(u·f)(x)`, dense, shape (n, n), for a function of m outputs; `u` has their shape."""
+    function, x = _real_function(closed)
+    u = jax.ShapeDtypeStruct(closed.out_avals[0].shape, FLOAT)
+
+    def columns(x: Any, u: Any) -> Any:
+        def gradient(x: Any) -> Any:
+            return jax.vjp(function, x)[1](u)[0]
+
+        push = jax.vmap(lambda v: jax.jvp(gradient, (x,), (v,))[1])
+        return lax.reshape(push(lax.reshape(_identity(math.prod(x.shape)), (x.size, *x.shape))), (*x.shape, *x.shape))
+
+    return _traced(columns, x, u)
+
+
 def derivative(closed: Any, order: int = 1) -> Any:
     """`x ↦ dᵏf/dxᵏ` for a single parameter, in the shape of the output; `order` k ≥ 0.
 

@@ -1,0 +1,121 @@
+"""Constraints as a solver sees them: m functions of the flat parameters, each with a lower and an upper limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+Vector = np.ndarray
+Matrix = Any  # a NumPy array, or a SciPy sparse array
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows that are evaluated together, on flat parameters x (n,).
+
+    `value(x)`: (m,). `jacobian(x)`: (m, n), dense or SciPy sparse. `hessian(x, u)`: second derivatives of u·value,
+    (n, n), symmetric; None where only first derivatives are known. `linear`: whether the Jacobian is constant, and
+    the Hessian zero. `derivatives`: "exact", "numeric" or "supplied".
+    """
+
+    m: int
+    value: Callable[[Vector], Vector]
+    jacobian: Callable[[Vector], Matrix]
+    hessian: Callable[[Vector, Vector], Matrix] | None
+    linear: bool = False
+    derivatives: str = "exact"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All constraints: lower <= value(x) <= upper, row by row; an equality has both limits the same.
+
+    `names`: of the rows, in words the user wrote. `blocks` are stacked in order; row k of the stack is row
+    `order[k]` of the constraints. `convex()`: whether the trace shows the points that meet all of them to be
+    a convex set. `remarks`: what was changed on the way in.
+
+    >>> circle = Block(
+    ...     1, lambda x: np.array([x @ x]), lambda x: 2 * x[None, :], lambda x, u: 2 * u[0] * np.eye(x.size)
+    ... )
+    >>> rows = Rows(2, np.array([-np.inf]), np.array([1.0]), ("x·x <= 1",), (circle,), np.arange(1))
+    >>> rows.violation(np.array([1.0, 1.0]))
+    array([1.])
+    """
+
+    n: int
+    lower: Vector
+    upper: Vector
+    names: Sequence[str]
+    blocks: tuple[Block, ...]
+    order: np.ndarray
+    convex: Callable[[], bool] = lambda: False
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def m(self) -> int:
+        """How many rows there are."""
+        return self.lower.size
+
+    @cached_property
+    def equality(self) -> Vector:
+        """Mask (m,) of the rows whose two limits are the same."""
+        return self.lower == self.upper
+
+    @property
+    def has_hessian(self) -> bool:
+        """Whether second derivatives of every row are known."""
+        return all(block.hessian is not None for block in self.blocks)
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether every row is linear in the parameters."""
+        return all(block.linear for block in self.blocks)
+
+    def value(self, x: Vector) -> Vector:
+        """Every row at `x`, (m,)."""
+        found = np.empty(self.m)
+        found[self.order] = np.concatenate([block.value(x) for block in self.blocks])
+        return found
+
+    def jacobian(self, x: Vector) -> Matrix:
+        """First derivatives of every row at `x`, (m, n): dense, or a SciPy CSR array where a block is sparse."""
+        parts = [block.jacobian(x) for block in self.blocks]
+        if all(isinstance(part, np.ndarray) for part in parts):
+            found = np.empty((self.m, self.n))
+            found[self.order] = np.concatenate(parts, axis=0)
+            return found
+        import scipy.sparse as sparse
+
+        back = np.empty(self.m, dtype=int)
+        back[self.order] = np.arange(self.m)
+        return sparse.csr_array(sparse.vstack(parts, format="csr"))[back]
+
+    def hessian(self, x: Vector, weights: Vector) -> Matrix:
+        """Second derivatives of weights·value at `x`, (n, n); `weights` (m,). Zero is a plain 0.0."""
+        total: Any = 0.0
+        start = 0
+        for block in self.blocks:
+            mine = weights[self.order[start : start + block.m]]
+            start += block.m
+            if not block.linear and mine.any():
+                if block.hessian is None:
+                    raise AttributeError("these constraints have no hessian; look at has_hessian first")
+                total = total + block.hessian(x, mine)
+        return total
+
+    def violation(self, x: Vector) -> Vector:
+        """How far each row lies outside its limits at `x`, (m,), zero inside; NaN stays NaN."""
+        return outside(self.value(x), self.lower, self.upper)
+
+
+def outside(value: Vector, lower: Vector, upper: Vector) -> Vector:
+    """Distance of each value from its limits, zero inside.
+
+    >>> outside(np.array([-1.0, 0.5, 3.0]), np.zeros(3), np.ones(3))
+    array([1., 0., 2.])
+    """
+    return np.maximum(np.maximum(lower - value, value - upper), 0.0)

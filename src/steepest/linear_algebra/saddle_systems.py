@@ -1,0 +1,133 @@
+"""Symmetric indefinite systems of a constrained step, [[H, Jᵀ], [J, -d]]: solved, and their inertia told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Vector = np.ndarray
+
+# Sparse systems are factorised without pivoting, which needs something on the diagonal of the lower block; this
+# part of the largest entry, and refinement takes its effect away again.
+SPARSE_PIVOT = 1e-9
+
+# Rounds of iterative refinement, and the relative residual that needs none.
+REFINEMENTS, REFINED = 4, 1e-13
+
+# A solution that leaves more than this part of the right-hand side is of no use.
+USELESS = 1e-3
+
+
+@dataclass(frozen=True)
+class Factored:
+    """A factorised system of n + m rows.
+
+    `negative`: how many eigenvalues are negative; `singular`: whether some are zero, as far as can be told.
+    `solve(rhs)`: the solution, refined, or None where its residual says that it is of no use.
+    """
+
+    negative: int
+    singular: bool
+    solve: Callable[[Vector], Vector | None]
+
+
+def factorise(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
+    """Factorise [[H + diag(diagonal), Jᵀ], [J, -lower·I]]; H (n, n) and J (m, n) dense or SciPy sparse.
+
+    Dense by Bunch-Kaufman pivoting (LAPACK's sytrf), where each 2 × 2 pivot is one positive and one negative
+    eigenvalue; sparse by LDLᵀ (QDLDL), where the signs of D are the inertia by Sylvester's law.
+
+    >>> found = factorise(np.eye(2), np.zeros(2), np.array([[1.0, 1.0]]), 0.0)
+    >>> found.negative, found.solve(np.array([0.0, 0.0, 1.0]))
+    (1, array([ 0.5,  0.5, -0.5]))
+    """
+    if isinstance(H, np.ndarray) and isinstance(J, np.ndarray):
+        return _dense(H, diagonal, J, lower)
+    return _sparse(H, diagonal, J, lower)
+
+
+def _dense(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
+    from scipy.linalg import lapack
+
+    n, m = H.shape[0], J.shape[0]
+    K = np.zeros((n + m, n + m))
+    K[:n, :n] = H
+    K[np.arange(n), np.arange(n)] += diagonal
+    K[n:, :n] = J
+    K[:n, n:] = J.T
+    K[np.arange(n, n + m), np.arange(n, n + m)] = -lower
+    # Symmetric scaling by powers of two: barrier terms of very different size would decide the pivots alone.
+    size = np.sqrt(np.maximum(np.abs(K).max(axis=0, initial=0.0), np.finfo(float).tiny))
+    scale = 1.0 / np.exp2(np.round(np.log2(size)))
+    scaled = K * scale[:, None] * scale
+    if not np.isfinite(scaled).all():
+        return Factored(-1, True, lambda rhs: None)
+    factors, pivots, info = lapack.dsytrf(scaled, lower=1)
+    d = np.diag(factors)
+    single = pivots > 0
+    negative = int((d[single] < 0).sum()) + int((~single).sum()) // 2
+    singular = info > 0 or bool((np.abs(d[single]) <= 1e-15 * np.abs(d).max(initial=0.0)).any())
+
+    def once(rhs: Vector) -> Vector:
+        return scale * lapack.dsytrs(factors, pivots, scale * rhs, lower=1)[0].ravel()
+
+    return Factored(negative, singular, _refined(lambda x: K @ x, once))
+
+
+def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
+    import qdldl
+    import scipy.sparse as sparse
+
+    n, m = H.shape[0], J.shape[0]
+    top = sparse.csc_array(H) + sparse.diags_array(diagonal)
+    J = sparse.csc_array(J)
+    exact = sparse.csc_array(
+        sparse.block_array([[top, J.T], [J, sparse.diags_array(np.full(m, -lower)) if m else None]])
+    )
+    size = np.sqrt(np.maximum(np.abs(exact).max(axis=0).toarray().ravel(), np.finfo(float).tiny))
+    scale = 1.0 / np.exp2(np.round(np.log2(size)))
+    D = sparse.diags_array(scale)
+    pivot = np.concatenate([np.zeros(n), np.full(m, -SPARSE_PIVOT)])
+    scaled = sparse.csc_array(D @ exact @ D + sparse.diags_array(pivot))
+    if not np.isfinite(scaled.data).all():
+        return Factored(-1, True, lambda rhs: None)
+    try:
+        solver = qdldl.Solver(sparse.csc_matrix(scaled))
+    except (RuntimeError, ValueError):
+        return Factored(-1, True, lambda rhs: None)
+    d = np.asarray(solver.factors()[1])
+    singular = bool((np.abs(d) <= 1e-15).any())
+
+    def once(rhs: Vector) -> Vector:
+        return scale * np.asarray(solver.solve(scale * rhs))
+
+    return Factored(int((d < 0).sum()), singular, _refined(lambda x: exact @ x, once))
+
+
+def _refined(
+    product: Callable[[Vector], Vector], once: Callable[[Vector], Vector]
+) -> Callable[[Vector], Vector | None]:
+    """Solve, then correct by what is left (Wilkinson's refinement) for as long as it helps."""
+
+    def solve(rhs: Vector) -> Vector | None:
+        x = once(rhs)
+        size = float(np.abs(rhs).max(initial=0.0))
+        best, left = x, np.inf
+        for _ in range(REFINEMENTS):
+            if not np.isfinite(x).all():
+                break
+            residual = rhs - product(x)
+            now = float(np.abs(residual).max(initial=0.0))
+            if now < left:
+                best, left = x, now
+            else:
+                break
+            if now <= REFINED * size:
+                break
+            x = x + once(residual)
+        return best if left <= USELESS * size or size == 0.0 else None
+
+    return solve
