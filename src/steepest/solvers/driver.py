@@ -78,27 +78,27 @@ def drive(
     if tolerance is None or isinstance(tolerance, (int, float)):
         tolerance = Tolerance(remaining=tolerance)
     limit = _step_limit(solver, objective, max_steps)
-    tell = _listener(callback, restore)
+    tell = listener(callback, restore)
     walk = _Walk(solver, objective, tolerance, watch)
     try:
         with np.errstate(all="ignore"):
             stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell)
-    except BudgetSpent as spent:
-        stop, reason = StopReason.OUT_OF_BUDGET, _spent(str(spent), objective)
+    except BudgetSpent as what:
+        stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
     except KeyboardInterrupt:
         stop, reason = StopReason.STOPPED, "interrupted from the keyboard"
-    except _Halt:
+    except Halted:
         stop, reason = StopReason.STOPPED, "stopped by the callback"
-    except _Asked:
+    except Asked:
         stop, reason = StopReason.STOPPED, "stopped from outside, by whoever watches the run"
     return walk.run(stop, reason)
 
 
-class _Halt(Exception):
+class Halted(Exception):
     """The callback asked to stop."""
 
 
-class _Asked(Exception):
+class Asked(Exception):
     """Whoever watches the run asked to stop."""
 
 
@@ -159,7 +159,7 @@ class _Walk:
             if tell is not None:
                 tell(state, index, objective.evaluations)
             if asked:
-                raise _Asked
+                raise Asked
             stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
             if stop is not None:
                 return stop, progress.sentence
@@ -228,13 +228,13 @@ def _step_limit(solver: Solver, objective: Objective, asked: int | None) -> int:
     return limit if objective.budget.steps is None else min(limit, objective.budget.steps)
 
 
-def _spent(what: str, objective: Objective) -> str:
+def spent(what: str, objective: Objective) -> str:
     budget = objective.budget
     amount = f"{budget.seconds:g} seconds" if what == "seconds" else f"{budget.evaluations} evaluations"
     return f"all {amount} allowed were spent"
 
 
-def _listener(
+def listener(
     callback: Callable[..., Any] | None, restore: Callable[[Vector], Any] | None
 ) -> Callable[[State, int, int], None] | None:
     """The callback in whichever of SciPy's two forms it has, as one function of the state."""
@@ -258,9 +258,9 @@ def _listener(
             else:
                 answer = callback(x)
         except StopIteration:
-            raise _Halt from None
+            raise Halted from None
         if answer is True or (isinstance(answer, np.bool_) and bool(answer)):
-            raise _Halt
+            raise Halted
 
     return tell
 

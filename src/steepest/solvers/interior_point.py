@@ -115,8 +115,16 @@ class Direction:
 class InteriorPoint:
     """The method on one program; `begin` gives the first iterate, `step` the next accepted one."""
 
-    def __init__(self, program: Program, *, first_barrier: float = FIRST_BARRIER, may_restore: bool = True) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        first_barrier: float = FIRST_BARRIER,
+        arrived: float = ARRIVED,
+        may_restore: bool = True,
+    ) -> None:
         self.program = program
+        self.arrived = arrived
         self.first_barrier = first_barrier
         self.may_restore = may_restore
         self.lower, self.upper = program.lower, program.upper
@@ -166,7 +174,7 @@ class InteriorPoint:
 
     def step(self, it: Iterate) -> Iterate:
         """One more accepted iterate, or the same one with `halt` set."""
-        if self.error(it, 0.0) <= ARRIVED:
+        if self.error(it, 0.0) <= self.arrived:
             return replace(it, halt=Halt.ARRIVED)
         it = self.with_smaller_barrier(it)
         direction = self.direction(it)
@@ -200,7 +208,7 @@ class InteriorPoint:
 
     def with_smaller_barrier(self, it: Iterate) -> Iterate:
         """The barrier brought down for as long as its problem is solved well enough (eq. 7)."""
-        least = ARRIVED / 10.0
+        least = self.arrived / 10.0
         while it.barrier > least and self.error(it, it.barrier) <= BARRIER_ERROR * it.barrier:
             smaller = max(least, min(BARRIER_FACTOR * it.barrier, it.barrier**BARRIER_POWER))
             it = replace(it, barrier=smaller, filter=(), tiny=0)
@@ -353,9 +361,9 @@ class InteriorPoint:
     def tiny_step(self, it: Iterate, direction: Direction, longest: float, dual: float) -> Iterate:
         """A step too small to be judged is taken as it is; after two of them the barrier has to shrink."""
         if it.tiny >= 2:
-            if it.barrier <= ARRIVED / 10.0:
+            if it.barrier <= self.arrived / 10.0:
                 return replace(it, halt=Halt.STUCK)
-            it = replace(it, barrier=max(ARRIVED / 10.0, BARRIER_FACTOR * it.barrier), filter=(), tiny=-1)
+            it = replace(it, barrier=max(self.arrived / 10.0, BARRIER_FACTOR * it.barrier), filter=(), tiny=-1)
         w = self.strictly_inside(it.w + longest * direction.w)
         at = self.program.measure(w)
         if not at.finite:

@@ -1,0 +1,304 @@
+"""The loop of a constrained walk: interior-point steps, budgets, callbacks, and the best point by violation and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from ..bounds import Vector
+from ..constraints.rows import Rows, outside
+from ..objective import BudgetSpent, Objective
+from .constrained_polish import Held, Polished, polished
+from .driver import Asked, Halted, Run, listener, spent
+from .history import History
+from .interior_point import ARRIVED, FIRST_BARRIER, Halt, InteriorPoint, Iterate
+from .programs import Slacked
+from .stopping import StopReason
+
+EPS = float(np.finfo(np.float64).eps)
+
+# A violation below this part of the size of a row and its limits is not told from none while a best point is kept.
+MET = 1e-8
+
+# A cost this far below its start, in its own scale, or parameters this large: it falls for ever.
+BOTTOMLESS, RUNAWAY = -1e20, 1e20
+
+# Where the first barrier ends nowhere, the walk begins again with these, nearer to the start and farther inside.
+OTHER_BARRIERS = (1e-3, 100.0)
+
+
+@dataclass(frozen=True)
+class InteriorPointSolver:
+    """The interior-point method as a plan names it; `first_barrier` as in `interior_point.FIRST_BARRIER`."""
+
+    first_barrier: float = FIRST_BARRIER
+
+    @property
+    def name(self) -> str:
+        """Its name in results."""
+        return "interior point"
+
+    @property
+    def remedy(self) -> str:
+        """It does not diverge for want of a setting."""
+        return ""
+
+    def default_max_steps(self, n: int) -> int:
+        """Steps allowed when the user sets no limit: ten times what hard problems need."""
+        return 3000
+
+    def init(self, objective: Objective, x: Vector) -> Any:
+        """Not by itself: the method needs constraints to walk between."""
+        raise TypeError("the interior-point method is walked by drive_constrained")
+
+    def step(self, objective: Objective, state: Any) -> Any:
+        """See `init`."""
+        raise TypeError("the interior-point method is walked by drive_constrained")
+
+
+@dataclass(frozen=True)
+class ConstrainedRun(Run):
+    """A run with `multipliers` (m,) of the rows and `bound_multipliers` (n,): gradient = Jᵀ multipliers + bound ones.
+
+    `violation`: the largest by which a row lies outside its limits at x. `infeasible`: whether the walk ended where
+    the violation itself is smallest, and not zero.
+    """
+
+    multipliers: Vector
+    bound_multipliers: Vector
+    violation: float
+    infeasible: bool
+
+
+def drive_constrained(
+    solver: InteriorPointSolver,
+    objective: Objective,
+    rows: Rows,
+    x0: Vector,
+    *,
+    tol: float | None = None,
+    max_steps: int | None = None,
+    callback: Callable[..., Any] | None = None,
+    restore: Callable[[Vector], Any] | None = None,
+    watch: Callable[[Vector, float, float, float, int], bool] | None = None,
+) -> ConstrainedRun:
+    """Walk from `x0` (n,) to a point that meets the rows and is lowest there, as far as the walk can tell.
+
+    Arguments as for `driver.drive`. Numerical trouble, a spent budget and Ctrl-C end the walk and never raise.
+    """
+    walk = _Walk(solver, objective, rows, x0, tol, watch)
+    limit = solver.default_max_steps(objective.n) if max_steps is None else max_steps
+    limit = limit if objective.budget.steps is None else min(limit, objective.budget.steps)
+    tell = listener(callback, restore)
+    try:
+        with np.errstate(all="ignore"):
+            stop, reason = walk.go(limit, tell)
+    except BudgetSpent as what:
+        stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
+    except KeyboardInterrupt:
+        stop, reason = StopReason.STOPPED, "interrupted from the keyboard"
+    except Halted:
+        stop, reason = StopReason.STOPPED, "stopped by the callback"
+    except Asked:
+        stop, reason = StopReason.STOPPED, "stopped from outside, by whoever watches the run"
+    return walk.run(stop, reason)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An iterate as a callback sees it."""
+
+    x: Vector
+    value: float
+    gradient: Vector
+
+
+class _Walk:
+    """What the walk has seen so far."""
+
+    def __init__(
+        self,
+        solver: InteriorPointSolver,
+        objective: Objective,
+        rows: Rows,
+        x0: Vector,
+        tol: float | None,
+        watch: Callable[[Vector, float, float, float, int], bool] | None,
+    ) -> None:
+        self.solver, self.objective, self.rows, self.watch = solver, objective, rows, watch
+        self.start = objective.bounds.project(x0)
+        self.arrived = ARRIVED if tol is None else min(max(ARRIVED, tol), 1e-2)
+        self.history = History(objective.n)
+        self.best: tuple[float, float, Vector, Vector] | None = None
+        self.answer: Polished | None = None
+        self.infeasible = False
+        self.taken = 0
+
+    def go(self, limit: int, tell: Callable[[Any, int, int], None] | None) -> tuple[StopReason, str]:
+        value, gradient = self.objective.value_and_gradient(self.start)
+        self._row(self.start, value, gradient, None)
+        if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(self.rows.value(self.start)).all()):
+            if not np.isfinite(value) or not np.isfinite(gradient).all():
+                return StopReason.NOT_FINITE, "the cost or its slope is not finite at the start"
+            return StopReason.NOT_FINITE, "a constraint is not finite at the start"
+        self._keep(self.start, value, gradient)
+        ending = (StopReason.NO_PROGRESS, "")
+        for barrier in (self.solver.first_barrier, *OTHER_BARRIERS):
+            halt, reason = self._leg(barrier, limit, tell)
+            if halt is None:
+                return reason
+            ending = reason
+            if halt is Halt.ARRIVED:
+                self.infeasible = False
+                return ending
+            self.infeasible = self.infeasible or halt is Halt.INFEASIBLE
+        return ending
+
+    def _leg(
+        self, barrier: float, limit: int, tell: Callable[[Any, int, int], None] | None
+    ) -> tuple[Halt | None, tuple[StopReason, str]]:
+        """One walk of the method from the start."""
+        program = Slacked(self.objective, self.rows, self.start)
+        program.scaled(self.start)
+        method = InteriorPoint(program, first_barrier=barrier, arrived=self.arrived)
+        it = method.begin(program.start(self.start))
+        if not it.at.finite:
+            return Halt.STUCK, (StopReason.NOT_FINITE, "the cost is not finite beside the start, inside the bounds")
+        x, asked = self.start, False
+        while True:
+            if self.taken >= limit:
+                self._settle(program, method, it)
+                return None, (StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken")
+            it = method.step(it)
+            if it.halt is not None:
+                break
+            self.taken += 1
+            new = program.x_of(it.w)
+            value = it.at.value / program.cost_scale
+            gradient = np.zeros(new.size)
+            gradient[program.free] = it.at.gradient[: program.bending] / program.cost_scale
+            asked = self._row(new, value, gradient, new - x) or asked
+            x = new
+            self._keep(x, value, gradient)
+            if tell is not None:
+                tell(_Seen(x, value, gradient), self.taken, self.objective.evaluations)
+            if asked:
+                raise Asked
+            if it.at.value < BOTTOMLESS or np.abs(it.w[: program.bending]).max(initial=0.0) > RUNAWAY:
+                return None, (StopReason.UNBOUNDED, "the cost fell without limit while the constraints were met")
+        self._settle(program, method, it)
+        sentences = {
+            Halt.ARRIVED: (StopReason.TOLERANCE, "the first-order conditions hold as far as the method goes"),
+            Halt.INFEASIBLE: (StopReason.NO_PROGRESS, "the violation of the constraints is at a minimum of its own"),
+            Halt.STUCK: (StopReason.NO_PROGRESS, "no step lowers both the cost and the violation"),
+        }
+        return it.halt, sentences[it.halt]
+
+    def _row(self, x: Vector, value: float, gradient: Vector, step: Vector | None) -> bool:
+        """One more row of the history; whether whoever watches asks to stop."""
+        slope = float(np.linalg.norm(gradient))
+        length = 0.0 if step is None else float(np.linalg.norm(step))
+        self.history.append(x, value, gradient, slope, step, length, self.objective.evaluations)
+        return self.watch is not None and self.watch(x, value, slope, length, self.objective.evaluations)
+
+    def _keep(self, x: Vector, value: float, gradient: Vector) -> None:
+        """The best point: of two that meet the constraints the lower, otherwise the one that violates less."""
+        violation = self._violation(x)
+        new = (violation, value, x, gradient)
+        if self.best is None:
+            self.best = new
+            return
+        old_violation, old_value = self.best[:2]
+        if (violation, value) < (old_violation, old_value):
+            self.best = new
+
+    def _violation(self, x: Vector) -> float:
+        """The largest violation relative to its row; zero below `MET`."""
+        value = self.rows.value(x)
+        size = np.maximum(1.0, np.minimum(np.abs(self.rows.lower), np.abs(self.rows.upper)))
+        found = float((outside(value, self.rows.lower, self.rows.upper) / size).max(initial=0.0))
+        return found if found > MET else 0.0
+
+    def _settle(self, program: Slacked, method: InteriorPoint, it: Iterate) -> None:
+        """Polish the end of a leg and keep it if it is the best; its multipliers go with it."""
+        objective, rows = self.objective, self.rows
+        x = program.x_of(it.w)
+        multipliers = -it.y * program.row_scale / program.cost_scale
+        bound = np.zeros(x.size)
+        bound[program.free] = (it.low - it.high)[: program.bending] / program.cost_scale
+        found = Polished(x, multipliers, bound)
+        if it.halt is Halt.ARRIVED:
+            found = polished(objective, rows, found, _held(program, method, it), _curvature(program, it))
+        if self.answer is not None:
+            old, new = self.answer, found
+            old_key = (self._violation(old.x), objective.value(old.x))
+            if old_key <= (self._violation(new.x), objective.value(new.x)):
+                return
+        value, gradient = objective.value_and_gradient(found.x)
+        self.answer = found
+        violation = self._violation(found.x)
+        if self.best is None or it.halt is Halt.ARRIVED or (violation, value) <= self.best[:2]:
+            self.best = (violation, value, found.x, gradient)
+
+    def run(self, stop: StopReason, reason: str) -> ConstrainedRun:
+        """The run as it stands, at its best point."""
+        steps = max(len(self.history) - 1, 0)
+        n, m = self.objective.n, self.rows.m
+        if self.best is None:
+            x, value, gradient = self.start, nan, np.full(n, nan)
+        else:
+            _, value, x, gradient = self.best
+        own = self.answer is not None and np.array_equal(self.answer.x, x)
+        assert self.answer is not None or not own
+        multipliers = self.answer.rows if own and self.answer else np.full(m, nan)
+        bound = self.answer.bounds if own and self.answer else np.full(n, nan)
+        try:
+            violation = float(np.max(self.rows.violation(x), initial=0.0))
+        except BudgetSpent:
+            violation = nan
+        return ConstrainedRun(
+            np.array(x), value, np.array(gradient), stop, reason, self.history, steps, self.solver.name,
+            multipliers, bound, violation, self.infeasible,
+        )  # fmt: skip
+
+
+def _held(program: Slacked, method: InteriorPoint, it: Iterate) -> Held:
+    """The constraints whose multiplier is larger than their distance: those that hold the point."""
+    rows, k = program.rows, program.bending
+    below, above = method.distances(it.w)
+    at_low, at_high = method.has_low & (it.low > below), method.has_high & (it.high > above)
+    active, target = rows.equality.copy(), rows.lower.copy()
+    slack = program.slack
+    active[slack] = (at_low | at_high)[k:]
+    target[slack] = np.where(at_high[k:], rows.upper[slack], rows.lower[slack])
+    bounds = np.ones(program.base.size, dtype=bool)
+    bounds[program.free] = (at_low | at_high)[:k]
+    return Held(active, target, bounds)
+
+
+def _curvature(program: Slacked, it: Iterate) -> Callable[[Vector, Vector], Any]:
+    """Second derivatives of the Lagrangian over all parameters, exact or as the walk has measured them."""
+    objective, rows = program.objective, program.rows
+    if it.B is not None:
+        n = program.base.size
+        B = np.eye(n)
+        B[np.ix_(program.free, program.free)] = it.B / program.cost_scale
+        return lambda x, multipliers: B
+
+    def exact(x: Vector, multipliers: Vector) -> Any:
+        if program.sparse:
+            import scipy.sparse as sparse
+
+            own = objective.sparse_hessian(x) if objective.has_sparse_hessian else objective.hessian(x)
+            other = rows.hessian(x, -multipliers)
+            total = sparse.csr_array(own)
+            return total if np.ndim(other) != 2 else sparse.csr_array(total + sparse.csr_array(other))
+        return objective.hessian(x) + rows.hessian(x, -multipliers)
+
+    return exact
+
+

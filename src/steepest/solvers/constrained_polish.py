@@ -1,0 +1,158 @@
+"""The last digits of a constrained minimum: Newton's method on the constraints that hold it, all others left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..bounds import Vector
+from ..constraints.rows import Rows, outside
+from ..linear_algebra.saddle_systems import factorise
+from ..objective import Objective
+
+EPS = float(np.finfo(np.float64).eps)
+
+# Newton doubles the digits at every step; from the ten that an interior point has, two steps are enough, and more
+# are needed only where the set of active constraints is still being put right.
+STEPS = 10
+
+# Violations below this part of the size of the limits are rounding, and no reason to refuse a point.
+ROUNDING = 1e-13
+
+
+class Held(NamedTuple):
+    """What holds a point: masks of rows (m,) and of bounds (n,) that are active, and the value each row is held at."""
+
+    rows: Vector
+    target: Vector
+    bounds: Vector
+
+
+class Polished(NamedTuple):
+    """A point (n,), the multipliers (m,) of its rows and (n,) of its bounds: gradient = Jᵀ rows + bounds."""
+
+    x: Vector
+    rows: Vector
+    bounds: Vector
+
+
+def polished(
+    objective: Objective,
+    rows: Rows,
+    found: Polished,
+    held: Held,
+    curvature: Callable[[Vector, Vector], Any],
+) -> Polished:
+    """The point with its active constraints met to rounding; `found` itself where that makes nothing better.
+
+    `curvature(x, multipliers)`: second derivatives of cost - multipliers·rows, (n, n).
+    """
+    best, measure = found, _measure(objective, rows, found)
+    x = np.where(held.bounds, _nearest_bound(objective, found.x), found.x)
+    now = Polished(x, np.where(held.rows, found.rows, 0.0), np.zeros_like(x))
+    for _ in range(STEPS):
+        stepped = _newton(objective, rows, now, held, curvature)
+        if stepped is None:
+            break
+        projected = objective.bounds.project(stepped.x)
+        moved = np.abs(projected - stepped.x) > 0
+        if moved.any():
+            held = held._replace(bounds=held.bounds | moved)
+            stepped = stepped._replace(x=projected)
+        crossed, target = _crossed(rows, stepped.x, held)
+        if crossed.any():
+            held = held._replace(
+                rows=held.rows | crossed, target=np.where(crossed, target, held.target)
+            )
+        else:
+            reached = _measure(objective, rows, stepped)
+            if not np.isfinite(reached).all():
+                break
+            if _is_better(reached, measure, rows):
+                best, measure = stepped, reached
+            elif not moved.any():
+                break
+        now = stepped
+    return best
+
+
+def _newton(
+    objective: Objective, rows: Rows, now: Polished, held: Held, curvature: Callable[[Vector, Vector], Any]
+) -> Polished | None:
+    """One Newton step on the first-order conditions of the active constraints as equations."""
+    free = np.flatnonzero(~held.bounds)
+    active = np.flatnonzero(held.rows)
+    _, gradient = objective.value_and_gradient(now.x)
+    J = rows.jacobian(now.x)
+    A = J[active][:, free]
+    H = curvature(now.x, now.rows)
+    H = H[free][:, free]
+    residual = rows.value(now.x)[active] - held.target[active]
+    slope = gradient[free] - A.T @ now.rows[active]
+    if not (np.isfinite(slope).all() and np.isfinite(residual).all()):
+        return None
+    rhs = -np.concatenate([slope, residual])
+    solution = None if not rhs.size else factorise(H, np.zeros(free.size), A, 0.0).solve(rhs)
+    if rhs.size and solution is None and isinstance(H, np.ndarray):
+        K = np.block([[H, A.T], [A, np.zeros((active.size, active.size))]])
+        solution = np.linalg.lstsq(K, rhs, rcond=1e-12)[0]
+    if solution is None:
+        return None
+    x, multipliers = now.x.copy(), np.zeros(rows.m)
+    x[free] += solution[: free.size]
+    multipliers[active] = now.rows[active] - solution[free.size :]
+    x = objective.bounds.project(x) if not np.isfinite(x).all() else x
+    if not np.isfinite(x).all():
+        return None
+    inside = objective.bounds.project(x)
+    _, gradient = objective.value_and_gradient(inside)
+    left = gradient - rows.jacobian(inside).T @ multipliers
+    return Polished(x, multipliers, np.where(held.bounds, left, 0.0))
+
+
+def _measure(objective: Objective, rows: Rows, at: Polished) -> Vector:
+    """Violation, error of the slope, and multipliers of the wrong sign, as one row of numbers."""
+    x = objective.bounds.project(at.x)
+    _, gradient = objective.value_and_gradient(x)
+    value = rows.value(x)
+    violation = float(outside(value, rows.lower, rows.upper).max(initial=0.0))
+    slope = gradient - rows.jacobian(x).T @ at.rows - at.bounds
+    slack = np.where(at.rows > 0, value - rows.lower, rows.upper - value)
+    with np.errstate(invalid="ignore"):
+        slack = np.where(at.rows != 0, np.where(np.isfinite(slack), np.abs(slack), np.inf), 0.0)
+        open_rows = np.abs(at.rows) * slack
+    low, high = objective.bounds.lower, objective.bounds.upper
+    gap = np.where(at.bounds > 0, x - low, high - x)
+    with np.errstate(invalid="ignore"):
+        open_bounds = np.where(at.bounds != 0, np.abs(at.bounds) * np.abs(gap), 0.0)
+    complementarity = max(
+        float(np.nan_to_num(open_rows, nan=0.0, posinf=np.inf).max(initial=0.0)),
+        float(np.nan_to_num(open_bounds, nan=0.0, posinf=np.inf).max(initial=0.0)),
+    )
+    return np.array([violation, float(np.abs(slope).max(initial=0.0)), complementarity])
+
+
+def _is_better(new: Vector, old: Vector, rows: Rows) -> bool:
+    """Less of everything, violation first; rounding of the limits does not count."""
+    limits = np.concatenate([rows.lower[np.isfinite(rows.lower)], rows.upper[np.isfinite(rows.upper)]])
+    floor = ROUNDING * max(1.0, float(np.abs(limits).max(initial=0.0)))
+    if not np.isfinite(new).all() or max(new[0] - floor, 0.0) > max(old[0], floor):
+        return False
+    return bool(new[1] + new[2] <= max(old[1] + old[2], 1e-9 * old[0])) or (
+        new[0] < 0.1 * old[0] and new[1] + new[2] <= 10.0 * (old[1] + old[2]) + 1e-9
+    )
+
+
+def _crossed(rows: Rows, x: Vector, held: Held) -> tuple[Vector, Vector]:
+    """Rows outside the active ones that the step left behind a limit, and that limit."""
+    value = rows.value(x)
+    room = ROUNDING * np.maximum(1.0, np.abs(value))
+    below, above = value < rows.lower - room, value > rows.upper + room
+    return (below | above) & ~held.rows, np.where(below, rows.lower, rows.upper)
+
+
+def _nearest_bound(objective: Objective, x: Vector) -> Vector:
+    low, high = objective.bounds.lower, objective.bounds.upper
+    return np.where(x - low <= high - x, np.where(np.isfinite(low), low, x), np.where(np.isfinite(high), high, x))
