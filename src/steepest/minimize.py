@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import constrained
 from .bounds import Vector
 from .errors import InputError
 from .objective import Budget, Objective
@@ -16,7 +17,7 @@ from .problem import Problem, pose
 from .recording import Recording, check_record, recorded
 from .results import Result
 from .solvers import choose, drive, plan_for
-from .solvers.choice import Plan, Rung
+from .solvers.choice import Plan, Rung, unconstrained_plan
 from .solvers.driver import Run
 from .solvers.stopping import VALUE_ROUNDING, StopReason
 from .verdict.judge import judge
@@ -70,7 +71,9 @@ def minimize(
     jac, hess : derivatives of your own, as in SciPy; leave them out for exact ones.
     bounds : (low, high) for each parameter, or a dict from name to pair; None where there is no bound. The cost
         is never called outside them.
-    constraints : reserved for later; must be None.
+    constraints : what the answer must satisfy besides its bounds, as in SciPy: dicts {"type": "eq" or "ineq",
+        "fun": f} (f(x) == 0 or f(x) >= 0), `LinearConstraint`, `NonlinearConstraint`, and expressions such as
+        "x**2 + y**2 <= 1", or a list of these. They are traced like the cost, and may give arrays.
     fixed : names, indices or a mask of parameters that keep their value at `x0`.
     tol : stop when what is left to gain is below this fraction of what was gained. By default the walk goes as
         far as double precision can tell.
@@ -85,7 +88,8 @@ def minimize(
 
     Returns
     -------
-    Result : `x` in the structure of `x0`, `fun`, `verdict`, `success`, `evidence`, `history` and more. The best
+    Result : `x` in the structure of `x0`, `fun`, `verdict`, `success`, `evidence`, `history` and more; with
+        constraints `multipliers`, `bound_multipliers`, `violation` and `active` too. The best
         point seen is returned whatever ended the walk, also Ctrl-C.
 
     Raises
@@ -98,11 +102,6 @@ def minimize(
     1.0 2.0 global minimum
     """
     began = time.perf_counter()
-    if constraints is not None and len(constraints):
-        raise InputError(
-            "constraints= is not supported yet; bounds= and fixed= are. For the moment add a penalty to the cost, "
-            "or use scipy.optimize.minimize with jac=steepest.gradient(cost)"
-        )
     if callback is not None and not callable(callback):
         raise InputError(f"callback={callback!r} cannot be called")
     if tol is not None and not 0 <= tol < np.inf:
@@ -110,7 +109,7 @@ def minimize(
             f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
         )
     check_record(record)
-    settings = plan_for(method, options) if method != "auto" else None
+    settings = plan_for(method, options) if method != "auto" and constraints is None else None
     problem = pose(
         fun,
         x0,
@@ -122,16 +121,26 @@ def minimize(
         derivatives=derivatives,
         budget=_budget(budget),
     )
+    rows = None if constraints is None else constrained.read_rows(constraints, problem, derivatives)
     posed = time.perf_counter()
-    plan = settings or choose(problem.objective, options)
+    if rows is not None:
+        plan = constrained.plan_between(method, options, rows)
+    else:
+        plan = unconstrained_plan(settings or choose(problem.objective, options))
     _limit_evaluations(problem.objective, plan.max_evaluations)
     if wrong_from_the_start(problem.objective, problem.start, problem.names, seed):
         plan = replace(plan, max_steps=0)
     problem.objective.start_clock()
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
-        descent = _Descent(problem, plan, tol, callback, seed, recording)
-        run, judgement = descent.down()
-        judgement = _advised(problem, run, judgement)
+        if rows is None:
+            descent: Any = _Descent(problem, plan, tol, callback, seed, recording)
+            run, judgement = descent.down()
+            judgement = _advised(problem, run, judgement)
+        else:
+            descent = constrained.Between(
+                problem, rows, plan, tol, callback, seed, recording, structure_of(problem)
+            )
+            run, judgement = descent.down()
         if recording is not None:
             recording.end(judgement.verdict.value, judgement.sentence, value=run.value)
     ended = time.perf_counter()
@@ -143,9 +152,13 @@ def minimize(
     }
     result = _result(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
     result._asked = {
-        "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds, "fixed": fixed,
+        "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds, "constraints": constraints,
+        "fixed": fixed,
         "tol": tol, "budget": budget, "options": options, "seed": seed, "derivatives": derivatives,
     }  # fmt: skip
+    if rows is not None:
+        result.update(descent.about())
+        result["remarks"] = (*result["remarks"], *rows.remarks)
     return result
 
 

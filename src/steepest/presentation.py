@@ -193,6 +193,8 @@ def _limit(point: Any, rows: Sequence[Any], names: Sequence[str]) -> list[str]:
 def result_text(result: Any) -> str:
     """A `Result` as text: the verdict, the point, the evidence, how it was found and what to do next."""
     blocks = [_headline(result), "", *_parameters(result)]
+    if getattr(result, "multipliers", None):
+        blocks += ["", *_constraints(result)]
     evidence = tuple(result.evidence or ())
     if evidence:
         blocks += ["", "  why", *_evidence(evidence)]
@@ -226,6 +228,20 @@ def _parameters(result: Any) -> list[str]:
     if places.size > MOST_ROWS:
         lines.append(f"  and {places.size - MOST_ROWS:,} more parameters")
     return lines
+
+
+def _constraints(result: Any) -> list[str]:
+    """The constraints that push: what the lowest cost rises by for each unit their limit rises."""
+    names = [name for name, value in result.multipliers.items() if value or name in result.active]
+    rows = [("constraint", "multiplier")]
+    rows += [(shortened(name), number(result.multipliers[name])) for name in names[:MOST_ROWS]]
+    bounds = flat(result.bound_multipliers)
+    places = names_of(bounds.size, getattr(result, "names", ()) or ())
+    pushing = [i for i in range(bounds.size) if bounds[i] and math.isfinite(bounds[i])]
+    rows += [(f"bound of {places[i]}", number(bounds[i])) for i in pushing[:MOST_ROWS]]
+    idle = len(result.multipliers) - len(names)
+    lines = table(rows, "<>") if len(rows) > 1 else ["  no constraint is active"]
+    return [*lines, f"  and {idle:,} not active"] if idle and len(rows) > 1 else lines
 
 
 def _trust(digits: float | None) -> str:

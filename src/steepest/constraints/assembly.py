@@ -1,4 +1,4 @@
-"""Constraints put together: traced functions as one jaxpr with exact derivatives, matrices and measured ones beside."""
+"""Constraints put together: traced functions as one jaxpr, matrices and measured functions beside it."""
 
 from __future__ import annotations
 
@@ -119,7 +119,10 @@ def _stacked(traces: list[Trace], n: int) -> Any:
     functions = [jaxpr_as_fun(trace.jaxpr) for trace in traces]
 
     def rows(x: Any) -> Any:
-        pieces = [lax.reshape(function(x)[0], (int(np.prod(t.shape)),)) for function, t in zip(functions, traces, strict=True)]
+        pieces = [
+            lax.reshape(function(x)[0], (int(np.prod(t.shape)),))
+            for function, t in zip(functions, traces, strict=True)
+        ]
         return lax.concatenate(pieces, 0) if len(pieces) > 1 else pieces[0]
 
     with double_precision():

@@ -46,6 +46,7 @@ def sides_of(text: str) -> Sides:
             len(text) - len(pieces[2]),
         )
     low, high = outer if first[0] == "<" else outer[::-1]
+    assert low is not None and high is not None
     return Sides(parse(pieces[1].strip()), float(low), float(high))
 
 
@@ -57,7 +58,9 @@ def _split(text: str) -> tuple[list[str], list[str]]:
             continue
         depth += (token.text == "(") - (token.text == ")")
         if depth == 0 and token.text == "!=":
-            raise ExpressionError("what may not be is no constraint: write <=, >= or ==", text, token.position)
+            raise ExpressionError(
+                "what may not be is no constraint: write <=, >= or ==", text, token.position
+            )
         if depth == 0 and token.text in RELATIONS:
             pieces.append(text[start : token.position])
             relations.append(token.text)
@@ -70,7 +73,9 @@ def _split(text: str) -> tuple[list[str], list[str]]:
         raise ExpressionError("a constraint has one relation, or two around one expression", text, start - 1)
     for piece in pieces:
         if not piece.strip():
-            raise ExpressionError("one side of this constraint is empty", text, text.index(piece) if piece else 0)
+            raise ExpressionError(
+                "one side of this constraint is empty", text, text.index(piece) if piece else 0
+            )
     return pieces, relations
 
 

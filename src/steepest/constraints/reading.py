@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..errors import InputError, TracingError
 from ..parameters import Parameters
 from ..problem import Cost, Problem, read_cost
 from .inequality import sides_of
-from .rows import Block, Rows, outside
+from .rows import Rows
 
 if TYPE_CHECKING:
     from ..tracing.trace import Trace
@@ -61,7 +61,7 @@ def read(given: Any, problem: Problem, derivatives: str = "auto") -> Rows | None
 
     lower = np.concatenate([_limit(part.lower, part, "lower") for part in parts])
     upper = np.concatenate([_limit(part.upper, part, "upper") for part in parts])
-    names = tuple(name for part in parts for name in _row_names(part))
+    names = _distinct([name for part in parts for name in _row_names(part)])
     rows = assemble(parts, lower, upper, names, problem)
     _check_limits(rows)
     return rows
@@ -127,7 +127,9 @@ def _named(problem: Problem) -> Parameters:
         own = problem.cost.argument_names
         if len(own) == vector.size:
             return Parameters.of(dict(zip(own, vector.tolist(), strict=True)))
-    pieces = {leaf.name: vector[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in problem.parameters.leaves}
+    pieces = {
+        leaf.name: vector[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in problem.parameters.leaves
+    }
     return Parameters.of(pieces)
 
 
@@ -135,10 +137,14 @@ def _from_dict(one: Mapping[str, Any], number: int, problem: Problem, derivative
     unknown = set(one) - {"type", "fun", "jac", "args", "name"}
     if unknown or "type" not in one or "fun" not in one:
         wrong = f"has no use for {', '.join(map(repr, sorted(unknown)))}" if unknown else "lacks a part"
-        raise InputError(f'constraint {number} {wrong}; a dict has "type", "fun" and, if wanted, "args", "jac", "name"')
+        raise InputError(
+            f'constraint {number} {wrong}; a dict has "type", "fun" and, if wanted, "args", "jac", "name"'
+        )
     kind = one["type"]
     if not isinstance(kind, str) or kind.lower() not in ("eq", "ineq"):
-        raise InputError(f'constraint {number} is of type {kind!r}; write "eq" for fun(x) == 0 or "ineq" for fun(x) >= 0')
+        raise InputError(
+            f'constraint {number} is of type {kind!r}; write "eq" for fun(x) == 0 or "ineq" for fun(x) >= 0'
+        )
     args = one.get("args", ())
     args = args if isinstance(args, tuple) else (args,)
     label = str(one["name"]) if one.get("name") else _label(one["fun"], number)
@@ -184,7 +190,7 @@ def _from_function(
         else:
             return Part(label, None, None, trace=traced, m=int(np.prod(traced.shape)))
     if derivatives == "exact":
-        raise TracingError(f"{label} cannot be traced, and derivatives=\"exact\" leaves no other way")
+        raise TracingError(f'{label} cannot be traced, and derivatives="exact" leaves no other way')
 
     def plain(x: Vector) -> Vector:
         value = taken(parameters.restore(x), *args)
@@ -212,6 +218,14 @@ def _taken(
 ) -> tuple[Cost, Parameters]:
     """How the function takes the parameters; by names, it need not take all of them."""
     cost = read_cost(fun, structure, args)
+    own = cost.argument_names
+    if (
+        cost.style == "whole"
+        and isinstance(structure, Mapping)
+        and len(own) == 1 + len(args)
+        and own[-1] in structure
+    ):
+        cost = replace(cost, style="keywords")  # of one parameter, by its name
     if cost.style != "keywords":
         return cost, parameters
     wanted = set(cost.argument_names) & set(structure)
@@ -236,24 +250,28 @@ def _label(fun: Any, number: int) -> str:
 
 
 def _with(part: Part, **changes: Any) -> Part:
-    from dataclasses import replace
-
     changes["remarks"] = (*part.remarks, *changes.get("remarks", ()))
     return replace(part, **changes)
 
 
 def _on_keeping(one: Any, label: str) -> tuple[str, ...]:
     if np.any(getattr(one, "keep_feasible", False)):
-        return (f"keep_feasible is not kept for {label}: the walk may leave it on the way; bounds are always kept",)
+        return (
+            f"keep_feasible is not kept for {label}: the walk may leave it on the way; bounds are always kept",
+        )
     return ()
 
 
 def _limit(limit: Any, part: Part, side: str) -> Vector:
     given = np.asarray(limit, dtype=np.float64).ravel()
     if given.size not in (1, part.m):
-        raise InputError(f"{part.label} has {part.m} rows but {given.size} {side} limits; give one for each or one")
+        raise InputError(
+            f"{part.label} has {part.m} rows but {given.size} {side} limits; give one for each or one"
+        )
     if np.isnan(given).any():
-        raise InputError(f"a {side} limit of {part.label} is NaN; write -np.inf or np.inf where there is none")
+        raise InputError(
+            f"a {side} limit of {part.label} is NaN; write -np.inf or np.inf where there is none"
+        )
     return np.broadcast_to(given, (part.m,)).astype(np.float64)
 
 
@@ -261,11 +279,19 @@ def _row_names(part: Part) -> list[str]:
     return [part.label] if part.m == 1 else [f"{part.label}[{k}]" for k in range(part.m)]
 
 
+def _distinct(names: list[str]) -> tuple[str, ...]:
+    """Names told apart by a number where two are the same."""
+    found: list[str] = []
+    for name in names:
+        number, told = 2, name
+        while told in found:
+            told, number = f"{name} ({number})", number + 1
+        found.append(told)
+    return tuple(found)
+
+
 def _check_limits(rows: Rows) -> None:
     crossed = np.flatnonzero(~(rows.lower <= rows.upper) | (rows.lower == np.inf) | (rows.upper == -np.inf))
     if crossed.size:
         k = int(crossed[0])
         raise InputError(f"the limits of {rows.names[k]} leave nothing: {rows.lower[k]} to {rows.upper[k]}")
-
-
-__all__ = ["Block", "Part", "outside", "read"]

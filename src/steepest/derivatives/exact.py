@@ -243,9 +243,11 @@ def weighted_hessian(closed: Any) -> Any:
             return jax.vjp(function, x)[1](u)[0]
 
         push = jax.vmap(lambda v: jax.jvp(gradient, (x,), (v,))[1])
-        return lax.reshape(push(lax.reshape(_identity(math.prod(x.shape)), (x.size, *x.shape))), (*x.shape, *x.shape))
+        return lax.reshape(
+            push(lax.reshape(_identity(math.prod(x.shape)), (x.size, *x.shape))), (*x.shape, *x.shape)
+        )
 
-    return _traced(columns, x, u)
+    return traced(columns, x, u)
 
 
 def derivative(closed: Any, order: int = 1) -> Any:

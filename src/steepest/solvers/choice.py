@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..objective import Objective
 from .adam import Adam
 from .bfgs import BFGS
+from .constrained_driver import InteriorPointSolver
 from .contract import Solver
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
@@ -241,6 +242,7 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "trustncg": NewtonCG,
     "trustkrylov": NewtonCG,
     "tnc": NewtonCG,
+    "interiorpoint": InteriorPointSolver,
 }
 SPELLINGS = (
     "BFGS",
@@ -258,10 +260,10 @@ SPELLINGS = (
 INSTEAD = {
     "neldermead": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
     "powell": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
-    "cobyla": "'BFGS' takes bounds=; other constraints are not supported",
-    "cobyqa": "'BFGS' takes bounds=; other constraints are not supported",
-    "slsqp": "'BFGS' takes bounds=; other constraints are not supported",
-    "trustconstr": "'BFGS' takes bounds=; other constraints are not supported",
+    "cobyla": "'BFGS' takes bounds=; 'interior point' takes constraints=",
+    "cobyqa": "'BFGS' takes bounds=; 'interior point' takes constraints=",
+    "slsqp": "'BFGS' takes bounds=; 'interior point' takes constraints=",
+    "trustconstr": "'BFGS' takes bounds=; 'interior point' takes constraints=",
     "cg": "'L-BFGS' needs as little memory and fewer evaluations",
 }
 
@@ -288,6 +290,16 @@ ARGUMENTS: dict[type, dict[str, str]] = {
 TOLERANCES = {"tol": "remaining", "gtol": "gradient", "ftol": "value", "xtol": "step", "xrtol": "step"}
 LIMITS = {"maxiter": "max_steps", "maxfun": "max_evaluations", "maxfev": "max_evaluations"}
 SPEECHLESS = ("disp", "iprint", "return_all")
+
+
+def unconstrained_plan(plan: Plan) -> Plan:
+    """The plan itself; raises `InputError` where its method needs constraints to walk between."""
+    if isinstance(plan.solver, InteriorPointSolver):
+        raise InputError(
+            "method 'interior point' walks between constraints; give constraints=, or leave method out: bounds are "
+            "kept by every method"
+        )
+    return plan
 
 
 def plan_for(method: str | Solver, options: Mapping[str, Any] | None = None) -> Plan:

@@ -1,4 +1,4 @@
-"""The loop of a constrained walk: interior-point steps, budgets, callbacks, and the best point by violation and cost."""
+"""The loop of a constrained walk: steps, budgets, callbacks, and the best point by violation and cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..bounds import Vector
 from ..constraints.rows import Rows, outside
 from ..objective import BudgetSpent, Objective
-from .constrained_polish import Held, Polished, polished
+from .constrained_polish import Held, Polished, least_violation, polished
 from .driver import Asked, Halted, Run, listener, spent
 from .history import History
 from .interior_point import ARRIVED, FIRST_BARRIER, Halt, InteriorPoint, Iterate
@@ -141,7 +141,11 @@ class _Walk:
     def go(self, limit: int, tell: Callable[[Any, int, int], None] | None) -> tuple[StopReason, str]:
         value, gradient = self.objective.value_and_gradient(self.start)
         self._row(self.start, value, gradient, None)
-        if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(self.rows.value(self.start)).all()):
+        if not (
+            np.isfinite(value)
+            and np.isfinite(gradient).all()
+            and np.isfinite(self.rows.value(self.start)).all()
+        ):
             if not np.isfinite(value) or not np.isfinite(gradient).all():
                 return StopReason.NOT_FINITE, "the cost or its slope is not finite at the start"
             return StopReason.NOT_FINITE, "a constraint is not finite at the start"
@@ -167,7 +171,10 @@ class _Walk:
         method = InteriorPoint(program, first_barrier=barrier, arrived=self.arrived)
         it = method.begin(program.start(self.start))
         if not it.at.finite:
-            return Halt.STUCK, (StopReason.NOT_FINITE, "the cost is not finite beside the start, inside the bounds")
+            return Halt.STUCK, (
+                StopReason.NOT_FINITE,
+                "the cost is not finite beside the start, inside the bounds",
+            )
         x, asked = self.start, False
         while True:
             if self.taken >= limit:
@@ -181,7 +188,10 @@ class _Walk:
             value = it.at.value / program.cost_scale
             gradient = np.zeros(new.size)
             gradient[program.free] = it.at.gradient[: program.bending] / program.cost_scale
-            asked = self._row(new, value, gradient, new - x) or asked
+            slope = (it.at.gradient + it.J.T @ it.y - it.low + it.high)[
+                : program.bending
+            ] / program.cost_scale
+            asked = self._row(new, value, gradient, new - x, float(np.linalg.norm(slope))) or asked
             x = new
             self._keep(x, value, gradient)
             if tell is not None:
@@ -189,18 +199,26 @@ class _Walk:
             if asked:
                 raise Asked
             if it.at.value < BOTTOMLESS or np.abs(it.w[: program.bending]).max(initial=0.0) > RUNAWAY:
-                return None, (StopReason.UNBOUNDED, "the cost fell without limit while the constraints were met")
+                return None, (
+                    StopReason.UNBOUNDED,
+                    "the cost fell without limit while the constraints were met",
+                )
         self._settle(program, method, it)
         sentences = {
             Halt.ARRIVED: (StopReason.TOLERANCE, "the first-order conditions hold as far as the method goes"),
-            Halt.INFEASIBLE: (StopReason.NO_PROGRESS, "the violation of the constraints is at a minimum of its own"),
+            Halt.INFEASIBLE: (
+                StopReason.NO_PROGRESS,
+                "the violation of the constraints is at a minimum of its own",
+            ),
             Halt.STUCK: (StopReason.NO_PROGRESS, "no step lowers both the cost and the violation"),
         }
         return it.halt, sentences[it.halt]
 
-    def _row(self, x: Vector, value: float, gradient: Vector, step: Vector | None) -> bool:
-        """One more row of the history; whether whoever watches asks to stop."""
-        slope = float(np.linalg.norm(gradient))
+    def _row(
+        self, x: Vector, value: float, gradient: Vector, step: Vector | None, slope: float = nan
+    ) -> bool:
+        """One more row of the history; whether whoever watches asks to stop. `slope`: of the Lagrangian."""
+        slope = float(np.linalg.norm(gradient)) if np.isnan(slope) else slope
         length = 0.0 if step is None else float(np.linalg.norm(step))
         self.history.append(x, value, gradient, slope, step, length, self.objective.evaluations)
         return self.watch is not None and self.watch(x, value, slope, length, self.objective.evaluations)
@@ -217,11 +235,11 @@ class _Walk:
             self.best = new
 
     def _violation(self, x: Vector) -> float:
-        """The largest violation relative to its row; zero below `MET`."""
+        """Length of the violations; zero where each is below `MET` of its row's limit."""
         value = self.rows.value(x)
         size = np.maximum(1.0, np.minimum(np.abs(self.rows.lower), np.abs(self.rows.upper)))
-        found = float((outside(value, self.rows.lower, self.rows.upper) / size).max(initial=0.0))
-        return found if found > MET else 0.0
+        off = outside(value, self.rows.lower, self.rows.upper)
+        return float(np.linalg.norm(off)) if (off > MET * size).any() else 0.0
 
     def _settle(self, program: Slacked, method: InteriorPoint, it: Iterate) -> None:
         """Polish the end of a leg and keep it if it is the best; its multipliers go with it."""
@@ -231,6 +249,9 @@ class _Walk:
         bound = np.zeros(x.size)
         bound[program.free] = (it.low - it.high)[: program.bending] / program.cost_scale
         found = Polished(x, multipliers, bound)
+        missed = it.halt in (Halt.INFEASIBLE, Halt.STUCK) and self._violation(x) > 0.0
+        if missed and not program.sparse:
+            found = found._replace(x=least_violation(rows, objective.bounds, x))
         if it.halt is Halt.ARRIVED:
             found = polished(objective, rows, found, _held(program, method, it), _curvature(program, it))
         if self.answer is not None:
@@ -241,7 +262,11 @@ class _Walk:
         value, gradient = objective.value_and_gradient(found.x)
         self.answer = found
         violation = self._violation(found.x)
-        if self.best is None or it.halt is Halt.ARRIVED or (violation, value) <= self.best[:2]:
+        if (
+            self.best is None
+            or it.halt in (Halt.ARRIVED, Halt.INFEASIBLE)
+            or (violation, value) <= self.best[:2]
+        ):
             self.best = (violation, value, found.x, gradient)
 
     def run(self, stop: StopReason, reason: str) -> ConstrainedRun:
@@ -300,5 +325,3 @@ def _curvature(program: Slacked, it: Iterate) -> Callable[[Vector, Vector], Any]
         return objective.hessian(x) + rows.hessian(x, -multipliers)
 
     return exact
-
-

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..bounds import Vector
+from ..bounds import Bounds, Mask, Vector
 from ..constraints.rows import Rows, outside
 from ..linear_algebra.saddle_systems import factorise
 from ..objective import Objective
@@ -16,7 +16,10 @@ EPS = float(np.finfo(np.float64).eps)
 
 # Newton doubles the digits at every step; from the ten that an interior point has, two steps are enough, and more
 # are needed only where the set of active constraints is still being put right.
-STEPS = 10
+STEPS = 40
+# Steps without improvement that are put up with: where constraints are degenerate Newton's method comes near slowly,
+# and the first steps may look worse.
+PATIENCE = 4
 
 # Violations below this part of the size of the limits are rounding, and no reason to refuse a point.
 ROUNDING = 1e-13
@@ -25,9 +28,9 @@ ROUNDING = 1e-13
 class Held(NamedTuple):
     """What holds a point: masks of rows (m,) and of bounds (n,) that are active, and the value each row is held at."""
 
-    rows: Vector
+    rows: Mask
     target: Vector
-    bounds: Vector
+    bounds: Mask
 
 
 class Polished(NamedTuple):
@@ -52,6 +55,7 @@ def polished(
     best, measure = found, _measure(objective, rows, found)
     x = np.where(held.bounds, _nearest_bound(objective, found.x), found.x)
     now = Polished(x, np.where(held.rows, found.rows, 0.0), np.zeros_like(x))
+    patience = PATIENCE
     for _ in range(STEPS):
         stepped = _newton(objective, rows, now, held, curvature)
         if stepped is None:
@@ -63,19 +67,52 @@ def polished(
             stepped = stepped._replace(x=projected)
         crossed, target = _crossed(rows, stepped.x, held)
         if crossed.any():
-            held = held._replace(
-                rows=held.rows | crossed, target=np.where(crossed, target, held.target)
-            )
+            held = held._replace(rows=held.rows | crossed, target=np.where(crossed, target, held.target))
         else:
             reached = _measure(objective, rows, stepped)
             if not np.isfinite(reached).all():
                 break
             if _is_better(reached, measure, rows):
+                gained = reached.max() < 0.5 * measure.max()
                 best, measure = stepped, reached
+                patience = PATIENCE if gained else patience - 2
             elif not moved.any():
+                patience -= 1
+            if patience <= 0 or not measure.any():
                 break
         now = stepped
     return best
+
+
+# Gauss-Newton steps towards the least violation; it has been found to a few digits before.
+VIOLATION_STEPS = 30
+
+
+def least_violation(rows: Rows, bounds: Bounds, x: Vector) -> Vector:
+    """The point near `x` whose violations have the smallest sum of squares, by Gauss-Newton inside the bounds."""
+    from scipy.optimize import lsq_linear
+
+    def off(x: Vector) -> Vector:
+        value = rows.value(x)
+        return value - np.clip(value, rows.lower, rows.upper)
+
+    now = off(x)
+    for _ in range(VIOLATION_STEPS):
+        broken = np.flatnonzero(now)
+        if not broken.size or not np.isfinite(now).all():
+            break
+        J = rows.jacobian(x)[broken]
+        least, most = np.minimum(bounds.lower - x, -1e-300), np.maximum(bounds.upper - x, 1e-300)
+        step = lsq_linear(J, -now[broken], bounds=(least, most)).x
+        for halving in range(20):
+            trial = bounds.project(x + 0.5**halving * step)
+            then = off(trial)
+            if float(then @ then) < float(now @ now) * (1.0 - 1e-12):
+                break
+        else:
+            break
+        x, now = trial, then
+    return x
 
 
 def _newton(
@@ -145,7 +182,7 @@ def _is_better(new: Vector, old: Vector, rows: Rows) -> bool:
     )
 
 
-def _crossed(rows: Rows, x: Vector, held: Held) -> tuple[Vector, Vector]:
+def _crossed(rows: Rows, x: Vector, held: Held) -> tuple[Mask, Vector]:
     """Rows outside the active ones that the step left behind a limit, and that limit."""
     value = rows.value(x)
     room = ROUNDING * np.maximum(1.0, np.abs(value))
@@ -155,4 +192,6 @@ def _crossed(rows: Rows, x: Vector, held: Held) -> tuple[Vector, Vector]:
 
 def _nearest_bound(objective: Objective, x: Vector) -> Vector:
     low, high = objective.bounds.lower, objective.bounds.upper
-    return np.where(x - low <= high - x, np.where(np.isfinite(low), low, x), np.where(np.isfinite(high), high, x))
+    return np.where(
+        x - low <= high - x, np.where(np.isfinite(low), low, x), np.where(np.isfinite(high), high, x)
+    )

@@ -229,6 +229,7 @@ def _step_limit(solver: Solver, objective: Objective, asked: int | None) -> int:
 
 
 def spent(what: str, objective: Objective) -> str:
+    """The sentence for a budget of "seconds" or "evaluations" that ran out."""
     budget = objective.budget
     amount = f"{budget.seconds:g} seconds" if what == "seconds" else f"{budget.evaluations} evaluations"
     return f"all {amount} allowed were spent"

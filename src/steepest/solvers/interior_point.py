@@ -196,10 +196,15 @@ class InteriorPoint:
         """Scaled error of the first-order conditions of the barrier problem (eq. 5)."""
         n, m = it.w.size, it.y.size
         total = float(np.abs(it.low).sum() + np.abs(it.high).sum())
-        of_slope = max(LARGE_MULTIPLIER, (float(np.abs(it.y).sum()) + total) / max(1, m + n)) / LARGE_MULTIPLIER
+        of_slope = (
+            max(LARGE_MULTIPLIER, (float(np.abs(it.y).sum()) + total) / max(1, m + n)) / LARGE_MULTIPLIER
+        )
         of_bounds = max(LARGE_MULTIPLIER, total / max(1, n)) / LARGE_MULTIPLIER
         slope = it.at.gradient + it.J.T @ it.y - it.low + it.high
-        parts = [float(np.abs(slope).max(initial=0.0)) / of_slope, float(np.abs(it.at.residual).max(initial=0.0))]
+        parts = [
+            float(np.abs(slope).max(initial=0.0)) / of_slope,
+            float(np.abs(it.at.residual).max(initial=0.0)),
+        ]
         below, above = self.distances(it.w)
         for mask, distance, multiplier in ((self.has_low, below, it.low), (self.has_high, above, it.high)):
             gap = np.abs(distance[mask] * multiplier[mask] - barrier)
@@ -301,7 +306,14 @@ class InteriorPoint:
         return better, better and not (switching and armijo)
 
     def corrected(
-        self, it: Iterate, direction: Direction, at: Measured, t: float, slope: float, phi: float, theta: float
+        self,
+        it: Iterate,
+        direction: Direction,
+        at: Measured,
+        t: float,
+        slope: float,
+        phi: float,
+        theta: float,
     ) -> tuple[Vector, Measured, float, bool] | None:
         """Steps that also follow how the equations bend (second-order correction, section 2.4)."""
         kept = max(1.0 - KEPT_DISTANCE, 1.0 - it.barrier)
@@ -343,7 +355,9 @@ class InteriorPoint:
         """The iterate after a step of length t, its multipliers moved along."""
         J = self.program.jacobian(w)
         y = it.y + t * direction.y
-        low, high = self.near_central(w, it.low + dual * direction.low, it.high + dual * direction.high, it.barrier)
+        low, high = self.near_central(
+            w, it.low + dual * direction.low, it.high + dual * direction.high, it.barrier
+        )
         remembered = it.filter
         if augment:
             phi, theta = self.barrier_value(it.w, it.at, it.barrier), it.violation
@@ -363,7 +377,9 @@ class InteriorPoint:
         if it.tiny >= 2:
             if it.barrier <= self.arrived / 10.0:
                 return replace(it, halt=Halt.STUCK)
-            it = replace(it, barrier=max(self.arrived / 10.0, BARRIER_FACTOR * it.barrier), filter=(), tiny=-1)
+            it = replace(
+                it, barrier=max(self.arrived / 10.0, BARRIER_FACTOR * it.barrier), filter=(), tiny=-1
+            )
         w = self.strictly_inside(it.w + longest * direction.w)
         at = self.program.measure(w)
         if not at.finite:
@@ -411,16 +427,29 @@ class InteriorPoint:
         violation = float(np.abs(at.residual).sum())
         B = None if self.program.has_hessian else np.eye(self.program.bending)
         return Iterate(
-            w, at, J, np.zeros(m), low, high, barrier, 1e4 * max(1.0, violation), 1e-4 * max(1.0, violation), B=B
+            w,
+            at,
+            J,
+            np.zeros(m),
+            low,
+            high,
+            barrier,
+            1e4 * max(1.0, violation),
+            1e-4 * max(1.0, violation),
+            B=B,
         )
 
-    def is_good(self, it: Iterate, w: Vector, at: Measured, remembered: tuple[tuple[float, float], ...]) -> bool:
+    def is_good(
+        self, it: Iterate, w: Vector, at: Measured, remembered: tuple[tuple[float, float], ...]
+    ) -> bool:
         """Whether a point of the restoration lets the walk go on."""
         theta = float(np.abs(at.residual).sum())
         phi = self.barrier_value(w, at, it.barrier)
         return theta <= RESTORED * it.violation and not any(theta >= t and phi >= p for t, p in remembered)
 
-    def resumed(self, it: Iterate, w: Vector, at: Measured, remembered: tuple[tuple[float, float], ...]) -> Iterate:
+    def resumed(
+        self, it: Iterate, w: Vector, at: Measured, remembered: tuple[tuple[float, float], ...]
+    ) -> Iterate:
         """The walk taken up again after a restoration."""
         J = self.program.jacobian(w)
         below, above = self.distances(w)

@@ -33,7 +33,9 @@ class Measured(NamedTuple):
     @property
     def finite(self) -> bool:
         """Whether there is a number everywhere."""
-        return bool(np.isfinite(self.value) and np.isfinite(self.gradient).all() and np.isfinite(self.residual).all())
+        return bool(
+            np.isfinite(self.value) and np.isfinite(self.gradient).all() and np.isfinite(self.residual).all()
+        )
 
 
 class Program(Protocol):

@@ -47,6 +47,9 @@ DIRECTIONS = 20
 # Distances, in natural sizes, at which a direction without curvature, or with negative one, is tried both ways.
 TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
 
+# Distances at which a cost is looked at that may fall for ever.
+LONG_WAYS = tuple(10.0**k for k in range(9))
+
 # Rounds of Newton's method that bring a probe back onto the active constraints.
 ROUNDS = 8
 
@@ -94,7 +97,9 @@ def judge_constrained(
         point = Point(look, rows, hint)
         judgement = _judge(point, infeasible)
         if point.readable:
-            return judgement, Multipliers(point.multipliers, point.bound_multipliers, point.active_names, point.worst)
+            return judgement, Multipliers(
+                point.multipliers, point.bound_multipliers, point.active_names, point.worst
+            )
         nothing = np.full(rows.m, np.nan), np.full(look.n, np.nan)
         return judgement, Multipliers(*nothing, (), np.nan)
 
@@ -111,7 +116,9 @@ class Point:
     def readable(self) -> bool:
         """Whether cost, slope and constraints are numbers here."""
         look = self.look
-        finite = np.isfinite(look.value) and np.isfinite(look.gradient).all() and np.isfinite(self.value).all()
+        finite = (
+            np.isfinite(look.value) and np.isfinite(look.gradient).all() and np.isfinite(self.value).all()
+        )
         return bool(finite)
 
     @cached_property
@@ -121,9 +128,13 @@ class Point:
 
     @cached_property
     def sizes(self) -> Vector:
-        """The size of each row, (m,): its limit, and what its parameters' sizes make of its slope."""
+        """The size of each row, (m,): its limit, and what its parameters' sizes make of its slopes."""
         limits = np.minimum(np.abs(self.rows.lower), np.abs(self.rows.upper))
-        return np.maximum(limits + np.asarray(abs(self.J) @ self.scale), np.finfo(float).tiny)
+        slopes = np.asarray(abs(self.J) @ self.scale)
+        if self.look.start is not None:
+            before = np.asarray(abs(self.rows.jacobian(self.look.start)) @ self.scale)
+            slopes = np.maximum(slopes, np.where(np.isfinite(before), before, 0.0))
+        return np.maximum(limits + slopes, np.finfo(float).tiny)
 
     @cached_property
     def violations(self) -> Vector:
@@ -160,8 +171,8 @@ class Point:
     def active_names(self) -> tuple[str, ...]:
         """The constraints at their limits, bounds included, in words."""
         low, high = self.bound_sides
-        told = [str(self.rows.names[k]) for k in np.flatnonzero(self.active)]
-        return (*told, *(f"bound of {self.look.names[i]}" for i in np.flatnonzero(low | high)))
+        told = [str(self.rows.names[k]) for k in np.flatnonzero(self.active).tolist()]
+        return (*told, *(f"bound of {self.look.names[i]}" for i in np.flatnonzero(low | high).tolist()))
 
     @cached_property
     def _multipliers(self) -> tuple[Vector, Vector]:
@@ -176,8 +187,12 @@ class Point:
         columns = np.zeros((n, active.size + held.size))
         columns[:, : active.size] = A.T
         columns[held, active.size + np.arange(held.size)] = 1.0
-        least = np.concatenate([np.where(self.at_upper[active], -np.inf, 0.0), np.where(high[held], -np.inf, 0.0)])
-        most = np.concatenate([np.where(self.at_lower[active], np.inf, 0.0), np.where(low[held], np.inf, 0.0)])
+        least = np.concatenate(
+            [np.where(self.at_upper[active], -np.inf, 0.0), np.where(high[held], -np.inf, 0.0)]
+        )
+        most = np.concatenate(
+            [np.where(self.at_lower[active], np.inf, 0.0), np.where(low[held], np.inf, 0.0)]
+        )
         found = _balance(columns * self.scale[:, None], self.look.gradient * self.scale, least, most)
         rows, bounds = np.zeros(m), np.zeros(n)
         rows[active], bounds[held] = found[: active.size], found[active.size :]
@@ -270,7 +285,7 @@ class Point:
         target = np.where(self.at_lower, self.rows.lower, self.rows.upper)[hold]
         x = self.bounds.project(np.where(bounds, self.x, x))
         for _ in range(ROUNDS):
-            value = _tried(lambda at=x: self.rows.value(at), self.rows.m)  # type: ignore[misc]
+            value = _tried(lambda at=x: self.rows.value(at), self.rows.m)
             if not np.isfinite(value).all():
                 return None
             off = outside(value, self.rows.lower, self.rows.upper) / self.sizes
@@ -331,15 +346,17 @@ def _judge(point: Point, infeasible: bool) -> Judgement:
         return Judgement(
             Verdict.UNBOUNDED_BELOW,
             tuple(evidence),
-            f"Unbounded below: the constraints are met and the cost has fallen to {number(look.value)}, still falling.",
+            f"Unbounded below: the constraints are met and the cost fell to {number(look.value)}, still falling.",
             "Check the sign of the cost, or bound the parameters.",
         )
     limit = _rounding(point)
-    stationarity, remaining, step = _stationarity(point, limit)
+    stationarity, _, step = _stationarity(point, limit)
     evidence.append(stationarity)
     if not stationarity.holds:
         return _not_stationary(point, evidence)
     evidence.append(_complementarity(point))
+    if not evidence[-1].holds:
+        return _not_on_its_limit(point, evidence)
     independence = _independence(point)
     if independence is not None:
         evidence.append(independence)
@@ -385,8 +402,8 @@ def _not_met(point: Point, infeasible: bool, evidence: list[Evidence]) -> Judgem
         return Judgement(
             word,
             tuple(evidence),
-            f"{'Out of budget' if word is Verdict.OUT_OF_BUDGET else 'Stopped'} before the constraints were met: {what} "
-            "at the point of least violation, which is given.",
+            f"{word.value.capitalize()} before the constraints were met: {what} at the point of least violation, which "
+            "is given.",
             "Allow more, or start nearer to where the constraints are met.",
         )
     least = _least_violation(point)
@@ -418,11 +435,17 @@ def _least_violation(point: Point) -> Evidence:
     A = (A if isinstance(A, np.ndarray) else A.toarray()) * point.scale / point.sizes[off][:, None]
     least = np.minimum((point.bounds.lower - point.x) / point.scale, -1e-12)
     most = np.maximum((point.bounds.upper - point.x) / point.scale, 1e-12)
-    left = lsq_linear(A, -signed[off], bounds=(np.maximum(least, -1e-2), np.minimum(most, 1e-2)), method="bvls")
+    left = lsq_linear(
+        A, -signed[off], bounds=(np.maximum(least, -1e-2), np.minimum(most, 1e-2)), method="bvls"
+    )
     before = float(np.linalg.norm(signed))
     gained = 1.0 - float(np.linalg.norm(left.fun)) / before
     return Evidence(
-        "violation that a small step could take away", gained, 1e-3, gained <= 1e-3, "linear step inside the bounds"
+        "violation that a small step could take away",
+        gained,
+        1e-3,
+        gained <= 1e-3,
+        "linear step inside the bounds",
     )
 
 
@@ -433,7 +456,12 @@ def _rounding(point: Point) -> Vector:
     H = point.hessian
     spread = EPS * point.balanced_size
     for _ in range(3):
-        shift = look.generator.choice((-1.0, 1.0), look.n) * look.generator.uniform(0.5, 1.0, look.n) * UNITS * unit
+        shift = (
+            look.generator.choice((-1.0, 1.0), look.n)
+            * look.generator.uniform(0.5, 1.0, look.n)
+            * UNITS
+            * unit
+        )
         near = point.bounds.project(point.x + shift)
         away = point.unbalanced(near) - point.residual
         trend = H @ (near - point.x) if H is not None else 0.0
@@ -455,8 +483,16 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
     ratio = np.where(residual == 0.0, 0.0, residual / np.maximum(limit, np.finfo(float).tiny))
     worst = int(np.argmax(ratio))
     if ratio[worst] <= 1.0:
-        return Evidence("balance of slopes", float(residual[worst]), float(limit[worst]), True, how), 0.0, nothing
+        return (
+            Evidence("balance of slopes", float(residual[worst]), float(limit[worst]), True, how),
+            0.0,
+            nothing,
+        )
     unit = residual * point.scale
+    size = max(look.fall or 0.0, abs(look.value))
+    if float(unit.sum()) <= 16 * EPS * size:
+        how = "what the slope that is left could gain within the parameters' sizes"
+        return Evidence("balance of slopes", float(unit.sum()), 16 * EPS * size, True, how), 0.0, nothing
     whole = float((point.balanced_size * point.scale).max())
     worst = int(np.argmax(unit))
     H = point.hessian
@@ -469,12 +505,15 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
             along = V.T @ (Z.T @ (D * point.residual))
             remaining = float(0.5 * (along**2 / values).sum())
             step = D * (Z @ (V @ (along / values)))
-            size = max(look.fall or 0.0, abs(look.value))
             across = D * point.residual - Z @ (Z.T @ (D * point.residual))
             fits = float(np.abs(across).max(initial=0.0)) <= BALANCED * whole
             if fits and remaining <= REMAINING_PART * size and bool((np.abs(step) <= STEP_PART * D).all()):
                 how = "decrease that a Newton step within the constraints still promises"
-                return Evidence("balance of slopes", remaining, REMAINING_PART * size, True, how), remaining, step
+                return (
+                    Evidence("balance of slopes", remaining, REMAINING_PART * size, True, how),
+                    remaining,
+                    step,
+                )
     limit_here = BALANCED * whole / float(point.scale[worst])
     holds = bool(unit[worst] <= BALANCED * whole)
     return Evidence("balance of slopes", float(residual[worst]), limit_here, holds, how), np.nan, nothing
@@ -483,7 +522,9 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
 def _complementarity(point: Point) -> Evidence:
     """A constraint that pushes has to be at its limit: multiplier times distance, against the cost's own size."""
     distance = np.minimum(np.abs(point.value - point.rows.lower), np.abs(point.value - point.rows.upper))
-    largest = float((np.abs(point.multipliers) * np.where(np.isfinite(distance), distance, 0.0)).max(initial=0.0))
+    largest = float(
+        (np.abs(point.multipliers) * np.where(np.isfinite(distance), distance, 0.0)).max(initial=0.0)
+    )
     low, high = point.x - point.bounds.lower, point.bounds.upper - point.x
     gap = np.minimum(np.where(np.isfinite(low), low, np.inf), np.where(np.isfinite(high), high, np.inf))
     gap = np.where(np.isfinite(gap), gap, 0.0)
@@ -493,6 +534,19 @@ def _complementarity(point: Point) -> Evidence:
         "multiplier × distance to the limit", largest, 1e-6 * size, largest <= 1e-6 * size,
         "what moving each constraint that pushes onto its limit would change the cost by",
     )  # fmt: skip
+
+
+def _not_on_its_limit(point: Point, evidence: list[Evidence]) -> Judgement:
+    """The slopes balance, but so steeply that the last bit of a constraint still decides the cost."""
+    rank, count = point.independent
+    degenerate = " The slopes of the active constraints depend on each other there." if rank < count else ""
+    return Judgement(
+        Verdict.OUT_OF_BUDGET,
+        tuple(evidence),
+        "Close to a minimum, but not shown to be there: multipliers grow without limit towards it, and what is left of "
+        f"the distance to the constraints still moves the cost by {number(evidence[-1].measured or 0.0)}.{degenerate}",
+        "Write the constraints so that their slopes do not vanish or coincide where they meet.",
+    )
 
 
 def _independence(point: Point) -> Evidence | None:
@@ -570,7 +624,9 @@ def _sampled(point: Point, what: str) -> Bend:
     from scipy.sparse.linalg import lsmr
 
     rows, bounds = point.pushing
-    A = sparse.csr_array(point.J)[np.flatnonzero(rows)] @ sparse.diags_array(np.where(bounds, 0.0, point.scale))
+    A = sparse.csr_array(point.J)[np.flatnonzero(rows)] @ sparse.diags_array(
+        np.where(bounds, 0.0, point.scale)
+    )
     H = point.rows.hessian(point.x, -point.multipliers)
     lowest, largest = np.inf, 0.0
     for _ in range(DIRECTIONS):
@@ -578,7 +634,9 @@ def _sampled(point: Point, what: str) -> Bend:
         if A.shape[0]:
             v = v - A.T @ lsmr(A.T, v, atol=1e-12, btol=1e-12)[0]
         v = point.scale * v / max(float(np.linalg.norm(v)), EPS)
-        bent = float(v @ look.objective.hessian_product(point.x, v)) + (float(v @ (H @ v)) if np.ndim(H) == 2 else 0.0)
+        bent = float(v @ look.objective.hessian_product(point.x, v)) + (
+            float(v @ (H @ v)) if np.ndim(H) == 2 else 0.0
+        )
         lowest, largest = min(lowest, bent), max(largest, abs(bent))
     how = f"least along {DIRECTIONS} random directions within the constraints"
     return Bend(Evidence(what, lowest, 0.0, lowest > 0.0, how), known=lowest > 0.0)
@@ -592,7 +650,9 @@ def _minimum(point: Point, evidence: list[Evidence], bend: Bend, limit: Vector, 
         ending = ", as far as first derivatives tell"
     elif bend.flat:
         word = Verdict.FLAT_MINIMUM
-        ending = f", and walking along {listed([direction_name(d, look.names) for d in bend.flat])} costs nothing"
+        ending = (
+            f", and walking along {listed([direction_name(d, look.names) for d in bend.flat])} costs nothing"
+        )
     else:
         word = Verdict.GLOBAL_MINIMUM if convex else Verdict.LOCAL_MINIMUM
         ending = "" if bend.evidence.holds else ", and no way down was found where the curvature vanishes"
@@ -600,14 +660,20 @@ def _minimum(point: Point, evidence: list[Evidence], bend: Bend, limit: Vector, 
         reason = f"{look.structure.convexity.reason} and the constraints leave a convex set"
         evidence.append(Evidence("convexity", None, None, True, reason))
         ending += f"; {reason}, so no lower point exists"
-    held = f" with {listed(point.active_names)} active" if point.active_names else " with no constraint active"
+    held = (
+        f" with {listed(point.active_names)} active" if point.active_names else " with no constraint active"
+    )
     dependent = any(item.name.startswith("independent") for item in evidence)
-    ending += ". The active constraints depend on each other here, so their multipliers are not unique" * dependent
+    ending += (
+        ". The active constraints depend on each other here, so their multipliers are not unique" * dependent
+    )
     return Judgement(
         word,
         tuple(evidence),
         f"Minimum: every constraint is met,{held}, and the slopes balance{ending}.",
-        "Fix a parameter in that direction, or add a small penalty, to make the answer unique." if bend.flat else "",
+        "Fix a parameter in that direction, or add a small penalty, to make the answer unique."
+        if bend.flat
+        else "",
         digits=_digits(point, limit, step, bend),
     )
 
@@ -640,8 +706,20 @@ def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | N
 def _not_stationary(point: Point, evidence: list[Evidence]) -> Judgement:
     look = point.look
     left = f"the slopes do not balance yet: {number(float(np.abs(point.residual).max()))} is left"
+    direction = _falls_for_ever(point)
+    if direction is not None:
+        name = direction_name(direction, look.names)
+        evidence.append(Evidence(f"cost along {name}", None, None, False, "falls as far as it was followed"))
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            tuple(evidence),
+            f"Unbounded below: along {name} the cost falls without limit while the constraints stay met.",
+            "Check the sign of the cost and the constraints, or bound the parameters.",
+        )
     if look.stop == "stopped":
-        return Judgement(Verdict.STOPPED, tuple(evidence), f"Stopped: the constraints are met, but {left}.", "")
+        return Judgement(
+            Verdict.STOPPED, tuple(evidence), f"Stopped: the constraints are met, but {left}.", ""
+        )
     rank, count = point.independent if look.n + point.rows.m <= SMALL else (0, 0)
     if rank < count:
         evidence.append(
@@ -660,11 +738,41 @@ def _not_stationary(point: Point, evidence: list[Evidence]) -> Judgement:
     )
 
 
+def _falls_for_ever(point: Point) -> Vector | None:
+    """A direction along which the cost falls ever faster, or as fast as before, and no constraint is ever broken."""
+    look = point.look
+    directions = (
+        [-point.residual] if look.start is None else [point.x - look.start, -point.residual * point.scale**2]
+    )
+    for direction in directions:
+        size = float(np.abs(direction / point.scale).max())
+        if not 0.0 < size < np.inf:
+            continue
+        direction = direction / size
+        last, rate = look.value, 0.0
+        for distance in LONG_WAYS:
+            near = point.x + distance * direction
+            value = look.value_at(near) if point.bounds.contains(near) else np.nan
+            rows = _tried(lambda at=near: point.rows.value(at), point.rows.m)
+            met = (
+                outside(rows, point.rows.lower, point.rows.upper) <= MET * point.sizes * (1.0 + distance)
+            ).all()
+            fall = (last - value) / distance
+            if not met or not fall > 0.5 * rate:
+                break
+            last, rate = value, fall
+        else:
+            return direction
+    return None
+
+
 def _not_finite(point: Point) -> Judgement:
     look = point.look
-    broken = [str(point.rows.names[k]) for k in np.flatnonzero(~np.isfinite(point.value))]
+    broken = [str(point.rows.names[k]) for k in np.flatnonzero(~np.isfinite(point.value)).tolist()]
     what = listed(broken) if broken else "the cost or its slope"
-    evidence = Evidence("cost, slope and constraints at the point", look.value, None, False, "evaluated afresh")
+    evidence = Evidence(
+        "cost, slope and constraints at the point", look.value, None, False, "evaluated afresh"
+    )
     return Judgement(
         Verdict.NOT_FINITE,
         (evidence,),

@@ -1,0 +1,131 @@
+"""A walk between constraints, from the plan to the judgement, and what a result says of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .bounds import Vector
+from .constraints.rows import Rows
+from .errors import InputError
+from .problem import Problem
+from .recording import Recording
+from .solvers.choice import Plan, plan_for
+from .solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained
+from .verdict.constrained import Multipliers, judge_constrained
+from .verdict.words import Judgement
+
+# From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
+ESCAPES = 5
+
+
+def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | None:
+    """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`."""
+    from .constraints.reading import read
+
+    return read(constraints, problem, derivatives)
+
+
+def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> Plan:
+    """The plan where constraints are given; raises `InputError` for a method that knows no constraints."""
+    asked = InteriorPointSolver() if method == "auto" else plan_for(method).solver
+    if not isinstance(asked, InteriorPointSolver):
+        raise InputError(
+            f"method {asked.name!r} knows no constraints= beyond bounds; leave method out, or write 'interior point'"
+        )
+    plan = plan_for(asked, options)
+    exact = "exact second derivatives of cost and constraints" if rows.has_hessian else "measured curvature"
+    count = f"{rows.m:,} constraint{'s' if rows.m != 1 else ''}"
+    because = f"there {'is' if rows.m == 1 else 'are'} {count}; with {exact}"
+    passed_over = (
+        () if method != "auto" else (("BFGS", "it knows bounds only"), ("L-BFGS", "it knows bounds only"))
+    )
+    return replace(plan, because=because, passed_over=passed_over)
+
+
+class Between:
+    """One call's way between its constraints, as `minimize` walks it, judged where it ends.
+
+    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rows: Rows,
+        plan: Plan,
+        tol: float | None,
+        callback: Callable[..., Any] | None,
+        seed: int,
+        recording: Recording | None,
+        structure: Any,
+    ) -> None:
+        self.problem, self.rows, self.plan, self.tol = problem, rows, plan, tol
+        self.callback, self.seed, self.recording, self.structure = callback, seed, recording, structure
+        self.taken = [plan.solver.name]
+        self.judging = 0.0
+        self.multipliers: Multipliers | None = None
+
+    def down(self) -> tuple[ConstrainedRun, Judgement]:
+        """Walk and judge; from a saddle the walk goes on at the lower point the judge has seen."""
+        run = self._walk(self.problem.start)
+        judgement = self._judge(run)
+        for _ in range(ESCAPES):
+            if judgement.downhill is None or not run.stop.is_final:
+                break
+            onward = self._walk(run.x + judgement.downhill)
+            onward.history.prepend(run.history)
+            run = onward
+            judgement = self._judge(run)
+        return run, judgement
+
+    def _walk(self, start: Vector) -> ConstrainedRun:
+        assert isinstance(self.plan.solver, InteriorPointSolver)
+        return drive_constrained(
+            self.plan.solver,
+            self.problem.objective,
+            self.rows,
+            start,
+            tol=self.tol,
+            max_steps=self.plan.max_steps,
+            callback=self.callback,
+            restore=self.problem.restore,
+            watch=self.recording,
+        )
+
+    def _judge(self, run: ConstrainedRun) -> Judgement:
+        began = time.perf_counter()
+        judgement, self.multipliers = judge_constrained(
+            self.problem.objective,
+            self.rows,
+            run.x,
+            names=self.problem.names,
+            structure=self.structure,
+            stop=run.stop,
+            history=run.history,
+            infeasible=run.infeasible,
+            hint=(run.multipliers, run.bound_multipliers),
+            seed=self.seed,
+        )
+        self.judging += time.perf_counter() - began
+        return judgement
+
+    def about(self) -> dict[str, Any]:
+        """What a result says of its constraints: multipliers by name, violation, and those at their limits."""
+        problem, multipliers = self.problem, self.multipliers
+        assert multipliers is not None
+        bounds: Any = multipliers.bounds
+        if problem.free is not None:
+            bounds = np.full(problem.parameters.n, np.nan)
+            bounds[problem.free] = multipliers.bounds
+        restored = problem.parameters.restore(bounds)
+        return {
+            "multipliers": dict(zip(self.rows.names, multipliers.rows.tolist(), strict=True)),
+            "bound_multipliers": float(restored) if isinstance(restored, np.floating) else restored,
+            "violation": multipliers.violation,
+            "active": multipliers.active,
+        }

@@ -1,0 +1,152 @@
+"""Constrained minima against closed forms, multipliers as sensitivities, and honest words where there is no minimum."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest import Verdict, minimize
+
+# Hock & Schittkowski (1981), problems by number, with their published minima.
+PROBLEMS = {
+    7: (lambda x: np.log(1 + x[0] ** 2) - x[1], [2, 2], None,
+        {"type": "eq", "fun": lambda x: (1 + x[0] ** 2) ** 2 + x[1] ** 2 - 4}, -np.sqrt(3)),
+    10: (lambda x: x[0] - x[1], [-10, 10], None,
+         {"type": "ineq", "fun": lambda x: -3 * x[0] ** 2 + 2 * x[0] * x[1] - x[1] ** 2 + 1}, -1.0),
+    14: (lambda x: (x[0] - 2) ** 2 + (x[1] - 1) ** 2, [2, 2], None,
+         [{"type": "ineq", "fun": lambda x: -0.25 * x[0] ** 2 - x[1] ** 2 + 1},
+          {"type": "eq", "fun": lambda x: x[0] - 2 * x[1] + 1}], 9 - 2.875 * np.sqrt(7)),
+    29: (lambda x: -x[0] * x[1] * x[2], [1, 1, 1], None,
+         {"type": "ineq", "fun": lambda x: -x[0] ** 2 - 2 * x[1] ** 2 - 4 * x[2] ** 2 + 48}, -16 * np.sqrt(2)),
+    36: (lambda x: -x[0] * x[1] * x[2], [10, 10, 10], [(0, 20), (0, 11), (0, 42)],
+         {"type": "ineq", "fun": lambda x: 72 - x[0] - 2 * x[1] - 2 * x[2]}, -3300.0),
+    43: (lambda x: np.sum(x**2) + x[2] ** 2 - 5 * x[0] - 5 * x[1] - 21 * x[2] + 7 * x[3], [0, 0, 0, 0], None,
+         {"type": "ineq", "fun": lambda x: np.array([
+             8 - np.sum(x**2) - x[0] + x[1] - x[2] + x[3],
+             10 - np.sum(x**2) - x[1] ** 2 - x[3] ** 2 + x[0] + x[3],
+             5 - 2 * x[0] ** 2 - x[1] ** 2 - x[2] ** 2 - 2 * x[0] + x[1] + x[3]])}, -44.0),
+    71: (lambda x: x[0] * x[3] * (x[0] + x[1] + x[2]) + x[2], [1, 5, 5, 1], [(1, 5)] * 4,
+         [{"type": "ineq", "fun": lambda x: np.prod(x) - 25},
+          {"type": "eq", "fun": lambda x: np.sum(x**2) - 40}], 17.0140172891520),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", PROBLEMS)
+def test_hock_and_schittkowskis_minima_are_found_and_called_minima(number):
+    cost, start, bounds, constraints, least = PROBLEMS[number]
+    result = minimize(cost, np.array(start, dtype=float), bounds=bounds, constraints=constraints)
+    assert result.success, result
+    assert_allclose(result.fun, least, rtol=1e-11)
+    assert result.violation < 1e-11
+
+
+def test_a_multiplier_is_what_the_lowest_cost_rises_by_when_the_limit_rises():
+    def lowest(limit):
+        return minimize("x**2 + 3*y**2", {"x": 1.0, "y": 1.0}, constraints=f"x + y >= {limit!r}")
+
+    result = lowest(2.0)
+    h = 1e-4
+    assert_allclose(
+        result.multipliers["x + y >= 2.0"], (lowest(2.0 + h).fun - lowest(2.0 - h).fun) / (2 * h), rtol=1e-6
+    )
+    assert result.active == ("x + y >= 2.0",)
+
+
+def test_the_slope_of_the_cost_is_the_multipliers_times_the_slopes_of_the_constraints():
+    result = minimize(
+        lambda x: x @ x - x[0] * x[2],
+        np.array([1.0, 1.0, 1.0]),
+        bounds=[(None, None), (None, None), (0.5, None)],
+        constraints=[
+            {"type": "eq", "fun": lambda x: x[0] * x[1] - 2},
+            {"type": "ineq", "fun": lambda x: 9 - x @ x},
+        ],
+    )
+    x = result.x
+    first, second = result.multipliers.values()
+    balance = first * np.array([x[1], x[0], 0.0]) - second * 2 * x + result.bound_multipliers
+    assert_allclose(2 * x - np.array([x[2], 0.0, x[0]]), balance, atol=1e-10)
+
+
+def test_constraints_that_contradict_each_other_end_in_the_point_of_least_violation():
+    result = minimize(lambda x: x @ x, np.array([3.0, 3.0]), constraints=[
+        {"type": "ineq", "fun": lambda x: x[0] - 5}, {"type": "ineq", "fun": lambda x: 2 - x[0]}])  # fmt: skip
+    assert result.verdict is Verdict.NOT_FINITE and not result.success
+    assert "No point meets the constraints" in result.message
+    assert_allclose(result.x[0], 3.5)
+    assert_allclose(result.violation, 1.5)
+
+
+def test_a_cost_that_falls_for_ever_between_constraints_is_told():
+    constraint = {"type": "ineq", "fun": lambda x: x[0] * x[1] - 1}
+    result = minimize(lambda x: -x[0], np.ones(2), bounds=[(0, None)] * 2, constraints=constraint)
+    assert result.verdict is Verdict.UNBOUNDED_BELOW
+
+
+def test_a_convex_cost_between_convex_constraints_has_a_global_minimum():
+    result = minimize("exp(x) + y**2", {"x": 0.0, "y": 0.0}, constraints=["x**2 + y**2 <= 4", "y >= 1"])
+    assert result.verdict is Verdict.GLOBAL_MINIMUM
+    assert_allclose([result.x["x"], result.x["y"]], [-np.sqrt(3), 1.0])
+
+
+def test_an_edge_on_which_the_cost_is_level_is_a_flat_minimum():
+    result = minimize(lambda x: x[0] + x[1], np.array([1.0, 2.0]), bounds=[(0, None)] * 2,
+                      constraints={"type": "ineq", "fun": lambda x: x[0] + x[1] - 1})  # fmt: skip
+    assert result.verdict is Verdict.FLAT_MINIMUM
+    assert_allclose(result.fun, 1.0)
+
+
+def test_a_walk_that_starts_on_a_constrained_maximum_leaves_it():
+    # On the circle x² + y² = 1 the cost x is largest at (1, 0), where every first-order condition holds.
+    result = minimize(
+        lambda x: x[0], np.array([1.0, 0.0]), constraints={"type": "eq", "fun": lambda x: x @ x - 1}
+    )
+    assert result.success
+    assert_allclose(result.x, [-1.0, 0.0], atol=1e-9)
+
+
+def test_dependent_constraints_are_told():
+    same = {"type": "ineq", "fun": lambda x: x[0] - 1}
+    result = minimize(lambda x: x @ x, np.array([3.0, 3.0]), constraints=[same, dict(same)])
+    assert result.success
+    assert_allclose(result.x, [1.0, 0.0], atol=1e-9)
+    assert any(item.name.startswith("independent") and not item.holds for item in result.evidence)
+
+
+def test_the_cost_is_never_called_outside_its_bounds_or_where_its_logarithm_has_no_value():
+    seen = []
+
+    def cost(x):
+        seen.append(np.array(x))
+        return x[0] ** 2 - np.log(x[1])
+
+    minimize(cost, np.array([1.0, 1.0]), bounds=[(None, None), (1e-3, 5.0)], derivatives="numeric",
+             constraints={"type": "eq", "fun": lambda x: x[0] + x[1] - 1})  # fmt: skip
+    seen = np.array(seen)
+    assert (seen[:, 1] >= 1e-3).all() and (seen[:, 1] <= 5.0).all() and len(seen) > 20
+
+
+def test_a_budget_and_a_callback_end_a_constrained_walk():
+    cost, start, bounds, constraints, _ = PROBLEMS[71]
+    start = np.array(start, dtype=float)
+    spent = minimize(cost, start, bounds=bounds, constraints=constraints, budget=4)
+    assert spent.verdict is Verdict.OUT_OF_BUDGET and spent.nfev <= 4
+    halted = minimize(cost, start, bounds=bounds, constraints=constraints, callback=lambda x: True)
+    assert halted.verdict is Verdict.STOPPED and halted.nit == 1
+
+
+def test_a_large_sparse_problem_is_solved_with_sparse_derivatives():
+    n = 400
+    target = np.linspace(0.0, 4.0, n)
+
+    def cost(x):
+        return np.sum((x - target) ** 2) + np.sum((x[1:] - x[:-1]) ** 2)
+
+    result = minimize(cost, np.zeros(n), constraints={"type": "ineq", "fun": lambda x: 1 - x[1:] * x[:-1]})
+    assert result.violation < 1e-8
+    x = result.x
+    assert result.success and (x[1:] * x[:-1] <= 1 + 1e-8).all() and np.isclose((x[1:] * x[:-1]).max(), 1.0)
+
+
+def test_the_text_of_a_result_names_multipliers():
+    text = str(minimize("x**2 + y**2", {"x": 3.0, "y": 1.0}, constraints=["x >= 1", "y <= 5"]))
+    assert "x >= 1" in text and "multiplier" in text
