@@ -137,9 +137,8 @@ def minimize(
             run, judgement = descent.down()
             judgement = _advised(problem, run, judgement)
         else:
-            descent = constrained.Between(
-                problem, rows, plan, tol, callback, seed, recording, structure_of(problem)
-            )
+            facts = structure_of(problem)
+            descent = constrained.Between(problem, rows, plan, tol, callback, seed, recording, facts)
             run, judgement = descent.down()
         if recording is not None:
             recording.end(judgement.verdict.value, judgement.sentence, value=run.value)
@@ -152,8 +151,8 @@ def minimize(
     }
     result = _result(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
     result._asked = {
-        "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds, "constraints": constraints,
-        "fixed": fixed,
+        "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds,
+        "constraints": constraints, "fixed": fixed,
         "tol": tol, "budget": budget, "options": options, "seed": seed, "derivatives": derivatives,
     }  # fmt: skip
     if rows is not None:
