@@ -28,7 +28,7 @@ def train(
     epochs: float | None = None,
     steps: int | None = None,
     seconds: float | None = None,
-    method: Any = "adam",
+    method: Any = "auto",
     rate: float | None = None,
     schedule: Any = None,
     warmup: int = 0,
@@ -60,9 +60,10 @@ def train(
         a function `data(rng)` of a random generator (or `data(key)` of a JAX key) that makes a batch.
     batch_size : rows in a batch; 128, or all of them where there are fewer.
     epochs, steps, seconds : when to stop, at the first of them; ten epochs where none is given.
-    method : "sgd", "momentum", "nesterov", "adam", "adamw", "lion", or any optax transformation.
-    rate : the step size; each method has the one people start from.
+    method : "auto", "prodigy", "sgd", "momentum", "nesterov", "adam", "adamw", "lion", or any optax transformation.
+    rate : the step size; each method has the one people start from, and "auto" finds its own.
     schedule : how the rate goes over the run: "constant", "linear" or "cosine" to zero, or a function of the step.
+        "auto" lets its step fall linearly; the others keep it constant.
     warmup : steps over which the rate rises to its height first.
     weight_decay : decoupled, as in AdamW: each step takes this part of the rate off every parameter.
     clip : the largest norm a slope may have; longer ones are shortened.
@@ -151,9 +152,13 @@ def _job(given: dict[str, Any]) -> Job:
     size = batch_size_of(given["batch_size"], source, given["accumulate"], workers)
     per_epoch = None if source.rows is None else source.rows // size
     limits = limits_of(given["epochs"], given["steps"], given["seconds"], per_epoch)
-    schedule = given["schedule"] or "constant"
     method = method_of(
-        given["method"], given["rate"], schedule, given["warmup"], given["weight_decay"], given["clip"]
+        given["method"],
+        given["rate"],
+        given["schedule"],
+        given["warmup"],
+        given["weight_decay"],
+        given["clip"],
     )
     recorded = recorded_for(given["cost"], layout, source, size // given["accumulate"], given["precision"])
     part = Part(jax.process_index(), jax.process_count())

@@ -159,6 +159,18 @@ def test_a_callback_stops_the_run():
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_auto_needs_no_rate_whatever_the_scale_of_the_answer(scale):
+    cost, params, data = regression(rows=256)
+    data["y"] = scale * data["y"]
+    result = steepest.train(cost, params, data, batch_size=32, epochs=60)
+    design = np.column_stack([data["x"], np.ones(256)])
+    exact, *_ = np.linalg.lstsq(design, data["y"])
+    assert result.plan.name == "prodigy"
+    assert result.plan.because
+    assert_allclose([*result.params["w"], result.params["b"]], exact, atol=0.01 * scale)
+
+
 def test_a_run_ends_when_its_seconds_are_over():
     cost, params, data = regression()
     result = steepest.train(cost, params, data, seconds=0.3, method="sgd")
@@ -173,6 +185,7 @@ def test_a_run_ends_when_its_seconds_are_over():
         ({"batch_size": 10, "accumulate": 3}, "does not divide"),
         ({"method": "adamm"}, "did you mean 'adam'"),
         ({"rate": -1, "method": "sgd"}, "rate=-1"),
+        ({"rate": 0.1}, "finds its own"),
         ({"method": optax.sgd(0.1), "rate": 0.1}, "holds its own"),
         ({"epochs": 0}, "epochs=0"),
         ({"precision": "float16"}, "choose float32"),

@@ -177,6 +177,7 @@ class Walker:
         self.evaluation = None if job.validation is None else Evaluation(job, self.tree, self.placement)
         self.saved_at = time.perf_counter()
         self._timed = (time.perf_counter(), self.cursor.step)
+        self._paced = (time.perf_counter(), self.cursor.step + self.look)  # the first steps compile
 
     def _batches(self) -> Iterator[tuple[int, int, list[np.ndarray]]]:
         job, cursor = self.job, self.cursor
@@ -282,6 +283,7 @@ class Walker:
         """Settle the costs, remember the state as good, write a checkpoint if it is time; False after a rollback."""
         if not self._settled():
             return False
+        self._spread_schedule()
         if not self._remember():
             self._diverged(self.cursor.step, inf)
             return False
@@ -289,6 +291,18 @@ class Walker:
         if checkpoints is not None and self._checkpoint_due(checkpoints):
             self._save(checkpoints)
         return True
+
+    def _spread_schedule(self) -> None:
+        """Where only the clock ends the run, foresee how many steps it will come to from how fast they went."""
+        limits = self.job.limits
+        if isfinite(limits.steps) or not isfinite(limits.seconds) or self.job.method.schedule == "constant":
+            return
+        left = max(0.0, limits.seconds - self._elapsed())
+        if self.placement.processes == 1 and self.cursor.step > self._paced[1]:
+            pace = (time.perf_counter() - self._paced[0]) / (self.cursor.step - self._paced[1])
+            total = self.cursor.step + max(1.0, left / pace)
+            self.state = self.state._replace(total=jax.numpy.asarray(total, jax.numpy.float32))
+        self._paced = (time.perf_counter(), self.cursor.step)
 
     def _remember(self) -> bool:
         """Keep a copy of the state for rolling back; False if it holds what is not finite."""

@@ -95,9 +95,17 @@ class Program:
 def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float) -> State:
     """The state before the first step; the arrays are copied, so that the user's stay what they are."""
     parameters = tree.grow([jnp.array(array, copy=True) for array in arrays])
+    held: set[int] = {id(leaf) for leaf in jax.tree.leaves(parameters)}
+
+    def own(leaf: Any) -> Any:
+        # A rule may remember where it started, or one array twice; memory that is taken over must be its own.
+        leaf = jnp.array(leaf, copy=True) if id(leaf) in held else jnp.asarray(leaf)
+        held.add(id(leaf))
+        return leaf
+
     return State(
         parameters,
-        method.transformation.init(parameters),
+        jax.tree.map(own, method.transformation.init(parameters)),
         jnp.zeros((), jnp.int32),
         jnp.ones((), jnp.float32),
         jnp.asarray(total, jnp.float32),

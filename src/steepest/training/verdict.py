@@ -129,7 +129,9 @@ def _word(
         return (
             TrainVerdict.NOISE_FLOOR,
             "The slope can no longer be told from the noise of its batches: more steps of this kind wander.",
-            'a larger batch or a falling rate (schedule="cosine") goes lower; otherwise this is the end',
+            "a larger batch goes lower; otherwise this is the end"
+            if walker.job.method.schedule in ("linear", "cosine")
+            else 'a larger batch or a falling rate (schedule="cosine") goes lower; otherwise this is the end',
         )
     if trend is not None and trend.evidence.holds:
         return TrainVerdict.STILL_FALLING, f"The cost was still falling: {trend.words}.", _more(trend)
