@@ -12,6 +12,8 @@ from ..errors import InputError
 from ..tracing.batched import kept_type
 
 AXIS = "data"
+# Data up to this part of an accelerator's memory are put there whole; the rest is for the model and its slopes.
+HELD = 0.25
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,25 @@ class Placement:
         """A batch on the devices, its rows spread over them; its numbers go before it unchanged."""
         epoch, k, arrays = batch
         return epoch, k, self.rows(arrays)
+
+    def held(self, source: Any) -> Any:
+        """A function that gathers a batch from data held whole on one accelerator; None where they are not.
+
+        What travels at a step is then which rows to take, four bytes each.
+        """
+        if self.mesh is not None or jax.default_backend() == "cpu":
+            return None
+        room = (jax.devices()[0].memory_stats() or {}).get("bytes_limit", 0)
+        if sum(array.nbytes for array in source.arrays) > HELD * room:
+            return None
+        arrays = [jax.device_put(array) for array in self._kept(source.arrays)]
+        take = jax.jit(lambda arrays, rows: [jax.numpy.take(array, rows, axis=0) for array in arrays])
+
+        def gathered(chosen: tuple[int, int, np.ndarray]) -> tuple[int, int, list[Any]]:
+            epoch, k, rows = chosen
+            return epoch, k, take(arrays, rows)
+
+        return gathered
 
     def as_they_are(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
         """A batch in the types the device wants, left to the compiled step to take over where there is one device."""

@@ -32,7 +32,7 @@ from .launch import watched
 from .prefetch import SHORT_WORK, Inline, Prefetched
 from .steps import Program, State, Tree, first_state, program, to_numpy
 from .validation import Evaluation
-from .watching import EVERY, ROWS, History, Row, Teller, line, smoothed
+from .watching import History, Row, Teller, line, rows_apart, smoothed
 
 # Steps between two looks back. A look waits for the device once; a rollback costs at most this many steps.
 LOOK = 100
@@ -125,12 +125,9 @@ class Walker:
         with numbers_in(self.job.precision), self._interruptible(), watched(lambda: self.cursor.step):
             self._prepare()
             waited = 0.0
-            source = self.job.source
-            short = isinstance(source, Rows) and source.batch_bytes(self.job.batch_size) <= SHORT_WORK
-            feed: Any = Inline if short else Prefetched
-            prepare = self.placement.as_they_are if short else self._on_devices
+            feed, batches, prepare = self._feeding()
             while not self._stop:
-                with feed(self._batches(), prepare) as ahead:
+                with feed(batches(), prepare) as ahead:
                     again = self._through(ahead)
                     waited += ahead.waited
                 if not again:
@@ -173,7 +170,7 @@ class Walker:
         self.constants = self.placement.constants(self.steps.constants)
         if self.cursor.step == 0 and job.ceiling is None:
             self.opening = opening_cost(self, self.state)
-        self.every = max(1, int(total) // ROWS) if isfinite(total) else EVERY
+        self.every = rows_apart(total)
         self.good: State | None = None
         self.good_at = Cursor(**vars(self.cursor))
         self._remember()
@@ -181,6 +178,27 @@ class Walker:
         self.saved_at = time.perf_counter()
         self._timed = (time.perf_counter(), self.cursor.step)
         self._paced = (time.perf_counter(), self.cursor.step + self.look)  # the first steps compile
+
+    def _feeding(self) -> tuple[Any, Any, Any]:
+        """How batches reach the device: gathered there, made ready at once, or made ready on another thread."""
+        source = self.job.source
+        if isinstance(source, Rows):
+            held = self.placement.held(source)
+            if held is not None:
+                return Inline, self._chosen, held
+            if source.batch_bytes(self.job.batch_size) <= SHORT_WORK:
+                return Inline, self._batches, self.placement.as_they_are
+        return Prefetched, self._batches, self._on_devices
+
+    def _chosen(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Which rows each batch holds, for data that lie on the device whole."""
+        job, cursor = self.job, self.cursor
+        epoch, first = cursor.epoch, cursor.batch
+        assert job.steps_per_epoch is not None
+        while True:
+            for k in range(first, job.steps_per_epoch):
+                yield epoch, k, job.source.chosen(epoch, k, job.batch_size, job.part)  # type: ignore[attr-defined]
+            epoch, first = epoch + 1, 0
 
     def _batches(self) -> Iterator[tuple[int, int, list[np.ndarray]]]:
         job, cursor = self.job, self.cursor

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, TextIO
 
 import numpy as np
 
 # About how many rows a run of known length keeps: enough for a picture, little enough to look at.
 ROWS = 200
+# A run longer than this is looked at every so many steps at the closest, whatever its rows come to.
+SHORT, CLOSEST = 100, 10
 # A run of unknown length is looked at every so many steps; a norm costs a pass over the parameters.
 EVERY = 32
 # Rows kept at most; beyond it every other one of the older half is dropped.
@@ -78,6 +81,17 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def rows_apart(total: float) -> int:
+    """Steps from one row to the next in a run of `total` steps.
+
+    >>> rows_apart(50), rows_apart(500), rows_apart(100_000), rows_apart(float("inf"))
+    (1, 10, 500, 32)
+    """
+    if not isfinite(total):
+        return EVERY
+    return 1 if total <= SHORT else max(CLOSEST, int(total) // ROWS)
 
 
 def smoothed(previous: float | None, costs: list[float]) -> float:

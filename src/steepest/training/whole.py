@@ -73,7 +73,8 @@ def descend(
     value, slope = value_and_slope(x)
     value, size = float(value), float(_length(slope))
     run = Descent(x, value, size, 0, 1, "steps", [value], [size], [0.0])
-    first, order, idle = size, [], 0
+    first, idle = size, 0
+    order: list[int] = []
     direction, downhill, step = -slope, -(size**2), 1.0 / max(size, 1e-30)
     while run.steps < steps:
         if size <= tolerance * first or size == 0.0:

@@ -1,0 +1,140 @@
+"""What is measured on a GPU, in one run of a few minutes: `python -m benchmarks.training.on_gpu`.
+
+Throughput beside JAX by hand and PyTorch, that no step waits for the device, what bfloat16 brings, and how L-BFGS with
+ten and a hundred million parameters stands against the memory's bandwidth.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from .throughput import MODELS, measure
+
+
+def say(**found: Any) -> None:
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
+def circumstances() -> None:
+    from importlib import metadata
+
+    import jax
+
+    versions = {name: metadata.version(name) for name in ("jax", "jaxlib", "optax", "numpy", "torch")}
+    say(device=jax.devices()[0].device_kind, backend=jax.default_backend(), **versions)
+
+
+def no_step_waits() -> None:
+    """Every step under a guard that forbids fetching from the device; looks back are outside it."""
+    import jax
+
+    import steepest
+    from steepest.training.loop import Walker
+
+    before = Walker._step
+    guarded = 0
+
+    def step(self: Any, *arguments: Any) -> None:
+        nonlocal guarded
+        if self.cursor.step > 3:
+            guarded += 1
+            with jax.transfer_guard_device_to_host("disallow"):
+                before(self, *arguments)
+        else:
+            before(self, *arguments)
+
+    cost_of, params, data = MODELS["mlp"]()
+    Walker._step = step  # type: ignore[method-assign, assignment]
+    try:
+        result = steepest.train(
+            cost_of(np), params, data, batch_size=128, steps=1000, method="adam", progress=False
+        )
+    finally:
+        Walker._step = before  # type: ignore[method-assign]
+    say(check="no step fetches from the device", steps=result.steps, guarded=guarded)
+
+
+def bfloat16(steps: int = 200, batch: int = 64) -> None:
+    import steepest
+
+    cost_of, params, data = MODELS["transformer"]()
+    for precision in ("float32", "bfloat16"):
+        result = steepest.train(
+            cost_of(np),
+            params,
+            data,
+            batch_size=batch,
+            steps=steps,
+            method="adam",
+            precision=precision,
+            progress=False,
+        )
+        step, seconds = result.history.column("step"), result.history.column("seconds")
+        half = len(step) // 2
+        say(
+            check="precision",
+            precision=precision,
+            ms=1e3 * (seconds[-1] - seconds[half]) / (step[-1] - step[half]),
+            cost=float(np.mean(result.history.costs[-10:])),
+        )
+
+
+def bandwidth(n: int, memory: int = 10, steps: int = 30) -> dict[str, float]:
+    """Seconds a step of L-BFGS against the bytes it touches over the bandwidth of a copy, in the same process."""
+    import jax
+    import jax.numpy as jnp
+
+    from steepest.training.whole import descend
+
+    x = jnp.linspace(0.0, 1.0, n, dtype=jnp.float32)
+    copy = jax.jit(lambda a, k: a + k)
+    times = []
+    for k in range(6):
+        began = time.perf_counter()
+        copy(x, float(k)).block_until_ready()
+        times.append(time.perf_counter() - began)
+    rate = 2 * 4 * n / min(times[1:])
+
+    def cost(x: Any) -> Any:
+        # Elementwise, so that a look at it touches x once and writes its slope once.
+        curvature = 1.0 + 99.0 / n * jnp.arange(n, dtype=jnp.float32)
+        return 0.5 / n * jnp.sum(curvature * (x - 2.0) ** 2)
+
+    found = descend(jax.jit(jax.value_and_grad(cost)), x, steps=steps, memory=memory)
+    first = len(found.seconds) // 2
+    taken = (found.seconds[-1] - found.seconds[first]) / max(1, found.steps - first)
+    # Per step: 2m vectors read twice; and read or written once each: trial point (3), cost and slope (2), slope along
+    # the direction (2), step and change made (4 read, 2 written), new direction (1 read, 1 written).
+    touched = 4 * n * (2 * 2 * memory + 15)
+    return {
+        "n": n,
+        "steps": found.steps,
+        "ms": 1e3 * taken,
+        "bound ms": 1e3 * touched / rate,
+        "ratio": taken * rate / touched,
+        "GB/s": rate / 1e9,
+    }
+
+
+def main() -> None:
+    """Everything, each line as soon as it is known."""
+    circumstances()
+    no_step_waits()
+    for name, batch, steps in (
+        ("mlp", 128, 3000),
+        ("mlp", 1024, 3000),
+        ("convolution", 256, 3000),
+        ("transformer", 64, 300),
+    ):
+        say(**measure(name, batch, steps, 3))
+    bfloat16()
+    for n in (10_000_000, 100_000_000):
+        say(check="L-BFGS", **bandwidth(n))
+
+
+if __name__ == "__main__":
+    main()
