@@ -301,6 +301,20 @@ def test_a_jax_cost_that_reads_a_dataclass_is_traced_once():
     assert len(runs) == 1
 
 
+def test_jax_functions_that_call_each_other_and_something_unwatchable_are_traced():
+    import jax.numpy as jnp
+
+    table = np.zeros(3_000_000)  # too large to be watched
+
+    def even(p, k):
+        return jnp.sum(p**2) + table[0] if k == 0 else odd(p, k - 1)
+
+    def odd(p, k):
+        return even(p, k - 1)
+
+    assert_allclose(gradient(lambda p: odd(jnp.ravel(p), 5))(np.ones(2)), [2.0, 2.0])
+
+
 def test_many_functions_made_in_turn_are_never_mistaken_for_each_other():
     def times(k):
         return lambda p: p[0] * k

@@ -141,7 +141,7 @@ class Plan:
 RULES = (
     Rule(
         LevenbergMarquardt,
-        when=lambda s: s.objective.has_residual and (s.n <= DENSE_PARAMETERS or s.has_sparse_normal_matrix),
+        when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual,
         because="the cost is a sum of squares, so the slopes of its residuals tell its curvature",
         otherwise="the cost was not recognised as a sum of squares of few parameters",
     ),
@@ -156,6 +156,12 @@ RULES = (
         when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS and s.objective.has_sparse_hessian,
         because="most second derivatives of the cost in its {n} parameters are zero, and the rest are exact and cheap",
         otherwise="it needs many parameters of which few meet in any one term",
+    ),
+    Rule(
+        LevenbergMarquardt,
+        when=lambda s: s.n > DENSE_PARAMETERS and s.has_sparse_normal_matrix,
+        because="the cost is a sum of squares whose residuals depend on few parameters each",
+        otherwise="up to {limit} parameters its Jacobian is taken whole",
     ),
     Rule(
         BFGS,
@@ -207,7 +213,9 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
         for rule in holding[1:]
     )
     passed_over = tuple(
-        (rule.solver().name, rule.otherwise.format(**words)) for rule in RULES if rule not in holding
+        (name, rule.otherwise.format(**words))
+        for rule in RULES
+        if (name := rule.solver().name) not in {other.solver().name for other in holding}
     )
     plan = plan_for(chosen.solver(), options)
     return replace(

@@ -113,6 +113,10 @@ class Lookalike:
 
     def watch(self, function: Any) -> None:
         """Note all that a function written for JAX could read: its names are not followed while it runs."""
+        if (
+            not self.cacheable
+        ):  # nothing is noted any more, so that functions calling each other would go round
+            return
         plain = getattr(function, "__wrapped__", function)
         plain = getattr(plain, "__wrapped__", plain)
         if not isinstance(plain, types.FunctionType):
