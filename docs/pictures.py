@@ -4,6 +4,7 @@ from pathlib import Path
 
 import steepest as st
 from steepest import plots
+from steepest.reference_problems import nist
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -27,6 +28,14 @@ def main():
             {name: st.minimize(valley, [-1.2, 1.0], method=name) for name in ("bfgs", "l-bfgs", "momentum")}
         ),
     }
+    data = nist.load("Rat42")
+    fit = st.fit(
+        "limit / (1 + exp(delay - rate*x))",
+        data.x,
+        data.y,
+        {"limit": 75.0, "delay": 2.5, "rate": 0.07},
+    )
+    pictures |= {"fit": plots.fit(fit), "region": plots.region(fit, "limit", "rate")}
     for name, axes in pictures.items():
         plots.save(axes, IMAGES / f"{name}.png")
 

@@ -333,9 +333,12 @@ class FitResult:
         root = np.sign(values - best) * np.sqrt(np.maximum(cost - lowest, 0.0) / self.variance)
         return Profile(name, best, level, lower, upper, limit, values, cost, root)
 
-    def contour(self, first: str, second: str, *, points: int = 21) -> tuple[Vector, Vector, Matrix]:
+    def contour(
+        self, first: str, second: str, *, points: int = 21, reach: float = CONTOUR_REACH
+    ) -> tuple[Vector, Vector, Matrix]:
         """The least cost on a grid of two parameters, all others at their best, as (rise of the cost / variance).
 
+        `reach`: how many standard errors the grid goes to each side.
         Returns the grid of `first` (points,), of `second` (points,), and the rise (points, points), [i, j] at the
         i-th value of `second` and the j-th of `first`; levels of t² (profile) or 2F (both together) are read off it.
         """
@@ -347,7 +350,7 @@ class FitResult:
         for name, k in ((first, a), (second, b)):
             error = self.errors[name]
             error = error if math.isfinite(error) and error > 0 else 0.1 * abs(self._z[k]) or 0.1
-            ends = np.array([-1.0, 1.0]) * CONTOUR_REACH * error + self._z[k]
+            ends = np.array([-1.0, 1.0]) * reach * error + self._z[k]
             ends = np.clip(ends, bounds.lower[k], bounds.upper[k])
             grids.append(np.linspace(float(ends[0]), float(ends[1]), points))
         rise = np.empty((points, points))

@@ -151,9 +151,10 @@ class LineFit:
             values=best + root * error, root=root,
         )  # fmt: skip
 
-    def contour(self, first, second, *, points=21):
+    def contour(self, first, second, *, points=21, reach=3.5):
         grids = [
-            self.values[name] + np.linspace(-4, 4, points) * self.errors[name] for name in (first, second)
+            self.values[name] + np.linspace(-reach, reach, points) * self.errors[name]
+            for name in (first, second)
         ]
         pair = [self.names.index(first), self.names.index(second)]
         inverse = np.linalg.inv(self.covariance[np.ix_(pair, pair)])

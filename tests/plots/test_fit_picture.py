@@ -187,6 +187,14 @@ def test_the_profile_of_a_fit_reaches_the_level_of_its_interval_at_both_ends(yie
     assert_allclose(np.interp([low, high], *curve.get_data()), t_squared, rtol=2e-3)
 
 
+def test_a_region_that_bends_beyond_its_ellipse_is_drawn_whole(yield_fit):
+    ax = plots.region(yield_fit, "limit", "rate")
+    outer = ax.collections[-1].get_paths()[1].vertices
+    assert np.allclose(outer[0], outer[-1]), "a closed line"
+    left, right = ax.get_xlim()
+    assert left < outer[:, 0].min() and outer[:, 0].max() < right
+
+
 def test_the_landscape_of_a_fit_is_its_sum_of_squares(yield_fit):
     ax = plots.landscape(yield_fit, "rate", reach=0.01, places=21)
     curve = max(

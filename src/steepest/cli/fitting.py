@@ -10,6 +10,7 @@ import typer
 from ..errors import InputError
 from .commands import MINIMUM, NO_MINIMUM, Debug, Derivatives, Json, Plot, app, check_picture
 from .output import show, show_json
+from .reporting import Report, check_report, write_report
 
 
 @app.command(
@@ -21,6 +22,7 @@ from .output import show, show_json
   steepest fit "a*exp(-b*x)+c" data.csv --x x --y y --start a=1,b=0.1,c=0
   steepest fit "a*exp(-b*x)+c" data.csv                   searched from many starts
   steepest fit "gaussian + line" spectrum.csv --y counts --plot fit.png
+  steepest fit "a*exp(-b*x)+c" data.csv --report fit.html
   steepest fit model.py:growth data.parquet --y size --sigma error --noise known
 
 The model is an expression, a function FILE.py:FUNC of x and its parameters, or ready-made models joined by +.
@@ -28,6 +30,7 @@ DATA is a CSV or Parquet file; the columns default to its first two.
 """,
 )
 def fit_command(
+    context: typer.Context,
     model: Annotated[
         str, typer.Argument(metavar="EXPR|FILE.py:FUNC|MODELS", help="The model.", show_default=False)
     ],
@@ -64,6 +67,7 @@ def fit_command(
     seed: Annotated[int, typer.Option(metavar="N", help="Of random starts.")] = 0,
     derivatives: Derivatives = "auto",
     plot: Plot = None,
+    report: Report = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -75,6 +79,7 @@ def fit_command(
     from .reading import read_places
 
     check_picture(plot)
+    check_report(report)
     given, file = _model(model, read_cost)
     table = frame_of(data)
     columns = [str(name) for name in table.columns]
@@ -105,6 +110,8 @@ def fit_command(
         profiles = found.intervals(level=level, method="profile") if profile else None
     if plot is not None:
         steepest.plots.save(steepest.plots.fit(found), plot)
+    with in_file(file):
+        write_report(found, report, context.obj or ())
     if as_json:
         told = found.to_dict() | {
             "level": level,
@@ -119,6 +126,8 @@ def fit_command(
             show("\n".join(_interval_lines(profiles, level)))
         if plot is not None:
             show(f"\n  picture: {plot}")
+        if report is not None:
+            show(f"\n  report: {report}")
     raise typer.Exit(MINIMUM if found.success else NO_MINIMUM)
 
 

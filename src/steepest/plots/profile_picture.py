@@ -21,6 +21,8 @@ PROFILE_POINTS = 15
 REGION_POINTS = 25
 # The lines are drawn on a grid so many times finer, so that they have no corners.
 FINER = 6
+# How far a region is looked for, in standard errors; one that goes farther is drawn open.
+REACHES = (3.5, 6.0, 10.0)
 REGIONS = (0.68, 0.95)
 
 
@@ -153,13 +155,13 @@ def region(
     """
     _check(result, "regions")
     first, second = _pair(result, first, second)
-    across, up, rise = _finer(*result.contour(first, second, points=REGION_POINTS))
+    limits = _limits(result, levels)
+    across, up, rise = _finer(*_whole_region(result, first, second, limits[-1]))
     if ax is None:
         ax = new_figure(0.75 * WIDTH, HEIGHT * 1.1).subplots()
     else:
         ax = axes_given(ax, 1, "a region")[0]
     ink = ink_of(ax)
-    limits = _limits(result, levels)
     ellipses = _quadratic(result, first, second, across, up)
     if ellipses is not None:
         ax.contour(across, up, ellipses, levels=limits, colors=ink.soft, linewidths=1.0, linestyles="dashed")
@@ -178,6 +180,16 @@ def region(
     ax.plot([result.values[first]], [result.values[second]], "*", color=ink.text, markersize=11, zorder=5)
     dress(ax, x=first, y=second)
     return ax
+
+
+def _whole_region(result: Any, first: str, second: str, limit: float) -> tuple[Vector, Vector, Vector]:
+    """The rise over two parameters, as far out as the region goes; a bend can carry it far beyond its ellipse."""
+    for reach in REACHES:
+        across, up, rise = result.contour(first, second, points=REGION_POINTS, reach=reach)
+        edge = np.concatenate([rise[0], rise[-1], rise[:, 0], rise[:, -1]])
+        if not (edge < limit).any():
+            break
+    return across, up, rise
 
 
 def _finer(across: Vector, up: Vector, rise: Vector) -> tuple[Vector, Vector, Vector]:

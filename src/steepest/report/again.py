@@ -59,12 +59,13 @@ def _fit_call(fit: Any) -> str | None:
     if isinstance(fit.y, list):
         return None
     model = fit._setting.model
-    lines = ["import numpy as np", "import steepest as st"]
+    lines, along = ["import numpy as np", "import steepest as st"], "x"
     if getattr(model.function, "__name__", "") == model.label:
         name, imported = _name_of(model.function)
         lines.append(imported)
-    elif _is_expression(model.label, model.names):
+    elif (measured := _measured_names(model.label, model.names)) is not None:
         name = repr(model.label)
+        along = "x" if measured in ([], ["x"]) else f"{{{measured[0]!r}: x}}" if len(measured) == 1 else "x"
     else:
         name = "model"
         lines.append(f"# model: {model.label}")
@@ -80,7 +81,7 @@ def _fit_call(fit: Any) -> str | None:
         lines.append(
             f"# x, y{', sigma' if fit.sigma is not None else ''}: the {fit.points:,} points that were fitted"
         )
-    settings = [name, "x", "y", written(dict(fit.start))]
+    settings = [name, along, "y", written(dict(fit.start))]
     settings += ["sigma=sigma"] if fit.sigma is not None else []
     settings += ['noise="known"'] if fit.noise == "known" else []
     bounds = _fit_bounds(fit)
@@ -102,14 +103,16 @@ def _fit_bounds(fit: Any) -> dict[str, tuple[float | None, float | None]]:
     return found
 
 
-def _is_expression(text: str, names: tuple[str, ...]) -> bool:
+def _measured_names(text: str, names: tuple[str, ...]) -> list[str] | None:
+    """The names in an expression that are no parameters; None for what is no expression."""
     from ..errors import ExpressionError
     from ..tracing.expressions import parse
 
     try:
-        return set(names) < set(parse(text).names)
+        found = parse(text).names
     except ExpressionError:
-        return False
+        return None
+    return [name for name in found if name not in names] if set(names) <= set(found) else None
 
 
 def _same(value: Any, usual: Any) -> bool:

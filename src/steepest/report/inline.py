@@ -32,6 +32,8 @@ PIXELS = 100
 PALETTE = 96
 # Pixels of a page to a point of a picture: letters of 9 points are as large as the text beside them.
 SCALE = 1.62
+# A page narrower than this, in pixels, scrolls over a picture instead of shrinking its letters out of sight.
+NARROWEST = 460.0
 PIXEL_IMAGE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
@@ -56,7 +58,8 @@ class Drawer:
         assert size is not None
         box = f"0 0 {float(size[1]):.0f} {float(size[2]):.0f}"
         label = escape(CONTROL.sub("", caption), quote=True)
-        width = f"max-width:{float(size[1]) * SCALE:.0f}px"
+        widest = float(size[1]) * SCALE
+        width = f"max-width:{widest:.0f}px;min-width:{min(widest, NARROWEST):.0f}px"
         opening = f'<svg class="plot" style="{width}" viewBox="{box}" role="img" aria-label="{label}">'
         return re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
 
