@@ -224,18 +224,22 @@ class _Descent:
             if not self._is_unfinished(run, judgement):
                 break
             astray = judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED or _was_broken_off(run)
-            onward, found = self._rung(rung, self.problem.start if astray else run.x)
-            onward.history.prepend(run.history)
+            onward, found = self._rung(rung, self.problem.start if astray else run.x, run.history)
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history, steps=onward.steps)
         return run, judgement
 
-    def _rung(self, rung: Rung, start: Vector) -> tuple[Run, Judgement]:
-        """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on."""
+    def _rung(self, rung: Rung, start: Vector, before: Any = None) -> tuple[Run, Judgement]:
+        """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on.
+
+        `before`: the history of earlier rungs, from which the judge takes the parameters' sizes.
+        """
         self.taken.append(rung.solver.name)
         run = self._walk(rung, start)
+        if before is not None:
+            run.history.prepend(before)
         judgement = self._verdict(run)
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:

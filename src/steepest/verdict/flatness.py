@@ -178,7 +178,7 @@ def _side(look: Look, direction: Vector, rounding: float) -> _Side:
         change = value - look.value
         if abs(change) > 8 * rounding + 2 * slope * t and abs(change) > 4 * look.trembling(x, value):
             still = bool(np.isfinite(gradient).all() and not gradient[direction != 0].any())
-            if look.objective.derivatives == "numeric":
+            if still or look.objective.derivatives == "numeric":
                 beside = [
                     look.value_at(look.x + t * (1.0 + s) * direction) for s in (-STEP_WIDTH, STEP_WIDTH)
                 ]

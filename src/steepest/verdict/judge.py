@@ -46,6 +46,9 @@ POOR_LANDING = 0.05
 # A slope that leaves a parameter fewer digits than this jumps between neighbouring numbers: perhaps a kink.
 FEW_DIGITS = 4.0
 
+# Distances, in natural sizes, at which a fall along a kink is looked for: a straight step leaves a bent one soon.
+ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
 SADDLE_STEP = 1e-6
 
@@ -132,6 +135,18 @@ def _judge(look: Look) -> Judgement:
 def _stationary(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
+    jumps = (
+        curvature.complete and optimality.by == "rounding" and _jumps(look, rounding, curvature, optimality)
+    )
+    kinked = look.structure is None or _has_kinks(look)
+    cornered = kinked and (jumps or _on_a_kink(look))
+    if cornered:
+        found, excluded = _on_the_corner(look, rounding, evidence)
+        if excluded:
+            ray = walk(look, scaled_descent(look), rounding.value)
+            return found or by_stop(look, curvature, optimality, ray, evidence)
+        if found is not None:
+            return found
     if curvature.negative and not look.convex:
         return _saddle(look, curvature, rounding, evidence)
     poorly = optimality.landing > POOR_LANDING and optimality.by != "rounding"
@@ -144,21 +159,32 @@ def _stationary(
         if kink is not None:
             return kink_minimum(look, kink, evidence)
     null = curvature.null
-    jumps = (
-        curvature.complete and optimality.by == "rounding" and _jumps(look, rounding, curvature, optimality)
-    )
-    if null.size == 0 and not (jumps or _on_a_kink(look)):
-        return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
-    if look.structure is None or _has_kinks(look):
-        kink = kink_at(look, rounding.value)
-        if kink is not None:
-            if kink.is_minimum:
-                return kink_minimum(look, kink, evidence)
-            if not kink.rises:
-                return falls(look, kink.lowest, rounding, evidence, "the cost has a kink here, and falls")
+    if null.size and kinked and not cornered:
+        found, _ = _on_the_corner(look, rounding, evidence)
+        if found is not None:
+            return found
     if null.size == 0:
         return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
+
+
+def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> tuple[Judgement | None, bool]:
+    """What the slopes gathered around the point say, where they show a kink: a minimum, or a way down along it.
+
+    And whether their hull excludes a minimum, with or without a way down that was seen.
+    """
+    kink = kink_at(look, rounding.value)
+    if kink is None:
+        return None, False
+    if kink.is_minimum:
+        return kink_minimum(look, kink, evidence), False
+    downhill = None if kink.rises else kink.lowest
+    if kink.descent is not None and _first_fall(look, kink.descent, rounding, ALONG_A_KINK) is not None:
+        downhill = kink.descent
+    excluded = kink.descent is not None and kink.hull > kink.limit
+    if downhill is None:
+        return None, excluded
+    return falls(look, downhill, rounding, evidence, "the cost has a kink here, and falls"), excluded
 
 
 def _tail_or_minimum(
@@ -320,8 +346,13 @@ def _saddle(look: Look, curvature: Curvature, rounding: Rounding, evidence: list
     )
 
 
-def _first_fall(look: Look, direction: Vector, rounding: Rounding) -> tuple[float, float] | None:
-    for t in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+def _first_fall(
+    look: Look,
+    direction: Vector,
+    rounding: Rounding,
+    distances: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+) -> tuple[float, float] | None:
+    for t in distances:
         value = look.value_at(look.x + t * direction)
         if value < look.value - 4 * rounding.value:
             return t, value
@@ -371,6 +402,11 @@ def _not_stationary(
     if ray.leads is Leads.LEVEL and _is_level(look, curvature, rounding):
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
+    barely = ray.distance < 1e-4 or ray.leads is Leads.UP
+    if barely and (look.structure is None or _has_kinks(look)):
+        found, _ = _on_the_corner(look, rounding, evidence)
+        if found is not None:
+            return found
     if ray.leads in (Leads.DOWN_AND_UP, Leads.UP):
         settled = _settled_without_curvature(look, curvature, optimality, ray)
         if settled is not None:
@@ -384,11 +420,6 @@ def _not_stationary(
     if _is_level(look, curvature, rounding):
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
-    barely = ray.distance < 1e-4 or ray.leads is Leads.UP
-    if barely and (look.structure is None or _has_kinks(look)):
-        kink = kink_at(look, rounding.value)
-        if kink is not None and kink.is_minimum:
-            return kink_minimum(look, kink, evidence)
     return by_stop(look, curvature, optimality, ray, evidence)
 
 

@@ -22,8 +22,14 @@ SMOOTH_GROWTH = 3.0
 # Length of the nearest point of the hull, against the longest slope, that counts as zero.
 HULL_ZERO = 1e-6
 
+# Pieces that are looked for beyond those met at first.
+BUNDLED = 40
+
+# A change of the spread farther off of no more than this part of the longest slope is the cost's own bend.
+LITTLE = 1e-3
+
 # Up to this many parameters slopes are gathered along every axis; beyond, on both sides of everything.
-AXES = 20
+AXES = 60
 
 # A true minimum may be passed by at most this part of what a kink that points upwards would lose.
 ALLOWED_FALL = 0.2
@@ -55,6 +61,7 @@ class Kink:
     lowest: Vector
     pieces: int
     how: str
+    descent: Vector | None = None  # (n,): the way down that the hull leaves open, where it was taken whole
 
     @property
     def is_minimum(self) -> bool:
@@ -77,10 +84,14 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
         spread, far_spread = _spread(slopes), _spread(far_slopes)
         if spread <= DIFFERENT * size or far_spread > SMOOTH_GROWTH * spread:
             continue
-        limit = HULL_ZERO * size + abs(far_spread - spread)
+        # What the smooth part of the slopes changes by within the radius; more than a little is another kink.
+        bend = abs(far_spread - spread)
+        limit = HULL_ZERO * size + (bend if bend <= LITTLE * size else 0.0)
+        descent = None
         if look.n <= AXES:
-            nearest, _ = nearest_to_zero(slopes)
+            nearest, slopes = _completed(look, slopes, radius, limit)
             hull = float(np.linalg.norm(nearest))
+            descent = -nearest * look.scale / max(float(np.abs(nearest).max()), 1e-300)
             how = f"nearest point to zero in the hull of {len(slopes)} slopes gathered {radius:.0e} around"
         else:
             # For each parameter apart: the part of zero that its slopes on both sides do not reach.
@@ -97,11 +108,31 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             directions[int(np.nanargmin(far_values))] * look.scale,
             _pieces(slopes, size),
             how,
+            descent,
         )
         if found.is_minimum:
             return found
         best = best or found
     return best
+
+
+def _completed(look: Look, slopes: np.ndarray, radius: float, limit: float) -> tuple[Vector, np.ndarray]:
+    """The point of the hull nearest to zero, and the slopes (m, n), with those met on the way down that it leaves.
+
+    The directions looked at may have missed a piece: a step down along the nearest point finds it (Burke, Lewis &
+    Overton, "A robust gradient sampling algorithm", 2005, by bundling as in Kiwiel 1985).
+    """
+    for _ in range(BUNDLED):
+        nearest, _ = nearest_to_zero(slopes)
+        length = float(np.linalg.norm(nearest))
+        if length <= limit:
+            break
+        _, gradient = look.slope_at(look.x - radius * look.scale * nearest / float(np.abs(nearest).max()))
+        met = np.where(look.free, gradient, 0.0) * look.scale
+        if not np.isfinite(met).all() or float(met @ nearest) > 0.5 * length**2:
+            break  # the slope there goes on falling: a way down
+        slopes = np.vstack([slopes, met])
+    return nearest, slopes
 
 
 def kink_by_values(look: Look, rounding: float) -> Kink | None:

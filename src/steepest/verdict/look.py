@@ -16,6 +16,9 @@ Vector = np.ndarray
 # Up to here every direction is looked at; beyond, a fixed number of products stands for all of them.
 SMALL = 100
 
+# A parameter smaller than this part of the others (or of one) is zero up to rounding.
+NOTHING = 64.0 * EPS
+
 # What an evaluation may raise where the cost does not exist; anything else is the user's error and passes on.
 NO_NUMBER = (ArithmeticError, ValueError)
 
@@ -140,7 +143,7 @@ def look_at(
     # A parameter that is zero, up to rounding, and never moved says nothing of its own size: the others', or 1,
     # must do.
     unknown = min(largest, 1.0) if largest > 0.0 else 1.0
-    scale = np.where(scale > EPS * unknown, scale, unknown)
+    scale = np.where(scale > NOTHING * unknown, scale, unknown)
     return Look(
         objective,
         x,
