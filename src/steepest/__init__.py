@@ -1,6 +1,7 @@
 """steepest: the lowest point of a cost by its exact slope, and an honest word on what was found."""
 
 from . import models, plots, report, solvers
+from .argmin import argmin
 from .derivative import derivative, gradient, hessian, hvp, jacobian, symbolic
 from .diagnose import Diagnosis, diagnose
 from .doctor.finding import Finding
@@ -46,6 +47,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "__version__",
+    "argmin",
     "derivative",
     "diagnose",
     "fit",

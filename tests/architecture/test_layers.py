@@ -35,6 +35,7 @@ LAYERS = (
         "cards",
         "slope",
         "derivative",
+        "argmin",
         "minimize",
         "verify",
         "recheck",

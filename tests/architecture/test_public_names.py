@@ -27,6 +27,7 @@ PUBLIC = [
     "Verdict",
     "Verification",
     "__version__",
+    "argmin",
     "derivative",
     "diagnose",
     "fit",
