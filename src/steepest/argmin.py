@@ -37,8 +37,8 @@ def argmin(
 
     Called with NumPy values, the function gives NumPy values, and its `jacobian(theta)` the derivative of the answer.
     Called with JAX values it is a JAX function: `jax.grad`, `jax.jacobian`, `jax.jit` and `jax.vmap` go through it, but
-    not twice. The derivative is that of the implicit function theorem, dx/dθ = -(∂²f/∂x²)⁻¹ ∂²f/∂x∂θ at the answer, whatever
-    the way there was; parameters held by a bound do not move.
+    not twice. The derivative is that of the implicit function theorem, dx/dθ = -(∂²f/∂x²)⁻¹ ∂²f/∂x∂θ at the answer,
+    whatever the way there was; parameters held by a bound do not move.
 
     Parameters
     ----------
