@@ -71,6 +71,17 @@ def test_a_covariance_matrix_of_the_measurements_weighs_them():
     assert_allclose(found.covariance, C, rtol=1e-9)
 
 
+def test_points_left_out_leave_the_covariance_of_the_others():
+    rng = np.random.default_rng(6)
+    x = np.linspace(0, 1, 12)
+    root = rng.normal(size=(12, 12)) + 3 * np.eye(12)
+    S, y = root @ root.T, 1.5 * x + rng.normal(size=12)
+    keep = np.arange(12) % 3 != 0
+    masked = fit(straight, x, y, [1.0, 0.0], sigma=S, mask=keep)
+    alone = fit(straight, x[keep], y[keep], [1.0, 0.0], sigma=S[np.ix_(keep, keep)])
+    assert_allclose(masked.params, alone.params, rtol=1e-10)
+
+
 @pytest.mark.parametrize("name", ["Misra1a", "Gauss1", "MGH09", "Thurber", "BoxBOD", "Rat43", "Nelson"])
 @pytest.mark.parametrize("far", [True, False])
 def test_certified_parameters_and_errors_are_reached(name, far):

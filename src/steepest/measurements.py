@@ -93,12 +93,13 @@ def read(
                 + ('; write nan="omit" to leave such points out' if m > 1 else "")
             )
         keep &= ~bad
-    if keep.all():
-        return Measurements(_frozen_x(x), measured, deviation, 0, labels)
     if not keep.any():
         raise InputError(f"{where}no point is left: all {m} are masked or not finite")
+    if keep.all():
+        return Measurements(_frozen_x(x), measured, _weighing(deviation, where), 0, labels)
     if deviation is not None:
         deviation = deviation[keep] if deviation.ndim == 1 else deviation[np.ix_(keep, keep)]
+    deviation = _weighing(deviation, where)
     return Measurements(_kept(x, keep, m), measured[keep], deviation, int(m - keep.sum()), labels)
 
 
@@ -143,12 +144,7 @@ def _sigma(sigma: Any, shape: tuple[int, ...], where: str) -> Vector:
     found = _numbers(sigma, f"{where}sigma")
     m = int(np.prod(shape))
     if found.shape == (m, m) and m > 1:
-        try:
-            return np.asarray(np.linalg.cholesky(found), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            raise InputError(
-                f"{where}sigma is a matrix, which must be a covariance: symmetric and positive definite"
-            ) from None
+        return found
     if found.size not in (1, m):
         raise InputError(
             f"{where}sigma has {found.size} entries for {m} points; give one for each, or one for all"
@@ -160,6 +156,18 @@ def _sigma(sigma: Any, shape: tuple[int, ...], where: str) -> Vector:
             f"{where}sigma = {found[place]:g} at point {place} (counted from 0); standard deviations are positive"
         )
     return np.array(found)
+
+
+def _weighing(deviation: Vector | None, where: str) -> Vector | None:
+    """Standard deviations as they are; a covariance, (m, m), as its lower Cholesky factor."""
+    if deviation is None or deviation.ndim == 1:
+        return deviation
+    try:
+        return np.asarray(np.linalg.cholesky(deviation), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise InputError(
+            f"{where}sigma is a matrix, which must be a covariance: symmetric and positive definite"
+        ) from None
 
 
 def _independent(x: Any) -> list[Any]:

@@ -314,7 +314,7 @@ class Residuals:
         if sigma.ndim == 2:
             from scipy.linalg import solve_triangular
 
-            return solve_triangular(sigma, rows, lower=True)
+            return solve_triangular(sigma, rows, lower=True, check_finite=False)
         if hasattr(rows, "tocsr"):
             return (rows.multiply(1.0 / sigma[:, None])).tocsr()
         return rows / sigma if rows.ndim == 1 else rows / sigma[:, None]
@@ -376,7 +376,7 @@ class Residuals:
         if sigma.ndim == 2:
             from scipy.linalg import solve_triangular
 
-            found: Vector = solve_triangular(sigma, weight, lower=True, trans="T")
+            found: Vector = solve_triangular(sigma, weight, lower=True, trans="T", check_finite=False)
             return found
         return weight / sigma
 

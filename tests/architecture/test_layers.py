@@ -51,6 +51,8 @@ LAYERS = (
         "least_squares",
         "fit",
         "fit_many",
+        "compat",
+        "regressor",
     ),
     ("plots", "explorer"),
     ("report",),

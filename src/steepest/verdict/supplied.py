@@ -123,7 +123,7 @@ def wrong_from_the_start(objective: Objective, x: Vector, names: Sequence[str], 
 def _compare(look: Look, x: Vector, value: float, gradient: Vector, direction: Vector) -> _Compared:
     """Slope along `direction` (n,) at `x` (n,) as given and as measured."""
     nothing = _Compared(0.0, 0.0, np.inf, 0.0)
-    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+    if not (np.isfinite(value) and np.isfinite(gradient).all() and direction.any()):
         return nothing
     slopes, parted, rounding = [], 0.0, 0.0
     for h in STEPS:
