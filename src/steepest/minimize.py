@@ -10,33 +10,17 @@ from typing import Any
 import numpy as np
 
 from . import constrained
-from .bounds import Vector
+from .descent import Descent, structure_of
 from .errors import InputError
 from .objective import Budget, Objective
 from .problem import Problem, pose
-from .recording import Recording, check_record, recorded
+from .recording import check_record, recorded
 from .results import Result
-from .solvers import choose, drive, plan_for
-from .solvers.choice import Plan, Rung, unconstrained_plan
+from .solvers import choose, plan_for
+from .solvers.choice import unconstrained_plan
 from .solvers.driver import Run
-from .solvers.stopping import VALUE_ROUNDING, StopReason
-from .verdict.judge import judge
 from .verdict.supplied import wrong_from_the_start
 from .verdict.words import Judgement, Verdict
-
-# A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
-# any of the reference problems needs.
-ESCAPES = 10
-
-# Words after which no other method could find more: they speak of the cost, not of the walk.
-HOPELESS = frozenset(
-    {
-        Verdict.UNBOUNDED_BELOW,
-        Verdict.NO_SLOPE,
-        Verdict.WRONG_GRADIENT,
-        Verdict.NOISE_FLOOR,
-    }
-)
 
 
 def minimize(
@@ -133,7 +117,7 @@ def minimize(
     problem.objective.start_clock()
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         if rows is None:
-            descent: Any = _Descent(problem, plan, tol, callback, seed, recording)
+            descent: Any = Descent(problem, plan, tol, callback, seed, recording)
             run, judgement = descent.down()
             judgement = _advised(problem, run, judgement)
         else:
@@ -194,124 +178,6 @@ def _limit_evaluations(objective: Objective, asked: int | None) -> None:
         )
 
 
-class _Descent:
-    """One call's way down: the rungs of its plan one after the other, each judged where it ends.
-
-    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts.
-    """
-
-    def __init__(
-        self,
-        problem: Problem,
-        plan: Plan,
-        tol: float | None,
-        callback: Callable[..., Any] | None,
-        seed: int,
-        recording: Recording | None,
-    ) -> None:
-        self.problem, self.plan, self.callback = problem, plan, callback
-        self.tolerance = plan.tolerance(tol)
-        self.seed, self.recording = seed, recording
-        self.taken: list[str] = []
-        self.judging = 0.0
-        self._steps = 0
-
-    def down(self) -> tuple[Run, Judgement]:
-        """The best that the rungs found, judged; a later one begins where the earlier ones were lowest."""
-        first, *others = self.plan.rungs
-        run, judgement = self._rung(first, self.problem.start)
-        for rung in others:
-            if not self._is_unfinished(run, judgement):
-                break
-            astray = judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED or _was_broken_off(run)
-            onward, found = self._rung(rung, self.problem.start if astray else run.x, run.history)
-            if _is_better(onward, found, run, judgement):
-                run, judgement = onward, found
-            else:
-                run = replace(run, history=onward.history, steps=onward.steps)
-        return run, judgement
-
-    def _rung(self, rung: Rung, start: Vector, before: Any = None) -> tuple[Run, Judgement]:
-        """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on.
-
-        `before`: the history of earlier rungs, from which the judge takes the parameters' sizes.
-        """
-        self.taken.append(rung.solver.name)
-        run = self._walk(rung, start)
-        if before is not None:
-            run.history.prepend(before)
-        judgement = self._verdict(run)
-        for _ in range(ESCAPES):
-            if judgement.downhill is None or not run.stop.is_final:
-                break
-            lower = _point_below(self.problem, run, judgement.downhill)
-            if lower is None:
-                break
-            onward = self._walk(rung, lower)
-            onward.history.prepend(run.history)
-            run = onward
-            judgement = self._verdict(run)
-        return run, judgement
-
-    def _walk(self, rung: Rung, start: Vector) -> Run:
-        asked = self.plan.max_steps
-        left = None if asked is None else max(asked - self._steps, 0)
-        allowed = [limit for limit in (rung.max_steps, left) if limit is not None]
-        run = drive(
-            rung.solver,
-            self.problem.objective,
-            start,
-            tolerance=self.tolerance,
-            max_steps=min(allowed, default=None),
-            callback=self.callback,
-            restore=self.problem.restore,
-            watch=self.recording,
-        )
-        self._steps += run.steps
-        return run
-
-    def _verdict(self, run: Run) -> Judgement:
-        began = time.perf_counter()
-        problem = self.problem
-        judgement = judge(
-            problem.objective,
-            run.x,
-            names=problem.names,
-            structure=structure_of(problem),
-            stop=run.stop,
-            history=run.history,
-            seed=self.seed,
-        )
-        self.judging += time.perf_counter() - began
-        return judgement
-
-    def _is_unfinished(self, run: Run, judgement: Judgement) -> bool:
-        """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
-        if judgement.verdict in HOPELESS:
-            return False
-        if judgement.verdict.is_minimum:
-            # A walk that was still going when its steps ran out has not come to rest on a level floor.
-            return judgement.verdict is Verdict.FLAT_MINIMUM and _was_broken_off(run)
-        if run.stop in (StopReason.STOPPED, StopReason.TOLERANCE):
-            return False
-        budget, steps = self.problem.objective.budget, self._steps
-        most = min((m for m in (self.plan.max_steps, budget.steps) if m is not None), default=None)
-        return not (self.problem.objective.is_spent or (most is not None and steps >= most))
-
-
-def _was_broken_off(run: Run) -> bool:
-    """Whether a walk ended only because its steps ran out; another method then tries another way from the start."""
-    return run.stop is StopReason.OUT_OF_BUDGET
-
-
-def _is_better(onward: Run, found: Judgement, run: Run, judgement: Judgement) -> bool:
-    """Whether a later rung ended better: lower, or as low to rounding and with the better word."""
-    rounding = VALUE_ROUNDING * abs(run.value)
-    if found.verdict.is_minimum and not judgement.verdict.is_minimum:
-        return onward.value <= run.value + rounding
-    return onward.value < run.value - rounding or not np.isfinite(run.value)
-
-
 def _advised(problem: Problem, run: Run, judgement: Judgement) -> Judgement:
     """With what the doctor says first, where no minimum was found."""
     if judgement.verdict.is_minimum or problem.trace is None:
@@ -319,33 +185,6 @@ def _advised(problem: Problem, run: Run, judgement: Judgement) -> Judgement:
     from .doctor.advice import advised
 
     return advised(problem, run.x, judgement)
-
-
-def structure_of(problem: Problem) -> Any:
-    """The facts read off the trace, kept with it; None for a cost without a trace."""
-    if problem.trace is None:
-        return None
-    from .structure.facts import read
-
-    kept = problem.trace.kept
-    box = problem.objective.bounds
-    key = ("structure", box.lower.tobytes(), box.upper.tobytes()) if box.any else "structure"
-    if key not in kept:
-        kept[key] = read(problem.trace.jaxpr, box if box.any else None)
-    return kept[key]
-
-
-def _point_below(problem: Problem, run: Run, downhill: np.ndarray) -> np.ndarray | None:
-    """A point lower than the end point along a direction of negative curvature; longer steps first."""
-    scale = max(1.0, float(np.linalg.norm(run.x))) / max(
-        float(np.linalg.norm(downhill)), np.finfo(float).tiny
-    )
-    for exponent in range(0, -30, -3):
-        for side in (1.0, -1.0):
-            trial = problem.objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)
-            if problem.objective.value(trial) < run.value:
-                return trial
-    return None
 
 
 def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing: dict[str, float]) -> Result:

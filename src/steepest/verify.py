@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .descent import structure_of
 from .errors import InputError
-from .minimize import honest_digits, on_precision, structure_of
+from .minimize import honest_digits, on_precision
 from .objective import Budget
 from .parameters import Parameters
 from .problem import Problem, pose

@@ -36,6 +36,7 @@ LAYERS = (
         "slope",
         "derivative",
         "argmin",
+        "descent",
         "minimize",
         "verify",
         "recheck",

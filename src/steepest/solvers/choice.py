@@ -30,6 +30,10 @@ DENSE_PARAMETERS = 300
 # the gradients of a whole walk that learns curvature on the way.
 HESSIAN_PARAMETERS = 120
 
+# Newton's method on a large sparse cost has arrived after a few dozen steps, or it is far out in country whose second
+# derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
+OPENING_STEPS, CROSSING_STEPS = 60, 2_000
+
 # Steps after which a rung is left for the next one, where there is one: a walk that needs more follows a curved
 # valley that another method may see the end of. Fewer, and slow but steady walks are broken off.
 RUNG_STEPS = 1_000
@@ -48,6 +52,11 @@ class Situation:
         return self.objective.n
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether there are many parameters and most second derivatives are zero."""
+        return self.exact and self.n > HESSIAN_PARAMETERS and self.objective.has_sparse_hessian
+
+    @property
     def has_sparse_normal_matrix(self) -> bool:
         """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is."""
         return self.objective.has_sparse_jacobian and self.objective.has_sparse_hessian
@@ -63,7 +72,7 @@ class Rule:
     """Take `solver` when `when` holds, `because`; `otherwise` says why it was passed over.
 
     Both sentences may use {n}, the number of parameters, and {limit}, {hessian_limit}. `most_steps`: after which the
-    next rung takes over, where there is one; None: when its own limit is reached.
+    next rung takes over, where there is one; None: when its own limit is reached. `afresh`: as in `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -71,15 +80,20 @@ class Rule:
     because: str
     otherwise: str
     most_steps: int | None = RUNG_STEPS
+    afresh: bool = False
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit)."""
+    """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit).
+
+    `afresh`: begins at the start again, where the walk before was broken off or led towards infinity.
+    """
 
     solver: Solver
     because: str
     max_steps: int | None = None
+    afresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,11 +164,26 @@ RULES = (
         when=lambda s: s.exact and s.n <= HESSIAN_PARAMETERS,
         because="the cost has {n} parameters, few enough for exact second derivatives at every step",
         otherwise="second derivatives at every step cost more than they save above {hessian_limit} parameters",
+        afresh=True,
     ),
     Rule(
         lambda: Newton(sparse=True),
-        when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS and s.objective.has_sparse_hessian,
+        when=lambda s: s.is_sparse,
         because="most second derivatives of the cost in its {n} parameters are zero, and the rest are exact and cheap",
+        otherwise="it needs many parameters of which few meet in any one term",
+        most_steps=OPENING_STEPS,
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: s.is_sparse,
+        because="cheap steps cross wide country that is curved differently everywhere",
+        otherwise="second derivatives are as cheap",
+        most_steps=CROSSING_STEPS,
+    ),
+    Rule(
+        lambda: Newton(sparse=True),
+        when=lambda s: s.is_sparse,
+        because="near the minimum second derivatives tell the way",
         otherwise="it needs many parameters of which few meet in any one term",
     ),
     Rule(
@@ -209,7 +238,7 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
 
     chosen = holding[0]
     next_rungs = tuple(
-        Rung(rule.solver(), because(rule), rule.most_steps if rule is not holding[-1] else None)
+        Rung(rule.solver(), because(rule), rule.most_steps if rule is not holding[-1] else None, rule.afresh)
         for rule in holding[1:]
     )
     passed_over = tuple(

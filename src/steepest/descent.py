@@ -1,0 +1,184 @@
+"""One call's way down: solvers in turn, from the best point or by another way, each judged where it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .bounds import Vector
+from .problem import Problem
+from .recording import Recording
+from .solvers import History, drive
+from .solvers.choice import Plan, Rung
+from .solvers.driver import Run
+from .solvers.stopping import VALUE_ROUNDING, StopReason
+from .verdict.judge import judge
+from .verdict.words import Judgement, Verdict
+
+# A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
+# any of the reference problems needs.
+ESCAPES = 10
+
+# Words after which no other method could find more: they speak of the cost, not of the walk.
+HOPELESS = frozenset(
+    {
+        Verdict.UNBOUNDED_BELOW,
+        Verdict.NO_SLOPE,
+        Verdict.WRONG_GRADIENT,
+        Verdict.NOISE_FLOOR,
+    }
+)
+
+
+class Descent:
+    """One call's way down: the rungs of its plan one after the other, each judged where it ends.
+
+    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        tol: float | None,
+        callback: Callable[..., Any] | None,
+        seed: int,
+        recording: Recording | None,
+    ) -> None:
+        self.problem, self.plan, self.callback = problem, plan, callback
+        self.tolerance = plan.tolerance(tol)
+        self.seed, self.recording = seed, recording
+        self.taken: list[str] = []
+        self.judging = 0.0
+        self._steps = 0
+
+    def down(self) -> tuple[Run, Judgement]:
+        """The best that the rungs found, judged.
+
+        A later rung begins where the earlier ones were lowest; if it is one to begin `afresh`, and the walk before it
+        was broken off or led towards infinity, at the start.
+        """
+        rungs = self.plan.rungs
+        run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
+        for rung in rungs[1:]:
+            if not self._is_unfinished(run, judgement):
+                break
+            astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
+            start = self.problem.start if astray and rung.afresh else run.x
+            onward, found = self._rung(rung, start, run.history, last=rung is rungs[-1])
+            if _is_better(onward, found, run, judgement):
+                run, judgement = onward, found
+            else:
+                run = replace(run, history=onward.history, steps=onward.steps)
+        return run, judgement if judgement is not None else self._verdict(run)
+
+    def _rung(
+        self, rung: Rung, start: Vector, before: History | None, *, last: bool
+    ) -> tuple[Run, Judgement | None]:
+        """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on.
+
+        `before`: the history of earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk
+        whose steps ran out, when another solver stands ready to take over.
+        """
+        self.taken.append(rung.solver.name)
+        run = self._walk(rung, start)
+        if before is not None:
+            run.history.prepend(before)
+        if not last and run.stop is StopReason.OUT_OF_BUDGET and not self._is_spent():
+            return run, None
+        judgement = self._verdict(run)
+        for _ in range(ESCAPES):
+            if judgement.downhill is None or not run.stop.is_final:
+                break
+            lower = _point_below(self.problem, run, judgement.downhill)
+            if lower is None:
+                break
+            onward = self._walk(rung, lower)
+            onward.history.prepend(run.history)
+            run = onward
+            judgement = self._verdict(run)
+        return run, judgement
+
+    def _walk(self, rung: Rung, start: Vector) -> Run:
+        asked = self.plan.max_steps
+        left = None if asked is None else max(asked - self._steps, 0)
+        allowed = [limit for limit in (rung.max_steps, left) if limit is not None]
+        run = drive(
+            rung.solver,
+            self.problem.objective,
+            start,
+            tolerance=self.tolerance,
+            max_steps=min(allowed, default=None),
+            callback=self.callback,
+            restore=self.problem.restore,
+            watch=self.recording,
+        )
+        self._steps += run.steps
+        return run
+
+    def _verdict(self, run: Run) -> Judgement:
+        began = time.perf_counter()
+        problem = self.problem
+        judgement = judge(
+            problem.objective,
+            run.x,
+            names=problem.names,
+            structure=structure_of(problem),
+            stop=run.stop,
+            history=run.history,
+            seed=self.seed,
+        )
+        self.judging += time.perf_counter() - began
+        return judgement
+
+    def _is_unfinished(self, run: Run, judgement: Judgement | None) -> bool:
+        """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
+        if judgement is not None and (judgement.verdict.is_minimum or judgement.verdict in HOPELESS):
+            return False
+        return run.stop not in (StopReason.STOPPED, StopReason.TOLERANCE) and not self._is_spent()
+
+    def _is_spent(self) -> bool:
+        """Whether what the user allowed to spend is spent."""
+        objective, asked = self.problem.objective, self.plan.max_steps
+        most = min((m for m in (asked, objective.budget.steps) if m is not None), default=None)
+        return objective.is_spent or (most is not None and self._steps >= most)
+
+
+def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgement | None) -> bool:
+    """Whether a later rung ended better: lower, or as low to rounding and with the better word."""
+    rounding = VALUE_ROUNDING * abs(run.value)
+    arrived, had_arrived = (word is not None and word.verdict.is_minimum for word in (found, judgement))
+    if judgement is None or (arrived and not had_arrived):
+        return onward.value <= run.value + rounding
+    return onward.value < run.value - rounding or not np.isfinite(run.value)
+
+
+def structure_of(problem: Problem) -> Any:
+    """The facts read off the trace, kept with it; None for a cost without a trace."""
+    if problem.trace is None:
+        return None
+    from .structure.facts import read
+
+    kept = problem.trace.kept
+    box = problem.objective.bounds
+    key = ("structure", box.lower.tobytes(), box.upper.tobytes()) if box.any else "structure"
+    if key not in kept:
+        kept[key] = read(problem.trace.jaxpr, box if box.any else None)
+    return kept[key]
+
+
+def _point_below(problem: Problem, run: Run, downhill: np.ndarray) -> np.ndarray | None:
+    """A point lower than the end point along a direction of negative curvature; longer steps first."""
+    scale = max(1.0, float(np.linalg.norm(run.x))) / max(
+        float(np.linalg.norm(downhill)), np.finfo(float).tiny
+    )
+    for exponent in range(0, -30, -3):
+        for side in (1.0, -1.0):
+            trial = problem.objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)
+            if problem.objective.value(trial) < run.value:
+                return trial
+    return None
