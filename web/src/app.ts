@@ -124,6 +124,14 @@ export class App {
     this.ends.push(effect(() => this.describe(this.about.value)));
   }
 
+  private selected = new Map<string, ReadonlySignal<string | undefined>>();
+  /** One entry of the fragment: who reads it is told of its changes alone, not of every move of the point. */
+  param(name: string): string | undefined {
+    let found = this.selected.get(name);
+    if (!found) this.selected.set(name, (found = computed(() => this.params.value[name])));
+    return found.value;
+  }
+
   close(): void {
     for (const end of this.ends) end();
     this.link.close();
@@ -187,17 +195,23 @@ export class App {
     });
   }
 
-  fragment(screen = this.screen.value, params: Params = this.params.value): string {
+  fragment(screen = this.screen.peek(), params: Params = this.params.peek()): string {
     const query = new URLSearchParams(params).toString();
     return `#${screen}${query ? `?${query}` : ""}`;
   }
 
+  /** The fragment's entries as they stand in the address: settled, while `params` moves with the finger. */
+  readonly settled: Signal<Params> = signal({});
   private timer = 0;
   private writeFragment(kept: boolean): void {
     if (this.still) return;
     clearTimeout(this.timer);
-    if (kept) history.pushState(null, "", this.fragment());
-    else this.timer = window.setTimeout(() => history.replaceState(null, "", this.fragment()), 200);
+    const write = (how: "pushState" | "replaceState") => {
+      history[how](null, "", this.fragment());
+      this.settled.value = this.params.peek();
+    };
+    if (kept) write("pushState");
+    else this.timer = window.setTimeout(() => write("replaceState"), 200);
   }
 
   private readFragment(): void {
@@ -210,6 +224,7 @@ export class App {
         this.screen.value = "slope";
         this.params.value = { ...FIRST };
       }
+      this.settled.value = this.params.value;
     });
   }
 

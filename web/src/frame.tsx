@@ -40,7 +40,7 @@ function InputLine() {
   const timer = useRef(0);
   const field = useRef<HTMLInputElement>(null);
   const fitting = app.screen.value === "fit";
-  const given = fitting ? app.params.value.m ?? app.hello.value.fit?.model ?? "a*exp(-b*t) + c" : app.params.value.f;
+  const given = fitting ? app.param("m") ?? app.hello.value.fit?.model ?? "a*exp(-b*t) + c" : app.param("f");
   const named = given === undefined;
   const shown = text.value ?? given ?? "";
   const fault = app.fault.value;
@@ -107,7 +107,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </header>
       <nav aria-label="screens">
         {shown.map(([key, name]) => (
-          <a href={app.fragment(key)} aria-current={app.screen.value === key ? "page" : undefined} onClick={(e) => { if (e.ctrlKey || e.metaKey) return; e.preventDefault(); app.go(key); }}>{name}</a>
+          <a href={app.fragment(key, app.settled.value)} aria-current={app.screen.value === key ? "page" : undefined} onClick={(e) => { if (e.ctrlKey || e.metaKey) return; e.preventDefault(); app.go(key); }}>{name}</a>
         ))}
       </nav>
       {state === "gone" && <p class="notice" role="alert">The explorer has stopped. What is drawn stays; start <code>steepest explore</code> again for more.</p>}
@@ -141,7 +141,7 @@ function Help() {
 
 /** The picture left, the panel right, the call in Python below. */
 export function Screen({ title, picture, panel, say, name }: {
-  title: string; picture: ComponentChildren; panel: ComponentChildren; say: string; name: string;
+  title: string; picture: ComponentChildren; panel: ComponentChildren; say(): string; name: string;
 }) {
   const app = useApp();
   const body = useRef<HTMLDivElement>(null);
@@ -152,13 +152,14 @@ export function Screen({ title, picture, panel, say, name }: {
         <div class="stage">{picture}</div>
         <aside class="panel" aria-label="numbers">{panel}</aside>
       </div>
-      <Say text={say} body={body} name={name} />
+      <Say say={say} body={body} name={name} />
     </article>
   );
 }
 
-function Say({ text, body, name }: { text: string; body: { current: HTMLDivElement | null }; name: string }) {
+function Say({ say, body, name }: { say(): string; body: { current: HTMLDivElement | null }; name: string }) {
   const app = useApp();
+  const text = say();
   const done = useSignal("");
   const flash = (what: string) => {
     done.value = what;

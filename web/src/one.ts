@@ -40,15 +40,15 @@ export class OneParameter {
   constructor(readonly app: App, readonly lane: string) {
     this.axis = computed(() => {
       const n = app.described.value?.n ?? 1;
-      const asked = Number(app.params.value.axis ?? 0);
+      const asked = Number(app.param("axis") ?? 0);
       return asked >= 0 && asked < n ? asked : 0;
     });
     this.name = computed(() => app.described.value?.names[this.axis.value] ?? "x");
     this.x = computed(() => app.place.value[this.axis.value] ?? 0);
     this.domain = computed(() => {
-      const p = app.params.value;
-      const [low, high] = [Number(p.low), Number(p.high)];
-      if (p.low !== undefined && p.high !== undefined && low < high) return [low, high];
+      const [from, to] = [app.param("low"), app.param("high")];
+      const [low, high] = [Number(from), Number(to)];
+      if (from !== undefined && to !== undefined && low < high) return [low, high];
       const about = app.described.value?.start[this.axis.value] ?? 0;
       const reach = Math.max(4, 1.5 * Math.abs(about));
       return Math.abs(about) <= 2 ? [-reach, reach] : [about - reach, about + reach];
@@ -114,7 +114,7 @@ export class OneParameter {
   }
 
   pins(): number[] {
-    return list(this.app.params.value.pins);
+    return list(this.app.param("pins"));
   }
 
   /** What is known at x: exact where Python has answered, else between samples. */

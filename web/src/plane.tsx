@@ -61,8 +61,10 @@ export interface Margins {
 }
 export const MARGINS: Margins = { left: 52, right: 14, top: 14, bottom: 26 };
 
-export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = true, feet = true }: {
+export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = true, feet = true, lift = 7 }: {
   sx: Scale; sy: Scale; width: number; height: number; x?: string; y?: string; margins?: Margins; grid?: boolean; feet?: boolean;
+  /** How far above the foot the name of x stands. */
+  lift?: number;
 }) {
   const bottom = height - margins.bottom;
   const right = width - margins.right;
@@ -74,7 +76,7 @@ export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = tr
       {grid && across.map((v) => <line class="grid" x1={sx(v)} x2={sx(v)} y1={margins.top} y2={bottom} />)}
       {up.map((v) => <text x={margins.left - 8} y={sy(v)} dy="0.32em" text-anchor="end">{num(v, 4)}</text>)}
       {feet && across.map((v) => <text x={sx(v)} y={bottom + 16} text-anchor="middle">{num(v, 4)}</text>)}
-      {x && <text class="name" x={right - 4} y={bottom - 7} text-anchor="end">{x}</text>}
+      {x && <text class="name" x={right - 4} y={bottom - lift} text-anchor="end">{x}</text>}
       {y && <text class="name" x={margins.left + 6} y={margins.top + 8}>{y}</text>}
     </g>
   );

@@ -100,6 +100,11 @@ class Subject:
             found = self._in_batches("both", places)
             return found[0], found[1]
 
+    def expect(self, count: int) -> None:
+        """Make ready for many questions about exactly `count` places, which then need no padding."""
+        if self._traced is not None and count <= self._largest_batch("both"):
+            self._batch("both", count)
+
     def hessians(self, places: Array) -> Array | None:
         """Second derivatives at each row of `places`, shape (b, n, n); None where they cannot be had."""
         if self._traced is None or self.n > MOST_CURVED:
@@ -128,6 +133,8 @@ class Subject:
         """The evaluation of every row, in batches whose size is a power of two; the last is padded."""
         most = self._largest_batch(kind)
         size = min(max(SMALLEST_BATCH, 1 << max(len(places) - 1, 0).bit_length()), most)
+        if self._batches.get((kind, len(places))) is not None:
+            size = len(places)
         evaluate = self._batch(kind, size)
         pieces: list[list[Array]] = []
         for at in range(0, len(places), size):

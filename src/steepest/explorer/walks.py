@@ -81,19 +81,19 @@ def walk_all(subject: Subject, start: Array, *, steps: int = STEPS, center: floa
     f = np.full((m, r, steps + 1), np.nan)
     place = np.broadcast_to(start, (m, r, n)).copy()
     state = _State(m, r, n)
-    live = np.ones((m, r), dtype=bool)
+    subject.expect(m * r)
+    fine = np.zeros((m, r, steps + 1), dtype=bool)
     with np.errstate(all="ignore"):
         for step in range(steps + 1):
             values, slopes = subject.values_and_slopes(place.reshape(-1, n))
             values, slopes = values.reshape(m, r), slopes.reshape(m, r, n)
-            live &= np.isfinite(values) & np.isfinite(slopes).all(axis=-1)
-            x[:, :, step][live] = place[live]
-            f[:, :, step][live] = values[live]
-            if not live.any():
-                break
-            moved = place + state.push(slopes, rates, step + 1)
-            place = np.where(live[:, :, None], moved, place)
-    ended = np.isfinite(f).sum(axis=-1) - 1
+            x[:, :, step], f[:, :, step] = place, values
+            fine[:, :, step] = np.isfinite(values + slopes.sum(axis=-1))
+            place = place + state.push(slopes, rates, step + 1)
+        # A run has ended before its first cost or slope that is not finite.
+        live = np.logical_and.accumulate(fine, axis=-1)
+        x[~live], f[~live] = np.nan, np.nan
+    ended = live.sum(axis=-1) - 1
     return Walks(rates, x, f, ended, _fates(x, f, ended, steps), _curvature(subject, x, f, start))
 
 
@@ -102,29 +102,28 @@ class _State:
 
     def __init__(self, m: int, r: int, n: int) -> None:
         self.velocity = np.zeros((m, r, n))
-        self.square = np.zeros((m, r, n))
         self.momentum = np.array([method.momentum for method in METHODS])[:, None, None]
-        self.nesterov = np.array([method.nesterov for method in METHODS])
-        self.adam = np.array([method.adam for method in METHODS])
+        self.nesterov = [k for k, method in enumerate(METHODS) if method.nesterov]
+        self.adam = [k for k, method in enumerate(METHODS) if method.adam]
+        self.mean, self.square = np.zeros((r, n)), np.zeros((r, n))
 
     def push(self, slopes: Array, rates: Array, count: int) -> Array:
         """The step of every run from its slopes, shape (m, r, n)."""
-        plain, adam = ~self.adam, self.adam
         # velocity = momentum·velocity + gradient; Nesterov steps along gradient + momentum·velocity
         # (Sutskever et al. 2013, eq. 3-4).
-        self.velocity[plain] = self.momentum[plain] * self.velocity[plain] + slopes[plain]
+        self.velocity *= self.momentum
+        self.velocity += slopes
         push = self.velocity.copy()
-        push[self.nesterov] = (
-            slopes[self.nesterov] + self.momentum[self.nesterov] * self.velocity[self.nesterov]
-        )
-        # Kingma & Ba 2015, algorithm 1.
-        b1, b2 = 0.9, 0.999
-        g = slopes[adam]
-        self.velocity[adam] = b1 * self.velocity[adam] + (1 - b1) * g
-        self.square[adam] = b2 * self.square[adam] + (1 - b2) * g * g
-        mean, square = self.velocity[adam] / (1 - b1**count), self.square[adam] / (1 - b2**count)
-        push[adam] = mean / (np.sqrt(square) + 1e-8)
-        return -rates[None, :, None] * push
+        for k in self.nesterov:
+            push[k] = slopes[k] + self.momentum[k] * self.velocity[k]
+        for k in self.adam:
+            # Kingma & Ba 2015, algorithm 1.
+            b1, b2, g = 0.9, 0.999, slopes[k]
+            self.mean = b1 * self.mean + (1 - b1) * g
+            self.square = b2 * self.square + (1 - b2) * g * g
+            push[k] = (self.mean / (1 - b1**count)) / (np.sqrt(self.square / (1 - b2**count)) + 1e-8)
+        push *= -rates[:, None]
+        return push
 
 
 def rate_scale(subject: Subject, start: Array) -> Array:

@@ -46,7 +46,7 @@ export function FitScreen() {
   const path: Drawn[] = data.value ? [{ key: "walk", name: "walk", line: "", style: 5, note: "", evaluations: [], f: Array.from(data.value.arrays.f), x: Array.from(data.value.arrays.f).map((_, k) => { const n = data.value!.shapes.path[1]; return [data.value!.arrays.path[k * n + plane.axes[0]], data.value!.arrays.path[k * n + plane.axes[1]]]; }) }] : [];
   return (
     <Screen
-      name="fit" title="Fit a curve to data" say={sayIt(app, h)}
+      name="fit" title="Fit a curve to data" say={() => sayIt(app, h)}
       picture={
         <div class={over.value ? "two drop-here" : "two"} onDragOver={(e) => { e.preventDefault(); over.value = true; }} onDragLeave={() => (over.value = false)}
           onDrop={(e) => { e.preventDefault(); over.value = false; const file = e.dataTransfer?.files[0]; if (file) take(app, file); }}>
@@ -82,7 +82,7 @@ function sayIt(app: App, h: Record<string, any> | undefined): string {
   if (!h) return "import steepest as st";
   const start = `{${h.names.map((name: string, k: number) => `${JSON.stringify(name)}: ${pyNumber(h.start[k])}`).join(", ")}}`;
   const file = app.hello.value.fit?.name;
-  const data = app.params.value.table ? 'data = pl.read_csv("your points.csv")' : file ? `data = pl.read_csv(${JSON.stringify(file)})` : "";
+  const data = app.param("table") ? 'data = pl.read_csv("your points.csv")' : file ? `data = pl.read_csv(${JSON.stringify(file)})` : "";
   const before = data ? `import polars as pl\nimport steepest as st\n${data}\n` : "import steepest as st\nfrom steepest.explorer.fitting import EXAMPLE as data\n";
   return `${before}print(st.fit(${JSON.stringify(h.model)}, data[${JSON.stringify(h.variable)}], data[${JSON.stringify(h.measured)}], ${start}))`;
 }

@@ -54,7 +54,7 @@ function FoundOne() {
   const [basins, goBasins] = useBasins(app, () => ({ low: one.domain.peek()[0], high: one.domain.peek()[1] }), JSON.stringify([app.about.value, one.domain.value]));
   return (
     <Screen
-      name="found" title="What was found" say={sayIt(app)}
+      name="found" title="What was found" say={() => sayIt(app)}
       picture={<>
         <Picture label="the walk and where it ended" class="tall">{(size) => <CurveFound one={one} found={found.value} basins={basins.value} shown={shown.value} {...size} />}</Picture>
         <Zoom one={one} />
@@ -72,7 +72,7 @@ function FoundTwo() {
   const [basins, goBasins] = useBasins(app, () => (plane.window ? { window: plane.window, axes: plane.axes, count: 10 } : null), JSON.stringify([app.about.value, plane.window]));
   return (
     <Screen
-      name="found" title="What was found" say={sayIt(app)}
+      name="found" title="What was found" say={() => sayIt(app)}
       picture={<Picture label="the walk and where it ended" class="tall" under={(size) => <Under plane={plane} {...size} />}>
         {(size) => <PlaneFound plane={plane} found={found.value} basins={basins.value} shown={shown.value} {...size} />}
       </Picture>}
@@ -175,7 +175,7 @@ function CurveFound({ one, found, basins, shown, width, height }: { one: OnePara
   return (
     <>
       <rect class="ground" width={width} height={height} {...pan} />
-      <Axes sx={sx} sy={sy} width={width} height={height} x={one.name.value} y="cost" />
+      <Axes sx={sx} sy={sy} width={width} height={height} x={one.name.value} y="cost" lift={28} />
       <clipPath id={clip}><rect x={MARGINS.left} y={0} width={width - MARGINS.left - MARGINS.right} height={height - MARGINS.bottom + 2} /></clipPath>
       <g clip-path={`url(#${clip})`} aria-hidden="true">
         {h && shown === "tries" && <rect class="tried" x={sx(h.x[0] - h.radius[0])} width={sx(h.x[0] + h.radius[0]) - sx(h.x[0] - h.radius[0])} y={MARGINS.top} height={height - MARGINS.bottom - MARGINS.top} />}

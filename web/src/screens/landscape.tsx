@@ -1,6 +1,6 @@
 /** Landscape: two parameters seen from above, and the ways that different methods take down from one start. */
 
-import { signal, type Signal } from "@preact/signals";
+import { effect, signal, useComputed, type Signal } from "@preact/signals";
 import { useEffect, useId, useState } from "preact/hooks";
 import { useApp, type App } from "../app";
 import { Contours, heightsOf, type Heights } from "../contour";
@@ -29,13 +29,13 @@ export class Plane {
   constructor(readonly app: App, readonly lane: string) {}
 
   get axes(): [number, number] {
-    const given = (this.app.params.value.axes ?? "0,1").split(",").map(Number);
+    const given = (this.app.param("axes") ?? "0,1").split(",").map(Number);
     const n = this.app.described.value?.n ?? 2;
     return given.length === 2 && given.every((k) => k >= 0 && k < n) && given[0] !== given[1] ? [given[0], given[1]] : [0, 1];
   }
 
   get window(): Window4 | null {
-    const given = (this.app.params.value.window ?? "").split(",").map(Number);
+    const given = (this.app.param("window") ?? "").split(",").map(Number);
     if (given.length === 4 && given[0] < given[1] && given[2] < given[3]) return given as Window4;
     return this.auto.value;
   }
@@ -43,7 +43,7 @@ export class Plane {
   look(): void {
     const { app } = this;
     if (!app.described.value || app.described.value.n < 2) return;
-    app.ask(`${this.lane} window`, { ask: "window", of: app.about.value, x: app.place.value, axes: this.axes }, ({ header }) => {
+    app.ask(`${this.lane} window`, { ask: "window", of: app.about.peek(), x: app.place.peek(), axes: this.axes }, ({ header }) => {
       if (!app.trouble(`${this.lane} window`, header)) this.auto.value = header.window;
     });
   }
@@ -51,7 +51,7 @@ export class Plane {
   grid(): void {
     const { app, window } = this;
     if (!window || !app.described.value) return;
-    app.ask(`${this.lane} grid`, { ask: "grid", of: app.about.value, x: app.place.value, axes: this.axes, window, size: [161, 161] }, (frame) => {
+    app.ask(`${this.lane} grid`, { ask: "grid", of: app.about.peek(), x: app.place.peek(), axes: this.axes, window, size: [161, 161] }, (frame) => {
       if (!app.trouble(`${this.lane} grid`, frame.header)) this.heights.value = heightsOf(frame);
     });
   }
@@ -70,9 +70,9 @@ export function usePlane(lane: string): Plane {
     plane.auto.value = null;
     plane.heights.value = null;
     plane.look();
-  }, [about, d, app.params.value.axes]);
-  const others = app.place.value.filter((_, k) => !plane.axes.includes(k)).join();
-  useEffect(() => plane.grid(), [plane.window?.join(), others, d]);
+  }, [about, d, app.param("axes")]);
+  const others = useComputed(() => app.place.value.filter((_, k) => !plane.axes.includes(k)).join());
+  useEffect(() => plane.grid(), [plane.window?.join(), others.value, d]);
   return plane;
 }
 
@@ -86,22 +86,22 @@ export function LandscapeScreen() {
   const d = app.described.value;
   const w = walks.value;
   if (d && d.n < 2) return <OneOnly />;
-  const on = new Set((app.params.value.on ?? SHOWN_FIRST).split(","));
-  const rate = w ? (app.params.value.rate !== undefined ? w.nearest(Number(app.params.value.rate)) : w.nearest(1 / w.curvature)) : 0;
+  const on = new Set((app.param("on") ?? SHOWN_FIRST).split(","));
+  const rate = w ? (app.param("rate") !== undefined ? w.nearest(Number(app.param("rate"))) : w.nearest(1 / w.curvature)) : 0;
   const all = drawnPaths(w, rate, own.value, plane.axes);
   const shown = all.filter(({ key }) => on.has(key));
-  const first = shown.find(({ key }) => key === app.params.value.method) ?? shown[0];
+  const first = shown.find(({ key }) => key === app.param("method")) ?? shown[0];
   const dark = app.dark.value;
   return (
     <Screen
       name="landscape"
       title="A landscape of two parameters"
-      say={sayIt(app, first, w, rate)}
+      say={() => sayIt(app, first, w, rate)}
       picture={<>
         <Picture label="the cost over two parameters" class="tall" under={(size) => <Under plane={plane} {...size} />}>
           {(size) => <Above plane={plane} paths={shown} looked={looked} {...size} />}
         </Picture>
-        {app.params.value.surface === "1" && plane.heights.value && <Surface heights={plane.heights.value} paths={shown} />}
+        {app.param("surface") === "1" && plane.heights.value && <Surface heights={plane.heights.value} paths={shown} />}
         <Convergence paths={shown} by={by.value} dark={dark} />
         {w && <RateStrip walks={w} method={0} rate={rate} choose={(k) => app.set({ rate: String(w.rates[k]) })} />}
       </>}
@@ -124,7 +124,7 @@ export function LandscapeScreen() {
         <Looked app={app} paths={shown} looked={looked} />
         <div class="row">
           <button aria-pressed={by.value === "evaluations"} onClick={() => (by.value = by.value === "steps" ? "evaluations" : "steps")}>against {by.value === "steps" ? "evaluations" : "steps"}</button>
-          <button aria-pressed={app.params.value.surface === "1"} onClick={() => app.set({ surface: app.params.value.surface === "1" ? undefined : "1" })}>surface</button>
+          <button aria-pressed={app.param("surface") === "1"} onClick={() => app.set({ surface: app.param("surface") === "1" ? undefined : "1" })}>surface</button>
           <button class="quiet" onClick={() => { app.set({ window: undefined }); plane.look(); }}>whole window</button>
         </div>
         {d && d.n > 2 && <PlaneAxes app={app} />}
@@ -138,7 +138,7 @@ export function LandscapeScreen() {
 function OneOnly() {
   const app = useApp();
   return (
-    <Screen name="landscape" title="Landscape" say="" picture={<p class="empty">This cost has one parameter: its landscape is a curve.</p>}
+    <Screen name="landscape" title="Landscape" say={() => ""} picture={<p class="empty">This cost has one parameter: its landscape is a curve.</p>}
       panel={<>
         <button class="primary" onClick={() => app.go("slope")}>to the curve</button>
         <button onClick={() => app.look("(1-x)**2 + 100*(y-x**2)**2", "landscape", { x: "-1.2,1" })}>a cost of two: Rosenbrock’s valley</button>
@@ -148,7 +148,7 @@ function OneOnly() {
 
 export function PlaneAxes({ app }: { app: App }) {
   const d = app.described.value!;
-  const axes = (app.params.value.axes ?? "0,1").split(",").map(Number);
+  const axes = (app.param("axes") ?? "0,1").split(",").map(Number);
   const choose = (which: number, k: number) => {
     const next = [...axes];
     next[which] = k;
@@ -177,15 +177,17 @@ export function Under({ plane, width, height }: { plane: Plane; width: number; h
 
 function useOwn(app: App): Signal<Frame | null> {
   const [own] = useState(() => signal<Frame | null>(null));
-  const place = app.place.value.join();
-  const about = JSON.stringify(app.about.value);
-  const ready = (app.described.value?.n ?? 0) >= 2;
   useEffect(() => {
-    if (!ready) return;
-    app.ask("landscape paths", { ask: "paths", of: app.about.peek(), x: app.place.peek() }, (frame) => {
-      if (!frame.header.error) own.value = frame;
+    let asked = "";
+    return effect(() => {
+      const key = JSON.stringify([app.about.value, app.place.value]);
+      if ((app.described.value?.n ?? 0) < 2 || key === asked) return;
+      asked = key;
+      app.ask("landscape paths", { ask: "paths", of: app.about.peek(), x: app.place.peek() }, (frame) => {
+        if (!frame.header.error) own.value = frame;
+      });
     });
-  }, [place, about, ready]);
+  }, []);
   return own;
 }
 
@@ -331,7 +333,7 @@ function Looked({ app, paths, looked }: { app: App; paths: Drawn[]; looked: Sign
     app.ask("landscape arrows", { ask: "arrows", of: app.about.peek(), x }, ({ header }) => {
       if (!header.error) arrows.value = { key: `${path.key} ${step}`, answer: header as unknown as ArrowsAnswer };
     });
-  }, [path?.key, step, now !== null, app.place.value.join()]);
+  }, [path?.key, step, now !== null, app.param("x")]);
   if (!path) return null;
   return (
     <div class="looked">

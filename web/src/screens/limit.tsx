@@ -26,7 +26,7 @@ export function LimitScreen() {
   const d = app.described.value;
   const x = one.x.value;
   // h stands in the fragment; on the picture it is what the second point is dragged to.
-  const h = Number(app.params.value.h ?? 1) || 1;
+  const h = Number(app.param("h") ?? 1) || 1;
   const setH = (value: number) => app.set({ h: String(Number(value.toPrecision(6))) });
   useEffect(() => {
     if (!d || d.n !== 1) return;
@@ -50,7 +50,7 @@ export function LimitScreen() {
     <Screen
       name="limit"
       title="Where the slope comes from"
-      say={sayIt(app, x)}
+      say={() => sayIt(app, x)}
       picture={<>
         <Picture label="a secant that becomes the tangent" class="tall">{(size) => <Secant one={one} h={h} setH={setH} {...size} />}</Picture>
         {t && <Errors table={t} h={h} setH={setH} />}

@@ -37,14 +37,14 @@ export function LiveScreen() {
     const timer = setInterval(() => (clock.value = Date.now()), 500);
     return () => clearInterval(timer);
   }, [run]);
-  if (!run) return <Screen name="live" title="Live run" say="" picture={<p class="empty">A run is followed by its file: steepest explore run.jsonl</p>} panel={<p class="soft">minimize(…, record="run.jsonl") and train(…) write one.</p>} />;
+  if (!run) return <Screen name="live" title="Live run" say={() => ""} picture={<p class="empty">A run is followed by its file: steepest explore run.jsonl</p>} panel={<p class="soft">minimize(…, record="run.jsonl") and train(…) write one.</p>} />;
   const f = frame.value;
   const h = f?.header;
   const old = age.value ? age.value.value + (clock.value - age.value.at) / 1000 : null;
   return (
     <Screen
       name="live" title="Live run"
-      say={`from steepest.runs import read_run\nrun = read_run(${JSON.stringify(run.name)})\nprint(run.column("value"))`}
+      say={() => `from steepest.runs import read_run\nrun = read_run(${JSON.stringify(run.name)})\nprint(run.column("value"))`}
       picture={<>
         {f && <Picture label="cost at every step" class="tall">{(size) => <Curve frame={f} name="value" log={log.value} smooth={smooth.value} {...size} />}</Picture>}
         {f && <div class="lines">{SMALL.filter(([key]) => f.arrays[key]).map(([key, name]) => (

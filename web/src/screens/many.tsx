@@ -24,9 +24,9 @@ export function ManyScreen() {
   const [frame] = useState(() => signal<Frame | null>(null));
   const [lines] = useState(() => signal<Frame | null>(null));
   const [busy] = useState(() => signal(false));
-  const kind = app.params.value.kind ?? "path";
-  const finest = Number(app.params.value.finest ?? 21);
-  const axes = (app.params.value.axes ?? "0,1").split(",").map(Number);
+  const kind = app.param("kind") ?? "path";
+  const finest = Number(app.param("finest") ?? 21);
+  const axes = (app.param("axes") ?? "0,1").split(",").map(Number);
   const run = app.hello.value.run;
   useEffect(() => {
     if (!run) return;
@@ -42,12 +42,12 @@ export function ManyScreen() {
       if (!app.trouble("plane", answer.header)) frame.value = answer;
     });
   }, [run, kind, finest, axes.join()]);
-  if (!run) return <Screen name="many" title="Many parameters" say="" picture={<p class="empty">Planes are laid through a saved run: steepest explore run.jsonl</p>} panel={<p class="soft">minimize(…, record="run.jsonl") writes one.</p>} />;
+  if (!run) return <Screen name="many" title="Many parameters" say={() => ""} picture={<p class="empty">Planes are laid through a saved run: steepest explore run.jsonl</p>} panel={<p class="soft">minimize(…, record="run.jsonl") writes one.</p>} />;
   const h = frame.value?.header;
   return (
     <Screen
       name="many" title="Many parameters"
-      say={`from steepest.runs import read_run\nrun = read_run(${JSON.stringify(run.name)})\nprint(run.points.shape, run.column("value").min())`}
+      say={() => `from steepest.runs import read_run\nrun = read_run(${JSON.stringify(run.name)})\nprint(run.points.shape, run.column("value").min())`}
       picture={<>
         {h && <p class="headline">This plane holds <b>{Math.floor(100 * h.share)}%</b> of the path. {h.size > 0 ? `${h.size} × ${h.size} places` : `${h.evaluations} evaluations, about ${seconds(h.seconds)}; coarse 5 × 5 first, ${seconds(h.coarse_seconds)}`}</p>}
         <Picture label="a plane through the path" class="tall" under={(size) => frame.value?.arrays.f && <Contours heights={flat(frame.value)} view={frame.value.header.window} margins={PLANE} {...size} />}>

@@ -16,7 +16,7 @@ export function SlopeScreen() {
     <Screen
       name="slope"
       title="The slope under your feet"
-      say={sayIt(one)}
+      say={() => sayIt(one)}
       picture={<>
         <Picture label="the cost and its tangents" class="tall">{(size) => <CostPicture one={one} {...size} />}</Picture>
         <Picture label="the slope of the cost" class="low">{(size) => <SlopePicture one={one} {...size} />}</Picture>
@@ -52,7 +52,7 @@ function CostPicture({ one, width, height }: { one: OneParameter; width: number;
   return (
     <>
       <rect class="ground" width={width} height={height} {...pan} onDblClick={(e) => pinAt(one, sx.back(e.offsetX))} />
-      <Axes sx={sx} sy={sy} width={width} height={height} x={one.name.value} y="cost" />
+      <Axes sx={sx} sy={sy} width={width} height={height} x={one.name.value} y="cost" lift={28} />
       <clipPath id={clip}><rect x={MARGINS.left} y={0} width={width - MARGINS.left - MARGINS.right} height={height - MARGINS.bottom + 2} /></clipPath>
       <g clip-path={`url(#${clip})`}>
         {curve && <Bands curve={curve} sx={sx} y={height - MARGINS.bottom - 6} height={5} dark={app.dark.value} span={one.y.value} />}

@@ -1,6 +1,6 @@
 /** Walk down: a ball goes by the slope under it; a rate too small creeps, one too large leaps out of the valley. */
 
-import { signal, type Signal } from "@preact/signals";
+import { effect, signal, type Signal } from "@preact/signals";
 import { useEffect, useId, useState } from "preact/hooks";
 import { useApp, type App } from "../app";
 import { CurveLine, Tangent } from "../drawn";
@@ -19,15 +19,18 @@ const EVERY = 160;
 
 export function useWalks(app: App, lane: string): Signal<Walks | null> {
   const [walks] = useState(() => signal<Walks | null>(null));
-  const place = app.place.value.join(",");
-  const about = JSON.stringify(app.about.value);
-  const ready = app.described.value !== null;
+  // Not read while drawing: a start that is dragged asks for new walks, and redraws what shows them when they come.
   useEffect(() => {
-    if (!ready) return;
-    app.ask(`${lane} walks`, { ask: "walks", of: app.about.peek(), x: app.place.peek() }, (frame) => {
-      if (!app.trouble(`${lane} walks`, frame.header)) walks.value = new Walks(frame);
+    let asked = "";
+    return effect(() => {
+      const key = JSON.stringify([app.about.value, app.place.value]);
+      if (!app.described.value || key === asked) return;
+      asked = key;
+      app.ask(`${lane} walks`, { ask: "walks", of: app.about.peek(), x: app.place.peek() }, (frame) => {
+        if (!app.trouble(`${lane} walks`, frame.header)) walks.value = new Walks(frame);
+      });
     });
-  }, [place, about, ready]);
+  }, []);
   return walks;
 }
 
@@ -39,15 +42,15 @@ export function WalkScreen() {
   const [playing] = useState(() => signal(false));
   const [flag] = useState(() => signal<number | null>(null));
   const [planting] = useState(() => signal(false));
-  const p = app.params.value;
   const w = walks.value;
-  const method = Math.max(0, w?.methods.findIndex(({ key }) => key === (p.method ?? "descent")) ?? 0);
-  const rate = w ? (p.rate !== undefined ? w.nearest(Number(p.rate)) : w.nearest(0.2 / w.curvature)) : 0;
+  const method = Math.max(0, w?.methods.findIndex(({ key }) => key === (app.param("method") ?? "descent")) ?? 0);
+  const rate = w ? (app.param("rate") !== undefined ? w.nearest(Number(app.param("rate"))) : w.nearest(0.2 / w.curvature)) : 0;
   const end = w ? w.ended(method, rate) : 0;
-  useEffect(() => {
+  useEffect(() => effect(() => {
+    void [app.place.value, app.about.value];
     step.value = 0;
     playing.value = false;
-  }, [app.place.value.join(), JSON.stringify(app.about.value)]);
+  }), []);
   useEffect(() => {
     const timer = setInterval(() => {
       if (!playing.value) return;
@@ -71,7 +74,7 @@ export function WalkScreen() {
     <Screen
       name="walk"
       title="Walk down by the slope alone"
-      say={sayIt(one, w, method, rate)}
+      say={() => sayIt(one, w, method, rate)}
       picture={<>
         <Picture label="the walk on the curve" class="tall">{(size) => <Ball one={one} walks={w} method={method} rate={rate} step={step} flag={flag} planting={planting} {...size} />}</Picture>
         {w && <RateStrip walks={w} method={method} rate={rate} choose={(k) => app.set({ rate: String(w.rates[k]) })} />}
@@ -103,7 +106,7 @@ export function WalkScreen() {
 export function Several({ n }: { n: number }) {
   const app = useApp();
   return (
-    <Screen name="walk" title="Walk down" say="" picture={<p class="empty">This cost has {n} parameters. Walks over two of them are drawn as a landscape.</p>}
+    <Screen name="walk" title="Walk down" say={() => ""} picture={<p class="empty">This cost has {n} parameters. Walks over two of them are drawn as a landscape.</p>}
       panel={<button class="primary" onClick={() => app.go("landscape")}>to the landscape</button>} />
   );
 }
