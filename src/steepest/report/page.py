@@ -21,7 +21,7 @@ from .told import Told, told
 
 # Nothing is fetched: whatever a hostile name might smuggle in would have nowhere to go.
 POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; "
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' blob:; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
 # Opens every piece of evidence for the printer, and closes them again behind it.
@@ -59,7 +59,7 @@ def html(
 
     The page tells what was asked, what was found, each piece of evidence with the picture that shows it, the
     parameters with errors and digits, what was chosen and why, how the walk went, the surroundings, and how to run it
-    again. A cost of one parameter can be dragged along, between the samples that stand in the page.
+    again. A cost of one or two parameters can be dragged on, between the samples that stand in the page.
 
     >>> import steepest, tempfile
     >>> result = steepest.minimize("x**2 - 2*x + 3", 3.0)
@@ -101,7 +101,7 @@ def text_of(
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         body = "\n".join(part for part in (make() for make in parts) if part)
     moment = (made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()
-    script = f'<script type="module">{live.script}</script>' if live else ""
+    script = live.script if live else ""
     style = sheet() + (live.style if live else "")
     name = escape(CONTROL.sub("", shortened(title or f"{seen.label}: {seen.verdict}", 120)))
     return (
