@@ -657,9 +657,9 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     run, judgement = found.run, found.judgement
     arrangement = task.arrangement
     z = run.x
-    residual, _ = residuals.both(z)
-    chi2 = float(residual.dot(residual))
     linear = residuals.linearised(z)
+    residual = linear.residual if residuals.rho is None else residuals.residual(z)
+    chi2 = float(residual.dot(residual))
     moving = arrangement.free
     degrees = residual.size - moving.size
     at_bound = None

@@ -131,6 +131,8 @@ def budget_of(budget: int | Mapping[str, Any] | Budget | None) -> Budget:
 def plan_of(method: Any, options: Mapping[str, Any] | None, because: str) -> Plan:
     """Levenberg-Marquardt unless another method is asked for."""
     if isinstance(method, str) and method == "auto":
+        if not options:
+            return Plan(LevenbergMarquardt(), because)
         return replace(plan_for(LevenbergMarquardt(), options), because=because)
     return plan_for(method, options)
 

@@ -40,7 +40,7 @@ class Damped(NamedTuple):
 class Spectrum:
     """The model f + 2aᵀq + qᵀdiag(w)q in its own axes, q = Vᵀp: everything a trust region asks costs n operations.
 
-    `values` w (k,), largest first is not needed; `slope` a (k,), half the slope along each axis; `axes` V (n, k).
+    `values` w (k,), smallest first; `slope` a (k,), half the slope along each axis; `axes` V (n, k).
     Axes without curvature to rounding are left out, together with what the slope holds along them.
     """
 
@@ -53,16 +53,16 @@ class Spectrum:
         """What the model could gain without any limit on the step; infinite where it bends downwards."""
         if self.values.size == 0:
             return 0.0
-        if self.values.min() <= 0.0:
+        if self.values[0] <= 0.0:
             return inf
-        return float((self.slope * self.slope / self.values).sum())
+        return float(self.slope.dot(self.slope / self.values))
 
     def step(self, radius: float) -> Damped:
         """The lowest point of the model within `radius`: p = -(B + λ)⁻¹a, λ ≥ 0 (Moré & Sorensen 1983)."""
         w, a = self.values, self.slope
         if w.size == 0:
             return Damped(np.zeros(self.axes.shape[0]), 0.0, 0.0, 0.0)
-        lowest = float(w.min())
+        lowest = float(w[0])
         if lowest > 0.0:
             q = a / w
             length = sqrt(q.dot(q))
@@ -80,7 +80,7 @@ class Spectrum:
         w, a = self.values, self.slope
         low = max(0.0, -lowest)
         high = sqrt(a.dot(a)) / radius + low
-        size = max(abs(lowest), float(np.abs(w).max()))
+        size = max(abs(lowest), abs(float(w[-1])))
         damping = max(low + EPS * size, 1e-3 * high) if low > 0.0 else 0.0
         q, length = a, inf
         for _ in range(SECULAR_ROUNDS):
@@ -107,7 +107,7 @@ class Spectrum:
             if high - low <= EPS * high:
                 break
         if lowest < 0.0 and length < (1.0 - RADIUS_SLACK) * radius:
-            bottom = int(np.argmin(w))
+            bottom = 0
             fill = sqrt(max(radius * radius - length * length + q[bottom] ** 2, 0.0))
             q = q.copy()
             q[bottom] = fill if q[bottom] >= 0 else -fill
@@ -136,8 +136,8 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
     if trouble:
         U, s, Vt, trouble = lapack.dgesvd(A, full_matrices=0)
     rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
-    s = s[:rank]
-    return Spectrum(s * s, s * U[:, :rank].T.dot(r), Vt[:rank].T)
+    s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
+    return Spectrum(s * s, s * U.T.dot(r), Vt.T)
 
 
 def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:

@@ -47,7 +47,8 @@ class LMState(NamedTuple):
     `linear`: value, residual (m,) and Jacobian (m, n). `hessian` (n, n): in place of the Gauss-Newton model, or
     None. `scale` (n,): residual units per parameter unit. `radius`: how far the model is trusted, in residual
     units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
-    converged slowly. `spent`: whether what is left to gain is rounding.
+    converged slowly. `spent`: whether what is left to gain is rounding. `grain`: by how much the value may be off
+    because each residual is a difference of two numbers that are larger.
     """
 
     x: Vector
@@ -64,6 +65,7 @@ class LMState(NamedTuple):
     free: Mask | None
     slow: int
     spent: bool
+    grain: float
 
 
 class Move(NamedTuple):
@@ -120,14 +122,14 @@ class LevenbergMarquardt:
         if state.spent:
             return state._replace(stop=StopReason.ROUNDING)
         x, value, radius = state.x, state.value, state.radius
-        rounding = VALUE_ROUNDING * abs(value)
+        rounding = VALUE_ROUNDING * abs(value) + state.grain
         refused = False
         while True:
             move = _move(objective.bounds, state, radius)
             trial = x + move.p
             if objective.bounds.any:
                 trial = objective.bounds.project(trial)
-            if not move.promise > 0.0 or (trial == x).all():
+            if not move.promise > 0.0 or (move.promise <= rounding and bool((trial == x).all())):
                 lost = state.decrease <= rounding
                 return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
             trial.setflags(write=False)
@@ -139,7 +141,7 @@ class LevenbergMarquardt:
             fell = _fell(objective, state.linear, found)
             if fell >= least and isfinite(found.value):
                 size = _column_sizes(found.jacobian)
-                if np.isfinite(size).all():
+                if isfinite(float(size.sum())):
                     break
             radius = _cut(state, move, fell) * min(radius, move.length)
             refused = True
@@ -165,22 +167,25 @@ class LevenbergMarquardt:
         """The state at `x` with the model for the next step, and what that model says of the last one."""
         value, r, J = linear
         gradient = 2.0 * (J.T.dot(r) if type(J) is np.ndarray else J.T @ r)
-        if not (isfinite(value) and np.isfinite(gradient).all()):
+        if not (isfinite(value) and isfinite(float(gradient.sum()))):
             return LMState(
-                x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, False
+                x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, False, 0.0
             )
         free = objective.bounds.free(x, gradient) if objective.bounds.any else None
         if free is not None and not free.any():  # the slope pushes every parameter against a bound
             return LMState(
-                x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, True
+                x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, True, 0.0
             )
         curved = before is not None and before.hessian is not None
         hessian = _finite_hessian(objective, x) if curved else None
         model = _model(linear, gradient, hessian, scale, free, None)
         decrease = model.decrease
         # What the rounding of x and of the residuals themselves can feign, JᵀJ-wise.
-        noise = EPSILON**2 * x.size * (float(r.dot(r)) + float(((size * x) ** 2).sum()))
-        spent = decrease <= noise
+        squares = float(r.dot(r))
+        moved = size * x
+        reach = float(moved.dot(moved))
+        grain = 4.0 * EPSILON * sqrt(squares * reach)
+        spent = decrease <= EPSILON**2 * x.size * (squares + reach)
         if before is not None and not spent:
             shrinks_slowly = decrease > SLOW * before.decrease
             if curved or not (self.newton and objective.has_hessian and type(J) is np.ndarray):
@@ -209,6 +214,7 @@ class LevenbergMarquardt:
             free,
             slow,
             spent,
+            grain,
         )
 
 
@@ -331,7 +337,7 @@ def _next_radius(state: LMState, move: Move, fell: float, radius: float, roundin
 def _column_sizes(J: Any) -> Vector:
     """Length of each column of J (m, n), shape (n,)."""
     if type(J) is np.ndarray:
-        return np.sqrt(np.einsum("ij,ij->j", J, J))
+        return np.sqrt((J * J).sum(axis=0))
     return np.sqrt(np.asarray(J.multiply(J).sum(axis=0)).ravel())
 
 
