@@ -18,6 +18,7 @@ from .fit_many import BatchResult, fit_many
 from .fit_result import FitResult
 from .least_squares import least_squares
 from .minimize import minimize
+from .minimize_many import ManyResult, minimize_many
 from .objective import Budget
 from .results import Result, Slope
 from .slope import slope
@@ -37,6 +38,7 @@ __all__ = [
     "Finding",
     "FitResult",
     "InputError",
+    "ManyResult",
     "MissingDependencyError",
     "NotAMinimumError",
     "Result",
@@ -58,6 +60,7 @@ __all__ = [
     "jacobian",
     "least_squares",
     "minimize",
+    "minimize_many",
     "models",
     "plots",
     "report",

@@ -38,6 +38,7 @@ LAYERS = (
         "argmin",
         "descent",
         "minimize",
+        "minimize_many",
         "verify",
         "recheck",
         "diagnose",

@@ -12,17 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..numerics import double_precision
+from .chunks import one_pass, walk
 
 # Members in one call. More, and what a call works on leaves the cache; fewer, and the calls themselves cost.
 CHUNK = 256
-
-# Few members left over go in a smaller call, so that a handful that never ends does not carry a whole chunk along.
-SMALL_CHUNK = 64
-
-# A call ends when this part of its members is unfinished; they go on together with those of other calls. Waiting
-# for the slowest instead costs several times as much.
-STRAGGLERS = 0.15
 
 # Finished when the next step would gain less than this part of the cost: it moves no parameter by more than some
 # thousandth of its standard error, and is taken all the same.
@@ -83,16 +76,8 @@ class Program:
         tell: Callable[[int], None] | None = None,
     ) -> tuple[Members, np.ndarray, np.ndarray]:
         """Walk all members from `theta` (b, n); gives their end states, inverse JᵀJ (b, n, n), and smallest pivots."""
-        b = theta.shape[0]
         state = _before(np.clip(theta, *bounds))
-        everyone = np.arange(b)
-        with double_precision():
-            self._pass(state, everyone, data, bounds, max_steps, True, tell)
-            while True:
-                left = np.flatnonzero(~state.done & (state.steps < max_steps))
-                if left.size == 0:
-                    break
-                self._pass(state, left, data, bounds, max_steps, left.size > CHUNK, tell)
+        walk(self._advance, state, data, bounds, max_steps, CHUNK, tell)
         inverse, pivot = _inverses(state.gram)
         return state, inverse, pivot
 
@@ -101,36 +86,8 @@ class Program:
     ) -> np.ndarray:
         """The cost of each member at `theta` (b, n), shape (b,): one evaluation and no step."""
         state = _before(np.clip(theta, *bounds))
-        with double_precision():
-            self._pass(state, np.arange(theta.shape[0]), data, bounds, 0, False, None)
+        one_pass(self._advance, state, np.arange(theta.shape[0]), data, bounds, 0, CHUNK, False)
         return np.where(np.isfinite(state.cost), state.cost, np.inf)
-
-    def _pass(
-        self,
-        state: Members,
-        chosen: np.ndarray,
-        data: tuple[np.ndarray, ...],
-        bounds: Any,
-        max_steps: int,
-        leave: bool,
-        tell: Callable[[int], None] | None,
-    ) -> None:
-        """Walk the chosen members, call by call, until few are unfinished (`leave`) or none; updates `state`."""
-        for begin in range(0, chosen.size, CHUNK):
-            members = chosen[begin : begin + CHUNK]
-            room = CHUNK if members.size > SMALL_CHUNK else SMALL_CHUNK
-            whole = members.size == int(members[-1] - members[0]) + 1
-            place: Any = slice(int(members[0]), int(members[-1]) + 1) if whole else members
-            own = tuple(_padded(part[place], room) for part in data)
-            part = Members(*[_padded(array[place], room) for array in state])
-            if members.size < room:
-                part.done[members.size :] = True
-            allowed = int(STRAGGLERS * members.size) if leave else 0
-            found = self._advance(part, own, bounds, max_steps, allowed)
-            for target, values in zip(state, found, strict=True):
-                target[place] = np.asarray(values)[: members.size]
-            if tell is not None:
-                tell(int(state.done.sum()))
 
 
 def _before(theta: np.ndarray) -> Members:
@@ -148,12 +105,6 @@ def _before(theta: np.ndarray) -> Members:
         np.zeros(b, dtype=bool),
         np.full(b, -1),
     )
-
-
-def _padded(array: np.ndarray, room: int) -> np.ndarray:
-    """The first axis filled up with copies of the first entry, so that one program serves every call."""
-    missing = room - array.shape[0]
-    return array.copy() if missing == 0 else np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
 
 
 def _evaluation(residual: Any, n: int) -> Callable[[Any, Any], tuple[Any, Any, Any]]:

@@ -1,0 +1,345 @@
+"""Thousands of small minimisations of one cost in one compiled program, with a verdict for each."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .bounds import Bounds
+from .errors import InputError
+from .minimize import minimize
+from .parameters import Parameters
+from .problem import Cost, box_of, read_cost
+from .solvers.many import Members, Program
+from .verdict.words import Verdict
+
+Vector = np.ndarray
+
+# Costs of more parameters are minimised one by one: their Hessians no longer fit into the cache together.
+MOST_PARAMETERS = 50
+
+# A member is at a minimum when its last step moves every parameter by less than this part of its size or of the walk.
+SMALL_STEP = 1e-6
+
+# Its Hessian, scaled to ones on the diagonal, bends up in every direction by at least this much.
+CURVED = 1e-7
+
+# Two ends are the same minimum when costs and parameters agree to this part of their size.
+SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class ManyResult:
+    """Minimisations of B members.
+
+    `x` in the structure of the starts with a leading axis B, `fun` (B,), `verdicts` (B,) of `Verdict`, `success` (B,),
+    `steps` (B,) tried in the batch, `alone` (B,): taken up by `minimize` on its own, `vectors` (B, n) flat.
+    """
+
+    x: Any
+    fun: Vector
+    verdicts: np.ndarray
+    steps: Vector
+    alone: np.ndarray
+    vectors: Vector
+    names: tuple[str, ...]
+    label: str
+    _restore: Callable[[Vector], Any]
+
+    def __len__(self) -> int:
+        return self.fun.size
+
+    def __getitem__(self, k: int) -> dict[str, Any]:
+        """Member k: x, fun, verdict, success."""
+        return {
+            "x": self._restore(self.vectors[k]),
+            "fun": float(self.fun[k]),
+            "verdict": self.verdicts[k],
+            "success": bool(self.success[k]),
+        }
+
+    @functools.cached_property
+    def success(self) -> np.ndarray:
+        """Whether each verdict is a minimum, (B,)."""
+        return np.array([word.is_minimum for word in self.verdicts], dtype=bool)
+
+    @property
+    def best(self) -> int:
+        """The member with the lowest cost among the minima; among all where there is none."""
+        cost = np.where(np.isfinite(self.fun), self.fun, np.inf)
+        return int(np.argmin(np.where(self.success, cost, np.inf) if self.success.any() else cost))
+
+    def minima(self) -> list[dict[str, Any]]:
+        """The distinct minima, lowest first: x, fun, and how many members ended there."""
+        size = np.maximum(np.abs(self.vectors).max(axis=0, initial=0.0), np.finfo(float).tiny)
+        found: list[dict[str, Any]] = []
+        for k in np.argsort(self.fun, kind="stable"):
+            if not self.success[k]:
+                continue
+            for other in found:
+                near = np.abs(self.vectors[k] - other["vector"]) <= SAME * size
+                if near.all() and abs(self.fun[k] - other["fun"]) <= SAME * max(1.0, abs(other["fun"])):
+                    other["count"] += 1
+                    break
+            else:
+                found.append({"vector": self.vectors[k], "fun": float(self.fun[k]), "count": 1})
+        return [
+            {"x": self._restore(one["vector"]), "fun": one["fun"], "count": one["count"]} for one in found
+        ]
+
+    def __str__(self) -> str:
+        words, counts = np.unique([str(word) for word in self.verdicts], return_counts=True)
+        ranked = sorted(zip(counts.tolist(), words.tolist(), strict=True), reverse=True)
+        told = ", ".join(f"{count:,} {word}" for count, word in ranked)
+        return (
+            f"{len(self):,} minimisations of {self.label}: {told}\n  lowest cost {self.fun[self.best]:.6g}, "
+            f"median steps {int(np.median(self.steps))}, {int(self.alone.sum()):,} taken up one by one"
+        )
+
+    __repr__ = __str__
+
+
+def minimize_many(
+    fun: Any,
+    x0s: Any,
+    args_batch: Sequence[Any] = (),
+    *,
+    bounds: Any = None,
+    tol: float | None = None,
+    max_steps: int = 200,
+    alone: bool = True,
+    seed: int = 0,
+) -> ManyResult:
+    """Minimise `fun(x, *args)` from every start in `x0s`, compiled once.
+
+    Parameters
+    ----------
+    fun : as for `minimize`; it is run once.
+    x0s : starts: an array with a leading axis over members, a dict of such arrays, or a list of structures.
+    args_batch : further arguments of `fun`, each with a leading axis over members; numbers arrive as float64.
+    bounds : as for `minimize`, the same for all members.
+    tol : stop a member when its next step would gain less than this part of what it gained. By default as far as
+        double precision can tell.
+    max_steps : trials allowed for each member in the batch.
+    alone : members that do not end in a minimum are taken up one by one by `minimize`, which has more means;
+        without, they are left as they are, "out of budget".
+    seed : of the directions that `minimize` probes along.
+
+    Returns
+    -------
+    ManyResult : x, cost and verdict of each member; `best`, and the distinct `minima()`.
+
+    Raises
+    ------
+    InputError : an argument cannot be used. TracingError : the cost cannot be traced.
+
+    >>> found = minimize_many(lambda x, a: np.sum((x - a) ** 2), np.zeros((3, 2)), [np.arange(6.0).reshape(3, 2)])
+    >>> found.x.tolist(), set(found.verdicts) == {"local minimum"}
+    ([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], True)
+    """
+    if tol is not None and not 0 <= tol < np.inf:
+        raise InputError(
+            f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
+        )
+    members = _members(x0s)
+    data = [_data(k, part, len(members)) for k, part in enumerate(_listed(args_batch))]
+    own = tuple(part[0] for part in data)
+    cost = read_cost(fun, members[0], own)
+    parameters = Parameters.of(members[0], cost.first)
+    starts = _flat(members, x0s, parameters)
+    if not np.isfinite(starts).all():
+        raise InputError("x0s holds values that are not finite")
+    names = cost.names if cost.names and len(cost.names) == parameters.n else tuple(parameters.names)
+    box, _ = box_of(bounds, parameters, names)
+    end = _walked(cost, parameters, starts, data, box, tol, max_steps)
+    words = _judged(end, starts, box, _is_convex(cost, parameters, own, box) if not data else False)
+    x, value = np.clip(end.x, box.lower, box.upper), end.cost
+    retried = np.array([not word.is_minimum for word in words]) if alone else np.zeros(len(members), bool)
+    for k in np.flatnonzero(retried).tolist():
+        from_here = x[k] if np.isfinite(x[k]).all() and np.isfinite(value[k]) else starts[k]
+        result = minimize(
+            fun,
+            parameters.restore(from_here),
+            tuple(part[k] for part in data),
+            bounds=bounds,
+            tol=tol,
+            seed=seed,
+        )
+        x[k], value[k], words[k] = parameters.flatten(result.x), result.fun, result.verdict
+    return ManyResult(
+        _stacked(x, x0s, parameters),
+        value,
+        words,
+        np.maximum(end.steps, 0),
+        retried,
+        x,
+        tuple(names),
+        cost.label,
+        parameters.restore,
+    )
+
+
+# -- what was given ------------------------------------------------------------------------------------------
+
+
+def _listed(args_batch: Any) -> Sequence[Any]:
+    return args_batch if isinstance(args_batch, (tuple, list)) else (args_batch,)
+
+
+def _members(x0s: Any) -> list[Any]:
+    """One structure for each member."""
+    members: list[Any]
+    if isinstance(x0s, Mapping):
+        parts = {name: np.asarray(part, dtype=np.float64) for name, part in x0s.items()}
+        lengths = {part.shape[:1] for part in parts.values()}
+        if len(lengths) != 1 or lengths == {()}:
+            raise InputError("every entry of x0s needs the same leading axis, one entry for each member")
+        (count,) = lengths.pop()
+        members = [{name: part[k] for name, part in parts.items()} for k in range(count)]
+    elif (
+        isinstance(x0s, list)
+        and x0s
+        and not np.isscalar(x0s[0])
+        and not isinstance(x0s[0], (list, np.ndarray))
+    ):
+        members = list(x0s)
+    else:
+        whole = np.asarray(x0s, dtype=np.float64)
+        if whole.ndim == 0:
+            raise InputError(f"x0s is one number, {x0s!r}; give an array with one start for each member")
+        members = [float(row) if np.ndim(row) == 0 else row for row in whole]
+    if not members:
+        raise InputError("x0s has no start")
+    return members
+
+
+def _flat(members: list[Any], x0s: Any, parameters: Parameters) -> Vector:
+    """The starts as flat vectors, (B, n)."""
+    if isinstance(x0s, np.ndarray) and x0s.dtype != object:
+        return np.array(x0s, dtype=np.float64).reshape(len(members), parameters.n)
+    return np.array([parameters.flatten(member, "a start") for member in members])
+
+
+def _data(k: int, part: Any, count: int) -> np.ndarray:
+    try:
+        array = np.asarray(part, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"args_batch[{k}] does not hold numbers") from None
+    if array.ndim == 0 or array.shape[0] != count:
+        raise InputError(
+            f"args_batch[{k}] has the shape {array.shape}; its first axis runs over the {count:,} members"
+        )
+    return array
+
+
+def _stacked(x: Vector, like: Any, parameters: Parameters) -> Any:
+    """Structures of all members as one with a leading axis, in the form the starts came in."""
+    if isinstance(like, np.ndarray) and like.dtype != object:
+        return x.reshape(like.shape).copy()
+    rows = [parameters.restore(row) for row in x]
+    if isinstance(like, Mapping):
+        return {name: np.array([row[name] for row in rows]) for name in like}
+    return np.array(rows) if isinstance(rows[0], (float, np.floating, np.ndarray)) else rows
+
+
+# -- walking and judging -------------------------------------------------------------------------------------
+
+
+def _walked(
+    cost: Cost,
+    parameters: Parameters,
+    starts: Vector,
+    data: list[np.ndarray],
+    box: Bounds,
+    tol: float | None,
+    max_steps: int,
+) -> Members:
+    """The end states of the batch; no step where there are too many parameters for one."""
+    count, n = starts.shape
+    if n > MOST_PARAMETERS:
+        from .solvers.many import before
+
+        return before(starts)
+    from .tracing.trace import as_number
+
+    own = tuple(part[0] for part in data)
+    traced = cost.trace(parameters, ()) if not data else _traced_with_data(cost, parameters, own)
+    if int(np.prod(traced.shape)) != 1:
+        raise InputError(f"{cost.label} returns an array of shape {traced.shape}; a cost is one number")
+    key = ("many", n, box.any, tol)
+    if key not in traced.kept:
+        from jax.extend.core import jaxpr_as_fun
+
+        function = jaxpr_as_fun(as_number(traced))
+
+        def value(x: Any, member: Any) -> Any:
+            import jax.numpy as jnp
+
+            return function(jnp.concatenate([x, *member]) if member else x)[0]
+
+        traced.kept[key] = Program(value, n, box.any, tol or 0.0)
+    flat = tuple(np.ascontiguousarray(part.reshape(count, -1)) for part in data)
+    end: Members = traced.kept[key].run(starts, flat, (box.lower, box.upper), max_steps)
+    return end
+
+
+def _traced_with_data(cost: Cost, parameters: Parameters, own: tuple[Any, ...]) -> Any:
+    """The cost as one of its parameters and its further arguments together."""
+    from .tracing.trace import trace
+
+    if cost.names is not None:
+        raise InputError(f"{cost.label!r} is an expression, which takes no further arguments")
+    structure = {"x": parameters.restore(parameters.vector)}
+    structure |= {f"argument {k}": part for k, part in enumerate(own)}
+    return trace(_of_both(cost.function, cost.style, len(own)), Parameters.of(structure))
+
+
+@functools.lru_cache(maxsize=32)
+def _of_both(function: Any, style: str, count: int) -> Callable[[Any], Any]:
+    def both(p: Any) -> Any:
+        args = [p[f"argument {k}"] for k in range(count)]
+        if style == "whole":
+            return function(p["x"], *args)
+        return function(*args, **p["x"]) if style == "keywords" else function(*p["x"], *args)
+
+    return both
+
+
+def _is_convex(cost: Cost, parameters: Parameters, own: tuple[Any, ...], box: Bounds) -> bool:
+    from .structure.facts import read
+
+    traced = cost.trace(parameters, own)
+    return read(traced.jaxpr, box if box.any else None).convexity.is_convex
+
+
+def _judged(end: Members, starts: Vector, box: Bounds, convex: bool) -> np.ndarray:
+    """A word for each member, (B,): a minimum where slope and curvature show one, else "out of budget"."""
+    count, n = starts.shape
+    x = np.clip(end.x, box.lower, box.upper)
+    held = ((x <= box.lower) & (end.gradient > 0)) | ((x >= box.upper) & (end.gradient < 0))
+    with np.errstate(all="ignore"):
+        hessian = np.where((~held)[:, :, None] & ~held[:, None, :], end.hessian, 0.0)
+        diagonal = np.einsum("bii->bi", hessian)
+        root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        scaled = hessian / (root[:, :, None] * root[:, None, :])
+        scaled[held[:, :, None] & np.eye(n, dtype=bool)] = 1.0
+        whole = np.isfinite(scaled).all(axis=(1, 2)) & np.isfinite(end.cost)
+        scaled[~whole] = 0.0
+        lowest = np.linalg.eigvalsh(scaled)[:, 0]
+        # What is left to go, by Newton's step without damping; in the units of the walk.
+        left = np.zeros((count, n))
+        curved = whole & (lowest > CURVED) & (held | (diagonal > 0)).all(axis=1)
+        slope = np.where(held, 0.0, end.gradient) / root
+        left[curved] = np.linalg.solve(scaled[curved], slope[curved][:, :, None])[:, :, 0] / root[curved]
+        size = np.maximum(np.abs(x), np.abs(x - starts))
+        # A parameter that is and was zero has no size of its own; there the largest of all stands in.
+        size = np.maximum(size, SMALL_STEP * size.max(axis=1, keepdims=True))
+        near = (np.abs(left) <= SMALL_STEP * size).all(axis=1)
+    found = Verdict.GLOBAL_MINIMUM if convex else Verdict.LOCAL_MINIMUM
+    words = np.empty(count, dtype=object)
+    words[:] = [found if shown else Verdict.OUT_OF_BUDGET for shown in curved & near & end.done]
+    return words

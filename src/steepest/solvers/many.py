@@ -1,0 +1,245 @@
+"""Newton's method for thousands of small minimisations at once: one compiled loop, finished members set aside.
+
+Each member has its own damping and stops by itself. A step solves (H + λD)p = -g with a written-out LDLᵀ
+factor whose pivots are made positive, so that it goes down wherever the cost bends down, too (Nocedal & Wright,
+"Numerical Optimization", 2006, section 3.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..numerics import EPS
+from .chunks import walk
+
+# Members in one call. More, and what a call works on leaves the cache; fewer, and the calls themselves cost.
+CHUNK = 512
+
+# The first damping, in units of the curvature along each parameter, and how it changes.
+FIRST_DAMPING = 1e-3
+LESS, MORE = 0.1, 4.0
+LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e12
+
+# A step is taken when it gains this part of the promise; a good one lowers the damping.
+WORTH_TAKING, GOOD = 1e-4, 0.5
+
+# Finished when the next step promises less than this part of rounding, in the cost or in what was gained so far; that
+# step is taken all the same, and squares the error that is left.
+FINISHED = 1e-3
+
+# The last step is taken without a look at the cost when it moves each parameter by less than this part of it.
+UNSEEN = 1e-5
+
+# Pivots of H, scaled to ones on its diagonal, are kept at least so far from zero.
+SMALLEST_PIVOT = 1e-8
+
+# Up to this many parameters the factor is written out; beyond, the program would grow too long.
+WRITTEN_OUT = 8
+
+
+class Members(NamedTuple):
+    """The state of b minimisations of n parameters; a leading axis b everywhere.
+
+    `x` (n,), `cost`, `first` the cost at the start, `gradient` (n,), `hessian` (n, n), `scale` (n,) largest curvature
+    met, `damping`, `step` (n,) the next one and its `promise`, `done`, `steps` tried so far.
+    """
+
+    x: Any
+    cost: Any
+    first: Any
+    gradient: Any
+    hessian: Any
+    scale: Any
+    damping: Any
+    step: Any
+    promise: Any
+    done: Any
+    steps: Any
+
+
+class Program:
+    """The compiled loop for one cost; `cost(x (n,), data)` gives a number for one member.
+
+    `data`: a tuple of arrays with a leading axis over members. `bounded`: whether lower and upper bounds are kept.
+    `remaining`: a member is finished too when the next step promises less than this part of what it gained.
+    """
+
+    def __init__(
+        self, cost: Callable[[Any, Any], Any], n: int, bounded: bool, remaining: float = 0.0
+    ) -> None:
+        import jax
+
+        self._advance = jax.jit(_advancing(cost, n, bounded, remaining))
+
+    def run(
+        self,
+        x: np.ndarray,
+        data: tuple[np.ndarray, ...],
+        bounds: tuple[np.ndarray, np.ndarray],
+        max_steps: int,
+    ) -> Members:
+        """Walk all members from `x` (b, n), at most `max_steps` trials each; gives their end states."""
+        state = before(np.clip(x, *bounds))
+        walk(self._advance, state, data, bounds, max_steps, CHUNK)
+        return state
+
+
+def before(x: np.ndarray) -> Members:
+    """The state before anything was evaluated: the first trial is the start itself, and is always taken."""
+    b, n = x.shape
+    return Members(
+        np.array(x),
+        np.full(b, np.inf),
+        np.full(b, np.inf),
+        np.zeros((b, n)),
+        np.zeros((b, n, n)),
+        np.zeros((b, n)),
+        np.full(b, FIRST_DAMPING / LESS),
+        np.zeros((b, n)),
+        np.ones(b),
+        np.zeros(b, dtype=bool),
+        np.full(b, -1),
+    )
+
+
+def _evaluation(cost: Any, n: int) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    """x ↦ (f, ∇f, ∇²f) of one member: the gradient pushed forward along every coordinate."""
+
+    def evaluate(x: Any, data: Any) -> tuple[Any, Any, Any]:
+        import jax
+
+        def both(x: Any) -> tuple[Any, Any]:
+            value, gradient = jax.value_and_grad(cost)(x, data)
+            return gradient, value
+
+        def along(v: Any) -> tuple[Any, Any, Any]:
+            gradient, change, value = jax.jvp(both, (x,), (v,), has_aux=True)
+            return value, gradient, change
+
+        return jax.vmap(along, out_axes=(None, None, 0))(np.eye(n))
+
+    return evaluate
+
+
+def _aim(
+    x: Any, g: Any, H: Any, scale: Any, damping: Any, bounds: Any, n: int, bounded: bool
+) -> tuple[Any, Any]:
+    """The damped step inside the bounds, and the decrease that the quadratic with positive pivots promises."""
+    import jax.numpy as jnp
+
+    weight = jnp.where(scale > 0.0, scale, 1.0)
+    slope, curvature = g, H
+    if bounded:
+        lower, upper = bounds
+        free = ~(((x <= lower) & (g > 0.0)) | ((x >= upper) & (g < 0.0)))
+        slope = jnp.where(free, g, 0.0)
+        curvature = jnp.where(free[:, None] & free[None, :], H, 0.0) + jnp.diag(jnp.where(free, 0.0, weight))
+    root = jnp.sqrt(weight)
+    scaled = curvature / (root[:, None] * root[None, :]) + damping * jnp.eye(n)
+    step = -_solved(scaled, slope / root, n) / root
+    if bounded:
+        step = jnp.clip(x + step, lower, upper) - x
+    # By the quadratic; at least a quarter of what the slope says, where pivots were turned. Negative where the bounds
+    # cut a step so that it no longer goes down: it is refused, and more damping turns it towards the slope.
+    along = -(slope @ step)
+    return step, jnp.maximum(along - 0.5 * jnp.maximum(step @ (curvature @ step), 0.0), 0.25 * along)
+
+
+def _solved(A: Any, b: Any, n: int) -> Any:
+    """A⁻¹b with the pivots of A made positive, (n,)."""
+    import jax.numpy as jnp
+
+    if n > WRITTEN_OUT:
+        values, axes = jnp.linalg.eigh(jnp.where(jnp.isfinite(A), A, 0.0))
+        return axes @ ((axes.T @ b) / jnp.maximum(jnp.abs(values), SMALLEST_PIVOT))
+    L: list[list[Any]] = []
+    d: list[Any] = []
+    for i in range(n):
+        row: list[Any] = []
+        for j in range(i):
+            total = A[i, j]
+            for k in range(j):
+                total = total - row[k] * L[j][k] * d[k]
+            row.append(total / d[j])
+        pivot = A[i, i]
+        for k in range(i):
+            pivot = pivot - row[k] * row[k] * d[k]
+        d.append(jnp.maximum(jnp.abs(pivot), SMALLEST_PIVOT))
+        L.append(row)
+    z: list[Any] = []
+    for i in range(n):
+        total = b[i]
+        for k in range(i):
+            total = total - L[i][k] * z[k]
+        z.append(total)
+    x: list[Any] = [None] * n
+    for i in reversed(range(n)):
+        total = z[i] / d[i]
+        for k in range(i + 1, n):
+            total = total - L[k][i] * x[k]
+        x[i] = total
+    return jnp.stack(x)
+
+
+def _advancing(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[..., Any]:
+    evaluate = _evaluation(cost, n)
+
+    def once(state: Members, data: Any, bounds: Any) -> Members:
+        """One trial of one member: taken or not, then aimed anew."""
+        import jax.numpy as jnp
+
+        trial = state.x + state.step
+        value, gradient, hessian = evaluate(trial, data)
+        begins = state.steps < 0
+        first = jnp.where(begins, value, state.first)
+        fell = state.cost - value
+        # Differences of costs are worth no more than their rounding.
+        rounding = 4.0 * EPS * jnp.abs(value)
+        sound = jnp.isfinite(value) & jnp.isfinite(gradient).all() & jnp.isfinite(hessian).all()
+        enough = (fell >= WORTH_TAKING * state.promise - rounding) & (state.promise >= 0.0)
+        taken = sound & (begins | enough)
+
+        def pick(new: Any, old: Any) -> Any:
+            return jnp.where(taken, new, old)
+
+        x, kept = pick(trial, state.x), pick(value, state.cost)
+        gradient, hessian = pick(gradient, state.gradient), pick(hessian, state.hessian)
+        scale = jnp.maximum(state.scale, jnp.abs(jnp.diagonal(hessian)))
+        good = begins | (fell > GOOD * state.promise)
+        damping = jnp.where(taken, jnp.where(good, LESS, 1.0), MORE) * state.damping
+        damping = jnp.clip(damping, LEAST_DAMPING, MOST_DAMPING)
+        step, promise = _aim(x, gradient, hessian, scale, damping, bounds, n, bounded)
+        gained = jnp.maximum(first - kept, 0.0)
+        limit = jnp.maximum(FINISHED * EPS * jnp.maximum(jnp.abs(kept), gained), remaining * gained)
+        # A step refused at the largest damping leads nowhere; a promise that is no number neither.
+        stuck = (~taken & (damping >= MOST_DAMPING)) | ~jnp.isfinite(promise)
+        finished = taken & (promise <= limit) & (promise >= 0.0)
+        done = stuck | finished | ~jnp.isfinite(kept)
+        # The last step is taken unseen where it is small and gains less than the cost could tell.
+        unseen = finished & (jnp.abs(step) <= UNSEEN * jnp.abs(x)).all()
+        return Members(
+            jnp.where(unseen, x + step, x), kept, first, gradient, hessian, scale,
+            damping, step, promise, done, state.steps + 1,
+        )  # fmt: skip
+
+    def advance(state: Members, data: Any, bounds: Any, max_steps: Any, allowed: Any) -> Members:
+        import jax
+        import jax.numpy as jnp
+
+        def unfinished(state: Members) -> Any:
+            return (~state.done & (state.steps < max_steps)).sum() > allowed
+
+        def everyone(state: Members) -> Members:
+            new = jax.vmap(once, in_axes=(0, 0, None))(state, data, bounds)
+
+            def keep(old: Any, found: Any) -> Any:
+                return jnp.where(state.done.reshape((-1,) + (1,) * (old.ndim - 1)), old, found)
+
+            return Members(*[keep(old, found) for old, found in zip(state, new, strict=True)])
+
+        return jax.lax.while_loop(unfinished, everyone, state)
+
+    return advance

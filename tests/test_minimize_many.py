@@ -1,0 +1,131 @@
+"""Many minimisations at once: the same minima as one by one, a true word for each, whatever the members need."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import steepest as st
+from steepest import InputError, Verdict
+
+RNG = np.random.default_rng(12)
+
+
+def rosenbrock(x):
+    return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
+
+def camel(x):
+    return (4 - 2.1 * x[0] ** 2 + x[0] ** 4 / 3) * x[0] ** 2 + x[0] * x[1] + (-4 + 4 * x[1] ** 2) * x[1] ** 2
+
+
+def test_every_member_reaches_the_minimum():
+    found = st.minimize_many(rosenbrock, RNG.uniform(-3, 3, size=(1500, 2)))
+    assert found.success.all() and not found.alone.any() and len(found) == 1500
+    assert_allclose(found.x, 1.0, atol=1e-9)
+    assert found.minima()[0]["count"] == 1500
+
+
+def test_the_distinct_minima_of_the_camel_are_its_six():
+    starts = RNG.uniform([-2, -1.2], [2, 1.2], size=(600, 2))
+    found = st.minimize_many(camel, starts, bounds=[(-3, 3), (-2, 2)])
+    minima = found.minima()
+    assert [round(one["fun"], 5) for one in minima] == [
+        -1.03163,
+        -1.03163,
+        -0.21546,
+        -0.21546,
+        2.10425,
+        2.10425,
+    ]
+    assert_allclose(abs(minima[0]["x"]), [0.0898420, 0.7126564], rtol=1e-5)
+    assert found.fun[found.best] == pytest.approx(-1.0316284534898774, rel=1e-12)
+    assert set(found.verdicts) == {Verdict.LOCAL_MINIMUM}
+
+
+def test_members_have_arguments_of_their_own():
+    t = np.linspace(0, 2, 25)
+    truth = RNG.uniform(0.5, 2.0, size=(90, 2))
+    curves = truth[:, :1] * np.exp(-truth[:, 1:] * t)
+
+    def cost(p, y, weight):
+        return weight * np.sum((p["height"] * np.exp(-p["rate"] * t) - y) ** 2)
+
+    starts = {"height": np.ones(90), "rate": np.ones(90)}
+    found = st.minimize_many(cost, starts, [curves, RNG.uniform(1, 2, size=90)])
+    assert_allclose(found.x["height"], truth[:, 0], rtol=1e-8)
+    assert_allclose(found.x["rate"], truth[:, 1], rtol=1e-8)
+    assert found[3]["x"]["rate"] == found.x["rate"][3] and found.names == ("height", "rate")
+
+
+def test_bounds_hold_and_the_ends_are_those_of_single_runs():
+    bounds = [(-0.5, 0.5), (None, 0.2)]
+    starts = RNG.uniform(-2, 2, size=(40, 2))
+    found = st.minimize_many(rosenbrock, starts, bounds=bounds)
+    assert (found.x[:, 0] <= 0.5).all() and (found.x[:, 1] <= 0.2).all()
+    for k in range(3):
+        single = st.minimize(rosenbrock, starts[k], bounds=bounds)
+        assert found.fun[k] == pytest.approx(single.fun, rel=1e-9)
+    assert found.success.all()
+
+
+def test_what_the_batch_cannot_finish_is_taken_up_alone():
+    kinked = st.minimize_many(lambda x: np.abs(x - 1) + 0.1 * x**2, np.linspace(-2, 3, 5))
+    assert kinked.alone.all() and kinked.success.all()
+    assert_allclose(kinked.x, 1.0, atol=1e-9)
+    saddle = st.minimize_many(lambda x: x[0] ** 2 - x[1] ** 2, np.array([[1.0, 0.0], [0.0, 1.0]]))
+    assert set(saddle.verdicts) == {Verdict.UNBOUNDED_BELOW}
+    left = st.minimize_many(lambda x: np.abs(x - 1), np.array([3.0, -1.0]), alone=False)
+    assert set(left.verdicts) == {Verdict.OUT_OF_BUDGET} and not left.success.any()
+
+
+def test_a_convex_cost_gives_global_minima():
+    found = st.minimize_many(lambda x: np.sum(np.exp(x)) + np.sum(x**2), np.zeros((3, 4)))
+    assert set(found.verdicts) == {Verdict.GLOBAL_MINIMUM}
+    assert_allclose(np.exp(found.x) + 2 * found.x, 0.0, atol=1e-12)
+
+
+def test_a_cost_without_a_value_at_one_start_spoils_no_other():
+    found = st.minimize_many(lambda x: x - np.log(x), np.array([0.5, -1.0, 3.0]))
+    assert found.success.tolist() == [True, False, True]
+    assert found.verdicts[1] == Verdict.NOT_FINITE
+    assert_allclose(found.x[[0, 2]], 1.0, rtol=1e-8)
+
+
+def test_more_parameters_and_jax_functions_and_lists_of_starts():
+    matrix = RNG.normal(size=(15, 12))
+
+    def cost(x):
+        return jnp.sum((matrix @ x - 1) ** 2) + jnp.sum(jnp.cosh(x))
+
+    found = st.minimize_many(cost, RNG.normal(size=(70, 12)))
+    assert found.success.all()
+    assert_allclose(found.x, np.tile(found.x[0], (70, 1)), atol=1e-8)
+    nested = st.minimize_many(
+        lambda p: (p["a"][0] - 1) ** 2 + (p["a"][1] + p["b"]) ** 2 + p["b"] ** 4 + p["b"] ** 2,
+        [{"a": np.zeros(2), "b": 1.0}, {"a": np.ones(2), "b": -1.0}],
+    )
+    assert nested.success.all() and nested.x[1]["a"][0] == pytest.approx(1.0)
+
+
+def test_the_text_tells_how_many_of_each_word():
+    text = str(st.minimize_many("x**2 - 2*x + 3", np.array([1.0, 5.0])))
+    assert "2 minimisations of x**2 - 2*x + 3: 2 global minimum" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((rosenbrock, 3.0), "one start for each member"),
+        ((rosenbrock, np.zeros((0, 2))), "no start"),
+        ((rosenbrock, np.full((2, 2), np.nan)), "not finite"),
+        ((rosenbrock, {"a": np.zeros(2), "b": np.zeros(3)}), "the same leading axis"),
+        ((lambda x, y: x * y, np.zeros(3), [np.zeros(2)]), "runs over the 3 members"),
+        ((lambda x, y: x * y, np.zeros(2), [["a", "b"]]), "does not hold numbers"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_named(arguments, words):
+    with pytest.raises(InputError, match=words):
+        st.minimize_many(*arguments)
+    with pytest.raises(InputError, match="tol=-1"):
+        st.minimize_many(rosenbrock, np.zeros((2, 2)), tol=-1)
