@@ -1,7 +1,7 @@
 """Minimisers that compete on one problem: a flat JAX function, a start and bounds in; a point and a claim out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Posed:
-    """What every contestant is given: `cost` a JAX function of (n,), `start` (n,), bounds (n,) or None."""
+    """What every contestant is given: `cost` a JAX function of (n,), `start` (n,), bounds (n,) or None.
+
+    `kept`: what a contestant made of the cost in its first solve and may use again in its second.
+    """
 
     cost: Callable[[Any], Any]
     start: np.ndarray
     lower: np.ndarray | None
     upper: np.ndarray | None
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made at the first call: compiled functions are compiled once."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        return self.kept[name]
 
     @property
     def n(self) -> int:
@@ -55,7 +65,7 @@ def _scipy(method: str, *, second: str = "", **options: Any) -> Contestant:
         import jax
         from scipy.optimize import minimize
 
-        both = jax.jit(jax.value_and_grad(posed.cost))
+        both = posed.once("both", lambda: jax.jit(jax.value_and_grad(posed.cost)))
 
         def value_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = both(x)
@@ -63,10 +73,12 @@ def _scipy(method: str, *, second: str = "", **options: Any) -> Contestant:
 
         extra: dict[str, Any] = {}
         if second == "hessian":
-            hessian = jax.jit(jax.hessian(posed.cost))
+            hessian = posed.once("hessian", lambda: jax.jit(jax.hessian(posed.cost)))
             extra["hess"] = lambda x: np.asarray(hessian(x))
         elif second == "products":
-            product = jax.jit(lambda x, v: jax.jvp(jax.grad(posed.cost), (x,), (v,))[1])
+            product = posed.once(
+                "product", lambda: jax.jit(lambda x, v: jax.jvp(jax.grad(posed.cost), (x,), (v,))[1])
+            )
             extra["hessp"] = lambda x, v: np.asarray(product(x, v))
         if posed.pairs is not None:
             extra["bounds"] = posed.pairs
@@ -83,10 +95,9 @@ def _optimistix(name: str) -> Contestant:
         import jax.numpy as jnp
         import optimistix as optx
 
-        solver = getattr(optx, name)(rtol=1e-8, atol=1e-8)
-        found = optx.minimise(
-            lambda y, _: posed.cost(y), solver, jnp.asarray(posed.start), max_steps=100_000, throw=False
-        )
+        solver = posed.once("solver", lambda: getattr(optx, name)(rtol=1e-8, atol=1e-8))
+        cost = posed.once("cost", lambda: lambda y, _: posed.cost(y))
+        found = optx.minimise(cost, solver, jnp.asarray(posed.start), max_steps=100_000, throw=False)
         return Answer(np.asarray(found.value), bool(found.result == optx.RESULTS.successful))
 
     return solve

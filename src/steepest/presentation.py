@@ -278,6 +278,9 @@ def _how(result: Any) -> list[str]:
     if plan is not None:
         because = f", because {plan.because}" if plan.because else ""
         lines += wrapped(f"{plan.name}{because}")
+        onward = getattr(plan, "taken", ())[1:]
+        if onward:
+            lines += wrapped(f"then {', '.join(onward)}")
     counts = [
         (result.nfev, "value"),
         (result.njev, "gradient"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.errors import InputError
 from steepest.objective import Objective
@@ -252,3 +253,8 @@ def test_large_bounds_are_kept_and_met():
 def test_settings_that_cannot_work_are_refused(build):
     with pytest.raises(InputError):
         build()
+
+
+def test_slopes_so_small_that_their_squares_underflow_end_the_walk_quietly():
+    run = minimize(lambda x: np.sum((1e-100 * x) ** 4), np.linspace(1.0, 2.0, 400), method="l-bfgs")
+    assert np.isfinite(run.fun)

@@ -30,6 +30,9 @@ from .stopping import VALUE_ROUNDING, StopReason
 LARGE = 100_000
 MEMORY, MEMORY_LARGE = 20, 7
 
+# A change of gradient whose square lies below this has lost its digits to underflow, and is not learned from.
+SMALLEST = float(np.finfo(np.float64).tiny)
+
 
 class Pairs(NamedTuple):
     """The last k steps s and changes of gradient y, and the small matrices made of them, oldest first.
@@ -135,7 +138,7 @@ def _remember(
     y = landing.gradient - state.gradient
     ss, sy, yy = inner(s, s), inner(s, y), inner(y, y)
     ring = pairs.ring
-    if not (sy > CURVATURE_FLOOR * sqrt(ss * yy) and yy < inf):
+    if not (sy > CURVATURE_FLOOR * sqrt(ss * yy) and SMALLEST < yy < inf):
         if state.products is None or not pairs.slots:
             return pairs, None, s
         return pairs, ring.times(landing.gradient, state.products.size), s
