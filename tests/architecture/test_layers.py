@@ -33,6 +33,7 @@ LAYERS = (
         "marks",
         "presentation",
         "cards",
+        "braille",
         "slope",
         "derivative",
         "argmin",

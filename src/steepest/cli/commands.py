@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, SteepestError
-from .output import PIPE_CLOSED, PipeClosed, show, write
+from .output import PIPE_CLOSED, PipeClosed, show, show_curve, write
 from .reporting import Report, check_report, write_report
 
 MINIMUM, NO_MINIMUM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -236,6 +236,7 @@ def minimize_command(
         show_json(result.to_dict() | {name: str(path) for name, path in files.items() if path is not None})
     else:
         show(str(result))
+        show_curve(result.history.value)
         if plot is not None:
             show(f"\n  picture: {plot}")
         if report is not None:

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from .commands import MINIMUM, NO_MINIMUM, Debug, Derivatives, Json, Plot, app, check_picture
-from .output import show, show_json
+from .output import show, show_curve, show_json
 from .reporting import Report, check_report, write_report
 
 
@@ -122,6 +122,7 @@ def fit_command(
         show_json(told)
     else:
         show(str(found))
+        show_curve(found.history.value)
         if profiles is not None:
             show("\n".join(_interval_lines(profiles, level)))
         if plot is not None:

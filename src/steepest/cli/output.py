@@ -55,6 +55,24 @@ def show(text: str, stream: TextIO | None = None) -> None:
         write(text, stream)
 
 
+def show_curve(values: Any, stream: TextIO | None = None) -> None:
+    """Draw how the cost fell, in letters, where a person is looking at a terminal that has them."""
+    stream = stream or sys.stdout
+    if not is_terminal(stream) or not (stream.encoding or "").lower().startswith("utf"):
+        return
+    import numpy as np
+
+    from ..braille import curve
+    from ..plots.convergence_picture import shared_scale
+
+    values = np.asarray(values, dtype=float)
+    shift, name, logarithmic = shared_scale([values])
+    above = values - shift
+    lines = curve(np.where(above > 0, above, np.nan) if logarithmic else above, name)
+    if lines:
+        show("\n" + "\n".join(lines), stream)
+
+
 def show_json(value: Any) -> None:
     """Print one JSON object; what is not finite is null."""
     write(json.dumps(to_json(value), ensure_ascii=False, allow_nan=False), sys.stdout)
