@@ -60,7 +60,8 @@ def train(
         a function `data(rng)` of a random generator (or `data(key)` of a JAX key) that makes a batch.
     batch_size : rows in a batch; 128, or all of them where there are fewer.
     epochs, steps, seconds : when to stop, at the first of them; ten epochs where none is given.
-    method : "auto", "prodigy", "sgd", "momentum", "nesterov", "adam", "adamw", "lion", or any optax transformation.
+    method : "auto", "prodigy", "sgd", "momentum", "nesterov", "adam", "adamw", "lion", "l-bfgs" (all data
+        in one batch), or any optax transformation.
     rate : the step size; each method has the one people start from, and "auto" finds its own.
     schedule : how the rate goes over the run: "constant", "linear" or "cosine" to zero, or a function of the step.
         "auto" lets its step fall linearly; the others keep it constant.
@@ -106,6 +107,8 @@ def train(
 
     check_record(record)
     job = _job(locals())
+    if job.method.name == "l-bfgs":
+        return _over_all_data(job, record, began)
     check(job)
     walker = Walker(job)
     with recorded(record, job, walker.placement.speaks) as job.record:
@@ -118,6 +121,24 @@ def train(
     return result
 
 
+def _over_all_data(job: Job, record: Any, began: float) -> TrainResult:
+    """The walk that sees all data at every step."""
+    from .training import whole_run
+    from .training.record import recorded
+
+    with recorded(record, job, speaks=True) as job.record:
+        run = whole_run.walk(job)
+        finding = whole_run.judge(job, run)
+        if job.record is not None:
+            job.record.end(finding.verdict.value, finding.sentence, finding.cost)
+    result = _told(job, finding, run.arrays, run.history)
+    result.steps, result.epochs = run.descent.steps, float(run.descent.evaluations)
+    result.examples = run.descent.evaluations * job.batch_size
+    result.seconds, result.ended = run.seconds, run.descent.reason
+    result.timing = {"walk": run.seconds, "total": time.perf_counter() - began}
+    return result
+
+
 def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
@@ -127,6 +148,7 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.distributed import mesh_of
     from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
     from .training.methods import method_of
+    from .training.whole_run import STEPS as WHOLE_STEPS
 
     check_precision(given["precision"])
     if not callable(given["cost"]):
@@ -149,9 +171,15 @@ def _job(given: dict[str, Any]) -> Job:
         raise InputError("patience= needs validation=, the data whose cost decides")
     mesh = mesh_of(given["shard"])
     workers = 1 if mesh is None else mesh.devices.size
-    size = batch_size_of(given["batch_size"], source, given["accumulate"], workers)
+    whole = given["method"] == "l-bfgs" if isinstance(given["method"], str) else False
+    size = batch_size_of(
+        source.rows if whole else given["batch_size"], source, given["accumulate"], 1 if whole else workers
+    )
     per_epoch = None if source.rows is None else source.rows // size
-    limits = limits_of(given["epochs"], given["steps"], given["seconds"], per_epoch)
+    steps = given["steps"]
+    if whole and steps is None and given["epochs"] is None:
+        steps = WHOLE_STEPS
+    limits = limits_of(given["epochs"], steps, given["seconds"], per_epoch)
     method = method_of(
         given["method"],
         given["rate"],
@@ -219,6 +247,15 @@ def _result(job: Job, walker: Walker, run: Run) -> TrainResult:
     with numbers_in(job.precision):
         finding = judge(walker, run)
         arrays = [walker.placement.whole(array) for array in walker.tree.leaves(run.state.parameters)]
+    result = _told(job, finding, arrays, run.history)
+    result.steps, result.epochs, result.examples = run.steps, run.epoch, run.steps * job.batch_size
+    result.seconds, result.ended, result.waited = run.seconds, run.ended, run.waited
+    result.processes = walker.placement.processes
+    return result
+
+
+def _told(job: Job, finding: Any, arrays: list[np.ndarray], history: Any) -> TrainResult:
+    """The result as far as the finding and the history tell it."""
     leaves = iter([array[()] if array.ndim == 0 else array for array in arrays])
     return TrainResult(
         params=job.layout.build(leaves),
@@ -229,22 +266,22 @@ def _result(job: Job, walker: Walker, run: Run) -> TrainResult:
         message=finding.sentence,
         next_step=finding.next_step,
         evidence=finding.evidence,
-        history=run.history,
+        history=history,
         plan=job.method,
         names=tuple(leaf.name for leaf in job.layout.leaves),
         arrays=tuple(arrays),
-        steps=run.steps,
-        epochs=run.epoch,
-        examples=run.steps * job.batch_size,
-        seconds=run.seconds,
-        ended=run.ended,
-        validation=run.history.validations[-1][1] if run.history.validations else None,
+        steps=0,
+        epochs=0.0,
+        examples=0,
+        seconds=0.0,
+        ended="",
+        validation=history.validations[-1][1] if history.validations else None,
         precision=job.precision,
-        processes=walker.placement.processes,
+        processes=1,
         devices=1 if job.mesh is None else int(job.mesh.devices.size),
         batch_size=job.batch_size,
         label=job.label,
-        waited=run.waited,
-        events=tuple(run.history.events),
+        waited=0.0,
+        events=tuple(history.events),
         remarks=tuple(job.remarks),
     )

@@ -74,3 +74,24 @@ def test_limits_end_the_walk():
 def test_a_cost_that_is_not_finite_ahead_is_stepped_back_from():
     found = descend(jax.jit(jax.value_and_grad(lambda x: jnp.sum(x - jnp.log(x)))), jnp.full(3, 0.01))
     assert_allclose(found.x, 1.0, atol=1e-3)
+
+
+def test_train_over_all_data_comes_to_the_optimum_of_scipy():
+    import steepest
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 10))
+    sign = np.where(rng.random(2000) < 1 / (1 + np.exp(-x @ np.linspace(-1, 1, 10))), 1.0, -1.0)
+
+    def cost(params, batch):
+        x, sign = batch
+        return np.mean(np.logaddexp(0.0, -sign * (x @ params["w"]))) + 1e-3 * np.sum(params["w"] ** 2)
+
+    result = steepest.train(cost, {"w": np.zeros(10)}, (x, sign), method="l-bfgs", precision="float64")
+    theirs = scipy.optimize.minimize(lambda w: cost({"w": w}, (x, sign)), np.zeros(10), tol=1e-12)
+    assert_allclose(result.params["w"], theirs.x, atol=1e-5)
+    assert result.ended == "converged"
+    assert result.verdict == "noise floor"
+    assert result.batch_size == 2000
+    with pytest.raises(steepest.InputError, match="line search"):
+        steepest.train(cost, {"w": np.zeros(10)}, (x, sign), method="l-bfgs", rate=0.1)

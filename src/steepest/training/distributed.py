@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..tracing.batched import kept_type
+from .steps import Held
 
 AXIS = "data"
 # Data up to this part of an accelerator's memory are put there whole; the rest is for the model and its slopes.
@@ -42,7 +43,7 @@ class Placement:
         return epoch, k, self.rows(arrays)
 
     def held(self, source: Any) -> Any:
-        """A function that gathers a batch from data held whole on one accelerator; None where they are not.
+        """A function that names the rows of a batch, for data held whole on one accelerator; None where they are not.
 
         What travels at a step is then which rows to take, four bytes each.
         """
@@ -52,13 +53,12 @@ class Placement:
         if sum(array.nbytes for array in source.arrays) > HELD * room:
             return None
         arrays = [jax.device_put(array) for array in self._kept(source.arrays)]
-        take = jax.jit(lambda arrays, rows: [jax.numpy.take(array, rows, axis=0) for array in arrays])
 
-        def gathered(chosen: tuple[int, int, np.ndarray]) -> tuple[int, int, list[Any]]:
+        def named(chosen: tuple[int, int, np.ndarray]) -> tuple[int, int, Held]:
             epoch, k, rows = chosen
-            return epoch, k, take(arrays, rows)
+            return epoch, k, Held(arrays, rows)
 
-        return gathered
+        return named
 
     def as_they_are(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
         """A batch in the types the device wants, left to the compiled step to take over where there is one device."""

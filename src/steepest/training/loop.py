@@ -293,7 +293,9 @@ class Walker:
     def _fetch(self) -> None:
         """Bring the costs of the steps taken so far to the host."""
         costs = self.history.costs
-        for step, cost in self._pending:
+        # All on their way at once: one after the other, each would wait for the device by itself.
+        fetched = jax.device_get([cost for _, cost in self._pending])
+        for (step, _), cost in zip(self._pending, fetched, strict=True):
             assert step == len(costs)
             costs.append(float(cost))
             if costs[-1] < self.lowest:
@@ -400,6 +402,7 @@ class Walker:
         done = self.history.rows[-1].step if self.history.rows else -1
         while self._watched and self._watched[0][0] < len(costs):
             step, when, seen = self._watched.popleft()
+            seen = jax.device_get(seen)
             self.smoothed = smoothed(self.smoothed, costs[max(done, step - 400) + 1 : step + 1])
             row = self._row(step, when, seen)
             self.history.add(row)
@@ -426,16 +429,9 @@ class Walker:
             smoothed=float(self.smoothed if self.smoothed is not None else seen.cost),
             slope=slope,
             step_ratio=moved / size if size else inf,
-            rate=self._rate(step),
+            rate=float(seen.rate),
             examples_per_second=speed,
         )
-
-    def _rate(self, step: int) -> float:
-        from .methods import part_of_rate
-
-        method = self.job.method
-        part = float(part_of_rate(method, step, float(self.state.total))) * float(self.state.scale)
-        return part if method.rate is None else part * method.rate
 
     def _tell(self) -> None:
         """Show the latest row; this waits for the device, and happens only where somebody is looking."""

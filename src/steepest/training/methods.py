@@ -158,11 +158,19 @@ def method_of(
                 f"rate={rate!r}: method={method!r} finds its own; name a method to go with it, such as adam"
             )
         return automatic(schedule, warmup, weight_decay, clip)
+    if isinstance(method, str) and method == "l-bfgs":
+        for name, value in (("rate", rate), ("weight_decay", weight_decay), ("clip", clip)):
+            if value is not None:
+                raise InputError(
+                    f"{name}={value!r}: method='l-bfgs' has none; its line search measures each step"
+                )
+        because = "as asked: all data in one batch, steps measured by a line search"
+        return Method("l-bfgs", optax.identity(), None, "constant", because=because)
     if isinstance(method, str):
         name = method.lower().replace("_", "-")
         rule = RULES.get(name)
         if rule is None:
-            known = ["auto", "prodigy", *RULES]
+            known = ["auto", "prodigy", "l-bfgs", *RULES]
             near = get_close_matches(name, known, n=1)
             hint = (
                 f"did you mean {near[0]!r}?"

@@ -35,12 +35,13 @@ class State(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a watched step tells: the cost, and for each array the norms of its slope, its step and itself."""
+    """What a watched step tells: the cost, for each array the norms of its slope, its step and itself, and the rate."""
 
     cost: Any
     slope: Any
     step: Any
     size: Any
+    rate: Any
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def program(
     gradient = partial(_accumulated, jax.value_and_grad(value), accumulate)
 
     def one(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any, Any]:
+        batch = gathered(batch)
         reached, slope = gradient(state.parameters, batch, constants)
         updates, memory = _update(method, slope, state, reached)
         size = step_factor(method, state)
@@ -144,7 +146,8 @@ def program(
 
     def watched(state: State, batch: Any, constants: Any) -> tuple[State, Seen]:
         following, reached, slope, moved = one(state, batch, constants)
-        return following, Seen(reached, norms(slope), norms(moved), norms(state.parameters))
+        rate = jnp.abs(step_factor(method, state))
+        return following, Seen(reached, norms(slope), norms(moved), norms(state.parameters), rate)
 
     kept = {} if sharding is None else {"out_shardings": (sharding, None)}
     return Program(
@@ -155,6 +158,20 @@ def program(
         plain,
         cost.constants,
     )
+
+
+class Held(NamedTuple):
+    """A batch as rows of arrays that lie on the device whole; the step gathers them itself."""
+
+    arrays: list[Any]
+    rows: Any
+
+
+def gathered(batch: Any) -> Any:
+    """The arrays of a batch."""
+    if isinstance(batch, Held):
+        return [array.at[batch.rows].get(mode="promise_in_bounds") for array in batch.arrays]
+    return batch
 
 
 def plain_cost(cost: BatchCost, tree: Tree, *, precision: str, remat: bool) -> Callable[..., Any]:
