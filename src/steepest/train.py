@@ -107,6 +107,8 @@ def train(
 
     check_record(record)
     job = _job(locals())
+    if job.torch is not None:
+        return _with_torch(job, record)
     if job.method.name == "l-bfgs":
         return _over_all_data(job, record, began)
     check(job)
@@ -118,6 +120,29 @@ def train(
         if job.record is not None:
             job.record.end(result.verdict.value, result.message, result.cost)
     result.timing = {"walk": walked - began, "judge": time.perf_counter() - walked}
+    return result
+
+
+def _with_torch(job: Job, record: Any) -> TrainResult:
+    """The loop whose slopes come from PyTorch; a module gets its final weights written back."""
+    from .training import torch_loop
+    from .training.record import recorded
+    from .training.torch_costs import is_module
+
+    with recorded(record, job, speaks=True) as job.record:
+        run = torch_loop.walk(job, job.torch)
+        finding = torch_loop.judge(job, run)
+        if job.record is not None:
+            job.record.end(finding.verdict.value, finding.sentence, finding.cost)
+    result = _told(job, finding, run.arrays, run.history)
+    if is_module(job.torch.params):
+        job.torch.write_back(run.arrays)
+        result.params = job.torch.params
+    else:
+        result.params = job.torch.like_given(run.arrays)
+    result.steps, result.seconds, result.ended = run.steps, run.seconds, run.ended
+    result.examples = run.steps * job.batch_size
+    result.epochs = run.steps / job.steps_per_epoch if job.steps_per_epoch else 0.0
     return result
 
 
@@ -148,6 +173,7 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.distributed import mesh_of
     from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
     from .training.methods import method_of
+    from .training.torch_costs import is_torch
     from .training.whole_run import STEPS as WHOLE_STEPS
 
     check_precision(given["precision"])
@@ -163,7 +189,8 @@ def _job(given: dict[str, Any]) -> Job:
     if given["resume"] and checkpoints is None:
         raise InputError("resume=True needs checkpoint=, the folder to go on from")
     seed = given["seed"]
-    layout = Layout.of(given["params"], "params")
+    torch = _torch_cost(given) if is_torch(given["params"]) else None
+    layout = Layout.of(given["params"] if torch is None else torch.start(), "params")
     _check_start(layout)
     source = read_data(given["data"], seed)
     validation = None if given["validation"] is None else read_data(given["validation"], seed, "validation")
@@ -188,7 +215,11 @@ def _job(given: dict[str, Any]) -> Job:
         given["weight_decay"],
         given["clip"],
     )
-    recorded = recorded_for(given["cost"], layout, source, size // given["accumulate"], given["precision"])
+    recorded: Any = None
+    if torch is None:
+        recorded = recorded_for(
+            given["cost"], layout, source, size // given["accumulate"], given["precision"]
+        )
     part = Part(jax.process_index(), jax.process_count())
     job = Job(
         given["cost"],
@@ -215,9 +246,36 @@ def _job(given: dict[str, Any]) -> Job:
         given["shard"],
         mesh,
     )
+    job.torch = torch
     if checkpoints is not None:
         _check_folder(checkpoints, job)
     return job
+
+
+def _torch_cost(given: dict[str, Any]) -> Any:
+    """The PyTorch cost; raises `InputError` for what its loop does not do."""
+    from .training.torch_costs import TorchCost
+
+    unheld = {
+        "validation": None,
+        "patience": None,
+        "checkpoint": None,
+        "shard": None,
+        "accumulate": 1,
+        "remat": False,
+        "precision": "float32",
+        "ceiling": None,
+    }
+    for name, plain in unheld.items():
+        if given[name] != plain:
+            raise InputError(
+                f"{name}= is not for PyTorch costs; leave it out, or write the cost in NumPy or JAX"
+            )
+    if given["method"] == "l-bfgs":
+        raise InputError(
+            "method='l-bfgs' is not for PyTorch costs here; steepest.minimize takes them over all data"
+        )
+    return TorchCost(given["cost"], given["params"])
 
 
 def _check_start(layout: Layout) -> None:

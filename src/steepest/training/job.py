@@ -40,7 +40,7 @@ class Job:
     steps_per_epoch: int | None
     limits: Limits
     method: Method
-    recorded: BatchCost
+    recorded: BatchCost  # None for a cost of PyTorch, which is not traced
     precision: str
     remat: bool
     accumulate: int
@@ -57,6 +57,7 @@ class Job:
     mesh: Any = None
     remarks: list[str] = field(default_factory=list)
     record: Any = None
+    torch: Any = None
 
 
 def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: int) -> int:

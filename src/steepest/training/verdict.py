@@ -78,7 +78,7 @@ def judge(walker: Walker, run: Run) -> Finding:
     """Measure the end point afresh and find the word."""
     slopes = _slopes(walker, run)
     evidence = [] if slopes is None else _slope_evidence(slopes)
-    trend = _trend(run.history.costs)
+    trend = trend_of(run.history.costs)
     if trend is not None:
         evidence.append(trend.evidence)
     rise = _rise(run)
@@ -254,7 +254,7 @@ class Trend:
     more: float
 
 
-def _trend(costs: list[float]) -> Trend | None:
+def trend_of(costs: list[float]) -> Trend | None:
     """A line through block means of the last third: with blocks longer than the noise's memory they are independent."""
     last = np.asarray(costs[-max(BLOCKS, len(costs) // 3) :])
     last = last[np.isfinite(last)]

@@ -1,0 +1,44 @@
+"""`minimize` for costs of PyTorch: values and slopes from its autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .parameters import Parameters
+from .results import Result
+
+
+def minimize_torch(fun: Callable[..., Any], x0: Any, args: Any, method: Any, **settings: Any) -> Result:
+    """Minimise `fun(x0, *args)` where `x0` is a module or holds tensors; `x` comes back in the form of `x0`.
+
+    Tensors keep their own type: in float32 the walk ends where float32 can tell no more, so turn a module into double
+    precision first (`module.double()`). A module gets its final weights written back.
+    """
+    from .minimize import minimize
+    from .training.torch_costs import TorchCost, is_module
+
+    given = args if isinstance(args, tuple) else (args,)
+    cost = TorchCost(lambda params, rest: fun(params, *rest), x0)
+    torch = cost.torch
+    shapes = Parameters.of(cost.start())
+    kinds = [tensor.dtype for tensor in cost.tensors.values()]
+
+    def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
+        values = [
+            torch.tensor(x[leaf.start : leaf.stop].reshape(leaf.shape), dtype=kind)
+            for leaf, kind in zip(shapes.leaves, kinds, strict=True)
+        ]
+        value, slopes = cost(values, given)
+        return float(value), np.concatenate([np.asarray(slope, np.float64).ravel() for slope in slopes])
+
+    result = minimize(value_and_slope, shapes.vector, method=method, jac=True, **settings)
+    arrays = [result.x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in shapes.leaves]
+    if is_module(x0):
+        cost.write_back(arrays)
+        result["x"] = x0
+    else:
+        result["x"] = cost.like_given(arrays)
+    return result
