@@ -45,6 +45,7 @@ LAYERS = (
         "diagnose",
         "train",
         "trained",
+        "torch_minimize",
         "measurements",
         "models",
         "starts",
