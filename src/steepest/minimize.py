@@ -93,7 +93,7 @@ def minimize(
             from .torch_minimize import minimize_torch
 
             given = {"bounds": bounds, "tol": tol, "budget": budget, "options": options, "seed": seed}
-            return minimize_torch(fun, x0, args, method, callback=callback, record=record, **given)
+            return minimize_torch(minimize, fun, x0, args, method, callback=callback, record=record, **given)
     if callback is not None and not callable(callback):
         raise InputError(f"callback={callback!r} cannot be called")
     if tol is not None and not 0 <= tol < np.inf:
