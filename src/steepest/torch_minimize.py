@@ -14,7 +14,7 @@ from .results import Result
 def minimize_torch(
     minimize: Callable[..., Result], fun: Callable[..., Any], x0: Any, args: Any, method: Any, **settings: Any
 ) -> Result:
-    """Minimise `fun(x0, *args)` by the call `minimize` where `x0` is a module or holds tensors; `x` comes back in the form of `x0`.
+    """Minimise `fun(x0, *args)`, `x0` a module or tensors, by the call `minimize`; `x` comes back in the form of `x0`.
 
     Tensors keep their own type: in float32 the walk ends where float32 can tell no more, so turn a module into double
     precision first (`module.double()`). A module gets its final weights written back.
