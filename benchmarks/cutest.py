@@ -10,11 +10,13 @@ the fastest contestant's.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from statistics import geometric_mean, median
 from typing import Any
 
@@ -57,23 +59,30 @@ def problems() -> dict[str, tuple[str, int]]:
     return {name: (kind, int(n)) for name, kind, n in (line for line in lines if len(line) == 3)}
 
 
-def run(name: str, solver: str) -> Record:
-    """One contestant on one problem in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.cutest_worker", name, solver]
+def run(name: str, solver: str, cores: Queue[int]) -> Record:
+    """One contestant on one problem in a fresh process, on a core of its own."""
+    core = cores.get()
+    command = [sys.executable, "-m", "benchmarks.cutest_worker", name, solver, str(core)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=HERE.parent, timeout=600, check=False
         )
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        record: Record = json.loads(done.stdout.strip().splitlines()[-1])
+        return record
     except (subprocess.TimeoutExpired, IndexError, json.JSONDecodeError):
         return {"problem": name, "solver": solver, "told": "ended from outside"}
+    finally:
+        cores.put(core)
 
 
 def run_all(pairs: Iterable[tuple[str, str]], jobs: int, keep: Path | None = None) -> list[Record]:
     """Every (problem, solver), `jobs` at a time; each record is also appended to `keep`, as a line of JSON."""
     records = []
+    cores: Queue[int] = Queue()
+    for core in range(jobs):
+        cores.put(core)
     with ThreadPoolExecutor(jobs) as pool:
-        for record in pool.map(lambda pair: run(*pair), pairs):
+        for record in pool.map(lambda pair: run(*pair, cores), pairs):
             records.append(record)
             if keep is not None:
                 with keep.open("a", encoding="utf-8") as file:
@@ -163,7 +172,7 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
         if peers:
             for solver, (_, most) in field.items():
                 pairs += [(name, solver) for name, n in named if most is None or n <= most]
-        records = run_all(pairs, 1, RECORDS)
+        records = run_all(pairs, os.cpu_count() or 1, RECORDS)
         best = lowest(records)
         everything[kind] = (records, best)
         rows += [[f"**{kind}**", *[None] * (len(HEADER) - 1)], *summary(records, best)]

@@ -1,4 +1,4 @@
-"""One contestant on one CUTEst problem in a process of its own: `python -m benchmarks.cutest_worker NAME SOLVER`.
+"""One contestant on one CUTEst problem in a process of its own: `python -m benchmarks.cutest_worker NAME SOLVER CORE`.
 
 Prints one JSON object. The seconds are those of the processor, from the posed problem to the answer, tracing and
 compiling included and imports not; `warm` is the same solve again in the same process.
@@ -27,7 +27,7 @@ class OutOfTimeError(BaseException):
     """The seconds allowed are spent; no `except Exception` of a solver catches it."""
 
 
-def measure(name: str, solver: str) -> dict[str, Any]:
+def measure(name: str, solver: str, core: int = 0) -> dict[str, Any]:
     """Pose the problem, solve it twice, and look at the end point with JAX's own value and gradient."""
     import jax
 
@@ -36,7 +36,8 @@ def measure(name: str, solver: str) -> dict[str, Any]:
 
     jax.config.update("jax_enable_x64", True)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
     posed = pose(name, bounded=problems().get(name, ("bounded",))[0] == "bounded")
     solve = contestant(solver)
     load(solver)
@@ -144,4 +145,4 @@ def _spent(number: int, frame: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(sys.argv[1], sys.argv[2])) + "\n")
+    sys.stdout.write(json.dumps(measure(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))) + "\n")
