@@ -82,7 +82,7 @@ def run_all(pairs: Iterable[tuple[str, str]], jobs: int, keep: Path | None = Non
     for core in range(jobs):
         cores.put(core)
     with ThreadPoolExecutor(jobs) as pool:
-        for record in pool.map(lambda pair: run(*pair, cores), pairs):
+        for record in pool.map(lambda pair: run(pair[0], pair[1], cores), pairs):
             records.append(record)
             if keep is not None:
                 with keep.open("a", encoding="utf-8") as file:
@@ -166,6 +166,8 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
     rows: list[list[object]] = []
     notes = []
     everything = {}
+    RECORDS.parent.mkdir(exist_ok=True)
+    RECORDS.unlink(missing_ok=True)
     for kind, field in (("unconstrained", UNCONSTRAINED), ("bounded", BOUNDED)):
         named = [(name, n) for name, (k, n) in listed.items() if k == kind]
         pairs = [(name, "steepest") for name, _ in named]
