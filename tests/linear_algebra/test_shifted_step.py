@@ -107,3 +107,12 @@ def test_a_pattern_without_its_diagonal_and_with_a_zero_pivot_is_factorised_with
 
 def test_newton_step_refuses_a_matrix_that_is_singular_to_rounding():
     assert newton_step(np.ones(2), np.array([[1.0, 1.0], [1.0, 1.0 + 1e-16]])) is None
+
+
+def test_a_mended_step_leaves_alone_what_no_negative_curvature_is_near():
+    """Two blocks that share nothing: the convex one takes Newton's own step, the other still leads down."""
+    H = np.array([[2.0, 1.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.5], [0.0, 0.0, 0.5, 1.0]])
+    g = np.array([1.0, -2.0, 0.3, 0.7])
+    step = sparse(H).mended(g)
+    np.testing.assert_allclose(step[:2], -np.linalg.solve(H[:2, :2], g[:2]), rtol=1e-6)
+    assert g[2:] @ step[2:] < 0.0

@@ -240,3 +240,35 @@ def test_an_indefinite_sparse_quadratic_ends_at_a_first_order_point_of_the_box()
     run = drive(newton(), problem, np.full(n, 0.5))
     assert np.abs(bounds.projected_gradient(run.x, run.gradient)).max() <= 1e-12 * np.abs(run.gradient).max()
     assert run.steps <= 20
+
+
+def test_one_bad_neighbourhood_does_not_hold_up_thousands_of_others():
+    """Ten thousand chained parameters, scattered around the minimum: many start where the curvature is negative."""
+    n = 10_000
+    cost, hessian = chain(n)
+    problem = Objective(n, value_and_gradient=cost, sparse_hessian=hessian)
+    run = drive(newton(), problem, 1.0 + 0.5 * np.random.default_rng(0).normal(size=n))
+    assert_allclose(run.x, np.ones(n), atol=1e-9)
+    assert run.steps < 100
+
+
+def test_a_saddle_among_many_parameters_is_left():
+    """Σ x² but for the last, where it is -y² + y⁴: the start is beside the saddle, with hardly any slope along y."""
+    n = 300
+    start = np.ones(n)
+    start[-1] = 1e-9
+
+    def cost(x):
+        y = x[-1]
+        gradient = 2.0 * x
+        gradient[-1] = -2.0 * y + 4.0 * y**3
+        return float(x[:-1] @ x[:-1]) - y**2 + y**4, gradient
+
+    def hessian(x):
+        diagonal = np.full(n, 2.0)
+        diagonal[-1] = -2.0 + 12.0 * x[-1] ** 2
+        return diags_array([diagonal], offsets=[0], format="csc")
+
+    run = drive(newton(), Objective(n, value_and_gradient=cost, sparse_hessian=hessian), start)
+    assert_allclose(abs(run.x[-1]), np.sqrt(0.5), rtol=1e-12)
+    assert run.steps < 40

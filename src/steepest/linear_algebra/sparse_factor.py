@@ -97,9 +97,12 @@ class SymmetricPattern:
             d = d / np.sqrt(np.where(rows > 0.0, rows, 1.0))
         return d
 
-    def factorise(self, data: Vector, shift: float, free: Mask | None) -> Callable[[Vector], Vector] | None:
-        """How to solve with A + shift·I, or None where that is not positive definite.
+    def factorise(
+        self, data: Vector, shift: float | Vector, free: Mask | None
+    ) -> Callable[[Vector], Vector] | None:
+        """How to solve with A plus a shift of its diagonal, or None where that is not positive definite.
 
+        `shift`: one number, or one for each parameter (n,).
         `data`: the numbers of A, in the order of the pattern. With `free`, rows and columns outside that mask are those
         of the unit matrix, so that the pattern stays. What is returned serves until the next factorisation.
         """

@@ -94,7 +94,12 @@ class Newton:
             model, scale, pattern = sparse_model(objective, x, gradient, scale, pattern)
         else:
             model, scale = dense_model(objective, x, gradient, scale)
-        radius = model.first_radius if step is None else growth * model.length(step)
+        if step is None or last is None:
+            radius = model.first_radius
+        else:
+            # Among many parameters the units of some jump at every step, and the longest entry would follow the jumps.
+            units = model if pattern is None else last.model
+            radius = growth * units.length(step)
         proposal = model.within(radius, shift)
         left = inf if proposal.cut else proposal.promised
         return NewtonState(x, value, gradient, step, left, None, model, radius, scale, proposal, pattern)

@@ -24,6 +24,10 @@ REMEMBERED = 0.1
 # how far a parameter may go, and all rows are balanced. In a positive definite matrix none is.
 OUTWEIGHED = 2.0
 
+# A mended step that is this part of the radius or shorter ends at a saddle; the negative curvature there is followed
+# instead.
+BESIDE_A_SADDLE = 1e-3
+
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
 DIFFERENCE = EPSILON**0.5
 
@@ -111,6 +115,8 @@ def model_of(bounds: Bounds, x: Vector, gradient: Vector, curvature: Curvature, 
     """The model at `x` from a curvature in the units `d` (n,), inside bounds where there are any."""
     if bounds.any:
         return BoxModel(bounds, x, gradient, curvature, d)
+    if isinstance(curvature, SparseCurvature):
+        return LocalModel(x, gradient, curvature, d)
     return FreeModel(x, gradient, curvature, d)
 
 
@@ -147,6 +153,49 @@ class FreeModel:
         landed = self.x + step
         landed.setflags(write=False)
         return landed
+
+
+class LocalModel(FreeModel):
+    """The same for many parameters that mind only their neighbours: negative curvature is mended where it is.
+
+    In a ball, one badly behaved neighbourhood among thousands would shorten the steps of all others. So the radius
+    bounds the longest entry, and lengths are those of the longest entry; only a step too long for it is replaced by
+    the lowest in a ball.
+    """
+
+    curvature: SparseCurvature
+
+    def __init__(self, x: Vector, gradient: Vector, curvature: SparseCurvature, d: Vector) -> None:
+        super().__init__(x, gradient, curvature, d)
+        self.is_convex = self.newton is not None
+        self.whole = self.newton if self.is_convex else curvature.mended(self.g)
+        self.whole_length = inf if self.whole is None else float(np.abs(self.whole).max(initial=0.0))
+
+    @property
+    def first_radius(self) -> float:
+        """How far to trust the model before anything is known: as far as Newton's step goes."""
+        return inf if self.is_convex else max(1.0, float(np.abs(self.g).max(initial=0.0)))
+
+    def within(self, radius: float, shift: float) -> Proposal:
+        """See `Model`."""
+        whole, g = self.whole, self.g
+        if whole is None or (not self.is_convex and self.whole_length < BESIDE_A_SADDLE * radius):
+            return self._in_ball(radius, shift)
+        if self.whole_length > radius:
+            return self._in_ball(length(np.minimum(np.maximum(whole, -radius), radius)), shift)
+        if self.is_convex:
+            return Proposal(self.d * whole, -0.5 * inner(g, whole), False, 0.0)
+        return Proposal(
+            self.d * whole, -inner(g, whole) - 0.5 * inner(whole, self.curvature.product(whole)), True, shift
+        )
+
+    def length(self, step: Vector) -> float:
+        """See `Model`."""
+        return float(np.abs(step / self.d).max(initial=0.0))
+
+    def _in_ball(self, radius: float, shift: float) -> Proposal:
+        found = self.curvature.in_ball(self.g, radius, shift, None)
+        return Proposal(self.d * found.step, found.decrease, True, found.shift)
 
 
 class BoxModel:

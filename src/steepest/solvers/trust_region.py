@@ -107,7 +107,7 @@ def advance(
         size = model.length(step)
         end_slope = inner(g, step)
         if not (isfinite(f) and isfinite(end_slope)):
-            radius = BACK_FROM_WALL * size
+            radius = BACK_FROM_WALL * min(size, radius)
         else:
             start_slope = inner(gradient, step)
             fell = value - f
@@ -117,7 +117,7 @@ def advance(
             ratio = fell / promised
             if ratio > ENOUGH:
                 return Landing(landed, f, g, step, _growth(ratio, radius, size, proposal.cut))
-            radius = size * _shrinking(value, f, start_slope, end_slope)
+            radius = min(size, radius) * _shrinking(value, f, start_slope, end_slope)
         lost = promised <= rounding or (trials == 1 and bool((np.abs(step) <= UNSEEN_STEP * np.abs(x)).all()))
         if trials >= (TRIALS_IN_ROUNDING if lost else MAX_TRIALS):
             return StopReason.ROUNDING if lost else StopReason.NO_PROGRESS
