@@ -133,3 +133,19 @@ def test_a_sum_of_squares_written_out_is_read_as_convex_and_smooth():
     assert facts.convexity.is_convex
     assert not facts.kinks
     assert facts.dead == ()
+
+
+def test_the_facts_are_told_in_sentences_with_their_lines():
+    data, y = np.arange(12.0).reshape(4, 3), np.ones(4)
+
+    def cost(x):
+        fit = jnp.sum((data @ x - y) ** 2)
+        return fit + 0.1 * x @ x
+
+    told = " ".join(structure(cost).because)
+    assert "The cost is quadratic." in told
+    assert "a sum of 7 squares of linear residuals" in told and "jnp.sum((data @ x - y) ** 2)" in told
+    assert "a sum over 4 examples" in told
+    assert "falls apart into 3 sums" in " ".join(structure(lambda x: jnp.sum(jnp.cos(x))).because)
+    robust = structure(lambda x: jnp.sum(jnp.log1p((jnp.exp(data[:, 0] * x[0]) - y) ** 2)))
+    assert "a sum of 4 losses of residuals" in " ".join(robust.because)

@@ -219,6 +219,8 @@ def _concatenate(go: _Pass, equation: Any, weight: Weight) -> bool:
 
 def _slice(go: _Pass, equation: Any, weight: Weight) -> bool:
     operand, params = equation.invars[0], equation.params
+    if operand.aval.size > MOST_WEIGHTS:
+        return False
     whole = np.zeros(operand.aval.shape)
     strides = params["strides"] or (1,) * whole.ndim
     whole[
@@ -278,7 +280,7 @@ def _pad(go: _Pass, equation: Any, weight: Weight) -> bool:
 def _select(go: _Pass, equation: Any, weight: Weight) -> bool:
     which, *cases = equation.invars
     chosen = None if go.reading.depends(which) else go.reading.constant(which)
-    if chosen is None:
+    if chosen is None or equation.outvars[0].aval.size > MOST_WEIGHTS:
         return False
     chosen = np.broadcast_to(chosen, equation.outvars[0].aval.shape).astype(np.int64)
     for number, case in enumerate(cases):
@@ -288,6 +290,8 @@ def _select(go: _Pass, equation: Any, weight: Weight) -> bool:
 
 def _cumsum(go: _Pass, equation: Any, weight: Weight) -> bool:
     operand, axis = equation.invars[0], equation.params["axis"]
+    if operand.aval.size > MOST_WEIGHTS:
+        return False
     whole = np.broadcast_to(weight, operand.aval.shape)
     if not equation.params["reverse"]:
         whole = np.flip(np.cumsum(np.flip(whole, axis), axis), axis)
