@@ -437,3 +437,29 @@ def test_a_cost_that_differs_from_call_to_call_by_more_than_rounding_does_not_re
         names=("a", "b", "c"),
     )
     assert not found.evidence[0].holds
+
+
+def test_judging_many_parameters_costs_less_than_twenty_gradients():
+    n = 2000
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, n, n), rng.integers(0, n, n)
+    label = np.where(rng.random(n) < 0.5, 1.0, -1.0)
+
+    def cost(w):
+        return jnp.sum(jnp.logaddexp(0.0, -label * (w[first] + 0.5 * w[second]))) + 0.05 * jnp.sum(w**2)
+
+    import scipy.optimize
+
+    objective, structure = traced(cost, n)
+    x = scipy.optimize.minimize(
+        objective.value_and_gradient,
+        np.zeros(n),
+        jac=True,
+        method="L-BFGS-B",
+        options={"ftol": 0, "gtol": 1e-10},
+    ).x
+    judgement = judge(objective, x, names=[f"w{i}" for i in range(n)], structure=structure)
+    assert judgement.verdict is Verdict.GLOBAL_MINIMUM, judgement.sentence
+    # A product with the Hessian costs at most about two gradients.
+    spent = judgement.spent
+    assert spent.gradients + 2 * spent.products <= 20

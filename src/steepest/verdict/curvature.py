@@ -36,8 +36,8 @@ DENSE_BY_DIFFERENCES = 20
 
 # Hessian products for large n: those started along the slope tell what is left to gain, those started at
 # random find negative curvature. Together with the slopes looked at they stay below 20 gradients' cost.
-PRODUCTS_ALONG_SLOPE = 4
-PRODUCTS_AT_RANDOM = 4
+PRODUCTS_ALONG_SLOPE = 3
+PRODUCTS_AT_RANDOM = 2
 
 # Relative error of a Hessian entry that comes from exact second derivatives, or from differences of slopes.
 ERROR_EXACT = 64 * EPS

@@ -65,6 +65,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     unit = np.maximum(np.spacing(np.abs(x)), EPS * look.scale)
     spread = np.zeros(n)
     value_error = EPS * abs(look.value)
+    largest_trend = np.zeros(n)
     for _ in range(REPEATS_SMALL if look.is_small else REPEATS_LARGE):
         shift = look.generator.choice((-1.0, 1.0), n) * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
         near = look.objective.bounds.project(x + shift)
@@ -73,10 +74,16 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
         if not np.isfinite(gradient).all():
             continue
         trend = product(shift)
+        largest_trend = np.maximum(largest_trend, np.abs(trend))
         spread = np.maximum(spread, np.abs(gradient - g - trend))
         value_error = max(value_error, abs(value - look.value - float(g @ shift + 0.5 * trend @ shift)))
-    # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by.
-    grain = np.abs(product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
+    # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
+    # many parameters the trend over a few units, found already, has to tell it.
+    grain = (
+        np.abs(product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
+        if look.is_small
+        else np.where(look.free, largest_trend / (2.0 * UNITS), 0.0)
+    )
     if off is not None:
         spread = spread + off
     return Rounding(spread + EPS * np.abs(g), value_error, grain)
@@ -91,7 +98,13 @@ def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optim
     allowed = np.where(look.free, allowed, 0.0)
     worst = int(np.argmax(ratio)) if look.n else 0
     slope, limit = float(np.abs(projected[worst])), float(allowed[worst])
-    within = bool(ratio[worst] <= 1.0) if look.is_small else bool(np.sqrt(np.mean(ratio**2)) <= 1.0)
+    within = bool(ratio[worst] <= 1.0)
+    if not look.is_small:
+        # Of very many entries some exceed their error by chance; what counts, and is told, is the root mean square.
+        mean = float(np.sqrt(np.mean(ratio**2)))
+        within = mean <= 1.0
+        slope = float(np.linalg.norm(projected))
+        limit = slope / mean if 0.0 < mean < np.inf else float(np.linalg.norm(allowed))
     step, remaining = curvature.newton(projected, rounding)
     fall = look.fall if look.fall is not None else 0.0
     remaining_limit = SPREAD_FACTOR * rounding.value + EPS * fall
