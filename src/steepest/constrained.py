@@ -66,12 +66,13 @@ class Between:
     ) -> None:
         self.problem, self.rows, self.plan, self.tol = problem, rows, plan, tol
         self.callback, self.seed, self.recording, self.structure = callback, seed, recording, structure
-        self.taken = [plan.solver.name]
+        self.taken: list[str] = []
         self.judging = 0.0
         self.multipliers: Multipliers | None = None
 
     def down(self) -> tuple[ConstrainedRun, Judgement]:
         """Walk and judge; from a saddle the walk goes on at the lower point the judge has seen."""
+        self.taken.append(self.plan.solver.name)
         run = self._walk(self.problem.start)
         judgement = self._judge(run)
         for _ in range(ESCAPES):

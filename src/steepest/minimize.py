@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import constrained
+from . import constrained, multistart
 from .descent import Descent, structure_of
 from .errors import InputError
 from .objective import Budget, Objective
@@ -41,6 +41,7 @@ def minimize(
     seed: int = 0,
     derivatives: str = "auto",
     record: Any = None,
+    starts: int | None = None,
 ) -> Result:
     """Walk downhill from `x0` by exact slopes and judge where the walk ends.
 
@@ -69,6 +70,8 @@ def minimize(
     derivatives : "exact", "numeric" (measured by differences), or "auto": exact unless `fun` is compiled code.
     record : a file to which every step is appended while the walk goes on, for `steepest explore FILE` to show; or
         an open `steepest.runs.RunWriter`, which is left open.
+    starts : how many places to begin from: `x0`, and seeded ones inside the bounds (or about `x0`, by the parameters'
+        sizes). The best verified minimum comes back, and every distinct one in `result.minima`.
 
     Returns
     -------
@@ -101,6 +104,7 @@ def minimize(
             f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
         )
     check_record(record)
+    starts = None if starts is None else multistart.check_starts(starts)
     settings = plan_for(method, options) if method != "auto" and constraints is None else None
     problem = pose(
         fun,
@@ -126,12 +130,14 @@ def minimize(
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         if rows is None:
             descent: Any = Descent(problem, plan, tol, callback, seed, recording)
-            run, judgement = descent.down()
-            judgement = _advised(problem, run, judgement)
         else:
             facts = structure_of(problem)
             descent = constrained.Between(problem, rows, plan, tol, callback, seed, recording, facts)
-            run, judgement = descent.down()
+        if starts is not None:
+            descent = multistart.FromManyStarts(descent, starts, seed)
+        run, judgement = descent.down()
+        if rows is None:
+            judgement = _advised(problem, run, judgement)
         if recording is not None:
             recording.end(judgement.verdict.value, judgement.sentence, value=run.value)
     ended = time.perf_counter()
@@ -146,9 +152,11 @@ def minimize(
         "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds,
         "constraints": constraints, "fixed": fixed,
         "tol": tol, "budget": budget, "options": options, "seed": seed, "derivatives": derivatives,
+        "starts": starts,
     }  # fmt: skip
-    if rows is not None:
+    if rows is not None or starts is not None:
         result.update(descent.about())
+    if rows is not None:
         result["remarks"] = (*result["remarks"], *rows.remarks)
     return result
 

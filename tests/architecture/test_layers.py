@@ -30,6 +30,7 @@ LAYERS = (
         "results",
         "recording",
         "constrained",
+        "multistart",
         "marks",
         "presentation",
         "cards",
