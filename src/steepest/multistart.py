@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +50,8 @@ def places(problem: Problem, count: int, seed: int) -> list[Vector]:
     n = start.size
     boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
     parts = np.argsort(generator.random((count, n)), axis=0)
-    even = bounds.lower + (parts + generator.random((count, n))) / count * (bounds.upper - bounds.lower)
+    low, high = np.where(boxed, bounds.lower, 0.0), np.where(boxed, bounds.upper, 0.0)
+    even = low + (parts + generator.random((count, n))) / count * (high - low)
     size = np.where(start != 0.0, np.abs(start), 1.0)
     about = start + SPREAD * size * generator.standard_normal((count, n))
     found = np.where(boxed, even, about)
@@ -61,8 +61,8 @@ def places(problem: Problem, count: int, seed: int) -> list[Vector]:
 class FromManyStarts:
     """The walks of one call from all its starts; looks to `minimize` like a single way down.
 
-    `way` is the way down from one start: its `problem`, `down()`, `taken` and `judging`; a copy of it is walked from each.
-    `minima`: the distinct ones, lowest first.
+    `way` is the way down from one start: its `problem`, `down()`, `taken` and `judging`; a copy of it is walked from
+    each. `minima`: the distinct ones, lowest first.
     """
 
     def __init__(self, way: Any, count: int, seed: int) -> None:
@@ -84,7 +84,6 @@ class FromManyStarts:
 
     def down(self) -> tuple[Run, Judgement]:
         """Walk from every start as long as the budget lasts; the best end point, judged."""
-        began = time.perf_counter()
         best: tuple[Run, Judgement] | None = None
         ends: list[tuple[Run, Judgement]] = []
         for place in places(self.problem, self.count, self.seed):
@@ -96,7 +95,7 @@ class FromManyStarts:
             ends.append((run, judgement))
             if best is None or _rank(run, judgement) < _rank(*best):
                 best, self._best = (run, judgement), way
-            if run.stop is StopReason.STOPPED or self._is_spent(began):
+            if run.stop is StopReason.STOPPED or self.problem.objective.is_spent:
                 break
         assert best is not None
         self.minima = self._distinct(ends)
@@ -107,12 +106,6 @@ class FromManyStarts:
         objective = self.problem.objective
         objective.best_x, objective.best_value, objective.best_gradient = None, np.inf, None
         objective.minus_infinity = False
-
-    def _is_spent(self, began: float) -> bool:
-        budget, objective = self.problem.objective.budget, self.problem.objective
-        if budget.evaluations is not None and objective.evaluations >= budget.evaluations:
-            return True
-        return budget.seconds is not None and time.perf_counter() - began >= budget.seconds
 
     def _distinct(self, ends: list[tuple[Run, Judgement]]) -> list[Minimum]:
         found: list[tuple[Run, Judgement, int]] = []

@@ -82,7 +82,7 @@ MINIMIZE = (
         "budget",
         "callback",
     ),
-    *("options", "seed", "derivatives", "record"),
+    *("options", "seed", "derivatives", "record", "starts"),
 )
 
 

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..objective import Objective
 from .adam import Adam
 from .bfgs import BFGS
+from .cobyqa import Cobyqa
 from .constrained_driver import InteriorPointSolver
 from .contract import Solver
 from .gradient_descent import GradientDescent
@@ -19,6 +20,7 @@ from .lbfgs import LBFGS
 from .levenberg_marquardt import LevenbergMarquardt
 from .newton import Newton
 from .newton_cg import NewtonCG
+from .optax_rules import OptaxRule, is_optax_rule
 from .stopping import Tolerance
 
 # Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
@@ -33,6 +35,9 @@ HESSIAN_PARAMETERS = 120
 # Newton's method on a large sparse cost has arrived after a few dozen steps, or it is far out in country whose second
 # derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
 OPENING_STEPS, CROSSING_STEPS = 60, 2_000
+
+# A quadratic model through values alone needs some n² of them; with more parameters than this too many.
+FEW_PARAMETERS = 30
 
 # Steps after which a rung is left for the next one, where there is one: a walk that needs more follows a curved
 # valley that another method may see the end of. Fewer, and slow but steady walks are broken off.
@@ -212,6 +217,13 @@ RULES = (
         otherwise="up to {hessian_limit} parameters the whole curvature is at hand",
     ),
     Rule(
+        Cobyqa,
+        when=lambda s: s.n <= FEW_PARAMETERS and s.objective.derivatives == "numeric",
+        because="the slopes are measured, and models through values alone stand more noise",
+        otherwise="the slopes are exact, or the parameters more than {few}",
+        most_steps=None,
+    ),
+    Rule(
         GradientDescent,
         when=lambda s: False,
         because="it was asked for",
@@ -231,6 +243,7 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
     """
     situation = Situation(objective, facts)
     words = {"n": f"{objective.n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
+    words["few"] = f"{FEW_PARAMETERS}"
     holding = [rule for rule in RULES if rule.when(situation)]
 
     def because(rule: Rule) -> str:
@@ -280,6 +293,7 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "trustkrylov": NewtonCG,
     "tnc": NewtonCG,
     "interiorpoint": InteriorPointSolver,
+    "cobyqa": Cobyqa,
 }
 SPELLINGS = (
     "BFGS",
@@ -291,6 +305,8 @@ SPELLINGS = (
     "momentum",
     "nesterov",
     "adam",
+    "COBYQA",
+    "interior point",
 )
 
 # SciPy's methods that are not here under that name, and what does their work.
@@ -298,7 +314,6 @@ INSTEAD = {
     "neldermead": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
     "powell": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
     "cobyla": "'BFGS' takes bounds=; 'interior point' takes constraints=",
-    "cobyqa": "'BFGS' takes bounds=; 'interior point' takes constraints=",
     "slsqp": "'BFGS' takes bounds=; 'interior point' takes constraints=",
     "trustconstr": "'BFGS' takes bounds=; 'interior point' takes constraints=",
     "cg": "'L-BFGS' needs as little memory and fewer evaluations",
@@ -308,6 +323,7 @@ INSTEAD = {
 ARGUMENTS: dict[type, dict[str, str]] = {
     BFGS: {"still_falling": "still_falling", "c2": "still_falling"},
     Newton: {"sparse": "sparse"},
+    Cobyqa: {"radius": "radius", "initial_tr_radius": "radius"},
     LBFGS: {"memory": "memory", "maxcor": "memory", "still_falling": "still_falling"},
     LevenbergMarquardt: {"first_radius": "first_radius", "newton": "newton"},
     GradientDescent: {"rate": "rate", "learning_rate": "rate", "momentum": "momentum"},
@@ -368,6 +384,9 @@ def plan_for(method: str | Solver, options: Mapping[str, Any] | None = None) -> 
         because = f"method={method!r} asked for it"
     elif isinstance(method, Solver):
         solver = _adjusted(method, wishes)
+        because = "it was passed in"
+    elif is_optax_rule(method):
+        solver = _adjusted(OptaxRule(method), wishes)
         because = "it was passed in"
     else:
         raise InputError(
