@@ -246,3 +246,28 @@ def test_measured_slopes_cost_a_few_hundred_calls_at_a_plain_minimum():
     assert_allclose(result.x, [1.0, 0.0], atol=1e-10)
     assert result.verdict.is_minimum
     assert result.nit <= 10 and calls <= 400
+
+
+def _valley(x):
+    return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
+
+def _bowl(x):
+    return np.cosh(x[0] - 1) + np.exp(x[1]) - 2 * x[1] + (x[0] * x[1]) ** 2 / 10
+
+
+@pytest.mark.parametrize(("cost", "start"), [(_valley, [-1.2, 1.0]), (_bowl, [3.0, -2.0])])
+@pytest.mark.parametrize(("a", "b"), [(1e12, 0.0), (1e-20, 0.0), (3.0, -7.0)])
+def test_the_answer_and_the_word_are_the_same_for_a_times_the_cost_plus_b(cost, start, a, b):
+    plain, changed = st.minimize(cost, start), st.minimize(lambda x: a * cost(x) + b, start)
+    assert changed.verdict == plain.verdict and abs(changed.nit - plain.nit) <= 2
+    np.testing.assert_allclose(changed.x, plain.x, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("cost", "start"), [(_valley, [-1.2, 1.0]), (_bowl, [3.0, -2.0])])
+@pytest.mark.parametrize("unit", [[1e-10, 1e10], [1e6, 1e6], [1e-8, 1.0]])
+def test_the_answer_and_the_word_are_the_same_in_other_units_of_the_parameters(cost, start, unit):
+    plain = st.minimize(cost, start)
+    changed = st.minimize(lambda z: cost([z[0] * unit[0], z[1] * unit[1]]), np.divide(start, unit))
+    assert changed.verdict == plain.verdict and abs(changed.nit - plain.nit) <= 2
+    np.testing.assert_allclose(changed.x * unit, plain.x, rtol=1e-10)
