@@ -112,12 +112,10 @@ UNCONSTRAINED: dict[str, tuple[Contestant, int | None]] = {
     "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
     "SciPy trust-krylov": (_scipy("trust-krylov", second="products"), None),
     "SciPy trust-exact": (_scipy("trust-exact", second="hessian"), 500),
-    "SciPy BFGS": (_scipy("BFGS"), 2000),
 }
 BOUNDED: dict[str, tuple[Contestant, int | None]] = {
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
     "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
-    "SciPy TNC": (_scipy("TNC"), None),
 }
 
 
