@@ -470,3 +470,37 @@ def test_a_function_that_fails_is_told_with_its_line_and_nothing_of_it_runs_in_t
     page.wait_for_selector(".trouble")
     assert "<img" in page.locator(".trouble").inner_text()
     assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("name", ["slope", "walk", "landscape", "found", "limit"])
+def test_a_page_with_its_data_inside_works_from_a_file_and_asks_nobody(chromium, tmp_path, name):
+    from steepest.explorer import still
+
+    two = name == "landscape"
+    cost = ROSENBROCK if two else "x**2 - 2*x + 3"
+    payload = still.screen(name, cost, x=[-1.2, 1.0] if two else [1.2], title="<b>A title</b>")
+    script, style = still.assets()
+    path = tmp_path / "page.html"
+    path.write_text(
+        f"<!doctype html><html lang=en><title>t</title><style>{style}</style>"
+        f"{still.block(payload)}{still.block(payload)}<script type=module>{script}</script>"
+    )
+    context = chromium.new_context()
+    page = context.new_page()
+    asked, errors = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_selector("[role=slider]")
+    assert page.locator("[data-screen]").count() == 2  # several stand on one page
+    assert page.locator("h1").first.inner_text() == "<b>A title</b>"
+    point = handle(page)
+    before = point.get_attribute("aria-valuetext")
+    point.focus()
+    page.keyboard.press("ArrowRight")
+    until(page, f"document.querySelector('[role=slider]').getAttribute('aria-valuetext') !== {before!r}")
+    if name == "slope":
+        assert numbers(point.get_attribute("aria-valuetext")) == pytest.approx([1.3, 2.09, 0.6])
+    assert not errors
+    assert asked == [path.as_uri()]
+    context.close()

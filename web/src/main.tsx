@@ -21,6 +21,8 @@ for (const root of document.querySelectorAll<HTMLElement>("[data-explorer]")) mo
 for (const data of document.querySelectorAll<HTMLScriptElement>("script[type='application/json'][data-steepest]")) {
   const root = document.createElement("div");
   root.className = "steepest still";
-  data.after(root);
+  // A page without a body tag has its first scripts in the head, where nothing can be seen.
+  if (data.closest("head")) document.body.append(root);
+  else data.after(root);
   mount(root, JSON.parse(data.textContent ?? "{}"));
 }
