@@ -89,16 +89,23 @@ def explorer():
         one.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser; without one these tests are skipped, loudly, and in CI they fail instead."""
+    """The browser; without one these tests are skipped, loudly, and in CI they fail instead.
+
+    One for each module and no longer: its driver keeps an event loop running, beside which nothing else of the
+    process could begin one.
+    """
     if CHROMIUM is None:
         message = "no Chromium: the explorer was NOT tested in a browser (apt-get install chromium)"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         warnings.warn(message, stacklevel=1)
         pytest.skip(message)
-    playwright = pytest.importorskip("playwright.sync_api")
+    if os.environ.get("CI") == "true":
+        import playwright.sync_api as playwright
+    else:
+        playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
