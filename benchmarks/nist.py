@@ -5,6 +5,9 @@ digits, *excellent* 6; solutions with peaks or exponentials exchanged count. *St
 certified ones. *False success*: says it is a minimum and has not 4 digits. *Overclaims*: trustworthy digits stated that
 exceed the true ones by more than one. Times are medians: *warm*, the same call again, and *cold*, the first call of a
 fresh process, imports not counted, both in milliseconds of CPU; *process*, a whole script with one fit, by the clock.
+
+Lanczos1's residuals are 1e-13 of its data: rounded to doubles, the data determine their sum of squares to 3.1 digits
+(in 50-digit arithmetic) and standard errors to 3.4; more than that is luck.
 """
 
 from __future__ import annotations
