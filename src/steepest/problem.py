@@ -12,6 +12,7 @@ import numpy as np
 
 from .bounds import Bounds
 from .errors import InputError, TracingError
+from .linear_algebra.elimination import stays_sparse
 from .objective import Budget, Later, Linearisation, Linearised, Objective
 from .parameters import EntryNames, Parameters
 
@@ -417,7 +418,9 @@ def exact_evaluations(traced: Trace) -> Evaluations:
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")
-        return None if found is None else lambda x: found(x)[0]
+        if found is None or not stays_sparse(found.plan.indptr, found.plan.indices):
+            return None
+        return lambda x: found(x)[0]
 
     return Evaluations(
         value,
