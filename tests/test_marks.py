@@ -103,3 +103,22 @@ def test_lines_of_several_results_reach_the_contrast_of_graphics(theme, backgrou
 def test_dash_and_marker_tell_several_results_apart_without_colour():
     for part in ("dash", "marker", "shape"):
         assert len({getattr(series, part) for series in SERIES}) == len(SERIES)
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_the_colours_of_contours_grow_lighter_all_the_way_for_every_kind_of_sight(sight):
+    import matplotlib
+
+    from steepest.plots.contours import COLORS
+
+    colors = matplotlib.colormaps[COLORS](np.linspace(0, 1, 18))[:, :3]
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    lightness = [oklab(np.array(SIGHT[sight]) @ color)[0] for color in linear]
+    assert (np.diff(lightness) > 0).all()
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_the_two_signs_of_a_correlation_are_clearly_apart_for_every_kind_of_sight(sight):
+    from steepest.plots.correlation_picture import COLORS
+
+    assert distance(*COLORS, sight) > CLEARLY_APART

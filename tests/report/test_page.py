@@ -254,3 +254,14 @@ def test_matplotlib_is_not_imported_before_the_first_report():
 
     code = "import sys, steepest.report; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_training_has_a_page_too(tmp_path):
+    def cost(parameters, batch):
+        return np.mean((batch["y"] - parameters["w"] * batch["x"]) ** 2)
+
+    x = np.linspace(0, 1, 64)
+    result = st.train(cost, {"w": 0.0}, {"x": x, "y": 3 * x}, batch_size=16, epochs=3)
+    page = page_of(result, tmp_path)
+    assert str(result.verdict) in page.text
+    assert all(item.how in page.text for item in result.evidence)

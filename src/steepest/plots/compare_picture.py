@@ -13,6 +13,7 @@ from ..presentation import flat, names_of
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
+    NARROW,
     WIDTH,
     axes_given,
     dress,
@@ -21,6 +22,7 @@ from .canvas import (
     new_figure,
     numeral,
     plain,
+    width_of,
 )
 from .convergence_picture import cost_of, draw_costs, draw_series, lowest_of, named_results
 from .ground import Ground, ground_of, in_view, keeps_its_cost, on_plane, values_of
@@ -197,7 +199,9 @@ def _draw_found(runs: Mapping[str, Any], ax: Any) -> None:
             xytext=(8, 0), textcoords="offset points", va="center", color=ink.text, fontsize=size - 0.5,
         )  # fmt: skip
     right = max(paid)
-    ax.set_xlim(left, right * (right / left) ** 1.9 if wide else 2.6 * right)
+    ax.set_xlim(
+        left, right * (right / left) ** 1.9 if wide else (2.6 if width_of(ax) > NARROW else 3.4) * right
+    )
     ax.set_yticks(range(len(paid)), [plain(label) for label in runs])
     ax.set_ylim(len(paid) - 0.4, -0.6)
     dress(ax, x="evaluations of the cost", y="")

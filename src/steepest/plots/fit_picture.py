@@ -78,7 +78,7 @@ def _figure(shared: bool) -> list[Any]:
 
 def _title(result: Any, ax: Any) -> str:
     label = getattr(result, "label", "") or "fit"
-    return shortened(f"{label}: {result.verdict}", max(20, int(12 * width_of(ax))))
+    return shortened(f"{result.verdict}: {label}", max(20, int(12 * width_of(ax))))
 
 
 def draw_curves_and_data(sets: list[FittedData], ax: Any, *, bands: bool = True, title: str = "") -> None:
@@ -284,5 +284,6 @@ def draw_neighbours(rows: Vector, unit: str, ax: Any) -> None:
     ends = np.array([rows.min(), rows.max()])
     ax.plot(ends, together * ends, color=ink.text, linewidth=CURVE_WIDTH, linestyle=(0, (4, 2)), zorder=2)
     chance = number(NORMAL_95 / np.sqrt(rows.size), 2)
-    words = f"correlation {number(together, 2)}, by chance within ±{chance}".replace("-", "−")
+    join = ", by chance " if width_of(ax) > 2 else "\nby chance "
+    words = f"correlation {number(together, 2)}{join}within ±{chance}".replace("-", "−")
     dress(ax, x=f"{unit}\n{words}", y="the next one")

@@ -136,9 +136,10 @@ def keeps_its_cost(result: Any) -> bool:
 def _walk_of(result: Any) -> tuple[Vector, Vector] | None:
     """Kept iterates and their costs, those that are finite."""
     history = getattr(result, "history", None)
-    if history is None or history.x is None or np.ndim(history.x) != 2 or len(history.x) == 0:
+    kept = getattr(history, "x", None)
+    if history is None or kept is None or np.ndim(kept) != 2 or len(kept) == 0:
         return None
-    x: Vector = np.asarray(history.x, dtype=float)
+    x: Vector = np.asarray(kept, dtype=float)
     values = np.asarray(history.value, dtype=float)[np.asarray(history.kept)]
     finite = np.isfinite(x).all(axis=1)
     return (x[finite], values[finite]) if finite.any() else None

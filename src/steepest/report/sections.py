@@ -348,7 +348,12 @@ def plan(seen: Told) -> str:
         lines.append(f"<p>Then, from the best point: {safe(', '.join(taken[1:]))}.</p>")
     passed = getattr(seen.plan, "passed_over", ()) or ()
     if passed:
-        items = "".join(f"<li><b>{safe(other)}</b>: {safe(why)}</li>" for other, why in passed)
+        items = "".join(
+            f"<li>{safe(other)}</li>"
+            if isinstance(other, str)
+            else f"<li><b>{safe(other[0])}</b>: {safe(': '.join(map(str, other[1:])))}</li>"
+            for other in passed
+        )
         lines.append(f"<p>Passed over:</p><ul>{items}</ul>")
     if seen.derivatives:
         lines.append(f"<p>Derivatives: {safe(seen.derivatives)}.</p>")
