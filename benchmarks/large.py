@@ -1,4 +1,4 @@
-"""A million parameters: time, evaluations and peak memory to the same cost, in fresh processes."""
+"""From a thousand parameters to a million: time, evaluations and peak memory to the same cost, in fresh processes."""
 
 from functools import partial
 from statistics import median
@@ -6,72 +6,201 @@ from typing import Any
 
 from .processes import in_turn, report
 
-PARAMETERS = 1_000_000
-# Every process is run this many times, the solvers taking turns.
-ROUNDS = 3
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+# Every process is run this many times, the solvers taking turns; from `ONCE` parameters on, one run says enough.
+ROUNDS, ONCE = 3, 100_000
+# Seconds after which a run is broken off; what it had reached by then counts.
+LIMIT = 120.0
+
+COSTS = (
+    "chained Rosenbrock",
+    "Broyden tridiagonal",
+    "minimal surface",
+    "smoothing",
+    "logistic regression",
+    "matrix factorisation",
+)
 
 # What every measured process begins with; data are kept out of the measured time. The costs are written once,
 # for whichever array module is handed in.
 COMMON = """
-import json, resource, sys, time
+import json, resource, signal, sys, time
 import numpy as np
-n, name = int(sys.argv[1]), sys.argv[2]
+n, name, limit = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 rng = np.random.default_rng(0)
-signal = np.sin(np.linspace(0.0, 60.0, n)) + 0.3 * rng.standard_normal(n)
-first, second = rng.integers(0, n, n), rng.integers(0, n, n)
-weight = rng.standard_normal(n)
-label = np.where(rng.random(n) < 1.0 / (1.0 + np.exp(-weight)), 1.0, -1.0)
-
-def least_squares(xp):
-    def cost(x):
-        return xp.sum((x - signal) ** 2) + 50.0 * xp.sum((x[1:] - x[:-1]) ** 2)
-    return cost
-
-def logistic(xp):
-    def cost(w):
-        margin = label * (weight * w[first] + 0.5 * w[second])
-        return xp.sum(xp.logaddexp(0.0, -margin)) + 0.005 * xp.sum(w ** 2)
-    return cost
-
-family = {"least squares": least_squares, "logistic": logistic}[name]
 start = np.zeros(n)
+
+if name == "chained Rosenbrock":
+    start = np.where(np.arange(n) % 2 == 0, -1.2, 1.0)
+    def family(xp):
+        return lambda x: xp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+elif name == "Broyden tridiagonal":
+    start = np.full(n, -1.0)
+    zero = np.zeros(1)
+    def family(xp):
+        def cost(x):
+            before, after = xp.concatenate([zero, x[:-1]]), xp.concatenate([x[1:], zero])
+            return xp.sum(((3.0 - 2.0 * x) * x - before - 2.0 * after + 1.0) ** 2)
+        return cost
+elif name == "minimal surface":
+    k = int(round(n ** 0.5))
+    n = k * k
+    start = np.zeros(n)
+    t = np.linspace(0.0, 1.0, k + 2)
+    rim = np.zeros((k + 2, k + 2))
+    rim[0], rim[-1], rim[:, 0], rim[:, -1] = t * (1 - t), -t * (1 - t), np.sin(np.pi * t), np.sin(np.pi * t)
+    def family(xp):
+        def cost(x):
+            inner = xp.reshape(x, (k, k))
+            middle = xp.concatenate([rim[1:-1, :1], inner, rim[1:-1, -1:]], axis=1)
+            u = xp.concatenate([rim[:1], middle, rim[-1:]], axis=0)
+            one, other = u[1:, 1:] - u[:-1, :-1], u[1:, :-1] - u[:-1, 1:]
+            return xp.sum(xp.sqrt(1.0 + 0.5 * (k + 1) ** 2 * (one ** 2 + other ** 2))) / (k + 1) ** 2
+        return cost
+elif name == "smoothing":
+    signal_ = np.sin(np.linspace(0.0, 60.0, n)) + 0.3 * rng.standard_normal(n)
+    def family(xp):
+        return lambda x: xp.sum((x - signal_) ** 2) + 50.0 * xp.sum((x[1:] - x[:-1]) ** 2)
+elif name == "logistic regression":
+    first, second = rng.integers(0, n, n), rng.integers(0, n, n)
+    weight = rng.standard_normal(n)
+    label = np.where(rng.random(n) < 1.0 / (1.0 + np.exp(-weight)), 1.0, -1.0)
+    def family(xp):
+        def cost(w):
+            margin = label * (weight * w[first] + 0.5 * w[second])
+            return xp.sum(xp.logaddexp(0.0, -margin)) + 0.005 * xp.sum(w ** 2)
+        return cost
+else:
+    rank = 10
+    r = n // (2 * rank)
+    n = 2 * rank * r
+    row, column = rng.integers(0, r, 2 * n), rng.integers(0, r, 2 * n)
+    U, V = rng.standard_normal((r, rank)), rng.standard_normal((r, rank))
+    seen = np.sum(U[row] * V[column], axis=1) + 0.1 * rng.standard_normal(2 * n)
+    start = 0.5 * rng.standard_normal(n)
+    def family(xp):
+        def cost(x):
+            u, v = xp.reshape(x[: r * rank], (r, rank)), xp.reshape(x[r * rank :], (r, rank))
+            return xp.sum((xp.sum(u[row] * v[column], axis=1) - seen) ** 2) + 0.1 * xp.sum(x ** 2)
+        return cost
+
+trace, best = [], [np.inf, start]
+
+class TooLong(Exception):
+    pass
+
+def note(value, x):
+    seconds = time.perf_counter() - begin
+    trace.append([seconds, value, len(trace) + 1])
+    if value < best[0]:
+        best[:] = [value, np.array(x)]
+    if seconds > limit:
+        raise TooLong
 """
 
 OURS = """
 import steepest, jax
 begin = time.perf_counter()
-result = steepest.minimize(family(np), start)
+result = steepest.minimize(family(np), start, budget={"seconds": limit})
 total = time.perf_counter() - begin
 trace = [[result.timing["trace"] + s, v, int(e)]
          for s, v, e in zip(result.history.seconds, result.history.value, result.history.evaluations)]
 x = result.x
 """
 
-SCIPY = """
+# What the peers begin with: a jitted value and gradient of the same cost.
+JITTED = """
 import jax, jax.numpy as jnp
-from scipy.optimize import minimize
 jax.config.update("jax_enable_x64", True)
-value_and_gradient = jax.jit(jax.value_and_grad(family(jnp)))
-trace = []
+cost = family(jnp)
+value_and_gradient = jax.jit(jax.value_and_grad(cost))
 def oracle(x):
     value, gradient = value_and_gradient(x)
     value, gradient = float(value), np.asarray(gradient)
-    trace.append([time.perf_counter() - begin, value, len(trace) + 1])
+    note(value, x)
     return value, gradient
-begin = time.perf_counter()
-x = minimize(oracle, start, jac=True, method="L-BFGS-B", options=OPTIONS).x
-total = time.perf_counter() - begin
 """
+
+SCIPY = (
+    JITTED
+    + """
+from scipy.optimize import minimize
+begin = time.perf_counter()
+try:
+    minimize(oracle, start, jac=True, method="L-BFGS-B", options=OPTIONS)
+except TooLong:
+    pass
+total, x = time.perf_counter() - begin, best[1]
+"""
+)
+
+KRYLOV = (
+    JITTED
+    + """
+from scipy.optimize import minimize
+product = jax.jit(lambda x, v: jax.jvp(jax.grad(cost), (x,), (v,))[1])
+begin = time.perf_counter()
+try:
+    minimize(oracle, start, jac=True, method="trust-krylov", hessp=lambda x, v: np.asarray(product(x, v)))
+except TooLong:
+    pass
+total, x = time.perf_counter() - begin, best[1]
+"""
+)
+
+# One compiled loop: nothing is seen of it on the way.
+OPTIMISTIX = """
+import jax, jax.numpy as jnp, optimistix
+jax.config.update("jax_enable_x64", True)
+cost = family(jnp)
+begin = time.perf_counter()
+solver = optimistix.LBFGS(rtol=1e-8, atol=1e-8)
+x = np.asarray(optimistix.minimise(lambda x, _: cost(x), solver, jnp.asarray(start), throw=False,
+                                   max_steps=2000).value)
+total = time.perf_counter() - begin
+trace = [[total, float(family(np)(x)), 0]]
+"""
+
+IPOPT = (
+    JITTED
+    + """
+import cyipopt
+class Problem:
+    x = value = gradient_ = None
+    def both(self, x):
+        if self.x is None or not np.array_equal(x, self.x):
+            self.x, (self.value, self.gradient_) = np.array(x), oracle(x)
+        return self.value, self.gradient_
+    def objective(self, x): return self.both(x)[0]
+    def gradient(self, x): return self.both(x)[1]
+    def constraints(self, x): return np.zeros(0)
+    def jacobian(self, x): return np.zeros(0)
+begin = time.perf_counter()
+ipopt = cyipopt.Problem(n=n, m=0, problem_obj=Problem(), lb=np.full(n, -1e20), ub=np.full(n, 1e20))
+for option, value in (("print_level", 0), ("sb", "yes"), ("hessian_approximation", "limited-memory"),
+                      ("max_wall_time", limit)):
+    ipopt.add_option(option, value)
+try:
+    ipopt.solve(start)
+except TooLong:
+    pass
+total, x = time.perf_counter() - begin, best[1]
+"""
+)
 
 MEASURE = """
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"trace": trace, "total": total, "peak": peak, "cost": float(family(np)(np.asarray(x)))}))
+final = float(family(np)(np.asarray(x)))
+print(json.dumps({"trace": trace, "total": total, "peak": peak, "cost": final, "start": float(family(np)(start))}))
 """
 
 TIGHT = '{"ftol": 1e-14, "gtol": 1e-8, "maxiter": 1000, "maxfun": 2000}'
 PEERS = {
     "SciPy L-BFGS-B, jitted JAX gradient": SCIPY.replace("OPTIONS", "None"),
     "the same, ftol 1e-14, gtol 1e-8": SCIPY.replace("OPTIONS", TIGHT),
+    "SciPy trust-krylov, jitted products": KRYLOV,
+    "optimistix L-BFGS, 1e-8": OPTIMISTIX,
+    "IPOPT, limited memory": IPOPT,
 }
 
 # Parts of the decrease from the start to the lowest cost anybody found that may still be missing.
@@ -80,42 +209,63 @@ GAPS = (1e-4, 1e-8)
 
 def table(peers: bool) -> tuple[list[str], list[list[object]], str]:
     """Seconds and evaluations until the cost is within each gap of the lowest found, total time and memory."""
-    solvers = {"steepest.minimize": OURS} | (PEERS if peers else {})
     rows: list[list[object]] = []
-    for problem in ("least squares", "logistic"):
-        measured = in_turn(
-            {
-                name: partial(report, COMMON + program + MEASURE, str(PARAMETERS), problem)
-                for name, program in solvers.items()
-            },
-            ROUNDS,
-        )
-        lowest = min(run["cost"] for runs in measured.values() for run in runs)
-        start = measured["steepest.minimize"][0]["trace"][0][1]
-        for name, runs in measured.items():
-            reached = [_reached(runs, lowest + gap * (start - lowest)) for gap in GAPS]
-            rows.append(
-                [
-                    problem,
-                    name,
-                    *(entry for pair in reached for entry in pair),
-                    f"{median(run['total'] for run in runs):.2f}",
-                    f"{(max(run['cost'] for run in runs) - lowest) / (start - lowest):.0e}",
-                    f"{median(run['peak'] for run in runs):.0f}",
-                ]
-            )
-    header = ["cost", "solver"]
+    for cost in COSTS:
+        for size in SIZES:
+            rows += _measured(cost, size, {"steepest.minimize": OURS} | (PEERS if peers else {}))
+    header = ["cost", "n", "solver"]
     for gap in GAPS:
         header += [f"s to {gap:.0e}", f"evaluations to {gap:.0e}"]
     header += ["s in all", "gap at the end", "peak MB"]
     note = (
-        f"{PARAMETERS:,} parameters; medians over {ROUNDS} fresh processes each, the solvers taking turns; "
-        "imports and data not timed, tracing and compiling timed. Gaps are parts of the whole decrease from the "
-        "start (all zeros) to the lowest cost any of them found; a dash means never reached. Steepest's time in "
-        "all includes judging the answer. Least squares: a noisy signal smoothed by chained differences. "
-        "Logistic: a million examples of two gathered features, with a ridge."
+        f"Medians over {ROUNDS} fresh processes each below {ONCE:,} parameters, the solvers taking turns, and one from "
+        f"there on; broken off after {LIMIT:g} s. Imports and data are not timed, tracing and compiling are. Gaps are "
+        "parts of the whole decrease from the start to the lowest cost any of them found; a dash means never reached. "
+        "Nothing is seen of optimistix's compiled loop on the way, so its times are those of the whole run. Steepest's "
+        "time in all includes judging the answer. Smoothing: a noisy signal, chained differences. Logistic regression: "
+        "as many examples as parameters, two gathered features each, with a ridge. Matrix factorisation: rank 10, "
+        "twice as many entries seen as there are parameters, with a ridge. A solver that is not installed, or fails, "
+        "is left out."
     )
     return header, rows, note
+
+
+def _measured(cost: str, size: int, solvers: dict[str, str]) -> list[list[object]]:
+    """The rows of one cost of one size."""
+    measured = in_turn(
+        {
+            name: partial(_attempt, COMMON + program + MEASURE, str(size), cost, str(LIMIT))
+            for name, program in solvers.items()
+        },
+        ROUNDS if size < ONCE else 1,
+    )
+    finished = {name: [run for run in runs if run] for name, runs in measured.items()}
+    finished = {name: runs for name, runs in finished.items() if runs}
+    lowest = min(run["cost"] for runs in finished.values() for run in runs)
+    start = next(iter(finished.values()))[0]["start"]
+    rows: list[list[object]] = []
+    for name, runs in finished.items():
+        reached = [_reached(runs, lowest + gap * (start - lowest)) for gap in GAPS]
+        rows.append(
+            [
+                cost,
+                size,
+                name,
+                *(entry for pair in reached for entry in pair),
+                f"{median(run['total'] for run in runs):.2f}",
+                f"{(max(run['cost'] for run in runs) - lowest) / (start - lowest):.0e}",
+                f"{median(run['peak'] for run in runs):.0f}",
+            ]
+        )
+    return rows
+
+
+def _attempt(program: str, *arguments: str) -> Any:
+    """What a program reports; None where it fails, as for want of a package or of memory."""
+    try:
+        return report(program, *arguments)
+    except RuntimeError:
+        return None
 
 
 def _reached(runs: list[Any], cost: float) -> tuple[str, str]:
