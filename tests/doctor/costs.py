@@ -292,10 +292,10 @@ def on_a_corner(x):
 
 @broken("unrolled loop", [1.0, 2.0], rewrite="np.sum")
 def looped(p):
-    total = 0.0
-    for k in range(600):
-        total = total + (p[0] * np.cos(0.01 * k) - p[1]) ** 2  # here
-    return total
+    state = p[0]
+    for k in range(300):
+        state = state + 0.01 * np.sin(p[1] * state) - 0.02 * state * k**0.5  # here
+    return state**2
 
 
 @broken("does not repeat itself", [1.0, 2.0], told="two calls")
@@ -477,6 +477,14 @@ def matrix(a):
 @healthy({"weights": np.array([0.1, 0.2]), "bias": 0.3})
 def nested(p):
     return np.mean((X @ p["weights"] + p["bias"] - LABELS) ** 2)
+
+
+@healthy([1.0, 2.0])
+def loop_that_is_rolled_up_again(p):
+    total = 0.0
+    for k in range(600):
+        total = total + (p[0] * np.cos(0.01 * k) - p[1]) ** 2
+    return total
 
 
 @healthy([1.0, 2.0, 3.0])
