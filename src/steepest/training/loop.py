@@ -260,7 +260,7 @@ class Walker:
         cursor.step += 1
         cursor.epoch, cursor.batch = epoch, k + 1
         if len(self._pending) > self.in_flight:
-            jax.block_until_ready(self._pending[-1 - self.in_flight][1])
+            self._pending[-1 - self.in_flight][1].block_until_ready()
         if self.teller.due() or (self.job.callback is not None and self._watched):
             self._tell()
         if self.job.record is not None and self._watched:

@@ -1,0 +1,62 @@
+"""Less memory and time at a known price, checked against the plain step."""
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+
+import steepest
+
+from .models import classification
+
+
+def trained(**settings):
+    cost, params, data = classification()
+    return steepest.train(
+        cost, params, data, batch_size=64, steps=20, method="momentum", rate=0.05, **settings
+    )
+
+
+def test_values_computed_twice_are_the_values_kept():
+    plain, twice = trained(), trained(remat=True)
+    assert_allclose(twice.params["hidden"]["W"], plain.params["hidden"]["W"], rtol=1e-4, atol=1e-6)
+
+
+def test_bfloat16_products_keep_float32_parameters_and_come_to_about_the_same_place():
+    plain, short = trained(), trained(precision="bfloat16")
+    assert short.params["out"]["W"].dtype == np.float32
+    assert not np.array_equal(short.params["out"]["W"], plain.params["out"]["W"])
+    # Eight bits of mantissa: each product is good to 1/256, and twenty steps carry that on.
+    assert_allclose(short.params["out"]["W"], plain.params["out"]["W"], atol=0.02)
+
+
+def test_a_dead_unit_and_a_dead_array_are_named():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(512, 3))
+
+    def cost(params, batch):
+        hidden = np.maximum(batch @ params["W"] + params["b"], 0.0)
+        return np.mean((hidden @ params["v"] - 1.0) ** 2) + 0.0 * np.sum(params["unused"])
+
+    bias = np.array([0.5, -100.0, 0.5, -100.0])
+    params = {"W": rng.normal(size=(3, 4)), "b": bias, "v": np.ones(4), "unused": np.ones(2)}
+    result = steepest.train(cost, params, x, batch_size=64, steps=20, method="sgd", rate=0.01)
+    assert "2 of the 4 units of W" in result.message
+    assert "all of unused" in result.message
+    assert_array_equal(result.params["unused"], 1.0)
+
+
+def test_learning_by_heart_is_called_so():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 20)), rng.normal(size=32)
+    aside = rng.normal(size=(200, 20)), rng.normal(size=200)
+
+    def cost(params, batch):
+        x, y = batch
+        return np.mean((np.tanh(x @ params["W"]) @ params["v"] - y) ** 2)
+
+    params = {"W": 0.3 * rng.normal(size=(20, 64)), "v": 0.1 * rng.normal(size=64)}
+    result = steepest.train(
+        cost, params, (x, y), batch_size=32, epochs=150, method="adam", rate=0.01, validation=aside
+    )
+    assert result.verdict == "overfitting"
+    assert not result.success
+    assert result.cost < 0.1
