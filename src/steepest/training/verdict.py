@@ -26,7 +26,8 @@ BATCHES = 16
 SURE = 2.5
 # A squared slope at most this many times what noise alone would show is no slope that can be told.
 TOLD_FROM_NOISE = 2.0
-# A validation cost this part above its lowest is a rise; less is what one validation set differs from another by.
+# A validation cost above its lowest by this part of it, or of its whole fall, is a rise; less is what one validation
+# set differs from another by.
 RISE = 0.02
 # Blocks the last part of the run is averaged over before a line is put through them.
 BLOCKS = 20
@@ -287,11 +288,11 @@ def _rise(run: Run) -> Evidence | None:
     if len(values) < 2 or run.ended == loop.EARLY or run.restored_best:
         return None
     lowest = min(values)
-    limit = lowest + RISE * abs(lowest)
+    limit = lowest + RISE * max(abs(lowest), values[0] - lowest)
     return Evidence(
         "validation cost not risen",
         values[-1],
         limit,
         values[-1] <= limit,
-        f"the last of {len(values)} against the lowest plus {RISE:.0%}",
+        f"the last of {len(values)} against the lowest plus {RISE:.0%} of it or of its fall",
     )
