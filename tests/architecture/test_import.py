@@ -18,6 +18,8 @@ HEAVY = (
     "torch",
     "starlette",
     "uvicorn",
+    "anywidget",
+    "IPython",
 )
 
 

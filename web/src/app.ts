@@ -100,19 +100,19 @@ export class App {
     return given.length === d.n ? given : d.start;
   });
 
-  constructor(private root: HTMLElement, payload?: Payload) {
+  constructor(private root: HTMLElement, payload?: Payload, link?: Link, dark?: boolean) {
     this.still = !!payload;
     this.title = payload?.title ?? "";
     const wish = matchMedia("(prefers-color-scheme: dark)");
-    this.dark = signal(wish.matches);
+    this.dark = signal(dark ?? wish.matches);
     const follow = () => (this.dark.value = wish.matches);
-    wish.addEventListener("change", follow);
+    if (dark === undefined) wish.addEventListener("change", follow);
     this.ends.push(() => wish.removeEventListener("change", follow));
     this.ends.push(effect(() => void (root.dataset.theme = this.dark.value ? "dark" : "light")));
     if (payload) {
       this.screen.value = payload.screen;
       this.params.value = payload.state;
-      this.link = new SavedLink(payload.answers);
+      this.link = link ?? new SavedLink(payload.answers);
     } else {
       this.readFragment();
       const here = () => this.readFragment();

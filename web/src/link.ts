@@ -1,4 +1,4 @@
-/** The way to Python, behind one interface: a WebSocket, or answers that were saved with the page. */
+/** The way to Python, behind one interface: a WebSocket, saved answers, or the messages of a notebook's widget. */
 
 import { signal, type Signal } from "@preact/signals";
 import { fromBase64, unpack, type Frame } from "./frames";
@@ -86,4 +86,88 @@ export class SavedLink implements Link {
   }
 
   close(): void {}
+}
+
+/** What a notebook gives a widget; its values are shared with Python, its messages go both ways. */
+export interface Model {
+  get(name: string): unknown;
+  send(content: unknown): void;
+  on(event: "msg:custom", heard: (content: { id?: number; done?: boolean }, buffers: DataView[]) => void): void;
+  off(event: "msg:custom", heard: (...given: any[]) => void): void;
+}
+
+interface Waiting {
+  id: number;
+  question: Question;
+  heard: Heard;
+}
+
+/**
+ * Draws what was saved, and asks Python for the rest: in each lane one question is under way and the newest waits, so
+ * that a kernel that is busy, or gone, only leaves numbers between samples.
+ */
+export class ModelLink implements Link {
+  readonly state = signal<"connecting" | "open" | "gone" | "saved">("saved");
+  readonly waiting = signal(0);
+  private id = 0;
+  private saved: SavedLink;
+  private asked = new Map<string, Waiting>();
+  private next = new Map<string, Waiting>();
+  private spoken = new Set<string>();
+
+  constructor(private model: Model, private answers: Saved[]) {
+    this.saved = new SavedLink(answers);
+    model.on("msg:custom", this.hear);
+  }
+
+  ask(lane: string, question: Question, heard: Heard): void {
+    const known = this.answers.some((saved) => alike(saved.question, question));
+    // What was saved for another window never replaces what Python itself has said.
+    const useful = () => known || !this.spoken.has(lane);
+    if (useful()) this.saved.ask(lane, question, (frame) => useful() && heard(frame));
+    if (known) {
+      this.next.delete(lane);
+      const under = this.asked.get(lane);
+      if (under) under.heard = () => {};
+      return;
+    }
+    const one = { id: ++this.id, question, heard };
+    if (this.asked.has(lane)) this.next.set(lane, one);
+    else this.send(lane, one);
+  }
+
+  close(): void {
+    this.model.off("msg:custom", this.hear);
+    this.next.clear();
+  }
+
+  private send(lane: string, one: Waiting): void {
+    this.asked.set(lane, one);
+    this.waiting.value = this.asked.size;
+    this.model.send({ ...one.question, id: one.id });
+  }
+
+  private hear = (content: { id?: number; done?: boolean }, buffers: DataView[]): void => {
+    for (const [lane, one] of this.asked) {
+      if (one.id !== content.id) continue;
+      if (content.done) {
+        this.asked.delete(lane);
+        this.waiting.value = this.asked.size;
+        const newer = this.next.get(lane);
+        this.next.delete(lane);
+        if (newer) this.send(lane, newer);
+      } else if (!this.next.has(lane)) {
+        this.spoken.add(lane);
+        const [{ buffer, byteOffset, byteLength }] = buffers;
+        one.heard(unpack(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer));
+      }
+      return;
+    }
+  };
+}
+
+/** Whether two questions ask the same of the one cost that is looked at. */
+function alike(saved: Question, asked: Question): boolean {
+  const text = (question: Question) => JSON.stringify(Object.entries({ ...question, of: 0 }).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return text(saved) === text(asked);
 }

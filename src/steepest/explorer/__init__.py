@@ -25,5 +25,17 @@ draggable between the samples: "curve" serves every place in its window, "grid" 
 >>> text.startswith('<script type="application/json" data-steepest>')
 True
 
-`still.assets()` gives script and style sheet as text that may be written into the page.
+`still.assets()` gives script and style sheet as text that may be written into the page. In a notebook `widget` shows
+the same screens by the same script, with Python behind them (`notebook`).
 """
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # Read when asked for, so that the server does not wait for what only a notebook needs.
+    if name == "widget":
+        from .notebook import widget
+
+        return widget
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

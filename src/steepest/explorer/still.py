@@ -47,8 +47,20 @@ def screen(
     bound a curve, `window` (left, right, bottom, top) a landscape. `state` adds to the fragment (pins, rate, ...).
     Raises `InputError` for a screen that does not exist, and what the cost raises.
     """
-    if name not in ASKED:
-        raise InputError(f"there is no still screen {name!r}; there are {', '.join(ASKED)}")
+    return screen_of(
+        name,
+        subject_of(fun, start, label=label, code=code),
+        x=x,
+        low=low,
+        high=high,
+        window=window,
+        title=title,
+        state=state,
+    )
+
+
+def subject_of(fun: Any, start: Any, *, label: str | None = None, code: str | None = None) -> Subject:
+    """The cost to draw; the letters of an expression start at 0.5 where nothing else is said."""
     if start is None:
         if not isinstance(fun, str):
             raise InputError("start= is needed for a function: parameters of the structure it takes")
@@ -56,13 +68,29 @@ def screen(
 
         names = parse(fun).names
         start = 0.5 if len(names) == 1 else dict.fromkeys(names, 0.5)
-    subject = Subject(fun, start, label=label, code=code)
+    return Subject(fun, start, label=label, code=code)
+
+
+def screen_of(
+    name: str,
+    subject: Subject,
+    *,
+    x: Sequence[float] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    window: Sequence[float] | None = None,
+    title: str = "",
+    state: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """`screen` about a cost that was read already."""
+    if name not in ASKED:
+        raise InputError(f"there is no still screen {name!r}; there are {', '.join(ASKED)}")
     place = [float(value) for value in (subject.start if x is None else x)]
     desk = Desk(named=subject)
     of: dict[str, Any] = {"named": True}
     shown = {"x": ",".join(map(repr, place)), **{key: str(value) for key, value in (state or {}).items()}}
-    if isinstance(fun, str):
-        shown["f"] = fun
+    if subject.text is not None:
+        shown["f"] = subject.text
     context: dict[str, Any] = {"of": of, "x": place}
     if subject.n == 1:
         reach = max(4.0, 1.5 * abs(place[0]))
