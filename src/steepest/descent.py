@@ -73,7 +73,8 @@ class Descent:
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
             else:
-                run = replace(run, history=onward.history, steps=onward.steps)
+                run = replace(run, history=onward.history)
+        run = replace(run, steps=self._steps)
         return run, judgement if judgement is not None else self._verdict(run)
 
     def _rung(
