@@ -110,8 +110,6 @@ UNCONSTRAINED: dict[str, tuple[Contestant, int | None]] = {
     "optimistix L-BFGS (1e-8)": (_optimistix("LBFGS"), None),
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
     "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
-    "SciPy trust-krylov": (_scipy("trust-krylov", second="products"), None),
-    "SciPy trust-exact": (_scipy("trust-exact", second="hessian"), 500),
 }
 BOUNDED: dict[str, tuple[Contestant, int | None]] = {
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),

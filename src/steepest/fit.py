@@ -18,10 +18,10 @@ from .least_squares import budget_of, plan_of, walk_and_judge
 from .linear_algebra.long_vectors import length
 from .measurements import Measurements, frame_of, named_sets, several
 from .measurements import read as read_measurements
-from .minimize import honest_digits, on_precision
 from .models.model import Model, as_model
 from .numerics import EPS
 from .objective import Budget
+from .outcome import honest_digits, on_precision
 from .parameters import Parameters
 from .problem import DERIVATIVES, box_of, free_of, is_opaque
 from .residuals import (

@@ -12,8 +12,8 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .errors import InputError
 from .fit_facts import facts_of
-from .minimize import honest_digits, on_precision
 from .objective import Budget, Objective
+from .outcome import result_of
 from .parameters import Parameters
 from .problem import DERIVATIVES, Cost, Problem, box_of, free_of, read_cost
 from .residuals import (
@@ -30,7 +30,7 @@ from .solvers import Plan, drive, plan_for
 from .solvers.driver import Run
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .verdict.judge import judge
-from .verdict.words import Judgement, Verdict
+from .verdict.words import Judgement
 
 # A walk is taken up again from a saddle at most this often.
 ESCAPES = 10
@@ -302,39 +302,7 @@ def _result(
     judgement: Judgement,
     timing: dict[str, float],
 ) -> Result:
-    objective = problem.objective
-    verdict = judgement.verdict
     residual, jacobian = residuals.both(run.x)
-    x = problem.restore(run.x)
-    result = Result(
-        x=float(x) if isinstance(x, np.floating) else x,
-        fun=run.value,
-        verdict=verdict,
-        success=verdict.is_minimum,
-        message=judgement.sentence,
-        next_step=judgement.next_step,
-        evidence=judgement.evidence,
-        digits=honest_digits(judgement.digits, problem.precision),
-        gap=judgement.gap,
-        names=problem.names,
-        jac=run.gradient,
-        hess=objective.known_hessian(run.x),
-        residual=np.array(residual),
-        jacobian=jacobian,
-        status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
-        nit=run.steps,
-        nfev=objective.evaluations,
-        njev=objective.counts.gradients + objective.counts.jacobians,
-        nhev=objective.counts.hessians + objective.counts.products,
-        stop=run.stop,
-        reason=run.reason,
-        remarks=problem.remarks + on_precision(problem.precision),
-        plan=plan,
-        history=run.history,
-        timing=timing,
-        derivatives=problem.derivatives,
-        precision=problem.precision,
-        label=problem.cost.label,
-    )
-    result._problem = problem
+    result = result_of(problem, plan, run, judgement, timing)
+    result.update(jac=run.gradient, residual=np.array(residual), jacobian=jacobian)
     return result

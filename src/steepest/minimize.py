@@ -13,6 +13,7 @@ from . import constrained, multistart
 from .descent import Descent, structure_of
 from .errors import InputError
 from .objective import Budget, Objective
+from .outcome import result_of
 from .problem import Problem, pose
 from .recording import check_record, recorded
 from .results import Result
@@ -20,7 +21,7 @@ from .solvers import choose, plan_for
 from .solvers.choice import unconstrained_plan
 from .solvers.driver import Run
 from .verdict.supplied import wrong_from_the_start
-from .verdict.words import Judgement, Verdict
+from .verdict.words import Judgement
 
 
 def minimize(
@@ -147,7 +148,7 @@ def minimize(
         "judge": descent.judging,
         "total": ended - began,
     }
-    result = _result(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
+    result = result_of(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
     result._asked = {
         "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds,
         "constraints": constraints, "fixed": fixed,
@@ -201,71 +202,3 @@ def _advised(problem: Problem, run: Run, judgement: Judgement) -> Judgement:
     from .doctor.advice import advised
 
     return advised(problem, run.x, judgement)
-
-
-def _result(problem: Problem, plan: Any, run: Run, judgement: Judgement, timing: dict[str, float]) -> Result:
-    objective = problem.objective
-    verdict = judgement.verdict
-    result = Result(
-        x=_plain(problem.restore(run.x)),
-        fun=run.value,
-        verdict=verdict,
-        success=verdict.is_minimum,
-        message=judgement.sentence,
-        next_step=judgement.next_step,
-        evidence=judgement.evidence,
-        digits=honest_digits(judgement.digits, problem.precision),
-        gap=judgement.gap,
-        names=problem.names,
-        jac=_gradient_like(problem, run),
-        hess=objective.known_hessian(run.x),
-        status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
-        nit=run.steps,
-        nfev=objective.evaluations,
-        njev=objective.counts.gradients + objective.counts.jacobians,
-        nhev=objective.counts.hessians + objective.counts.products,
-        stop=run.stop,
-        reason=run.reason,
-        remarks=problem.remarks + on_precision(problem.precision),
-        plan=plan,
-        history=run.history,
-        timing=timing,
-        derivatives=problem.derivatives,
-        precision=problem.precision,
-        label=problem.cost.label,
-    )
-    result._problem = problem
-    return result
-
-
-def honest_digits(digits: np.ndarray | None, precision: str) -> np.ndarray | None:
-    """No more digits than the least precise number inside the cost has."""
-    return (
-        digits if digits is None or precision == "float64" else np.minimum(digits, _digits_of_type(precision))
-    )
-
-
-def on_precision(precision: str) -> tuple[str, ...]:
-    """What to remark where the cost computes in less than double precision."""
-    if precision == "float64":
-        return ()
-    return (
-        f"part of the cost is computed in {precision}: {_digits_of_type(precision)} digits are all it can tell",
-    )
-
-
-def _digits_of_type(precision: str) -> int:
-    return 2 if precision == "bfloat16" else int(np.finfo(precision).precision)
-
-
-def _plain(structure: Any) -> Any:
-    return float(structure) if isinstance(structure, np.floating) else structure
-
-
-def _gradient_like(problem: Problem, run: Run) -> Any:
-    """The gradient at the end point in the structure of the parameters; NaN for fixed ones."""
-    if problem.free is None:
-        return _plain(problem.parameters.restore(run.gradient))
-    full = np.full(problem.parameters.n, np.nan)
-    full[problem.free] = run.gradient
-    return _plain(problem.parameters.restore(full))

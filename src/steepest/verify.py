@@ -9,8 +9,8 @@ import numpy as np
 
 from .descent import structure_of
 from .errors import InputError
-from .minimize import honest_digits, on_precision
 from .objective import Budget
+from .outcome import honest_digits, on_precision, plain
 from .parameters import Parameters
 from .problem import Problem, pose
 from .results import Result
@@ -150,7 +150,7 @@ def _verification(problem: Problem, judgement: Judgement, timing: dict[str, floa
         gradient = whole
     verdict = judgement.verdict
     found = Verification(
-        x=_plain(problem.restore(problem.start)),
+        x=plain(problem.restore(problem.start)),
         fun=judgement.value,
         verdict=verdict,
         success=verdict.is_minimum,
@@ -161,7 +161,7 @@ def _verification(problem: Problem, judgement: Judgement, timing: dict[str, floa
         gap=judgement.gap,
         downhill=judgement.downhill,
         names=problem.names,
-        jac=None if gradient is None else _plain(problem.parameters.restore(gradient)),
+        jac=None if gradient is None else plain(problem.parameters.restore(gradient)),
         status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
         nit=0,
         nfev=spent.values,
@@ -176,7 +176,3 @@ def _verification(problem: Problem, judgement: Judgement, timing: dict[str, floa
     )
     found._problem = problem
     return found
-
-
-def _plain(structure: Any) -> Any:
-    return float(structure) if isinstance(structure, np.floating) else structure

@@ -39,6 +39,7 @@ LAYERS = (
         "derivative",
         "argmin",
         "descent",
+        "outcome",
         "minimize",
         "minimize_many",
         "verify",
