@@ -11,6 +11,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from operator import eq
 from typing import Any
 
@@ -236,7 +237,7 @@ class _Reader:
                 f"{name} = {_short(node)} is not real numbers; parameters are floats, arrays, dicts, lists or "
                 "dataclasses of real numbers"
             ) from None
-        if not np.isfinite(value).all():
+        if not (isfinite(value) if value.ndim == 0 else np.isfinite(value).all()):
             place = tuple(int(k) for k in np.argwhere(~np.isfinite(value))[0])
             entry = f"{name}[{', '.join(map(str, place))}]" if place else name
             raise InputError(f"{entry} = {value[place]} is not finite; give a finite number")

@@ -57,8 +57,7 @@ def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: B
     misfit = float(r.dot(r))
     if misfit > LITTLE_EXPLAINED * total and total > 0.0:
         return Suspicion(f"the curve explains only {max(0.0, 1 - misfit / total):.0%} of the variance there")
-    runs = _runs(r)
-    if runs < TOO_FEW_RUNS and misfit > LARGE_MISFIT * total:
+    if misfit > LARGE_MISFIT * total and _runs(r) < TOO_FEW_RUNS:
         return Suspicion("the residuals there follow a curve, not noise")
     return None
 

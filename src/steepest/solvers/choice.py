@@ -6,6 +6,7 @@ import difflib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from ..errors import InputError
@@ -242,31 +243,38 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
     'BFGS'
     """
     situation = Situation(objective, facts)
-    words = {"n": f"{objective.n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
+    holding = tuple([rule for rule in RULES if rule.when(situation)])
+    because, passed_over, next_rungs = _in_words(holding, objective.n)
+    plan = plan_for(holding[0].solver(), options)
+    return replace(
+        plan,
+        because=because,
+        passed_over=passed_over,
+        next_rungs=next_rungs,
+        first_steps=holding[0].most_steps if next_rungs else None,
+    )
+
+
+@lru_cache(maxsize=64)
+def _in_words(
+    holding: tuple[Rule, ...], n: int
+) -> tuple[str, tuple[tuple[str, str], ...], tuple[Rung, ...]]:
+    """Why the first rule that holds is taken, the solvers passed over and why, and the rungs below the first."""
+    words = {"n": f"{n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
     words["few"] = f"{FEW_PARAMETERS}"
-    holding = [rule for rule in RULES if rule.when(situation)]
 
     def because(rule: Rule) -> str:
         return rule.because.format(**words).replace(" 1 parameters", " 1 parameter")
 
-    chosen = holding[0]
     next_rungs = tuple(
         Rung(rule.solver(), because(rule), rule.most_steps if rule is not holding[-1] else None, rule.afresh)
         for rule in holding[1:]
     )
+    held = {rule.solver().name for rule in holding}
     passed_over = tuple(
-        (name, rule.otherwise.format(**words))
-        for rule in RULES
-        if (name := rule.solver().name) not in {other.solver().name for other in holding}
+        (name, rule.otherwise.format(**words)) for rule in RULES if (name := rule.solver().name) not in held
     )
-    plan = plan_for(chosen.solver(), options)
-    return replace(
-        plan,
-        because=because(chosen),
-        passed_over=passed_over,
-        next_rungs=next_rungs,
-        first_steps=chosen.most_steps if next_rungs else None,
-    )
+    return because(holding[0]), passed_over, next_rungs
 
 
 # Every way people write a method, in lower case with punctuation left out, and what builds it.
@@ -382,7 +390,7 @@ def plan_for(method: str | Solver, options: Mapping[str, Any] | None = None) -> 
     if isinstance(method, str):
         solver = _built(method, wishes)
         because = f"method={method!r} asked for it"
-    elif isinstance(method, Solver):
+    elif type(method) in ARGUMENTS or isinstance(method, Solver):  # a look into the table is quicker
         solver = _adjusted(method, wishes)
         because = "it was passed in"
     elif is_optax_rule(method):

@@ -128,11 +128,13 @@ def _blame(
 
 def _closed(matrix: Matrix, held: np.ndarray, loose: np.ndarray, found: Covariance) -> Covariance:
     """Mark rows and columns of parameters without an error bar."""
-    matrix[loose, :] = np.nan
-    matrix[:, loose] = np.nan
-    matrix[loose, loose] = np.inf
-    matrix[held, :] = np.nan
-    matrix[:, held] = np.nan
+    if loose.any():
+        matrix[loose, :] = np.nan
+        matrix[:, loose] = np.nan
+        matrix[loose, loose] = np.inf
+    if held.any():
+        matrix[held, :] = np.nan
+        matrix[:, held] = np.nan
     return found
 
 

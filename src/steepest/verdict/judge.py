@@ -135,11 +135,8 @@ def _judge(look: Look) -> Judgement:
 def _stationary(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
-    jumps = (
-        curvature.complete and optimality.by == "rounding" and _jumps(look, rounding, curvature, optimality)
-    )
     kinked = look.structure is None or _has_kinks(look)
-    cornered = kinked and (jumps or _on_a_kink(look))
+    cornered = kinked and (_jumps(look, rounding, curvature, optimality) or _on_a_kink(look))
     if cornered:
         found, excluded = _on_the_corner(look, rounding, evidence)
         if excluded:
@@ -525,5 +522,7 @@ def _on_a_kink(look: Look) -> bool:
 
 def _jumps(look: Look, rounding: Rounding, curvature: Curvature, optimality: Optimality) -> bool:
     """Whether the slope differs between neighbouring numbers by more than rounding does on a smooth cost."""
+    if not curvature.complete or optimality.by != "rounding":
+        return False
     digits = digits_of(look, error_of(look, rounding, curvature, optimality.step, 0.0))
     return bool((digits[look.free] < FEW_DIGITS).any())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -151,13 +152,19 @@ def look_at(
         structure,
         stop,
         history,
-        np.random.default_rng(seed),
+        np.random.default_rng(_seeded(seed)),
         float(value),
         gradient,
         scale,
         fall,
         start,
     )
+
+
+@lru_cache(maxsize=16)
+def _seeded(seed: int) -> np.random.SeedSequence:
+    """What a generator of `seed` starts from; it is only read, so every look may begin with the same one."""
+    return np.random.SeedSequence(seed)
 
 
 def _start_of(history: Any, x: Vector, value: float) -> tuple[Vector | None, float | None]:

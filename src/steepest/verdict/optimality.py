@@ -67,7 +67,8 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     value_error = EPS * abs(look.value)
     largest_trend = np.zeros(n)
     for _ in range(REPEATS_SMALL if look.is_small else REPEATS_LARGE):
-        shift = look.generator.choice((-1.0, 1.0), n) * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
+        signs = 2.0 * look.generator.integers(0, 2, n) - 1.0
+        shift = signs * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
         near = look.objective.bounds.project(x + shift)
         shift = near - x
         value, gradient = look.slope_at(near)

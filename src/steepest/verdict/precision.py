@@ -24,7 +24,8 @@ def digits_of(look: Look, error: Vector) -> Vector:
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = -np.log10(error / size)
     digits = np.where(look.free, digits, MOST_DIGITS)
-    return np.clip(np.nan_to_num(digits, nan=0.0, posinf=MOST_DIGITS, neginf=0.0), 0.0, MOST_DIGITS)
+    digits[np.isnan(digits)] = 0.0
+    return digits.clip(0.0, MOST_DIGITS)
 
 
 def error_of(look: Look, rounding: Rounding, curvature: Curvature, step: Vector, landing: float) -> Vector:
