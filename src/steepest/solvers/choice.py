@@ -256,9 +256,7 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
 
 
 @lru_cache(maxsize=64)
-def _in_words(
-    holding: tuple[Rule, ...], n: int
-) -> tuple[str, tuple[tuple[str, str], ...], tuple[Rung, ...]]:
+def _in_words(holding: tuple[Rule, ...], n: int) -> tuple[str, tuple[tuple[str, str], ...], tuple[Rung, ...]]:
     """Why the first rule that holds is taken, the solvers passed over and why, and the rungs below the first."""
     words = {"n": f"{n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
     words["few"] = f"{FEW_PARAMETERS}"

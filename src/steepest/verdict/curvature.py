@@ -127,8 +127,8 @@ class Curvature:
     def spread_of(self, error: Vector) -> Vector:
         """How far the minimum can lie from where the slope says, (n,), when the slope errs by `error` (n,)."""
         bent = self.values > self.limit
-        V = self.vectors[:, bent]
-        return np.abs(V) @ ((np.abs(V).T @ error) / self.values[bent])
+        sizes = np.abs(self.vectors[:, bent])
+        return sizes @ ((sizes.T @ error) / self.values[bent])
 
 
 def curvature_of(look: Look) -> Curvature:
@@ -232,17 +232,18 @@ def _difference_product(look: Look) -> Callable[[Vector], Vector]:
 
 def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
     free = np.flatnonzero(look.free)
-    block = H[np.ix_(free, free)]
+    whole = free.size == look.n
+    block = H.copy() if whole else H[np.ix_(free, free)]
     if not np.isfinite(block).all():
         block = np.where(np.isfinite(block), block, 0.0)
         how += "; entries that are not finite are left out"
     d = equilibration(block)
     values, scaled = np.linalg.eigh(d[:, None] * block * d)
-    vectors = np.zeros((look.n, free.size))
-    vectors[free] = d[:, None] * scaled
+    vectors, scaling = d[:, None] * scaled, d
+    if not whole:
+        within, vectors, scaling = vectors, np.zeros((look.n, free.size)), np.ones(look.n)
+        vectors[free], scaling[free] = within, d
     own = np.linalg.eigvalsh(block) if free.size else np.empty(0)
-    scaling = np.ones(look.n)
-    scaling[free] = d
     extremes = (float(own[0]), float(own[-1])) if free.size else (np.inf, -np.inf)
     return Curvature(
         block,
