@@ -473,6 +473,22 @@ def test_a_function_that_fails_is_told_with_its_line_and_nothing_of_it_runs_in_t
     assert page.locator("img").count() == 0
 
 
+def test_a_function_that_does_not_end_can_be_stopped_from_every_screen(open_page, explorer, tmp_path):
+    (tmp_path / "model.py").write_text(
+        "import time\n\n\ndef cost(x):\n    time.sleep(600)\n    return x**2\n"
+    )
+    page = open_page(at=explorer("model.py:cost", "--start", "1", cwd=tmp_path))
+    page.goto(page.url.split("#")[0] + "#slope?x=1")
+    page.reload()
+    stop = page.get_by_role("button", name="stop", exact=True)
+    stop.click()
+    stop.wait_for(state="detached")
+    # The next question is answered long before the limit of a minute would have ended the one that hung.
+    page.get_by_label("cost, an expression").fill("x**2 + 1")
+    page.wait_for_selector("path.curve", timeout=30_000)
+    assert stop.count() == 0
+
+
 @pytest.mark.parametrize("name", ["slope", "walk", "landscape", "found", "limit"])
 def test_a_page_with_its_data_inside_works_from_a_file_and_asks_nobody(chromium, tmp_path, name):
     from steepest.explorer import still

@@ -111,6 +111,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
         ))}
       </nav>
       {state === "gone" && <p class="notice" role="alert">The explorer has stopped. What is drawn stays; start <code>steepest explore</code> again for more.</p>}
+      {app.link.slow.value && state === "open" && (
+        <p class="notice slow" role="status">Python is still computing. <button onClick={() => app.link.stop()}>stop</button></p>
+      )}
       {app.help.value && <Help />}
       <main>{children}</main>
       <div class="hidden" role="status" aria-live="polite">{app.announcement.value}</div>

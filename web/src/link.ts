@@ -11,12 +11,21 @@ export interface Link {
   ask(lane: string, question: Question, heard: Heard): void;
   readonly state: Signal<"connecting" | "open" | "gone" | "saved">;
   readonly waiting: Signal<number>;
+  /** Whether Python has been silent for long while something is asked. */
+  readonly slow: Signal<boolean>;
+  /** End whatever Python is doing. */
+  stop(): void;
   close(): void;
 }
+
+/** Milliseconds without a word after which a person may want to stop; shorter would flash at the first picture. */
+const PATIENCE = 2500;
 
 export class SocketLink implements Link {
   readonly state = signal<"connecting" | "open" | "gone" | "saved">("connecting");
   readonly waiting = signal(0);
+  readonly slow = signal(false);
+  private timer = 0;
   private socket: WebSocket;
   private id = 0;
   private lanes = new Map<string, { id: number; heard: Heard; answered: boolean }>();
@@ -41,20 +50,37 @@ export class SocketLink implements Link {
         }
         lane.heard(frame);
       }
+      this.watch();
     };
   }
 
   ask(lane: string, question: Question, heard: Heard): void {
     const id = ++this.id;
+    const idle = !this.waiting.peek();
     this.lanes.set(lane, { id, heard, answered: false });
     this.count();
+    if (idle) this.watch();
     const text = JSON.stringify({ ...question, lane, id });
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(text);
     else if (this.socket.readyState === WebSocket.CONNECTING) this.queued.push(text);
   }
 
+  stop(): void {
+    this.lanes.clear();
+    this.count();
+    this.watch();
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ask: "stop", id: ++this.id }));
+  }
+
   close(): void {
+    clearTimeout(this.timer);
     this.socket.close();
+  }
+
+  private watch(): void {
+    clearTimeout(this.timer);
+    this.slow.value = false;
+    if (this.waiting.peek()) this.timer = window.setTimeout(() => (this.slow.value = this.waiting.peek() > 0), PATIENCE);
   }
 
   private count(): void {
@@ -76,6 +102,8 @@ export class SavedLink implements Link {
   readonly state = signal<"connecting" | "open" | "gone" | "saved">("saved");
   readonly waiting = signal(0);
 
+  readonly slow = signal(false);
+
   constructor(private answers: Saved[]) {}
 
   ask(_lane: string, question: Question, heard: Heard): void {
@@ -84,6 +112,8 @@ export class SavedLink implements Link {
     const chosen = exact ?? (FIXED.has(question.ask) ? same[0] : undefined);
     if (chosen) queueMicrotask(() => heard(unpack(fromBase64(chosen.frame))));
   }
+
+  stop(): void {}
 
   close(): void {}
 }
@@ -109,6 +139,7 @@ interface Waiting {
 export class ModelLink implements Link {
   readonly state = signal<"connecting" | "open" | "gone" | "saved">("saved");
   readonly waiting = signal(0);
+  readonly slow = signal(false);
   private id = 0;
   private saved: SavedLink;
   private asked = new Map<string, Waiting>();
@@ -135,6 +166,8 @@ export class ModelLink implements Link {
     if (this.asked.has(lane)) this.next.set(lane, one);
     else this.send(lane, one);
   }
+
+  stop(): void {}
 
   close(): void {
     this.model.off("msg:custom", this.hear);

@@ -72,7 +72,7 @@ export function ManyScreen() {
 }
 
 function Stop({ app, busy }: { app: App; busy: Signal<boolean> }) {
-  return busy.value ? <button onClick={() => { app.ask("stop", { ask: "stop" }, () => {}); busy.value = false; }}>stop refining</button> : null;
+  return busy.value ? <button onClick={() => { app.link.stop(); busy.value = false; }}>stop refining</button> : null;
 }
 
 const flat = (frame: Frame): Heights => heightsOf(frame);

@@ -70,7 +70,7 @@ function CardPicture({ card, k }: { card: Card; k: number }) {
       <Picture label={card.name} class="thumb" minimum={60} under={({ width, height }) => heights.value && <Contours heights={heights.value} view={card.window!} width={width} height={height} margins={{ left: 0, right: 0, top: 0, bottom: 0 }} />}>
         {({ width, height }) => {
           const c = curve.value;
-          if (!c) return null;
+          if (!c) return heights.value ? null : <text class="coming" x={width / 2} y={height / 2} text-anchor="middle" aria-hidden="true">…</text>;
           const range = c.range();
           const sx = scale([card.low!, card.high!], 0, width);
           const sy = scale([range[0], range[1]], height - 12, 14);
