@@ -60,7 +60,7 @@ def steepest(posed: Posed, method: str = "auto") -> Answer:
     return Answer(np.asarray(found.x), bool(found.success), f"{told} · {found.message}")
 
 
-def _scipy(method: str, *, second: str = "", **options: Any) -> Contestant:
+def _scipy(method: str, *, products: bool = False, **options: Any) -> Contestant:
     def solve(posed: Posed) -> Answer:
         import jax
         from scipy.optimize import minimize
@@ -72,10 +72,7 @@ def _scipy(method: str, *, second: str = "", **options: Any) -> Contestant:
             return float(value), np.asarray(gradient)
 
         extra: dict[str, Any] = {}
-        if second == "hessian":
-            hessian = posed.once("hessian", lambda: jax.jit(jax.hessian(posed.cost)))
-            extra["hess"] = lambda x: np.asarray(hessian(x))
-        elif second == "products":
+        if products:
             product = posed.once(
                 "product", lambda: jax.jit(lambda x, v: jax.jvp(jax.grad(posed.cost), (x,), (v,))[1])
             )
@@ -110,6 +107,7 @@ UNCONSTRAINED: dict[str, tuple[Contestant, int | None]] = {
     "optimistix L-BFGS (1e-8)": (_optimistix("LBFGS"), None),
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
     "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
+    "SciPy trust-krylov": (_scipy("trust-krylov", products=True), None),
 }
 BOUNDED: dict[str, tuple[Contestant, int | None]] = {
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
