@@ -59,34 +59,53 @@ def problems() -> dict[str, tuple[str, int]]:
     return {name: (kind, int(n)) for name, kind, n in (line for line in lines if len(line) == 3)}
 
 
-def run(name: str, solver: str, cores: Queue[int]) -> Record:
-    """One contestant on one problem in a fresh process, on a core of its own."""
-    core = cores.get()
-    command = [sys.executable, "-m", "benchmarks.cutest_worker", name, solver, str(core)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=HERE.parent, timeout=600, check=False
+class Worker:
+    """A process on a core of its own that measures one contestant on one problem after the other."""
+
+    def __init__(self, core: int) -> None:
+        command = [sys.executable, "-m", "benchmarks.cutest_worker", str(core)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent
         )
-        record: Record = json.loads(done.stdout.strip().splitlines()[-1])
+
+    def ask(self, name: str, solver: str) -> Record:
+        """The record of one measurement."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{name}\t{solver}\n")
+        self.process.stdin.flush()
+        record: Record = json.loads(self.process.stdout.readline())
         return record
-    except (subprocess.TimeoutExpired, IndexError, json.JSONDecodeError):
-        return {"problem": name, "solver": solver, "told": "ended from outside"}
-    finally:
-        cores.put(core)
+
+    def end(self) -> None:
+        """Let the process go."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def run_all(pairs: Iterable[tuple[str, str]], jobs: int, keep: Path | None = None) -> list[Record]:
     """Every (problem, solver), `jobs` at a time; each record is also appended to `keep`, as a line of JSON."""
     records = []
-    cores: Queue[int] = Queue()
-    for core in range(jobs):
-        cores.put(core)
+    workers = [Worker(core) for core in range(jobs)]
+    idle: Queue[Worker] = Queue()
+    for worker in workers:
+        idle.put(worker)
+
+    def run(pair: tuple[str, str]) -> Record:
+        worker = idle.get()
+        try:
+            return worker.ask(*pair)
+        finally:
+            idle.put(worker)
+
     with ThreadPoolExecutor(jobs) as pool:
-        for record in pool.map(lambda pair: run(pair[0], pair[1], cores), pairs):
+        for record in pool.map(run, pairs):
             records.append(record)
             if keep is not None:
                 with keep.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record) + "\n")
+    for worker in workers:
+        worker.end()
     return records
 
 

@@ -1,7 +1,9 @@
-"""One contestant on one CUTEst problem in a process of its own: `python -m benchmarks.cutest_worker NAME SOLVER CORE`.
+"""One contestant on one CUTEst problem in a process of its own: `python -m benchmarks.cutest_worker CORE`.
 
-Prints one JSON object. The seconds are those of the processor, from the posed problem to the answer, tracing and
-compiling included and imports not; `warm` is the same solve again in the same process.
+Reads lines of a problem and a solver with a tab between, and answers each with a line of JSON. Each is measured in a
+fork of this process, in which everything has been imported and nothing has been run: no device, no thread. The seconds
+are those of the processor, from the posed problem to the answer, tracing and compiling included and imports not; `warm`
+is the same solve again in the same process.
 """
 
 import importlib
@@ -13,12 +15,26 @@ import resource
 import signal
 import sys
 import time
+import warnings
 from typing import Any
 
 import numpy as np
 
 # Seconds of the processor a solve may take, and those after which a process that does not listen is ended.
 ALLOWED, ENDED = 10.0, 30
+# Parts of steepest that no minimisation imports.
+LEFT_OUT = (
+    "__main__",
+    "plots",
+    "explorer",
+    "report",
+    "cli",
+    "tour",
+    "training",
+    "doctor",
+    "regressor",
+    "torch",
+)
 # Warm solves are repeated until they have taken this long together, so that the clock's grain does not count.
 LONG_ENOUGH, MOST_SOLVES = 0.05, 20
 
@@ -27,20 +43,44 @@ class OutOfTimeError(BaseException):
     """The seconds allowed are spent; no `except Exception` of a solver catches it."""
 
 
-def measure(name: str, solver: str, core: int = 0) -> dict[str, Any]:
-    """Pose the problem, solve it twice, and look at the end point with JAX's own value and gradient."""
+def serve(core: int) -> None:
+    """Answer one request after the other until the input ends."""
     import jax
-
-    from .contestants import Answer, contestant
-    from .cutest import problems
+    import optimistix  # noqa: F401
+    import scipy.optimize  # noqa: F401
 
     jax.config.update("jax_enable_x64", True)
+    load("steepest")
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[core % len(cores)]})
+    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called")
+    for line in sys.stdin:
+        name, solver = line.rstrip("\n").split("\t")
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            answer = json.dumps(measure(name, solver))
+            with os.fdopen(writer, "w") as pipe:
+                pipe.write(answer)
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            answer = pipe.read()
+        os.waitpid(child, 0)
+        lost = json.dumps({"problem": name, "solver": solver, "told": "ended from outside"})
+        sys.stdout.write((answer or lost) + "\n")
+        sys.stdout.flush()
+
+
+def measure(name: str, solver: str) -> dict[str, Any]:
+    """Pose the problem, solve it twice, and look at the end point with JAX's own value and gradient."""
+    from .contestants import Answer, contestant
+    from .cutest import problems
+
     posed = pose(name, bounded=problems().get(name, ("bounded",))[0] == "bounded")
     solve = contestant(solver)
-    load(solver)
     signal.signal(signal.SIGPROF, _spent)
     record: dict[str, Any] = {"problem": name, "solver": solver, "n": posed.n}
     answer: Answer | None = None
@@ -107,16 +147,11 @@ def pose(name: str, *, bounded: bool = True) -> Any:
     return Posed(cost, np.asarray(flat, np.float64), lower, upper)
 
 
-def load(solver: str) -> None:
-    """Import whatever the solver would import later: imports are not counted."""
-    if not solver.startswith("steepest"):
-        return
-    import steepest
-
-    for module in pkgutil.walk_packages(steepest.__path__, "steepest."):
-        if not any(
-            part in module.name for part in ("__main__", "plots", "explorer", "report", "cli", "tour")
-        ):
+def load(package: str) -> None:
+    """Import what the package would import when it is first used: imports are not counted."""
+    root = importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+        if not any(part in module.name for part in LEFT_OUT):
             importlib.import_module(module.name)
 
 
@@ -145,4 +180,4 @@ def _spent(number: int, frame: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))) + "\n")
+    serve(int(sys.argv[1]))
