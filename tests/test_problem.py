@@ -106,7 +106,7 @@ def test_args_are_data():
         ({"budget": "long"}, "give a number of evaluations"),
         ({"budget": {"hours": 3}}, "no 'hours'"),
         ({"method": "newtonish"}, "newtonish"),
-        ({"constraints": [{"type": "eq"}]}, "not supported yet"),
+        ({"constraints": [{"type": "eq"}]}, "lacks a part"),
         ({"callback": 3}, "cannot be called"),
         ({"tol": -1.0}, "tol"),
     ],
