@@ -5,7 +5,7 @@ import time
 import numpy as np
 import scipy.sparse
 
-from steepest.linear_algebra.elimination import stays_sparse
+from steepest.linear_algebra.elimination import stays_sparse, work_to_factorise
 
 
 def pattern(rows, columns, n):
@@ -27,3 +27,10 @@ def test_chains_arrows_and_grids_do_and_random_pairs_do_not():
     began = time.process_time()
     assert not stays_sparse(*pattern(rng.integers(0, n, 2 * n), rng.integers(0, n, 2 * n), n))
     assert time.process_time() - began < 2.0
+
+
+def test_the_work_of_a_full_matrix_and_of_a_chain_is_counted_exactly():
+    full = scipy.sparse.csc_array(np.ones((30, 30)))
+    assert work_to_factorise(full.indptr, full.indices) == sum(i * i for i in range(30))
+    links = scipy.sparse.csc_array(np.eye(500) + np.eye(500, k=1) + np.eye(500, k=-1))
+    assert work_to_factorise(links.indptr, links.indices) == 499

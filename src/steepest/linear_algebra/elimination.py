@@ -29,9 +29,31 @@ def stays_sparse(indptr: np.ndarray, indices: np.ndarray) -> bool:
     n = indptr.size - 1
     if n <= FEW_ROWS:
         return True
+    widths, busy = _envelope(indptr, indices)
+    return float(widths.sum()) + float(busy) * n <= MOST_IN_FACTOR
+
+
+def work_to_factorise(indptr: np.ndarray, indices: np.ndarray) -> float:
+    """Multiplications that factorising a symmetric matrix takes at most, in round numbers, from its pattern in CSC.
+
+    Within the envelope each row costs the square of its width; a row that is told apart, the size of the matrix twice.
+
+    >>> n = 10_000
+    >>> work_to_factorise(np.arange(n + 1), np.arange(n)) <= n
+    True
+    """
+    widths, busy = _envelope(indptr, indices)
+    return float((widths.astype(np.float64) ** 2).sum()) + 2.0 * float(busy) * float(
+        widths.sum() + indptr.size
+    )
+
+
+def _envelope(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, int]:
+    """The width of each row's envelope after reverse Cuthill-McKee, and how many busy rows were left out."""
     from scipy.sparse import csc_array
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+    n = indptr.size - 1
     busy = np.diff(indptr) > BUSY * np.sqrt(n)
     pattern = csc_array((np.ones(indices.size, dtype=np.int8), indices, indptr), shape=(n, n))
     if busy.any():
@@ -42,5 +64,4 @@ def stays_sparse(indptr: np.ndarray, indices: np.ndarray) -> bool:
     entries = pattern.tocoo()
     first = np.arange(order.size)
     np.minimum.at(first, place[entries.col], place[entries.row])
-    envelope = float((np.arange(order.size) - first).sum())
-    return envelope + float(busy.sum()) * n <= MOST_IN_FACTOR
+    return np.arange(order.size) - first, int(busy.sum())

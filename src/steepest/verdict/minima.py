@@ -10,7 +10,7 @@ from .kink import Edge, Kink
 from .look import Look, Rounding
 from .measured import curvature_evidence
 from .optimality import Optimality
-from .precision import digits_of, error_of, gap_of
+from .precision import digits_of, error_of, gap_of, sparse_error_of
 from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
 
@@ -50,9 +50,10 @@ def minimum(
 def known_digits(
     look: Look, rounding: Rounding, curvature: Curvature, optimality: Optimality
 ) -> Vector | None:
-    """Digits of each parameter; None where the curvature is known in some directions only."""
+    """Digits of each parameter; None where the curvature is known in some directions only, and no factor tells it."""
     if not curvature.complete:
-        return None
+        error = sparse_error_of(look, rounding)
+        return None if error is None else digits_of(look, error)
     return digits_of(look, error_of(look, rounding, curvature, optimality.step, optimality.landing))
 
 
