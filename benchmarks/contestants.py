@@ -60,7 +60,7 @@ def steepest(posed: Posed, method: str = "auto") -> Answer:
     return Answer(np.asarray(found.x), bool(found.success), f"{told} · {found.message}")
 
 
-def _scipy(method: str, *, products: bool = False, **options: Any) -> Contestant:
+def _scipy(method: str, **options: Any) -> Contestant:
     def solve(posed: Posed) -> Answer:
         import jax
         from scipy.optimize import minimize
@@ -71,16 +71,13 @@ def _scipy(method: str, *, products: bool = False, **options: Any) -> Contestant
             value, gradient = both(x)
             return float(value), np.asarray(gradient)
 
-        extra: dict[str, Any] = {}
-        if products:
-            product = posed.once(
-                "product", lambda: jax.jit(lambda x, v: jax.jvp(jax.grad(posed.cost), (x,), (v,))[1])
-            )
-            extra["hessp"] = lambda x, v: np.asarray(product(x, v))
-        if posed.pairs is not None:
-            extra["bounds"] = posed.pairs
         found = minimize(
-            value_and_gradient, posed.start, method=method, jac=True, options=options or None, **extra
+            value_and_gradient,
+            posed.start,
+            method=method,
+            jac=True,
+            bounds=posed.pairs,
+            options=options or None,
         )
         return Answer(found.x, bool(found.success), str(found.message))
 
@@ -107,7 +104,6 @@ UNCONSTRAINED: dict[str, tuple[Contestant, int | None]] = {
     "optimistix L-BFGS (1e-8)": (_optimistix("LBFGS"), None),
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
     "SciPy L-BFGS-B, tightened": (_scipy("L-BFGS-B", **TIGHT), None),
-    "SciPy trust-krylov": (_scipy("trust-krylov", products=True), None),
 }
 BOUNDED: dict[str, tuple[Contestant, int | None]] = {
     "SciPy L-BFGS-B": (_scipy("L-BFGS-B"), None),
