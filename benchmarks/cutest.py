@@ -197,7 +197,7 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
         best = lowest(records)
         everything[kind] = (records, best)
         rows += [[f"**{kind}**", *[None] * (len(HEADER) - 1)], *summary(records, best)]
-        mine = [r for r in records if r["solver"] == "steepest" and best[r["problem"]] > BOTTOMLESS]
+        mine = [r for r in records if r["solver"] == "steepest" and best.get(r["problem"], 0.0) > BOTTOMLESS]
         misses = [r["problem"] for r in mine if not is_solved(r, best)]
         notes.append(f"Not solved by steepest, {kind}: {', '.join(misses) or 'none'}.")
     profile(everything)
@@ -213,7 +213,7 @@ def profile(everything: Mapping[str, tuple[Sequence[Record], Mapping[str, float]
 
     figure, axes = plt.subplots(1, len(everything), figsize=(10, 4), sharey=True, layout="constrained")
     for ax, (kind, (records, best)) in zip(axes, everything.items(), strict=True):
-        counted = [r for r in records if best[r["problem"]] > BOTTOMLESS]
+        counted = [r for r in records if best.get(r["problem"], 0.0) > BOTTOMLESS]
         number = len({r["problem"] for r in counted})
         times = {(r["problem"], r["solver"]): r["cold"] for r in counted if is_solved(r, best)}
         fastest: dict[str, float] = {}
