@@ -112,3 +112,10 @@ def test_a_file_that_is_no_certificate_is_refused(tmp_path):
 def test_every_verdict_can_be_certified(cost):
     certificate = json.loads(str(steepest.minimize(cost, 0.5, budget=200).certificate()))
     assert recheck(certificate, cost).holds
+
+
+def test_no_certificate_is_given_that_would_forget_the_constraints():
+    found = steepest.minimize("x**2 + y**2", {"x": 1.0, "y": 1.0}, constraints="x + y >= 1")
+    assert found.success
+    with pytest.raises(InputError, match="no constraints"):
+        found.certificate()

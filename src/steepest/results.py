@@ -171,7 +171,8 @@ class Result(dict[str, Any]):
     def certificate(self) -> Certificate:
         """The verdict with all that a stranger needs to check it again by `steepest verify FILE.json`.
 
-        A dict of JSON values; `str` gives the JSON text, `.save(path)` writes it.
+        A dict of JSON values; `str` gives the JSON text, `.save(path)` writes it. Raises `InputError` for a result
+        found between constraints, which a certificate does not hold.
 
         >>> from steepest import minimize
         >>> certificate = minimize("x**2 - 2*x + 3", 3.0).certificate()
@@ -183,6 +184,11 @@ class Result(dict[str, Any]):
         if "_problem" not in self.__dict__:
             raise InputError(
                 "this result no longer knows its cost; steepest.verify(cost, result.x).certificate() makes one"
+            )
+        if "multipliers" in self:
+            raise InputError(
+                "a certificate holds the cost and its bounds, but no constraints, so that the point would be judged "
+                "without them; keep result.to_dict(), which has the multipliers and the violation"
             )
         told = ("x", "derivatives", "precision", "fun", "verdict", "message", "digits", "gap")
         claims = {key: to_json(self[key]) for key in told}
