@@ -306,6 +306,7 @@ def test_the_fit_agrees_with_an_independent_one_and_the_curve_can_be_dragged(ope
 
     page = open_page(SCREENS["fit"])
     page.wait_for_selector(".verdict")
+    until(page, "document.querySelector('.panel .badge').textContent === 'exact'")
     best, covariance = curve_fit(
         lambda t, a, b, c: a * np.exp(-b * t) + c, EXAMPLE["t"], EXAMPLE["y"], (40, 0.3, 0)
     )
@@ -313,7 +314,6 @@ def test_the_fit_agrees_with_an_independent_one_and_the_curve_can_be_dragged(ope
     for value, error in zip(best, np.sqrt(np.diag(covariance)), strict=True):
         assert f"best {value:.5g} ± {error:.2g}" in panel
     curve = page.get_by_role("slider", name="the curve")
-    until(page, "document.querySelector('.panel .badge').textContent === 'exact'")
     before = page.locator(".bigs .number").first.inner_text()
     curve.focus()
     for _ in range(5):
