@@ -20,13 +20,19 @@ def main() -> int:
     parser.add_argument("name", nargs="?", choices=names, help="the benchmark to run")
     parser.add_argument("--peers", action="store_true", help="measure other libraries beside steepest")
     parser.add_argument("--list", action="store_true", help="print the names of the benchmarks")
-    arguments = parser.parse_args()
+    arguments, rest = parser.parse_known_args()
     if arguments.list or arguments.name is None:
         sys.stdout.write(listing(names))
         return 0
     benchmark = importlib.import_module(f"benchmarks.{arguments.name}")
-    header, rows, note = benchmark.table(arguments.peers)
-    text = page(arguments.name, benchmark.__doc__ or "", header, rows, note, peers=arguments.peers)
+    own = argparse.ArgumentParser(
+        prog=f"python -m benchmarks {arguments.name}", description=benchmark.__doc__
+    )
+    for option, settings in getattr(benchmark, "OPTIONS", {}).items():
+        own.add_argument(option, **settings)
+    header, rows, note = benchmark.table(arguments.peers, **vars(own.parse_args(rest)))
+    command = " ".join([arguments.name, *(["--peers"] if arguments.peers else []), *rest])
+    text = page(arguments.name, benchmark.__doc__ or "", header, rows, note, command=command)
     sys.stdout.write(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{arguments.name}.md").write_text(text, encoding="utf-8")

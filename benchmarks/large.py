@@ -1,5 +1,7 @@
 """From a thousand parameters to a million: time, evaluations and peak memory to the same cost, in fresh processes."""
 
+import sys
+import time
 from functools import partial
 from statistics import median
 from typing import Any
@@ -7,10 +9,11 @@ from typing import Any
 from .processes import in_turn, report
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-# Every process is run this many times, the solvers taking turns; from `ONCE` parameters on, one run says enough.
-ROUNDS, ONCE = 3, 100_000
-# Seconds after which a run is broken off; what it had reached by then counts.
-LIMIT = 120.0
+# From this many parameters on, one run says enough.
+ONCE = 100_000
+# A process is killed after this many times its limit: some compiled loops cannot be broken off from inside, and time
+# to compile, to judge and to write down comes on top of the walk.
+KILLED = 5.0
 
 COSTS = (
     "chained Rosenbrock",
@@ -21,10 +24,19 @@ COSTS = (
     "matrix factorisation",
 )
 
-# What every measured process begins with; data are kept out of the measured time. The costs are written once,
-# for whichever array module is handed in.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--sizes": {"type": int, "nargs": "+", "default": SIZES, "help": "numbers of parameters"},
+    "--costs": {"nargs": "+", "choices": COSTS, "default": COSTS, "help": "some of the costs"},
+    "--rounds": {"type": int, "default": 3, "help": f"processes for each, below {ONCE:,} parameters"},
+    "--limit": {"type": float, "default": 120.0, "help": "CPU seconds after which a walk is broken off"},
+}
+
+# What every measured process begins with; data are kept out of the measured time. Its clock is the CPU's, so that what
+# else the machine does weighs less; all threads of a process count. The costs are written once, for whichever array
+# module is handed in.
 COMMON = """
-import json, resource, signal, sys, time
+import json, resource, sys, time
+time.perf_counter = time.process_time
 import numpy as np
 n, name, limit = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 rng = np.random.default_rng(0)
@@ -98,10 +110,10 @@ def note(value, x):
         raise TooLong
 """
 
-OURS = """
+MINIMIZE = """
 import steepest, jax
 begin = time.perf_counter()
-result = steepest.minimize(family(np), start, budget={"seconds": limit})
+result = steepest.minimize(family(np), start, method=METHOD, budget={"seconds": limit})
 total = time.perf_counter() - begin
 trace = [[result.timing["trace"] + s, v, int(e)]
          for s, v, e in zip(result.history.seconds, result.history.value, result.history.evaluations)]
@@ -178,7 +190,7 @@ class Problem:
 begin = time.perf_counter()
 ipopt = cyipopt.Problem(n=n, m=0, problem_obj=Problem(), lb=np.full(n, -1e20), ub=np.full(n, 1e20))
 for option, value in (("print_level", 0), ("sb", "yes"), ("hessian_approximation", "limited-memory"),
-                      ("max_wall_time", limit)):
+                      ("max_cpu_time", limit)):
     ipopt.add_option(option, value)
 try:
     ipopt.solve(start)
@@ -195,9 +207,13 @@ print(json.dumps({"trace": trace, "total": total, "peak": peak, "cost": final, "
 """
 
 TIGHT = '{"ftol": 1e-14, "gtol": 1e-8, "maxiter": 1000, "maxfun": 2000}'
+OURS = {
+    "steepest.minimize": MINIMIZE.replace("METHOD", '"auto"'),
+    "the same, method='l-bfgs'": MINIMIZE.replace("METHOD", '"l-bfgs"'),
+}
 PEERS = {
     "SciPy L-BFGS-B, jitted JAX gradient": SCIPY.replace("OPTIONS", "None"),
-    "the same, ftol 1e-14, gtol 1e-8": SCIPY.replace("OPTIONS", TIGHT),
+    "SciPy L-BFGS-B, ftol 1e-14, gtol 1e-8": SCIPY.replace("OPTIONS", TIGHT),
     "SciPy trust-krylov, jitted products": KRYLOV,
     "optimistix L-BFGS, 1e-8": OPTIMISTIX,
     "IPOPT, limited memory": IPOPT,
@@ -207,65 +223,88 @@ PEERS = {
 GAPS = (1e-4, 1e-8)
 
 
-def table(peers: bool) -> tuple[list[str], list[list[object]], str]:
+def table(
+    peers: bool, *, sizes: list[int], costs: list[str], rounds: int, limit: float
+) -> tuple[list[str], list[list[object]], str]:
     """Seconds and evaluations until the cost is within each gap of the lowest found, total time and memory."""
     rows: list[list[object]] = []
-    for cost in COSTS:
-        for size in SIZES:
-            rows += _measured(cost, size, {"steepest.minimize": OURS} | (PEERS if peers else {}))
+    for cost in costs:
+        for size in sizes:
+            taken = rounds if size < ONCE else 1
+            rows += _measured(cost, size, taken, limit, OURS | (PEERS if peers else {}))
     header = ["cost", "n", "solver"]
     for gap in GAPS:
         header += [f"s to {gap:.0e}", f"evaluations to {gap:.0e}"]
     header += ["s in all", "gap at the end", "peak MB"]
     note = (
-        f"Medians over {ROUNDS} fresh processes each below {ONCE:,} parameters, the solvers taking turns, and one from "
-        f"there on; broken off after {LIMIT:g} s. Imports and data are not timed, tracing and compiling are. Gaps are "
-        "parts of the whole decrease from the start to the lowest cost any of them found; a dash means never reached. "
-        "Nothing is seen of optimistix's compiled loop on the way, so its times are those of the whole run. Steepest's "
-        "time in all includes judging the answer. Smoothing: a noisy signal, chained differences. Logistic regression: "
-        "as many examples as parameters, two gathered features each, with a ridge. Matrix factorisation: rank 10, "
-        "twice as many entries seen as there are parameters, with a ridge. A solver that is not installed, or fails, "
-        "is left out."
+        f"Medians over {rounds} fresh processes each below {ONCE:,} parameters, the solvers taking turns, and one from "
+        f"there on. Seconds are those of the CPU, all threads added up. Walks are broken off after {limit:g} s, "
+        f"processes after {KILLED * limit:g} s of the clock on the wall. Imports and data are not timed, tracing and "
+        "compiling are. Gaps are parts of the whole decrease from the start to the lowest cost any of them found; a "
+        "dash means never reached. Nothing is seen of optimistix's compiled loop on the way, so its times are those of "
+        "the whole run. Steepest's time in all includes judging the answer. Smoothing: a noisy signal, chained "
+        "differences, linear least squares. Logistic regression: as many examples as parameters, two gathered features "
+        "each, with a ridge. Matrix factorisation: rank 10, twice as many entries seen as there are parameters, with a "
+        "ridge. A solver that is not installed is left out."
     )
     return header, rows, note
 
 
-def _measured(cost: str, size: int, solvers: dict[str, str]) -> list[list[object]]:
+def _measured(cost: str, size: int, rounds: int, limit: float, solvers: dict[str, str]) -> list[list[object]]:
     """The rows of one cost of one size."""
     measured = in_turn(
         {
-            name: partial(_attempt, COMMON + program + MEASURE, str(size), cost, str(LIMIT))
+            name: partial(_attempt, name, COMMON + program + MEASURE, size, cost, limit)
             for name, program in solvers.items()
         },
-        ROUNDS if size < ONCE else 1,
+        rounds,
     )
     finished = {name: [run for run in runs if run] for name, runs in measured.items()}
-    finished = {name: runs for name, runs in finished.items() if runs}
-    lowest = min(run["cost"] for runs in finished.values() for run in runs)
-    start = next(iter(finished.values()))[0]["start"]
+    known = [run for runs in finished.values() for run in runs]
+    if not known:
+        return []
+    lowest, start = min(run["cost"] for run in known), known[0]["start"]
     rows: list[list[object]] = []
-    for name, runs in finished.items():
-        reached = [_reached(runs, lowest + gap * (start - lowest)) for gap in GAPS]
-        rows.append(
-            [
-                cost,
-                size,
-                name,
-                *(entry for pair in reached for entry in pair),
-                f"{median(run['total'] for run in runs):.2f}",
-                f"{(max(run['cost'] for run in runs) - lowest) / (start - lowest):.0e}",
-                f"{median(run['peak'] for run in runs):.0f}",
-            ]
-        )
+    for name, runs in measured.items():
+        if all(run is MISSING for run in runs):
+            continue
+        row: list[object] = [cost, size, name]
+        if any(not run for run in runs):
+            row += ["-"] * (2 * len(GAPS) + 3)
+        else:
+            row += [entry for gap in GAPS for entry in _reached(runs, lowest + gap * (start - lowest))]
+            row.append(f"{median(run['total'] for run in runs):.2f}")
+            row.append(f"{(max(run['cost'] for run in runs) - lowest) / (start - lowest):.0e}")
+            row.append(f"{median(run['peak'] for run in runs):.0f}")
+        rows.append(row)
+        say("  ".join(map(str, row)))
     return rows
 
 
-def _attempt(program: str, *arguments: str) -> Any:
-    """What a program reports; None where it fails, as for want of a package or of memory."""
+# What a process that could not import its solver leaves behind; None stands for one that was killed or failed.
+MISSING: dict[str, Any] = {}
+
+
+def _attempt(name: str, program: str, size: int, cost: str, limit: float) -> Any:
+    """What a program reports; `MISSING` for want of a package, None where it fails or never ends."""
+    began = time.perf_counter()
     try:
-        return report(program, *arguments)
-    except RuntimeError:
-        return None
+        found = report(program, str(size), cost, str(limit), seconds=KILLED * limit)
+    except TimeoutError as error:
+        found, said = None, str(error)
+    except RuntimeError as error:
+        said = str(error).strip().splitlines()[-1]
+        found = MISSING if "ModuleNotFoundError" in said else None
+    else:
+        said = f"cost {found['cost']:.12g}"
+    say(f"{cost}, {size:,}, {name}: {said}, {time.perf_counter() - began:.1f} s")
+    return found
+
+
+def say(text: str) -> None:
+    """Tell the log how far it is: a whole run takes the better part of an hour."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def _reached(runs: list[Any], cost: float) -> tuple[str, str]:

@@ -8,7 +8,18 @@ from importlib import metadata
 from pathlib import Path
 
 # Packages whose versions decide the figures; those that are not installed are left out.
-PACKAGES = ("steepest", "numpy", "scipy", "jax", "jaxlib", "optimistix", "equinox", "optax", "torch")
+PACKAGES = (
+    "steepest",
+    "numpy",
+    "scipy",
+    "jax",
+    "jaxlib",
+    "optimistix",
+    "equinox",
+    "optax",
+    "torch",
+    "cyipopt",
+)
 
 
 def listing(names: Iterable[str]) -> str:
@@ -23,15 +34,15 @@ def page(
     rows: Sequence[Sequence[object]],
     note: str,
     *,
-    peers: bool,
+    command: str,
 ) -> str:
-    """The whole result page of one benchmark."""
+    """The whole result page of one benchmark; `command` is what follows `python -m benchmarks`."""
     parts = [
         f"# {name}",
         purpose.strip(),
         markdown(header, rows),
         note.strip(),
-        f"`python -m benchmarks {name}{' --peers' if peers else ''}`, {circumstances()}.",
+        f"`python -m benchmarks {command}`, {circumstances()}.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

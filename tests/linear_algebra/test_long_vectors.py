@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from steepest.linear_algebra.long_vectors import BLOCK, TILE, Rows, inner, length
+from steepest.linear_algebra.long_vectors import BLOCK, SHARED, TILE, Rows, inner, length
 
-LENGTHS = [1, 7, TILE - 1, TILE, TILE + 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5]
+LENGTHS = [1, 7, TILE - 1, TILE, TILE + 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5, SHARED + TILE + 9]
 
 
 @pytest.mark.parametrize("n", LENGTHS)
@@ -51,3 +51,29 @@ def test_a_row_written_again_forgets_what_it_held():
     for value in (2.0, 5.0):
         rows.write(1, np.full(TILE + 3, value))
     assert_array_equal(rows.combined(np.array([1.0, 1.0])), 5.0)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_learning_a_pair_writes_it_and_multiplies_with_what_is_looked_at(n):
+    rng = np.random.default_rng(n)
+    matrix, s, new, old = rng.standard_normal((8, n)), *rng.standard_normal((3, n))
+    rows = Rows(8, n)
+    for index, row in enumerate(matrix):
+        rows.write(index, row)
+    products, ss, sy, yy = rows.learn(2, s, new, old, (slice(0, 4), slice(6, 8)))
+    matrix[2], matrix[3] = s, new - old
+    matrix[4:6] = 0.0
+    assert_allclose(products, matrix @ new, rtol=1e-10, atol=1e-10)
+    assert_allclose([ss, sy, yy], [s @ s, s @ (new - old), (new - old) @ (new - old)], rtol=1e-10, atol=1e-10)
+    coefficients = rng.standard_normal(8)
+    total, slope = rows.combined_with(coefficients, 0.5, new, (slice(0, 4), slice(6, 8)))
+    assert_allclose(total, coefficients @ matrix + 0.5 * new, rtol=1e-12, atol=1e-12)
+    assert_allclose(slope, total @ new, rtol=1e-10, atol=1e-10)
+
+
+def test_a_row_that_is_not_looked_at_may_hold_anything():
+    rows = Rows(6, TILE + 3)
+    rows.write(2, np.inf)
+    looked_at = (slice(0, 2), slice(4, 6))
+    assert_array_equal(rows.combined(np.ones(6), looked_at), 0.0)
+    assert_array_equal(rows.combined_with(np.ones(6), 2.0, np.ones(TILE + 3), looked_at)[0], 2.0)

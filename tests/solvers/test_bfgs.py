@@ -202,7 +202,9 @@ def test_the_compact_forms_are_the_matrices_built_pair_by_pair():
     for _ in range(12):
         state = solver.step(problem, state)
         B, g = dense_from_pairs(state.pairs, n), state.gradient
-        assert_allclose(inverse_times(state.pairs, state.products, g), -np.linalg.solve(B, g), rtol=1e-8)
+        newton, slope = inverse_times(state.pairs, state.products, g)
+        assert_allclose(newton, -np.linalg.solve(B, g), rtol=1e-8)
+        assert_allclose(slope, g @ newton, rtol=1e-12)
         inside = -np.linalg.solve(B[np.ix_(free, free)], (g + B @ held)[free])
         step = free_step(state.pairs, g, free, held)
         assert_allclose(step[free], inside, rtol=1e-7)
