@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .throughput import MODELS, measure
+from .throughput import MODELS, measure, seconds_a_step
 
 
 def say(**found: Any) -> None:
@@ -38,17 +38,17 @@ def no_step_waits() -> None:
     before = Walker._step
     guarded = 0
 
-    def step(self: Any, *arguments: Any) -> None:
+    def step(self: Any, piece: Any) -> None:
         nonlocal guarded
-        if self.cursor.step > 3:
-            guarded += 1
+        if self.cursor.step > 10:
+            guarded += piece.steps
             with jax.transfer_guard_device_to_host("disallow"):
-                before(self, *arguments)
+                before(self, piece)
         else:
-            before(self, *arguments)
+            before(self, piece)
 
     cost_of, params, data = MODELS["mlp"]()
-    Walker._step = step  # type: ignore[method-assign, assignment]
+    Walker._step = step  # type: ignore[method-assign]
     try:
         result = steepest.train(
             cost_of(np), params, data, batch_size=128, steps=1000, method="adam", progress=False
@@ -56,6 +56,31 @@ def no_step_waits() -> None:
     finally:
         Walker._step = before  # type: ignore[method-assign]
     say(check="no step fetches from the device", steps=result.steps, guarded=guarded)
+
+
+def together() -> None:
+    """Several steps in one dispatch beside the same run step by step: time, and whether the bits are the same."""
+    import steepest
+    from steepest.training import loop
+
+    cost_of, params, data = MODELS["mlp"]()
+    forecast = loop.forecast
+    found: dict[str, Any] = {}
+    for name, seconds in (("together", forecast), ("one by one", lambda *_: float("inf"))):
+        loop.forecast = seconds
+        try:
+            found[name] = steepest.train(
+                cost_of(np), params, data, batch_size=128, steps=600, method="adam", rate=1e-3, progress=False
+            )
+        finally:
+            loop.forecast = forecast
+    one, other = found.values()
+    say(
+        check="steps together",
+        ms={name: 1e3 * seconds_a_step(result, 100) for name, result in found.items()},
+        equal=all(np.array_equal(one.params[name], other.params[name]) for name in params),
+        largest=max(float(np.max(np.abs(one.params[name] - other.params[name]))) for name in params),
+    )
 
 
 def bfloat16(steps: int = 200, batch: int = 64) -> None:
@@ -73,12 +98,10 @@ def bfloat16(steps: int = 200, batch: int = 64) -> None:
             precision=precision,
             progress=False,
         )
-        step, seconds = result.history.column("step"), result.history.column("seconds")
-        half = len(step) // 2
         say(
             check="precision",
             precision=precision,
-            ms=1e3 * (seconds[-1] - seconds[half]) / (step[-1] - step[half]),
+            ms=1e3 * seconds_a_step(result, steps // 2),
             cost=float(np.mean(result.history.costs[-10:])),
         )
 
@@ -124,11 +147,12 @@ def main() -> None:
     """Everything, each line as soon as it is known."""
     circumstances()
     no_step_waits()
+    together()
     for name, batch, steps in (
-        ("mlp", 128, 3000),
-        ("mlp", 1024, 3000),
-        ("convolution", 256, 3000),
-        ("transformer", 64, 300),
+        ("mlp", 128, 1200),
+        ("mlp", 1024, 1200),
+        ("convolution", 256, 1200),
+        ("transformer", 64, 400),
     ):
         say(**measure(name, batch, steps, 3))
     bfloat16()

@@ -169,8 +169,11 @@ class Rows:
     def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
         """The batches of one epoch; rows that do not fill a last one are left to another epoch."""
         for k in range(first, self.rows // batch_size):
-            rows = self.chosen(epoch, k, batch_size, part)
-            yield [np.take(array, rows, axis=0) for array in self.arrays]
+            yield self.taken(self.chosen(epoch, k, batch_size, part))
+
+    def taken(self, rows: np.ndarray) -> Batch:
+        """These rows of every array; `rows` may have several axes, which take the place of the first."""
+        return [np.take(array, rows, axis=0) for array in self.arrays]
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All rows in the order they are stored, the last batch possibly smaller."""

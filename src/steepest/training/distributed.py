@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,11 +38,6 @@ class Placement:
 
     # -- placing ---------------------------------------------------------------------------------------------
 
-    def on_devices(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
-        """A batch on the devices, its rows spread over them; its numbers go before it unchanged."""
-        epoch, k, arrays = batch
-        return epoch, k, self.rows(arrays)
-
     def held(self, source: Any) -> Any:
         """A function that names the rows of a batch, for data held whole on one accelerator; None where they are not.
 
@@ -52,20 +48,11 @@ class Placement:
         room = (jax.devices()[0].memory_stats() or {}).get("bytes_limit", 0)
         if sum(array.nbytes for array in source.arrays) > HELD * room:
             return None
-        arrays = [jax.device_put(array) for array in self._kept(source.arrays)]
+        return partial(Held, [jax.device_put(array) for array in self._kept(source.arrays)])
 
-        def named(chosen: tuple[int, int, np.ndarray]) -> tuple[int, int, Held]:
-            epoch, k, rows = chosen
-            return epoch, k, Held(arrays, rows)
-
-        return named
-
-    def as_they_are(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
+    def as_they_are(self, arrays: list[np.ndarray]) -> list[Any]:
         """A batch in the types the device wants, left to the compiled step to take over where there is one device."""
-        if self.mesh is not None:
-            return self.on_devices(batch)
-        epoch, k, arrays = batch
-        return epoch, k, self._kept(arrays)
+        return self._kept(arrays) if self.mesh is None else self.rows(arrays)
 
     def _kept(self, arrays: list[Any]) -> list[np.ndarray]:
         wide = "float64" if jax.config.jax_enable_x64 else "float32"

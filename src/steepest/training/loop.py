@@ -30,7 +30,8 @@ from .divergence import Explanation, ceiling_of, explain, opening_cost
 from .job import Job
 from .launch import watched
 from .prefetch import SHORT_WORK, Inline, Prefetched
-from .steps import Program, State, Tree, first_state, program, to_numpy
+from .steps import Program, Seen, State, Tree, fetched, first_state, program, to_numpy
+from .stretches import Piece, Stretches, block_length, forecast, pieces
 from .validation import Evaluation
 from .watching import History, Row, Teller, line, rows_apart, smoothed
 
@@ -95,6 +96,8 @@ class Walker:
         # Sums between processes on CPUs (gloo) deadlock where two steps ask for threads in another order.
         alone = self.placement.processes == 1 or jax.default_backend() != "cpu"
         self.in_flight = IN_FLIGHT if alone else 0
+        # An accelerator takes about as long to hand over one number as many.
+        self.joins = job.mesh is None and jax.default_backend() != "cpu"
         self.teller = Teller(job.progress if self.placement.speaks else False)
         self.history = History()
         self.cursor = Cursor()
@@ -112,8 +115,9 @@ class Walker:
         self.since_best = 0
         self._given = state
         self._steps = steps
-        self._pending: deque[tuple[int, Any]] = deque()
-        self._watched: deque[tuple[int, float, Any]] = deque()
+        self._pending: deque[tuple[int, int, Any]] = deque()  # first step, number of steps, their costs
+        self._watched: deque[tuple[int, float, Any]] = deque()  # step, time, what was seen, on the device
+        self._seen: deque[tuple[int, float, Seen]] = deque()  # the same on the host
         self._stop = ""
         self._asked = ""
         self.saved_step = 0
@@ -127,7 +131,8 @@ class Walker:
             waited = 0.0
             feed, batches, prepare = self._feeding()
             while not self._stop:
-                with feed(batches(), prepare) as ahead:
+                cut = pieces(batches(), self.stretches, self.cursor.step)
+                with feed(cut, prepare) as ahead:
                     again = self._through(ahead)
                     waited += ahead.waited
                 if not again:
@@ -170,7 +175,7 @@ class Walker:
         self.constants = self.placement.constants(self.steps.constants)
         if self.cursor.step == 0 and job.ceiling is None:
             self.opening = opening_cost(self, self.state)
-        self.every = rows_apart(total)
+        self.stretches, self.every = self._cut(rows_apart(total))
         self.good: State | None = None
         self.good_at = Cursor(**vars(self.cursor))
         self._remember()
@@ -179,19 +184,41 @@ class Walker:
         self._timed = (time.perf_counter(), self.cursor.step)
         self._paced = (time.perf_counter(), self.cursor.step + self.look)  # the first steps compile
 
+    def _cut(self, every: int) -> tuple[Stretches, int]:
+        """Which steps go in one dispatch; and the steps from a watched one to the next, a whole number of blocks."""
+        job = self.job
+        if job.mesh is not None:
+            return Stretches(), every
+        per_epoch = None if job.validation is None else job.steps_per_epoch
+        seconds = forecast(job.recorded, job.layout.n, jax.default_backend()) * job.accumulate
+        rows = job.source.layout.arrays
+        batch_bytes = sum(array.nbytes / max(1, len(array)) for array in rows) * job.batch_size
+        block = block_length(seconds, self.look, every, per_epoch, batch_bytes)
+        return Stretches(block, job.limits.steps, per_epoch), -(-every // block) * block
+
     def _feeding(self) -> tuple[Any, Any, Any]:
         """How batches reach the device: gathered there, made ready at once, or made ready on another thread."""
         source = self.job.source
-        if isinstance(source, Rows):
-            held = self.placement.held(source)
-            if held is not None:
-                return Inline, self._chosen, held
-            if source.batch_bytes(self.job.batch_size) <= SHORT_WORK:
-                return Inline, self._batches, self.placement.as_they_are
-        return Prefetched, self._batches, self._on_devices
+        if not isinstance(source, Rows):
+            return Prefetched, self._batches, self._on_devices
+        held = self.placement.held(source)
+        if held is not None:
+            return Inline, self._chosen, lambda piece: piece._replace(batch=held(piece.batch))
+        if source.batch_bytes(self.job.batch_size * max(1, self.stretches.block - 1)) <= SHORT_WORK:
+            return Inline, self._chosen, self._taken
+        return (
+            Prefetched,
+            self._chosen,
+            lambda piece: self._on_devices(piece._replace(batch=source.taken(piece.batch))),
+        )
+
+    def _taken(self, piece: Piece) -> Piece:
+        """The rows of a piece, left to the compiled step to take over where there is one device."""
+        arrays = self.job.source.taken(piece.batch)  # type: ignore[attr-defined]
+        return piece._replace(batch=self.placement.as_they_are(arrays))
 
     def _chosen(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Which rows each batch holds, for data that lie on the device whole."""
+        """Which rows each batch holds."""
         job, cursor = self.job, self.cursor
         epoch, first = cursor.epoch, cursor.batch
         assert job.steps_per_epoch is not None
@@ -212,21 +239,21 @@ class Walker:
                 return
             epoch, first = epoch + 1, 0
 
-    def _on_devices(self, batch: tuple[int, int, list[np.ndarray]]) -> tuple[int, int, list[Any]]:
+    def _on_devices(self, piece: Piece) -> Piece:
         with numbers_in(self.job.precision):  # the scope of the loop does not reach into the other thread
-            return self.placement.on_devices(batch)
+            return piece._replace(batch=self.placement.rows(piece.batch))
 
     def _through(self, ahead: Any) -> bool:
         """Take steps until something ends the run (False) or it was rolled back (True)."""
         cursor = self.cursor
-        for epoch, k, batch in ahead:
+        for piece in ahead:
             self._stop = self._stop or self._reason_to_stop()
             if self._stop:
                 return self._settled() is False
-            self._step(epoch, k, batch)
+            self._step(piece)
             if cursor.step % self.look == 0 and not self._look_back():
                 return True
-            if self._epoch_ended(k) and not self._after_epoch():
+            if self._epoch_ended(piece.k) and not self._after_epoch():
                 return not self._stop
         self._stop = NO_MORE_DATA
         return self._settled() is False
@@ -248,30 +275,34 @@ class Walker:
             late = self.placement.agreed(late)
         return asked or (OUT_OF_TIME if late else "")
 
-    def _step(self, epoch: int, k: int, batch: list[Any]) -> None:
+    def _step(self, piece: Piece) -> None:
+        """One step, or a stretch of them, sent to the device."""
         cursor = self.cursor
-        if cursor.step % self.every == 0:
-            self.state, seen = self.steps.watched(self.state, batch, self.constants)
-            self._watched.append((cursor.step, time.perf_counter(), seen))
-            self._pending.append((cursor.step, seen.cost))
+        watch = cursor.step % self.every == 0
+        if piece.steps > 1:
+            self.state, cost = self.steps.stretch(self.state, piece.batch, self.constants)
+        elif watch or self.stretches.block > 1:  # the plain step is not compiled for the few that go alone
+            self.state, cost, seen = self.steps.watched(self.state, piece.batch, self.constants)
+            if watch:
+                self._watched.append((cursor.step, time.perf_counter(), seen))
         else:
-            self.state, cost = self.steps.plain(self.state, batch, self.constants)
-            self._pending.append((cursor.step, cost))
-        cursor.step += 1
-        cursor.epoch, cursor.batch = epoch, k + 1
+            self.state, cost = self.steps.plain(self.state, piece.batch, self.constants)
+        self._pending.append((cursor.step, piece.steps, cost))
+        cursor.step += piece.steps
+        cursor.epoch, cursor.batch = piece.epoch, piece.k + 1
         if len(self._pending) > self.in_flight:
-            self._pending[-1 - self.in_flight][1].block_until_ready()
+            self._pending[-1 - self.in_flight][2].block_until_ready()
         if self.teller.due() or (self.job.callback is not None and self._watched):
             self._tell()
         if self.job.record is not None and self._watched:
             self._obey()
-        if len(self.history.costs) == 0 and cursor.step == 2:
+        if len(self.history.costs) == 0 and cursor.step == 2 and self.stretches.block == 1:
             self._measure_step()
 
     def _measure_step(self) -> None:
         """Look back more often where steps are slow; decided once, at the second step of a fresh run."""
         began = time.perf_counter()
-        jax.block_until_ready(self._pending[-1][1])
+        jax.block_until_ready(self._pending[-1][2])
         if time.perf_counter() - began > SLOW_STEP:
             self.look = min(self.look, SLOW_LOOK)
 
@@ -291,16 +322,20 @@ class Walker:
         return False
 
     def _fetch(self) -> None:
-        """Bring the costs of the steps taken so far to the host."""
+        """Bring the costs of the steps taken so far, and what the watched ones tell, to the host."""
         costs = self.history.costs
-        # All on their way at once: one after the other, each would wait for the device by itself.
-        fetched = jax.device_get([cost for _, cost in self._pending])
-        for (step, _), cost in zip(self._pending, fetched, strict=True):
+        waiting = [cost for _, _, cost in self._pending] + [seen for _, _, seen in self._watched]
+        # A whole look's worth comes again in the same shapes, and is worth a program that lays it together.
+        whole = sum(count for _, count, _ in self._pending) == self.look
+        found = iter(fetched(waiting, joined=self.joins and whole and len(waiting) > 1))
+        for step, _, _ in self._pending:
             assert step == len(costs)
-            costs.append(float(cost))
-            if costs[-1] < self.lowest:
-                self.lowest = costs[-1]
+            new = np.atleast_1d(next(found)).astype(float).tolist()
+            costs.extend(new)
+            self.lowest = min([self.lowest, *(cost for cost in new if cost < self.lowest)])
+        self._seen.extend((step, when, Seen.unpacked(next(found))) for step, when, _ in self._watched)
         self._pending.clear()
+        self._watched.clear()
 
     def _look_back(self) -> bool:
         """Settle the costs, remember the state as good, write a checkpoint if it is time; False after a rollback."""
@@ -391,6 +426,7 @@ class Walker:
         self.lowest = min(filter(isfinite, self.history.costs), default=inf)
         self._pending.clear()
         self._watched.clear()
+        self._seen.clear()
         self.smoothed = None
 
     # -- showing -----------------------------------------------------------------------------------------------
@@ -400,15 +436,14 @@ class Walker:
         row = None
         costs = self.history.costs
         done = self.history.rows[-1].step if self.history.rows else -1
-        while self._watched and self._watched[0][0] < len(costs):
-            step, when, seen = self._watched.popleft()
-            seen = jax.device_get(seen)
+        while self._seen:
+            step, when, seen = self._seen.popleft()
             self.smoothed = smoothed(self.smoothed, costs[max(done, step - 400) + 1 : step + 1])
             row = self._row(step, when, seen)
             self.history.add(row)
             done = step
             if self.job.record is not None:
-                self.job.record.row(row, *map(np.asarray, (seen.slope, seen.step, seen.size)))
+                self.job.record.row(row, seen.slope, seen.step, seen.size)
         return row
 
     def _row(self, step: int, when: float, seen: Any) -> Row:
@@ -418,8 +453,7 @@ class Walker:
         if step - first > 20 * self.every:
             self._timed = (when, step)
         slope, moved, size = (
-            float(np.linalg.norm(np.asarray(norms, np.float64)))
-            for norms in (seen.slope, seen.step, seen.size)
+            float(np.linalg.norm(norms.astype(np.float64))) for norms in (seen.slope, seen.step, seen.size)
         )
         return Row(
             step=step,

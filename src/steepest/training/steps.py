@@ -1,7 +1,7 @@
 """One step of training as a compiled program: cost, slope, update rule, all on the device.
 
-Two programs share one state. The plain step returns the cost alone. The watched one returns norms too, which take
-another pass over the gradient, and is run only when something is shown.
+Three programs share one state. The plain step returns the cost alone, and a stretch of plain steps their costs. The
+watched step returns norms too, which take another pass over the gradient, and is run only when something is shown.
 """
 
 from __future__ import annotations
@@ -43,6 +43,17 @@ class Seen(NamedTuple):
     size: Any
     rate: Any
 
+    def packed(self) -> Any:
+        """All of it as one vector: a device is asked for one array in about the time of many numbers."""
+        alone = [jnp.ravel(part).astype(self.cost.dtype) for part in (self.cost, self.rate)]
+        return jnp.concatenate([*alone, self.slope, self.step, self.size])
+
+    @classmethod
+    def unpacked(cls, vector: np.ndarray) -> Seen:
+        """What was packed."""
+        slope, step, size = np.split(vector[2:], 3)
+        return cls(vector[0], slope, step, size, vector[1])
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -81,12 +92,14 @@ class Tree:
 class Program:
     """The compiled functions of a run; each takes the constants of the cost as its last argument.
 
-    `plain(state, batch, constants)` gives (state, cost), `watched` gives (state, Seen); both take over the memory of
-    the state handed in. `copy(state)` gives a copy and whether all of it is finite.
+    `plain(state, batch, constants)` gives (state, cost), `watched` gives (state, cost, Seen as one vector), and
+    `stretch` takes several batches, laid along a first axis, and gives (state, costs); all take over the memory of the
+    state handed in. `copy(state)` gives a copy and whether all of it is finite.
     """
 
     plain: Callable[..., Any]
     watched: Callable[..., Any]
+    stretch: Callable[..., Any]
     copy: Callable[..., Any]
     gradient: Callable[..., Any]
     one: Callable[..., Any]
@@ -94,8 +107,11 @@ class Program:
 
 
 def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float) -> State:
-    """The state before the first step; the arrays are copied, so that the user's stay what they are."""
-    parameters = tree.grow([jnp.array(array, copy=True) for array in arrays])
+    """The state before the first step; the arrays are copied, so that the user's stay what they are.
+
+    Their numbers become as wide as the scope has them (`numbers_in`), whatever the user's are.
+    """
+    parameters = tree.grow([jnp.array(array, float, copy=True) for array in arrays])
     held: set[int] = {id(leaf) for leaf in jax.tree.leaves(parameters)}
 
     def own(leaf: Any) -> Any:
@@ -144,15 +160,28 @@ def program(
         following, reached, _, _ = one(state, batch, constants)
         return following, reached
 
-    def watched(state: State, batch: Any, constants: Any) -> tuple[State, Seen]:
+    def watched(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any]:
         following, reached, slope, moved = one(state, batch, constants)
         rate = jnp.abs(step_factor(method, state))
-        return following, Seen(reached, norms(slope), norms(moved), norms(state.parameters), rate)
+        seen = Seen(reached, norms(slope), norms(moved), norms(state.parameters), rate)
+        return following, reached, seen.packed()
 
-    kept = {} if sharding is None else {"out_shardings": (sharding, None)}
+    def stretch(state: State, batches: Any, constants: Any) -> tuple[State, Any]:
+        arrays, each = (batches.arrays, batches.rows) if isinstance(batches, Held) else (None, batches)
+
+        def turn(state: State, batch: Any) -> tuple[State, Any]:
+            return plain(state, batch if arrays is None else Held(arrays, batch), constants)
+
+        return jax.lax.scan(turn, state, each)
+
+    def compiled(function: Callable[..., Any], others: int) -> Any:
+        kept = {} if sharding is None else {"out_shardings": (sharding, *[None] * others)}
+        return jax.jit(function, donate_argnums=0, **kept)
+
     return Program(
-        jax.jit(plain, donate_argnums=0, **kept),
-        jax.jit(watched, donate_argnums=0, **kept),
+        compiled(plain, 1),
+        compiled(watched, 2),
+        compiled(stretch, 1),
         jax.jit(_copied),
         jax.jit(gradient),
         plain,
@@ -161,7 +190,10 @@ def program(
 
 
 class Held(NamedTuple):
-    """A batch as rows of arrays that lie on the device whole; the step gathers them itself."""
+    """A batch as rows of arrays that lie on the device whole; the step gathers them itself.
+
+    `rows`: shape (b,), and (k, b) for a stretch of k steps.
+    """
 
     arrays: list[Any]
     rows: Any
@@ -230,6 +262,25 @@ def norm(tree: Any) -> Any:
 def _copied(state: Any) -> tuple[Any, Any]:
     sums = [jnp.sum(leaf) for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jax.tree.map(jnp.copy, state), jnp.isfinite(jnp.stack([s.astype(jnp.float32) for s in sums])).all()
+
+
+def fetched(arrays: Sequence[Any], *, joined: bool) -> list[np.ndarray]:
+    """Arrays of one type on the host. `joined` lays them together first, for a device that takes long to answer.
+
+    Each set of shapes compiles once, so that it is for what comes again and again.
+    """
+    if not joined:
+        # From an accelerator all at once: one after the other, each would wait for it by itself.
+        on_host = jax.default_backend() == "cpu"
+        return [np.asarray(array) for array in (arrays if on_host else jax.device_get(list(arrays)))]
+    flat = np.asarray(_in_one(list(arrays)))
+    ends = np.cumsum([array.size for array in arrays])
+    return [part.reshape(array.shape) for part, array in zip(np.split(flat, ends[:-1]), arrays, strict=True)]
+
+
+@jax.jit
+def _in_one(arrays: list[Any]) -> Any:
+    return jnp.concatenate([jnp.ravel(array) for array in arrays])
 
 
 def to_numpy(tree: Tree, parameters: Any) -> list[np.ndarray]:
