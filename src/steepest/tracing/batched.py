@@ -23,6 +23,7 @@ from .arrays import TracedArray
 from .explain import refusals_kept
 from .lookalike import Lookalike
 from .passes import simplify
+from .splitting import splits_for_slices
 from .trace import _explained, _result, _runnable, label_of
 
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -109,7 +110,8 @@ def record(
             raise refusals[0]
         if failures:
             raise _explained(failures[0], cost)
-        return BatchCost(simplify(closed, keep_derivatives=True), len(parameters.leaves))
+        closed = splits_for_slices(simplify(closed, keep_derivatives=True))
+        return BatchCost(closed, len(parameters.leaves))
 
 
 def _as_number(value: Any, cost: Any) -> Any:
