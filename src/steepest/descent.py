@@ -37,7 +37,7 @@ HOPELESS = frozenset(
 class Descent:
     """One call's way down: the rungs of its plan one after the other, each judged where it ends.
 
-    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts.
+    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts. `steps`: taken by all of them.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Descent:
         self.seed, self.recording = seed, recording
         self.taken: list[str] = []
         self.judging = 0.0
-        self._steps = 0
+        self.steps = 0
 
     def down(self) -> tuple[Run, Judgement]:
         """The best that the rungs found, judged.
@@ -74,7 +74,7 @@ class Descent:
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history)
-        run = replace(run, steps=self._steps)
+        run = replace(run, steps=self.steps)
         return run, judgement if judgement is not None else self._verdict(run)
 
     def _rung(
@@ -86,11 +86,15 @@ class Descent:
         whose steps ran out, when another solver stands ready to take over.
         """
         self.taken.append(rung.solver.name)
-        run = self._walk(rung, start)
+        run = self.walk(rung, start)
         if before is not None:
             run.history.prepend(before)
-        if not last and run.stop is StopReason.OUT_OF_BUDGET and not self._is_spent():
+        if not last and run.stop is StopReason.OUT_OF_BUDGET and not self.is_spent:
             return run, None
+        return self.settled(rung, run)
+
+    def settled(self, rung: Rung, run: Run) -> tuple[Run, Judgement]:
+        """The end of a walk, judged; at a saddle or a maximum the way down is followed first."""
         judgement = self._verdict(run)
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
@@ -98,15 +102,16 @@ class Descent:
             lower = _point_below(self.problem, run, judgement.downhill)
             if lower is None:
                 break
-            onward = self._walk(rung, lower)
+            onward = self.walk(rung, lower)
             onward.history.prepend(run.history)
             run = onward
             judgement = self._verdict(run)
         return run, judgement
 
-    def _walk(self, rung: Rung, start: Vector) -> Run:
+    def walk(self, rung: Rung, start: Vector) -> Run:
+        """One solver's walk from `start` (n,), within what the rung and the user allow."""
         asked = self.plan.max_steps
-        left = None if asked is None else max(asked - self._steps, 0)
+        left = None if asked is None else max(asked - self.steps, 0)
         allowed = [limit for limit in (rung.max_steps, left) if limit is not None]
         run = drive(
             rung.solver,
@@ -118,7 +123,7 @@ class Descent:
             restore=self.problem.restore,
             watch=self.recording,
         )
-        self._steps += run.steps
+        self.steps += run.steps
         return run
 
     def _verdict(self, run: Run) -> Judgement:
@@ -140,13 +145,14 @@ class Descent:
         """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
         if judgement is not None and (judgement.verdict.is_minimum or judgement.verdict in HOPELESS):
             return False
-        return run.stop not in (StopReason.STOPPED, StopReason.TOLERANCE) and not self._is_spent()
+        return run.stop not in (StopReason.STOPPED, StopReason.TOLERANCE) and not self.is_spent
 
-    def _is_spent(self) -> bool:
+    @property
+    def is_spent(self) -> bool:
         """Whether what the user allowed to spend is spent."""
         objective, asked = self.problem.objective, self.plan.max_steps
         most = min((m for m in (asked, objective.budget.steps) if m is not None), default=None)
-        return objective.is_spent or (most is not None and self._steps >= most)
+        return objective.is_spent or (most is not None and self.steps >= most)
 
 
 def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgement | None) -> bool:

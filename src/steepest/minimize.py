@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import constrained, multistart
+from . import constrained, multistart, restarts
 from .descent import Descent, structure_of
 from .errors import InputError
 from .objective import Budget, Objective
@@ -72,7 +72,9 @@ def minimize(
     record : a file to which every step is appended while the walk goes on, for `steepest explore FILE` to show; or
         an open `steepest.runs.RunWriter`, which is left open.
     starts : how many places to begin from: `x0`, and seeded ones inside the bounds (or about `x0`, by the parameters'
-        sizes). The best verified minimum comes back, and every distinct one in `result.minima`.
+        sizes). The best verified minimum comes back, and every distinct one in `result.minima`. By default `x0`
+        alone, and with method="auto" a few restarts near its minimum, where that is cheap and none is known to be
+        lowest; 1 is `x0` alone.
 
     Returns
     -------
@@ -131,6 +133,8 @@ def minimize(
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         if rows is None:
             descent: Any = Descent(problem, plan, tol, callback, seed, recording)
+            if method == "auto" and starts is None:
+                descent = restarts.WithRestarts(descent)
         else:
             facts = structure_of(problem)
             descent = constrained.Between(problem, rows, plan, tol, callback, seed, recording, facts)

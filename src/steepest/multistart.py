@@ -87,7 +87,7 @@ class FromManyStarts:
         best: tuple[Run, Judgement] | None = None
         ends: list[tuple[Run, Judgement]] = []
         for place in places(self.problem, self.count, self.seed):
-            self._forget()
+            self.problem.objective.forget()
             way = copy.copy(self.way)
             way.problem, way.taken, way.judging = replace(self.problem, start=place), [], 0.0
             run, judgement = way.down()
@@ -100,12 +100,6 @@ class FromManyStarts:
         assert best is not None
         self.minima = self._distinct(ends)
         return best[0], self._told(best[1], len(ends))
-
-    def _forget(self) -> None:
-        """Each walk ends at its own lowest point, not at that of an earlier one."""
-        objective = self.problem.objective
-        objective.best_x, objective.best_value, objective.best_gradient = None, np.inf, None
-        objective.minus_infinity = False
 
     def _distinct(self, ends: list[tuple[Run, Judgement]]) -> list[Minimum]:
         found: list[tuple[Run, Judgement, int]] = []

@@ -139,6 +139,11 @@ class Objective:
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
 
+    def forget(self) -> None:
+        """Let the next walk end at its own lowest point, not at that of an earlier one."""
+        self.best_x, self.best_value, self.best_gradient = None, inf, None
+        self.minus_infinity = False
+
     def start_clock(self) -> None:
         """Count the seconds of the budget from now."""
         if self.budget.seconds is not None:

@@ -17,7 +17,8 @@ from .groups import groups_of
 from .kinks import Kinks, Site
 from .losses import Losses, losses_of
 from .patterns import patterns
-from .ranges import ranges
+from .periods import periods_of
+from .ranges import hull, ranges
 from .reading import Reading
 from .squares import Squares, squares_of
 
@@ -75,6 +76,21 @@ class Structure:
     def groups(self) -> Vector:
         """The group of each parameter, (n,), from 0: parameters of different groups meet in no term of the cost."""
         return groups_of(self.reading)
+
+    @cached_property
+    def lowest(self) -> float:
+        """A number that the cost cannot fall below inside the bounds, by intervals; -inf where none is known."""
+        if not self.reading.depends(self.reading.out):
+            return -inf
+        box = self.bounds
+        found = ranges(self.reading) if box is None else ranges(self.reading, box.lower, box.upper)
+        low = hull(found[self.reading.out])[0]
+        return low if low > -inf else -inf  # NaN too
+
+    @cached_property
+    def periods(self) -> tuple[Vector, ...]:
+        """For each parameter the lengths after which its waves repeat, shortest first; mostly none."""
+        return periods_of(self.reading, self._degrees)
 
     @cached_property
     def kinks(self) -> Kinks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,10 @@ def constant_hessian(reading: Reading, var: Any) -> tuple[np.ndarray, np.ndarray
     n = reading.n
     if n > MOST_PARAMETERS:
         return None
-    needed = _needed(reading, var)
+    needed = needed_for(reading, [var])
 
     def q(x: np.ndarray) -> float:
-        return _value(reading, needed, var, x)
+        return float(np.reshape(values_of(reading, needed, x)[var], ()))
 
     unit = np.eye(n)
     H, error = np.empty((n, n)), np.empty((n, n))
@@ -68,23 +69,24 @@ def constant_hessian(reading: Reading, var: Any) -> tuple[np.ndarray, np.ndarray
     return (H, error) if np.isfinite(H).all() else None
 
 
-def _needed(reading: Reading, var: Any) -> list[Any]:
-    """The equations that `var` is made by and that depend on the parameters, in order."""
-    wanted, indices = [var], set()
-    while wanted:
-        index = reading.made_by.get(wanted.pop())
+def needed_for(reading: Reading, wanted: Sequence[Any]) -> list[Any]:
+    """The equations that the variables `wanted` are made by and that depend on the parameters, in order."""
+    left, indices = list(wanted), set()
+    while left:
+        index = reading.made_by.get(left.pop())
         if index is None or index in indices:
             continue
         indices.add(index)
-        wanted.extend(atom for atom in reading.equations[index].invars if reading.depends(atom))
+        left.extend(atom for atom in reading.equations[index].invars if reading.depends(atom))
     return [reading.equations[index] for index in sorted(indices)]
 
 
-def _value(reading: Reading, equations: list[Any], var: Any, x: np.ndarray) -> float:
+def values_of(reading: Reading, equations: list[Any], x: np.ndarray) -> dict[Any, Any]:
+    """What the variables of these equations are at `x` (n,). Raises `NoRule` where NumPy has no rule for one."""
     values: dict[Any, Any] = {reading.x: x.reshape(reading.x.aval.shape)}
     for equation in equations:
         operands = [
             values[a] if reading.depends(a) else np.asarray(reading.constant(a)) for a in equation.invars
         ]
         values.update(zip(equation.outvars, evaluate_equation(equation, operands), strict=True))
-    return float(np.reshape(values[var], ()))
+    return values

@@ -1,0 +1,167 @@
+"""Is it lower nearby? From a minimum, single parameters are moved to where another valley may lie.
+
+A few values of the cost, each with one parameter moved: by the length of its waves, to its other sign, to its bounds,
+to the mirror image between them. What is lower is gone to at once. Of what is not, a place from which the cost rises on
+the way back has a ridge between it and the minimum; from the lowest of those a walk is worth its price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bounds import Vector
+from .numerics import EPS
+from .objective import Objective
+
+# With more parameters, moving one at a time says too little for what it costs.
+MOST_PARAMETERS = 100
+
+# What may be evaluated at each look around: as much again as the walk took, but so many for each parameter in any case.
+VALUES_EACH = 6
+
+# Lower by less than this part of the cost is rounding, or the same valley seen from another side.
+LOWER = 1e-9
+
+# A ridge is looked behind where the cost is higher than the minimum by less than this part of what the walk gained:
+# farther up, a walk would be one from anywhere.
+NEAR = 0.1
+
+# Moves of one parameter by the same amount: a cost may fall that way for ever.
+MOST_MOVES = 50
+
+# Places at which the slope is asked whether there is a ridge.
+RIDGES_ASKED = 3
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a look around found: the lowest place (n,), its value, and places behind a ridge, the lowest first.
+
+    `tried`: how many places were looked at.
+    """
+
+    x: Vector
+    value: float
+    behind: tuple[Vector, ...]
+    tried: int
+
+
+def look_around(
+    objective: Objective,
+    x: Vector,
+    value: float,
+    *,
+    start: Vector,
+    gained: float,
+    periods: tuple[Vector, ...],
+    allowance: int,
+) -> Around:
+    """Move each parameter of `x` (n,) in turn, keeping what is lower than `value`.
+
+    `start` (n,): where the walk began, for the parameters' sizes; `gained`: how much lower it came. `periods`: lengths
+    of each parameter's waves. At most `allowance` places are looked at, besides those that go lower.
+
+    >>> waves = Objective(
+    ...     1, value_and_gradient=lambda x: (
+    ...         float(x[0] ** 2 + 10 - 10 * np.cos(2 * np.pi * x[0])), 2 * x + 20 * np.pi * np.sin(2 * np.pi * x)
+    ...     )
+    ... )
+    >>> found = look_around(
+    ...     waves, np.array([2.98]), 8.94, start=np.array([3.2]), gained=1.0, periods=(np.array([1.0]),), allowance=20
+    ... )
+    >>> found.x.round(2)
+    array([-0.02])
+    """
+    found = _Look(objective, x, value, start, gained, periods)
+    found.look(allowance)
+    return Around(found.x, found.value, tuple(found.behind()), found.tried)
+
+
+class _Look:
+    def __init__(
+        self,
+        objective: Objective,
+        x: Vector,
+        value: float,
+        start: Vector,
+        gained: float,
+        periods: tuple[Vector, ...],
+    ) -> None:
+        self.objective, self.x, self.value = objective, np.array(x), value
+        self.gained, self.periods = gained, periods
+        self.margin = LOWER * abs(value) + 8.0 * EPS * gained
+        self.size = np.maximum(np.abs(x), np.abs(x - start))
+        self.tried = 0
+        self.higher: list[tuple[float, int, float]] = []
+
+    def look(self, allowance: int) -> None:
+        """Each parameter in turn, those with waves first: their minima lie in a lattice."""
+        order = sorted(range(self.x.size), key=lambda i: not self.periods[i].size)
+        for i in order:
+            targets = self._targets(i)
+            if self.tried + len(targets) > allowance:
+                break
+            self._move(i, targets)
+
+    def behind(self) -> list[Vector]:
+        """Places from which the cost rises on the way back to `x`."""
+        found = []
+        ceiling = self.value + NEAR * self.gained
+        for value, i, t in sorted(self.higher)[:RIDGES_ASKED]:
+            if value > ceiling:
+                break
+            place = self.x.copy()
+            place[i] = t
+            _, gradient = self.objective.value_and_gradient(place)
+            if gradient[i] * (self.x[i] - t) > 0.0:
+                found.append(place)
+        return found
+
+    def _move(self, i: int, targets: list[float]) -> None:
+        """To the lowest of the targets, if that is lower; and on by as much while it goes on."""
+        before = float(self.x[i])
+        lowest, best = min(((self._value(i, t), t) for t in targets), default=(np.inf, before))
+        for _ in range(MOST_MOVES):
+            if not lowest < self.value - self.margin:
+                break
+            step = best - float(self.x[i])
+            self.x[i], self.value = best, lowest
+            best = self._inside(i, best + step)
+            if best == self.x[i]:
+                break
+            lowest = self._value(i, best)
+
+    def _value(self, i: int, t: float) -> float:
+        """The cost with parameter `i` at `t`; infinite where it is not finite."""
+        place = self.x.copy()
+        place[i] = t
+        value = self.objective.value(place)
+        self.tried += 1
+        if not np.isfinite(value):
+            return np.inf
+        self.higher.append((value, i, t))
+        return value
+
+    def _targets(self, i: int) -> list[float]:
+        """Where parameter `i` may be better off."""
+        x, bounds = float(self.x[i]), self.objective.bounds
+        lower, upper = float(bounds.lower[i]), float(bounds.upper[i])
+        wanted = [x + s * part * length for length in self.periods[i] for part in (0.5, 1.0) for s in (-1, 1)]
+        if abs(x) > EPS * self.size.max(initial=0.0):
+            wanted.append(-x)
+        wanted += [end for end in (lower, upper) if np.isfinite(end)]
+        if np.isfinite(lower) and np.isfinite(upper):
+            wanted.append(lower + (upper - x))
+        apart = 1e-6 * self.size[i]
+        found: list[float] = []
+        for t in wanted:
+            t = self._inside(i, t)
+            if all(abs(t - other) > apart for other in (x, *found)):
+                found.append(t)
+        return found
+
+    def _inside(self, i: int, t: float) -> float:
+        bounds = self.objective.bounds
+        return min(max(t, float(bounds.lower[i])), float(bounds.upper[i]))

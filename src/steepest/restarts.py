@@ -1,0 +1,181 @@
+"""Restarts near a minimum that nothing shows to be the lowest: walks that begin where another valley may lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .bounds import Vector
+from .derivatives.costs import foresee
+from .descent import Descent, structure_of
+from .linear_algebra.elimination import work_to_factorise
+from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
+from .objective import BudgetSpent
+from .problem import Problem
+from .solvers.choice import Rung
+from .solvers.driver import Run
+from .solvers.lbfgs import LBFGS
+from .solvers.newton import Newton
+from .solvers.stopping import StopReason
+from .verdict.words import Evidence, Judgement, Verdict
+
+# A cost that came this near the lowest number it can be, in parts of where it began, needs no second valley.
+RESOLVED = 1e-12
+
+# Looks around, each from a lower minimum than the one before; and the steps of a walk that has not come lower yet.
+ROUNDS, WALK_STEPS = 10, 200
+
+# Steps by slopes alone before curvature is followed again. The first ten choose the valley; fewer may leave it open.
+OPENING_STEPS = 20
+
+# Multiplications of all the factorisations of a second walk: more take seconds.
+MOST_WORK = 3e9
+
+# Seconds, as foreseen, that looking around may take in any case, however short the walk was.
+MOMENT = 5e-3
+
+
+class WithRestarts:
+    """One way down, and more from near its end; looks to `minimize` like a single way down.
+
+    Few parameters: each is moved alone to where another valley may be (`nearby`), which costs as many values again as
+    the walk did at most, and a walk begins from what is lower, or from behind a ridge. Many, of which few meet in a
+    term: the walk by curvature is made again after an opening by slopes alone. What is found counts only if it is a
+    lower minimum; the rest is told.
+    """
+
+    def __init__(self, way: Descent) -> None:
+        self.way = way
+        self.problem: Problem = way.problem
+        self.looked = self.walks = self.lower = 0
+        self.astray: Verdict | None = None
+
+    @property
+    def taken(self) -> list[str]:
+        """Names of the solvers that led to the end."""
+        return self.way.taken
+
+    @property
+    def judging(self) -> float:
+        """Seconds spent on verdicts."""
+        return self.way.judging
+
+    def down(self) -> tuple[Run, Judgement]:
+        """The lowest minimum that was met, with what was tried in its evidence."""
+        self.run, self.judgement = self.way.down()
+        if not self._are_worth_it():
+            return self.run, self.judgement
+        objective = self.problem.objective
+        before, allowance = self.run.value, objective.evaluations
+        try:
+            if objective.n <= MOST_PARAMETERS:
+                self._around(allowance)
+            else:
+                self._another_opening()
+        except (BudgetSpent, KeyboardInterrupt):
+            pass
+        return replace(self.run, steps=self.way.steps), self._told(before)
+
+    def _are_worth_it(self) -> bool:
+        """Whether a lower minimum may exist."""
+        verdict, run = self.judgement.verdict, self.run
+        if not verdict.is_minimum or verdict is Verdict.GLOBAL_MINIMUM or run.stop is StopReason.STOPPED:
+            return False
+        if self.problem.objective.n > MOST_PARAMETERS and not self._can_open_again():
+            return False
+        facts = structure_of(self.problem)
+        if facts is None or self.problem.objective.derivatives != "exact" or facts.convexity.is_convex:
+            return False
+        lowest = facts.lowest
+        from_there = float(run.history.value[0]) - lowest
+        return (lowest == -np.inf or run.value - lowest > RESOLVED * from_there) and not self.way.is_spent
+
+    def _can_open_again(self) -> bool:
+        """Whether the walk followed curvature, and another like it takes no more than a moment."""
+        objective, run = self.problem.objective, self.run
+        if run.solver != Newton(sparse=True).name:
+            return False
+        H = objective.sparse_hessian(run.x)
+        return max(run.steps, OPENING_STEPS) * work_to_factorise(H.indptr, H.indices) <= MOST_WORK
+
+    def _around(self, allowance: int) -> None:
+        """Single parameters moved, round after round while that leads lower."""
+        problem = self.problem
+        begun = float(self.run.history.value[0])
+        assert problem.trace is not None
+        cost = foresee(problem.trace.jaxpr)
+        if VALUES_EACH * problem.start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
+            allowance = max(allowance, VALUES_EACH * problem.start.size)
+        for _ in range(ROUNDS):
+            found = look_around(
+                problem.objective,
+                self.run.x,
+                self.run.value,
+                start=problem.start,
+                gained=max(begun - self.run.value, 0.0),
+                periods=structure_of(problem).periods,
+                allowance=allowance,
+            )
+            self.looked += found.tried
+            places = (found.x,) if found.value < self.run.value else found.behind[:1]
+            if not any(self._leads_lower(place, WALK_STEPS) for place in places):
+                return
+            if self.run.stop is StopReason.STOPPED:
+                return
+
+    def _another_opening(self) -> None:
+        """From the start again, first by slopes alone: where they lead differs from where curvature leads."""
+        objective = self.problem.objective
+        objective.forget()
+        opening = self.way.walk(Rung(LBFGS(), "", OPENING_STEPS), self.problem.start)
+        self._leads_lower(opening.x, max(self.run.steps, OPENING_STEPS), opening)
+
+    def _leads_lower(self, place: Vector, steps: int, opening: Run | None = None) -> bool:
+        """Walk from `place` (n,), where an `opening` ended; keep what ends in a lower minimum.
+
+        A walk that is no lower after `steps` is given up.
+        """
+        way, run = self.way, self.run
+        rung = next((r for r in way.plan.rungs if r.solver.name == run.solver), way.plan.rungs[0])
+        self.walks += 1
+        self.problem.objective.forget()
+        onward = way.walk(replace(rung, max_steps=steps), place)
+        if not onward.value < run.value - LOWER * abs(run.value) or way.is_spent:
+            return False
+        legs = [run, opening] if opening is not None else [run]
+        if onward.stop is StopReason.OUT_OF_BUDGET:
+            legs.append(onward)
+            onward = way.walk(rung, onward.x)
+        for leg in reversed(legs):
+            onward.history.prepend(leg.history)
+        onward, judgement = way.settled(rung, onward)
+        if not judgement.verdict.is_minimum:
+            if judgement.verdict not in (Verdict.STOPPED, Verdict.OUT_OF_BUDGET):
+                self.astray = judgement.verdict
+            return False
+        self.run, self.judgement = onward, judgement
+        self.lower += 1
+        if opening is not None:
+            way.taken += [opening.solver, run.solver]
+        return True
+
+    def _told(self, before: float) -> Judgement:
+        """The judgement with what the restarts found."""
+        if not self.looked and not self.walks:
+            return self.judgement
+        how = f"{self.looked} places looked at, {self.walks} walks"
+        sentence = self.judgement.sentence
+        if self.lower:
+            how += f"; they came down from {before:.6g} to {self.run.value:.6g}"
+            sentence += (
+                f" The first walk ended in a higher minimum ({before:.6g}), and restarts near it led here; "
+                "starts=1 stays in its valley."
+            )
+        if self.astray is not None:
+            how += f"; one went lower and ended in no minimum: {self.astray}"
+            sentence += f" A walk from nearby went lower and ended in no minimum: {self.astray}."
+        elif not self.lower:
+            how += "; none lower"
+        evidence = Evidence("restarts nearby", float(self.lower), None, True, how)
+        return replace(self.judgement, evidence=(*self.judgement.evidence, evidence), sentence=sentence)

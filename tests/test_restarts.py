@@ -1,0 +1,135 @@
+"""Restarts near a minimum: costs whose lowest minimum is known in closed form, and what must hold of any."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest import minimize
+
+
+def rastrigin(x):
+    return np.sum(x**2 - 10 * np.cos(2 * np.pi * x) + 10)
+
+
+def wells(x):
+    return (x**2 - 1) ** 2 + 0.3 * x
+
+
+def tried(result):
+    return [item for item in result.evidence if item.name == "restarts nearby"]
+
+
+def test_the_lowest_point_of_a_lattice_of_minima_is_found():
+    result = minimize(rastrigin, [3.2, -2.1, 4.0, 0.9])
+    assert_allclose(result.x, 0.0, atol=1e-8)
+    assert result.success and "restarts near it led here" in result.message
+
+
+def test_a_lattice_is_left_inside_bounds_that_shut_its_lowest_point_out():
+    result = minimize(rastrigin, [3.2, 4.1], bounds=[(0.6, 5.0), (-5.0, 5.0)])
+    # The lowest of the minima of one parameter that lie between 0.6 and 5, from a fine grid.
+    grid = np.linspace(0.6, 5.0, 400_001)
+    lowest = np.min(grid**2 - 10 * np.cos(2 * np.pi * grid) + 10)
+    assert_allclose(result.fun, lowest, atol=1e-8)
+
+
+def test_the_lower_of_two_wells_is_found_and_one_start_stays_in_the_higher():
+    roots = np.roots([4.0, 0.0, -4.0, 0.3])
+    assert_allclose(minimize(wells, 1.0).x, min(roots), rtol=1e-12)
+    alone = minimize(wells, 1.0, starts=1)
+    assert_allclose(alone.x, max(roots), rtol=1e-12)
+    assert not tried(alone)
+
+
+def test_a_well_behind_a_ridge_is_reached():
+    def cost(x):
+        return (x - 1) ** 2 * (x + 2) ** 2 + 0.3 * x
+
+    # At -1, the other sign of the first minimum, the cost is higher; it falls away from there to the other well.
+    slope = np.polyder(np.polyadd(np.polymul([1, -2, 1], [1, 4, 4]), [0.3, 0.0]))
+    assert cost(-1.0) > cost(1.0)
+    assert_allclose(minimize(cost, 3.0).x, min(np.roots(slope)), rtol=1e-10)
+
+
+def test_many_parameters_in_a_chain_are_opened_again_by_slopes_alone():
+    def chain(x):
+        return np.sum(np.cos(x[:-1] ** 2 - 0.5 * x[1:]))
+
+    start = np.linspace(-2.0, 2.0, 200)
+    alone, again = minimize(chain, start, starts=1), minimize(chain, start)
+    assert alone.success and again.success
+    assert -199.0 <= again.fun < alone.fun - 1.0
+    assert again.plan.taken == ("sparse Newton", "L-BFGS", "sparse Newton")
+    assert_allclose(again.fun, chain(again.x), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cost", "start"),
+    [
+        ("(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0}),
+        ("exp(x) + exp(-2*x)", 1.0),
+        ("(x-3)**2", 0.0),
+    ],
+    ids=["a sum of squares at zero", "convex", "quadratic"],
+)
+def test_nothing_is_tried_where_nothing_can_be_lower(cost, start):
+    result = minimize(cost, start)
+    assert not tried(result)
+    assert result.nfev == minimize(cost, start, starts=1).nfev
+
+
+def test_a_method_by_name_walks_alone():
+    result = minimize(wells, 1.0, method="newton")
+    assert result.x > 0 and not tried(result)
+
+
+@pytest.mark.parametrize("allowed", [8, 15, 25, 40])
+def test_a_budget_holds_for_restarts_too(allowed):
+    result = minimize(rastrigin, [3.2, -2.1], budget=allowed)
+    assert result.nfev <= allowed
+    assert result.fun <= rastrigin(np.array([3.2, -2.1]))
+
+
+def test_the_end_is_never_higher_than_without_and_is_a_minimum():
+    generator = np.random.default_rng(5)
+    for _ in range(8):
+        a, b, c = generator.normal(size=(3, 3))
+
+        def cost(x, a=a, b=b, c=c):
+            return np.sum(np.sin(2 * x + a) * b) + 0.2 * np.sum((x - c) ** 2) + 0.1 * x[0] * x[1] ** 2
+
+        start = generator.normal(size=3) * 2
+        alone, near = minimize(cost, start, starts=1), minimize(cost, start)
+        if alone.success:
+            assert near.success
+            assert near.fun <= alone.fun + 1e-12 * abs(alone.fun)
+        assert near.x.tobytes() == minimize(cost, start).x.tobytes()
+
+
+def test_a_fall_without_end_seen_from_nearby_is_told_and_the_minimum_kept():
+    def cost(x):
+        return (x - 2) ** 3 - 3 * (x - 2)
+
+    result = minimize(cost, 4.0)
+    assert_allclose(result.x, 3.0, rtol=1e-12)
+    assert result.success and "ended in no minimum: unbounded below" in result.message
+
+
+def test_a_callback_that_stops_a_restart_keeps_the_minimum():
+    alone = minimize(rastrigin, [3.2, 4.1], starts=1)
+    steps = []
+
+    def stop(x):
+        steps.append(x)
+        return len(steps) > alone.nit + 1
+
+    result = minimize(rastrigin, [3.2, 4.1], callback=stop)
+    assert result.success and result.fun <= alone.fun
+    assert len(steps) == alone.nit + 2
+
+
+def test_the_history_keeps_the_first_start_and_counts_every_step():
+    result = minimize(rastrigin, [3.2, -2.1])
+    assert_allclose(result.history.x[0], [3.2, -2.1])
+    assert result.history.value[-1] == pytest.approx(0.0, abs=1e-12)
+    assert result.nit > minimize(rastrigin, [3.2, -2.1], starts=1).nit
