@@ -7,9 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .bounds import Vector
-from .derivatives.costs import foresee
 from .descent import Descent, structure_of
-from .linear_algebra.elimination import work_to_factorise
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
 from .objective import BudgetSpent
 from .problem import Problem
@@ -96,11 +94,15 @@ class WithRestarts:
         objective, run = self.problem.objective, self.run
         if run.solver != Newton(sparse=True).name:
             return False
+        from .linear_algebra.elimination import work_to_factorise
+
         H = objective.sparse_hessian(run.x)
         return max(run.steps, OPENING_STEPS) * work_to_factorise(H.indptr, H.indices) <= MOST_WORK
 
     def _around(self, allowance: int) -> None:
         """Single parameters moved, round after round while that leads lower."""
+        from .derivatives.costs import foresee
+
         problem = self.problem
         begun = float(self.run.history.value[0])
         assert problem.trace is not None

@@ -39,6 +39,8 @@ LAYERS = (
         "derivative",
         "argmin",
         "descent",
+        "nearby",
+        "restarts",
         "outcome",
         "minimize",
         "minimize_many",
