@@ -44,7 +44,7 @@ class Linearisation:
 class Later:
     """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay."""
 
-    find: Callable[[], Callable[[Vector], Any] | None]
+    find: Callable[[], Any | None]
 
 
 @dataclass
@@ -81,10 +81,10 @@ class Objective:
     `value_and_gradient` a float and a fresh array of shape (n,); `hessian` shape (n, n);
     `hessian_product(x, v)` shape (n,); `sparse_hessian` a SciPy CSC array (n, n), given only where most entries are
     known to be zero; `linearised` a `Linearised`, given only where the cost is a sum of losses of residuals, and
-    `least_squares` true where the loss is the square. The last two may be given as `Later`, looked for when first
-    asked about. `derivatives` says where they come from: "exact", "numeric" or
-    "supplied". `gradient_error`, where slopes are measured, gives the error of each entry of the last gradient,
-    shape (n,), or None; `calls` then tells how often the cost was called for them.
+    `least_squares` true where the loss is the square; `split` gives a `problem.SplitCost`, the same cost without its
+    kinks, where it has some. The last ones may be given as `Later`, looked for when first asked about. `derivatives`
+    says where they come from: "exact", "numeric" or "supplied". `gradient_error`, where slopes are measured, gives the
+    error of each entry of the last gradient, shape (n,), or None; `calls` then tells how often the cost was called.
 
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
@@ -111,6 +111,7 @@ class Objective:
         sparse_hessian: Callable[[Vector], Any] | Later | None = None,
         linearised: Callable[[Vector], Linearised] | Later | None = None,
         least_squares: bool = False,
+        split: Later | None = None,
         bounds: Bounds | None = None,
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
@@ -133,6 +134,7 @@ class Objective:
         self._sparse_hessian = sparse_hessian
         self._linearised = linearised
         self.least_squares = least_squares
+        self._split: Any = split
         self._gradient_error = gradient_error
         self._calls = calls
         self._deadline = inf
@@ -160,6 +162,7 @@ class Objective:
             sparse_hessian=self._sparse_hessian,
             linearised=self._linearised,
             least_squares=self.least_squares,
+            split=self._split,
             bounds=self.bounds,
             derivatives=self.derivatives,
             gradient_error=self._gradient_error,
@@ -270,6 +273,13 @@ class Objective:
         if found.value < self.best_value:
             self._remember(x, found.value, None)
         return found
+
+    @property
+    def split(self) -> Any | None:
+        """The same cost without its kinks, a `problem.SplitCost`; None where there are none that can be replaced."""
+        if isinstance(self._split, Later):
+            self._split = self._split.find()
+        return self._split
 
     def _found_sparse_hessian(self) -> Callable[[Vector], Any] | None:
         if isinstance(self._sparse_hessian, Later):

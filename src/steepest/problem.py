@@ -18,6 +18,7 @@ from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
     from .structure.losses import Losses
+    from .structure.splitting import Split
     from .structure.squares import Squares
     from .tracing.trace import Trace
 
@@ -271,6 +272,7 @@ def pose(
         sparse_hessian=functions.sparse_hessian,
         linearised=functions.linearised,
         least_squares=functions.least_squares,
+        split=functions.split,
         bounds=box,
         derivatives=functions.derivatives,
         gradient_error=functions.gradient_error,
@@ -312,6 +314,7 @@ class Evaluations:
     sparse_hessian: Later | None = None
     linearised: Callable[[Vector], Linearised] | Later | None = None
     least_squares: bool = False
+    split: Later | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -433,7 +436,36 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         sparse_hessian=Later(find_sparse_hessian) if traced.n > SMALL else None,
         linearised=Later(find_linearised),
         least_squares=squares is not None,
+        split=Later(lambda: split_cost(traced)),
     )
+
+
+@dataclass(frozen=True)
+class SplitCost:
+    """A cost without its kinks, to be walked on: `program` as `structure.splitting` found it, and its evaluations.
+
+    `cost`: value, derivatives and sparsity of the smooth cost of y (N,). `rows`: the equations, a traced function.
+    """
+
+    program: Split
+    cost: Evaluations
+    rows: Trace
+
+
+def split_cost(traced: Trace) -> SplitCost | None:
+    """The same cost without its kinks, kept with its trace; None where it has none that can be replaced."""
+    if "split" not in traced.kept:
+        from .structure.splitting import split_of
+        from .tracing.trace import Trace, as_number
+
+        program = split_of(as_number(traced)) if traced.lowest_precision == "float64" else None
+        traced.kept["split"] = program and SplitCost(
+            program,
+            exact_evaluations(Trace(program.cost, (), "float64")),
+            Trace(program.rows, program.rows.out_avals[0].shape, "float64"),
+        )
+    found: SplitCost | None = traced.kept["split"]
+    return found
 
 
 def sum_of_squares(traced: Trace) -> Squares | None:

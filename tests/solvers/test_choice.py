@@ -64,9 +64,9 @@ def test_a_walk_that_ends_short_of_a_minimum_is_taken_up_by_the_next_solver():
         def step(self, objective, state):
             return state._replace(stop=StopReason.NO_PROGRESS)
 
-    rule = replace(RULES[1], solver=GivesUp)
+    rules = [replace(rule, solver=GivesUp) if rule.solver is type(newton()) else rule for rule in RULES]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("steepest.solvers.choice.RULES", (rule, *RULES[2:]))
+        patch.setattr("steepest.solvers.choice.RULES", tuple(rules))
         result = minimize(lambda x: np.sum(np.cosh(x - 1)), np.zeros(3), derivatives="exact")
     assert result.plan.taken == ("Newton", "BFGS")
     assert result.success

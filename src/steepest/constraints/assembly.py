@@ -55,7 +55,7 @@ def assemble(
             found = parts[k].trace
             assert found is not None
             traces.append(found if free is None else restricted(found, base, free))
-        blocks.append(_traced_block(traces, n))
+        blocks.append(traced_block(traces, n))
         order.append(np.concatenate([spans[k] for k in traced]))
     for k, part in enumerate(parts):
         if part.matrix is not None:
@@ -82,7 +82,7 @@ def assemble(
     )
 
 
-def _traced_block(traces: list[Trace], n: int) -> Block:
+def traced_block(traces: list[Trace], n: int) -> Block:
     """All traced functions as one, so that what they share is computed once."""
     closed = _stacked(traces, n)
     m = int(closed.out_avals[0].shape[0])

@@ -49,6 +49,64 @@ def factorise(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     return _sparse(H, diagonal, J, lower)
 
 
+# Singular values below this part of the largest belong to rows that depend on each other.
+DEPENDENT = 1e-13
+
+# What a solution may leave of the right-hand side, where another way stands ready.
+SOLVED = 1e-9
+
+# Up to so many rows a singular sparse system is solved as a dense one, by least squares.
+FEW_ROWS = 1000
+
+
+def solved_with_pivoting(H: Any, J: Any, rhs: Vector) -> Vector | None:
+    """The solution of [[H, Jᵀ], [J, 0]] where it has no diagonal to lean on, as at the vertex of a linear program.
+
+    Sparse by LDLᵀ with something on the diagonal, refined; dense, and few rows that depend on each other, by least
+    squares; None for many.
+
+    >>> solved_with_pivoting(np.zeros((1, 1)), np.array([[2.0]]), np.array([4.0, 6.0]))
+    array([3., 2.])
+    """
+    if isinstance(H, np.ndarray) and isinstance(J, np.ndarray):
+        K = np.block([[H, J.T], [J, np.zeros((J.shape[0], J.shape[0]))]])
+        scale = _evening(np.abs(K).max(axis=0, initial=0.0))
+        found = np.linalg.lstsq(K * scale[:, None] * scale, scale * rhs, rcond=DEPENDENT)[0]
+        return scale * np.asarray(found)
+    return _solved_sparse(H, J, rhs)
+
+
+def _solved_sparse(H: Any, J: Any, rhs: Vector) -> Vector | None:
+    """The same by LDLᵀ of [[H + JᵀJ, Jᵀ], [J, 0]], which has the same solution for (a + Jᵀb, b).
+
+    Its upper block is definite where H is along the rows (Hestenes 1969).
+    """
+    import scipy.sparse as sparse
+
+    H, J = sparse.csc_array(H), sparse.csc_array(J)
+    K = sparse.csc_array(sparse.block_array([[H, J.T], [J, None]]))
+    scale = _evening(np.abs(K).max(axis=0).toarray().ravel())
+    D = sparse.diags_array(scale)
+    K = sparse.csc_array(D @ K @ D)
+    n = H.shape[0]
+    H, J = K[:n, :n], sparse.csc_array(K[n:, :n])
+    factored = _sparse(H + J.T @ J, np.zeros(n), J, 0.0)
+
+    def once(right: Vector) -> Vector:
+        found = factored.solve(np.concatenate([right[:n] + J.T @ right[n:], right[n:]]))
+        return np.full(right.size, np.nan) if found is None else found
+
+    right = scale * rhs
+    found = _refined(lambda x: K @ x, once)(right)
+    if found is not None and np.abs(K @ found - right).max(initial=0.0) <= SOLVED * np.abs(right).max(
+        initial=0.0
+    ):
+        return scale * found
+    if rhs.size > FEW_ROWS:
+        return None
+    return scale * np.asarray(np.linalg.lstsq(K.toarray(), right, rcond=DEPENDENT)[0])
+
+
 def _dense(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     from scipy.linalg import lapack
 
@@ -60,8 +118,7 @@ def _dense(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     K[:n, n:] = J.T
     K[np.arange(n, n + m), np.arange(n, n + m)] = -lower
     # Symmetric scaling by powers of two: barrier terms of very different size would decide the pivots alone.
-    size = np.sqrt(np.maximum(np.abs(K).max(axis=0, initial=0.0), np.finfo(float).tiny))
-    scale = 1.0 / np.exp2(np.round(np.log2(size)))
+    scale = _evening(np.abs(K).max(axis=0, initial=0.0))
     scaled = K * scale[:, None] * scale
     if not np.isfinite(scaled).all():
         return Factored(-1, True, lambda rhs: None)
@@ -87,8 +144,7 @@ def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     exact = sparse.csc_array(
         sparse.block_array([[top, J.T], [J, sparse.diags_array(np.full(m, -lower)) if m else None]])
     )
-    size = np.sqrt(np.maximum(np.abs(exact).max(axis=0).toarray().ravel(), np.finfo(float).tiny))
-    scale = 1.0 / np.exp2(np.round(np.log2(size)))
+    scale = _evening(np.abs(exact).max(axis=0).toarray().ravel())
     D = sparse.diags_array(scale)
     pivot = np.concatenate([np.zeros(n), np.full(m, -SPARSE_PIVOT)])
     scaled = sparse.csc_array(D @ exact @ D + sparse.diags_array(pivot))
@@ -105,6 +161,12 @@ def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
         return scale * np.asarray(solver.solve(scale * rhs))
 
     return Factored(int((d < 0).sum()), singular, _refined(lambda x: exact @ x, once))
+
+
+def _evening(largest: Vector) -> Vector:
+    """Powers of two by which rows and columns of a symmetric matrix with these largest entries become alike in size."""
+    size = np.sqrt(np.maximum(largest, np.finfo(float).tiny))
+    return np.asarray(1.0 / np.exp2(np.round(np.log2(size))))
 
 
 def _refined(

@@ -22,6 +22,7 @@ from .levenberg_marquardt import LevenbergMarquardt
 from .newton import Newton
 from .newton_cg import NewtonCG
 from .optax_rules import OptaxRule, is_optax_rule
+from .split_interior_point import SplitInteriorPoint
 from .stopping import Tolerance
 
 # Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
@@ -159,6 +160,13 @@ class Plan:
 
 # In the order in which they are tried; a walk that does not end in a minimum is taken up by the next that applies.
 RULES = (
+    Rule(
+        SplitInteriorPoint,
+        when=lambda s: s.exact and not s.objective.least_squares and s.objective.split is not None,
+        because="the cost has kinks, and is smooth once each is an equation of its own",
+        otherwise="the cost has no kinks that could be made equations",
+        most_steps=None,
+    ),
     Rule(
         LevenbergMarquardt,
         when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual,
@@ -299,6 +307,7 @@ METHODS: dict[str, Callable[..., Solver]] = {
     "trustkrylov": NewtonCG,
     "tnc": NewtonCG,
     "interiorpoint": InteriorPointSolver,
+    "splitinteriorpoint": SplitInteriorPoint,
     "cobyqa": Cobyqa,
 }
 SPELLINGS = (
@@ -313,6 +322,7 @@ SPELLINGS = (
     "adam",
     "COBYQA",
     "interior point",
+    "split interior point",
 )
 
 # SciPy's methods that are not here under that name, and what does their work.

@@ -253,7 +253,7 @@ class _Walk:
         if missed and not program.sparse:
             found = found._replace(x=least_violation(rows, objective.bounds, x))
         if it.halt is Halt.ARRIVED:
-            found = polished(objective, rows, found, _held(program, method, it), _curvature(program, it))
+            found = polished(objective, rows, found, held_at(program, method, it), curvature_of(program, it))
         if self.answer is not None:
             old, new = self.answer, found
             old_key = (self._violation(old.x), objective.value(old.x))
@@ -291,11 +291,14 @@ class _Walk:
         )  # fmt: skip
 
 
-def _held(program: Slacked, method: InteriorPoint, it: Iterate) -> Held:
-    """The constraints whose multiplier is larger than their distance: those that hold the point."""
+def held_at(program: Slacked, method: InteriorPoint, it: Iterate, clearly: float = 1.0) -> Held:
+    """The constraints whose multiplier is more than `clearly` times their distance: those that hold the point."""
     rows, k = program.rows, program.bending
     below, above = method.distances(it.w)
-    at_low, at_high = method.has_low & (it.low > below), method.has_high & (it.high > above)
+    at_low, at_high = (
+        method.has_low & (it.low > clearly * below),
+        method.has_high & (it.high > clearly * above),
+    )
     active, target = rows.equality.copy(), rows.lower.copy()
     slack = program.slack
     active[slack] = (at_low | at_high)[k:]
@@ -305,7 +308,7 @@ def _held(program: Slacked, method: InteriorPoint, it: Iterate) -> Held:
     return Held(active, target, bounds)
 
 
-def _curvature(program: Slacked, it: Iterate) -> Callable[[Vector, Vector], Any]:
+def curvature_of(program: Slacked, it: Iterate) -> Callable[[Vector, Vector], Any]:
     """Second derivatives of the Lagrangian over all parameters, exact or as the walk has measured them."""
     objective, rows = program.objective, program.rows
     if it.B is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bounds import Bounds, Mask, Vector
 from ..constraints.rows import Rows, outside
-from ..linear_algebra.saddle_systems import factorise
+from ..linear_algebra.saddle_systems import factorise, solved_with_pivoting
 from ..objective import Objective
 
 EPS = float(np.finfo(np.float64).eps)
@@ -131,10 +131,12 @@ def _newton(
     if not (np.isfinite(slope).all() and np.isfinite(residual).all()):
         return None
     rhs = -np.concatenate([slope, residual])
-    solution = None if not rhs.size else factorise(H, np.zeros(free.size), A, 0.0).solve(rhs)
-    if rhs.size and solution is None and isinstance(H, np.ndarray):
-        K = np.block([[H, A.T], [A, np.zeros((active.size, active.size))]])
-        solution = np.linalg.lstsq(K, rhs, rcond=1e-12)[0]
+    solution = None
+    # More rows than variables depend on each other: their multipliers are then changed as little as will do.
+    if rhs.size and active.size <= free.size:
+        solution = factorise(H, np.zeros(free.size), A, 0.0).solve(rhs)
+    if rhs.size and solution is None:
+        solution = solved_with_pivoting(H, A, rhs)
     if solution is None:
         return None
     x, multipliers = now.x.copy(), np.zeros(rows.m)
@@ -162,6 +164,8 @@ def _measure(objective: Objective, rows: Rows, at: Polished) -> Vector:
         open_rows = np.abs(at.rows) * slack
     low, high = objective.bounds.lower, objective.bounds.upper
     gap = np.where(at.bounds > 0, x - low, high - x)
+    # A multiplier against a bound that is not there errs by itself, were it only rounding.
+    gap = np.where(np.isfinite(gap), gap, 1.0)
     with np.errstate(invalid="ignore"):
         open_bounds = np.where(at.bounds != 0, np.abs(at.bounds) * np.abs(gap), 0.0)
     complementarity = max(

@@ -68,6 +68,7 @@ class StopReason(StrEnum):
     ROUNDING = "slope lost in rounding"
     SPACING = "step below the spacing of x"
     NO_PROGRESS = "no lower point found"
+    ARRIVED = "first-order conditions hold"
     DIVERGED = "diverged"
     UNBOUNDED = "unbounded below"
     RUNAWAY = "parameters run to infinity"
@@ -88,6 +89,7 @@ FINAL = frozenset(
         StopReason.ROUNDING,
         StopReason.SPACING,
         StopReason.NO_PROGRESS,
+        StopReason.ARRIVED,
     }
 )
 
@@ -96,6 +98,7 @@ SENTENCES = {
     StopReason.ROUNDING: "the slope no longer shrinks and the cost no longer falls: both are lost in rounding",
     StopReason.SPACING: "the next step is smaller than the spacing of double precision numbers at x",
     StopReason.NO_PROGRESS: "no lower point was found along the last direction, nor straight down the slope",
+    StopReason.ARRIVED: "the first-order conditions hold as far as the method goes",
     StopReason.UNBOUNDED: "the cost fell without limit",
     StopReason.RUNAWAY: "the parameters grew without limit while the cost kept falling",
     StopReason.NOT_FINITE: "the cost or its slope is not finite at the start",

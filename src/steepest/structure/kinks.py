@@ -129,7 +129,7 @@ class Kinks:
 
 
 def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
-    smooth = _smooth_inside(reading, patterns)
+    smooth = smooth_inside(reading, patterns)
     sites = []
     for var, pattern in patterns.items():
         if pattern.name in PATTERN_SITES and reading.made_by[var] not in smooth:
@@ -158,7 +158,7 @@ def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
     return sites
 
 
-def _smooth_inside(reading: Reading, patterns: dict[Any, Pattern]) -> set[int]:
+def smooth_inside(reading: Reading, patterns: dict[Any, Pattern]) -> set[int]:
     """Equations that only serve inside a function that is smooth as a whole, or has a site of its own."""
     smooth: set[int] = set()
     for var, pattern in patterns.items():

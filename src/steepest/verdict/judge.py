@@ -32,6 +32,7 @@ from .noise import Repeatability, repeatability_of
 from .optimality import SPREAD_FACTOR, Optimality, optimality_of, rounding_of
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
+from .split_kink import split_minimum
 from .supplied import disagreement
 from .tails import is_tail, weak_directions
 from .wording import direction_name, listed, number
@@ -170,6 +171,9 @@ def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> 
 
     And whether their hull excludes a minimum, with or without a way down that was seen.
     """
+    shown = split_minimum(look, evidence)
+    if shown is not None:
+        return shown, False
     kink = kink_at(look, rounding.value)
     if kink is None:
         return None, False
@@ -293,7 +297,7 @@ def _falls_by_its_linear_part(look: Look, curvature: Curvature) -> Vector | None
 def _everything_underflows(look: Look, found: list[Course]) -> bool:
     """Nothing moves the cost here, although the trace says that it depends on some parameter."""
     dead = getattr(look.structure, "dead", None)
-    if look.structure is None or dead is None:
+    if look.structure is None or dead is None or (look.convex and look.gradient.any()):
         return False
     alive = np.ones(look.n, dtype=bool)
     alive[list(dead)] = False

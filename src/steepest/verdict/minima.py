@@ -123,8 +123,24 @@ def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
         tuple(evidence),
         f"Minimum at a kink{where}: {slopes}{active}, their hull holds zero ({number(kink.hull)} <= "
         f"{number(kink.limit)}), and the cost rises on every side.{ending}",
-        digits=digits_of(look, np.full(look.n, kink.radius) * look.scale),
+        digits=digits_of(look, np.maximum(kink.radius * look.scale, _still_to_go(look, kink))),
     )
+
+
+def _still_to_go(look: Look, kink: Kink) -> Vector:
+    """How far, (n,), the least slope of the hull would still lead by the curvature of one side; 0 where not known.
+
+    Along a kink the cost is smooth, and a small slope may lie far from the place where it is zero.
+    """
+    if kink.descent is None or not kink.hull > 0.0 or not (look.is_small and look.objective.has_hessian):
+        return np.zeros(look.n)
+    downhill = kink.descent / look.scale
+    slope = kink.hull * downhill / max(float(np.linalg.norm(downhill)), 1e-300) / look.scale
+    H = np.asarray(look.objective.hessian(look.x))
+    if not np.isfinite(H).all():
+        return np.zeros(look.n)
+    D = look.scale
+    return np.abs(D * np.linalg.lstsq(D[:, None] * H * D, D * slope, rcond=1e-12)[0])
 
 
 def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:

@@ -1,0 +1,230 @@
+"""The same cost without its kinks: each |z| becomes p + q, with p, q >= 0 and the equation z = p - q.
+
+The smooth program has the minima of the cost wherever the cost rises with every |z|, maximum and largest element that
+is replaced: p and q are then no larger than they must be (Boyd & Vandenberghe, "Convex Optimization", 2004, sections
+4.1.3 and 6.1.1). Kinks that the cost falls with, and those of other operations, are left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jex
+import numpy as np
+from jax import lax
+
+from ..numerics import double_precision
+from ..tracing.batched import read_atom, run_equation
+from ..tracing.passes import eliminate_dead, simplify, with_outputs
+from ..tracing.primitives import NoRule, evaluate
+from .direction import Way, directions
+from .kinks import Kinks, smooth_inside
+from .patterns import Pattern, patterns
+from .ranges import ranges
+from .reading import Reading
+
+Vector = np.ndarray
+
+# Elements with a kink that are split at most: beyond, the program costs more than the steps it saves.
+MOST_ELEMENTS = 20_000
+
+# Operations that may be replaced, and the way the cost has to go with their results.
+REPLACED = {
+    "abs": Way.UP, "max": Way.UP, "reduce_max": Way.UP, "min": Way.DOWN, "reduce_min": Way.DOWN,
+    "maximum": Way.UP, "minimum": Way.DOWN,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Split:
+    """A smooth program with the cost's minima: minimise `cost(y)` where `rows(y)` is zero and y >= `lower`.
+
+    `cost`, `rows`: closed jaxprs of y (N,) to a number and to (R,). The first `n` entries of y are the parameters;
+    `lower` (N,) is -inf for them. `pairs` (P, 2): the entries p and q of each kink that has two sides; a largest
+    element has one q for each, listed twice. `complete`: whether nothing with a kink or a jump is left in the program.
+    `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
+    """
+
+    n: int
+    cost: Any
+    rows: Any
+    lower: Vector
+    pairs: np.ndarray
+    complete: bool
+    places: tuple[str, ...]
+    lift: Callable[[Vector], Vector]
+
+
+@dataclass(frozen=True)
+class _Kink:
+    """One operation to be replaced: its equation's index, the kind as in `REPLACED`, and its operands."""
+
+    index: int
+    kind: str
+    operands: tuple[Any, ...]
+    axes: tuple[int, ...]
+    out: Any
+
+    @property
+    def size(self) -> int:
+        """How many entries y needs for it."""
+        inner = int(self.operands[0].aval.size) if self.axes else int(self.out.aval.size)
+        return inner + int(self.out.aval.size)
+
+
+def split_of(closed: Any) -> Split | None:
+    """The cost `closed` (x (n,) to a number, float64) without its kinks; None where there are none to replace.
+
+    >>> with double_precision():
+    ...     jaxpr = jax.make_jaxpr(lambda x: abs(x[0] - 1.0) + x[1] ** 2)(jax.ShapeDtypeStruct((2,), np.float64))
+    >>> found = split_of(jaxpr)
+    >>> found.lift(np.array([3.0, 5.0])), found.lower
+    (array([3., 5., 2., 0.]), array([-inf, -inf,   0.,   0.]))
+    """
+    if not any(
+        equation.primitive.name in (*REPLACED, "select_n") for equation in _all_equations(closed.jaxpr)
+    ):
+        return None
+    reading = Reading(closed, keep_derivatives=True)
+    kinks = _replaceable(reading)
+    total = sum(kink.size for kink in kinks)
+    if not kinks or total > 2 * MOST_ELEMENTS:
+        return None
+    n = reading.n
+    with double_precision():
+        flat = jax.ShapeDtypeStruct((n + total,), np.float64)
+        both = jax.make_jaxpr(lambda y: _lifted(reading, kinks, y))(flat)
+        cost, rows = (
+            simplify(eliminate_dead(with_outputs(both, [out])), keep_derivatives=True)
+            for out in both.jaxpr.outvars
+        )
+    lower = np.full(n + total, -np.inf)
+    start, pairs = n, []
+    for kink in kinks:
+        size = int(kink.out.aval.size)
+        end = start + kink.size
+        lower[start + size if kink.axes else start : end] = 0.0
+        second = np.arange(start + size, end)
+        pairs.append(np.stack([second if kink.axes else np.arange(start, start + size), second], axis=1))
+        start = end
+    left = Kinks(reading, patterns(reading))
+    complete = not left.opaque and len(left.sites) == len(kinks)
+    places = tuple(dict.fromkeys(reading.place(reading.equations[kink.index]) for kink in kinks))
+    lift = _lift(reading, kinks)
+    told = tuple(place for place in places if place)
+    return Split(n, cost, rows, lower, np.concatenate(pairs), complete, told, lift)
+
+
+def _all_equations(jaxpr: Any) -> Any:
+    """The equations of a jaxpr and of the calls inside it."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jex.jaxprs_in_params(equation.params):
+            yield from _all_equations(inner)
+
+
+def _replaceable(reading: Reading) -> list[_Kink]:
+    """Kinks the cost goes the right way with, in the order of the trace."""
+    known = patterns(reading)
+    inside = smooth_inside(reading, known)
+    ways = directions(reading, ranges(reading), known, inside)
+    found = []
+    for index, equation in enumerate(reading.equations):
+        out = equation.outvars[0]
+        if index in inside or out not in reading.varies or out.aval.dtype != np.float64 or not out.aval.size:
+            continue
+        kink = _kink(index, equation, known.get(out))
+        if kink is None or ways[out] not in (REPLACED[kink.kind], Way.NEITHER):
+            continue
+        if any(reading.depends(atom) for atom in kink.operands) and kink.operands[0].aval.dtype == np.float64:
+            found.append(kink)
+    return found
+
+
+def _kink(index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
+    name, out = equation.primitive.name, equation.outvars[0]
+    if pattern is not None:
+        if pattern.name not in REPLACED or any(
+            atom.aval.shape not in ((), out.aval.shape) for atom in pattern.operands
+        ):
+            return None
+        return _Kink(index, pattern.name, tuple(pattern.operands), (), out)
+    if name not in REPLACED:
+        return None
+    axes = tuple(equation.params["axes"]) if name.startswith("reduce") else ()
+    if name.startswith("reduce") and not axes:
+        return None
+    return _Kink(index, name, tuple(equation.invars), axes, out)
+
+
+def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, Any]:
+    """Cost and equations of the program at y, recorded anew."""
+    jaxpr = reading.closed.jaxpr
+    values: dict[Any, Any] = dict(zip(jaxpr.constvars, reading.closed.consts, strict=True))
+    values[reading.x] = lax.slice(y, (0,), (reading.n,))
+    if reading.x.aval.shape != (reading.n,):
+        values[reading.x] = lax.reshape(values[reading.x], reading.x.aval.shape)
+    at = {kink.index: kink for kink in kinks}
+    start, rows = reading.n, []
+    for index, equation in enumerate(reading.equations):
+        kink = at.get(index)
+        if kink is None:
+            run_equation(equation, values, jaxpr)
+            continue
+        operands = [_array(atom, values, kink) for atom in kink.operands]
+        values[kink.out], residual = _replaced(kink, operands, y, start)
+        rows.append(lax.reshape(residual, (residual.size,)))
+        start += kink.size
+    return read_atom(reading.out, values), lax.concatenate(rows, 0) if len(rows) > 1 else rows[0]
+
+
+def _array(atom: Any, values: dict[Any, Any], kink: _Kink) -> Any:
+    shape = kink.operands[0].aval.shape if kink.axes else kink.out.aval.shape
+    value = jax.numpy.asarray(read_atom(atom, values), dtype=np.float64)
+    return value if value.shape == shape else jax.numpy.broadcast_to(value, shape)
+
+
+def _replaced(kink: _Kink, operands: list[Any], y: Any, start: int) -> tuple[Any, Any]:
+    """What stands for the result of a kink, and the equations that tie it to its operands."""
+    shape, size = kink.out.aval.shape, int(kink.out.aval.size)
+    first = lax.reshape(lax.slice(y, (start,), (start + size,)), shape)
+    inner = operands[0].shape
+    second = lax.reshape(lax.slice(y, (start + size,), (start + kink.size,)), inner)
+    if kink.kind == "abs":
+        return first + second, operands[0] - first + second
+    if kink.axes:
+        kept = tuple(axis for axis in range(len(inner)) if axis not in kink.axes)
+        spread = lax.broadcast_in_dim(first, inner, kept)
+        return first, operands[0] + (second if kink.kind == "reduce_max" else -second) - spread
+    a, b = operands
+    residual = a - b - first + second
+    return (b + first if kink.kind in ("max", "maximum") else b - second), residual
+
+
+def _lift(reading: Reading, kinks: list[_Kink]) -> Callable[[Vector], Vector]:
+    """x (n,) to the y whose equations hold with nothing to spare."""
+    wanted = [atom for kink in kinks for atom in kink.operands if isinstance(atom, jex.Var)]
+    operands = eliminate_dead(with_outputs(reading.closed, wanted))
+
+    def lift(x: Vector) -> Vector:
+        try:
+            found = iter(evaluate(operands, np.reshape(x, reading.x.aval.shape)))
+        except (NoRule, ValueError, TypeError) as error:
+            raise ArithmeticError(str(error)) from error
+        pieces = [np.ravel(x)]
+        for kink in kinks:
+            values = [next(found) if isinstance(atom, jex.Var) else atom.val for atom in kink.operands]
+            if kink.axes:
+                z = np.asarray(values[0])
+                top = (np.max if kink.kind == "reduce_max" else np.min)(z, axis=kink.axes, keepdims=True)
+                pieces += [np.ravel(top), np.ravel(np.abs(top - z))]
+            else:
+                z = values[0] if kink.kind == "abs" else np.subtract(*values)
+                z = np.broadcast_to(z, kink.out.aval.shape)
+                pieces += [np.ravel(np.maximum(z, 0.0)), np.ravel(np.maximum(-z, 0.0))]
+        return np.concatenate(pieces).astype(np.float64)
+
+    return lift

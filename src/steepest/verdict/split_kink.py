@@ -1,0 +1,120 @@
+"""Does zero lie in the hull of the slopes that meet here? Read off the trace: by the multipliers of the kinks.
+
+At a kink |z| = p + q with z = p - q and p = q = 0, and the multiplier of that equation is the slope between the two
+sides. That the slopes balance there, and the cost bends upwards along the kinks, is shown for the smooth program
+(`structure.splitting`), exactly and for any number of kinks, where gathered slopes can only sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..bounds import Bounds
+from ..linear_algebra.saddle_systems import solved_with_pivoting
+from ..numerics import EPS
+from ..objective import Objective
+from ..solvers.split_interior_point import smooth_objective, smooth_rows
+from .constrained import judge_constrained
+from .kink import Kink
+from .look import NO_NUMBER, Look
+from .minima import kink_minimum
+from .words import Evidence, Judgement
+
+Vector = np.ndarray
+
+# Both sides of a kink this near, against the sizes met on the way to it, and the point lies on it.
+ON_IT = 1e-9
+
+# Random signs that the rounding of slopes and equations is given when the digits are told.
+RANDOM_SIGNS = 4
+
+
+def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
+    """A minimum at a kink, shown by the multipliers of the kinks; None where there is none, or it cannot be shown."""
+    split = look.objective.split
+    if split is None or not split.program.complete:
+        return None
+    program = split.program
+    try:
+        y = program.lift(look.x)
+    except NO_NUMBER:
+        return None
+    if not np.isfinite(y).all():
+        return None
+    holding = _held(program, y)
+    count = int(np.unique(holding[program.pairs].all(axis=1).nonzero()[0]).size)
+    if not count:
+        return None
+    lower, upper = program.lower.copy(), np.full(y.size, np.inf)
+    bounds = look.objective.bounds
+    lower[: look.n], upper[: look.n] = bounds.lower, bounds.upper
+    objective = smooth_objective(split.cost, y.size, Bounds(lower, upper))
+    rows = smooth_rows(split.rows, y.size)
+    names = [*look.names, *(f"side {k}" for k in range(y.size - look.n))]
+    judgement, multipliers = judge_constrained(objective, rows, y, names=names)
+    if not judgement.verdict.is_minimum:
+        return None
+    balance = next(item for item in judgement.evidence if item.name == "balance of slopes")
+    kink = Kink(
+        float(balance.measured or 0.0),
+        float(balance.limit or 0.0),
+        ON_IT,
+        True,
+        np.zeros(look.n),
+        1,
+        f"multipliers of {count} {'kinks' if count > 1 else 'kink'}, each between the slopes of its two sides",
+    )
+    digits = _digits(look, objective, rows, y, multipliers.rows, holding)
+    if digits is not None and judgement.digits is not None:
+        digits = np.minimum(digits, judgement.digits[: look.n])
+    return replace(kink_minimum(look, kink, list(evidence)), digits=digits)
+
+
+def _held(program: Any, y: Vector) -> np.ndarray:
+    """Mask (N,) of the sides that are at zero to within rounding of what they are made from."""
+    size = np.maximum(np.abs(y[: program.n]).max(initial=0.0), np.abs(y[program.n :]).max(initial=0.0))
+    return np.isfinite(program.lower) & (y <= ON_IT * max(float(size), np.finfo(float).tiny))
+
+
+def _digits(
+    look: Look, objective: Objective, rows: Any, y: Vector, multipliers: Vector, holding: np.ndarray
+) -> Vector | None:
+    """Digits of each parameter: a Newton step along the kinks, with the rounding of slopes and equations in it."""
+    from .precision import digits_of
+
+    y = np.where(holding, objective.bounds.lower, y)
+    fixed = holding | (y <= objective.bounds.lower) | (y >= objective.bounds.upper)
+    free = np.flatnonzero(~fixed)
+    J = rows.jacobian(y)
+    A = J[:, free]
+    H = (
+        objective.sparse_hessian(y)
+        if not isinstance(A, np.ndarray) and objective.has_sparse_hessian
+        else None
+    )
+    H = objective.hessian(y) if H is None else H
+    bent = rows.hessian(y, -multipliers)
+    H = (H + bent)[free][:, free] if np.ndim(bent) == 2 else H[free][:, free]
+    _, gradient = objective.value_and_gradient(y)
+    slope = (gradient - J.T @ multipliers)[free]
+    residual = rows.value(y)
+    sizes = [
+        EPS * (np.abs(gradient) + abs(J).T @ np.abs(multipliers))[free],
+        EPS * (abs(J) @ np.abs(y) + np.abs(residual)),
+    ]
+    rounding = np.concatenate(sizes)
+    error = np.zeros(look.n)
+    for k in range(RANDOM_SIGNS):
+        signs = look.generator.choice((-1.0, 1.0), rounding.size) if k else np.ones(rounding.size)
+        found = solved_with_pivoting(H, A, np.concatenate([slope, residual]) + signs * rounding)
+        if found is None:
+            return None
+        step = np.zeros(y.size)
+        step[free] = found[: free.size]
+        error = np.maximum(error, np.abs(step[: look.n]))
+    # What is left of a parameter that a kink holds at zero is rounding of the sizes it was computed from.
+    return digits_of(look, 2.0 * error + 0.5 * np.spacing(np.abs(look.x)) + EPS**2 * look.scale)

@@ -1,0 +1,134 @@
+"""Kinked costs with known minima: linear programs, closed forms and other methods tell the truth."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from steepest import Verdict, minimize
+from steepest.solvers.driver import drive
+from steepest.solvers.split_interior_point import SplitInteriorPoint
+
+RNG = np.random.default_rng(0)
+X = np.column_stack([np.ones(80), RNG.standard_normal((80, 3))])
+Y = X @ np.arange(1.0, 5.0) + RNG.standard_t(2, 80)
+
+
+def quantile_by_linear_program(q):
+    m, n = X.shape
+    costs = np.concatenate([np.zeros(2 * n), np.full(m, q), np.full(m, 1 - q)])
+    found = linprog(costs, A_eq=np.hstack([X, -X, np.eye(m), -np.eye(m)]), b_eq=Y)
+    return found.x[:n] - found.x[n : 2 * n], found.fun
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9])
+def test_quantile_regression_is_the_linear_programs(q):
+    result = minimize(
+        lambda b: np.sum(np.maximum(q * (Y - X @ b), (q - 1) * (Y - X @ b))), np.zeros(X.shape[1])
+    )
+    best, value = quantile_by_linear_program(q)
+    assert result.plan.taken == ("split interior point",)
+    assert result.verdict is Verdict.MINIMUM_AT_A_KINK
+    np.testing.assert_allclose(result.fun, value, rtol=1e-12)
+    np.testing.assert_allclose(result.x, best, rtol=1e-9)
+    assert (result.digits >= 9).all()
+
+
+def test_the_best_polynomial_in_the_largest_error_is_the_linear_programs():
+    t = np.linspace(-1, 1, 61)
+    V = np.vander(t, 5)
+    m = t.size
+    found = linprog(
+        np.append(np.zeros(5), 1.0),
+        A_ub=np.block([[V, -np.ones((m, 1))], [-V, -np.ones((m, 1))]]),
+        b_ub=np.concatenate([np.exp(t), -np.exp(t)]),
+        bounds=[(None, None)] * 6,
+    )
+    result = minimize(lambda c: np.max(np.abs(V @ c - np.exp(t))), np.zeros(5))
+    assert result.success
+    np.testing.assert_allclose(result.fun, found.fun, rtol=1e-9)
+    np.testing.assert_allclose(result.x, found.x[:5], rtol=1e-7)
+
+
+def test_lasso_meets_its_conditions_and_its_zeros_are_exact():
+    A, weight = RNG.standard_normal((60, 30)), 12.0
+    y = A[:, :3] @ np.array([3.0, -2.0, 1.0]) + 0.1 * RNG.standard_normal(60)
+    result = minimize(lambda w: np.sum((A @ w - y) ** 2) + weight * np.sum(np.abs(w)), np.zeros(30))
+    w = np.where(np.abs(result.x) < 1e-14, 0.0, result.x)
+    slope = 2 * A.T @ (A @ w - y)
+    assert result.verdict is Verdict.MINIMUM_AT_A_KINK and "no lower point exists" in result.message
+    assert 0 < (w == 0).sum() < 30
+    np.testing.assert_allclose(slope[w != 0], -weight * np.sign(w[w != 0]), rtol=1e-11)
+    assert (np.abs(slope[w == 0]) <= weight).all()
+
+
+def test_total_variation_of_many_parameters_meets_its_conditions():
+    """u - signal = λ·Dᵀs with |s| <= 1, and s the sign of each jump (Condat 2013): a chain, summed from one end."""
+    signal = np.repeat([0.0, 1.0, 0.3], 40) + 0.1 * RNG.standard_normal(120)
+    result = minimize(
+        lambda u: 0.5 * np.sum((u - signal) ** 2) + 0.5 * np.sum(np.abs(np.diff(u))), np.zeros(120)
+    )
+    assert result.verdict is Verdict.MINIMUM_AT_A_KINK
+    s = np.cumsum(result.x - signal)[:-1] / 0.5
+    jump = np.diff(result.x)
+    assert (np.abs(s) <= 1 + 1e-9).all()
+    moving = np.abs(jump) > 1e-9
+    assert 0 < moving.sum() < 20
+    np.testing.assert_allclose(s[moving], np.sign(jump[moving]), atol=1e-9)
+
+
+def test_a_curved_valley_of_kinks_is_followed_to_its_end():
+    """Nesterov's chained, kinked Rosenbrock function (Gürbüzbalaban & Overton 2012): methods of slopes stall in it."""
+    result = minimize(
+        lambda x: 0.25 * (x[0] - 1) ** 2 + np.sum(np.abs(x[1:] - 2 * x[:-1] ** 2 + 1)),
+        np.array([-1.0, 1.0, 1.0, 1.0]),
+    )
+    assert result.success and result.fun < 1e-20
+    np.testing.assert_allclose(result.x, 1.0, rtol=1e-9)
+
+
+def test_bounds_hold_beside_kinks():
+    result = minimize(
+        lambda x: np.abs(x[0] - 3) + (x[1] - 1) ** 2 + np.abs(x[0] + x[1]),
+        np.array([0.5, 0.5]),
+        bounds=[(0, 2), (-1, 0.25)],
+    )
+    # With x0 <= 2 and x1 <= 1/4 the sums are 3 + x1 + (x1 - 1)², lowest at x1 = 1/4 for every x0.
+    np.testing.assert_allclose(result.fun, 3.25 + 0.5625, rtol=1e-12)
+    assert result.success and (0 <= result.x[0] <= 2)
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1e8])
+def test_units_of_the_cost_change_nothing(factor):
+    def cost(b):
+        return np.sum(np.abs(Y - X @ b)) + 0.5 * np.sum(b**2)
+
+    plain = minimize(cost, np.zeros(4))
+    scaled = minimize(lambda b: factor * cost(b), np.zeros(4))
+    assert scaled.verdict is plain.verdict
+    np.testing.assert_allclose(scaled.x, plain.x, rtol=1e-8)
+
+
+def test_a_cost_without_kinks_is_refused_by_name():
+    from steepest.objective import Objective
+
+    bowl = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
+    with pytest.raises(TypeError, match="no kinks"):
+        drive(SplitInteriorPoint(), bowl, np.ones(1))
+
+
+@pytest.mark.parametrize("x", [1.0, 0.3, -1e-3])
+def test_a_kink_that_is_no_minimum_is_not_called_one(x):
+    from steepest import verify
+
+    found = verify(lambda p: np.abs(p[0]) + 1.5 * p[0] + p[1] ** 2, np.array([0.0, x]))
+    assert not found.success
+    found = verify(lambda p: np.abs(p[0]) + p[0] + (p[1] - x) ** 2, np.array([0.0, x]))
+    assert found.success
+
+
+def test_digits_at_a_kink_are_not_more_than_there_are():
+    """Along the kink the cost is of fourth order, so its minimum is found to a few digits only."""
+    result = minimize(lambda x: (x[0] - 1) ** 4 + np.abs(x[1]), np.array([0.3, 0.3]))
+    error = np.abs(result.x - np.array([1.0, 0.0]))
+    true = -np.log10(np.maximum(error, 1e-16))
+    assert (result.digits <= true + 1.0).all()
