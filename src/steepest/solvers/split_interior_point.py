@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bounds import Bounds, Vector
-from ..constraints.assembly import traced_block
 from ..constraints.rows import Rows
 from ..objective import Objective
 from .constrained_driver import OTHER_BARRIERS, curvature_of, held_at
@@ -142,6 +141,8 @@ def smooth_objective(cost: Any, n: int, bounds: Bounds) -> Objective:
 def smooth_rows(rows: Any, n: int) -> Rows:
     """The equations of the smooth program, all equal to zero."""
     if "rows" not in rows.kept:
+        from ..constraints.assembly import traced_block
+
         rows.kept["rows"] = traced_block([rows], n)
     block = rows.kept["rows"]
     zero = np.zeros(block.m)

@@ -43,8 +43,9 @@ class Split:
     """A smooth program with the cost's minima: minimise `cost(y)` where `rows(y)` is zero and y >= `lower`.
 
     `cost`, `rows`: closed jaxprs of y (N,) to a number and to (R,). The first `n` entries of y are the parameters;
-    `lower` (N,) is -inf for them. `pairs` (P, 2): the entries p and q of each kink that has two sides; a largest
-    element has one q for each, listed twice. `complete`: whether nothing with a kink or a jump is left in the program.
+    `lower` (N,) is -inf for them. `pairs` (P, 2): the entries p and q of each kink that has two sides; for each element
+    of which the largest is taken, the largest and what is missing to it. `complete`: whether nothing with a kink or a
+    jump is left in the program.
     `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
     """
 
@@ -107,8 +108,12 @@ def split_of(closed: Any) -> Split | None:
         size = int(kink.out.aval.size)
         end = start + kink.size
         lower[start + size if kink.axes else start : end] = 0.0
-        second = np.arange(start + size, end)
-        pairs.append(np.stack([second if kink.axes else np.arange(start, start + size), second], axis=1))
+        first, second = np.arange(start, start + size), np.arange(start + size, end)
+        if kink.axes:
+            inner = kink.operands[0].aval.shape
+            first = np.expand_dims(first.reshape(kink.out.aval.shape), kink.axes)
+            first = np.broadcast_to(first, inner).ravel()
+        pairs.append(np.stack([first, second], axis=1))
         start = end
     left = Kinks(reading, patterns(reading))
     complete = not left.opaque and len(left.sites) == len(kinks)

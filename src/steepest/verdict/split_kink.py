@@ -29,6 +29,9 @@ Vector = np.ndarray
 # Both sides of a kink this near, against the sizes met on the way to it, and the point lies on it.
 ON_IT = 1e-9
 
+# A jump of the slope below this part of the largest is none.
+NO_JUMP = 1e-9
+
 # Random signs that the rounding of slopes and equations is given when the digits are told.
 RANDOM_SIGNS = 4
 
@@ -46,8 +49,9 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     if not np.isfinite(y).all():
         return None
     holding = _held(program, y)
-    count = int(np.unique(holding[program.pairs].all(axis=1).nonzero()[0]).size)
-    if not count:
+    at_most = holding | ~np.isfinite(program.lower)
+    on = program.pairs[at_most[program.pairs].all(axis=1)]
+    if not on.size:
         return None
     lower, upper = program.lower.copy(), np.full(y.size, np.inf)
     bounds = look.objective.bounds
@@ -57,6 +61,9 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     names = [*look.names, *(f"side {k}" for k in range(y.size - look.n))]
     judgement, multipliers = judge_constrained(objective, rows, y, names=names)
     if not judgement.verdict.is_minimum:
+        return None
+    count = _kinks_that_hold(on, multipliers.bounds, program.lower)
+    if not count:
         return None
     balance = next(item for item in judgement.evidence if item.name == "balance of slopes")
     kink = Kink(
@@ -72,6 +79,17 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     if digits is not None and judgement.digits is not None:
         digits = np.minimum(digits, judgement.digits[: look.n])
     return replace(kink_minimum(look, kink, list(evidence)), digits=digits)
+
+
+def _kinks_that_hold(on: np.ndarray, multipliers: Vector, lower: Vector) -> int:
+    """How many of the kinks `on` (k, 2) that the point lies on make the slope jump.
+
+    The multipliers of both sides add up to the jump. Of elements that are the largest together, each but one is a kink.
+    """
+    pushes = multipliers[on].sum(axis=1) > NO_JUMP * float(np.abs(multipliers).max(initial=0.0))
+    of_largest = ~np.isfinite(lower[on[:, 0]])
+    together = int(pushes[of_largest].sum()) - np.unique(on[of_largest & pushes, 0]).size
+    return int(pushes[~of_largest].sum()) + together
 
 
 def _held(program: Any, y: Vector) -> np.ndarray:
