@@ -5,7 +5,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from .table import listing, page
+from .table import listing, page, renewed
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -30,12 +30,19 @@ def main() -> int:
     )
     for option, settings in getattr(benchmark, "OPTIONS", {}).items():
         own.add_argument(option, **settings)
-    header, rows, note = benchmark.table(arguments.peers, **vars(own.parse_args(rest)))
-    command = " ".join([arguments.name, *(["--peers"] if arguments.peers else []), *rest])
-    text = page(arguments.name, benchmark.__doc__ or "", header, rows, note, command=command)
+    options, purpose = vars(own.parse_args(rest)), benchmark.__doc__ or ""
+    path = RESULTS / f"{arguments.name}.md"
+    if hasattr(benchmark, "sections"):  # a page whose parts are measured one by one
+        sections = benchmark.sections(arguments.peers, **options)
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = renewed(before, arguments.name, purpose, sections)
+    else:
+        header, rows, note = benchmark.table(arguments.peers, **options)
+        command = " ".join([arguments.name, *(["--peers"] if arguments.peers else []), *rest])
+        text = page(arguments.name, purpose, header, rows, note, command=command)
     sys.stdout.write(text)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{arguments.name}.md").write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -42,9 +42,38 @@ def page(
         purpose.strip(),
         markdown(header, rows),
         note.strip(),
-        f"`python -m benchmarks {command}`, {circumstances()}.",
+        dated(command),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def dated(command: str) -> str:
+    """How, when and on what it was measured."""
+    return f"`python -m benchmarks {command}`, {circumstances()}."
+
+
+def renewed(before: str, name: str, purpose: str, sections: Mapping[str, str]) -> str:
+    """A page of sections: these in place of those of the same titles in the page `before`, the others as they stand.
+
+    >>> page = renewed("", "train", "Speed.", {"One": "1", "Two": "2"})
+    >>> print(renewed(page, "train", "Speed.", {"Two": "II"}))
+    # train
+    <BLANKLINE>
+    Speed.
+    <BLANKLINE>
+    ## One
+    <BLANKLINE>
+    1
+    <BLANKLINE>
+    ## Two
+    <BLANKLINE>
+    II
+    <BLANKLINE>
+    """
+    kept = [section.partition("\n") for section in before.split("\n## ")[1:]]
+    merged = {title.strip(): body.strip() for title, _, body in kept} | dict(sections)
+    parts = [f"# {name}", purpose.strip(), *(f"## {title}\n\n{body}" for title, body in merged.items())]
+    return "\n\n".join(parts) + "\n"
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -41,6 +41,7 @@ def compare(task: Task) -> dict[str, Any]:
     fall = start - tried[best]
     return {
         "task": task.name,
+        "steps": task.steps,
         "start": start,
         "auto": auto,
         "default": tried[min(RATES, key=lambda rate: abs(rate - DEFAULT))],
