@@ -133,3 +133,10 @@ def test_the_history_keeps_the_first_start_and_counts_every_step():
     assert_allclose(result.history.x[0], [3.2, -2.1])
     assert result.history.value[-1] == pytest.approx(0.0, abs=1e-12)
     assert result.nit > minimize(rastrigin, [3.2, -2.1], starts=1).nit
+
+
+def test_growing_waves_are_not_followed_out_of_the_neighbourhood():
+    result = minimize("x**4 * cos(x / 10)", 2.0)
+    assert abs(result.x) < 1e-6 and result.success
+    # Every minimum of x² cos x is lower than the one before; four sizes of the walk from 8 end before 50.
+    assert abs(minimize("x**2 * cos(x)", 8.0).x) < 50.0

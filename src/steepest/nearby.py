@@ -28,8 +28,15 @@ LOWER = 1e-9
 # farther up, a walk would be one from anywhere.
 NEAR = 0.1
 
-# Moves of one parameter by the same amount: a cost may fall that way for ever.
+# Moves of one parameter by the same amount, inside a box of very many waves.
 MOST_MOVES = 50
+
+# How far from the start is nearby, in sizes of the parameter, where the bounds do not say how far it may go: waves that
+# grow have ever lower minima, and nobody asked for one a thousand waves away.
+REACH = 4.0
+
+# Places nearer to each other than this, in sizes of the parameter, are one.
+SAME_PLACE = 1e-6
 
 # Places at which the slope is asked whether there is a ridge.
 RIDGES_ASKED = 3
@@ -54,27 +61,28 @@ def look_around(
     value: float,
     *,
     start: Vector,
+    size: Vector,
     gained: float,
     periods: tuple[Vector, ...],
     allowance: int,
 ) -> Around:
     """Move each parameter of `x` (n,) in turn, keeping what is lower than `value`.
 
-    `start` (n,): where the walk began, for the parameters' sizes; `gained`: how much lower it came. `periods`: lengths
-    of each parameter's waves. At most `allowance` places are looked at, besides those that go lower.
+    `start` (n,): where the walk began; `size` (n,): of the parameters, as the walk showed them; `gained`: how much
+    lower it came. `periods`: lengths of each parameter's waves. At most `allowance` places are looked at, besides those that go lower.
 
-    >>> waves = Objective(
-    ...     1, value_and_gradient=lambda x: (
-    ...         float(x[0] ** 2 + 10 - 10 * np.cos(2 * np.pi * x[0])), 2 * x + 20 * np.pi * np.sin(2 * np.pi * x)
-    ...     )
-    ... )
+    >>> def ripples(x):
+    ...     slope = 2 * x + 20 * np.pi * np.sin(2 * np.pi * x)
+    ...     return float(x[0] ** 2 + 10 - 10 * np.cos(2 * np.pi * x[0])), slope
+    >>> waves = Objective(1, value_and_gradient=ripples)
     >>> found = look_around(
-    ...     waves, np.array([2.98]), 8.94, start=np.array([3.2]), gained=1.0, periods=(np.array([1.0]),), allowance=20
+    ...     waves, np.array([2.98]), 8.94, start=np.array([3.2]), size=np.array([3.0]), gained=1.0,
+    ...     periods=(np.array([1.0]),), allowance=20
     ... )
     >>> found.x.round(2)
     array([-0.02])
     """
-    found = _Look(objective, x, value, start, gained, periods)
+    found = _Look(objective, x, value, start, size, gained, periods)
     found.look(allowance)
     return Around(found.x, found.value, tuple(found.behind()), found.tried)
 
@@ -86,13 +94,18 @@ class _Look:
         x: Vector,
         value: float,
         start: Vector,
+        size: Vector,
         gained: float,
         periods: tuple[Vector, ...],
     ) -> None:
         self.objective, self.x, self.value = objective, np.array(x), value
         self.gained, self.periods = gained, periods
         self.margin = LOWER * abs(value) + 8.0 * EPS * gained
-        self.size = np.maximum(np.abs(x), np.abs(x - start))
+        bounds = objective.bounds
+        boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+        self.low = np.where(boxed, bounds.lower, np.maximum(bounds.lower, start - REACH * size))
+        self.high = np.where(boxed, bounds.upper, np.minimum(bounds.upper, start + REACH * size))
+        self.size = size
         self.tried = 0
         self.higher: list[tuple[float, int, float]] = []
 
@@ -128,8 +141,8 @@ class _Look:
                 break
             step = best - float(self.x[i])
             self.x[i], self.value = best, lowest
-            best = self._inside(i, best + step)
-            if best == self.x[i]:
+            best = best + step
+            if not self.low[i] <= best <= self.high[i]:
                 break
             lowest = self._value(i, best)
 
@@ -146,22 +159,17 @@ class _Look:
 
     def _targets(self, i: int) -> list[float]:
         """Where parameter `i` may be better off."""
-        x, bounds = float(self.x[i]), self.objective.bounds
-        lower, upper = float(bounds.lower[i]), float(bounds.upper[i])
+        x, low, high = float(self.x[i]), float(self.low[i]), float(self.high[i])
+        bounds = self.objective.bounds
         wanted = [x + s * part * length for length in self.periods[i] for part in (0.5, 1.0) for s in (-1, 1)]
         if abs(x) > EPS * self.size.max(initial=0.0):
             wanted.append(-x)
-        wanted += [end for end in (lower, upper) if np.isfinite(end)]
-        if np.isfinite(lower) and np.isfinite(upper):
-            wanted.append(lower + (upper - x))
-        apart = 1e-6 * self.size[i]
+        wanted += [end for end in (float(bounds.lower[i]), float(bounds.upper[i])) if np.isfinite(end)]
+        if bounds.lower[i] == low and bounds.upper[i] == high:
+            wanted.append(low + (high - x))
+        apart = SAME_PLACE * self.size[i]
         found: list[float] = []
         for t in wanted:
-            t = self._inside(i, t)
-            if all(abs(t - other) > apart for other in (x, *found)):
+            if low <= t <= high and all(abs(t - other) > apart for other in (x, *found)):
                 found.append(t)
         return found
-
-    def _inside(self, i: int, t: float) -> float:
-        bounds = self.objective.bounds
-        return min(max(t, float(bounds.lower[i])), float(bounds.upper[i]))

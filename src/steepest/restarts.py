@@ -104,17 +104,19 @@ class WithRestarts:
         from .derivatives.costs import foresee
 
         problem = self.problem
-        begun = float(self.run.history.value[0])
+        begun, start = float(self.run.history.value[0]), problem.start
+        size = np.maximum(np.abs(self.run.x), np.abs(self.run.x - start))
         assert problem.trace is not None
         cost = foresee(problem.trace.jaxpr)
-        if VALUES_EACH * problem.start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
-            allowance = max(allowance, VALUES_EACH * problem.start.size)
+        if VALUES_EACH * start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
+            allowance = max(allowance, VALUES_EACH * start.size)
         for _ in range(ROUNDS):
             found = look_around(
                 problem.objective,
                 self.run.x,
                 self.run.value,
-                start=problem.start,
+                start=start,
+                size=size,
                 gained=max(begun - self.run.value, 0.0),
                 periods=structure_of(problem).periods,
                 allowance=allowance,
