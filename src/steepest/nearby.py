@@ -69,7 +69,8 @@ def look_around(
     """Move each parameter of `x` (n,) in turn, keeping what is lower than `value`.
 
     `start` (n,): where the walk began; `size` (n,): of the parameters, as the walk showed them; `gained`: how much
-    lower it came. `periods`: lengths of each parameter's waves. At most `allowance` places are looked at, besides those that go lower.
+    lower it came. `periods`: lengths of each parameter's waves. At most `allowance` places are looked at, besides those
+    that go lower.
 
     >>> def ripples(x):
     ...     slope = 2 * x + 20 * np.pi * np.sin(2 * np.pi * x)
