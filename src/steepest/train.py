@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +61,8 @@ def train(
         a function `data(rng)` of a random generator (or `data(key)` of a JAX key) that makes a batch.
     batch_size : rows in a batch; 128, or all of them where there are fewer.
     epochs, steps, seconds : when to stop, at the first of them; ten epochs where none is given.
-    method : "auto", "prodigy", "sgd", "momentum", "nesterov", "adam", "adamw", "lion", "l-bfgs" (all data
-        in one batch), or any optax transformation.
+    method : "auto", "prodigy", "sgd", "momentum", "nesterov", "adam", "adamw", "lion", "l-bfgs" or
+        "newton-cg" (all data at every step), or any optax transformation.
     rate : the step size; each method has the one people start from, and "auto" finds its own.
     schedule : how the rate goes over the run: "constant", "linear" or "cosine" to zero, or a function of the step.
         "auto" lets its step fall linearly; the others keep it constant.
@@ -102,6 +103,7 @@ def train(
     """
     began = time.perf_counter()
     from .training.loop import Walker
+    from .training.methods import WHOLE
     from .training.preflight import check
     from .training.record import recorded
 
@@ -109,7 +111,7 @@ def train(
     job = _job(locals())
     if job.torch is not None:
         return _with_torch(job, record)
-    if job.method.name == "l-bfgs":
+    if job.method.name in WHOLE:
         return _over_all_data(job, record, began)
     check(job)
     walker = Walker(job)
@@ -148,19 +150,28 @@ def _with_torch(job: Job, record: Any) -> TrainResult:
 
 def _over_all_data(job: Job, record: Any, began: float) -> TrainResult:
     """The walk that sees all data at every step."""
-    from .training import whole_run
+    from .training import whole_run, whole_verdict
+    from .training.preflight import check
     from .training.record import recorded
 
-    with recorded(record, job, speaks=True) as job.record:
-        run = whole_run.walk(job)
-        finding = whole_run.judge(job, run)
+    check(job)
+    walker = whole_run.WholeWalker(job)
+    with recorded(record, job, walker.placement.speaks) as job.record:
+        run = walker.walk()
+        walked = time.perf_counter()
+        finding = whole_verdict.judge(job, run)
         if job.record is not None:
             job.record.end(finding.verdict.value, finding.sentence, finding.cost)
     result = _told(job, finding, run.arrays, run.history)
-    result.steps, result.epochs = run.descent.steps, float(run.descent.evaluations)
-    result.examples = run.descent.evaluations * job.batch_size
+    result.steps, result.epochs = run.descent.steps, run.passes
+    result.examples = round(run.passes * job.batch_size)
     result.seconds, result.ended = run.seconds, run.descent.reason
-    result.timing = {"walk": run.seconds, "total": time.perf_counter() - began}
+    result.processes = walker.placement.processes
+    result.timing = {
+        **run.timing,
+        "judge": time.perf_counter() - walked,
+        "total": time.perf_counter() - began,
+    }
     return result
 
 
@@ -172,7 +183,8 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
     from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
-    from .training.methods import method_of
+    from .training.methods import WHOLE, method_of
+    from .training.methods import whole as whole_method
     from .training.torch_costs import is_torch
     from .training.whole_run import STEPS as WHOLE_STEPS
 
@@ -198,23 +210,35 @@ def _job(given: dict[str, Any]) -> Job:
         raise InputError("patience= needs validation=, the data whose cost decides")
     mesh = mesh_of(given["shard"])
     workers = 1 if mesh is None else mesh.devices.size
-    whole = given["method"] == "l-bfgs" if isinstance(given["method"], str) else False
-    size = batch_size_of(
-        source.rows if whole else given["batch_size"], source, given["accumulate"], 1 if whole else workers
+    named = given["method"].lower().replace("_", "-") if isinstance(given["method"], str) else ""
+    if named not in WHOLE:
+        size = batch_size_of(given["batch_size"], source, given["accumulate"], workers)
+    chosen, passed_over = (
+        _whole_chosen(given, layout, source) if named == "auto" and torch is None else (None, "")
     )
+    whole = named in WHOLE or chosen is not None
+    if whole:
+        size = batch_size_of(source.rows, source, given["accumulate"], 1)
     per_epoch = None if source.rows is None else source.rows // size
-    steps = given["steps"]
-    if whole and steps is None and given["epochs"] is None:
-        steps = WHOLE_STEPS
-    limits = limits_of(given["epochs"], steps, given["seconds"], per_epoch)
-    method = method_of(
-        given["method"],
-        given["rate"],
-        given["schedule"],
-        given["warmup"],
-        given["weight_decay"],
-        given["clip"],
+    if whole:
+        steps = WHOLE_STEPS if chosen is not None or given["steps"] is None else given["steps"]
+        limits = limits_of(None, steps, given["seconds"], per_epoch)
+    else:
+        limits = limits_of(given["epochs"], given["steps"], given["seconds"], per_epoch)
+    method = (
+        method_of(
+            named if whole else given["method"],
+            given["rate"],
+            given["schedule"],
+            given["warmup"],
+            given["weight_decay"],
+            given["clip"],
+        )
+        if chosen is None
+        else whole_method(chosen.method, chosen.because, given["rate"], None, None)
     )
+    if passed_over:
+        method = replace(method, passed_over=(*method.passed_over, passed_over))
     recorded: Any = None
     if torch is None:
         recorded = recorded_for(
@@ -247,9 +271,35 @@ def _job(given: dict[str, Any]) -> Job:
         mesh,
     )
     job.torch = torch
+    if chosen is not None:
+        job.passes, job.rows_alone = _passes_asked(given, source), True
+    elif whole and given["epochs"] is not None:
+        job.passes = float(given["epochs"])
     if checkpoints is not None:
         _check_folder(checkpoints, job)
     return job
+
+
+def _whole_chosen(given: dict[str, Any], layout: Layout, source: Any) -> tuple[Any, str]:
+    """Whether `method="auto"` takes all data at every step; else why not."""
+    from .training.whole_choice import choose
+
+    if source.rows is None or given["rate"] is not None:
+        return None, ""
+    return choose(given["cost"], layout, source, _passes_asked(given, source), given)
+
+
+def _passes_asked(given: dict[str, Any], source: Any) -> float:
+    """Passes over the data that minibatches would make: a method over all of them makes no more."""
+    from math import inf
+
+    from .training.job import BATCH, EPOCHS
+
+    epochs, steps = given["epochs"], given["steps"]
+    if epochs is None and steps is None and given["seconds"] is None:
+        epochs = EPOCHS
+    size = given["batch_size"] or min(BATCH, source.rows)
+    return min(inf if epochs is None else float(epochs), inf if steps is None else steps * size / source.rows)
 
 
 def _torch_cost(given: dict[str, Any]) -> Any:
@@ -271,9 +321,9 @@ def _torch_cost(given: dict[str, Any]) -> Any:
             raise InputError(
                 f"{name}= is not for PyTorch costs; leave it out, or write the cost in NumPy or JAX"
             )
-    if given["method"] == "l-bfgs":
+    if given["method"] in ("l-bfgs", "newton-cg"):
         raise InputError(
-            "method='l-bfgs' is not for PyTorch costs here; steepest.minimize takes them over all data"
+            f"method={given['method']!r} is not for PyTorch costs here; steepest.minimize takes them over all data"
         )
     return TorchCost(given["cost"], given["params"])
 

@@ -91,7 +91,7 @@ def test_train_over_all_data_comes_to_the_optimum_of_scipy():
     theirs = scipy.optimize.minimize(lambda w: cost({"w": w}, (x, sign)), np.zeros(10), tol=1e-12)
     assert_allclose(result.params["w"], theirs.x, atol=1e-5)
     assert result.ended == "converged"
-    assert result.verdict == "noise floor"
+    assert result.verdict == "global minimum"
     assert result.batch_size == 2000
     with pytest.raises(steepest.InputError, match="line search"):
         steepest.train(cost, {"w": np.zeros(10)}, (x, sign), method="l-bfgs", rate=0.1)

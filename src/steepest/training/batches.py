@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import Layout
+from .sparse_rows import is_sparse, sparse_aside
 
 Batch = list[np.ndarray]
 
@@ -127,6 +128,7 @@ class Rows:
     """
 
     def __init__(self, data: Any, seed: int, name: str) -> None:
+        data, sparse = sparse_aside(data)
         whole = Layout.of(data, name)
         for leaf in whole.leaves:
             if leaf.shape == ():
@@ -140,10 +142,14 @@ class Rows:
         self.rows: int = whole.leaves[0].shape[0]
         if self.rows == 0:
             raise InputError(f"{name} holds no row")
-        self.arrays = [
+        self.arrays: list[Any] = [
             array if isinstance(array, np.ndarray) else np.asarray(array) for array in whole.arrays
         ]
         self.layout = Layout.of(whole.build(iter([array[:1] for array in self.arrays])), name)
+        for place in range(len(whole.leaves)):
+            held = [matrix for stand_in, matrix in sparse if stand_in is whole.arrays[place]]
+            if held:
+                self.arrays[place] = held[0]
         self.seed = seed
         self._order: tuple[int, np.ndarray] | None = None
 
@@ -151,7 +157,9 @@ class Rows:
         """Bytes that gathering a batch moves in memory; infinite where a disk may have a say."""
         if any(isinstance(array, np.memmap) for array in self.arrays):
             return float("inf")
-        return float(sum(batch_size * array.nbytes // self.rows for array in self.arrays))
+        return float(
+            sum(batch_size * np.prod(array.shape[1:]) * array.dtype.itemsize for array in self.arrays)
+        )
 
     def order(self, epoch: int) -> np.ndarray:
         """The rows in the order of this epoch, shape (rows,)."""
@@ -173,12 +181,18 @@ class Rows:
 
     def taken(self, rows: np.ndarray) -> Batch:
         """These rows of every array; `rows` may have several axes, which take the place of the first."""
-        return [np.take(array, rows, axis=0) for array in self.arrays]
+        return [
+            array[rows.ravel()].toarray().reshape(*rows.shape, *array.shape[1:])
+            if is_sparse(array)
+            else np.take(array, rows, axis=0)
+            for array in self.arrays
+        ]
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All rows in the order they are stored, the last batch possibly smaller."""
         for start in range(0, self.rows, batch_size):
-            yield [np.asarray(array[start : start + batch_size]) for array in self.arrays]
+            pieces = [array[start : start + batch_size] for array in self.arrays]
+            yield [piece.toarray() if is_sparse(piece) else np.asarray(piece) for piece in pieces]
 
     def describe(self) -> str:
         """The data in a few words."""

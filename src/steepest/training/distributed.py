@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..tracing.batched import kept_type
+from .sparse_rows import is_sparse
 from .steps import Held
 
 AXIS = "data"
@@ -43,7 +44,7 @@ class Placement:
 
         What travels at a step is then which rows to take, four bytes each.
         """
-        if self.mesh is not None or jax.default_backend() == "cpu":
+        if self.mesh is not None or jax.default_backend() == "cpu" or any(map(is_sparse, source.arrays)):
             return None
         room = (jax.devices()[0].memory_stats() or {}).get("bytes_limit", 0)
         if sum(array.nbytes for array in source.arrays) > HELD * room:

@@ -58,6 +58,10 @@ class Job:
     remarks: list[str] = field(default_factory=list)
     record: Any = None
     torch: Any = None
+    # Passes over the data after which a method over all of them stops.
+    passes: float = inf
+    # Whether it is known already that the cost is a mean over rows.
+    rows_alone: bool = False
 
 
 def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: int) -> int:

@@ -8,12 +8,9 @@ same bits as one that was not.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
@@ -30,6 +27,7 @@ from .divergence import Explanation, ceiling_of, explain, opening_cost
 from .job import Job
 from .launch import watched
 from .prefetch import SHORT_WORK, Inline, Prefetched
+from .signals import interruptible
 from .steps import Program, Seen, State, Tree, fetched, first_state, program, to_numpy
 from .stretches import Piece, Stretches, block_length, forecast, pieces
 from .validation import Evaluation
@@ -126,7 +124,11 @@ class Walker:
 
     def walk(self) -> Run:
         """Take the steps; returns however they end."""
-        with numbers_in(self.job.precision), self._interruptible(), watched(lambda: self.cursor.step):
+        with (
+            numbers_in(self.job.precision),
+            interruptible(self._interrupt),
+            watched(lambda: self.cursor.step),
+        ):
             self._prepare()
             waited = 0.0
             feed, batches, prepare = self._feeding()
@@ -569,27 +571,8 @@ class Walker:
         self.teller.note(f"going on from {path.name}")
         return state
 
-    # -- being stopped ------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C, and the signal a scheduler sends before it kills, end the run in order at the next step."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(signum: int, frame: Any) -> None:
-            self._asked = INTERRUPTED
-            signal.signal(signal.SIGINT, before[signal.SIGINT])  # a second Ctrl-C means it
-
-        before = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        self._asked = INTERRUPTED
 
 
 def parameters_of(run: Run) -> list[np.ndarray]:

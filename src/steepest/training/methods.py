@@ -129,6 +129,25 @@ def automatic(schedule: Any, warmup: int, weight_decay: float | None, clip: floa
     )
 
 
+# Methods that look at all data at every step, and how their plan reads when they were asked for.
+WHOLE = {
+    "l-bfgs": "as asked: all data at every step, whose length a line search measures",
+    "newton-cg": "as asked: the slope over all data, the curvature from a sample of them",
+}
+
+
+def whole(
+    name: str, because: str, rate: float | None, weight_decay: float | None, clip: float | None
+) -> Method:
+    """A method over all data; raises `InputError` for a setting that only minibatches have."""
+    for setting, value in (("rate", rate), ("weight_decay", weight_decay), ("clip", clip)):
+        if value is not None:
+            raise InputError(
+                f"{setting}={value!r}: method={name!r} has none; its line search measures each step"
+            )
+    return Method(name, None, None, "constant", because=because)
+
+
 def method_of(
     method: Any,
     rate: float | None,
@@ -143,6 +162,8 @@ def method_of(
     ------
     InputError: no such method, or a setting that this method cannot have.
     """
+    if isinstance(method, str) and method in WHOLE:
+        return whole(method, WHOLE[method], rate, weight_decay, clip)
     import optax
 
     if schedule is None:
@@ -158,19 +179,11 @@ def method_of(
                 f"rate={rate!r}: method={method!r} finds its own; name a method to go with it, such as adam"
             )
         return automatic(schedule, warmup, weight_decay, clip)
-    if isinstance(method, str) and method == "l-bfgs":
-        for name, value in (("rate", rate), ("weight_decay", weight_decay), ("clip", clip)):
-            if value is not None:
-                raise InputError(
-                    f"{name}={value!r}: method='l-bfgs' has none; its line search measures each step"
-                )
-        because = "as asked: all data in one batch, steps measured by a line search"
-        return Method("l-bfgs", optax.identity(), None, "constant", because=because)
     if isinstance(method, str):
         name = method.lower().replace("_", "-")
         rule = RULES.get(name)
         if rule is None:
-            known = ["auto", "prodigy", "l-bfgs", *RULES]
+            known = ["auto", "prodigy", *WHOLE, *RULES]
             near = get_close_matches(name, known, n=1)
             hint = (
                 f"did you mean {near[0]!r}?"

@@ -18,6 +18,7 @@ from .watching import Row
 
 if TYPE_CHECKING:
     from .loop import Walker
+    from .whole_run import WholeWalker
 
 # The packages whose versions can change the bits of a run.
 PACKAGES = ("steepest", "jax", "jaxlib", "optax", "numpy")
@@ -39,7 +40,7 @@ def size_of(state: Any) -> int:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
-def identity(walker: Walker) -> dict[str, Any]:
+def identity(walker: Walker | WholeWalker) -> dict[str, Any]:
     """What must be equal for a run to be the same run: shapes, method, data, seed."""
     job = walker.job
     return {

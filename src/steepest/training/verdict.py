@@ -284,8 +284,14 @@ def trend_of(costs: list[float]) -> Trend | None:
 
 
 def _rise(run: Run) -> Evidence | None:
-    values = [value for _, value in run.history.validations]
-    if len(values) < 2 or run.ended == loop.EARLY or run.restored_best:
+    if run.ended == loop.EARLY or run.restored_best:
+        return None
+    return rise_of([value for _, value in run.history.validations])
+
+
+def rise_of(values: list[float]) -> Evidence | None:
+    """Whether the validation costs of a run, in their order, ended above their lowest; None for fewer than two."""
+    if len(values) < 2:
         return None
     lowest = min(values)
     limit = lowest + RISE * max(abs(lowest), values[0] - lowest)

@@ -26,13 +26,28 @@ SUFFICIENT, REMAINING = 1e-4, 0.9
 TRIALS = 20
 # A step whose decrease is within this many roundings of the cost has been lost in them.
 ROUNDINGS = 4.0
+# A step that promises less than this many roundings of the cost is not looked for among them.
+PROMISED = 0.1
 # Steps in a row that bring nothing the cost can show.
 PATIENCE = 3
 
 
+# How a walk can end.
+REASONS = (
+    "converged",
+    "steps",
+    "passes",
+    "seconds",
+    "no lower point",
+    "stopped",
+    "interrupted",
+    "stopped early",
+)
+
+
 @dataclass
 class Descent:
-    """Where the walk ended and how: `reason` is "converged", "steps", "seconds" or "no lower point"."""
+    """Where the walk stands and how it ended: `reason` is "", or one of `REASONS`."""
 
     x: Any
     value: float
@@ -55,7 +70,7 @@ def descend(
     memory: int = MEMORY,
     watch: Callable[[Descent], bool] | None = None,
 ) -> Descent:
-    """Walk down from `x`, shape (n,), on the device it lives on.
+    """Walk down from `x`, shape (n,), on the device it lives on; a NumPy array stays with NumPy.
 
     `value_and_slope(x)` gives the cost and its slope, shape (n,), compiled. The walk ends when the slope is at most
     `tolerance` times what it was at the start, when the cost can show no further decrease, or when `steps` or
@@ -66,81 +81,153 @@ def descend(
     [0. 1. 2.]
     """
     began = time.perf_counter()
-    n, kind = x.shape[0], x.dtype
-    eps = float(jnp.finfo(kind).eps)
-    pairs = jnp.zeros((2 * memory, n), kind)
-    products = np.zeros((2 * memory, 2 * memory))
-    value, slope = value_and_slope(x)
-    value, size = float(value), float(_length(slope))
-    run = Descent(x, value, size, 0, 1, "steps", [value], [size], [0.0])
-    first, idle = size, 0
-    order: list[int] = []
-    direction, downhill, step = -slope, -(size**2), 1.0 / max(size, 1e-30)
-    while run.steps < steps:
-        if size <= tolerance * first or size == 0.0:
-            run.reason = "converged"
-            break
-        if time.perf_counter() - began > seconds:
+    walk = LimitedMemory(value_and_slope, x, tolerance=tolerance, memory=memory)
+    run = walk.run
+    run.seconds.append(0.0)
+    while not run.reason:
+        if run.steps >= steps:
+            run.reason = "steps"
+        elif time.perf_counter() - began > seconds:
             run.reason = "seconds"
-            break
-        found = _line_search(value_and_slope, x, value, direction, downhill, step, eps, run)
-        if found is None:
-            if not order:
-                run.reason = "converged" if idle else "no lower point"
-                break
-            order, direction, downhill, step = [], -slope, -(size**2), 1.0 / max(size, 1e-30)
-            idle += 1
-            continue
-        following, reached, new_slope = found
-        row = run.steps % memory
-        pairs, against, sizes = _remember(pairs, row, following, x, new_slope, slope)
-        against, sizes = np.asarray(against, np.float64), np.asarray(sizes, np.float64)
-        lost = value - reached <= ROUNDINGS * eps * max(abs(value), abs(reached))
-        idle = idle + 1 if lost else 0
-        x, value, slope, size = following, reached, new_slope, float(np.sqrt(max(sizes[2], 0.0)))
-        run.steps += 1
-        run.x, run.value, run.slope = x, value, size
-        run.costs.append(value)
-        run.slopes.append(size)
-        run.seconds.append(time.perf_counter() - began)
-        if watch is not None and watch(run):
-            run.reason = "stopped"
-            break
-        if idle >= PATIENCE:
-            run.reason = "converged"
-            break
-        _note_products(products, row, memory, against)
-        order = [k for k in order if k != row]
-        if products[row, memory + row] > eps * np.sqrt(sizes[0] * sizes[1]):  # sᵀy > 0, beyond rounding
-            order.append(row)
-        weights, own = _two_loops(products, against[:, 2], order, memory)
-        direction = _combined(pairs, jnp.asarray(weights, kind), slope, jnp.asarray(own, kind))
-        downhill = float(weights @ against[:, 2] + own * sizes[2])
-        step = 1.0 if order else 1.0 / max(size, 1e-30)
-        if not downhill < 0:
-            order, direction, downhill, step = [], -slope, -(size**2), 1.0 / max(size, 1e-30)
+        elif walk.step():
+            run.seconds.append(time.perf_counter() - began)
+            if watch is not None and watch(run):
+                run.reason = "stopped"
     return run
 
 
-def _line_search(
-    value_and_slope: Callable[[Any], tuple[Any, Any]],
-    x: Any,
-    value: float,
-    direction: Any,
-    downhill: float,
-    step: float,
-    eps: float,
-    run: Descent,
-) -> tuple[Any, float, Any] | None:
+class LimitedMemory:
+    """The walk of L-BFGS, one step at a time; `pack` and `unpack` take it up again with the same bits.
+
+    `eps`: the rounding of the cost in parts of it; that of the vectors where nothing else is said.
+    """
+
+    def __init__(
+        self,
+        value_and_slope: Callable[[Any], tuple[Any, Any]],
+        x: Any,
+        *,
+        tolerance: float = 0.0,
+        memory: int = MEMORY,
+        eps: float | None = None,
+    ) -> None:
+        self.look = value_and_slope
+        self.vectors = HOST if isinstance(x, np.ndarray) else DEVICE
+        self.tolerance, self.memory = tolerance, memory
+        self.eps = float(np.finfo(x.dtype).eps)
+        self.rounding = self.eps if eps is None else eps
+        self.pairs = self.vectors.zeros((2 * memory, x.shape[0]), x.dtype)
+        self.products = np.zeros((2 * memory, 2 * memory))
+        self.order: list[int] = []
+        self.idle = 0
+        value, self.slope = self.look(x)
+        self.size = float(self.vectors.length(self.slope))
+        self.run = Descent(x, float(value), self.size, 0, 1, "", [float(value)], [self.size])
+        self._straight_down()
+
+    def step(self) -> bool:
+        """Take a step; False where none was taken, with the reason in `run.reason`."""
+        run = self.run
+        if self.size <= self.tolerance * run.slopes[0] or self.size == 0.0:
+            run.reason = "converged"
+            return False
+        promised = -0.5 * self.length * self.downhill
+        if self.order and promised <= PROMISED * self.rounding * abs(run.value):
+            run.reason = "converged"
+            return False
+        found = _line_search(self, run)
+        if found is None and self.order:
+            self._straight_down()
+            self.idle += 1
+            found = _line_search(self, run)
+        if found is None:
+            run.reason = "converged" if self.idle else "no lower point"
+            return False
+        self._learn(*found)
+        if self.idle >= PATIENCE:
+            run.reason = "converged"
+        return True
+
+    def _learn(self, following: Any, reached: float, new_slope: Any) -> None:
+        """Go there, remember the pair, and aim again."""
+        run, vectors, memory = self.run, self.vectors, self.memory
+        row = run.steps % memory
+        self.pairs, against, sizes = vectors.remember(
+            self.pairs, row, following, run.x, new_slope, self.slope
+        )
+        against, sizes = np.asarray(against, np.float64), np.asarray(sizes, np.float64)
+        lost = run.value - reached <= ROUNDINGS * self.rounding * max(abs(run.value), abs(reached))
+        self.idle = self.idle + 1 if lost else 0
+        self.slope, self.size = new_slope, float(np.sqrt(max(sizes[2], 0.0)))
+        run.x, run.value, run.slope = following, reached, self.size
+        run.steps += 1
+        run.costs.append(reached)
+        run.slopes.append(self.size)
+        _note_products(self.products, row, memory, against)
+        self.order = [k for k in self.order if k != row]
+        # sᵀy > 0, beyond rounding
+        if self.products[row, memory + row] > self.eps * np.sqrt(sizes[0] * sizes[1]):
+            self.order.append(row)
+        if not self.order:
+            self._straight_down()
+            return
+        weights, own = _two_loops(self.products, against[:, 2], self.order, memory)
+        self.direction = vectors.combined(self.pairs, weights, self.slope, own)
+        self.downhill, self.length = float(weights @ against[:, 2] + own * sizes[2]), 1.0
+        if not self.downhill < 0:
+            self._straight_down()
+
+    def _straight_down(self) -> None:
+        self.order, self.direction, self.downhill = [], -self.slope, -(self.size**2)
+        self.length = 1.0 / max(self.size, 1e-30)
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All of the walk: numbers, and arrays by name."""
+        run = self.run
+        numbers = {
+            "value": run.value,
+            "size": self.size,
+            "steps": run.steps,
+            "evaluations": run.evaluations,
+            "order": self.order,
+            "idle": self.idle,
+            "downhill": self.downhill,
+            "length": self.length,
+            "costs": run.costs,
+            "slopes": run.slopes,
+        }
+        arrays = {
+            "x": run.x,
+            "slope": self.slope,
+            "direction": self.direction,
+            "pairs": self.pairs,
+            "products": self.products,
+        }
+        return numbers, arrays
+
+    def unpack(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Stand where `pack` was called."""
+        run, put = self.run, self.vectors.put
+        run.x, self.slope, self.direction = (put(arrays[name]) for name in ("x", "slope", "direction"))
+        self.pairs, self.products = put(arrays["pairs"]), np.array(arrays["products"])
+        run.value, run.slope, self.size = numbers["value"], numbers["size"], numbers["size"]
+        run.steps, run.evaluations = numbers["steps"], numbers["evaluations"]
+        self.order, self.idle = list(numbers["order"]), numbers["idle"]
+        self.downhill, self.length = numbers["downhill"], numbers["length"]
+        run.costs, run.slopes = list(numbers["costs"]), list(numbers["slopes"])
+
+
+def _line_search(walk: LimitedMemory, run: Descent) -> tuple[Any, float, Any] | None:
     """A point lower enough and less steep enough, by bisection (Lewis & Overton 2013, alg. 4.6)."""
+    value, direction, downhill, step = run.value, walk.direction, walk.downhill, walk.length
     low, high = 0.0, inf
     best: tuple[Any, float, Any] | None = None
-    slack = ROUNDINGS * eps * abs(value)
+    slack = ROUNDINGS * walk.rounding * abs(value)
     for _ in range(TRIALS):
-        following = _moved(x, direction, step)
-        reached, slope = value_and_slope(following)
+        following = walk.vectors.moved(run.x, direction, step)
+        reached, slope = walk.look(following)
         run.evaluations += 1
-        cost, along = float(reached), float(_along(slope, direction))
+        cost, along = float(reached), float(walk.vectors.along(slope, direction))
         if not (isfinite(cost) and isfinite(along)) or cost > value + SUFFICIENT * step * downhill + slack:
             high = step
         else:
@@ -180,6 +267,22 @@ def _note_products(products: np.ndarray, row: int, memory: int, against: np.ndar
         products[:, place] = against[:, column]
 
 
+# -- vectors, on the device and on the host ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What a walk does to vectors of n numbers, by whoever holds them."""
+
+    zeros: Callable[..., Any]
+    put: Callable[[Any], Any]
+    remember: Callable[..., Any]
+    combined: Callable[..., Any]
+    moved: Callable[..., Any]
+    along: Callable[..., Any]
+    length: Callable[..., Any]
+
+
 @partial(jax.jit, donate_argnums=0)
 def _remember(pairs: Any, row: Any, following: Any, x: Any, new_slope: Any, slope: Any) -> Any:
     """Write step and change of slope into their rows; products of all rows with step, change and slope, (2m, 3)."""
@@ -195,6 +298,7 @@ def _remember(pairs: Any, row: Any, following: Any, x: Any, new_slope: Any, slop
 
 @jax.jit
 def _combined(pairs: Any, weights: Any, slope: Any, own: Any) -> Any:
+    weights, own = jnp.asarray(weights, slope.dtype), jnp.asarray(own, slope.dtype)
     return jnp.matmul(weights, pairs, precision=jax.lax.Precision.HIGHEST) + own * slope
 
 
@@ -211,3 +315,24 @@ def _along(slope: Any, direction: Any) -> Any:
 @jax.jit
 def _length(slope: Any) -> Any:
     return jnp.sqrt(jnp.vdot(slope, slope, precision=jax.lax.Precision.HIGHEST))
+
+
+DEVICE = Vectors(jnp.zeros, jnp.asarray, _remember, _combined, _moved, _along, _length)
+
+
+def _remember_on_host(pairs: Any, row: int, following: Any, x: Any, new_slope: Any, slope: Any) -> Any:
+    memory = pairs.shape[0] // 2
+    pairs[row], pairs[memory + row] = following - x, new_slope - slope
+    three = np.stack([pairs[row], pairs[memory + row], new_slope])
+    return pairs, pairs @ three.T, np.einsum("ij,ij->i", three, three)
+
+
+HOST = Vectors(
+    np.zeros,
+    np.array,
+    _remember_on_host,
+    lambda pairs, weights, slope, own: weights @ pairs + own * slope,
+    lambda x, direction, step: x + step * direction,
+    np.dot,
+    np.linalg.norm,
+)

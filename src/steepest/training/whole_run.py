@@ -1,9 +1,11 @@
-"""A run of L-BFGS over all data at once: what the loop is to minibatches."""
+"""A run over all data at every step, by L-BFGS or Newton's method: what the loop is to minibatches."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite, isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,19 +14,33 @@ import numpy as np
 
 from ..errors import InputError
 from ..tracing.batched import numbers_in
-from ..verdict.words import Evidence
+from . import saved
 from .batches import Rows
 from .distributed import Placement
+from .job import recorded_for
+from .newton_rows import SampledNewton
+from .passes import Passes, is_mean_over_rows
+from .signals import interruptible
+from .sparse_rows import is_sparse
 from .steps import Tree, plain_cost
-from .verdict import Finding, TrainVerdict
 from .watching import History, Row, Teller, line
-from .whole import Descent, descend
+from .whole import Descent, LimitedMemory
+from .whole_choice import structure_of
 
 if TYPE_CHECKING:
+    from ..structure.facts import Structure
     from .job import Job
 
 # Steps when nothing is said: a walk that has not arrived by then is better looked at than left alone.
 STEPS = 1000
+# Parameters up to which the vectors of the walk stay on the host, in double precision.
+MOST_ON_HOST = 1_000_000
+# Blocks of random rows whose slopes' spread scales the parameters of a convex cost, and rows in all where they are few.
+SCALING_ROWS, SCALING_BLOCKS = 8192, 32
+# The smallest scale in parts of the largest, squared: columns without entries are left alone.
+SMALLEST_SPREAD = 1e-8
+# A cost summed over many rows is known to the rounding of one of them over the root of their number; eight of these.
+ROUNDINGS = 8.0
 
 
 @dataclass
@@ -35,127 +51,362 @@ class WholeRun:
     arrays: list[np.ndarray]
     history: History
     seconds: float
+    passes: float
+    walker: WholeWalker
+    timing: dict[str, float] = field(default_factory=dict)
 
 
-def walk(job: Job) -> WholeRun:
-    """Put the data on the device and walk down their mean cost."""
-    if not isinstance(job.source, Rows):
-        raise InputError(
-            "method='l-bfgs' looks at all data at every step; give arrays, or name a method of minibatches"
+class WholeWalker:
+    """The walk with what surrounds it: limits, rows, validation, checkpoints, a viewer's wishes."""
+
+    def __init__(self, job: Job) -> None:
+        if not isinstance(job.source, Rows):
+            raise InputError(
+                f"method={job.method.name!r} looks at all data at every step; give arrays, or name a method of "
+                "minibatches"
+            )
+        self.job, self.source = job, job.source
+        self.tree = Tree.of(job.layout)
+        self.placement = Placement.of(job.mesh, None)
+        self.history = History()
+        self.teller = Teller(job.progress if self.placement.speaks else False)
+        self.before = 0.0
+        self.best: tuple[float, np.ndarray] | None = None
+        self.since_best = 0
+        self.saved_step = 0
+        self.structure: Structure | None = None
+        self.passes: Passes | None = None
+        self._validated: Any = None
+        self._asked = ""
+
+    def walk(self) -> WholeRun:
+        """Walk down the mean cost over all data; returns however it ends."""
+        job = self.job
+        self.began = self.saved_at = time.perf_counter()
+        with numbers_in(job.precision), interruptible(self._interrupt):
+            start = self._flat()
+            self.walker = self._host_walk(start) if self._on_host() else self._device_walk(start)
+            run = self.walker.run
+            if job.resume:
+                self._resume()
+            prepared = self._elapsed()
+            while not run.reason:
+                run.reason = self._reason_to_stop()
+                if not run.reason and self.walker.step():
+                    run.seconds.append(self._elapsed())
+                    self._after_step()
+            if job.checkpoints is not None:
+                self._save()
+            x = self.best[1] if job.patience is not None and self.best is not None else self._point()
+            arrays = self._arrays(x)
+        self.teller.close()
+        seconds = self._elapsed()
+        return WholeRun(
+            run, arrays, self.history, seconds, self.spent(), self, {"prepare": prepared, "walk": seconds}
         )
-    if job.checkpoints is not None:
-        raise InputError(
-            "method='l-bfgs' keeps no checkpoints; leave checkpoint= out, or name a method of minibatches"
+
+    # -- the walk ----------------------------------------------------------------------------------------------
+
+    def _on_host(self) -> bool:
+        """Whether NumPy holds the vectors and passes go block by block: on the processor of one machine."""
+        sparse = any(is_sparse(array) for array in self.source.arrays)
+        plain = not self.job.remat and self.job.precision != "bfloat16" and self.job.mesh is None
+        if plain and jax.default_backend() == "cpu" and self.job.layout.n <= MOST_ON_HOST:
+            return True
+        if sparse or self.job.method.name == "newton-cg":
+            what = "sparse data" if sparse else "method='newton-cg'"
+            raise InputError(
+                f"{what} over all rows run on the processor of one machine, up to {MOST_ON_HOST:,} parameters, in "
+                "float32 or float64; name method='l-bfgs' and dense data, or a method of minibatches"
+            )
+        return False
+
+    def _flat(self) -> np.ndarray:
+        return np.concatenate([np.ravel(np.asarray(array, np.float64)) for array in self.job.layout.arrays])
+
+    def _host_walk(self, start: np.ndarray) -> Any:
+        job = self.job
+        together = not (job.rows_alone or is_mean_over_rows(job.cost, job.layout, self.source, start))
+        self.passes = Passes(
+            job.cost, job.layout, self.source, self.source.arrays, job.precision, together=together
         )
-    if job.mesh is not None:
-        raise InputError("method='l-bfgs' runs on one device; name a method of minibatches for several")
-    began = time.perf_counter()
-    tree, placement = Tree.of(job.layout), Placement.of(None, None)
-    history, teller = History(), Teller(job.progress)
-    with numbers_in(job.precision):
-        value = plain_cost(job.recorded, tree, precision=job.precision, remat=job.remat)
-        data = placement.rows(job.source.arrays)
-        constants = placement.constants(job.recorded.constants)
-        shapes = [leaf.shape for leaf in job.layout.leaves]
+        if together:
+            job.remarks.append(
+                "the cost is no mean over rows that stand alone: all of them are evaluated at once"
+            )
+        eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
+        rounding = max(ROUNDINGS * eps / (1.0 if together else self.source.rows**0.5), np.finfo(float).eps)
+        if job.method.name == "newton-cg":
+            return SampledNewton(self.passes, start, seed=job.seed, rounding=rounding)
+        self.structure = structure_of(job.cost, job.layout, self.source, together=together)
+        convex = self.structure is not None and self.structure.convexity.is_convex
+        scale = self._scale(start) if convex and not together else np.ones(start.size)
+        return Scaled(self.passes, start, scale, rounding)
+
+    def _scale(self, start: np.ndarray) -> np.ndarray:
+        """One over the root of the spread of slopes: the Fisher information's diagonal stands for the Hessian's."""
+        assert self.passes is not None
+        rows, size = self.passes.rows, self.passes.block
+        if rows < SCALING_BLOCKS // 2 * size:
+            size = max(1, min(rows, SCALING_ROWS) // SCALING_BLOCKS)
+        count = min(SCALING_BLOCKS, rows // size) * size
+        chosen = np.random.default_rng([self.job.seed, 9]).permutation(rows)[:count]
+        sample = self.passes.sampled(chosen, size)
+        spread = sample.look(start).spread
+        self.passes.spent += sample.rows / rows
+        if not (np.isfinite(spread).all() and spread.max() > 0):
+            return np.ones(start.size)
+        scale = 1.0 / np.sqrt(np.maximum(spread, SMALLEST_SPREAD * spread.max()))
+        return scale / scale.max()
+
+    def _device_walk(self, start: np.ndarray) -> Any:
+        """On an accelerator, on several devices, or with very many parameters: data and vectors on the device."""
+        job, placement = self.job, self.placement
+        layout, tree = job.layout, self.tree
+        workers = 1 if job.mesh is None else int(job.mesh.devices.size)
+        rows = self.source.rows - self.source.rows % workers
+        part = [job.part.of(np.asarray(array), rows) for array in self.source.arrays]
+        data = placement.rows(part)
+        functions = [(rows, self._recorded_value(rows), data)]
+        if rows < self.source.rows:
+            rest = placement.constants(
+                [np.asarray(array[rows:]) for array in placement._kept(self.source.arrays)]
+            )
+            functions.append((self.source.rows - rows, self._recorded_value(self.source.rows - rows), rest))
         kind = jnp.float64 if job.precision == "float64" else jnp.float32
-        start = jnp.concatenate([jnp.ravel(jnp.asarray(array, kind)) for array in job.layout.arrays])
 
-        def pieces(x: Any) -> list[Any]:
-            return [
-                x[leaf.start : leaf.stop].reshape(s)
-                for leaf, s in zip(job.layout.leaves, shapes, strict=True)
-            ]
-
-        def of_vector(x: Any, data: Any, constants: Any) -> Any:
-            return value(tree.grow(pieces(x)), data, constants)
+        def of_vector(x: Any, inputs: Any) -> Any:
+            pieces = [x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in layout.leaves]
+            total = 0.0
+            for (count, (value, _), _), (arrays, constants) in zip(functions, inputs, strict=True):
+                total = total + count / self.source.rows * value(tree.grow(pieces), arrays, constants)
+            return total
 
         both = jax.jit(jax.value_and_grad(of_vector))
+        inputs = [(arrays, placement.constants(recorded.constants)) for _, (_, recorded), arrays in functions]
+        x = placement.constants([np.asarray(start, kind)])[0]
+        return LimitedMemory(lambda x: both(x, inputs), x)
 
-        def watch(run: Descent) -> bool:
-            row = _row(job, run, began)
-            history.add(row)
-            history.costs.append(row.cost)
-            if job.record is not None:
-                job.record.row(row, (), (), ())
-            if teller.due():
-                teller.tell(line(row, None, "↘"))
-            return job.callback is not None and job.callback(row) is True
-
-        descent = descend(
-            lambda x: both(x, data, constants),
-            start,
-            steps=job.limits.steps,
-            seconds=job.limits.seconds,
-            watch=watch,
+    def _recorded_value(self, rows: int) -> Any:
+        job = self.job
+        recorded = (
+            job.recorded
+            if rows == job.batch_size
+            else recorded_for(job.cost, job.layout, self.source, rows, job.precision)
         )
-        arrays = [np.array(piece) for piece in pieces(descent.x)]
-    teller.close()
-    return WholeRun(descent, arrays, history, time.perf_counter() - began)
+        return plain_cost(recorded, self.tree, precision=job.precision, remat=job.remat), recorded
 
+    def spent(self) -> float:
+        """Passes over the data so far."""
+        found = getattr(self.walker, "spent", None)
+        return float(self.walker.run.evaluations if found is None else found)
 
-def _row(job: Job, run: Descent, began: float) -> Row:
-    seconds = time.perf_counter() - began
-    speed = run.evaluations * job.batch_size / max(seconds, 1e-9)
-    return Row(
-        step=run.steps,
-        epoch=float(run.evaluations),
-        seconds=seconds,
-        cost=run.value,
-        smoothed=run.value,
-        slope=run.slope,
-        step_ratio=float("nan"),
-        rate=1.0,
-        examples_per_second=speed,
-    )
+    # -- after a step --------------------------------------------------------------------------------------------
 
+    def _reason_to_stop(self) -> str:
+        job, limits = self.job, self.job.limits
+        if self.walker.run.steps >= limits.steps:
+            return "steps"
+        if self.spent() >= job.passes:
+            return "passes"
+        late, asked = self._elapsed() >= limits.seconds, self._asked
+        if self.placement.processes > 1:
+            late = isfinite(limits.seconds) and self.placement.agreed(late)
+            asked = next(
+                (word for word in ("stopped", "interrupted") if self.placement.agreed(asked == word)), ""
+            )
+        return asked or ("seconds" if late else "")
 
-def judge(job: Job, run: WholeRun) -> Finding:
-    """The word for a walk over all data: there is no noise of batches, only rounding and what was left to do."""
-    found = run.descent
-    evidence = (
-        Evidence(
-            "slope gone",
-            found.slope,
-            found.slopes[0] * 1e-3,
-            found.slope <= found.slopes[0] * 1e-3,
-            "length of the slope over all data, against a thousandth of what it was at the start",
-        ),
-        Evidence(
-            "cost falling",
-            found.costs[-2] - found.costs[-1] if len(found.costs) > 1 else 0.0,
-            None,
-            found.reason not in ("converged", "no lower point"),
-            "over the last step",
-        ),
-    )
-    rows = job.batch_size
-    if found.reason == "converged":
-        return Finding(
-            TrainVerdict.NOISE_FLOOR,
-            evidence,
-            f"Over all {rows:,} rows the cost shows no further decrease in {job.precision}: what is left is rounding.",
-            'precision="float64" tells further digits' if job.precision != "float64" else "",
-            found.value,
-            rows,
+    def _after_step(self) -> None:
+        job, run = self.job, self.walker.run
+        row = self._row()
+        if job.validation is not None:
+            row = Row(**{**vars(row), "validation": self._validate()})
+        self.history.add(row)
+        self.history.costs.append(row.cost)
+        if job.record is not None:
+            job.record.row(row, (), (), ())
+            if row.validation is not None:
+                job.record.validation(row.step, row.validation, row.cost)
+            stop, _ = job.record.wants_stop()
+            self._asked = "stopped" if stop else self._asked
+        if self.teller.due():
+            self.teller.tell(line(row, None, "↘"))
+        if job.callback is not None and job.callback(row) is True:
+            self._asked = "stopped"
+        checkpoints = job.checkpoints
+        if checkpoints is not None and not run.reason:
+            since = run.steps - self.saved_step
+            late = time.perf_counter() - self.saved_at >= checkpoints.seconds
+            due = since >= checkpoints.steps if checkpoints.steps is not None else self.placement.agreed(late)
+            if due:
+                self._save()
+        if job.patience is not None and self.since_best >= job.patience and not run.reason:
+            run.reason = "stopped early"
+
+    def _row(self) -> Row:
+        run, seconds = self.walker.run, self._elapsed()
+        return Row(
+            step=run.steps,
+            epoch=self.spent(),
+            seconds=seconds,
+            cost=run.value,
+            smoothed=run.value,
+            slope=run.slope,
+            step_ratio=float("nan"),
+            rate=1.0,
+            examples_per_second=self.spent() * self.source.rows / max(seconds, 1e-9),
         )
-    if found.reason == "no lower point":
-        return Finding(
-            TrainVerdict.STANDING_STILL,
-            evidence,
-            "No lower point was found along the way down.",
-            "look at the cost with steepest.minimize, which judges the point",
-            found.value,
-            rows,
-        )
-    if found.reason == "stopped":
-        return Finding(
-            TrainVerdict.STOPPED, evidence, "The run was stopped by the callback.", "", found.value, rows
-        )
-    return Finding(
-        TrainVerdict.STILL_FALLING,
-        evidence,
-        f"The run ended by its {found.reason}, the cost still falling.",
-        f"more {found.reason}",
-        found.value,
-        rows,
-    )
+
+    def _validate(self) -> float:
+        job = self.job
+        x = self._point()
+        if self._validated is None:
+            source = job.validation
+            if self.passes is not None and isinstance(source, Rows):
+                passes = Passes(job.cost, job.layout, source, source.arrays, job.precision)
+                self._validated = passes.value
+            else:
+                from .validation import Evaluation
+
+                evaluation = Evaluation(job, self.tree, self.placement)
+                self._validated = lambda x: evaluation(self.tree.grow(self._arrays(x)))
+        value = float(self._validated(x))
+        self.history.validations.append((self.walker.run.steps, value))
+        if self.best is None or value < self.best[0]:
+            self.best, self.since_best = (value, np.array(x)), 0
+        else:
+            self.since_best += 1
+        return value
+
+    def spread(self) -> np.ndarray:
+        """The diagonal that scales the parameters, (n,): ones where nothing was measured."""
+        walker = self.walker
+        if isinstance(walker, Scaled):
+            return 1.0 / walker.scale**2
+        return np.ones(self.job.layout.n) if walker.factor is None else walker.factor.diagonal
+
+    def _point(self) -> Any:
+        walker = self.walker
+        return walker.x if isinstance(walker, Scaled) else walker.run.x
+
+    def _arrays(self, x: Any) -> list[np.ndarray]:
+        whole = np.asarray(x)
+        kind = np.float64 if self.job.precision == "float64" else np.float32
+        return [
+            np.array(whole[leaf.start : leaf.stop].reshape(leaf.shape), kind)
+            for leaf in self.job.layout.leaves
+        ]
+
+    def _elapsed(self) -> float:
+        return self.before + time.perf_counter() - self.began
+
+    def _interrupt(self) -> None:
+        self._asked = "interrupted"
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """Write a checkpoint; trouble with the disk is told loudly and does not end the run."""
+        job, run = self.job, self.walker.run
+        assert job.checkpoints is not None
+        self.saved_at, self.saved_step = time.perf_counter(), run.steps
+        numbers, arrays = self.walker.pack()
+        if not self.placement.speaks:
+            return
+        held = [(name, np.asarray(array)) for name, array in arrays.items()]
+        if self.best is not None:
+            held.append(("best", self.best[1]))
+        header = {
+            "run": saved.identity(self),
+            "walk": numbers,
+            "seconds": self._elapsed(),
+            "rows": [_told(row) for row in self.history.rows],
+            "steps costs": self.history.costs,
+            "validations": self.history.validations,
+            "best": None if self.best is None else [self.best[0], self.since_best],
+            "versions": saved.versions(),
+        }
+        try:
+            job.checkpoints.save(header, held, run.steps)
+        except OSError as error:
+            words = (
+                f"the checkpoint at step {run.steps:,} could not be written ({error.strerror}); the run goes on "
+                "without it"
+            )
+            self.history.events.append(words)
+            self.teller.warn(words)
+
+    def _resume(self) -> None:
+        checkpoints = self.job.checkpoints
+        assert checkpoints is not None
+        found = checkpoints.newest(self.teller.warn if self.placement.speaks else lambda words: None)
+        if found is None:
+            self.teller.note(f"no checkpoint in {checkpoints.folder} yet: starting afresh")
+            return
+        header, arrays, path = found
+        self._check_same(header, path)
+        self.walker.unpack(header["walk"], arrays)
+        self.before = header["seconds"]
+        self.history.rows = [_row_of(row) for row in header["rows"]]
+        self.history.costs = list(header["steps costs"])
+        self.history.validations = [(step, value) for step, value in header["validations"]]
+        self.saved_step = self.walker.run.steps
+        if header["best"] is not None:
+            value, self.since_best = header["best"]
+            self.best = value, np.array(arrays["best"])
+        self.teller.note(f"going on from {path.name}")
+
+    def _check_same(self, header: dict[str, Any], path: Path) -> None:
+        was = header["run"]
+        for key, value in saved.identity(self).items():
+            if was.get(key) != value:
+                raise InputError(
+                    f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
+                    "folder, or the settings it was begun with"
+                )
+
+
+class Scaled:
+    """L-BFGS in the variables u = x / scale, over the blocks of a host's passes."""
+
+    def __init__(self, passes: Passes, start: np.ndarray, scale: np.ndarray, rounding: float) -> None:
+        self.passes, self.scale = passes, scale
+        self.inner = LimitedMemory(self._look, start / scale, eps=rounding)
+        self.run = self.inner.run
+        self.step = self.inner.step
+
+    def _look(self, u: np.ndarray) -> tuple[float, np.ndarray]:
+        sums = self.passes.look(self.scale * u)
+        return sums.value, self.scale * sums.slope
+
+    @property
+    def x(self) -> np.ndarray:
+        """Where the walk stands, in the user's variables."""
+        return self.scale * self.run.x
+
+    @property
+    def spent(self) -> float:
+        """Passes so far."""
+        return self.passes.spent
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `LimitedMemory`."""
+        numbers, arrays = self.inner.pack()
+        return {**numbers, "spent": self.passes.spent}, {**arrays, "scale": self.scale}
+
+    def unpack(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """See `LimitedMemory`."""
+        self.scale = np.array(arrays["scale"])
+        self.inner.unpack(numbers, arrays)
+        self.passes.spent = numbers["spent"]
+
+
+def _told(row: Row) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and isnan(value) else value for key, value in vars(row).items()
+    }
+
+
+def _row_of(told: dict[str, Any]) -> Row:
+    return Row(**{**told, "step_ratio": float("nan") if told["step_ratio"] is None else told["step_ratio"]})

@@ -1,0 +1,347 @@
+"""Passes over all rows on the host: cost, slope and Hessian products, block by block.
+
+A block of rows is small enough to stay in the processor's cache, so that a pass reads the data from memory once, where
+the cost and its slope taken over all rows at once would read them twice. Blocks are evaluated by NumPy straight from
+the user's arrays, nothing is copied and nothing compiled, or by XLA where it foreseeably saves more than it costs. Sums
+over blocks are kept in double precision: in `precision="float32"` too the cost is known to more digits than one
+float32 holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from ..derivatives.compiled import compile_jaxpr
+from ..derivatives.costs import foresee
+from ..derivatives.interpreted import NoRule, interpret
+from ..parameters import Layout
+from ..tracing.batched import kept_type, numbers_in
+from .job import recorded_for
+from .sparse_rows import evaluated, is_sparse, reads_sparse
+
+if TYPE_CHECKING:
+    from ..tracing.batched import BatchCost
+
+Vector = np.ndarray
+
+# Bytes of a block: with its intermediate results it stays in a core's own cache, and BLAS takes one thread for it.
+# Four times as many were read from memory twice; a quarter as many spend their time in Python.
+BLOCK_BYTES = 1 << 20
+# A pass adds the slope, n numbers, once for each block: of fewer numbers than this part of n a block is too small.
+SLOPE_PART = 4
+# XLA is worth its while where it saves this part of a call, matrix-vector products alone it does not make faster, and
+# where the calls of so many passes save this many times the price foreseen: for programs as short as these it is low.
+WORTH_COMPILING, PASSES_FORESEEN, PRICE = 0.3, 30, 5.0
+# A block may be this much smaller or larger to divide the rows without a rest, which would be traced by itself.
+FLEXIBLE = (0.6, 1.3)
+# Data in another type than the run's are copied into it up to this many bytes.
+COPIED_BYTES = 1 << 30
+# Vectors that a Hessian is multiplied by at a time, and the price of each beside one alone: a product of matrices does
+# its arithmetic in the cache, a product with a vector waits for memory.
+COLUMNS, MATRIX_PRODUCT = 64, 0.125
+# Threads that share a pass. Two is what every machine has; the order of the sums stays the same on all.
+THREADS = 2
+
+
+@dataclass
+class Sums:
+    """What a pass gathers: the mean cost, its slope (n,), and the spread of the slopes of blocks, (n,).
+
+    `spread`: the variance of the slope of one block, as far as blocks of rows in random order tell it; `blocks`: of how
+    many.
+    """
+
+    value: float
+    slope: Vector
+    spread: Vector
+    blocks: int
+
+
+@dataclass
+class Passes:
+    """The mean cost over the rows of `arrays` as a function of one flat vector (n,) of float64.
+
+    `arrays`: one for each leaf of the data, NumPy or SciPy's sparse rows. `together`: whether the rows must be seen at
+    once, for a cost that is no mean over rows. `fewest`: blocks at least, for a spread worth its name. `size`: rows
+    of a block, 0 to have it measured out. `spent`: passes so far; a Hessian product takes two.
+
+    >>> from .batches import read_data
+    >>> data = read_data(np.arange(6.0), 0)
+    >>> passes = Passes(lambda p, x: np.mean((x - p) ** 2), Layout.of(0.0, "p"), data, data.arrays, "float64")
+    >>> passes.look(np.array([0.5])).value, passes.look(np.array([0.5])).slope
+    (6.916666666666667, array([-4.]))
+    """
+
+    cost: Callable[..., Any]
+    layout: Layout
+    source: Any
+    arrays: Sequence[Any]
+    precision: str
+    together: bool = False
+    fewest: int = 1
+    size: int = 0
+    spent: float = 0.0
+    _made: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        # In the type they are used in, once and for all where there is room; else block by block, at each pass.
+        mapped = any(isinstance(array, np.memmap) for array in self.arrays)
+        if not mapped and sum(map(_bytes_of, self.arrays)) <= COPIED_BYTES:
+            self.arrays = [_narrowed(array, self.precision) for array in self.arrays]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.arrays[0].shape[0])
+
+    def look(self, x: Vector) -> Sums:
+        """Cost and slope at `x`."""
+        self.spent += 1.0
+        parts = self._over_blocks("slope", (x,))
+        rows = np.array([count for count, _ in parts], dtype=float)
+        value = float(np.dot(rows, [float(out[0]) for _, out in parts]) / rows.sum())
+        slope, square = np.zeros(x.size), np.zeros(x.size)
+        for count, (_, piece) in parts:
+            piece = np.asarray(piece, np.float64)
+            slope += count * piece
+            square += piece * piece
+        slope /= rows.sum()
+        count = len(parts)
+        spread = np.maximum(square / count - slope * slope, 0.0) * (count / max(count - 1, 1))
+        return Sums(value, slope, spread, count)
+
+    def value(self, x: Vector) -> float:
+        """The cost alone."""
+        self.spent += 0.5
+        parts = self._over_blocks("value", (x,))
+        rows = np.array([count for count, _ in parts], dtype=float)
+        return float(np.dot(rows, [float(out[0]) for _, out in parts]) / rows.sum())
+
+    def product(self, x: Vector, v: Vector) -> Vector:
+        """The Hessian at `x` times `v`, (n,)."""
+        self.spent += 2.0
+        total = np.zeros(x.size)
+        for count, (piece,) in self._over_blocks("product", (x, v)):
+            total += count * np.asarray(piece, np.float64)
+        return total / self.rows
+
+    def matrix(self, x: Vector) -> np.ndarray:
+        """The Hessian at `x`, (n, n), from products with many vectors at a time: matrix times matrix, in the cache."""
+        n = x.size
+        self.spent += 2.0 * n * MATRIX_PRODUCT
+        found = np.empty((n, n))
+        for start in range(0, n, COLUMNS):
+            columns = np.zeros((COLUMNS, n))
+            wide = min(COLUMNS, n - start)
+            columns[np.arange(wide), start + np.arange(wide)] = 1.0
+            total = np.zeros((COLUMNS, n))
+            for count, (piece,) in self._over_blocks("products", (x, columns)):
+                total += count * np.asarray(piece, np.float64)
+            found[start : start + wide] = total[:wide] / self.rows
+        return 0.5 * (found + found.T)
+
+    @property
+    def block(self) -> int:
+        """Rows of one block."""
+        if not self.size:
+            self.size = self._block()
+        return self.size
+
+    def _block(self) -> int:
+        if self.together:
+            return self.rows
+        row = sum(_bytes_of(array) for array in self.arrays) / self.rows
+        rows = max(BLOCK_BYTES / max(row, 1.0), self.layout.n * 8 / SLOPE_PART / max(row, 1.0), 1.0)
+        pieces = min(max(self.fewest, round(self.rows / rows)), self.rows)
+        if pieces > 1 and pieces % THREADS:
+            pieces += 1
+        size = -(-self.rows // pieces)
+        low, high = (int(part * size) for part in FLEXIBLE)
+        even = [
+            b for b in range(max(low, 1), high + 1) if self.rows % b == 0 and self.rows // b >= self.fewest
+        ]
+        return min(even, key=lambda b: abs(b - size)) if even else size
+
+    def _over_blocks(self, what: str, vectors: tuple[Vector, ...]) -> list[tuple[int, Any]]:
+        """(rows, outputs) of every block, in order; the blocks are shared out among threads."""
+        kind = kept_type(np.dtype(np.float64), self.precision)
+        given = [np.ascontiguousarray(vector, kind) for vector in vectors]
+        starts = list(range(0, self.rows, self.block))
+        counts = {min(self.block, self.rows - start) for start in (starts[0], starts[-1])}
+        functions = {count: self._function(what, count) for count in counts}
+
+        def work(mine: list[int]) -> list[tuple[int, Any]]:
+            found = []
+            for start in mine:
+                count = min(self.block, self.rows - start)
+                found.append((count, functions[count](*given, *self._piece(start, count))))
+            return found
+
+        if len(starts) < 2 * THREADS:
+            return work(starts)
+        share = -(-len(starts) // THREADS)
+        parts = [starts[k * share : (k + 1) * share] for k in range(THREADS)]
+        others = [_threads().submit(work, part) for part in parts[1:]]
+        found = work(parts[0])
+        for other in others:
+            found += other.result()
+        return found
+
+    def _piece(self, start: int, count: int) -> list[Any]:
+        return [_narrowed(array[start : start + count], self.precision) for array in self.arrays]
+
+    def _function(self, what: str, rows: int) -> Callable[..., Any]:
+        key = what, rows
+        if key not in self._made:
+            recorded = self.recorded(rows)
+            with numbers_in(self.precision):
+                closed = _MADE[what](recorded, self.layout)
+            sparse = [array if is_sparse(array) else None for array in self.arrays]
+            calls = -(-self.rows // self.block) * (PASSES_FORESEEN if what == "slope" else 1)
+            self._made[key] = _evaluator(closed, sparse, calls)
+        return self._made[key]
+
+    def recorded(self, rows: int) -> BatchCost:
+        """The cost recorded for so many rows."""
+        key = "recorded", rows
+        if key not in self._made:
+            self._made[key] = recorded_for(self.cost, self.layout, self.source, rows, self.precision)
+        return self._made[key]
+
+    def sampled(self, chosen: np.ndarray, size: int) -> Passes:
+        """The same over these rows alone, copied, in blocks of `size` rows."""
+        arrays = [array[chosen] for array in self.arrays]
+        sampled = Passes(self.cost, self.layout, self.source, arrays, self.precision, size=size)
+        sampled._made = self._made
+        return sampled
+
+
+def _evaluator(closed: Any, sparse: list[Any], calls: int) -> Callable[..., Any]:
+    """The jaxpr as a function of NumPy arrays; which kind is foreseen from its equations, so that bits repeat."""
+    if any(array is not None for array in sparse):
+        inputs = closed.jaxpr.invars[len(closed.jaxpr.invars) - len(sparse) :]
+        held = {var for var, array in zip(inputs, sparse, strict=True) if array is not None}
+        if reads_sparse(closed.jaxpr, held):
+            return evaluated(closed, held)
+    foreseen = foresee(closed)
+    worth = foreseen.saving > WORTH_COMPILING * foreseen.interpreted
+    if not (worth and calls * foreseen.saving > PRICE * foreseen.compiling):
+        try:
+            return interpret(closed)
+        except NoRule:
+            pass
+    return compile_jaxpr(closed)
+
+
+# -- the functions of a block ----------------------------------------------------------------------------------------
+
+
+def _pieces(x: Any, layout: Layout) -> list[Any]:
+    return [x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in layout.leaves]
+
+
+def _shapes(recorded: BatchCost, layout: Layout) -> tuple[Any, list[Any]]:
+    """The flat vector, and the arrays of a block, as shapes."""
+    avals = recorded.closed.in_avals
+    kind = avals[0].dtype
+    rows = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals[recorded.parameters :]]
+    return jax.ShapeDtypeStruct((layout.n,), kind), rows
+
+
+def _of_vector(recorded: BatchCost, layout: Layout) -> Callable[..., Any]:
+    def value(x: Any, *rows: Any) -> Any:
+        return recorded(recorded.constants, _pieces(x, layout), rows)
+
+    return value
+
+
+def _value(recorded: BatchCost, layout: Layout) -> Any:
+    x, rows = _shapes(recorded, layout)
+    return jax.make_jaxpr(_of_vector(recorded, layout))(x, *rows)
+
+
+def _slope(recorded: BatchCost, layout: Layout) -> Any:
+    x, rows = _shapes(recorded, layout)
+    return jax.make_jaxpr(jax.value_and_grad(_of_vector(recorded, layout)))(x, *rows)
+
+
+def _product(recorded: BatchCost, layout: Layout) -> Any:
+    """Forward over reverse: the slope's own slope along v, at about twice the price of the slope."""
+    x, rows = _shapes(recorded, layout)
+    value = _of_vector(recorded, layout)
+
+    def times(x: Any, v: Any, *rows: Any) -> Any:
+        return jax.jvp(lambda x: jax.grad(value)(x, *rows), (x,), (v,))[1]
+
+    return jax.make_jaxpr(times)(x, x, *rows)
+
+
+def _products(recorded: BatchCost, layout: Layout) -> Any:
+    """Hessian products with `COLUMNS` vectors at once, (COLUMNS, n)."""
+    x, rows = _shapes(recorded, layout)
+    slope = jax.grad(_of_vector(recorded, layout))
+
+    def times(x: Any, columns: Any, *rows: Any) -> Any:
+        return jax.vmap(lambda v: jax.jvp(lambda x: slope(x, *rows), (x,), (v,))[1])(columns)
+
+    return jax.make_jaxpr(times)(x, jax.ShapeDtypeStruct((COLUMNS, layout.n), x.dtype), *rows)
+
+
+_MADE = {"value": _value, "slope": _slope, "product": _product, "products": _products}
+
+
+def _narrowed(array: Any, precision: str) -> Any:
+    kind = kept_type(np.dtype(array.dtype), precision)
+    return array if array.dtype == kind else array.astype(kind)
+
+
+def _bytes_of(array: Any) -> int:
+    return int(array.data.nbytes + array.indices.nbytes) if is_sparse(array) else int(array.nbytes)
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="steepest-pass")
+    return _pool
+
+
+_pool: ThreadPoolExecutor | None = None
+
+
+# -- is it a mean over rows? -----------------------------------------------------------------------------------------
+
+# Rows in each of two groups that are seen apart and together.
+FEW = 16
+# A mean over rows agrees with itself to rounding; a sum is off by half, a rank statistic by some percent.
+AGREES = 1e-9
+
+
+def is_mean_over_rows(cost: Callable[..., Any], layout: Layout, source: Any, x: Vector) -> bool:
+    """Whether the cost of two groups of rows is the mean of the costs of each: only then may rows be seen in blocks.
+
+    Measured in double precision at `x` and at a point beside it.
+    """
+    few = min(FEW, source.rows // 2)
+    if few < 1:
+        return False
+    places = np.linspace(0, source.rows - 1, 2 * few).astype(int)
+    groups = places[::2], places[1::2], np.concatenate([places[::2], places[1::2]])
+    beside = x + 0.1 * np.random.default_rng(0).standard_normal(x.size)
+    costs = []
+    for rows in groups:
+        passes = Passes(cost, layout, source, [array[rows] for array in source.arrays], "float64")
+        try:
+            passes.recorded(len(rows))
+        except Exception:  # the cost wants all rows, or is wrong: then it says so when it gets them
+            return False
+        costs.append([passes.value(point) for point in (x, beside)])
+    a, b, both = np.array(costs)
+    scale = np.abs(a) + np.abs(b)
+    return bool(np.all(np.abs(both - 0.5 * (a + b)) <= AGREES * scale) and np.isfinite(scale).all())

@@ -1,0 +1,158 @@
+"""When all data at every step win over minibatches: the rule `method="auto"` follows.
+
+Measured by `python -m benchmarks train` at equal passes over the data: where the cost is convex, L-BFGS over all rows
+came lower than minibatches in as many passes; on every cost that is not, minibatches came lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .batches import Rows
+
+if TYPE_CHECKING:
+    from ..structure.convexity import Convexity
+    from ..structure.facts import Structure
+
+# Fewer passes than this do not repay what a line search and a memory of curvature need at first.
+FEWEST_PASSES = 8
+# Larger costs are not read for their structure, and hold too many numbers for vectors of double precision.
+MOST_PARAMETERS = 100_000
+# Data beyond this many bytes are left to minibatches: a step over all of them takes too long to look at.
+MOST_BYTES = 16 << 30
+# The most a sampled Hessian may cost, in passes over all rows, for Newton's method to be chosen over L-BFGS.
+HESSIAN_PASSES = 2.0
+# Data a structure is read off whole, where the rows do not stand alone.
+MOST_BYTES_READ = 1 << 26
+# Rows the structure is read off: the ones with the extremes of each column, and some more.
+ROWS_READ, COLUMNS_READ = 24, 64
+
+
+@dataclass(frozen=True)
+class Whole:
+    """That all data at every step are chosen: by which method, and why."""
+
+    method: str
+    because: str
+
+
+def choose(
+    cost: Callable[..., Any], layout: Any, source: Any, passes: float, given: dict[str, Any]
+) -> tuple[Whole | None, str]:
+    """The method over all data where it wins, else None with the reason, "" where there is nothing to say.
+
+    `passes`: how often the rows may be looked at. `given`: the arguments of `train`; one that speaks of minibatches
+    settles it.
+    """
+    asked = (
+        given["schedule"] is not None
+        or given["warmup"]
+        or given["weight_decay"] is not None
+        or given["clip"] is not None
+        or given["accumulate"] != 1
+        or given["shard"] is not None
+        or given["remat"]
+        or given["ceiling"] is not None
+        or given["precision"] == "bfloat16"
+    )
+    if asked or not isinstance(source, Rows) or layout.n > MOST_PARAMETERS:
+        return None, ""
+    if any(isinstance(array, np.memmap) for array in source.arrays) or _bytes(source) > MOST_BYTES:
+        return None, ""
+    import jax
+
+    if jax.device_count() > 1 or jax.default_backend() != "cpu":
+        return None, ""
+    if passes < FEWEST_PASSES:
+        return None, f"all data at every step: {passes:.2g} passes over them are too few for it"
+    found = structure_of(cost, layout, source)
+    convexity = None if found is None else found.convexity
+    if convexity is None or not convexity.is_convex:
+        return (
+            None,
+            "all data at every step: the cost is not shown to be convex, and minibatches came lower there",
+        )
+    from .newton_rows import sample_sizes
+    from .passes import MATRIX_PRODUCT, is_mean_over_rows
+
+    x = np.concatenate([np.ravel(np.asarray(array, np.float64)) for array in layout.arrays])
+    if not is_mean_over_rows(cost, layout, source, x):
+        return None, "all data at every step: the cost is no mean over rows that stand alone"
+    sizes = sample_sizes(layout.n, source.rows)
+    price = 2 * layout.n * MATRIX_PRODUCT * sizes[-1] / source.rows if sizes else np.inf
+    reason = f"{convexity.reason}, and {source.rows:,} rows of data fit in memory"
+    if len(sizes) == 2 and price <= HESSIAN_PASSES and passes >= 2 * FEWEST_PASSES:
+        return Whole("newton-cg", f"{reason}; a sample of {sizes[-1]:,} rows tells its curvature"), ""
+    return Whole("l-bfgs", reason), ""
+
+
+def structure_of(
+    cost: Callable[..., Any], layout: Any, source: Any, *, together: bool = False
+) -> Structure | None:
+    """What the trace tells of the cost over a few telling rows, or `together` over all; None where it is refused."""
+    import jax
+
+    from ..structure.facts import read
+    from ..tracing.batched import numbers_in
+    from .job import recorded_for
+    from .passes import _narrowed, _pieces
+
+    if layout.n > MOST_PARAMETERS or (together and _bytes(source) > MOST_BYTES_READ):
+        return None
+    rows = np.arange(source.rows) if together else telling_rows(source)
+    try:
+        recorded = recorded_for(cost, layout, source, len(rows), "float64")
+    except Exception:  # the cost wants all rows, or is wrong: then it says so when it gets them
+        return None
+    from .sparse_rows import is_sparse
+
+    arrays = [
+        array[rows].toarray() if is_sparse(array) else np.asarray(array[rows]) for array in source.arrays
+    ]
+    with numbers_in("float64"):
+        batch = [_narrowed(array, "float64") for array in arrays]
+
+        def of_vector(x: Any) -> Any:
+            return recorded(recorded.constants, _pieces(x, layout), batch)
+
+        closed = jax.make_jaxpr(of_vector)(jax.ShapeDtypeStruct((layout.n,), np.float64))
+        return read(closed)
+
+
+def telling_rows(source: Any) -> np.ndarray:
+    """Rows that hold the least and the greatest entry of each array, and of its first columns, and a few more."""
+    from .sparse_rows import is_sparse
+
+    rows = set(np.linspace(0, source.rows - 1, min(ROWS_READ, source.rows)).astype(int).tolist())
+    for array in source.arrays:
+        if is_sparse(array):
+            for entries in (array.argmax(), array.argmin()):
+                rows.add(int(entries) // array.shape[1])
+            continue
+        flat = array.reshape(source.rows, -1)
+        for column in range(min(flat.shape[1], COLUMNS_READ)):
+            rows |= {int(flat[:, column].argmax()), int(flat[:, column].argmin())}
+        if flat.shape[1] > COLUMNS_READ:
+            rows |= {int(flat.argmax()) // flat.shape[1], int(flat.argmin()) // flat.shape[1]}
+    return np.array(sorted(rows))
+
+
+def shown_convex(structure: Structure | None) -> Convexity | None:
+    """The convexity where it holds for all rows: by rules on the signs of the data, whose extremes were seen.
+
+    A quadratic form is tested by its matrix, which other rows change: that is no rule, unless it is a sum of squares.
+    """
+    if structure is None or not structure.convexity.is_convex:
+        return None
+    if "quadratic" in structure.convexity.reason:
+        squares = structure.squares
+        return structure.convexity if squares is not None and squares.linear else None
+    return structure.convexity
+
+
+def _bytes(source: Any) -> int:
+    return sum(int(getattr(array, "nbytes", 0)) for array in source.arrays)

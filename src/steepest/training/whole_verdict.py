@@ -1,0 +1,270 @@
+"""The word for a walk over all data: measured afresh, in double precision, at the parameters that are given back.
+
+There is no noise of batches here, and so there may be a minimum: where Newton's step from the end point promises less
+than the cost can show, and moves the parameters by less than their own digits. It is global where the cost is convex by
+composition rules, local where the smallest curvature is measured and positive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..tracing.batched import numbers_in
+from ..verdict.words import Evidence
+from .newton_rows import MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
+from .passes import MATRIX_PRODUCT, Passes
+from .verdict import Finding, TrainVerdict
+from .whole_choice import shown_convex, structure_of
+
+if TYPE_CHECKING:
+    from .job import Job
+    from .whole_run import WholeRun
+
+# A Newton step that promises less than this many roundings of the cost changes nothing that it shows.
+ROUNDINGS = 16.0
+# Such a step is short: at most this part of the parameters' length times the root of the rounding. A walk towards
+# infinity, where the cost falls without end, takes steps that are no small part of what it has come.
+SHORT = 8.0
+# Passes in which a Hessian over all rows may be formed at the end; above, curvature comes from a sample of them.
+FORMED_IN = 100.0
+# A smallest curvature below this part of the largest is not told from none: products are in double precision.
+TOLD_FROM_ZERO = 1e-10
+
+
+def judge(job: Job, run: WholeRun) -> Finding:
+    """What the end of the walk is, and the cost there over all rows."""
+    look = _look(job, run) if run.walker.passes is not None else None
+    found = run.descent
+    rows = job.batch_size
+    evidence: tuple[Evidence, ...] = (_on_device(run),) if look is None else look.evidence
+    cost, promised = (found.value, None) if look is None else (look.cost, look.promised)
+    rise = _rise(run)
+    if rise is not None:
+        evidence = (*evidence, rise)
+        if not rise.holds:
+            return Finding(
+                TrainVerdict.OVERFITTING,
+                evidence,
+                f"The validation cost rose to {rise.measured:.4g} after its lowest, while the training cost fell.",
+                "stop earlier (patience=2 gives back the best parameters), or penalise large parameters",
+                cost,
+                rows,
+            )
+    if found.reason == "stopped early":
+        return Finding(
+            TrainVerdict.STOPPED,
+            evidence,
+            "The validation cost no longer fell; the parameters are those where it was lowest.",
+            "",
+            cost,
+            rows,
+        )
+    if look is not None and look.stationary:
+        minimum = _minimum(look)
+        if minimum is not None:
+            return minimum
+    if found.reason in ("stopped", "interrupted"):
+        words = "stopped by the callback" if found.reason == "stopped" else "interrupted"
+        return Finding(
+            TrainVerdict.STOPPED, evidence, f"The run was {words} at step {found.steps:,}.", "", cost, rows
+        )
+    if found.reason == "converged":
+        return Finding(
+            TrainVerdict.NOISE_FLOOR,
+            evidence,
+            f"Over all {rows:,} rows the cost shows no further decrease in {job.precision}: what is left is rounding.",
+            'precision="float64" tells further digits' if job.precision != "float64" else "",
+            cost,
+            rows,
+        )
+    if found.reason == "no lower point":
+        return Finding(
+            TrainVerdict.STANDING_STILL,
+            evidence,
+            "No lower point was found along the way down.",
+            "look at the cost with steepest.minimize, which judges the point",
+            cost,
+            rows,
+        )
+    left = "" if promised is None or not promised > 0 else f"about {promised:.2g} is left to Newton's step"
+    return Finding(
+        TrainVerdict.STILL_FALLING,
+        evidence,
+        f"The run ended by its {found.reason}, the cost still falling{': ' + left if left else ''}.",
+        f"more {'epochs' if found.reason == 'passes' else found.reason}",
+        cost,
+        rows,
+    )
+
+
+class _Look:
+    """Cost, slope, and Newton's step at the end point, in double precision over all rows."""
+
+    def __init__(self, job: Job, run: WholeRun) -> None:
+        walked = run.walker.passes
+        assert walked is not None
+        self.passes = Passes(
+            job.cost, job.layout, job.source, walked.arrays, "float64", walked.together, size=walked.block
+        )
+        self.rows = job.batch_size
+        structure = run.walker.structure or structure_of(
+            job.cost, job.layout, job.source, together=walked.together
+        )
+        self.structure = structure
+        self.convexity = shown_convex(structure)
+        self.x = np.concatenate([np.ravel(array).astype(np.float64) for array in run.arrays])
+        here = self.passes.look(self.x)
+        self.cost, self.slope = here.value, here.slope
+        self.finite = bool(np.isfinite(self.slope).all() and np.isfinite(self.cost))
+        self.evidence: tuple[Evidence, ...] = ()
+        self.promised: float | None = None
+        self.stationary = self.formed = False
+        self.smallest: float | None = None
+        self.largest: float | None = None
+        if self.finite:
+            self._newton(job, run)
+
+    def _newton(self, job: Job, run: WholeRun) -> None:
+        n = self.x.size
+        price = 2 * n * MATRIX_PRODUCT
+        # Where the cost is not known to be convex, its smallest curvature must be measured, over all rows.
+        self.formed = self.convexity is None and n <= MOST_FORMED and price <= FORMED_IN
+        if self.formed:
+            step = self._eigen_step(self.passes.matrix(self.x))
+            told = f"Newton's step with the Hessian over all {self.rows:,} rows"
+        else:
+            # The Hessian of the larger sample is within a third of the whole.
+            sizes = [] if self.passes.together else sample_sizes(n, self.rows)
+            seen = sizes[-1] if sizes else self.rows
+            curved = self.passes
+            if sizes:
+                chosen = np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen]
+                curved = self.passes.sampled(np.sort(chosen), max(1, seen // 64))
+            spread = run.walker.spread()
+            step = -Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max())).solve(
+                self.slope
+            )
+            told = f"Newton's step with the Hessian over {seen:,} rows"
+        self.promised = float(-0.5 * self.slope @ step)
+        eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
+        limit = ROUNDINGS * eps * abs(self.cost)
+        length, most = float(np.linalg.norm(step)), SHORT * eps**0.5 * float(np.linalg.norm(self.x))
+        still = Evidence(
+            "decrease still promised",
+            self.promised,
+            limit,
+            0.0 <= self.promised <= limit,
+            f"{told}, slope in double precision over all rows, against {ROUNDINGS:.0f} roundings of the cost",
+        )
+        near = Evidence(
+            "step still promised",
+            length,
+            most,
+            length <= most,
+            f"its length, against {SHORT:.0f}·√{eps:.1e} of the parameters'",
+        )
+        self.evidence = (still, near)
+        self.stationary = still.holds and near.holds
+        if not self.slope.any():
+            # Far out a cost that falls without end is lost in the smallest numbers, and its curvature with it.
+            v = np.random.default_rng(job.seed).standard_normal(n)
+            curvature = float(v @ self.passes.product(self.x, v))
+            self.evidence = (
+                *self.evidence,
+                Evidence("curved", curvature, 0.0, curvature > 0.0, "curvature along a random direction"),
+            )
+            self.stationary = curvature > 0.0
+
+    def _eigen_step(self, H: np.ndarray) -> np.ndarray:
+        """Newton's step through the eigenvalues of H, which are kept."""
+        n = self.x.size
+        if not np.isfinite(H).all():
+            return -self.slope
+        values, vectors = np.linalg.eigh(H)
+        self.smallest, self.largest = float(values[0]), float(np.abs(values).max())
+        if not self.largest > 0:
+            return -self.slope
+        size = np.maximum(np.abs(values), np.finfo(float).eps * n * self.largest)
+        along = self.slope @ vectors
+        # Directions without curvature and without slope are no step: both are rounding there.
+        along = np.where(np.abs(along) > 1e-12 * np.linalg.norm(self.slope), along, 0.0)
+        return -vectors @ (along / size)
+
+
+def _look(job: Job, run: WholeRun) -> _Look:
+    with numbers_in("float64"):
+        return _Look(job, run)
+
+
+def _minimum(look: _Look) -> Finding | None:
+    """The word for a stationary point; None where nothing tells that it is a minimum."""
+    structure, convexity, evidence = look.structure, look.convexity, look.evidence
+    if look.formed and look.smallest is not None and look.largest is not None:
+        limit = TOLD_FROM_ZERO * look.largest
+        evidence = (
+            *evidence,
+            Evidence(
+                "smallest curvature",
+                look.smallest,
+                limit,
+                look.smallest > limit,
+                f"least eigenvalue of the Hessian over all {look.rows:,} rows",
+            ),
+        )
+    if convexity is not None:
+        evidence = (
+            *evidence,
+            Evidence(
+                "convex",
+                None,
+                None,
+                True,
+                f"{convexity.reason}; read off the trace over rows that hold the extremes of the data",
+            ),
+        )
+        if _kinked(structure, look.x):
+            return None
+        return Finding(
+            TrainVerdict.GLOBAL_MINIMUM,
+            evidence,
+            f"The slope over all {look.rows:,} rows is zero to within rounding, and {convexity.reason}.",
+            "",
+            look.cost,
+            look.rows,
+        )
+    if evidence[-1].name == "smallest curvature" and evidence[-1].holds and not _kinked(structure, look.x):
+        return Finding(
+            TrainVerdict.LOCAL_MINIMUM,
+            evidence,
+            f"The slope over all {look.rows:,} rows is zero to within rounding, and every curvature is positive.",
+            "",
+            look.cost,
+            look.rows,
+        )
+    return None
+
+
+def _kinked(structure: Any, x: np.ndarray) -> bool:
+    """Whether the cost has kinks near: a slope of zero there is one of several."""
+    return structure is not None and bool(structure.kinks_near(x, 1e-6 * (1.0 + np.abs(x))))
+
+
+def _on_device(run: WholeRun) -> Evidence:
+    found = run.descent
+    return Evidence(
+        "slope gone",
+        found.slope,
+        found.slopes[0] * 1e-3,
+        found.slope <= found.slopes[0] * 1e-3,
+        "length of the slope over all data, against a thousandth of what it was at the start",
+    )
+
+
+def _rise(run: WholeRun) -> Evidence | None:
+    from .verdict import rise_of
+
+    if run.descent.reason == "stopped early" or run.walker.job.patience is not None:
+        return None
+    return rise_of([value for _, value in run.history.validations])

@@ -1,0 +1,233 @@
+"""Runs over all data: their ends against closed forms and SciPy, their checkpoints against runs never stopped."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+
+import steepest
+
+METHODS = ["l-bfgs", "newton-cg"]
+
+
+def logistic(params, batch):
+    x, sign = batch
+    return np.mean(np.logaddexp(0.0, -sign * (x @ params["w"] + params["b"]))) + 1e-3 * np.sum(
+        params["w"] ** 2
+    )
+
+
+def task(rows=6000, n=8, seed=0):
+    """Columns of very different size, and correlated ones."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, n)) @ (np.eye(n) + 0.5) * np.logspace(-1.5, 1.5, n)
+    margin = x @ (np.linspace(-1, 1, n) / np.logspace(-1.5, 1.5, n)) + 0.3
+    return x, np.where(rng.random(rows) < 1 / (1 + np.exp(-margin)), 1.0, -1.0)
+
+
+def start(n=8):
+    return {"w": np.zeros(n), "b": 0.0}
+
+
+def trained(data, method, **settings):
+    return steepest.train(logistic, start(), data, method=method, progress=False, **settings)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_both_methods_come_to_the_optimum_of_scipy_and_call_it_global(method, precision):
+    x, sign = task()
+    theirs = scipy.optimize.minimize(
+        lambda u: logistic({"w": u[:8] / x.std(axis=0), "b": u[8]}, (x, sign)), np.zeros(9), tol=1e-13
+    )
+    result = trained((x, sign), method, precision=precision)
+    assert result.verdict == "global minimum", str(result)
+    assert_allclose(result.cost, theirs.fun, rtol=1e-7 if precision == "float32" else 1e-10)
+    assert all(item.holds for item in result.evidence)
+    assert "convex" in result.message
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_stopped_at_any_step_and_taken_up_again_ends_with_the_same_bits(method, tmp_path):
+    data = task()
+    whole = trained(data, method)
+    for stop in (1, 3, 5):
+        folder = {"folder": tmp_path / f"{method} {stop}", "steps": 1}
+        trained(data, method, checkpoint=folder, callback=lambda row, stop=stop: row.step == stop)
+        again = trained(data, method, checkpoint=folder, resume=True)
+        assert again.steps == whole.steps
+        assert_array_equal(again.params["w"], whole.params["w"])
+        assert_array_equal(again.params["b"], whole.params["b"])
+        assert [row.cost for row in again.history.rows] == [row.cost for row in whole.history.rows]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path, capsys):
+    data = task()
+    folder = {"folder": tmp_path / "run", "steps": 1}
+    trained(data, "l-bfgs", checkpoint=folder, callback=lambda row: row.step == 4)
+    newest = sorted((tmp_path / "run").glob("*.checkpoint"))[-1]
+    held = bytearray(newest.read_bytes())
+    held[len(held) // 2] ^= 1
+    newest.write_bytes(held)
+    again = trained(data, "l-bfgs", checkpoint=folder, resume=True)
+    assert_array_equal(again.params["w"], trained(data, "l-bfgs").params["w"])
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_method_is_refused(tmp_path):
+    trained(task(), "l-bfgs", checkpoint=tmp_path / "run", steps=2)
+    with pytest.raises(steepest.InputError, match="method"):
+        trained(task(), "newton-cg", checkpoint=tmp_path / "run", resume=True)
+
+
+def test_cost_without_a_lowest_point_is_never_called_a_minimum():
+    """Separable classes: the cost falls towards zero and no finite point reaches it."""
+    x = np.linspace(-1, 1, 200)[:, None] * [1.0, 0.5]
+    sign = np.sign(x[:, 0])
+
+    def cost(w, batch):
+        return np.mean(np.logaddexp(0.0, -batch[1] * (batch[0] @ w)))
+
+    for method in METHODS:
+        for precision in ("float32", "float64"):
+            for steps in (5, 30, 200):
+                result = steepest.train(
+                    cost,
+                    np.zeros(2),
+                    (x, sign),
+                    method=method,
+                    steps=steps,
+                    precision=precision,
+                    progress=False,
+                )
+                assert "minimum" not in result.verdict.value, str(result)
+
+
+def test_a_cost_that_is_not_convex_gets_a_local_minimum_only_with_its_curvature():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    y = np.tanh(1.5 * x + 0.3)
+
+    def cost(w, batch):
+        return np.mean((np.tanh(w[0] * batch[0] + w[1]) - batch[1]) ** 2) + 1e-3 * np.sum(w**2)
+
+    found = steepest.train(
+        cost, np.array([0.5, 0.0]), (x, y), method="newton-cg", precision="float64", progress=False
+    )
+    assert found.verdict == "local minimum", str(found)
+    names = {item.name: item for item in found.evidence}
+    w = found.params
+    hessian = np.array(
+        jax.hessian(
+            lambda w: jax.numpy.mean((jax.numpy.tanh(w[0] * x + w[1]) - y) ** 2) + 1e-3 * jax.numpy.sum(w**2)
+        )(w)
+    )
+    assert_allclose(names["smallest curvature"].measured, np.linalg.eigvalsh(hessian)[0], rtol=1e-4)
+
+
+def test_a_saddle_is_not_called_a_minimum():
+    x = np.linspace(1, 2, 50)
+
+    def cost(w, x):
+        return np.mean(x) * (w[0] ** 2 - w[1] ** 2 + w[1] ** 4)
+
+    for method in METHODS:
+        result = steepest.train(cost, np.zeros(2), x, method=method, progress=False)
+        assert "minimum" not in result.verdict.value, str(result)
+
+
+def test_early_stopping_gives_back_the_parameters_of_the_lowest_validation_cost():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 40))
+    y = x[:, 0] + rng.normal(size=60)
+
+    def cost(w, batch):
+        return np.mean((batch[0] @ w - batch[1]) ** 2)
+
+    result = steepest.train(
+        cost,
+        np.zeros(40),
+        (x[:30], y[:30]),
+        method="l-bfgs",
+        validation=(x[30:], y[30:]),
+        patience=3,
+        progress=False,
+    )
+    values = [value for _, value in result.history.validations]
+    assert result.ended == "stopped early"
+    assert len(values) == int(np.argmin(values)) + 4
+    assert_allclose(cost(result.params, (x[30:], y[30:])), min(values), rtol=1e-5)
+    risen = steepest.train(
+        cost, np.zeros(40), (x[:30], y[:30]), method="l-bfgs", validation=(x[30:], y[30:]), progress=False
+    )
+    assert risen.verdict == "overfitting"
+
+
+def test_a_cost_over_ranks_of_all_rows_is_evaluated_over_all_of_them_at_once():
+    """Cox's partial likelihood: each row is compared with all that outlived it."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(300, 2))
+    later = np.tri(300).T
+
+    def cost(w, batch):
+        h = batch["x"] @ w
+        return np.mean(np.log(batch["later"] @ np.exp(h)) - h)
+
+    data = {"x": x, "later": later}
+    theirs = scipy.optimize.minimize(lambda w: cost(w, data), np.zeros(2), tol=1e-10)
+    for method in METHODS:
+        result = steepest.train(cost, np.zeros(2), data, method=method, precision="float64", progress=False)
+        assert_allclose(result.params, theirs.x, atol=1e-5)
+        assert any("no mean over rows" in remark for remark in result.remarks)
+
+
+def test_auto_takes_all_rows_where_the_cost_is_convex_and_says_why():
+    result = steepest.train(logistic, start(), task(), epochs=20, progress=False)
+    assert result.plan.name in METHODS
+    assert "convex" in result.plan.because
+    assert result.epochs <= 24
+    assert result.verdict == "global minimum"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": 2}, {"schedule": "cosine"}, {"clip": 1.0}, {"weight_decay": 0.1}, {"accumulate": 2}],
+)
+def test_auto_stays_with_minibatches_where_they_were_meant(settings):
+    result = steepest.train(logistic, start(), task(600), **({"epochs": 8} | settings), progress=False)
+    assert result.plan.name == "prodigy"
+
+
+def test_auto_stays_with_minibatches_where_the_cost_is_not_convex():
+    def cost(w, batch):
+        return np.mean((np.tanh(batch[0] @ w["a"]) @ w["c"] - batch[1]) ** 2)
+
+    x, sign = task(400)
+    rng = np.random.default_rng(0)
+    params = {"a": rng.normal(size=(8, 3)) / 30, "c": rng.normal(size=3)}
+    result = steepest.train(cost, params, (x, sign), epochs=10, progress=False)
+    assert result.plan.name == "prodigy"
+    assert any("not shown to be convex" in words for words in result.plan.passed_over)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto", "adam"])
+def test_sparse_rows_are_trained_on_as_dense_ones_are(method):
+    rng = np.random.default_rng(3)
+    dense = np.where(rng.random((3000, 8)) < 0.1, rng.normal(size=(3000, 8)), 0.0)
+    sign = np.where(rng.random(3000) < 1 / (1 + np.exp(-dense @ np.arange(8))), 1.0, -1.0)
+    found = [trained((x, sign), method, epochs=12) for x in (csr_matrix(dense), dense)]
+    assert_allclose(found[0].params["w"], found[1].params["w"], atol=2e-3)
+    if method != "adam":
+        assert found[0].verdict == "global minimum", str(found[0])
+
+
+def test_the_run_file_and_the_callback_see_every_step(tmp_path):
+    seen = []
+    result = trained(task(), "newton-cg", record=tmp_path / "run.jsonl", callback=seen.append)
+    assert [row.step for row in seen] == list(range(1, result.steps + 1))
+    assert (tmp_path / "run.jsonl").read_text().count('"cost"') >= result.steps or result.steps
+    stopped = trained(task(), "l-bfgs", callback=lambda row: row.step == 2)
+    assert stopped.steps == 2
+    assert stopped.verdict == "stopped"
