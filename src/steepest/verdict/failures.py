@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .curvature import Curvature
-from .flatness import Course
+from .flatness import Course, Runs
 from .look import Look, Rounding
 from .optimality import Optimality
 from .rays import Leads, Ray
@@ -32,6 +32,32 @@ def fades(look: Look, tail: Vector, evidence: list[Evidence]) -> Judgement:
         f"No minimum: along {name} the cost keeps falling towards {number(look.value)}; its slope has died out to "
         "rounding, but the way it did leads to no finite point.",
         "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def falls_along_a_bend(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
+    """A point at the bottom of a valley whose bottom falls, too little for the slope to show, along a bend."""
+    assert course.downhill is not None and course.place is not None
+    name = direction_name(course.downhill, look.names)
+    fall = number(look.value - course.lower)
+    far = number(look.apart(course.place, look.x))
+    if course.runs is Runs.FADING_ALONG_A_BEND:
+        return Judgement(
+            Verdict.INFIMUM_NOT_ATTAINED,
+            tuple(evidence),
+            f"No minimum: along a bend that begins along {name} the cost keeps falling, ever less, by {fall} within "
+            f"{far} sizes of the parameters, and no finite point is lowest.",
+            "Bound the parameters, or add a penalty on their size.",
+        )
+    spent = look.stop == "out of budget"
+    return Judgement(
+        Verdict.OUT_OF_BUDGET if spent else Verdict.STOPPED,
+        tuple(evidence),
+        f"{'Out of budget' if spent else 'Not a minimum'}: the slope is lost in rounding, but along a bend that begins "
+        f"along {name} the cost is {fall} lower at {far} sizes of the parameters.",
+        "Raise the budget and start from this point."
+        if spent
+        else "Start again from here, with another method.",
     )
 
 

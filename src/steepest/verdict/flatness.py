@@ -28,6 +28,14 @@ VALLEY_CORRECTIONS = 30
 # rises more over the step.
 VALLEY_FLOOR = 1e-22
 
+# The bottom of a valley is followed by so many steps, each twice as long, to eighty natural sizes; it must have fallen
+# within the first few, or it is level: farther off, another valley may be meant. The last falls on the way to a limit
+# are small.
+DOUBLINGS, LOCAL, DYING = 13, 5, 3
+
+# A fall along a bend counts when it is this many times what rounding explains: both ends tremble.
+BEYOND = 4.0
+
 # A level stretch of at least this part of the natural size, without any slope, is one.
 STRETCH = 1e-3
 
@@ -56,6 +64,8 @@ class Runs(StrEnum):
     RISING_FARTHER_OFF = "level, then rising"
     STEPPING = "in steps"
     BENDING_VALLEY = "level along a bend"
+    FALLING_ALONG_A_BEND = "falling along a bend"
+    FADING_ALONG_A_BEND = "falling along a bend, ever less"
     FADING = "fading away"
 
 
@@ -136,8 +146,9 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
         return Course(direction, runs, level, side.direction, side.place, side.value)
     if len(changed) == 2:
         if curvature.values.size > curvature.null.size:
-            if _valley_bends(look, direction, curvature, rounding):
-                return Course(direction, Runs.BENDING_VALLEY, np.inf)
+            bend = _along_the_bend(look, direction, curvature, rounding)
+            if bend is not None:
+                return Course(direction, bend[0], np.inf, *bend[1:])
         # A power rises from the point itself, be it too little to see; a level stretch has no slope at all.
         stretch = any(side.flat and side.level >= STRETCH for side in changed)
         near = level <= NEAR[-2] and not stretch
@@ -230,22 +241,75 @@ def _lower_beyond(look: Look, side: _Side, rounding: float) -> tuple[Vector, flo
     return None
 
 
-def _valley_bends(look: Look, direction: Vector, curvature: Curvature, rounding: float) -> bool:
-    """Whether the bottom goes on along a bend: a step, put back by the curved directions, costs nothing."""
+@dataclass(frozen=True)
+class _Bottom:
+    """Where a step along a valley ended once the curved directions had put it back, and what there is rounding."""
+
+    place: Vector
+    value: float
+    allowed: float
+
+
+def _along_the_bend(
+    look: Look, direction: Vector, curvature: Curvature, rounding: float
+) -> tuple[Runs, Vector | None, Vector | None, float] | None:
+    """How the bottom of a valley runs that begins along ±`direction`; None where it rises or ends.
+
+    A step to each side, put back by the curved directions, must be level to rounding, or lower. The lower side is then
+    followed by steps that double: what one step hides in rounding, several show. A fall that goes on to the end of
+    them and dies out is one towards a limit. Gives the word, and of a fall its direction, and where it was lowest.
+    """
+    first = [_put_back(look, look.x + s * VALLEY_STEP * direction, curvature, rounding) for s in (1.0, -1.0)]
+    ends = [
+        (bottom.value, s, bottom) for s, bottom in zip((1.0, -1.0), first, strict=True) if bottom is not None
+    ]
+    if not ends:
+        return None
+    _, sign, bottom = min(ends, key=lambda end: end[0])
+    if bottom.value - look.value > bottom.allowed or look.apart(bottom.place, look.x) <= 0.5 * VALLEY_STEP:
+        return None
+    course = [_Bottom(look.x, look.value, bottom.allowed), bottom]
+    length = VALLEY_STEP
+    while len(course) <= DOUBLINGS:
+        length *= 2.0
+        onward = _put_back(look, course[-1].place + sign * length * direction, curvature, rounding)
+        if onward is None or look.apart(onward.place, course[-1].place) > 2.0 * length:
+            break
+        if onward.value - course[-1].value > onward.allowed:
+            break
+        course.append(onward)
+        if len(course) == LOCAL + 1 and not _is_fall(course):
+            break
+    if not _is_fall(course[: LOCAL + 1]):
+        return Runs.BENDING_VALLEY, None, None, np.inf
+    lowest = min(course, key=lambda end: end.value)
+    falls = -np.diff([end.value for end in course])
+    endless = len(course) > DOUBLINGS and bool(falls[-DYING:].max() < 0.5 * falls.max())
+    runs = Runs.FADING_ALONG_A_BEND if endless else Runs.FALLING_ALONG_A_BEND
+    return runs, sign * direction, lowest.place, lowest.value
+
+
+def _is_fall(course: list[_Bottom]) -> bool:
+    """Whether the last of these is lower than the first beyond what rounding does at any of them."""
+    return course[0].value - course[-1].value > BEYOND * max(end.allowed for end in course)
+
+
+def _put_back(look: Look, x: Vector, curvature: Curvature, rounding: float) -> _Bottom | None:
+    """The bottom of the valley near `x` (n,), found by Newton steps along the curved directions alone."""
     bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
     V, curvatures = curvature.vectors[:, bent], curvature.values[bent]
-    x = look.x + VALLEY_STEP * direction
-    best, value, turned, turned_curvatures = x, np.inf, V, curvatures
+    place, value, turned, turned_curvatures = x, np.inf, V, curvatures
     for _ in range(VALLEY_CORRECTIONS):
         here, gradient = look.slope_at(x)
         if not (np.isfinite(gradient).all() and here < value):
             break
-        best, value = x, here
+        place, value = x, here
         if curvature.hessian is not None and look.objective.has_hessian:
             turned, turned_curvatures = _turned(look, curvature, x, int(bent.sum()))
         x = x - turned @ ((turned.T @ np.where(look.free, gradient, 0.0)) / turned_curvatures)
-    moved = float(np.max(np.abs(best - look.x) / look.scale))
+    if not np.isfinite(value):
+        return None
     # What the curved directions cost over one natural size; a bottom of order k rises by the step to the k of it.
     unit = float((curvatures / np.max(np.abs(V) / look.scale[:, None], axis=0) ** 2).max(initial=0.0))
-    allowed = 8 * max(rounding, look.trembling(best, value)) + VALLEY_FLOOR * unit
-    return moved > 0.5 * VALLEY_STEP and value - look.value <= allowed
+    allowed = 8 * max(rounding, look.trembling(place, value)) + VALLEY_FLOOR * unit
+    return _Bottom(place, value, allowed)

@@ -16,6 +16,7 @@ from .failures import (
     by_stop,
     fades,
     falls,
+    falls_along_a_bend,
     level_but_sloping,
     no_slope,
     plateau,
@@ -233,6 +234,9 @@ def _without_curvature(
     if Runs.FALLING_FARTHER_OFF in by_kind and not look.convex:
         course = by_kind[Runs.FALLING_FARTHER_OFF][0]
         return plateau(look, course, evidence)
+    for runs in (Runs.FADING_ALONG_A_BEND, Runs.FALLING_ALONG_A_BEND):
+        if runs in by_kind and not look.convex:
+            return falls_along_a_bend(look, by_kind[runs][0], evidence)
     if Runs.FADING in by_kind:
         course = by_kind[Runs.FADING][0]
         name = direction_name(

@@ -99,6 +99,10 @@ class Look:
         except NO_NUMBER:
             return np.nan, np.full(self.n, np.nan)
 
+    def apart(self, one: Vector, other: Vector) -> float:
+        """The largest difference between two places (n,), in natural sizes."""
+        return float(np.max(np.abs(one - other) / self.scale, initial=0.0))
+
     def trembling(self, x: Vector, value: float) -> float:
         """What the cost, `value` at `x`, changes by some units in the last place away: rounding, seen there."""
         unit = 3.0 * np.maximum(np.spacing(np.abs(x)), EPS * self.scale)
