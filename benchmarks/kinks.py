@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import linprog, minimize
 
-METHODS = ("L-BFGS-B", "BFGS", "SLSQP", "trust-constr", "Nelder-Mead", "Powell", "COBYQA")
-WITHOUT_SLOPE = frozenset({"Nelder-Mead", "Powell", "COBYQA"})
+METHODS = ("L-BFGS-B", "BFGS", "SLSQP", "Nelder-Mead", "Powell")
+WITHOUT_SLOPE = frozenset({"Nelder-Mead", "Powell"})
 
 
 class Kinked(NamedTuple):

@@ -59,7 +59,8 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     objective = smooth_objective(split.cost, y.size, Bounds(lower, upper))
     rows = smooth_rows(split.rows, y.size)
     names = [*look.names, *(f"side {k}" for k in range(y.size - look.n))]
-    judgement, multipliers = judge_constrained(objective, rows, y, names=names)
+    hint = _multipliers(objective, rows, y, holding)
+    judgement, multipliers = judge_constrained(objective, rows, y, names=names, hint=hint)
     if not judgement.verdict.is_minimum:
         return None
     count = _kinks_that_hold(on, multipliers.bounds, program.lower)
@@ -98,17 +99,13 @@ def _held(program: Any, y: Vector) -> np.ndarray:
     return np.isfinite(program.lower) & (y <= ON_IT * max(float(size), np.finfo(float).tiny))
 
 
-def _digits(
-    look: Look, objective: Objective, rows: Any, y: Vector, multipliers: Vector, holding: np.ndarray
-) -> Vector | None:
-    """Digits of each parameter: a Newton step along the kinks, with the rounding of slopes and equations in it."""
-    from .precision import digits_of
-
-    y = np.where(holding, objective.bounds.lower, y)
+def _along_the_kinks(
+    objective: Objective, rows: Any, y: Vector, multipliers: Vector, holding: np.ndarray
+) -> tuple[Any, Any, np.ndarray]:
+    """Second derivatives of the Lagrangian and slopes of the equations in the free entries, and which those are."""
     fixed = holding | (y <= objective.bounds.lower) | (y >= objective.bounds.upper)
     free = np.flatnonzero(~fixed)
-    J = rows.jacobian(y)
-    A = J[:, free]
+    A = rows.jacobian(y)[:, free]
     H = (
         objective.sparse_hessian(y)
         if not isinstance(A, np.ndarray) and objective.has_sparse_hessian
@@ -117,6 +114,39 @@ def _digits(
     H = objective.hessian(y) if H is None else H
     bent = rows.hessian(y, -multipliers)
     H = (H + bent)[free][:, free] if np.ndim(bent) == 2 else H[free][:, free]
+    return H, A, free
+
+
+def _multipliers(
+    objective: Objective, rows: Any, y: Vector, holding: np.ndarray
+) -> tuple[Vector, Vector] | None:
+    """What balances the slopes, (m,) and (N,), by one Newton step along the kinks: gradient = Jᵀ rows + bounds.
+
+    Those of sides and bounds are cut to the sign they may have, so that the judge sees what is left otherwise. None
+    where the kinks depend on each other and are many.
+    """
+    y = np.where(holding, objective.bounds.lower, y)
+    H, A, free = _along_the_kinks(objective, rows, y, np.zeros(rows.m), holding)
+    _, gradient = objective.value_and_gradient(y)
+    found = solved_with_pivoting(H, A, -np.concatenate([gradient[free], rows.value(y)]))
+    if found is None:
+        return None
+    u = -found[free.size :]
+    left = gradient - rows.jacobian(y).T @ u
+    low, high = y <= objective.bounds.lower, y >= objective.bounds.upper
+    sides = np.where(low, np.maximum(left, 0.0), 0.0) + np.where(high, np.minimum(left, 0.0), 0.0)
+    return u, np.where(low & high, left, sides)
+
+
+def _digits(
+    look: Look, objective: Objective, rows: Any, y: Vector, multipliers: Vector, holding: np.ndarray
+) -> Vector | None:
+    """Digits of each parameter: a Newton step along the kinks, with the rounding of slopes and equations in it."""
+    from .precision import digits_of
+
+    y = np.where(holding, objective.bounds.lower, y)
+    H, A, free = _along_the_kinks(objective, rows, y, multipliers, holding)
+    J = rows.jacobian(y)
     _, gradient = objective.value_and_gradient(y)
     slope = (gradient - J.T @ multipliers)[free]
     residual = rows.value(y)
