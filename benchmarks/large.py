@@ -1,7 +1,6 @@
 """From a thousand parameters to a million: time, evaluations and peak memory to the same cost, in fresh processes."""
 
 import sys
-import time
 from functools import partial
 from statistics import median
 from typing import Any
@@ -11,9 +10,9 @@ from .processes import in_turn, report
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 # From this many parameters on, one run says enough.
 ONCE = 100_000
-# A process is killed after this many times its limit: some compiled loops cannot be broken off from inside, and time
-# to compile, to judge and to write down comes on top of the walk.
-KILLED = 5.0
+# A process is killed after this many times its limit in CPU seconds, with this many besides: some compiled loops cannot
+# be broken off from inside, and time to import, to compile and to judge comes on top of the walk.
+KILLED, BESIDES = 2.0, 30
 
 COSTS = (
     "chained Rosenbrock",
@@ -38,7 +37,8 @@ COMMON = """
 import json, resource, sys, time
 time.perf_counter = time.process_time
 import numpy as np
-n, name, limit = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+n, name, limit, killed = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+resource.setrlimit(resource.RLIMIT_CPU, (killed, killed))
 rng = np.random.default_rng(0)
 start = np.zeros(n)
 
@@ -239,7 +239,7 @@ def table(
     note = (
         f"Medians over {rounds} fresh processes each below {ONCE:,} parameters, the solvers taking turns, and one from "
         f"there on. Seconds are those of the CPU, all threads added up. Walks are broken off after {limit:g} s, "
-        f"processes after {KILLED * limit:g} s of the clock on the wall. Imports and data are not timed, tracing and "
+        f"processes after {_killed(limit)} s. Imports and data are not timed, tracing and "
         "compiling are. Gaps are parts of the whole decrease from the start to the lowest cost any of them found; a "
         "dash means never reached. Nothing is seen of optimistix's compiled loop on the way, so its times are those of "
         "the whole run. Steepest's time in all includes judging the answer. Smoothing: a noisy signal, chained "
@@ -287,18 +287,19 @@ MISSING: dict[str, Any] = {}
 
 def _attempt(name: str, program: str, size: int, cost: str, limit: float) -> Any:
     """What a program reports; `MISSING` for want of a package, None where it fails or never ends."""
-    began = time.perf_counter()
     try:
-        found = report(program, str(size), cost, str(limit), seconds=KILLED * limit)
-    except TimeoutError as error:
-        found, said = None, str(error)
+        found = report(program, str(size), cost, str(limit), str(_killed(limit)))
+        said = f"cost {found['cost']:.12g}"
     except RuntimeError as error:
         said = str(error).strip().splitlines()[-1]
         found = MISSING if "ModuleNotFoundError" in said else None
-    else:
-        said = f"cost {found['cost']:.12g}"
-    say(f"{cost}, {size:,}, {name}: {said}, {time.perf_counter() - began:.1f} s")
+    say(f"{cost}, {size:,}, {name}: {said}")
     return found
+
+
+def _killed(limit: float) -> int:
+    """CPU seconds after which a process with this limit is killed."""
+    return int(KILLED * limit) + BESIDES
 
 
 def say(text: str) -> None:

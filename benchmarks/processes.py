@@ -11,22 +11,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 
-def report(program: str, *arguments: str, seconds: float | None = None) -> Any:
-    """Run `program` in a fresh Python process; its last line of output, read as JSON.
-
-    After `seconds` it is killed, and `TimeoutError` raised.
-    """
-    try:
-        run = subprocess.run(
-            [sys.executable, "-c", program, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=False,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        raise TimeoutError(f"the measured process was killed after {seconds:g} s") from None
+def report(program: str, *arguments: str) -> Any:
+    """Run `program` in a fresh Python process; its last line of output, read as JSON."""
+    run = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     if run.returncode:
         raise RuntimeError(f"the measured process failed:\n{run.stderr}")
     return json.loads(run.stdout.strip().splitlines()[-1])

@@ -40,8 +40,8 @@ class Bounds:
 
     @classmethod
     def none(cls, n: int) -> Bounds:
-        """No bound on any of `n` parameters."""
-        return cls(np.full(n, -np.inf), np.full(n, np.inf))
+        """No bound on any of `n` parameters; takes no memory."""
+        return cls(np.broadcast_to(-np.inf, n), np.broadcast_to(np.inf, n))
 
     @cached_property
     def any(self) -> bool:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isfinite, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,6 +102,18 @@ class Asked(Exception):
     """Whoever watches the run asked to stop."""
 
 
+class _Lowest(NamedTuple):
+    """The best iterate so far: no more of its state, whose directions and pairs would stay in memory with it."""
+
+    x: Vector
+    value: float
+    gradient: Vector
+
+    @classmethod
+    def of(cls, state: State) -> _Lowest:
+        return cls(state.x, state.value, state.gradient)
+
+
 class _Walk:
     """What one walk has seen so far; whatever ends it, `run` can be told from here."""
 
@@ -118,7 +130,7 @@ class _Walk:
         self.tolerance = tolerance
         self.history = History(objective.n)
         self.start: Vector | None = None
-        self.best: State | None = None
+        self.best: _Lowest | None = None
         self.best_slope = inf
         self.lowest = inf
 
@@ -135,11 +147,13 @@ class _Walk:
         asked = self.watch is not None and self.watch(x, state.value, slope, 0.0, objective.evaluations)
         if not (isfinite(state.value) and isfinite(slope)):
             return StopReason.NOT_FINITE, SENTENCES[StopReason.NOT_FINITE]
-        self.best, self.best_slope, self.lowest = state, slope, state.value
+        self.best, self.best_slope, self.lowest = _Lowest.of(state), slope, state.value
         progress = Progress(state.value, self.tolerance, solver.remedy)
         stop = progress.check_start(x, slope, gradient)
         if stop is not None:
             return stop, progress.sentence
+        self.start = None
+        del x  # what is in memory twice is what limits the largest problems
         for index in range(1, limit + 1):
             before = state.value
             state = self._taken(solver.step, index, objective, state)
@@ -200,12 +214,12 @@ class _Walk:
         if value <= self.lowest:
             rounding = VALUE_ROUNDING * abs(value)
             if value < self.lowest - rounding or slope <= self.best_slope:
-                self.best, self.best_slope = state, slope
+                self.best, self.best_slope = _Lowest.of(state), slope
             self.lowest = value
             if self.best is not None and self.best.value > value + rounding:
-                self.best, self.best_slope = state, slope
+                self.best, self.best_slope = _Lowest.of(state), slope
         elif slope < self.best_slope and value <= self.lowest + VALUE_ROUNDING * abs(self.lowest):
-            self.best, self.best_slope = state, slope
+            self.best, self.best_slope = _Lowest.of(state), slope
 
     def _halted(self, state: State, progress: Progress) -> tuple[StopReason, str]:
         if self.objective.minus_infinity:
