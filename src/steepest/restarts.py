@@ -86,7 +86,7 @@ class WithRestarts:
         if facts is None or self.problem.objective.derivatives != "exact" or facts.convexity.is_convex:
             return False
         lowest = facts.lowest
-        from_there = float(run.history.value[0]) - lowest
+        from_there = run.history.first[0] - lowest
         return (lowest == -np.inf or run.value - lowest > RESOLVED * from_there) and not self.way.is_spent
 
     def _can_open_again(self) -> bool:
@@ -104,7 +104,7 @@ class WithRestarts:
         from .derivatives.costs import foresee
 
         problem = self.problem
-        begun, start = float(self.run.history.value[0]), problem.start
+        begun, start = self.run.history.first[0], problem.start
         size = np.maximum(np.abs(self.run.x), np.abs(self.run.x - start))
         assert problem.trace is not None
         cost = foresee(problem.trace.jaxpr)

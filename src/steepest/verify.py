@@ -116,6 +116,7 @@ class _Began:
         place = problem.objective.bounds.project(place)
         self.x = place[None, :]
         self.value = np.array([problem.objective.afresh().value(place)])
+        self.first = float(self.value[0]), place
 
     def __len__(self) -> int:
         return 1

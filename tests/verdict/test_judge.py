@@ -463,3 +463,25 @@ def test_judging_many_parameters_costs_less_than_twenty_gradients():
     # A product with the Hessian costs at most about two gradients.
     spent = judgement.spent
     assert spent.gradients + 2 * spent.products <= 20
+
+
+def test_a_hessian_evaluated_at_the_point_before_is_not_evaluated_again():
+    def cost(x):
+        return jnp.sum((x - 1) ** 4) + jnp.sum(x**2) + x[0] * x[1]
+
+    x = np.array([0.20411, 0.20411])
+    for _ in range(6):
+        objective, structure = traced(cost, 2)
+        _, gradient = objective.value_and_gradient(x)
+        x = x - np.linalg.solve(objective.hessian(x), gradient)
+    objective, structure = traced(cost, 2)
+    fresh = judge(objective, x, names=("a", "b"), structure=structure)
+    objective.hessian(x)
+    known = judge(objective, x, names=("a", "b"), structure=structure)
+    assert known.verdict is fresh.verdict is Verdict.LOCAL_MINIMUM
+    assert known.spent.hessians == 0
+    assert known.spent.gradients < fresh.spent.gradients
+    measured = [
+        next(e for e in one.evidence if e.name == "smallest curvature").measured for one in (known, fresh)
+    ]
+    assert_allclose(*measured, rtol=1e-6)

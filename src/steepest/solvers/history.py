@@ -100,6 +100,11 @@ class History:
         return len(self._rows)
 
     @property
+    def first(self) -> tuple[float, Vector | None]:
+        """The cost of the first iterate and, where it was kept, the iterate itself, shape (n,)."""
+        return self._rows[0][0], self._x[0] if self._kept and self._kept[0] == 0 else None
+
+    @property
     def value(self) -> Vector:
         """Cost of each iterate, shape (k,)."""
         return self._column(0)

@@ -135,6 +135,8 @@ def curvature_of(look: Look) -> Curvature:
     """Dense eigenvalues where that is cheap, otherwise Lanczos from Hessian products with a stated budget."""
     free = np.flatnonzero(look.free)
     objective = look.objective
+    if look.hessian is not None and free.size <= DENSE and objective.derivatives == "exact":
+        return _dense(look, look.hessian, ERROR_EXACT, "eigenvalues of the exact Hessian")
     if objective.has_hessian and free.size <= PLAIN and objective.derivatives == "exact":
         plain = _plain(look, free)
         if plain is not None:

@@ -30,6 +30,7 @@ class Look:
 
     `scale` (n,): a natural size for each parameter: its value and how far the walk moved it, or 1 where
     neither says anything. `fall`: how much the walk lowered the cost, None without a history.
+    `hessian` (n, n): where it was evaluated at this very point before, by whomever; it needs no second evaluation.
     `projected` (n,): the gradient without the parts that push against an active bound; `free` (n,): mask
     of the parameters that are not held by a bound.
     """
@@ -46,6 +47,7 @@ class Look:
     scale: Vector
     fall: float | None
     start: Vector | None
+    hessian: np.ndarray | None = None
     projected: Vector = field(init=False)
     free: np.ndarray = field(init=False)
     touching: np.ndarray = field(init=False)
@@ -136,6 +138,7 @@ def look_at(
 ) -> Look:
     """Evaluate the cost and its slope at `x` (n,), through an objective of our own: no budget, own counts."""
     x = np.array(x, dtype=np.float64)
+    hessian = objective.known_hessian(x)
     objective = objective.afresh()
     try:
         value, gradient = objective.value_and_gradient(x)
@@ -162,6 +165,7 @@ def look_at(
         scale,
         fall,
         start,
+        hessian,
     )
 
 
@@ -174,8 +178,7 @@ def _seeded(seed: int) -> np.random.SeedSequence:
 def _start_of(history: Any, x: Vector, value: float) -> tuple[Vector | None, float | None]:
     if history is None or len(history) == 0:
         return None, None
-    values = history.value
-    fall = max(float(values[0]) - value, 0.0) if np.isfinite(values[0]) else None
-    rows = history.x
-    start = rows[0] if len(rows) and rows[0].shape == x.shape and np.isfinite(rows[0]).all() else None
+    first, row = history.first
+    fall = max(first - value, 0.0) if np.isfinite(first) else None
+    start = row if row is not None and row.shape == x.shape and np.isfinite(row).all() else None
     return start, fall
