@@ -9,7 +9,7 @@ from .training.rates import rows as rates
 from .training.throughput import MODELS
 
 BATCH = {"mlp": 128, "convolution": 128, "transformer": 8}
-STEPS = {"mlp": 300, "convolution": 300, "transformer": 12}
+STEPS = {"mlp": 300, "convolution": 160, "transformer": 8}
 LOGISTIC = (100_000, 500)
 LARGE = 10_000_000
 

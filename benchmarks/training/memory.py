@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 # 40 layers of 500 × 500: 10 million parameters, and batches so small that what else a step holds hardly counts.
-LAYERS, WIDTH, BATCH, STEPS = 40, 500, 4, 220
+LAYERS, WIDTH, BATCH, STEPS = 40, 500, 4, 120
 # Numbers of four bytes for each parameter: itself and its slope, and the two moments of Adam.
 UNAVOIDABLE = {"sgd": 8, "adam": 16}
 # Seconds between two looks at the memory of the process.
@@ -75,7 +75,7 @@ def trained(method: str, width: int, layers: int, steps: int) -> Peak:
 
 def measure(method: str) -> dict[str, Any]:
     """Peak bytes for each parameter, the unavoidable ones, and their ratio. A small run first loads what is needed."""
-    trained(method, 8, LAYERS, 220)
+    trained(method, 8, LAYERS, STEPS)
     peak = trained(method, WIDTH, LAYERS, STEPS).bytes / (LAYERS * WIDTH**2)
     return {
         "method": method,

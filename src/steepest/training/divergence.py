@@ -13,7 +13,7 @@ import numpy as np
 
 from ..tracing.batched import read_atom, run_equation
 from ..tracing.source import user_line
-from .steps import State, norm, plain_cost, step_factor
+from .steps import State, adding, norm, nothing_added, plain_cost, step_factor
 
 if TYPE_CHECKING:
     from .loop import Walker
@@ -59,11 +59,14 @@ def opening_cost(walker: Walker, state: State) -> float:
     if not walker._can_rewind():
         return float("inf")
     batches = islice(job.source.batches(0, 0, job.batch_size, job.part), OPENING)
-    costs = [
-        walker.steps.gradient(state.parameters, walker.placement.rows(b), walker.constants)[0]
-        for b in batches
-    ]
-    finite = [float(cost) for cost in costs if isfinite(float(cost))]
+    # The program that judges the end, so that it is compiled once.
+    add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
+    sums, costs = nothing_added(state.parameters), []
+    for batch in batches:
+        found = add(sums, state.parameters, walker.placement.rows(batch), walker.constants)
+        sums = found.sums
+        costs.append(float(found.cost))
+    finite = [cost for cost in costs if isfinite(cost)]
     return max(finite, default=float("inf"))
 
 

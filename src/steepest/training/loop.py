@@ -25,6 +25,7 @@ from .checkpoint import Checkpoints
 from .distributed import Placement
 from .divergence import Explanation, ceiling_of, explain, opening_cost
 from .job import Job
+from .kept import IN_MEMORY, Kept
 from .launch import watched
 from .prefetch import SHORT_WORK, Inline, Prefetched
 from .signals import interruptible
@@ -140,6 +141,7 @@ class Walker:
                 if not again:
                     break
             self._finish()
+            self._let_go()
         self.teller.close()
         cursor = self.cursor
         per_epoch = self.job.steps_per_epoch
@@ -178,7 +180,10 @@ class Walker:
         if self.cursor.step == 0 and job.ceiling is None:
             self.opening = opening_cost(self, self.state)
         self.stretches, self.every = self._cut(rows_apart(total))
-        self.good: State | None = None
+        size, on_host = saved.size_of(self.state), jax.default_backend() == "cpu" and job.mesh is None
+        self.good = (
+            None if size > LARGEST_COPY else Kept(self.steps.copy, in_file=on_host and size > IN_MEMORY)
+        )
         self.good_at = Cursor(**vars(self.cursor))
         self._remember()
         self.evaluation = None if job.validation is None else Evaluation(job, self.tree, self.placement)
@@ -189,7 +194,7 @@ class Walker:
     def _cut(self, every: int) -> tuple[Stretches, int]:
         """Which steps go in one dispatch; and the steps from a watched one to the next, a whole number of blocks."""
         job = self.job
-        if job.mesh is not None:
+        if job.mesh is not None or job.recorded is None:
             return Stretches(), every
         per_epoch = None if job.validation is None else job.steps_per_epoch
         seconds = forecast(job.recorded, job.layout.n, jax.default_backend()) * job.accumulate
@@ -366,13 +371,9 @@ class Walker:
 
     def _remember(self) -> bool:
         """Keep a copy of the state for rolling back; False if it holds what is not finite."""
-        if saved.size_of(self.state) > LARGEST_COPY:
-            self.good_at = Cursor(**vars(self.cursor))
-            return True
-        copy, finite = self.steps.copy(self.state)
-        if not bool(finite):
+        if self.good is not None and not self.good.keep(self.state):
             return False
-        self.good, self.good_at = copy, Cursor(**vars(self.cursor))
+        self.good_at = Cursor(**vars(self.cursor))
         return True
 
     def _diverged(self, bad_step: int | None, limit: float) -> None:
@@ -390,7 +391,8 @@ class Walker:
             return
         self._restore(good)
         self.state = self.state._replace(scale=self.state.scale * SMALLER)
-        self.good, _ = self.steps.copy(self.state)
+        if self.good is not None:
+            self.good.keep(self.state)
         assert self.explanation is not None
         rate = "" if job.method.rate is None else f" to {job.method.rate * float(self.state.scale):.2g}"
         words = f"{self.explanation.sentence} Back to step {self.cursor.step:,}, the rate cut{rate}."
@@ -405,8 +407,9 @@ class Walker:
             (self.teller.warn if loudly else self.teller.note)(words)
 
     def _good_state(self) -> State | None:
-        if self.good is not None:
-            return self.good
+        kept = None if self.good is None else self.good.state()
+        if kept is not None:
+            return kept
         if self.job.checkpoints is None:
             return None
         found = self.job.checkpoints.newest(self.teller.warn)
@@ -537,6 +540,12 @@ class Walker:
             self._save(job.checkpoints)
         if job.patience is not None and self.best is not None and self.best[0] < inf:
             self.state = self.state._replace(parameters=self.best[1])
+
+    def _let_go(self) -> None:
+        """Free what only further steps would need: the judge of the end wants memory of its own."""
+        if self.good is not None:
+            self.good.forget()
+        self.state = self.state._replace(memory=None)
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 

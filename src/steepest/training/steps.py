@@ -94,7 +94,8 @@ class Program:
 
     `plain(state, batch, constants)` gives (state, cost), `watched` gives (state, cost, Seen as one vector), and
     `stretch` takes several batches, laid along a first axis, and gives (state, costs); all take over the memory of the
-    state handed in. `copy(state)` gives a copy and whether all of it is finite.
+    state handed in. `copy(state)` gives a copy and whether all of it is finite. `added(sums, parameters, batch,
+    constants)` takes over the memory of the sums; None where `adding` will do.
     """
 
     plain: Callable[..., Any]
@@ -104,6 +105,7 @@ class Program:
     gradient: Callable[..., Any]
     one: Callable[..., Any]
     constants: list[Any]
+    added: Callable[..., Any] | None = None
 
 
 def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float) -> State:
@@ -178,6 +180,7 @@ def program(
         kept = {} if sharding is None else {"out_shardings": (sharding, *[None] * others)}
         return jax.jit(function, donate_argnums=0, **kept)
 
+    summed = {} if sharding is None else {"out_shardings": Added(sharding.parameters, None, None, None)}
     return Program(
         compiled(plain, 1),
         compiled(watched, 2),
@@ -186,7 +189,41 @@ def program(
         jax.jit(gradient),
         plain,
         cost.constants,
+        jax.jit(adding(tree, gradient), donate_argnums=0, **summed),
     )
+
+
+class Added(NamedTuple):
+    """Slopes of several batches added up, and what the last one told.
+
+    `sums`: in the structure of the parameters. `squared`: the squared length of the sums, and of the last slope.
+    `touched`: for each array where the last slope is not zero: for each of its columns, or as a whole.
+    """
+
+    sums: Any
+    cost: Any
+    squared: Any
+    touched: Any
+
+
+def adding(tree: Tree, gradient: Callable[..., Any]) -> Callable[..., Added]:
+    """A function that adds the slope of one more batch to the sums, so that no slope need be kept whole."""
+
+    def added(sums: Any, parameters: Any, batch: Any, constants: Any) -> Added:
+        reached, slope = gradient(parameters, batch, constants)
+        sums = jax.tree.map(jnp.add, sums, slope)
+        touched = [
+            jnp.any(leaf != 0, axis=tuple(range(leaf.ndim - 1)) if leaf.ndim > 1 else None)
+            for leaf in tree.leaves(slope)
+        ]
+        return Added(sums, reached, (norm(sums) ** 2, norm(slope) ** 2), touched)
+
+    return added
+
+
+def nothing_added(parameters: Any) -> Any:
+    """The sums before the first batch."""
+    return jax.tree.map(jnp.zeros_like, parameters)
 
 
 class Held(NamedTuple):

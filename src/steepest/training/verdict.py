@@ -16,6 +16,7 @@ import numpy as np
 
 from ..verdict.words import Evidence
 from . import loop
+from .steps import adding, nothing_added
 
 if TYPE_CHECKING:
     from .loop import Run, Walker
@@ -191,25 +192,24 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
         return None  # the user's own iterable has no batch to spare
     epoch = walker.cursor.epoch + 1
     costs: list[float] = []
-    mean: list[np.ndarray] | None = None
-    squares = 0.0
+    squares = squared = 0.0
     touched: list[np.ndarray] = []
     batches = islice(job.source.batches(epoch, 0, job.batch_size, job.part), BATCHES)
-    parameters = run.state.parameters
+    parameters, whole = run.state.parameters, walker.placement.whole
+    add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
+    sums = nothing_added(parameters)
     for arrays in batches:
-        cost, slope = walker.steps.gradient(parameters, walker.placement.rows(arrays), walker.constants)
-        leaves = [np.asarray(walker.placement.whole(leaf), np.float64) for leaf in walker.tree.leaves(slope)]
-        costs.append(float(cost))
-        squares += sum(float(np.vdot(leaf, leaf)) for leaf in leaves)
-        if mean is None:
-            mean, touched = leaves, [leaf != 0 for leaf in leaves]
-        else:
-            mean = [a + b for a, b in zip(mean, leaves, strict=True)]
-            touched = [a | (b != 0) for a, b in zip(touched, leaves, strict=True)]
-    if mean is None:
+        found = add(sums, parameters, walker.placement.rows(arrays), walker.constants)
+        sums = found.sums
+        costs.append(float(found.cost))
+        squared, own = map(float, found.squared)
+        squares += own
+        moved = [whole(leaf) for leaf in found.touched]
+        touched = moved if not touched else [a | b for a, b in zip(touched, moved, strict=True)]
+    if not costs:
         return None
     count = len(costs)
-    squared = sum(float(np.vdot(leaf, leaf)) for leaf in mean) / count**2
+    squared /= count**2
     spread = max(0.0, squares - count * squared)
     noise = spread / (count * (count - 1)) if count > 1 else 0.0
     dead = _dead(job.layout.leaves, touched) if count * job.batch_size >= 64 else ()
@@ -217,15 +217,16 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
 
 
 def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
-    """Arrays, and units of matrices (columns), whose slope was exactly zero on every fresh batch."""
+    """Arrays, and units of matrices (columns), whose slope was exactly zero on every fresh batch.
+
+    `touched`: for each array whether it had a slope, for a matrix column by column.
+    """
     found = []
     for leaf, moved in zip(leaves, touched, strict=True):
         if not moved.any():
             found.append(f"all of {leaf.name}")
-        elif moved.ndim >= 2:
-            columns = ~moved.reshape(-1, moved.shape[-1]).any(axis=0)
-            if columns.any():
-                found.append(f"{int(columns.sum())} of the {columns.size} units of {leaf.name}")
+        elif not moved.all():
+            found.append(f"{int((~moved).sum())} of the {moved.size} units of {leaf.name}")
     return tuple(found[:8])
 
 

@@ -1,0 +1,100 @@
+"""The last good state comes back as it was, from memory or from a file; one that is not finite is not kept."""
+
+import tempfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import steepest
+from steepest.parameters import Layout
+from steepest.training import kept, loop
+from steepest.training.kept import Kept, all_finite
+from steepest.training.steps import State, Tree, adding, nothing_added
+
+from .models import regression
+
+
+def state(value):
+    parameters = {"W": jnp.full((3, 2), value), "b": jnp.float32(value)}
+    return State(parameters, (jnp.arange(4), jnp.zeros((0, 2))), jnp.int32(7), jnp.ones(()), jnp.ones(()))
+
+
+def copy(state):
+    return jax.tree.map(jnp.copy, state), all_finite(state)
+
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert a.dtype == b.dtype
+        assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_what_was_kept_comes_back_and_a_state_that_is_not_finite_does_not_take_its_place(in_file):
+    held = Kept(copy, in_file=in_file)
+    assert held.state() is None
+    for value in (1.5, 2.5):
+        assert held.keep(state(value))
+        same(held.state(), state(value))
+    assert not held.keep(state(np.nan))
+    same(held.state(), state(2.5))
+    held.forget()
+    assert held.state() is None
+
+
+def test_where_no_file_can_be_written_the_state_stays_in_memory(monkeypatch):
+    def full():
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    held = Kept(copy, in_file=True)
+    assert held.keep(state(1.5))
+    same(held.state(), state(1.5))
+
+
+def test_a_run_rolled_back_to_a_file_goes_on_as_one_rolled_back_in_memory(monkeypatch):
+    cost, params, data = regression()
+    given = {"batch_size": 64, "steps": 300, "method": "sgd", "rate": 1.2}
+    in_memory = steepest.train(cost, params, data, **given)
+    monkeypatch.setattr(loop, "IN_MEMORY", 0)
+    writes, write = [], kept.Kept._write
+    monkeypatch.setattr(kept.Kept, "_write", lambda self, state: (writes.append(1), write(self, state)))
+    in_a_file = steepest.train(cost, params, data, **given)
+    assert in_a_file.events
+    assert len(writes) > 3
+    assert_array_equal(in_a_file.params["w"], in_memory.params["w"])
+    assert in_a_file.events == in_memory.events
+
+
+def test_slopes_added_batch_by_batch_are_the_sum_and_tell_which_columns_had_none():
+    rng = np.random.default_rng(0)
+    W, batches = rng.normal(size=(4, 3)), rng.normal(size=(5, 8, 4))
+    tree = Tree.of(Layout.of({"W": W, "b": 0.0}, "params"))
+
+    def gradient(parameters, batch, constants):
+        def cost(parameters):
+            return jnp.mean((batch @ parameters["W"] + parameters["b"])[:, :2] ** 2)
+
+        return jax.value_and_grad(cost)(parameters)
+
+    with jax.enable_x64(True):
+        parameters = {"W": jnp.asarray(W), "b": jnp.asarray(0.5)}
+        add = jax.jit(adding(tree, gradient), donate_argnums=0)
+        sums = nothing_added(parameters)
+        by_hand = np.zeros((4, 3))
+        for batch in batches:
+            found = add(sums, parameters, batch, None)
+            sums = found.sums
+            residual = batch @ W[:, :2] + 0.5
+            slope = np.zeros((4, 3))
+            slope[:, :2] = batch.T @ residual / residual[:, 0].size
+            by_hand += slope
+            own = np.sum(slope**2) + np.sum(residual / residual[:, 0].size) ** 2
+            assert_allclose(found.squared[1], own)
+        assert_allclose(sums["W"], by_hand)
+        assert_allclose(found.squared[0], np.sum(by_hand**2) + float(sums["b"]) ** 2)
+        assert_array_equal(found.touched[0], [True, True, False])
+        assert bool(found.touched[1])
