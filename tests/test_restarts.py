@@ -51,10 +51,11 @@ def test_a_well_behind_a_ridge_is_reached():
     assert_allclose(minimize(cost, 3.0).x, min(np.roots(slope)), rtol=1e-10)
 
 
-def test_many_parameters_in_a_chain_are_opened_again_by_slopes_alone():
-    def chain(x):
-        return np.sum(np.cos(x[:-1] ** 2 - 0.5 * x[1:]))
+def chain(x):
+    return np.sum(np.cos(x[:-1] ** 2 - 0.5 * x[1:]))
 
+
+def test_many_parameters_in_a_chain_are_opened_again_by_slopes_alone():
     start = np.linspace(-2.0, 2.0, 200)
     alone, again = minimize(chain, start, starts=1), minimize(chain, start)
     assert alone.success and again.success
@@ -83,6 +84,15 @@ def test_a_method_by_name_walks_alone():
     assert result.x > 0 and not tried(result)
 
 
+@pytest.mark.parametrize("more", [0, 1, 5, 25])
+def test_a_budget_that_ends_about_where_the_walk_does_keeps_its_minimum(more):
+    start = np.linspace(-2.0, 2.0, 200)
+    alone = minimize(chain, start, starts=1)
+    result = minimize(chain, start, budget=alone.nfev + more)
+    assert result.nfev <= alone.nfev + more
+    assert result.fun <= alone.fun + 1e-9
+
+
 @pytest.mark.parametrize("allowed", [8, 15, 25, 40])
 def test_a_budget_holds_for_restarts_too(allowed):
     result = minimize(rastrigin, [3.2, -2.1], budget=allowed)
@@ -95,15 +105,17 @@ def test_the_end_is_never_higher_than_without_and_is_a_minimum():
     for _ in range(8):
         a, b, c = generator.normal(size=(3, 3))
 
-        def cost(x, a=a, b=b, c=c):
-            return np.sum(np.sin(2 * x + a) * b) + 0.2 * np.sum((x - c) ** 2) + 0.1 * x[0] * x[1] ** 2
+        def made(a=a, b=b, c=c):
+            return lambda x: (
+                np.sum(np.sin(2 * x + a) * b) + 0.2 * np.sum((x - c) ** 2) + 0.1 * x[0] * x[1] ** 2
+            )
 
         start = generator.normal(size=3) * 2
-        alone, near = minimize(cost, start, starts=1), minimize(cost, start)
+        alone, near = minimize(made(), start, starts=1), minimize(made(), start)
         if alone.success:
             assert near.success
             assert near.fun <= alone.fun + 1e-12 * abs(alone.fun)
-        assert near.x.tobytes() == minimize(cost, start).x.tobytes()
+        assert near.x.tobytes() == minimize(made(), start).x.tobytes()
 
 
 def test_a_fall_without_end_seen_from_nearby_is_told_and_the_minimum_kept():

@@ -62,15 +62,14 @@ class WithRestarts:
     def down(self) -> tuple[Run, Judgement]:
         """The lowest minimum that was met, with what was tried in its evidence."""
         self.run, self.judgement = self.way.down()
-        if not self._are_worth_it():
-            return self.run, self.judgement
         objective = self.problem.objective
         before, allowance = self.run.value, objective.evaluations
         try:
-            if objective.n <= MOST_PARAMETERS:
-                self._around(allowance)
-            else:
-                self._another_opening()
+            if self._are_worth_it():
+                if objective.n <= MOST_PARAMETERS:
+                    self._around(allowance)
+                else:
+                    self._another_opening()
         except (BudgetSpent, KeyboardInterrupt):
             pass
         return replace(self.run, steps=self.way.steps), self._told(before)
@@ -78,7 +77,9 @@ class WithRestarts:
     def _are_worth_it(self) -> bool:
         """Whether a lower minimum may exist."""
         verdict, run = self.judgement.verdict, self.run
-        if not verdict.is_minimum or verdict is Verdict.GLOBAL_MINIMUM or run.stop is StopReason.STOPPED:
+        if not verdict.is_minimum or verdict is Verdict.GLOBAL_MINIMUM:
+            return False
+        if run.stop is StopReason.STOPPED or self.way.is_spent:
             return False
         if self.problem.objective.n > MOST_PARAMETERS and not self._can_open_again():
             return False
@@ -87,7 +88,7 @@ class WithRestarts:
             return False
         lowest = facts.lowest
         from_there = run.history.first[0] - lowest
-        return (lowest == -np.inf or run.value - lowest > RESOLVED * from_there) and not self.way.is_spent
+        return lowest == -np.inf or run.value - lowest > RESOLVED * from_there
 
     def _can_open_again(self) -> bool:
         """Whether the walk followed curvature, and another like it takes no more than a moment."""
