@@ -201,3 +201,20 @@ def test_random_programs_keep_their_values_and_never_grow(plan):
         for a, b in zip(evaluate(closed, x), evaluate(simple, x), strict=True):
             # Sums of derivatives may drop terms that are zero.
             assert_allclose(a, b, rtol=1e-14, atol=1e-15)
+
+
+def test_the_squared_size_of_a_complex_number_has_its_second_derivative_at_zero():
+    """|z|² = Re² + Im²: its Hessian is twice the unit matrix everywhere, where that of |z| does not exist at zero."""
+    import steepest
+
+    def cost(x):
+        return np.sum(np.abs(x[:2] + 1j * x[2:]) ** 2)
+
+    for x in (np.zeros(4), np.array([0.3, -2.0, 0.0, 5.0])):
+        np.testing.assert_allclose(steepest.hessian(cost)(x), 2 * np.eye(4), atol=1e-14)
+    signal = np.sin(np.arange(8.0))
+    found = steepest.minimize(
+        lambda x: np.sum(np.abs(np.fft.rfft(x) - np.fft.rfft(signal)) ** 2), np.zeros(8)
+    )
+    assert found.success and (found.digits > 12).all()
+    np.testing.assert_allclose(found.x, signal, atol=1e-14)

@@ -14,6 +14,7 @@ from typing import Any
 import jax.core
 import jax.extend.core as jex
 import numpy as np
+from jax import lax
 
 from .primitives import ELEMENTWISE, NoRule, evaluate_equation, has_rule
 from .primitives.control import call_operands, called_jaxpr
@@ -125,8 +126,8 @@ def _bytes(aval: Any) -> int:
 def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
     """Drop operations that change nothing: times one, minus minus, a cast to the same type, a copy.
 
-    Values stay the same except that -0.0 may become 0.0 where zeros are added, and that terms known to be
-    zero are dropped from sums of derivatives (`add_any`).
+    Values stay the same except that -0.0 may become 0.0 where zeros are added, that terms known to be
+    zero are dropped from sums of derivatives (`add_any`), and that |z|² of complex z is taken without the root.
     """
     rewriting = _Rewriting(closed)
     environment = rewriting.opening(closed)
@@ -136,10 +137,7 @@ def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
         rule = _ALGEBRA.get(equation.primitive.name)
         answer = rule(equation, shapes) if rule is not None else None
         if answer is None:
-            equation = shapes.with_scalars(shapes.of_one_number(equation))
-            rewriting.equations.append(equation)
-            for var in equation.outvars:
-                shapes.producer[var] = equation
+            shapes.append(shapes.with_scalars(shapes.of_one_number(equation)))
         else:
             environment[equation.outvars[0]] = answer
     return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
@@ -169,6 +167,12 @@ class _Shapes:
     def is_full_of(self, atom: Any, number: float) -> bool:
         literal = self.filling(atom)
         return literal is not None and bool(_literal_value(literal) == number)
+
+    def append(self, equation: Any) -> None:
+        """One more equation in the new jaxpr."""
+        self.rewriting.equations.append(equation)
+        for var in equation.outvars:
+            self.producer[var] = equation
 
     def made_by(self, atom: Any, primitive: str) -> Any | None:
         """The equation that made `atom`, if it is of this primitive."""
@@ -226,6 +230,8 @@ def _fits(atom: Any, equation: Any) -> bool:
 
 def _times(equation: Any, shapes: _Shapes) -> Any | None:
     left, right = equation.invars
+    if left is right:
+        return _squared_size(equation, shapes)
     if shapes.is_full_of(left, 1) and _fits(right, equation):
         return right
     return left if shapes.is_full_of(right, 1) and _fits(left, equation) else None
@@ -321,8 +327,33 @@ def _padded_nothing(equation: Any, shapes: _Shapes) -> Any | None:
     return equation.invars[0] if plain else None
 
 
-def _same_power(equation: Any, shapes: _Shapes) -> Any | None:
-    return equation.invars[0] if equation.params["y"] == 1 else None
+def _power(equation: Any, shapes: _Shapes) -> Any | None:
+    power = equation.params["y"]
+    if power == 1:
+        return equation.invars[0]
+    if power == 2:
+        return _squared_size(equation, shapes)
+    return None
+
+
+def _squared_size(equation: Any, shapes: _Shapes) -> Any | None:
+    """|z|² of complex z is the sum of two squares: smooth, where |z| has no second derivative at zero."""
+    size = shapes.made_by(equation.invars[0], "abs")
+    if size is None or size.invars[0].aval.dtype.kind != "c":
+        return None
+    aval = equation.outvars[0].aval
+    squares = []
+    for part in (lax.real_p, lax.imag_p):
+        taken, squared = jex.Var(aval), jex.Var(aval)
+        shapes.append(equation.replace(primitive=part, params={}, invars=[size.invars[0]], outvars=[taken]))
+        power = {"y": 2}
+        shapes.append(
+            equation.replace(primitive=lax.integer_pow_p, params=power, invars=[taken], outvars=[squared])
+        )
+        squares.append(squared)
+    total = jex.Var(aval)
+    shapes.append(equation.replace(primitive=lax.add_p, params={}, invars=squares, outvars=[total]))
+    return total
 
 
 def _selected(equation: Any, shapes: _Shapes) -> Any | None:
@@ -354,7 +385,8 @@ _ALGEBRA: dict[str, Callable[[Any, _Shapes], Any | None]] = {
     "copy_p": _copied,
     "stop_gradient": _stopped,
     "pad": _padded_nothing,
-    "integer_pow": _same_power,
+    "integer_pow": _power,
+    "square": _squared_size,
     "select_n": _selected,
 }
 
