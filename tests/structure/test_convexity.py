@@ -232,3 +232,41 @@ def test_quadratic_forms_of_many_parameters_are_known_by_their_squares():
     assert structure(lambda x: jnp.exp(x @ Q @ x) + x[0], 60).convexity.is_convex
     Q[0, 0] -= 2 * np.linalg.eigvalsh(Q)[-1]
     assert not structure(lambda x: jnp.exp(x @ Q @ x) + x[0], 60).convexity.is_convex
+
+
+def softmax_losses():
+    """Costs of a linear classifier, written as people write them, and some that only look like it."""
+    rng = np.random.default_rng(0)
+    x, label, row = rng.normal(size=(30, 4)), rng.integers(0, 3, 30), np.arange(30)
+
+    def shifted(w, axis=1, power=1):
+        scores = (x @ w.reshape(4, 3)) ** power
+        return scores - scores.max(axis=axis, keepdims=True)
+
+    def loss(t, row=row):
+        return (jnp.log(jnp.exp(t).sum(axis=1)) - t[row, label]).mean()
+
+    return {
+        "the shift cancels": (lambda w: loss(shifted(w)), True),
+        "jax.nn.log_softmax": (
+            lambda w: -jax.nn.log_softmax(x @ w.reshape(4, 3))[row, label].mean(),
+            True,
+        ),
+        "the rows do not match": (lambda w: loss(shifted(w), row[::-1]), False),
+        "the shift is that of columns": (lambda w: loss(shifted(w, axis=0)), False),
+        "the scores are not linear": (lambda w: loss(shifted(w, power=2)), False),
+    }
+
+
+@pytest.mark.parametrize("name", list(softmax_losses()))
+def test_a_softmax_loss_is_convex_where_its_shift_cancels_and_its_scores_are_linear(name):
+    cost, convex = softmax_losses()[name]
+    with jax.enable_x64(True):
+        found = structure(cost, 12)
+        values = [
+            float(cost(a + b) + cost(a - b) - 2 * cost(a))
+            for a, b in np.random.default_rng(1).normal(size=(20, 2, 12))
+        ]
+    assert found.convexity.is_convex == convex
+    # Whoever claims convexity must lie below every chord.
+    assert not convex or min(values) > -1e-12

@@ -220,6 +220,11 @@ class _Rules:
             if a.root_convex:
                 self._note("norm")
             return Shape(a.root_convex, a.concave, a.log_convex, a.log_concave)
+        if pattern.name in ("softmax loss", "log-softmax"):
+            if not operands[0].affine:
+                return UNKNOWN
+            self._note("log-sum-exp")
+            return Shape(convex=pattern.name == "softmax loss", concave=pattern.name == "log-softmax")
         if pattern.name == "hypot":
             good = all(
                 s.affine or (s.convex and self.sign(a) > 0) or (s.concave and self.sign(a) < 0)

@@ -1,4 +1,4 @@
-"""Well-known functions that arrive taken apart: log-sum-exp with its shift, logaddexp, hypot."""
+"""Well-known functions that arrive taken apart: log-sum-exp with its shift, softmax losses, logaddexp, hypot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import jax.extend.core as jex
 import numpy as np
 
-from .reading import Reading, moved
+from .reading import MOVING, PICKING, Reading, moved
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,82 @@ def _log_sum_exp(match: _Match, equation: Any) -> Pattern | None:
             match.inside.update(_maximum_behind(match.reading, root))
             return match.pattern("log-sum-exp", a)
     return None
+
+
+def _softmax_loss(match: _Match, equation: Any) -> Pattern | None:
+    """log(sum(exp(a - m))) - (a - m)[k], one k of each row, as classifiers are trained: the shift m cancels.
+
+    Read the other way round it is the logarithm of a softmax: (a - m) - log(sum(exp(a - m))), elements of all k.
+    """
+    for name, (outer, picked) in (
+        ("softmax loss", equation.invars),
+        ("log-softmax", equation.invars[::-1]),
+    ):
+        match.inside.clear()
+        log = match.made(match.reading.root(outer), "log")
+        total = log and match.made(log.invars[0], "reduce_sum")
+        exp = total and match.made(total.invars[0], "exp")
+        difference = exp and match.made(exp.invars[0], "sub")
+        if not difference or total.outvars[0].aval.size == 0:
+            continue
+        a, inner = difference.invars
+        shifted = difference.outvars[0]
+        root = match.reading.root(inner)
+        if not _same_within_sums(match.reading, inner, root, total):
+            continue
+        rows = _rows_of(match.reading, picked, shifted, total)
+        sums = np.arange(total.outvars[0].aval.size).reshape(log.outvars[0].aval.shape)
+        outside = _carried(match.reading, outer, log.outvars[0], sums)
+        if rows is None or outside is None or not _equal_in(equation.outvars[0].aval.shape, rows, outside):
+            continue
+        match.inside.update(_shift_equations(match.reading, inner, root))
+        match.inside.update(_shift_equations(match.reading, outer, log.outvars[0]))
+        match.inside.update(_maximum_behind(match.reading, root))
+        return match.pattern(name, a)
+    return None
+
+
+def _equal_in(shape: tuple[int, ...], one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the two, spread over `shape`, are equal; False where they do not fit in it."""
+    try:
+        return bool((np.broadcast_to(one, shape) == np.broadcast_to(other, shape)).all())
+    except ValueError:
+        return False
+
+
+def _same_within_sums(reading: Reading, inner: Any, root: Any, total: Any) -> bool:
+    """Whether what is subtracted is one number for each sum."""
+    if isinstance(inner, jex.Literal) or root.aval.size == 1:
+        return True
+    indices = np.arange(root.aval.size).reshape(root.aval.shape)
+    within, summed = _carried(reading, inner, root, indices), total.invars[0].aval.shape
+    if within is None or len(within.shape) != len(summed):
+        return False
+    within, axes = np.broadcast_to(within, summed), tuple(total.params["axes"])
+    return bool((within.min(axis=axes) == within.max(axis=axes)).all())
+
+
+def _rows_of(reading: Reading, picked: Any, shifted: Any, total: Any) -> np.ndarray | None:
+    """Which sum each element of `picked` belongs to, where they are elements of `shifted`; None where they are not."""
+    sums = np.arange(total.outvars[0].aval.size).reshape(total.outvars[0].aval.shape)
+    axes = tuple(total.params["axes"])
+    rows = np.broadcast_to(np.expand_dims(sums, axes), total.invars[0].aval.shape)
+    chain = []
+    while picked is not shifted:
+        equation = reading.producer(picked)
+        if equation is None or equation.primitive.name not in MOVING | PICKING:
+            return None
+        chain.append(equation)
+        picked = equation.invars[0]
+    for equation in reversed(chain):
+        others = [reading.constant(a) if not reading.depends(a) else None for a in equation.invars[1:]]
+        if any(other is None for other in others):
+            return None
+        result = moved(equation, [rows, *map(np.asarray, others)])
+        if result is None:
+            return None
+        rows = np.asarray(result)
+    return rows
 
 
 def _shift_equations(reading: Reading, atom: Any, root: Any) -> list[int]:
@@ -435,5 +511,6 @@ def _is_positive(match: _Match, atom: Any) -> bool:
 _MATCHERS = {
     "add": (_logaddexp, _log_sum_exp, _logaddexp_by_choice),
     "mul": (_hypot, _scaled_hypot),
+    "sub": (_softmax_loss,),
     "select_n": (_guarded, _chosen_larger, _guarded_root),
 }

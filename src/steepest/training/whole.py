@@ -27,7 +27,7 @@ TRIALS = 20
 # A step whose decrease is within this many roundings of the cost has been lost in them.
 ROUNDINGS = 4.0
 # A step that promises less than this many roundings of the cost is not looked for among them.
-PROMISED = 0.1
+PROMISED = 4.0
 # Steps in a row that bring nothing the cost can show.
 PATIENCE = 3
 

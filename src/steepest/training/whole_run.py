@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import InputError
@@ -25,7 +24,7 @@ from .sparse_rows import is_sparse
 from .steps import Tree, plain_cost
 from .watching import History, Row, Teller, line
 from .whole import Descent, LimitedMemory
-from .whole_choice import structure_of
+from .whole_choice import MOST_PARAMETERS, structure_of
 
 if TYPE_CHECKING:
     from ..structure.facts import Structure
@@ -124,38 +123,56 @@ class WholeWalker:
     def _flat(self) -> np.ndarray:
         return np.concatenate([np.ravel(np.asarray(array, np.float64)) for array in self.job.layout.arrays])
 
-    def _host_walk(self, start: np.ndarray) -> Any:
+    def _made_passes(self, start: np.ndarray) -> Passes:
+        """Make ready for passes on the host."""
         job = self.job
         together = not (job.rows_alone or is_mean_over_rows(job.cost, job.layout, self.source, start))
-        self.passes = Passes(
+        self.passes = made = Passes(
             job.cost, job.layout, self.source, self.source.arrays, job.precision, together=together
         )
         if together:
             job.remarks.append(
                 "the cost is no mean over rows that stand alone: all of them are evaluated at once"
             )
+        return made
+
+    def _host_walk(self, start: np.ndarray) -> Any:
+        job = self.job
+        passes = self._made_passes(start)
+        together = passes.together
         eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
         rounding = max(ROUNDINGS * eps / (1.0 if together else self.source.rows**0.5), np.finfo(float).eps)
         if job.method.name == "newton-cg":
-            return SampledNewton(self.passes, start, seed=job.seed, rounding=rounding)
-        self.structure = structure_of(job.cost, job.layout, self.source, together=together)
-        convex = self.structure is not None and self.structure.convexity.is_convex
-        scale = self._scale(start) if convex and not together else np.ones(start.size)
-        return Scaled(self.passes, start, scale, rounding)
+            return SampledNewton(passes, start, seed=job.seed, rounding=rounding)
+        scale = self._scale(start)
+
+        def look(u: np.ndarray) -> tuple[float, np.ndarray]:
+            sums = passes.look(scale * u)
+            return sums.value, scale * sums.slope
+
+        return Scaled(look, start / scale, scale, rounding, passes)
 
     def _scale(self, start: np.ndarray) -> np.ndarray:
-        """One over the root of the spread of slopes: the Fisher information's diagonal stands for the Hessian's."""
+        """One over the root of the spread of slopes: the Fisher information's diagonal stands for the Hessian's.
+
+        Ones where the cost is not shown to be convex: there it made walks slower on every cost of the benchmark.
+        """
+        job, none = self.job, np.ones(start.size)
         assert self.passes is not None
+        together = self.passes.together
+        self.structure = structure_of(job.cost, job.layout, self.source, together=together)
+        if together or self.structure is None or not self.structure.convexity.is_convex:
+            return none
         rows, size = self.passes.rows, self.passes.block
         if rows < SCALING_BLOCKS // 2 * size:
             size = max(1, min(rows, SCALING_ROWS) // SCALING_BLOCKS)
         count = min(SCALING_BLOCKS, rows // size) * size
-        chosen = np.random.default_rng([self.job.seed, 9]).permutation(rows)[:count]
+        chosen = np.random.default_rng([job.seed, 9]).permutation(rows)[:count]
         sample = self.passes.sampled(chosen, size)
         spread = sample.look(start).spread
         self.passes.spent += sample.rows / rows
         if not (np.isfinite(spread).all() and spread.max() > 0):
-            return np.ones(start.size)
+            return none
         scale = 1.0 / np.sqrt(np.maximum(spread, SMALLEST_SPREAD * spread.max()))
         return scale / scale.max()
 
@@ -173,9 +190,15 @@ class WholeWalker:
                 [np.asarray(array[rows:]) for array in placement._kept(self.source.arrays)]
             )
             functions.append((self.source.rows - rows, self._recorded_value(self.source.rows - rows), rest))
-        kind = jnp.float64 if job.precision == "float64" else jnp.float32
+        kind = np.float64 if job.precision == "float64" else np.float32
+        scale = np.ones(start.size)
+        if start.size <= MOST_PARAMETERS:
+            self._made_passes(start)
+            scale = self._scale(start)
+        put = placement.constants
 
-        def of_vector(x: Any, inputs: Any) -> Any:
+        def of_vector(u: Any, inputs: Any, scale: Any) -> Any:
+            x = scale * u
             pieces = [x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in layout.leaves]
             total = 0.0
             for (count, (value, _), _), (arrays, constants) in zip(functions, inputs, strict=True):
@@ -184,8 +207,8 @@ class WholeWalker:
 
         both = jax.jit(jax.value_and_grad(of_vector))
         inputs = [(arrays, placement.constants(recorded.constants)) for _, (_, recorded), arrays in functions]
-        x = placement.constants([np.asarray(start, kind)])[0]
-        return LimitedMemory(lambda x: both(x, inputs), x)
+        u, wide = put([np.asarray(start / scale, kind), np.asarray(scale, kind)])
+        return Scaled(lambda u: both(u, inputs, wide), u, scale, None, None)
 
     def _recorded_value(self, rows: int) -> Any:
         job = self.job
@@ -198,8 +221,7 @@ class WholeWalker:
 
     def spent(self) -> float:
         """Passes over the data so far."""
-        found = getattr(self.walker, "spent", None)
-        return float(self.walker.run.evaluations if found is None else found)
+        return float(self.walker.spent)
 
     # -- after a step --------------------------------------------------------------------------------------------
 
@@ -368,38 +390,34 @@ class WholeWalker:
 
 
 class Scaled:
-    """L-BFGS in the variables u = x / scale, over the blocks of a host's passes."""
+    """L-BFGS in the variables u = x / scale. `look(u)`: the cost and its slope along u; `passes`: who counts them."""
 
-    def __init__(self, passes: Passes, start: np.ndarray, scale: np.ndarray, rounding: float) -> None:
-        self.passes, self.scale = passes, scale
-        self.inner = LimitedMemory(self._look, start / scale, eps=rounding)
+    def __init__(self, look: Any, start: Any, scale: np.ndarray, rounding: float | None, passes: Any) -> None:
+        self.scale, self.passes = scale, passes
+        self.inner = LimitedMemory(look, start, eps=rounding)
         self.run = self.inner.run
         self.step = self.inner.step
 
-    def _look(self, u: np.ndarray) -> tuple[float, np.ndarray]:
-        sums = self.passes.look(self.scale * u)
-        return sums.value, self.scale * sums.slope
-
     @property
     def x(self) -> np.ndarray:
-        """Where the walk stands, in the user's variables."""
-        return self.scale * self.run.x
+        """Where the walk stands, in the user's variables, on the host."""
+        return self.scale * np.asarray(self.run.x)
 
     @property
     def spent(self) -> float:
         """Passes so far."""
-        return self.passes.spent
+        return float(self.run.evaluations) if self.passes is None else self.passes.spent
 
     def pack(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """See `LimitedMemory`."""
         numbers, arrays = self.inner.pack()
-        return {**numbers, "spent": self.passes.spent}, {**arrays, "scale": self.scale}
+        return {**numbers, "spent": self.spent}, arrays
 
     def unpack(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
-        """See `LimitedMemory`."""
-        self.scale = np.array(arrays["scale"])
+        """See `LimitedMemory`. The scale comes from the seed, with the same bits."""
         self.inner.unpack(numbers, arrays)
-        self.passes.spent = numbers["spent"]
+        if self.passes is not None:
+            self.passes.spent = numbers["spent"]
 
 
 def _told(row: Row) -> dict[str, Any]:
