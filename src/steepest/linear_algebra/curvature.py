@@ -26,12 +26,7 @@ SPECTRAL_PARAMETERS = 40
 # A pivot of Cholesky below this part of its diagonal entry, times n, is rounding: the step along it would be noise.
 PIVOT_NOISE = 10.0 * float(np.finfo(np.float64).eps)
 
-# Parts of what the rows of an indefinite matrix lack that are tried; the whole is always enough, and less is a longer
-# step: with the whole alone, chains of parameters take five times the steps.
-LIFTS = (0.3, 1.0)
-
-# Lifts that no row lacks, in units where the diagonal is about one: keeps a matrix that is only just dominant apart
-# from a singular one.
+# A shift that makes a pivot of zero another, in units where the diagonal is about one.
 REGULAR = 1e-8
 
 # A step that comes this close to the radius, in parts of it, was cut by it.
@@ -117,18 +112,14 @@ class SparseCurvature:
         step = None if solve is None else -solve(g if free is None else np.where(free, g, 0.0))
         return step if step is not None and isfinite(float(step.dot(step))) else None
 
-    def mended(self, g: Vector) -> Vector | None:
-        """-(H + E)⁻¹g (n,) where H is not positive definite: E lifts only the rows that may make it so.
+    def mended(self, g: Vector, shift: float) -> Vector | None:
+        """A step (n,) down from the slope `g` by H + shift·I with negative pivots turned upwards, of one factorisation.
 
-        A row can do so only if its off-diagonal entries outweigh its diagonal one (Gershgorin). E adds what it lacks,
-        or a part of that where it is enough. Unlike a shift of the whole matrix it leaves alone the parameters that
-        no negative curvature is near: of 10⁵ a few always have some, and must not hold up the others.
+        Where H is positive definite it is Newton's. Unlike a shift alone it leaves alone the parameters that no negative
+        curvature is near: of 10⁵ a few always have some, and must not hold up the others.
         """
-        pattern, data = self.pattern, self.data
-        diagonal = pattern.diagonal(data)
-        lacking = np.maximum(pattern.column_sums(np.abs(data)) - np.abs(diagonal) - diagonal, 0.0) + REGULAR
-        for part in LIFTS:
-            solve = pattern.factorise(data, part * lacking, None)
+        for more in (0.0, REGULAR):
+            solve = self.pattern.mended(self.data, shift + more)
             step = None if solve is None else -solve(g)
             if step is not None and isfinite(inner(step, step)):
                 return step

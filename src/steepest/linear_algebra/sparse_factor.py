@@ -18,6 +18,10 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 BANDED_PARAMETERS, BAND = 4_000, 30
 
 
+# Pivots nearer zero than this, where entries are near one, are taken to be this large: they are rounding.
+LEAST_PIVOT = 1e-3
+
+
 class SymmetricPattern:
     """Where the entries of a sparse symmetric matrix stand, and all that follows from that alone.
 
@@ -106,13 +110,34 @@ class SymmetricPattern:
         `data`: the numbers of A, in the order of the pattern. With `free`, rows and columns outside that mask are those
         of the unit matrix, so that the pattern stays. What is returned serves until the next factorisation.
         """
-        values = np.zeros(self._rows.size)
-        values[self._place] = data[self._upper]
-        values[self._diagonal] += shift
+        values = self._shifted(data, shift)
         if free is not None:
             values *= free[self._rows] & free[self._columns]
             values[self._diagonal[~free]] = 1.0
         return self._banded(values) if self._is_narrow else self._sparse(values)
+
+    def mended(self, data: Vector, shift: float) -> Callable[[Vector], Vector] | None:
+        """How to solve with a positive definite matrix beside A + shift·I; None where there is no LDLᵀ.
+
+        That is L|D|Lᵀ: where a pivot is negative, the same curvature upwards, and elsewhere A itself. Entries of A are
+        taken to be near one. What is returned serves until the next factorisation.
+        """
+        if not self._refilled(self._shifted(data, shift)):
+            return None
+        L, pivots, order = self._solver.factors()
+        size = np.abs(pivots)
+        turn = pivots / np.maximum(size, LEAST_PIVOT)
+        solve = self._solver.solve
+
+        def solved(b: Vector) -> Vector:
+            # The factors are offered by products and by their whole inverse alone: L⁻¹b = D·Lᵀ·(LDLᵀ)⁻¹b.
+            y = solve(b)[order]
+            z = turn * pivots * (y + L.T @ y)
+            turned = np.empty_like(z)
+            turned[order] = z + L @ z
+            return solve(turned)
+
+        return solved
 
     def _banded(self, values: Vector) -> Callable[[Vector], Vector] | None:
         band = np.zeros((self._width + 1, self.n), order="F")
@@ -120,7 +145,21 @@ class SymmetricPattern:
         factor, trouble = lapack.dpbtrf(band, 1, overwrite_ab=1)
         return None if trouble else lambda b: lapack.dpbtrs(factor, b, 1)[0]
 
+    def _shifted(self, data: Vector, shift: float | Vector) -> Vector:
+        """The upper triangle of A plus a shift of its diagonal, as it is factorised."""
+        values = np.zeros(self._rows.size)
+        values[self._place] = data[self._upper]
+        values[self._diagonal] += shift
+        return values
+
     def _sparse(self, values: Vector) -> Callable[[Vector], Vector] | None:
+        if not self._refilled(values) or not (self._solver.factors()[1] > 0.0).all():
+            return None
+        solve: Callable[[Vector], Vector] = self._solver.solve
+        return solve
+
+    def _refilled(self, values: Vector) -> bool:
+        """Whether the upper triangle with these numbers has been factorised."""
         import qdldl
 
         if self._solver is None:
@@ -131,12 +170,8 @@ class SymmetricPattern:
         try:
             self._solver.update(self._held, upper=True)
         except RuntimeError:  # a pivot is exactly zero
-            return None
-        pivots = self._solver.factors()[1]
-        if not (pivots > 0.0).all():
-            return None
-        solve: Callable[[Vector], Vector] = self._solver.solve
-        return solve
+            return False
+        return True
 
 
 def _upper_triangle(n: int, rows: np.ndarray, starts: np.ndarray) -> Any:

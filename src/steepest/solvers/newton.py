@@ -91,7 +91,8 @@ class Newton:
             (None, None, 0.0) if last is None else (last.scale, last.pattern, last.proposal.shift)
         )
         if self._uses_zeros(objective):
-            model, scale, pattern = sparse_model(objective, x, gradient, scale, pattern)
+            before = None if last is None else last.model
+            model, scale, pattern = sparse_model(objective, x, gradient, scale, pattern, before)
         else:
             model, scale = dense_model(objective, x, gradient, scale)
         if step is None or last is None:
@@ -100,7 +101,8 @@ class Newton:
             # Among many parameters the units of some jump at every step, and the longest entry would follow the jumps.
             units = model if pattern is None else last.model
             radius = growth * units.length(step)
-        proposal = model.within(radius, shift)
+        # A longer step takes a smaller shift.
+        proposal = model.within(radius, shift / max(growth, 1.0))
         left = inf if proposal.cut else proposal.promised
         return NewtonState(x, value, gradient, step, left, None, model, radius, scale, proposal, pattern)
 

@@ -11,10 +11,11 @@ from ..linear_algebra.box_quadratic import lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
 from ..linear_algebra.long_vectors import inner, length
+from ..linear_algebra.shifted_step import ON_THE_SPHERE
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Matrix, Objective
 from .stopping import EPSILON
-from .trust_region import Model, Proposal
+from .trust_region import GROWTH, Model, Proposal
 
 # A parameter's unit shrinks at most to this part from one step to the next: at an inflection its curvature vanishes
 # and says nothing about how far it may go.
@@ -27,6 +28,10 @@ OUTWEIGHED = 2.0
 # A mended step that is this part of the radius or shorter ends at a saddle; the negative curvature there is followed
 # instead.
 BESIDE_A_SADDLE = 1e-3
+
+# Factorisations for one step that is cut short by the radius, the first shift tried, and how much more or less is tried
+# next. A step shorter than this part of the radius is tried with less; closer to it, a step is as good as another.
+SHIFTS, FIRST_SHIFT, LONG, SHORT = 4, 0.1, 10.0, 0.5
 
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
 DIFFERENCE = EPSILON**0.5
@@ -73,9 +78,17 @@ def dense_model(
 
 
 def sparse_model(
-    objective: Objective, x: Vector, gradient: Vector, before: Vector | None, pattern: SymmetricPattern | None
+    objective: Objective,
+    x: Vector,
+    gradient: Vector,
+    before: Vector | None,
+    pattern: SymmetricPattern | None,
+    last: Model | None,
 ) -> tuple[Model, Vector, SymmetricPattern]:
-    """The same from a sparse Hessian, with its pattern, which is analysed once and handed on."""
+    """The same from a sparse Hessian, with its pattern, which is analysed once and handed on.
+
+    `last`: the model before, of which a new one without bounds takes over what it learned of the shape of steps.
+    """
     H = objective.sparse_hessian(x)
     if pattern is None or not pattern.fits(H):
         pattern = SymmetricPattern(H)
@@ -88,7 +101,10 @@ def sparse_model(
     if np.abs(scaled).max(initial=0.0) > OUTWEIGHED:
         d = d * pattern.equilibration(scaled)
         scaled = pattern.scaled(data, d)
-    return model_of(objective.bounds, x, gradient, SparseCurvature(pattern, scaled), d), scale, pattern
+    curvature = SparseCurvature(pattern, scaled)
+    if isinstance(last, LocalModel):
+        return LocalModel(x, gradient, curvature, d, last.spread), scale, pattern
+    return model_of(objective.bounds, x, gradient, curvature, d), scale, pattern
 
 
 def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) -> Vector:
@@ -159,17 +175,20 @@ class LocalModel(FreeModel):
     """The same for many parameters that mind only their neighbours: negative curvature is mended where it is.
 
     In a ball, one badly behaved neighbourhood among thousands would shorten the steps of all others. So the radius
-    bounds the longest entry, and lengths are those of the longest entry; only a step too long for it is replaced by
-    the lowest in a ball.
+    bounds the longest entry, and lengths are those of the longest entry. `spread`: how many times as long as its
+    longest entry the last step inside a ball was; None where there was none.
     """
 
     curvature: SparseCurvature
 
-    def __init__(self, x: Vector, gradient: Vector, curvature: SparseCurvature, d: Vector) -> None:
+    def __init__(
+        self, x: Vector, gradient: Vector, curvature: SparseCurvature, d: Vector, spread: float | None = None
+    ) -> None:
         super().__init__(x, gradient, curvature, d)
+        self.spread = spread
         self.is_convex = self.newton is not None
-        self.whole = self.newton if self.is_convex else curvature.mended(self.g)
-        self.whole_length = inf if self.whole is None else float(np.abs(self.whole).max(initial=0.0))
+        self.whole = self.newton if self.is_convex else curvature.mended(self.g, 0.0)
+        self.whole_length = _longest(self.whole)
 
     @property
     def first_radius(self) -> float:
@@ -179,23 +198,68 @@ class LocalModel(FreeModel):
     def within(self, radius: float, shift: float) -> Proposal:
         """See `Model`."""
         whole, g = self.whole, self.g
-        if whole is None or (not self.is_convex and self.whole_length < BESIDE_A_SADDLE * radius):
+        if not self.is_convex and self.whole_length < BESIDE_A_SADDLE * radius:
             return self._in_ball(radius, shift)
-        if self.whole_length > radius:
-            return self._in_ball(length(np.minimum(np.maximum(whole, -radius), radius)), shift)
+        if whole is None or self.whole_length > radius:
+            return self._damped(radius, shift)
         if self.is_convex:
             return Proposal(self.d * whole, -0.5 * inner(g, whole), False, 0.0)
-        return Proposal(
-            self.d * whole, -inner(g, whole) - 0.5 * inner(whole, self.curvature.product(whole)), True, shift
-        )
+        bent = inner(whole, self.curvature.product(whole))
+        if bent < 0.0 and 0.0 < radius < inf:
+            whole = whole * (radius / self.whole_length)
+        return self._promising(whole, shift / GROWTH)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
         return float(np.abs(step / self.d).max(initial=0.0))
 
+    def _damped(self, radius: float, shift: float) -> Proposal:
+        """A mended step from a shift that makes its longest entry about the radius, with few factorisations.
+
+        Its length need not be right, as another shift would cost as much as the step itself.
+        """
+        step: Vector | None = None
+        low, high = 0.0, inf
+        tried = shift if shift > 0.0 else FIRST_SHIFT
+        for _ in range(SHIFTS):
+            p = self.curvature.mended(self.g, tried)
+            reached = _longest(p)
+            if p is not None and reached <= (1.0 + ON_THE_SPHERE) * radius:
+                step, high = p, tried
+                if reached >= SHORT * radius:
+                    break
+                tried = max(tried * max(reached / radius, 1.0 / LONG), sqrt(low * tried))
+            else:
+                low = tried
+                if step is not None:
+                    break
+                if p is not None:
+                    longer = p * (radius / reached)
+                tried *= min(max(reached / radius, 2.0), LONG)
+        if step is None:
+            if p is None:
+                return self._in_ball(radius, tried)
+            step, high = longer, low
+        return self._promising(step, high)
+
     def _in_ball(self, radius: float, shift: float) -> Proposal:
-        found = self.curvature.in_ball(self.g, radius, shift, None)
+        spread = self.spread
+        if spread is None:
+            spread = length(self.g) / (float(np.abs(self.g).max(initial=0.0)) or 1.0)
+        found = self.curvature.in_ball(self.g, spread * radius, shift, None)
+        longest = _longest(found.step)
+        self.spread = length(found.step) / longest if longest > 0.0 else None
         return Proposal(self.d * found.step, found.decrease, True, found.shift)
+
+    def _promising(self, p: Vector, shift: float) -> Proposal:
+        return Proposal(
+            self.d * p, -inner(self.g, p) - 0.5 * inner(p, self.curvature.product(p)), True, shift
+        )
+
+
+def _longest(step: Vector | None) -> float:
+    """The longest entry of a step (n,); infinity where there is no step."""
+    return inf if step is None else float(np.abs(step).max(initial=0.0))
 
 
 class BoxModel:
