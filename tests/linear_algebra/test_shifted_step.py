@@ -8,7 +8,7 @@ from scipy.sparse import csc_array
 
 from steepest.linear_algebra.curvature import DenseCurvature, SparseCurvature, newton_step
 from steepest.linear_algebra.shifted_step import ON_THE_SPHERE, shifted_step
-from steepest.linear_algebra.sparse_factor import SymmetricPattern
+from steepest.linear_algebra.sparse_factor import LEAST_PIVOT, SymmetricPattern
 from steepest.linear_algebra.spectrum import Spectrum
 
 RNG = np.random.default_rng(11)
@@ -113,6 +113,43 @@ def test_a_mended_step_leaves_alone_what_no_negative_curvature_is_near():
     """Two blocks that share nothing: the convex one takes Newton's own step, the other still leads down."""
     H = np.array([[2.0, 1.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.5], [0.0, 0.0, 0.5, 1.0]])
     g = np.array([1.0, -2.0, 0.3, 0.7])
-    step = sparse(H).mended(g)
+    step = sparse(H).mended(g, 0.0)
     np.testing.assert_allclose(step[:2], -np.linalg.solve(H[:2, :2], g[:2]), rtol=1e-6)
     assert g[2:] @ step[2:] < 0.0
+
+
+def test_a_mended_step_is_that_of_the_factors_with_their_pivots_turned_upwards():
+    """L|D|Lᵀ of the same elimination, from a factorisation written out here."""
+    rng = np.random.default_rng(5)
+    H = rng.standard_normal((12, 12)) * (rng.random((12, 12)) < 0.3)
+    H = H + H.T + np.diag(rng.choice([-3.0, 3.0], 12))
+    curvature = sparse(H)
+    inverse = -np.column_stack([curvature.mended(e, 0.25) for e in np.eye(12)])
+    order = curvature.pattern._solver.factors()[2]
+    L, D = eliminated((H + 0.25 * np.eye(12))[np.ix_(order, order)])
+    assert (D < 0.0).any()
+    turned = L @ np.diag(np.maximum(np.abs(D), LEAST_PIVOT)) @ L.T
+    np.testing.assert_allclose(turned @ inverse[np.ix_(order, order)], np.eye(12), atol=1e-9)
+
+
+def test_a_mended_step_of_a_positive_definite_matrix_is_newtons():
+    H = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]])
+    g = np.array([1.0, -2.0, 0.5])
+    np.testing.assert_allclose(sparse(H).mended(g, 0.5), -np.linalg.solve(H + 0.5 * np.eye(3), g), rtol=1e-12)
+
+
+def test_a_mended_step_is_found_where_a_pivot_is_exactly_zero():
+    H = np.array([[0.0, 1.0], [1.0, 0.0]])
+    g = np.array([1.0, 2.0])
+    assert g @ sparse(H).mended(g, 0.0) < 0.0
+
+
+def eliminated(A):
+    """Unit lower triangle L and pivots D with A = L·D·Lᵀ, without exchanges."""
+    n = len(A)
+    L, D, A = np.eye(n), np.zeros(n), A.copy()
+    for k in range(n):
+        D[k] = A[k, k]
+        L[k + 1 :, k] = A[k + 1 :, k] / D[k]
+        A[k + 1 :, k + 1 :] -= np.outer(L[k + 1 :, k], A[k, k + 1 :])
+    return L, D

@@ -17,9 +17,9 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 # Up to here a narrow band is factorised by LAPACK, in a tenth of the time; with more parameters QDLDL is faster.
 BANDED_PARAMETERS, BAND = 4_000, 30
 
-
-# Pivots nearer zero than this, where entries are near one, are taken to be this large: they are rounding.
-LEAST_PIVOT = 1e-3
+# A pivot of an indefinite matrix nearer zero than this, where entries are near one, is taken to be this large: along it
+# a step would go far in a direction that means little, and many such steps lead to where no later one leads back from.
+LEAST_PIVOT = 0.1
 
 
 class SymmetricPattern:

@@ -34,9 +34,9 @@ DENSE_PARAMETERS = 300
 # the gradients of a whole walk that learns curvature on the way.
 HESSIAN_PARAMETERS = 120
 
-# Newton's method on a large sparse cost has arrived after a few dozen steps, or it is far out in country whose second
-# derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
-OPENING_STEPS, CROSSING_STEPS = 60, 2_000
+# Newton's method on a large sparse cost has arrived after some dozens of steps, or it is far out in country whose
+# second derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
+OPENING_STEPS, CROSSING_STEPS = 100, 2_000
 
 # A quadratic model through values alone needs some n² of them; with more parameters than this too many.
 FEW_PARAMETERS = 30

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..bounds import Vector
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Objective
-from .quadratic_models import dense_model, sparse_model
+from .quadratic_models import LocalModel, dense_model, sparse_model
 from .stopping import StopReason
 from .trust_region import Model, Proposal, advance
 
@@ -101,8 +101,9 @@ class Newton:
             # Among many parameters the units of some jump at every step, and the longest entry would follow the jumps.
             units = model if pattern is None else last.model
             radius = growth * units.length(step)
-        # A longer step takes a smaller shift.
-        proposal = model.within(radius, shift / max(growth, 1.0))
+        if isinstance(model, LocalModel):
+            shift /= max(growth, 1.0)  # a longer step takes a smaller shift
+        proposal = model.within(radius, shift)
         left = inf if proposal.cut else proposal.promised
         return NewtonState(x, value, gradient, step, left, None, model, radius, scale, proposal, pattern)
 

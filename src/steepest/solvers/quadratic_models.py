@@ -15,7 +15,7 @@ from ..linear_algebra.shifted_step import ON_THE_SPHERE
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Matrix, Objective
 from .stopping import EPSILON
-from .trust_region import GROWTH, Model, Proposal
+from .trust_region import Model, Proposal
 
 # A parameter's unit shrinks at most to this part from one step to the next: at an inflection its curvature vanishes
 # and says nothing about how far it may go.
@@ -29,9 +29,10 @@ OUTWEIGHED = 2.0
 # instead.
 BESIDE_A_SADDLE = 1e-3
 
-# Factorisations for one step that is cut short by the radius, the first shift tried, and how much more or less is tried
-# next. A step shorter than this part of the radius is tried with less; closer to it, a step is as good as another.
-SHIFTS, FIRST_SHIFT, LONG, SHORT = 4, 0.1, 10.0, 0.5
+# For one step that is cut short by the radius: the most factorisations, the shift tried where none is known and the
+# least one, in units where curvatures are about one, how many times as much or as little is tried next, and the part
+# of the radius that is long enough.
+SHIFTS, FIRST_SHIFT, LEAST_SHIFT, FURTHER, SHORT = 4, 0.1, 1e-8, 100.0, 0.5
 
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
 DIFFERENCE = EPSILON**0.5
@@ -204,43 +205,39 @@ class LocalModel(FreeModel):
             return self._damped(radius, shift)
         if self.is_convex:
             return Proposal(self.d * whole, -0.5 * inner(g, whole), False, 0.0)
-        bent = inner(whole, self.curvature.product(whole))
-        if bent < 0.0 and 0.0 < radius < inf:
-            whole = whole * (radius / self.whole_length)
-        return self._promising(whole, shift / GROWTH)
+        return self._promising(whole, radius, shift)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
         return float(np.abs(step / self.d).max(initial=0.0))
 
     def _damped(self, radius: float, shift: float) -> Proposal:
-        """A mended step from a shift that makes its longest entry about the radius, with few factorisations.
+        """A step from a shift that makes its longest entry about the radius, with few factorisations.
 
-        Its length need not be right, as another shift would cost as much as the step itself.
+        Its length need not be right: the radius is a guess, and another shift costs as much as another place.
         """
-        step: Vector | None = None
-        low, high = 0.0, inf
-        tried = shift if shift > 0.0 else FIRST_SHIFT
+        curvature, g = self.curvature, self.g
+        found: tuple[Vector, float] | None = None
+        low = 0.0  # the largest shift known to be too small
+        tried = max(shift, LEAST_SHIFT) if shift > 0.0 else FIRST_SHIFT
         for _ in range(SHIFTS):
-            p = self.curvature.mended(self.g, tried)
+            p = curvature.damped(g, tried) if self.is_convex else curvature.mended(g, tried)
             reached = _longest(p)
             if p is not None and reached <= (1.0 + ON_THE_SPHERE) * radius:
-                step, high = p, tried
-                if reached >= SHORT * radius:
+                found = p, tried
+                if low > 0.0 or reached >= SHORT * radius:
                     break
-                tried = max(tried * max(reached / radius, 1.0 / LONG), sqrt(low * tried))
+                tried *= max(reached / radius, 1.0 / FURTHER)
+            elif found is not None:
+                break
             else:
                 low = tried
-                if step is not None:
-                    break
-                if p is not None:
-                    longer = p * (radius / reached)
-                tried *= min(max(reached / radius, 2.0), LONG)
-        if step is None:
+                tried *= min(max(reached / radius, 2.0), FURTHER)
+        if found is None:
             if p is None:
                 return self._in_ball(radius, tried)
-            step, high = longer, low
-        return self._promising(step, high)
+            found = p * (radius / reached), low
+        return self._promising(found[0], radius, found[1])
 
     def _in_ball(self, radius: float, shift: float) -> Proposal:
         spread = self.spread
@@ -251,10 +248,11 @@ class LocalModel(FreeModel):
         self.spread = length(found.step) / longest if longest > 0.0 else None
         return Proposal(self.d * found.step, found.decrease, True, found.shift)
 
-    def _promising(self, p: Vector, shift: float) -> Proposal:
-        return Proposal(
-            self.d * p, -inner(self.g, p) - 0.5 * inner(p, self.curvature.product(p)), True, shift
-        )
+    def _promising(self, p: Vector, radius: float, shift: float) -> Proposal:
+        promised = -inner(self.g, p) - 0.5 * inner(p, self.curvature.product(p))
+        if not promised > 0.0:  # small pivots have drowned it in rounding
+            return self._in_ball(radius, shift)
+        return Proposal(self.d * p, promised, True, shift)
 
 
 def _longest(step: Vector | None) -> float:
