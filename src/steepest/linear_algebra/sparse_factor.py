@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 # Up to here a narrow band is factorised by LAPACK, in a tenth of the time; with more parameters QDLDL is faster.
 BANDED_PARAMETERS, BAND = 4_000, 30
+
+# Columns with at most so many entries are laid side by side to find their largest.
+NARROW = 16
 
 # A pivot of an indefinite matrix nearer zero than this, where entries are near one, is taken to be this large: along it
 # a step would go far in a direction that means little, and many such steps lead to where no later one leads back from.
@@ -92,14 +96,28 @@ class SymmetricPattern:
     def equilibration(self, data: Vector) -> Vector:
         """d (n,) such that every nonzero row of d·A·d has its largest entry near one; see `equilibrate`."""
         d = np.ones(self.n)
-        size = np.abs(data)
-        filled = np.flatnonzero(np.diff(self.indptr))
+        largest = self._largest_of_columns(np.abs(data))
         for _ in range(ROUNDS):
-            rows = np.zeros(self.n)
-            rows[filled] = np.maximum.reduceat(size * d[self.rows], self.indptr[filled])
-            rows *= d
+            rows = largest(d) * d
             d = d / np.sqrt(np.where(rows > 0.0, rows, 1.0))
         return d
+
+    def _largest_of_columns(self, size: Vector) -> Callable[[Vector], Vector]:
+        """From d (n,) to the largest of `size`·d in each column, shape (n,); `size` in the order of the pattern."""
+        entries = np.diff(self.indptr)
+        if entries.max(initial=0) <= NARROW:
+            place, rows = self._side_by_side
+            sizes = np.where(place < size.size, size[np.minimum(place, size.size - 1)], 0.0)
+            return lambda d: (sizes * d[rows]).max(axis=0, initial=0.0)
+        filled = np.flatnonzero(entries)
+        starts = self.indptr[filled]
+
+        def largest(d: Vector) -> Vector:
+            found = np.zeros(self.n)
+            found[filled] = np.maximum.reduceat(size * d[self.rows], starts)
+            return found
+
+        return largest
 
     def factorise(
         self, data: Vector, shift: float | Vector, free: Mask | None
@@ -138,6 +156,18 @@ class SymmetricPattern:
             return solve(turned)
 
         return solved
+
+    @cached_property
+    def _side_by_side(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the first, second, third entry of each column stands, and its row, both (most entries, n).
+
+        The maximum over columns laid out so takes a tenth of the time. Past the last entry the place is past all.
+        """
+        entries = np.diff(self.indptr)
+        which = np.arange(int(entries.max(initial=0)))[:, None]
+        place = np.where(which < entries, self.indptr[:-1] + which, self.rows.size)
+        rows = self.rows[np.minimum(place, self.rows.size - 1)].astype(np.intp)
+        return place, rows
 
     def _banded(self, values: Vector) -> Callable[[Vector], Vector] | None:
         band = np.zeros((self._width + 1, self.n), order="F")
