@@ -50,7 +50,7 @@ PATIENCE_ASTRAY = 1000
 DIVERGENCE = 1e6
 
 # A cost that fell by this many times its first decrease falls without limit, as far as doubles can say.
-BOTTOMLESS = 1e40
+BOTTOMLESS = 1e80
 
 # A step of this length has left for infinity; its square still does not overflow.
 RUNAWAY = 1e100
