@@ -12,12 +12,13 @@ READY := $(VENV)/.ready
 READY_BENCH := $(VENV)/.ready-bench
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help explorer chromium tour test test-slow lint format types docs pictures bench clean
+.PHONY: help explorer chromium tour test test-processes test-slow lint format types docs pictures bench clean
 
 help:
 	@echo "make tour       a few minutes from a fresh clone: the lesson, a fit, a million parameters (writes tour/)"
 	@echo "make test       style, types and tests"
 	@echo "make test-slow  the tests that take longer"
+	@echo "make test-processes  training in 2 and 4 processes: the same run, and every way of going wrong"
 	@echo "make docs       the documentation as a site in docs/_build/html"
 	@echo "make bench      the tables under benchmarks/results, peers included"
 	@echo "make explorer   the explorer's page, built from web/ (Node 20 or later)"
@@ -53,6 +54,9 @@ explorer: $(READY)
 
 test: lint types chromium
 	@$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS)
+
+test-processes: $(READY)
+	@$(BIN)/python -m pytest --quiet -m "slow or not slow" tests/training/test_processes.py
 
 test-slow: $(READY)
 	@$(BIN)/python -m pytest --quiet -m slow

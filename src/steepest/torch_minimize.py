@@ -19,7 +19,7 @@ def minimize_torch(
     Tensors keep their own type: in float32 the walk ends where float32 can tell no more, so turn a module into double
     precision first (`module.double()`). A module gets its final weights written back.
     """
-    from .training.torch_costs import TorchCost, is_module
+    from .training.torch_costs import TorchCost
 
     given = args if isinstance(args, tuple) else (args,)
     cost = TorchCost(lambda params, rest: fun(params, *rest), x0)
@@ -37,9 +37,5 @@ def minimize_torch(
 
     result = minimize(value_and_slope, shapes.vector, method=method, jac=True, **settings)
     arrays = [result.x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in shapes.leaves]
-    if is_module(x0):
-        cost.write_back(arrays)
-        result["x"] = x0
-    else:
-        result["x"] = cost.like_given(arrays)
+    result["x"] = cost.handed_back(arrays)
     return result

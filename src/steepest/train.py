@@ -109,43 +109,33 @@ def train(
 
     check_record(record)
     job = _job(locals())
-    if job.torch is not None:
-        return _with_torch(job, record)
     if job.method.name in WHOLE:
         return _over_all_data(job, record, began)
     check(job)
-    walker = Walker(job)
+    walker = Walker(job) if job.torch is None else _torch_walker(job)
+    spread = walker.placement.remark(job.layout)
+    if spread:
+        job.remarks.append(spread)
     with recorded(record, job, walker.placement.speaks) as job.record:
         run = walker.walk()
         walked = time.perf_counter()
         result = _result(job, walker, run)
         if job.record is not None:
             job.record.end(result.verdict.value, result.message, result.cost)
+    if job.torch is not None:
+        result.params = job.torch.handed_back(result.arrays)
     result.timing = {"walk": walked - began, "judge": time.perf_counter() - walked}
     return result
 
 
-def _with_torch(job: Job, record: Any) -> TrainResult:
-    """The loop whose slopes come from PyTorch; a module gets its final weights written back."""
-    from .training import torch_loop
-    from .training.record import recorded
-    from .training.torch_costs import is_module
+def _torch_walker(job: Job) -> Walker:
+    """The loop with steps whose slopes come from PyTorch."""
+    from .training.loop import Walker
+    from .training.torch_steps import begun
 
-    with recorded(record, job, speaks=True) as job.record:
-        run = torch_loop.walk(job, job.torch)
-        finding = torch_loop.judge(job, run)
-        if job.record is not None:
-            job.record.end(finding.verdict.value, finding.sentence, finding.cost)
-    result = _told(job, finding, run.arrays, run.history)
-    if is_module(job.torch.params):
-        job.torch.write_back(run.arrays)
-        result.params = job.torch.params
-    else:
-        result.params = job.torch.like_given(run.arrays)
-    result.steps, result.seconds, result.ended = run.steps, run.seconds, run.ended
-    result.examples = run.steps * job.batch_size
-    result.epochs = run.steps / job.steps_per_epoch if job.steps_per_epoch else 0.0
-    return result
+    walker = Walker(job, *begun(job))
+    job.torch.step_now = lambda: walker.cursor.step
+    return walker
 
 
 def _over_all_data(job: Job, record: Any, began: float) -> TrainResult:
@@ -202,13 +192,15 @@ def _job(given: dict[str, Any]) -> Job:
         raise InputError("resume=True needs checkpoint=, the folder to go on from")
     seed = given["seed"]
     torch = _torch_cost(given) if is_torch(given["params"]) else None
+    if torch is not None:
+        given = {**given, "precision": torch.precision}
     layout = Layout.of(given["params"] if torch is None else torch.start(), "params")
     _check_start(layout)
     source = read_data(given["data"], seed)
     validation = None if given["validation"] is None else read_data(given["validation"], seed, "validation")
     if given["patience"] is not None and validation is None:
         raise InputError("patience= needs validation=, the data whose cost decides")
-    mesh = mesh_of(given["shard"])
+    mesh = mesh_of(given["shard"]) if torch is None else None
     workers = 1 if mesh is None else mesh.devices.size
     named = given["method"].lower().replace("_", "-") if isinstance(given["method"], str) else ""
     if named not in WHOLE:
@@ -270,7 +262,10 @@ def _job(given: dict[str, Any]) -> Job:
         given["shard"],
         mesh,
     )
-    job.torch = torch
+    if torch is not None:
+        from .training.torch_steps import TorchPlacement
+
+        job.torch, job.placement = torch, TorchPlacement.beside(torch)
     if chosen is not None:
         job.passes, job.rows_alone = _passes_asked(given, source), True
     elif whole and given["epochs"] is not None:
@@ -307,14 +302,9 @@ def _torch_cost(given: dict[str, Any]) -> Any:
     from .training.torch_costs import TorchCost
 
     unheld = {
-        "validation": None,
-        "patience": None,
-        "checkpoint": None,
         "shard": None,
-        "accumulate": 1,
         "remat": False,
         "precision": "float32",
-        "ceiling": None,
     }
     for name, plain in unheld.items():
         if given[name] != plain:
@@ -325,6 +315,10 @@ def _torch_cost(given: dict[str, Any]) -> Any:
         raise InputError(
             f"method={given['method']!r} is not for PyTorch costs here; steepest.minimize takes them over all data"
         )
+    import jax
+
+    if jax.process_count() > 1:
+        raise InputError("PyTorch costs run in one process; write the cost in NumPy or JAX for several")
     return TorchCost(given["cost"], given["params"])
 
 

@@ -1,20 +1,32 @@
 """Several processes: the same run to rounding, and a name for whoever is missing, different or late."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import steepest
 from steepest.training import roll
+from steepest.training.checkpoint import Checkpoints
 from steepest.training.launch import _free_port, _without_processes
 from steepest.training.preflight import differences
 
 JOB = """
+import os
+import time
+from pathlib import Path
+
 import numpy as np
+
+ME = os.environ.get("STEEPEST_PROCESS", "0")
 
 def cost(params, batch):
     x, y = batch
@@ -28,57 +40,226 @@ def job():
     params = {"W": rng.normal(size=(8, 32)).astype(np.float32), "b": np.zeros(32), "v": np.zeros(32)}
     return dict(cost=cost, params=params, data=(x, y), batch_size=64, steps=40, method="adam", rate=0.01)
 
-def torn():
-    import os
-    seed = int(os.environ.get("STEEPEST_PROCESS", "0"))
-    return job() | {"seed": seed}
+def spread():
+    x, y = job()["data"]
+    return job() | {"shard": "params", "validation": (x[:100], y[:100])}
+
+def without_end():
+    return spread() | {"steps": 10_000_000, "checkpoint": {"folder": ".", "steps": 20}}
+
+def diverging():
+    return spread() | {"method": "sgd", "rate": 300.0}
+
+def elsewhere():
+    import jax
+    given = job()
+    if WHAT == "seed":
+        given["seed"] = int(ME)
+    elif WHAT == "data":
+        given["data"] = (given["data"][0] + (ME == "1"), given["data"][1])
+    elif WHAT == "start":
+        given["params"]["b"] = given["params"]["b"] + (ME == "1")
+    elif WHAT == "settings":
+        given["rate"] = 0.01 * (1 + (ME == "1"))
+    elif WHAT == "code":
+        given["cost"] = (lambda p, b: 2 * cost(p, b)) if ME == "1" else cost
+    return given
+
+def failing():
+    if ME == "1":
+        raise FileNotFoundError(2, "No such file or directory", "rows.npy")
+    return job()
+
+def sleeping():
+    x, y = job()["data"]
+    made = 0
+    def data(rng):
+        nonlocal made
+        made += 1
+        if made > 20 and ME == "1":
+            time.sleep(1000)
+        rows = rng.integers(0, 1024, 64)
+        return x[rows], y[rows]
+    return job() | {"data": data, "steps": 400}
 """
+PROGRAM = "import sys; from steepest.cli import main; sys.exit(main())"
+
+
+def command(folder, function, *arguments):
+    return [sys.executable, "-c", PROGRAM, "train", f"{folder / 'job.py'}:{function}", *map(str, arguments)]
 
 
 @pytest.fixture
 def run(tmp_path):
     (tmp_path / "job.py").write_text(JOB)
 
-    def train(function, *arguments):
-        program = "import sys; from steepest.cli import main; sys.exit(main())"
-        command = [sys.executable, "-c", program, "train", f"{tmp_path / 'job.py'}:{function}"]
+    def train(function, *arguments, **environment):
         return subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=400, check=False
+            command(tmp_path, function, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+            env={**os.environ, **environment},
         )
 
     return train
 
 
-def same_to_rounding(one, other):
-    with np.load(one) as first, np.load(other) as second:
-        for name in first.files:
-            assert_allclose(first[name], second[name], rtol=1e-4, atol=1e-6)
+def alone(name):
+    """The same job in one process, here."""
+    space = {}
+    exec(JOB, space)
+    return steepest.train(**space[name]() | {"shard": None})
 
 
-def test_two_processes_come_to_the_parameters_of_one(run, tmp_path):
-    one, two = tmp_path / "one.npz", tmp_path / "two.npz"
-    assert run("job", "--out", one).returncode == 0
-    done = run("job", "--out", two, "--processes", 2)
+def same_to_rounding(path, result):
+    with np.load(path) as found:
+        assert found.files == list(result.names)
+        for name, array in zip(result.names, result.arrays, strict=True):
+            assert_allclose(found[name], array, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_with_spread_parameters_come_to_the_parameters_of_one(run, tmp_path):
+    out = tmp_path / "two.npz"
+    done = run("spread", "--processes", 2, "--json", "--out", out)
     assert done.returncode == 0, done.stderr
-    same_to_rounding(one, two)
-    assert done.stdout.count("cost") >= 1  # one speaks
+    told = json.loads(done.stdout)  # one speaks, and nothing else is on standard output
+    one = alone("spread")
+    same_to_rounding(out, one)
+    assert told["processes"] == 2
+    assert_allclose([told["cost"], told["validation"]], [one.cost, one.validation], rtol=1e-5)
+    assert told["remarks"] == ["100.0% of the parameters are spread over 2 devices"]
 
 
 @pytest.mark.slow
-def test_a_run_is_taken_up_on_another_number_of_processes(run, tmp_path):
-    whole, parts, folder = tmp_path / "whole.npz", tmp_path / "parts.npz", tmp_path / "run"
-    assert run("job", "--out", whole).returncode == 0
-    assert run("job", "--checkpoint", folder, "--steps", 20, "--processes", 2).returncode == 0
-    done = run("job", "--checkpoint", folder, "--resume", "--out", parts)
-    assert done.returncode == 0, done.stderr
-    same_to_rounding(whole, parts)
+@pytest.mark.parametrize("function", ["job", "spread"])
+def test_four_processes_come_to_the_parameters_of_one(run, tmp_path, function):
+    assert run(function, "--processes", 4, "--out", tmp_path / "four.npz").returncode == 0
+    same_to_rounding(tmp_path / "four.npz", alone(function))
 
 
 @pytest.mark.slow
-def test_a_process_with_another_seed_is_named_before_the_first_step(run):
-    done = run("torn", "--processes", 2)
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 4)])
+def test_a_run_is_taken_up_on_another_number_of_processes(run, tmp_path, before, after):
+    out, folder = tmp_path / "parts.npz", tmp_path / "run"
+    first = run("spread", "--checkpoint", folder, "--steps", 20, "--processes", before)
+    assert first.returncode == 0, first.stderr
+    done = run("spread", "--checkpoint", folder, "--resume", "--out", out, "--processes", after)
+    assert done.returncode == 0, done.stderr
+    assert "going on from step-000000000020.checkpoint" in done.stderr
+    same_to_rounding(out, alone("spread"))
+
+
+@pytest.mark.slow
+def test_devices_of_one_process_share_the_parameters(run, tmp_path):
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import jax, job, steepest
+from steepest.training.loop import Walker
+
+held = {}
+def step(walker, *arguments, before=Walker._step):
+    before(walker, *arguments)
+    here = jax.devices()[0]
+    held[walker.job.shard] = sum(
+        part.data.nbytes for leaf in jax.tree.leaves(walker.state) for part in leaf.addressable_shards
+        if part.device == here
+    )
+Walker._step = step
+spread = steepest.train(**job.spread())
+whole = steepest.train(**job.spread() | {"shard": None})
+assert spread.devices == 4
+assert held["params"] < 0.27 * held[None], held
+spread.save(sys.argv[2])
+"""
+    run("job", "--steps", 1)  # writes nothing; the file of jobs is there
+    flags = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    out = tmp_path / "devices.npz"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), str(out)],
+        env=flags,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    same_to_rounding(out, alone("spread"))
+
+
+@pytest.mark.slow
+def test_processes_agree_on_why_a_run_blew_up(run):
+    done = run("diverging", "--processes", 2, "--json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    one = alone("diverging")
+    assert told["ended"] == one.ended
+    assert len(told["events"]) == len(one.events)
+    for ours, its in zip(told["events"], one.events, strict=True):
+        assert ours.partition(" comes from")[0] == its.partition(" comes from")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["seed", "data", "start", "settings", "code"])
+def test_a_process_that_differs_is_named_before_the_first_step(run, tmp_path, what):
+    (tmp_path / "job.py").write_text(f"WHAT = {what!r}\n{JOB}")
+    done = run("elsewhere", "--processes", 2)
     assert done.returncode == 2
-    assert "not the same in all 2 processes: the seed of process" in done.stderr
+    assert f"not the same in all 2 processes: the {what}" in done.stderr
+    assert "of process" in done.stderr
+    assert "step" not in done.stderr
+
+
+@pytest.mark.slow
+def test_what_stopped_another_process_is_shown(run):
+    done = run("failing", "--processes", 2)
+    assert done.returncode == 2
+    assert "process 1: error: " in done.stderr
+    assert "rows.npy" in done.stderr
+    assert "process 1 of 2 ended with exit status 2; the others were ended" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_does_not_come_is_named(run):
+    given = {"STEEPEST_ARRIVAL": "3", "STEEPEST_COORDINATOR": address(), "STEEPEST_PROCESSES": "3"}
+    first = run("job", STEEPEST_PROCESS="0", **given)
+    assert first.returncode == 2
+    assert "processes 1, 2 of 3 did not come within 3 s" in first.stderr
+    other = run("job", STEEPEST_PROCESS="1", **given)
+    assert other.returncode == 2
+    assert "process 1 did not find process 0" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run):
+    done = run("sleeping", "--processes", 2, STEEPEST_PATIENCE="10")
+    assert done.returncode == 3
+    assert "error: process 1 of 2 has stood at step" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["the launcher", "process 1"])
+def test_a_signal_to_end_has_all_processes_leave_in_order(run, tmp_path, who):
+    run("job", "--steps", 1)
+    folder = tmp_path / "run"
+    parent = subprocess.Popen(
+        command(tmp_path, "without_end", "--processes", 2, "--checkpoint", folder, "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not Checkpoints(folder).found() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    os.kill(parent.pid if who == "the launcher" else int(children[1]), signal.SIGTERM)
+    out, err = parent.communicate(timeout=300)
+    assert parent.returncode == 130, err
+    told = json.loads(out)
+    assert told["ended"] == "interrupted"
+    assert Checkpoints(folder).found()[0].name == f"step-{told['steps']:012d}.checkpoint"
+    assert "were ended" not in err
 
 
 def test_what_differs_is_named_by_process_and_item():
@@ -115,13 +296,13 @@ def test_the_watchdog_names_the_late_process(way):
     where = address()
     said = []
     steps = {0: 0, 1: 0, 2: 0}
-    dog = roll.Watchdog(where, 0, 3, lambda: steps[0], patience=1.0, end=said.append)
+    dog = roll.Watchdog(where, 0, 3, lambda: (steps[0], steps[0]), patience=1.0, end=said.append)
     for _ in range(60):
         steps[0] += 1
         steps[1] += 1
-        roll.tell(where, f"1 {steps[1]}")
+        roll.tell(where, f"1 {steps[1]} {steps[1]}")
         if way == "stands still":
-            roll.tell(where, "2 5")
+            roll.tell(where, "2 5 5")
         if said:
             break
         time.sleep(0.1)

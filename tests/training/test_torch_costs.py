@@ -9,6 +9,8 @@ from numpy.testing import assert_allclose
 import steepest
 from steepest.training.batches import Part, read_data
 
+from .test_checkpoint import killed_and_resumed, run, same_parameters
+
 torch = pytest.importorskip("torch")
 
 
@@ -46,17 +48,23 @@ OPTIMISERS = {
     "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
     "nesterov": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
     "adam": lambda p: torch.optim.Adam(p, lr=0.05),
+    # PyTorch's default decay is 0.01; ours, optax's, 1e-4.
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.05, weight_decay=1e-4),
 }
 
 
 @pytest.mark.parametrize("method", OPTIMISERS)
 def test_a_module_gets_the_weights_that_torch_optim_gives_it(method):
     ours, theirs = network(), network()
-    result = steepest.train(cost, ours, data(), batch_size=64, steps=30, method=method, rate=0.05)
-    by_torch(theirs, OPTIMISERS[method](theirs.parameters()), data(), 30, 64)
+    rows = [array.astype(np.float64) for array in data()]
+    ours, theirs = ours.double(), theirs.double()
+    result = steepest.train(cost, ours, tuple(rows), batch_size=64, steps=30, method=method, rate=0.05)
+    by_torch(theirs, OPTIMISERS[method](theirs.parameters()), tuple(rows), 30, 64)
     assert result.params is ours
+    assert result.precision == "float64"
     for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert_allclose(mine.detach().numpy(), its.detach().numpy(), rtol=1e-3, atol=1e-5)
+        # The rate is held in float32: 6e-8 of each step.
+        assert_allclose(mine.detach().numpy(), its.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_tensors_in_a_dict_come_back_as_tensors_and_the_users_stay_as_they_were():
@@ -95,8 +103,127 @@ def test_minimize_writes_the_weights_of_a_module_back():
     assert not torch.equal(module.weight, before.weight)
 
 
+def test_minimize_has_the_exact_slope_of_a_torch_function():
+    A = torch.tensor([[3.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]], dtype=torch.float64)
+    b = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    seen = []
+
+    def quadratic(x):
+        seen.append(x)
+        return 0.5 * x @ A @ x - b @ x
+
+    result = steepest.minimize(quadratic, torch.zeros(3, dtype=torch.float64))
+    assert all(isinstance(x, torch.Tensor) for x in seen)
+    assert_allclose(result.x, torch.linalg.solve(A, b), rtol=1e-9)
+    assert_allclose(result.jac, (A @ result.x - b).numpy(), atol=1e-13)
+
+
+def test_accumulated_slopes_are_those_of_the_whole_batch():
+    whole, parts = network().double(), network().double()
+    given = {"batch_size": 64, "steps": 20, "method": "momentum"}
+    steepest.train(cost, whole, data(), **given)
+    steepest.train(cost, parts, data(), accumulate=4, **given)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert_allclose(one.detach().numpy(), other.detach().numpy(), rtol=1e-12)
+
+
+def test_the_validation_cost_is_the_mean_over_all_rows_kept_aside():
+    module, aside = network(), data(rows=1300)
+    result = steepest.train(cost, module, data(), batch_size=64, epochs=2, validation=aside)
+    with torch.no_grad():
+        exact = cost(module, tuple(map(torch.as_tensor, aside)))
+    assert_allclose(result.validation, float(exact), rtol=1e-5)
+
+
+def test_early_stopping_gives_back_the_best_weights():
+    x, y = data(rows=64)
+    noisy = y + np.random.default_rng(1).normal(size=64).astype(np.float32)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 128), torch.nn.Tanh(), torch.nn.Linear(128, 1))
+    aside = data(rows=300)
+    given = {"batch_size": 32, "epochs": 400, "method": "adam", "rate": 0.02}
+    result = steepest.train(cost, module, (x, noisy), validation=aside, patience=5, **given)
+    assert result.ended == "stopped early"
+    with torch.no_grad():
+        reached = float(cost(module, tuple(map(torch.as_tensor, aside))))
+    assert_allclose(reached, min(value for _, value in result.history.validations), rtol=1e-5)
+
+
+def drawing():
+    """A module that draws random numbers and keeps running means."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Linear(4, 32),
+        torch.nn.BatchNorm1d(32),
+        torch.nn.Tanh(),
+        torch.nn.Dropout(0.2),
+        torch.nn.Linear(32, 1),
+    )
+
+
+def test_a_torch_run_taken_up_again_has_the_bits_of_one_that_went_through(tmp_path):
+    given = {"batch_size": 64, "epochs": 12, "method": "adam", "schedule": "cosine", "validation": data(100)}
+    whole, parts, rest = drawing(), drawing(), drawing()
+    place = {"folder": tmp_path / "parts", "steps": 10}
+    steepest.train(cost, whole, data(), checkpoint={"folder": tmp_path / "whole", "steps": 10}, **given)
+    steepest.train(cost, parts, data(), checkpoint=place, callback=lambda row: row.step >= 40, **given)
+    torch.manual_seed(99)  # what the user draws in between changes nothing
+    torch.rand(5)
+    steepest.train(cost, rest, data(), checkpoint=place, resume=True, **given)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, rest.state_dict()[name]), name
+    assert not torch.equal(whole[0].weight, parts[0].weight)
+
+
+JOB = """
+import numpy as np, torch
+
+def cost(module, batch):
+    x, y = batch
+    return ((module(x)[:, 0] - y) ** 2).mean()
+
+def job():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4096, 8)).astype(np.float32)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(8, 32), torch.nn.BatchNorm1d(32), torch.nn.Tanh(), torch.nn.Dropout(0.1), torch.nn.Linear(32, 1)
+    )
+    return dict(cost=cost, params=module, data=(x, np.sin(x.sum(axis=1))), batch_size=64, epochs=20, method="adam",
+                schedule="cosine", checkpoint=dict(folder=".", steps=20))
+"""
+
+
+@pytest.mark.slow
+def test_a_torch_run_killed_and_resumed_ends_with_the_bits_of_one_never_stopped(tmp_path):
+    (tmp_path / "job.py").write_text(JOB)
+    run(tmp_path, "--checkpoint", tmp_path / "whole", "--out", tmp_path / "whole.npz")
+    assert killed_and_resumed(tmp_path, "killed", kills=5, seed=0) >= 2
+    same_parameters(tmp_path / "whole.npz", tmp_path / "killed.npz")
+
+
+def test_a_torch_run_that_blows_up_goes_back_and_takes_smaller_steps():
+    module = network()
+    result = steepest.train(cost, module, data(), batch_size=64, epochs=20, method="sgd", rate=50.0)
+    assert "Back to step" in result.events[0]
+    assert result.success
+    assert all(torch.isfinite(parameter).all() for parameter in module.parameters())
+
+
+def test_the_users_random_numbers_and_running_means_are_left_alone():
+    module = drawing()
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    steepest.train(cost, module, data(), batch_size=64, steps=8)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert int(module[1].num_batches_tracked) == 8  # neither the verdict's batches nor the opening's count
+    assert module.training
+
+
 def test_what_the_torch_loop_does_not_do_is_said():
-    with pytest.raises(steepest.InputError, match="checkpoint= is not for PyTorch"):
-        steepest.train(cost, network(), data(), checkpoint="run")
+    with pytest.raises(steepest.InputError, match="shard= is not for PyTorch"):
+        steepest.train(cost, network(), data(), shard="params")
     with pytest.raises(steepest.InputError, match="no single number"):
         steepest.train(lambda m, batch: m(batch[0]), network(), data(), steps=1)
+    with pytest.raises(steepest.InputError, match="float16"):
+        steepest.train(cost, network().half(), data(), steps=1)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import InputError
-from .commands import INTERRUPTED, MINIMUM, NO_MINIMUM, Debug, Json, app
+from .commands import BAD_INPUT, INTERRUPTED, MINIMUM, NO_MINIMUM, Debug, Json, app
 from .costs import function_in, in_file
 from .output import show, show_json
 
@@ -58,13 +58,18 @@ def train_command(
         from ..training.launch import launch
 
         raise typer.Exit(launch(processes, sys.argv[1:]))
-    from ..training.launch import join
+    from ..training.joining import join, leave_alone
 
-    join()
-    function, file = function_in(job)
-    with in_file(file):
-        settings = together(settings_of(function(), job), given)
-        result = _train(settings, progress=None if as_json else _shown())
+    joined = join()
+    try:
+        function, file = function_in(job)
+        with in_file(file):
+            settings = together(settings_of(function(), job), given)
+            result = _train(settings, progress=None if as_json else _shown())
+    except BaseException as error:
+        if joined:
+            leave_alone(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT)
+        raise
     if result is not None:
         if _speaks():
             finish(result, out, as_json)

@@ -26,8 +26,8 @@ Batch = list[np.ndarray]
 BLOCK = 16_384
 # Blocks that are mixed with each other. With 1, rows that were written together would be trained together.
 POOL = 8
-# Separates the random streams of the shuffle from those of generated data under one seed.
-SHUFFLE_STREAM, BLOCK_STREAM, ROW_STREAM, DATA_STREAM = 1, 2, 3, 4
+# Separates the random streams under one seed: of the shuffle, of generated data, of what PyTorch draws in a step.
+SHUFFLE_STREAM, BLOCK_STREAM, ROW_STREAM, DATA_STREAM, TORCH_STREAM = 1, 2, 3, 4, 5
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,7 @@ class Placement:
         return self._kept(arrays) if self.mesh is None else self.rows(arrays)
 
     def _kept(self, arrays: list[Any]) -> list[np.ndarray]:
-        wide = "float64" if jax.config.jax_enable_x64 else "float32"
-        return [np.asarray(array, kept_type(np.dtype(array.dtype), wide)) for array in arrays]
+        return [np.asarray(array, kept_type(np.dtype(array.dtype), _widest())) for array in arrays]
 
     def rows(self, arrays: list[Any]) -> list[Any]:
         """Arrays whose rows are spread over the devices."""
@@ -67,11 +66,41 @@ class Placement:
         sharding = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec(AXIS))
         return [jax.make_array_from_process_local_data(sharding, array) for array in kept]
 
+    def same_rows(self, arrays: list[Any]) -> list[Any]:
+        """Arrays that every process holds whole; their rows are spread where the devices divide them."""
+        kept = self._kept(arrays)
+        if self.mesh is None:
+            return [jax.device_put(array) for array in kept]
+        return [self._place(array, self._cut(array.shape)) for array in kept]
+
     def state(self, state: Any) -> Any:
         """The state where it belongs."""
         if self.mesh is None:
             return state
         return jax.tree.map(self._place, state, self.of_state(state))
+
+    def made(self, function: Any, parameters: Any) -> Any:
+        """What a function of the parameters gives, made where it belongs; every array of it is its own."""
+
+        def copied(parameters: Any) -> Any:
+            return jax.tree.map(jax.numpy.copy, function(parameters))
+
+        sharding = self.of_state(jax.eval_shape(copied, parameters))
+        return jax.jit(copied, out_shardings=sharding)(parameters)
+
+    def remark(self, layout: Any) -> str:
+        """How much of the parameters is spread over the devices, in words; "" where none was to be."""
+        if not self.spread or self.mesh is None:
+            return ""
+        devices = self.mesh.devices.size
+        cut = [leaf for leaf in layout.leaves if self._divides(leaf.shape)]
+        part = sum(leaf.stop - leaf.start for leaf in cut) / layout.n
+        whole = [leaf.name for leaf in layout.leaves if not self._divides(leaf.shape)]
+        names = ", ".join(whole[:4]) + (f" and {len(whole) - 4} more" if len(whole) > 4 else "")
+        left = (
+            f"; whole on each, since their first axis does not divide by {devices}: {names}" if whole else ""
+        )
+        return f"{part:.1%} of the parameters are spread over {devices} devices{left}"
 
     def of_state(self, state: Any) -> Any:
         """The sharding of each array of the state; None for a single device."""
@@ -85,14 +114,19 @@ class Placement:
         return [self._place(constant, everywhere) for constant in constants]
 
     def _sharding(self, array: Any) -> Any:
-        devices = self.mesh.devices.size
-        cut = self.spread and array.ndim > 0 and array.shape[0] % devices == 0
-        spec = jax.sharding.PartitionSpec(AXIS) if cut else jax.sharding.PartitionSpec()
+        return self._cut(array.shape if self.spread else ())
+
+    def _cut(self, shape: tuple[int, ...]) -> Any:
+        """Along the leading axis where the devices divide it, else whole on each."""
+        spec = jax.sharding.PartitionSpec(*([AXIS] if self._divides(shape) else []))
         return jax.sharding.NamedSharding(self.mesh, spec)
+
+    def _divides(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) > 0 and shape[0] % self.mesh.devices.size == 0
 
     @staticmethod
     def _place(array: Any, sharding: Any) -> Any:
-        whole = np.asarray(array)
+        whole = np.asarray(array, kept_type(np.asarray(array).dtype, _widest()))
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
     # -- taking together ---------------------------------------------------------------------------------------
@@ -112,6 +146,10 @@ class Placement:
         from jax.experimental import multihost_utils
 
         return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
+
+
+def _widest() -> str:
+    return "float64" if jax.config.jax_enable_x64 else "float32"
 
 
 def mesh_of(shard: str | None) -> Any:

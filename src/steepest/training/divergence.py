@@ -75,7 +75,6 @@ def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> 
     state, _ = walker.steps.copy(good)
     cursor = walker.good_at
     batch: Any = None
-    last_rows: list[np.ndarray] = []
     step = cursor.step
     last_finite = state
     if not walker._can_rewind():
@@ -84,13 +83,12 @@ def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> 
             bad_step,
         )
     for arrays in _again(walker):
-        last_rows = arrays
         batch = walker.placement.rows(arrays)
         last_finite, _ = walker.steps.copy(state)
         state, cost = walker.steps.plain(state, batch, walker.constants)
         finite = bool(walker.steps.copy(state)[1])
         if not isfinite(float(cost)) or not finite:
-            return _not_finite(walker, last_finite, batch, last_rows, step)
+            return _not_finite(walker, good, last_finite, batch, step)
         if bad_step is None and step + 1 >= walker.cursor.step:
             break
         if step > walker.cursor.step:
@@ -123,6 +121,8 @@ def _reason(stability: tuple[float, float, float] | tuple[None, None, None]) -> 
     curvature, product, limit = stability
     if product is None or limit is None or curvature is None:
         return "The step was too long for the curvature there."
+    if not isfinite(product):
+        return "The curvature overflowed at the last good state already."
     if product > limit:
         return (
             f"Step × curvature was {product:.3g} at the last good state, above the {limit:.3g} at which this method "
@@ -143,13 +143,13 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
     """
     limits = {"gradient": 2.0, "momentum": 3.8, "nesterov": 3.8 / 2.8, "adam": 38.0}
     method = walker.job.method
-    if method.family not in limits or method.rate is None:
+    if method.family not in limits or method.rate is None or walker.job.recorded is None:
         return None, None, None
     value = plain_cost(walker.job.recorded, walker.tree, precision=walker.job.precision, remat=False)
     scaling = _preconditioner(state) if method.family == "adam" else None
 
     @jax.jit
-    def largest(parameters: Any, constants: Any, scaling: Any) -> Any:
+    def largest(parameters: Any, batch: Any, constants: Any, scaling: Any) -> Any:
         slope = jax.grad(lambda p: value(p, batch, constants))
 
         def product(v: Any) -> Any:
@@ -173,7 +173,7 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
 
         return jax.lax.fori_loop(0, POWER_ITERATIONS, turn, (start, jnp.zeros((), leaves[0].dtype)))[1]
 
-    curvature = float(largest(state.parameters, walker.constants, scaling))
+    curvature = float(largest(state.parameters, batch, walker.constants, scaling))
     step = -float(step_factor(method, state))
     return curvature, step * curvature, limits[method.family]
 
@@ -193,9 +193,13 @@ def _preconditioner(state: State) -> Any:
 # -- the first number that is not finite ---------------------------------------------------------------------------
 
 
-def _not_finite(walker: Walker, state: State, batch: Any, arrays: list[np.ndarray], step: int) -> Explanation:
-    """Which data, which line, which parameters: found by evaluating the cost one operation after the other."""
+def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int) -> Explanation:
+    """Which data, which line, which parameters: found by evaluating the cost one operation after the other.
+
+    Every process does so on the whole batch, so that all come to the same words.
+    """
     job = walker.job
+    arrays = [walker.placement.whole(array) for array in batch]
     for leaf, array in zip(job.source.layout.leaves, arrays, strict=True):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             rows = _bad_rows(array)
@@ -205,9 +209,15 @@ def _not_finite(walker: Walker, state: State, batch: Any, arrays: list[np.ndarra
                 rows=rows,
                 in_the_data=True,
             )
-    parameters = walker.tree.leaves(state.parameters)
+    if job.recorded is None:
+        name = _bad_slope(walker, state, batch)
+        blame = f" The slope of {name} is the first that is not finite." if name else ""
+        return Explanation(
+            f"At step {step:,} the cost or its slope is not finite.{blame}", step, parameter=name
+        )
+    parameters = [walker.placement.whole(leaf) for leaf in walker.tree.leaves(state.parameters)]
     equation, rows, operands = first_bad_operation(
-        job.recorded, walker.steps.constants, parameters, batch, job.batch_size
+        job.recorded, walker.steps.constants, parameters, arrays, job.batch_size
     )
     if equation is None:
         name = _bad_slope(walker, state, batch)
@@ -219,7 +229,7 @@ def _not_finite(walker: Walker, state: State, batch: Any, arrays: list[np.ndarra
     where = f"{place}" if place is not None else "the cost"
     text = f" ({place.expression})" if place is not None and place.expression else ""
     names = operands_of_parameters(job, equation)
-    stability = _stability(walker, state, batch)
+    stability = _stability(walker, good, batch)
     sizes = f" Its operands reach {operands:.3g}." if isfinite(operands) and operands > 0 else ""
     blame = f" It depends on {names}." if names else ""
     what = f"the first value that is not finite comes from {where}{text}, {_rows(rows)}."
@@ -296,6 +306,6 @@ def operands_of_parameters(job: Any, equation: Any) -> str:
 def _bad_slope(walker: Walker, state: State, batch: Any) -> str:
     _, slope = walker.steps.gradient(state.parameters, batch, walker.constants)
     for leaf, array in zip(walker.job.layout.leaves, walker.tree.leaves(slope), strict=True):
-        if not np.isfinite(np.asarray(array)).all():
+        if not np.isfinite(walker.placement.whole(array)).all():
             return leaf.name
     return ""

@@ -58,6 +58,7 @@ class Job:
     remarks: list[str] = field(default_factory=list)
     record: Any = None
     torch: Any = None
+    placement: Any = None  # where arrays live, if not where the mesh says
     # Passes over the data after which a method over all of them stops.
     passes: float = inf
     # Whether it is known already that the cost is a mean over rows.

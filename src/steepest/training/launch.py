@@ -1,7 +1,6 @@
-"""Several processes on one machine: started together, joined to one run, and ended together.
+"""Several processes on one machine: started together, told to end together, and the one that failed named.
 
-`launch` is the parent: it starts N copies of the command and watches them. `join` is what each copy does first. On a
-cluster the scheduler is the parent, and `join` finds out from its environment what JAX needs to know.
+`launch` is the parent of N copies of the command; what each copy does first is in `joining.py`.
 """
 
 from __future__ import annotations
@@ -12,79 +11,130 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
 
 from ..errors import InputError
+from .joining import ADDRESS, COUNT, INDEX
+from .roll import NAMED
 
-ADDRESS, COUNT, INDEX = "STEEPEST_COORDINATOR", "STEEPEST_PROCESSES", "STEEPEST_PROCESS"
-# Seconds after which a process that stands still while others go on is called late; a long compilation takes less.
-PATIENCE, LATE = "STEEPEST_PATIENCE", 120.0
-# What schedulers set that start several tasks of one job; JAX reads the rest from the same environment.
-SCHEDULERS = {"SLURM_NTASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI"}
+# Exit statuses of a process that ended in order: trained, diverged, asked to stop.
+ORDERLY = (0, 1, 130)
 # Seconds the others are given to end by themselves after one has failed.
 GRACE = 10.0
-# Seconds within which all processes must have come.
-ARRIVAL = 300
+# Seconds after a failure in which others that fail of themselves are seen to, before they are ended: where all refuse
+# the same input, the first one to say so is then not blamed for the rest.
+SETTLING = 0.5
+
+
+@dataclass
+class Child:
+    """A process that was started; what the ones after the first say is kept until it matters."""
+
+    process: subprocess.Popen[bytes]
+    said: IO[bytes] | None
+
+    def words(self) -> str:
+        """What it wrote to standard error."""
+        if self.said is None:
+            return ""
+        self.said.seek(0)
+        return self.said.read().decode(errors="replace")
 
 
 def launch(count: int, arguments: Sequence[str]) -> int:
-    """Run the command line `arguments` in `count` processes; its exit status, the first failure's if one fails."""
+    """Run the command line `arguments` in `count` processes; its exit status, the first failure's if one fails.
+
+    The first process has the terminal. Of the others, standard error is shown where one of them fails.
+    """
     if count < 1:
         raise InputError(f"--processes {count}: give a number from 1 upwards")
     address = f"127.0.0.1:{_free_port()}"
     program = "import sys; from steepest.cli import main; sys.exit(main())"
     cores = _cores(count)
-    children = []
-    for index in range(count):
-        environment = {**os.environ, ADDRESS: address, COUNT: str(count), INDEX: str(index)}
-        command = [sys.executable, "-c", program, *_without_processes(arguments)]
-        out = None if index == 0 else subprocess.DEVNULL
-        child = subprocess.Popen(command, env=environment, stdout=out)
-        if cores is not None:
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(child.pid, cores[index])
-        children.append(child)
-    return _watched(children)
+    children: list[Child] = []
+    with _passed_on(children), contextlib.ExitStack() as files:
+        for index in range(count):
+            environment = {**os.environ, ADDRESS: address, COUNT: str(count), INDEX: str(index)}
+            command = [sys.executable, "-c", program, *_without_processes(arguments)]
+            out = None if index == 0 else subprocess.DEVNULL
+            said = None if index == 0 else files.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(command, env=environment, stdout=out, stderr=said)
+            if cores is not None:
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(process.pid, cores[index])
+            children.append(Child(process, said))
+        return _watched(children)
 
 
-def _watched(children: list[subprocess.Popen[bytes]]) -> int:
+def _watched(children: list[Child]) -> int:
     """Wait for all; when one fails, say which and end the others."""
-    try:
-        while True:
-            codes = [child.poll() for child in children]
-            failed = next((i for i, code in enumerate(codes) if code not in (None, 0, 1)), None)
-            if failed is not None:
-                _end(children)
-                code = codes[failed]
-                assert code is not None
-                how = f"signal {-code}" if code < 0 else f"exit status {code}"
-                sys.stderr.write(
-                    f"process {failed} of {len(children)} ended with {how}; the others were ended\n"
-                )
-                return code if code > 0 else 128 - code
-            if all(code is not None for code in codes):
-                return max(code for code in codes if code is not None)
-            time.sleep(0.05)
-    except KeyboardInterrupt:
+    while True:
+        codes = [child.process.poll() for child in children]
+        if any(code not in (None, *ORDERLY) for code in codes):
+            time.sleep(SETTLING)
+            return _failed(children)
+        if all(code is not None for code in codes):
+            return max(code for code in codes if code is not None)
+        time.sleep(0.05)
+
+
+def _failed(children: list[Child]) -> int:
+    codes = [child.process.poll() for child in children]
+    guilty = [k for k, code in enumerate(codes) if code not in (None, *ORDERLY)]
+    _end(children)
+    told: set[str] = set()
+    for k in guilty:
+        # Process 0 has spoken for itself. Once it is gone, JAX kills the others, with many words.
+        if codes[0] == NAMED or (0 in guilty and codes[k] == -signal.SIGABRT):
+            continue
+        words = children[k].words()
+        if words and words not in told:
+            told.add(words)
+            sys.stderr.write("".join(f"process {k}: {line}\n" for line in words.splitlines()))
+    code = codes[guilty[0]]
+    assert code is not None
+    if codes[0] != NAMED and len(guilty) < len(children):
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        who = f"process {guilty[0]} of {len(children)} ended with {how}"
+        sys.stderr.write(f"{who}; the others were ended\n")
+    return code if code > 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _passed_on(children: list[Child]) -> Iterator[None]:
+    """Pass Ctrl-C, or a signal to end, on to the processes, which end in order; a second one ends them at once."""
+    asked = False
+
+    def end(signum: int, frame: Any) -> None:
+        nonlocal asked
         for child in children:
             with contextlib.suppress(ProcessLookupError):
-                child.send_signal(signal.SIGTERM)
-        _end(children)
-        return 130
+                child.process.send_signal(signal.SIGKILL if asked else signal.SIGTERM)
+        asked = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _end(children: list[subprocess.Popen[bytes]]) -> None:
+def _end(children: list[Child]) -> None:
     deadline = time.monotonic() + GRACE
     for child in children:
-        if child.poll() is None:
-            child.terminate()
+        if child.process.poll() is None:
+            child.process.terminate()
     for child in children:
         try:
-            child.wait(max(0.1, deadline - time.monotonic()))
+            child.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            child.process.kill()
+            child.process.wait()
 
 
 def _without_processes(arguments: Sequence[str]) -> list[str]:
@@ -113,54 +163,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def join() -> bool:
-    """Join the run that this process was started for; False if it was started alone. Touches JAX only if it must."""
-    address = os.environ.get(ADDRESS)
-    if address is not None:
-        import jax
-
-        count, index = int(os.environ[COUNT]), int(os.environ[INDEX])
-        _call_roll(address, count, index)
-        jax.distributed.initialize(address, count, index, initialization_timeout=ARRIVAL)
-        return True
-    for variable in SCHEDULERS:
-        if int(os.environ.get(variable, "1")) > 1:
-            import jax
-
-            jax.distributed.initialize(initialization_timeout=ARRIVAL)
-            return True
-    return False
-
-
-@contextlib.contextmanager
-def watched(step: Callable[[], int]) -> Iterator[None]:
-    """Watch over the processes of a launched run while they take steps; `step` tells how many this one has taken."""
-    address, count = os.environ.get(ADDRESS), int(os.environ.get(COUNT, "1"))
-    if address is None or count == 1:
-        yield
-        return
-    from .roll import Watchdog
-
-    patience = float(os.environ.get(PATIENCE, LATE))
-    dog = Watchdog(address, int(os.environ[INDEX]), count, step, patience)
-    try:
-        yield
-    finally:
-        dog.close()
-
-
-def _call_roll(address: str, count: int, index: int) -> None:
-    """Wait until every process has come; process 0 names those that have not. Raises `InputError` after `ARRIVAL` s."""
-    from .roll import answer, call
-
-    if index == 0:
-        missing = call(address, count, ARRIVAL)
-        if missing:
-            raise InputError(
-                f"process{'es' if len(missing) > 1 else ''} {', '.join(map(str, missing))} of {count} did not come "
-                f"within {ARRIVAL} s; look at why it did not start, and at the address {address}"
-            )
-    else:
-        answer(address, index, ARRIVAL)

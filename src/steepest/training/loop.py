@@ -19,14 +19,14 @@ import jax
 import numpy as np
 
 from ..tracing.batched import numbers_in
-from . import saved
+from . import preflight, saved
 from .batches import Generated, Given, Rows
 from .checkpoint import Checkpoints
 from .distributed import Placement
 from .divergence import Explanation, ceiling_of, explain, opening_cost
 from .job import Job
+from .joining import watched
 from .kept import IN_MEMORY, Kept
-from .launch import watched
 from .prefetch import SHORT_WORK, Inline, Prefetched
 from .signals import interruptible
 from .steps import Program, Seen, State, Tree, fetched, first_state, program, to_numpy
@@ -91,7 +91,7 @@ class Walker:
     def __init__(self, job: Job, state: State | None = None, steps: Program | None = None) -> None:
         self.job = job
         self.tree = Tree.of(job.layout)
-        self.placement = Placement.of(job.mesh, job.shard)
+        self.placement: Placement = job.placement or Placement.of(job.mesh, job.shard)
         # Sums between processes on CPUs (gloo) deadlock where two steps ask for threads in another order.
         alone = self.placement.processes == 1 or jax.default_backend() != "cpu"
         self.in_flight = IN_FLIGHT if alone else 0
@@ -119,17 +119,18 @@ class Walker:
         self._seen: deque[tuple[int, float, Seen]] = deque()  # the same on the host
         self._stop = ""
         self._asked = ""
+        self.stage = (
+            0  # what this process has behind it that others wait for; the same in all if none is late
+        )
+        self._writing = False
         self.saved_step = 0
 
     # -- the loop ------------------------------------------------------------------------------------------
 
     def walk(self) -> Run:
         """Take the steps; returns however they end."""
-        with (
-            numbers_in(self.job.precision),
-            interruptible(self._interrupt),
-            watched(lambda: self.cursor.step),
-        ):
+        told, busy = lambda: (self.stage, self.cursor.step), lambda: self._writing
+        with numbers_in(self.job.precision), interruptible(self._interrupt), watched(told, busy):
             self._prepare()
             waited = 0.0
             feed, batches, prepare = self._feeding()
@@ -163,10 +164,10 @@ class Walker:
         job = self.job
         began = time.perf_counter()
         total = job.limits.steps if isfinite(job.limits.steps) else inf
-        state = self._given or first_state(job.method, self.tree, job.layout.arrays, total)
+        placed = None if job.mesh is None else self.placement
+        state = self._given or first_state(job.method, self.tree, job.layout.arrays, total, placed)
         self.began = began
-        state = self._resumed(state) if job.resume else state
-        self.state: State = self.placement.state(state)
+        self.state: State = self._resumed(state) if job.resume else state
         self.steps = self._steps or program(
             job.recorded,
             job.method,
@@ -276,15 +277,20 @@ class Walker:
         late = isfinite(limits.seconds) and self._elapsed() >= limits.seconds and step > 0
         if self.placement.processes > 1 and step:
             asked = next(
-                (reason for reason in (STOPPED, INTERRUPTED) if self.placement.agreed(self._asked == reason)),
-                "",
+                (reason for reason in (STOPPED, INTERRUPTED) if self._agreed(self._asked == reason)), ""
             )
-            late = self.placement.agreed(late)
+            late = self._agreed(late)
         return asked or (OUT_OF_TIME if late else "")
+
+    def _agreed(self, flag: bool) -> bool:
+        """Whether the flag is up in any process."""
+        self.stage += 1
+        return self.placement.agreed(flag)
 
     def _step(self, piece: Piece) -> None:
         """One step, or a stretch of them, sent to the device."""
         cursor = self.cursor
+        self.stage += 1
         watch = cursor.step % self.every == 0
         if piece.steps > 1:
             self.state, cost = self.steps.stretch(self.state, piece.batch, self.constants)
@@ -303,14 +309,15 @@ class Walker:
             self._tell()
         if self.job.record is not None and self._watched:
             self._obey()
-        if len(self.history.costs) == 0 and cursor.step == 2 and self.stretches.block == 1:
+        if cursor.step == 2 and not self.rollbacks and self.stretches.block == 1:
             self._measure_step()
 
     def _measure_step(self) -> None:
         """Look back more often where steps are slow; decided once, at the second step of a fresh run."""
         began = time.perf_counter()
-        jax.block_until_ready(self._pending[-1][2])
-        if time.perf_counter() - began > SLOW_STEP:
+        if self._pending:
+            jax.block_until_ready(self._pending[-1][2])
+        if self._agreed(time.perf_counter() - began > SLOW_STEP):
             self.look = min(self.look, SLOW_LOOK)
 
     # -- looking back ----------------------------------------------------------------------------------------
@@ -552,7 +559,7 @@ class Walker:
     def _checkpoint_due(self, checkpoints: Checkpoints) -> bool:
         if checkpoints.steps is not None:
             return self.cursor.step - self.saved_step >= checkpoints.steps
-        return self.placement.agreed(time.perf_counter() - self.saved_at >= checkpoints.seconds)
+        return self._agreed(time.perf_counter() - self.saved_at >= checkpoints.seconds)
 
     def _save(self, checkpoints: Checkpoints) -> None:
         """Write a checkpoint; trouble with the disk is told loudly and does not end the run."""
@@ -560,6 +567,7 @@ class Walker:
         header, arrays = saved.pack(self)
         if not self.placement.speaks:
             return
+        self._writing = True
         try:
             checkpoints.save(header, arrays, self.cursor.step)
         except OSError as error:
@@ -568,15 +576,19 @@ class Walker:
                 "goes on without it"
             )
             self._happened(words, loudly=True)
+        finally:
+            self._writing = False
 
     def _resumed(self, state: State) -> State:
         assert self.job.checkpoints is not None
         found = self.job.checkpoints.newest(self.teller.warn if self.placement.speaks else lambda words: None)
+        if self.placement.processes > 1:
+            preflight.same_checkpoint(None if found is None else found[2])
         if found is None:
             self.teller.note(f"no checkpoint in {self.job.checkpoints.folder} yet: starting afresh")
             return state
         header, arrays, path = found
-        state = saved.unpack(self, state, header, arrays, path)
+        state = self.placement.state(saved.unpack(self, state, header, arrays, path))
         self.teller.note(f"going on from {path.name}")
         return state
 

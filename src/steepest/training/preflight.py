@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 # Rows whose bytes are compared: the first, the last and some between. All of a large file would take minutes.
 SAMPLED = 64
+# Where Python put a function, which JAX prints inside of code; it differs from process to process.
+ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 def fingerprints(job: Job) -> dict[str, str]:
@@ -26,11 +31,14 @@ def fingerprints(job: Job) -> dict[str, str]:
     arrays = getattr(job.source, "arrays", None)
     if arrays is not None and rows:
         chosen = np.unique(np.linspace(0, rows - 1, SAMPLED).astype(int))
-        for array in arrays:
-            data.update(np.ascontiguousarray(array[chosen]).tobytes())
-    start = hashlib.sha256()
-    for array in job.layout.arrays:
-        start.update(np.ascontiguousarray(array).tobytes())
+        arrays = [array[chosen] for array in arrays]
+    # Of streamed or generated data the first rows, which every source has read to learn their form.
+    _add(data, job.source.layout.arrays if arrays is None else arrays)
+    start, code = hashlib.sha256(), hashlib.sha256()
+    _add(start, job.layout.arrays)
+    if job.recorded is not None:
+        code.update(ADDRESS.sub("", str(job.recorded.closed)).encode())
+        _add(code, job.recorded.closed.consts)
     settings = {
         "batch size": job.batch_size,
         "method": job.method.to_dict(),
@@ -38,29 +46,52 @@ def fingerprints(job: Job) -> dict[str, str]:
         "limits": [job.limits.steps, job.limits.seconds],
         "accumulate": job.accumulate,
         "resume": job.resume,
+        "shard": job.shard,
+        "patience": job.patience,
+        "validation": None if job.validation is None else job.validation.rows,
+        "checkpoint": None if job.checkpoints is None else [job.checkpoints.seconds, job.checkpoints.steps],
     }
     found = {
-        "the code of the cost": str(job.recorded.closed),
         "the versions of the packages": json.dumps(versions(), sort_keys=True),
         "the settings": json.dumps(settings, sort_keys=True, default=str),
         "the seed": str(job.seed),
     }
     hashed = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items()}
-    return hashed | {"the data": data.hexdigest(), "the start": start.hexdigest()}
+    return hashed | {
+        "the code of the cost": code.hexdigest(),
+        "the data": data.hexdigest(),
+        "the start": start.hexdigest(),
+    }
+
+
+def _add(hashed: Any, arrays: Any) -> None:
+    for array in map(np.asarray, arrays):
+        hashed.update(f"{array.dtype} {array.shape}".encode())
+        hashed.update(np.ascontiguousarray(array).tobytes())
 
 
 def check(job: Job) -> None:
     """Compare with every other process; raises `InputError` naming those that differ, and in what."""
-    if jax.process_count() == 1:
-        return
+    if jax.process_count() > 1:
+        compare(fingerprints(job))
+
+
+def compare(mine: Mapping[str, str]) -> None:
+    """Compare hashes with every other process; raises `InputError` naming those that differ, and in what."""
     from jax.experimental import multihost_utils
 
-    mine = fingerprints(job)
     own = np.frombuffer(bytes.fromhex("".join(mine.values())), dtype=np.uint8)
     everyones = np.asarray(multihost_utils.process_allgather(own)).reshape(jax.process_count(), len(mine), -1)
     words = differences(everyones, list(mine))
     if words:
         raise InputError(words)
+
+
+def same_checkpoint(path: Path | None) -> None:
+    """Raises `InputError` unless every process goes on from the same checkpoint, or all from none."""
+    name = "none" if path is None else path.name
+    folder = "the checkpoint to go on from (its folder must be the same to all)"
+    compare({folder: hashlib.sha256(name.encode()).hexdigest()})
 
 
 def differences(everyones: np.ndarray, names: list[str]) -> str:

@@ -13,11 +13,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from ..errors import InputError
+
+# Exit status of process 0 when it has named the one that is late.
+NAMED = 3
 # Seconds between two lines of one process.
 BEAT = 1.0
-# Bytes of one line: "index step\n".
+# All at the same stage for this many times the patience wait for each other in vain; less may be a long compilation.
+STANDSTILL = 10
+# Bytes of one line: "index stage step\n".
 LINE = 64
+# Bytes in which an address travels to the other processes; a host's name has 253 at most.
+ADDRESS_BYTES = 300
 
 
 def _place(address: str) -> tuple[str, int]:
@@ -41,13 +50,16 @@ def call(address: str, count: int, patience: float) -> list[int]:
 
 
 def answer(address: str, index: int, patience: float) -> None:
-    """Tell process 0 that this one is here; it may not be listening yet. Raises `TimeoutError` if it never is."""
+    """Tell process 0 that this one is here; it may not be listening yet. Raises `InputError` if it never is."""
     deadline = time.monotonic() + patience
     while True:
-        if tell(address, f"{index} 0"):
+        if tell(address, f"{index}"):
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"process 0 was not to be found at {address} within {patience:.0f} s")
+            raise InputError(
+                f"process {index} did not find process 0 at {address} within {patience:g} s; look at why it did not "
+                "start, and whether this machine can reach that address"
+            )
         time.sleep(0.1)
 
 
@@ -61,12 +73,47 @@ def tell(address: str, line: str) -> bool:
     return True
 
 
+def meeting_place(index: int, count: int) -> str | None:
+    """An address for these lines where no launcher gave one; None if some process cannot reach process 0."""
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    with socket.create_server(("", 0)) as server:
+        port = int(server.getsockname()[1]) - 1
+        mine = f"{socket.gethostname()}:{port}".encode().ljust(ADDRESS_BYTES, b"\0")
+        told = multihost_utils.broadcast_one_to_all(np.frombuffer(mine, np.uint8))
+        address = np.asarray(told, np.uint8).tobytes().rstrip(b"\0").decode()
+        reached = index == 0 or tell(address, f"{index}")
+        everyone = np.asarray(multihost_utils.process_allgather(np.array([reached])))
+    if everyone.all():
+        return address
+    if index == 0:
+        deaf = ", ".join(map(str, np.flatnonzero(~everyone.reshape(count))))
+        sys.stderr.write(
+            f"warning: process {deaf} cannot reach {address}: nobody will be named if one is late\n"
+        )
+    return None
+
+
+@dataclass
+class Heard:
+    """What was last heard of a process: stages and steps behind it, when, and since when another is further."""
+
+    stage: int
+    step: int
+    when: float
+    moved: float
+    behind_since: float | None = None
+
+
 class Watchdog:
     """Names the process that is late, and ends the run instead of letting all wait for it.
 
-    Process 0 hears from each how many steps it has taken. One that has not been heard of for `patience` seconds, or
-    stands still that long while another is further, is named; then `end` is called (by default the process exits
-    with status 3, and the launcher or the scheduler ends the others).
+    Process 0 hears from each how many stages and steps it has behind it. All go through the same stages, one or more to
+    a step, so that whoever has fewer is who the others wait for. One that has not been heard of for `patience` seconds,
+    or is behind another that long without moving, is named, and so is a standstill of all ten times as long. Then `end`
+    is called: by default the process exits with `NAMED`, and the launcher or the scheduler ends the others. While
+    process 0 is `busy` writing, nobody is late.
     """
 
     def __init__(
@@ -74,15 +121,16 @@ class Watchdog:
         address: str,
         index: int,
         count: int,
-        step: Callable[[], int],
+        progress: Callable[[], tuple[int, int]],
         patience: float,
         end: Callable[[str], None] | None = None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self.address, self.index, self.count = address, index, count
-        self.step, self.patience = step, patience
+        self.progress, self.patience, self.busy = progress, patience, busy
         self.end = end or _exit
         self._done = threading.Event()
-        self._heard: dict[int, tuple[int, float, float]] = {}
+        self._heard: dict[int, Heard] = {}
         self._server = None
         if index == 0:
             self._server = socket.create_server(("", _place(address)[1]))
@@ -92,45 +140,61 @@ class Watchdog:
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT):
-            tell(self.address, f"{self.index} {self.step()}")
+            tell(self.address, " ".join(map(str, (self.index, *self.progress()))))
 
     def _listen(self) -> None:
         assert self._server is not None
         began = time.monotonic()
-        self._heard = dict.fromkeys(range(self.count), (0, began, began))
+        self._heard = {index: Heard(0, 0, began, began) for index in range(self.count)}
         while not self._done.is_set():
             with contextlib.suppress(OSError, ValueError):
                 connection, _ = self._server.accept()
                 with connection:
                     connection.settimeout(1.0)
-                    index, step = map(int, connection.recv(LINE).split())
-                    self._note(index, step)
-            self._note(0, self.step())
+                    self._note(*map(int, connection.recv(LINE).split()))
+            self._note(0, *self.progress())
+            if self.busy():
+                for heard in self._heard.values():
+                    heard.when = heard.moved = time.monotonic()
+                    heard.behind_since = None
             words = self.late()
             if words and not self._done.is_set():
                 self.end(words)
                 return
 
-    def _note(self, index: int, step: int) -> None:
+    def _note(self, index: int, stage: int, step: int) -> None:
         if index not in self._heard:
             return
         now = time.monotonic()
-        before, moved, _ = self._heard[index]
-        self._heard[index] = (step, now if step != before else moved, now)
+        before = self._heard[index]
+        if before.stage == stage:
+            before.when = now
+        else:
+            self._heard[index] = Heard(stage, step, now, now)
+        furthest = max(heard.stage for heard in self._heard.values())
+        for heard in self._heard.values():
+            if heard.stage == furthest:
+                heard.behind_since = None
+            elif heard.behind_since is None:
+                heard.behind_since = now
 
     def late(self) -> str:
         """Which process is late, in words; "" while none is."""
         now = time.monotonic()
-        furthest = max(step for step, _, _ in self._heard.values())
-        slowest = min(self._heard, key=lambda index: self._heard[index][0])
-        step, moved, _ = self._heard[slowest]
-        if step < furthest and now - moved > self.patience:
-            still = f"has stood at step {step:,} for {now - moved:.0f} s"
-            return f"process {slowest} of {self.count} {still}; another is at {furthest:,}"
-        for index, (step, _, heard) in self._heard.items():
-            if index and now - heard > self.patience:
-                silent = f"has not been heard of for {now - heard:.0f} s"
-                return f"process {index} of {self.count} {silent}; last at step {step:,}"
+        furthest = max(heard.step for heard in self._heard.values())
+        slowest = min(self._heard, key=lambda index: self._heard[index].stage)
+        heard = self._heard[slowest]
+        if heard.behind_since is not None and now - heard.behind_since > self.patience:
+            still = f"has stood at step {heard.step:,} for {now - heard.behind_since:.0f} s"
+            ahead = f"another is at {furthest:,}" if furthest > heard.step else "the others wait for it there"
+            return f"process {slowest} of {self.count} {still}; {ahead}"
+        for index, heard in self._heard.items():
+            if index and now - heard.when > self.patience:
+                silent = f"has not been heard of for {now - heard.when:.0f} s"
+                return f"process {index} of {self.count} {silent}; last at step {heard.step:,}"
+        standing = now - max(heard.moved for heard in self._heard.values())
+        if standing > STANDSTILL * self.patience:
+            return f"all {self.count} processes have stood at step {furthest:,} for {standing:.0f} s"
         return ""
 
     def close(self) -> None:
@@ -144,4 +208,4 @@ class Watchdog:
 def _exit(words: str) -> None:
     sys.stderr.write(f"error: {words}\n")
     sys.stderr.flush()
-    os._exit(3)
+    os._exit(NAMED)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import sys
+from functools import partial
 from importlib import metadata
 from math import isfinite
 from pathlib import Path
@@ -27,7 +29,7 @@ PACKAGES = ("steepest", "jax", "jaxlib", "optax", "numpy")
 def versions() -> dict[str, str]:
     """What the run was computed with."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *({"torch"} & set(sys.modules))):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -55,20 +57,26 @@ def identity(walker: Walker | WholeWalker) -> dict[str, Any]:
 
 
 def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
-    """The header and the arrays of a checkpoint. Every process takes part where parameters are spread over them."""
+    """The header and the arrays of a checkpoint.
+
+    Every process takes part where parameters are spread over them, one array at a time; only the one that writes keeps
+    them all.
+    """
     job, state, history = walker.job, walker.state, walker.history
     names = [leaf.name for leaf in job.layout.leaves]
-    arrays = [
-        (f"parameter {name}", walker.placement.whole(array))
-        for name, array in zip(names, walker.tree.leaves(state.parameters), strict=True)
-    ]
     rest = jax.tree.leaves((state.memory, state.step, state.scale, state.total))
-    arrays += [(f"memory {i}", walker.placement.whole(array)) for i, array in enumerate(rest)]
+    named = [
+        (f"parameter {name}", a) for name, a in zip(names, walker.tree.leaves(state.parameters), strict=True)
+    ]
+    named += [(f"memory {i}", array) for i, array in enumerate(rest)]
     if walker.best is not None:
-        arrays += [
-            (f"best {name}", walker.placement.whole(array))
-            for name, array in zip(names, walker.tree.leaves(walker.best[1]), strict=True)
-        ]
+        best = walker.tree.leaves(walker.best[1])
+        named += [(f"best {name}", array) for name, array in zip(names, best, strict=True)]
+    arrays = []
+    for name, array in named:
+        whole = walker.placement.whole(array)
+        if walker.placement.speaks:
+            arrays.append((name, whole))
     arrays.append(("costs", np.asarray(history.costs, dtype=np.float64)))
     header = {
         "run": identity(walker),
@@ -120,12 +128,8 @@ def unpack(
     walker.saved_step = walker.cursor.step
     if header["best"] is not None:
         value, walker.since_best = header["best"]
-        walker.best = (
-            value,
-            walker.tree.grow(
-                [jnp.array(arrays[f"best {leaf.name}"], copy=True) for leaf in walker.job.layout.leaves]
-            ),
-        )
+        best = [jnp.array(arrays[f"best {leaf.name}"], copy=True) for leaf in walker.job.layout.leaves]
+        walker.best = (value, walker.placement.state(walker.tree.grow(best)))
     return state_from(state, arrays, walker.tree, [leaf.name for leaf in walker.job.layout.leaves])
 
 
@@ -139,6 +143,9 @@ def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: l
         raise InputError(
             "the checkpoint was written by another update rule; give the method it was begun with"
         )
-    memory, step, scale, total = jax.tree.unflatten(structure, [jnp.array(a, copy=True) for a in kept])
-    parameters = tree.grow([jnp.array(arrays[f"parameter {name}"], copy=True) for name in names])
+    # What is spread over devices goes there from NumPy, never whole to one of them.
+    spread = not all(getattr(leaf, "is_fully_replicated", True) for leaf in jax.tree.leaves(state))
+    own = np.asarray if spread else partial(jnp.array, copy=True)
+    memory, step, scale, total = jax.tree.unflatten(structure, [own(a) for a in kept])
+    parameters = tree.grow([own(arrays[f"parameter {name}"]) for name in names])
     return State(parameters, memory, step, scale, total)

@@ -108,11 +108,20 @@ class Program:
     added: Callable[..., Any] | None = None
 
 
-def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float) -> State:
+def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float, placed: Any = None) -> State:
     """The state before the first step; the arrays are copied, so that the user's stay what they are.
 
-    Their numbers become as wide as the scope has them (`numbers_in`), whatever the user's are.
+    Their numbers become as wide as the scope has them (`numbers_in`), whatever the user's are. `placed` puts a tree of
+    arrays where it belongs and tells where a function's results do, so that what is spread over devices is never whole
+    on one of them.
     """
+    if placed is not None:
+        parameters = placed.state(tree.grow([np.asarray(array, float) for array in arrays]))
+        return State(
+            parameters,
+            placed.made(method.transformation.init, parameters),
+            *placed.state((np.int32(0), np.float32(1.0), np.float32(total))),
+        )
     parameters = tree.grow([jnp.array(array, float, copy=True) for array in arrays])
     held: set[int] = {id(leaf) for leaf in jax.tree.leaves(parameters)}
 
@@ -148,15 +157,12 @@ def program(
     def one(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any, Any]:
         batch = gathered(batch)
         reached, slope = gradient(state.parameters, batch, constants)
-        updates, memory = _update(method, slope, state, reached)
+        updates, memory = rule_of(method, slope, state, reached)
         size = step_factor(method, state)
         # Each sum is formed once and in the parameters' own type, as `optax.apply_updates` does.
         moved = jax.tree.map(lambda p, u: (p + size * u).astype(p.dtype), state.parameters, updates)
         following = State(moved, memory, state.step + 1, state.scale, state.total)
         return following, reached, slope, jax.tree.map(lambda u: size * u, updates)
-
-    def norms(of: Any) -> Any:
-        return jnp.sqrt(jnp.stack([jnp.vdot(leaf, leaf) for leaf in tree.leaves(of)]))
 
     def plain(state: State, batch: Any, constants: Any) -> tuple[State, Any]:
         following, reached, _, _ = one(state, batch, constants)
@@ -165,8 +171,8 @@ def program(
     def watched(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any]:
         following, reached, slope, moved = one(state, batch, constants)
         rate = jnp.abs(step_factor(method, state))
-        seen = Seen(reached, norms(slope), norms(moved), norms(state.parameters), rate)
-        return following, reached, seen.packed()
+        norms = [norms_of(tree, part) for part in (slope, moved, state.parameters)]
+        return following, reached, Seen(reached, norms[0], norms[1], norms[2], rate).packed()
 
     def stretch(state: State, batches: Any, constants: Any) -> tuple[State, Any]:
         arrays, each = (batches.arrays, batches.rows) if isinstance(batches, Held) else (None, batches)
@@ -185,7 +191,7 @@ def program(
         compiled(plain, 1),
         compiled(watched, 2),
         compiled(stretch, 1),
-        jax.jit(_copied),
+        jax.jit(copied),
         jax.jit(gradient),
         plain,
         cost.constants,
@@ -265,7 +271,13 @@ def step_factor(method: Method, state: State) -> Any:
     return part if method.rate is None else -method.rate * part
 
 
-def _update(method: Method, slope: Any, state: State, reached: Any) -> tuple[Any, Any]:
+def norms_of(tree: Tree, of: Any) -> Any:
+    """Euclidean norm of each array, shape (arrays,)."""
+    return jnp.sqrt(jnp.stack([jnp.vdot(leaf, leaf) for leaf in tree.leaves(of)]))
+
+
+def rule_of(method: Method, slope: Any, state: State, reached: Any) -> tuple[Any, Any]:
+    """The direction that the update rule makes of a slope, and its memory afterwards."""
     import optax
 
     rule = optax.with_extra_args_support(method.transformation)
@@ -296,7 +308,8 @@ def norm(tree: Any) -> Any:
     return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
-def _copied(state: Any) -> tuple[Any, Any]:
+def copied(state: Any) -> tuple[Any, Any]:
+    """A copy of the state, and whether all of it is finite."""
     sums = [jnp.sum(leaf) for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jax.tree.map(jnp.copy, state), jnp.isfinite(jnp.stack([s.astype(jnp.float32) for s in sums])).all()
 

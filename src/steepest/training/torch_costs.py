@@ -5,13 +5,15 @@ Arrays go over without being copied (DLPack), as long as both sides keep them on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..optional import optional
+from .batches import TORCH_STREAM, random_numbers
 
 FEATURE, EXTRA = "PyTorch costs", "torch"
 
@@ -64,6 +66,15 @@ class TorchCost:
         self.torch = optional("torch", feature=FEATURE, extra=EXTRA)
         self.cost, self.params = cost, params
         self.tensors = named_tensors(params)
+        kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in self.tensors.values()}
+        if len(kinds) > 1 or not kinds <= {"float32", "float64"}:
+            raise InputError(
+                f"the parameters are of type {', '.join(sorted(kinds))}; give them all in float32, or all in float64"
+            )
+        self.precision = kinds.pop()
+        on_gpu = next(iter(self.tensors.values())).is_cuda
+        self.device = "cuda" if on_gpu else "cpu"
+        self.step_now: Callable[[], int] = lambda: 0
 
     def __call__(self, values: Sequence[Any], batch: Any) -> tuple[Any, list[Any]]:
         """The cost, a tensor of shape (), and its slope by each tensor of `values`."""
@@ -77,6 +88,32 @@ class TorchCost:
         slopes = torch.autograd.grad(out.reshape(()), leaves, allow_unused=True)
         given = [torch.zeros_like(leaf) if s is None else s for s, leaf in zip(slopes, leaves, strict=True)]
         return out.detach().reshape(()), given
+
+    def without_slope(self, values: Sequence[Any], layout: Any, batch: list[Any]) -> float:
+        """The cost of a batch as it is used, not trained: no dropout, running means left alone."""
+        torch = self.torch
+        leaves = [torch.from_dlpack(value) for value in values]
+        training = is_module(self.params) and self.params.training
+        if training:
+            self.params.eval()
+        try:
+            with torch.no_grad():
+                return float(self._run(leaves, layout.build(iter(batch))))
+        finally:
+            if training:
+                self.params.train()
+
+    def buffers(self) -> list[Any]:
+        """What a module keeps besides its parameters and its checkpoint must hold: running means, counts."""
+        return list(self.params.buffers()) if is_module(self.params) else []
+
+    @contextmanager
+    def chance(self, seed: int, step: int) -> Iterator[None]:
+        """PyTorch's random numbers (dropout) as seed and step decide, so that a resumed run draws the same."""
+        torch = self.torch
+        with torch.random.fork_rng():
+            torch.manual_seed(int(random_numbers(seed, TORCH_STREAM, step + 1).integers(2**63)))
+            yield
 
     def _run(self, leaves: list[Any], batch: Any) -> Any:
         if is_module(self.params):
@@ -92,6 +129,13 @@ class TorchCost:
     def start(self) -> dict[str, np.ndarray]:
         """The values to start from, by name."""
         return {name: tensor.detach().cpu().numpy() for name, tensor in self.tensors.items()}
+
+    def handed_back(self, arrays: Sequence[np.ndarray]) -> Any:
+        """The final values in the form the user gave: a module gets them written into it, tensors come anew."""
+        if not is_module(self.params):
+            return self.like_given(arrays)
+        self.write_back(arrays)
+        return self.params
 
     def like_given(self, arrays: Sequence[np.ndarray]) -> Any:
         """Tensors with these values, in the structure the user gave."""

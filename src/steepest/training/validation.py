@@ -33,28 +33,26 @@ class Evaluation:
 
     def __call__(self, parameters: Any) -> float:
         """The mean cost at these parameters."""
-        if self.placement.mesh is not None:  # each process works out the whole by itself
-            leaves = [jax.device_put(self.placement.whole(array)) for array in self.tree.leaves(parameters)]
-            parameters = self.tree.grow(leaves)
         values, counts = [], []
         for arrays in self.source.in_order(min(ROWS_AT_ONCE, self.source.rows)):
             count = len(arrays[0])
             function, constants = self._function(count)
-            batch = [jax.device_put(self._kept(array)) for array in arrays]
-            values.append(function(parameters, batch, constants))
+            value = function(parameters, self.placement.same_rows(arrays), constants)
+            # Between processes one at a time: exchanges of two programs under way at once would meet.
+            values.append(value if self.placement.processes == 1 else float(value))
             counts.append(count)
         return float(np.average([float(value) for value in values], weights=counts))
-
-    def _kept(self, array: np.ndarray) -> np.ndarray:
-        from ..tracing.batched import kept_type
-
-        wide = "float64" if jax.config.jax_enable_x64 else "float32"
-        return np.asarray(array, kept_type(np.dtype(array.dtype), wide))
 
     def _function(self, rows: int) -> Any:
         if rows not in self._compiled:
             job = self.job
+            if job.torch is not None:
+                self._compiled[rows] = self._of_torch, []
+                return self._compiled[rows]
             cost = recorded_for(job.cost, job.layout, self.source, rows, job.precision)
             function = jax.jit(plain_cost(cost, self.tree, precision=job.precision, remat=False))
-            self._compiled[rows] = function, [jax.device_put(constant) for constant in cost.constants]
+            self._compiled[rows] = function, self.placement.constants(cost.constants)
         return self._compiled[rows]
+
+    def _of_torch(self, parameters: Any, batch: list[Any], constants: Any) -> float:
+        return float(self.job.torch.without_slope(self.tree.leaves(parameters), self.source.layout, batch))

@@ -1,0 +1,132 @@
+"""A process joins the run it was started for: by `launch`, by a scheduler, or by hand; and is watched over in it.
+
+On a cluster the scheduler is the parent, and JAX finds out from its environment what it needs to know.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .roll import Watchdog
+
+ADDRESS, COUNT, INDEX = "STEEPEST_COORDINATOR", "STEEPEST_PROCESSES", "STEEPEST_PROCESS"
+# Seconds after which a process that stands still while others go on is called late; a long compilation takes less.
+PATIENCE, LATE = "STEEPEST_PATIENCE", 120.0
+# Seconds within which all processes must have come.
+ARRIVAL, ALL_HERE = "STEEPEST_ARRIVAL", 300.0
+# What schedulers set that start several tasks of one job; JAX reads the rest from the same environment.
+SCHEDULERS = {"SLURM_NTASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI"}
+
+
+def join() -> bool:
+    """Join the run that this process was started for; False if it was started alone. Touches JAX only if it must."""
+    address = os.environ.get(ADDRESS)
+    arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
+    if address is not None:
+        count, index = int(os.environ[COUNT]), int(os.environ[INDEX])
+        _call_roll(address, count, index, arrival)
+        _initialize(arrival, coordinator_address=address, num_processes=count, process_id=index)
+        return True
+    if _scheduled():
+        _initialize(arrival)
+        return True
+    return False
+
+
+def leave_alone(status: int) -> None:
+    """Let this process end with `status` when Python does, without JAX's farewell, which waits for all the others."""
+
+    def end() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    atexit.register(end)
+
+
+def _scheduled() -> bool:
+    """Whether a scheduler has started several tasks of this job."""
+    return any(int(os.environ.get(variable, "1")) > 1 for variable in SCHEDULERS)
+
+
+def _initialize(arrival: float, **given: Any) -> None:
+    """Join through JAX, and exchange something at once: connecting writes a line, kept from standard output."""
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    # JAX's service takes the signal to end for itself; the loop answers it with a checkpoint.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.distributed.initialize(initialization_timeout=int(arrival) or 1, **given)
+    with _no_output():
+        multihost_utils.process_allgather(np.zeros(1))
+
+
+@contextlib.contextmanager
+def _no_output() -> Iterator[None]:
+    """Nothing written below Python reaches standard output in here."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def watched(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Iterator[None]:
+    """Watch over the processes of a run while they take steps.
+
+    `progress` tells how many stages and how many steps this process has behind it, `busy` whether it is writing a
+    file, which the others have to wait for.
+    """
+    dog = _watchdog(progress, busy)
+    try:
+        yield
+    finally:
+        if dog is not None:
+            dog.close()
+
+
+def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Watchdog | None:
+    address, count = os.environ.get(ADDRESS), int(os.environ.get(COUNT, "1"))
+    if address is None and not _scheduled():
+        return None
+    from .roll import Watchdog, meeting_place
+
+    if address is not None:
+        index = int(os.environ[INDEX])
+    else:
+        import jax
+
+        count, index = jax.process_count(), jax.process_index()
+        address = meeting_place(index, count)
+    if address is None or count == 1:
+        return None
+    return Watchdog(address, index, count, progress, float(os.environ.get(PATIENCE, LATE)), busy=busy)
+
+
+def _call_roll(address: str, count: int, index: int, arrival: float) -> None:
+    """Wait until every process has come; process 0 names those that have not. Raises `InputError` after `arrival` s."""
+    from .roll import answer, call
+
+    if index == 0:
+        missing = call(address, count, arrival)
+        if missing:
+            raise InputError(
+                f"process{'es' if len(missing) > 1 else ''} {', '.join(map(str, missing))} of {count} did not come "
+                f"within {arrival:g} s; look at why it did not start, and at the address {address}"
+            )
+    else:
+        answer(address, index, arrival)
