@@ -59,12 +59,13 @@ def _scheduled() -> bool:
 
 def _initialize(arrival: float, **given: Any) -> None:
     """Join through JAX, and exchange something at once: connecting writes a line, kept from standard output."""
+    # JAX's service, which reads this when it is imported, takes the signal to end for itself; the loop answers it with
+    # a checkpoint.
+    os.environ.setdefault("JAX_ENABLE_PREEMPTION_SERVICE", "false")
     import jax
     import numpy as np
     from jax.experimental import multihost_utils
 
-    # JAX's service takes the signal to end for itself; the loop answers it with a checkpoint.
-    jax.config.update("jax_enable_preemption_service", False)
     jax.distributed.initialize(initialization_timeout=int(arrival) or 1, **given)
     with _no_output():
         multihost_utils.process_allgather(np.zeros(1))
