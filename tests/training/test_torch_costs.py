@@ -220,7 +220,7 @@ def test_the_users_random_numbers_and_running_means_are_left_alone():
     assert module.training
 
 
-def test_what_the_torch_loop_does_not_do_is_said():
+def test_what_costs_of_torch_do_not_have_is_said():
     with pytest.raises(steepest.InputError, match="shard= is not for PyTorch"):
         steepest.train(cost, network(), data(), shard="params")
     with pytest.raises(steepest.InputError, match="no single number"):
