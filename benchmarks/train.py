@@ -1,4 +1,4 @@
-"""Training: speed of a step, cost without a learning rate, logistic regression, memory."""
+"""Training: speed of a step, cost without a learning rate, logistic regression, memory, several processes."""
 
 from functools import partial
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from .processes import in_turn, report
 from .table import dated, markdown
 from .training.rates import rows as rates
+from .training.scaling import BATCH as BATCHES
 from .training.throughput import MODELS
 
 BATCH = {"mlp": 128, "convolution": 128, "transformer": 8}
@@ -33,6 +34,11 @@ BANDWIDTH = """
 import json, sys
 from benchmarks.training.on_gpu import bandwidth
 print(json.dumps(bandwidth(int(sys.argv[1]))))
+"""
+SCALING = """
+import json, sys
+from benchmarks.training.scaling import measure
+print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
 """
 MEMORY = """
 import json, sys
@@ -120,11 +126,38 @@ def bandwidth(rounds: int, cores: int) -> str:
     return markdown(["L-BFGS", "ms a step", "bytes touched at the speed of a copy", "ratio"], found)
 
 
+def scaling(rounds: int, cores: int) -> str:
+    found = []
+    for name in BATCHES:
+        for row in report(SCALING, name, str(rounds)):
+            found.append(
+                [
+                    f"{name}, batch {BATCHES[name]:,}",
+                    row["processes"],
+                    row["cores"],
+                    1e3 * row["wall"],
+                    row["faster"],
+                    1e3 * row["cpu"],
+                    row["cpu faster"],
+                    f"{row['cost']:.6f}",
+                ]
+            )
+    header = ["a step of Adam", "processes", "cores", "ms", "times as fast", "CPU ms, all processes"]
+    note = (
+        "One process is held to one core, two to two. Milliseconds of the clock, CPU milliseconds of all processes "
+        "together; both ratios are medians of those within a round. The last but one is how many times as fast as one "
+        "process these would be with a core for each and no waiting: processes × CPU seconds of one ÷ CPU seconds of "
+        "all. On a machine that does other things besides, it is the one to read."
+    )
+    return "\n\n".join([markdown([*header, "by CPU time", "cost reached"], found), note])
+
+
 PARTS: dict[str, tuple[str, Any]] = {
     "speed": ("Speed of a step", speed),
     "rate": ("Without a learning rate", rate),
     "logistic": ("Logistic regression", logistic),
     "memory": ("Memory", memory),
+    "scaling": ("One run on several processes", scaling),
     "bandwidth": ("L-BFGS against the memory's bandwidth", bandwidth),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
