@@ -7,6 +7,7 @@ ten and a hundred million parameters stands against the memory's bandwidth.
 import json
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,36 +108,59 @@ def bfloat16(steps: int = 200, batch: int = 64) -> None:
 
 
 def bandwidth(n: int, memory: int = 10, steps: int = 30) -> dict[str, float]:
-    """Seconds a step of L-BFGS against the bytes it touches over the bandwidth of a copy, in the same process."""
+    """A step of L-BFGS, without looking at the cost, against the bytes it touches over the bandwidth of a copy.
+
+    All in the same process; on a CPU both are its seconds, and both copies lie in memory that was touched before.
+    """
     import jax
     import jax.numpy as jnp
 
     from steepest.training.whole import descend
 
-    x = jnp.linspace(0.0, 1.0, n, dtype=jnp.float32)
-    copy = jax.jit(lambda a, k: a + k)
+    on_cpu = jax.default_backend() == "cpu"
+    clock = time.process_time if on_cpu else time.perf_counter
+    x: Any = np.linspace(0.0, 1.0, n, dtype=np.float32)
+    if on_cpu:
+        other = np.zeros_like(x)
+        again = partial(np.copyto, other)
+    else:
+        x = jnp.asarray(x)
+        again = jax.jit(lambda a: a + 1.0)
     times = []
-    for k in range(6):
-        began = time.perf_counter()
-        copy(x, float(k)).block_until_ready()
-        times.append(time.perf_counter() - began)
-    rate = 2 * 4 * n / min(times[1:])
+    for _ in range(9):
+        began = clock()
+        jax.block_until_ready(again(x))
+        times.append(clock() - began)
+    rate = 2 * 4 * n / sorted(times)[2]
 
     def cost(x: Any) -> Any:
-        # Elementwise, so that a look at it touches x once and writes its slope once.
         curvature = 1.0 + 99.0 / n * jnp.arange(n, dtype=jnp.float32)
         return 0.5 / n * jnp.sum(curvature * (x - 2.0) ** 2)
 
-    found = descend(jax.jit(jax.value_and_grad(cost)), x, steps=steps, memory=memory)
-    first = len(found.seconds) // 2
-    taken = (found.seconds[-1] - found.seconds[first]) / max(1, found.steps - first)
-    # Per step: 2m vectors read twice; and read or written once each: trial point (3), cost and slope (2), slope along
-    # the direction (2), step and change made (4 read, 2 written), new direction (1 read, 1 written).
-    touched = 4 * n * (2 * 2 * memory + 15)
+    both = jax.jit(jax.value_and_grad(cost))
+    looking = 0.0
+
+    def look(x: Any) -> Any:
+        nonlocal looking
+        began = clock()
+        value, slope = jax.block_until_ready(both(x))
+        looking += clock() - began
+        return value, np.asarray(slope) if on_cpu else slope
+
+    seen: list[tuple[float, float]] = []
+    found = descend(
+        look, x, steps=steps, memory=memory, watch=lambda run: bool(seen.append((clock(), looking)))
+    )
+    between = np.diff(seen, axis=0)[len(seen) // 2 :]
+    taken = float(np.median(between[:, 0] - between[:, 1]))
+    # Per step: 2m vectors read twice; and read or written once each: trial point (3), slope along the direction (2),
+    # step and change made (4 read, 2 written), new direction (1 read, 1 written).
+    touched = 4 * n * (2 * 2 * memory + 13)
     return {
         "n": n,
         "steps": found.steps,
         "ms": 1e3 * taken,
+        "cost ms": 1e3 * float(np.median(between[:, 1])),
         "bound ms": 1e3 * touched / rate,
         "ratio": taken * rate / touched,
         "GB/s": rate / 1e9,

@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import strips
+
 # Remembered pairs of steps and changes of slope. More cost memory and gain little (Nocedal & Wright 2006, p. 178).
 MEMORY = 10
 # Armijo and Wolfe: the part of the promised decrease that must be had, of the slope that may remain (eqs. 3.6).
@@ -320,19 +322,7 @@ def _length(slope: Any) -> Any:
 DEVICE = Vectors(jnp.zeros, jnp.asarray, _remember, _combined, _moved, _along, _length)
 
 
-def _remember_on_host(pairs: Any, row: int, following: Any, x: Any, new_slope: Any, slope: Any) -> Any:
-    memory = pairs.shape[0] // 2
-    pairs[row], pairs[memory + row] = following - x, new_slope - slope
-    three = np.stack([pairs[row], pairs[memory + row], new_slope])
-    return pairs, pairs @ three.T, np.einsum("ij,ij->i", three, three)
-
-
+# On the host strip by strip; a CPU's own memory is no device to stay on.
 HOST = Vectors(
-    np.zeros,
-    np.array,
-    _remember_on_host,
-    lambda pairs, weights, slope, own: weights @ pairs + own * slope,
-    lambda x, direction, step: x + step * direction,
-    np.dot,
-    np.linalg.norm,
+    np.zeros, np.array, strips.remember, strips.combined, strips.moved, strips.along, strips.length
 )

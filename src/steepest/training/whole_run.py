@@ -208,6 +208,8 @@ class WholeWalker:
         both = jax.jit(jax.value_and_grad(of_vector))
         inputs = [(arrays, placement.constants(recorded.constants)) for _, (_, recorded), arrays in functions]
         u, wide = put([np.asarray(start / scale, kind), np.asarray(scale, kind)])
+        if workers == 1 and jax.default_backend() == "cpu":
+            return Scaled(lambda u: _seen(both(u, inputs, wide)), np.asarray(u), scale, None, None)
         return Scaled(lambda u: both(u, inputs, wide), u, scale, None, None)
 
     def _recorded_value(self, rows: int) -> Any:
@@ -387,6 +389,11 @@ class WholeWalker:
                     f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
                     "folder, or the settings it was begun with"
                 )
+
+
+def _seen(found: tuple[Any, Any]) -> tuple[float, np.ndarray]:
+    """Cost and slope as the host sees them; on a CPU nothing is copied."""
+    return float(found[0]), np.asarray(found[1])
 
 
 class Scaled:
