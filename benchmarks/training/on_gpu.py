@@ -148,9 +148,12 @@ def bandwidth(n: int, memory: int = 10, steps: int = 30) -> dict[str, float]:
         return value, np.asarray(slope) if on_cpu else slope
 
     seen: list[tuple[float, float]] = []
-    found = descend(
-        look, x, steps=steps, memory=memory, watch=lambda run: bool(seen.append((clock(), looking)))
-    )
+
+    def watch(run: Any) -> bool:
+        seen.append((clock(), looking))
+        return False
+
+    found = descend(look, x, steps=steps, memory=memory, watch=watch)
     between = np.diff(seen, axis=0)[len(seen) // 2 :]
     taken = float(np.median(between[:, 0] - between[:, 1]))
     # Per step: 2m vectors read twice; and read or written once each: trial point (3), slope along the direction (2),
