@@ -39,8 +39,8 @@ class WithRestarts:
 
     Few parameters: each is moved alone to where another valley may be (`nearby`), which costs as many values again as
     the walk did at most, and a walk begins from what is lower, or from behind a ridge. Many, of which few meet in a
-    term: the walk by curvature is made again after an opening by slopes alone. What is found counts only if it is a
-    lower minimum; the rest is told.
+    term: where the cost bends downwards at the start, the walk by curvature is made again after an opening by slopes.
+    What is found counts only if it is a lower minimum; the rest is told.
     """
 
     def __init__(self, way: Descent) -> None:
@@ -91,14 +91,20 @@ class WithRestarts:
         return lowest == -np.inf or run.value - lowest > RESOLVED * from_there
 
     def _can_open_again(self) -> bool:
-        """Whether the walk followed curvature, and another like it takes no more than a moment."""
+        """Whether the walk followed curvature that bends downwards at the start, and another takes but a moment.
+
+        Where the cost bends upwards there, curvature leads where slopes do.
+        """
         objective, run = self.problem.objective, self.run
         if run.solver != Newton(sparse=True).name:
             return False
         from .linear_algebra.elimination import work_to_factorise
+        from .linear_algebra.sparse_factor import SymmetricPattern
 
-        H = objective.sparse_hessian(run.x)
-        return max(run.steps, OPENING_STEPS) * work_to_factorise(H.indptr, H.indices) <= MOST_WORK
+        H = objective.sparse_hessian(self.problem.start)
+        if max(run.steps, OPENING_STEPS) * work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+            return False
+        return SymmetricPattern(H).factorise(H.data, 0.0, None) is None
 
     def _around(self, allowance: int) -> None:
         """Single parameters moved, round after round while that leads lower."""
