@@ -94,7 +94,11 @@ def shifted_step(
             ):
                 return _assessed(g, product, s, shift, shift > tiny)
             # Newton on 1/|s| - 1/radius: nearly linear in the shift (Nocedal & Wright 2006, algorithm 4.3).
-            wanted = shift + square / inner(s, solve(s)) * (reached / radius - 1.0)
+            bend = inner(s, solve(s))
+            if bend == 0.0:  # the step has all but underflowed
+                short = (s, shift)
+                break
+            wanted = shift + square / bend * (reached / radius - 1.0)
             if reached < radius:
                 high, short = shift, (s, shift)
                 if wanted <= 0.0 and not indefinite:
@@ -127,10 +131,12 @@ def _filled(
 ) -> BallStep:
     """The hard case: the shortest shifted step is too short; add what it lacks along the lowest eigenvector.
 
-    Where nothing could be factorised, straight down the slope.
+    Where nothing could be factorised, straight down the slope; without a slope, along that eigenvector alone.
     """
+    if short is None and length(g) == 0.0:
+        short = (np.zeros(g.size), 2.0 * size)
     if short is None:
-        s = -min(radius / length(g), 1.0 / size) * g
+        s = -min(radius / length(g), 1.0 / size if size > 0.0 else inf) * g
         return _assessed(g, product, s, size, True)
     s, shift = short
     solve = factorise(shift)

@@ -151,7 +151,8 @@ class FreeModel:
     @property
     def first_radius(self) -> float:
         """How far to trust the model before anything is known: as far as Newton's step goes."""
-        return inf if self.newton is not None else length(self.g)
+        # On a saddle or a maximum there is no slope to tell how far: one unit, as the model is scaled.
+        return inf if self.newton is not None else (length(self.g) or 1.0)
 
     def within(self, radius: float, shift: float) -> Proposal:
         """See `Model`."""

@@ -51,17 +51,25 @@ class Writer:
             factor = factor.flat[0]
         if not np.shape(factor) and factor == 1.0:
             return atom
-        return self.emit("mul", [atom, self.constant(factor)], atom.aval.shape, out_dtype=None)
+        return self.emit("mul", [self.double(atom), self.constant(factor)], atom.aval.shape, out_dtype=None)
 
     def product(self, one: Any, other: Any) -> Any:
         """The elementwise product."""
-        return self.emit("mul", [one, other], one.aval.shape, out_dtype=None)
+        return self.emit("mul", [self.double(one), self.double(other)], one.aval.shape, out_dtype=None)
+
+    def double(self, atom: Any) -> Any:
+        """`atom` in double precision, in which all is written down."""
+        if atom.aval.dtype == FLOAT:
+            return atom
+        return self.emit(
+            "convert_element_type", [atom], atom.aval.shape, new_dtype=FLOAT, weak_type=False, sharding=None
+        )
 
     def power(self, atom: Any, exponent: int) -> Any:
         """`atom` to a whole power."""
         if exponent == 1:
             return atom
-        return self.emit("integer_pow", [atom], atom.aval.shape, y=exponent)
+        return self.emit("integer_pow", [self.double(atom)], atom.aval.shape, y=exponent)
 
     def replaced(self, equation: Any, operands: Sequence[Any]) -> Any:
         """The result of the same operation on other operands of the same types."""
@@ -78,7 +86,7 @@ class Writer:
 
     def joined(self, atoms: Sequence[Any]) -> Any:
         """The elements of all atoms in one row."""
-        rows = [self.flat(atom) for atom in atoms]
+        rows = [self.flat(self.double(atom)) for atom in atoms]
         if len(rows) == 1:
             return rows[0]
         return self.emit("concatenate", rows, (sum(row.aval.size for row in rows),), dimension=0)

@@ -28,6 +28,15 @@ PLAIN = 10
 # Differences on the two sides of the point may disagree by this part, and so may the two halves of the matrix.
 UNEVEN = 1e-3
 
+# A curvature that differs by more than this many times itself so far away, in natural sizes, is none to go by.
+UNSTEADY = 10.0
+ASIDE = 1e-3
+
+# A curvature that would lower the cost over a natural size by less than this part of the walk's fall is looked at
+# with a longer difference: the differences of a slope that grows with the cube show a curvature of their own making.
+SHALLOW = 1e-6
+LONGER = 2.0
+
 # Equilibrated curvatures above this are positive beyond what differences can err by.
 PLAINLY_POSITIVE = 1e-3
 
@@ -178,6 +187,29 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
     return replace(curvature, unseen=small & (np.abs(curvature.values) <= TREMBLES * error))
 
 
+def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:
+    """The same, with upward curvatures taken for zero where none shows in the cost and they do not stay as they are.
+
+    At a bottom of higher order the curvature is what is left of the way there: (r² - 1)⁴ bends upwards in every
+    direction wherever a walk can end, but along the circle it costs nothing. The stiffest still leads to the bottom.
+    """
+    block = curvature.hessian
+    if block is None or not block.size or not look.objective.has_hessian or look.quadratic:
+        return curvature
+    size = look.scale[curvature.free]
+    if not 0.0 < 0.5 * float(np.linalg.norm(size[:, None] * block * size)) <= rounding < np.inf:
+        return curvature
+    weak = (curvature.values > curvature.limit) & (curvature.values < SHALLOW * curvature.values.max())
+    if not weak.any():
+        return curvature
+    shift = ASIDE * look.scale * look.generator.choice((-1.0, 1.0), look.n)
+    near = look.objective.bounds.project(np.where(look.free, look.x + shift, look.x))
+    there = np.nan_to_num(np.asarray(look.objective.hessian(near)))
+    values = np.einsum("ik,ij,jk->k", curvature.vectors, there, curvature.vectors)
+    unseen = weak & (np.abs(values - curvature.values) > UNSTEADY * curvature.values)
+    return replace(curvature, unseen=unseen if curvature.unseen is None else unseen | curvature.unseen)
+
+
 def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     """Curvature from a few differences of the slope, where they leave no doubt: None otherwise.
 
@@ -208,6 +240,16 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     sized = units[:, None] * H * units
     if np.abs(sized - sized.T).max(initial=0.0) > UNEVEN * np.abs(sized).max(initial=0.0):
         return None
+    inside = np.ix_(free, free)
+    if free.size and np.linalg.eigvalsh(0.5 * (sized + sized.T)[inside])[0] <= SHALLOW * (
+        look.fall or np.inf
+    ):
+        shift = LONGER * h * np.where(look.free, look.generator.choice((-1.0, 1.0), look.n), 0.0)
+        ahead, behind = bounds.project(look.x + shift), bounds.project(look.x - shift)
+        change = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
+        told = H @ (ahead - behind)
+        if not (np.abs(change - told)[free] <= UNEVEN * (np.abs(H) @ np.abs(ahead - behind))[free]).all():
+            return None
     found = _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the exact slope")
     return found if found.values.size and found.values[0] > PLAINLY_POSITIVE else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .curvature import Curvature
+from .endless import Pole, Valley
 from .flatness import Course, Runs
 from .look import Look, Rounding
 from .optimality import Optimality
@@ -122,6 +123,50 @@ def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
         tuple(evidence),
         f"No minimum: along {name} the cost keeps falling towards {number(ray.value)}, which no finite point "
         f"reaches; its slope dies out but never changes sign up to a distance of {distance}.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def into_a_pole(look: Look, pole: Pole, evidence: list[Evidence]) -> Judgement:
+    """The cost has no lower end beside a finite point."""
+    where = ", ".join(
+        f"{name} = {number(v)}" for name, v in list(zip(look.names, pole.place, strict=False))[:4]
+    )
+    if pole.value == -np.inf:
+        told = "it is minus infinity there"
+    else:
+        told = f"down to {number(pole.value)} there, and every quartering of the distance lowers it by at least as much again"
+    evidence.append(
+        Evidence(f"cost towards {where}", pole.value, look.value, False, "probes ever nearer to it")
+    )
+    return Judgement(
+        Verdict.UNBOUNDED_BELOW,
+        tuple(evidence),
+        f"Unbounded below: the cost falls without limit towards {where}; {told}.",
+        "Check the logarithms and divisions in the cost, or bound the parameters away from there.",
+    )
+
+
+def along_valley(look: Look, valley: Valley, evidence: list[Evidence]) -> Judgement:
+    """Where a bent valley leads: down for ever, or towards a limit."""
+    name = direction_name(valley.direction, look.names)
+    how = f"{valley.leads}, {valley.steps} steps along the valley, each twice as long as the last"
+    evidence.append(Evidence("cost along the valley", valley.value, look.value, False, how))
+    begins = f"along a valley that bends, and begins along {name}, the cost"
+    distance = number(valley.distance)
+    if valley.leads is Leads.DOWN_FOR_EVER:
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            tuple(evidence),
+            f"Unbounded below: {begins} falls without limit, from {number(look.value)} here to "
+            f"{number(valley.value)} at a distance of {distance}.",
+            "Check the sign of the cost, or bound the parameters.",
+        )
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: {begins} keeps falling, to {number(valley.value)} at a distance of {distance} and ever less "
+        "farther on; no finite point is lowest.",
         "Bound the parameters, or add a penalty on their size.",
     )
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from ..numerics import EPS
 from .curvature import Curvature
 from .look import Look
 
@@ -20,9 +21,13 @@ FAR = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e3, 1e6)
 # Of so many level directions each is probed; of more, this many combinations drawn at random.
 PROBED = 12
 
+# Places looked at, in natural sizes, from a start on a level stretch that nothing led to.
+EVEN = np.linspace(-2.0, 2.0, 62)
+
 # A valley that bends is followed by steps this long, each put back to the bottom by the curved directions.
 VALLEY_STEP = 1e-2
-VALLEY_CORRECTIONS = 30
+# A bottom of order eight comes down by a third at each correction only, and has to come down all the way.
+VALLEY_CORRECTIONS = 100
 
 # A rise of this part of what the curved directions cost over one natural size is none: a bottom of order ten
 # rises more over the step.
@@ -41,6 +46,12 @@ STRETCH = 1e-3
 
 # To the left and right of where a value has changed, this part of the way, a stepping cost is as high as there.
 STEP_WIDTH = 1e-6
+
+# A change between neighbouring numbers that is this many times what rounding explains is a jump.
+JUMP = 100.0
+
+# Curvatures below this are none.
+TINY = np.finfo(np.float64).tiny
 
 # Reading back the last distance at which the cost was level, bisected this often.
 BISECTIONS = 60
@@ -153,6 +164,12 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
         stretch = any(side.flat and side.level >= STRETCH for side in changed)
         near = level <= NEAR[-2] and not stretch
         return Course(direction, Runs.RISING if near else Runs.RISING_FARTHER_OFF, level)
+    if curvature.null.size == curvature.values.size and not look.fall:
+        # Nothing led here, and nothing here leads anywhere: a lower place may lie between the probes.
+        between = _lower_between(look, direction, rounding)
+        if between is not None:
+            place, lower = between
+            return Course(direction, Runs.FALLING_FARTHER_OFF, level, place - look.x, place, lower)
     if not changed:
         return Course(direction, Runs.LEVEL, np.inf)
     if _fades(look, changed[0]):
@@ -194,10 +211,26 @@ def _side(look: Look, direction: Vector, rounding: float) -> _Side:
                     look.value_at(look.x + t * (1.0 + s) * direction) for s in (-STEP_WIDTH, STEP_WIDTH)
                 ]
                 still = all(other == value for other in beside)
+                still = still and _jumps_between(look, direction, level, t, rounding)
             return _Side(direction, level, float(np.sign(change)), t, value, x, still, flat)
         flat = abs(float(np.where(x != previous, gradient, 0.0) @ direction)) == 0.0
         level, previous = t, x
     return _Side(direction, level, 0.0, np.inf, look.value, look.x, False, flat)
+
+
+def _jumps_between(look: Look, direction: Vector, low: float, high: float, rounding: float) -> bool:
+    """Whether the cost changes at one place between two distances; a slope that has saturated changes it gradually."""
+    values = [look.value, look.value_at(look.x + high * direction)]
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        if middle in (low, high):
+            break
+        value = look.value_at(look.x + middle * direction)
+        if abs(value - look.value) <= 8 * rounding:
+            low, values[0] = middle, value
+        else:
+            high, values[1] = middle, value
+    return abs(values[1] - values[0]) > JUMP * (8 * rounding + EPS * abs(look.value))
 
 
 def _fades(look: Look, side: _Side) -> bool:
@@ -228,7 +261,17 @@ def _turned(look: Look, curvature: Curvature, x: Vector, k: int) -> tuple[np.nda
     values, scaled = np.linalg.eigh(d[:, None] * np.nan_to_num(H) * d)
     vectors = np.zeros((look.n, k))
     vectors[free] = d[:, None] * scaled[:, free.size - k :]
-    return vectors, np.maximum(values[free.size - k :], curvature.limit)
+    return vectors, np.maximum(
+        values[free.size - k :], curvature.limit * max(float(np.abs(values).max()), TINY)
+    )
+
+
+def _lower_between(look: Look, direction: Vector, rounding: float) -> tuple[Vector, float] | None:
+    """The lowest of many evenly spaced places on both sides, should it be lower."""
+    places = [look.objective.bounds.project(look.x + t * direction) for t in EVEN]
+    values = np.array([look.value_at(place) for place in places])
+    lowest = int(np.argmin(np.where(np.isnan(values), np.inf, values)))
+    return (places[lowest], float(values[lowest])) if values[lowest] < look.value - 8 * rounding else None
 
 
 def _lower_beyond(look: Look, side: _Side, rounding: float) -> tuple[Vector, float] | None:

@@ -10,13 +10,16 @@ import numpy as np
 
 from ..numerics import EPS
 from ..objective import Objective
-from .curvature import Curvature, confirmed, curvature_of
+from .curvature import Curvature, confirmed, curvature_of, steady
+from .endless import pole_near, valley_from
 from .failures import (
     along_ray,
+    along_valley,
     by_stop,
     fades,
     falls,
     falls_along_a_bend,
+    into_a_pole,
     level_but_sloping,
     no_slope,
     plateau,
@@ -53,6 +56,19 @@ ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
 SADDLE_STEP = 1e-6
+
+# Ends of a walk that say nothing of where it was going.
+ASKED_TO_STOP = ("stopped", "tolerance reached", "diverged", None)
+
+# Where the cost is looked at for its size, in natural sizes.
+ASIDE = 0.1
+
+# Places off the bottom at which a level direction may show a slope after all.
+BESIDE = 3
+
+# A bottom whose curvature explains less than this part of the fall over the parameters' sizes is shallow: a tail, it
+# may be, that the walk came down.
+SHALLOW = 1e-6
 
 # A slope along a direction without curvature that is no smaller a part of the whole slope is no rounding.
 STRAIGHT = 1e-6
@@ -116,13 +132,20 @@ def _judge(look: Look) -> Judgement:
     curvature = curvature_of(look)
     rounding = rounding_of(look, curvature.product, off)
     curvature = confirmed(look, curvature)
-    curvature = curvature.seen_over(look.scale, SPREAD_FACTOR * rounding.value + EPS * (look.fall or 0.0))
+    invisible = SPREAD_FACTOR * rounding.value + EPS * (look.fall or 0.0)
+    curvature = steady(look, curvature.seen_over(look.scale, invisible), invisible)
     optimality = optimality_of(look, rounding, curvature)
     evidence.append(slope_evidence(look, optimality))
     if repeatability.is_noisy:
         noisy = _noise_floor(look, repeatability, optimality, curvature, evidence)
         if noisy is not None:
             return noisy
+        return by_stop(
+            look, curvature, optimality, walk(look, scaled_descent(look), rounding.value), evidence
+        )
+    pole = pole_near(look)
+    if pole is not None:
+        return into_a_pole(look, pole, evidence)
     if _went_far(look):
         ray = _along_last_displacement(look, rounding, uphill=True)
         if ray is not None:
@@ -137,6 +160,10 @@ def _judge(look: Look) -> Judgement:
 def _stationary(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
+    if _slope_says_nothing(look, rounding):
+        edge = edge_at(look, optimality.remaining_limit)
+        if edge is not None:
+            return edge_minimum(look, edge, evidence)
     kinked = look.structure is None or _has_kinks(look)
     cornered = kinked and (_jumps(look, rounding, curvature, optimality) or _on_a_kink(look))
     if cornered:
@@ -165,6 +192,15 @@ def _stationary(
     if null.size == 0:
         return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
+
+
+def _slope_says_nothing(look: Look, rounding: Rounding) -> bool:
+    """Whether the slope's error is as large as the cost itself: about to be infinite, where the cost ends."""
+    error = float(look.scale @ rounding.slope)
+    if error <= abs(look.value) + (look.fall or 0.0):
+        return False
+    aside = [look.value_at(look.x + side * ASIDE * np.where(look.free, look.scale, 0.0)) for side in (1, -1)]
+    return bool(error > max((abs(value) for value in aside if np.isfinite(value)), default=0.0))
 
 
 def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> tuple[Judgement | None, bool]:
@@ -200,7 +236,21 @@ def _tail_or_minimum(
             tail = is_tail(look, direction, rounding)
             if tail is not None:
                 return fades(look, tail, evidence)
+    size = 0.5 * curvature.extremes[1] * float(look.scale @ look.scale)
+    if look.fall is not None and size <= SHALLOW * look.fall and not look.quadratic:
+        tail = _came_down_a_tail(look, rounding)
+        if tail is not None:
+            return fades(look, tail, evidence)
     return minimum(look, curvature, rounding, optimality, evidence)
+
+
+def _came_down_a_tail(look: Look, rounding: Rounding) -> Vector | None:
+    """The way (n,) the walk came from its start, where the slope dies out along it without leading anywhere."""
+    if look.start is None:
+        way = scaled_descent(look)  # of very many parameters no start is kept
+    else:
+        way = scaled(look, np.where(look.free & np.isfinite(look.start), look.x - look.start, 0.0))
+    return is_tail(look, way, rounding) if way.any() else None
 
 
 def _without_curvature(
@@ -268,6 +318,10 @@ def _without_curvature(
         tail = is_tail(look, scaled(look, course.direction), rounding)
         if tail is not None:
             return fades(look, tail, evidence)
+    if not bent and not look.quadratic:
+        tail = _came_down_a_tail(look, rounding)
+        if tail is not None:
+            return fades(look, tail, evidence)
     informed = look.structure is not None or bent or len(level) < len(found)
     if not bent and (
         (not informed and all(c.runs is Runs.LEVEL for c in level)) or _everything_underflows(look, found)
@@ -279,7 +333,37 @@ def _without_curvature(
             "nothing here tells which way is down.",
             "Start somewhere else, or check that the cost depends on its parameters.",
         )
+    for course in level:
+        if bent and course.runs is Runs.LEVEL and _has_underflown(look, course):
+            name = direction_name(course.direction, look.names)
+            return Judgement(
+                Verdict.PLATEAU,
+                tuple(evidence),
+                f"Plateau along {name}: the cost depends on it, but the slope along it is exactly zero wherever it was "
+                "probed; nothing here tells which way is down.",
+                "Start somewhere else.",
+            )
     return flat_minimum(look, curvature, level, optimality, rounding, evidence)
+
+
+def _has_underflown(look: Look, course: Course) -> bool:
+    """Whether the slope along a level direction vanishes off the bottom as well, though the trace says it should not.
+
+    At a true bottom the direction costs nothing only there: beside it, other parameters give it a slope.
+    """
+    dead = getattr(look.structure, "dead", None)
+    if dead is None or look.convex or _has_kinks(look):
+        return False
+    alive = course.direction != 0
+    alive[list(dead)] = False
+    if not alive.any():
+        return False
+    for _ in range(BESIDE):
+        aside = look.scale * look.generator.uniform(-0.5, 0.5, look.n)
+        _, gradient = look.slope_at(look.x + aside)
+        if not np.isfinite(gradient).all() or (np.where(alive, gradient, 0.0) != 0.0).any():
+            return False
+    return True
 
 
 def _falls_by_its_linear_part(look: Look, curvature: Curvature) -> Vector | None:
@@ -425,6 +509,10 @@ def _not_stationary(
     if _is_level(look, curvature, rounding):
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
+    if look.stop not in ASKED_TO_STOP:
+        valley = valley_from(look, curvature, rounding.value)
+        if valley is not None:
+            return along_valley(look, valley, evidence)
     return by_stop(look, curvature, optimality, ray, evidence)
 
 

@@ -77,7 +77,10 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
         trend = product(shift)
         largest_trend = np.maximum(largest_trend, np.abs(trend))
         spread = np.maximum(spread, np.abs(gradient - g - trend))
-        value_error = max(value_error, abs(value - look.value - float(g @ shift + 0.5 * trend @ shift)))
+        # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
+        change = abs(value - look.value)
+        beyond = abs(value - look.value - float(g @ shift + 0.5 * trend @ shift))
+        value_error = max(value_error, beyond if beyond <= change or np.isfinite(beyond) else change)
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
     # many parameters the trend over a few units, found already, has to tell it.
     grain = (

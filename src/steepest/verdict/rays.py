@@ -157,6 +157,7 @@ def _verdict_of(values: Vector, slopes: Vector, places: Vector, rounding: float)
     if (slopes[1:] == 0.0).all():
         # The slope has underflown where the cost has not.
         plain = int(np.argmin(falls > tolerance)) if not (falls > tolerance).all() else falls.size
-        if plain >= SHRINKING and (np.diff(falls[:plain]) < 0).all():
+        since = int(np.argmax(falls[:plain])) if plain else 0
+        if plain - since >= SHRINKING and (np.diff(falls[since:plain]) < 0).all():
             return Leads.TO_A_LIMIT
     return Leads.DOWN_TO_EDGE

@@ -1,0 +1,190 @@
+"""Ways down that no straight ray shows: into a pole, where the cost has no lower end, and along a valley that bends.
+
+A logarithm or a reciprocal falls without limit towards a finite point: every quartering of the distance lowers it by
+as much as the one before. A walk that ran out of budget in a bent valley, or that creeps, may be on its way to
+infinity: steps along the valley that double, each put back to the bottom, tell in some ten of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..numerics import EPS
+from .curvature import DENSE, Curvature
+from .look import Look
+from .rays import UNDIMINISHED, Leads, scaled_descent
+
+Vector = np.ndarray
+
+# Between neighbouring numbers the cost changes by this part of all it fell by: a pole or a cusp is near.
+STEEP = 1e-5
+
+# Distances from a pole, in natural sizes, at which the falls are compared, the farthest first.
+FROM_A_POLE = tuple(4.0**-k for k in range(6, 20))
+FALLS = 6
+
+# Places looked at on the way down to a pole, and how often that way is narrowed.
+PLACES = 8
+NARROWED = 40
+
+# Steps along a valley, each twice as long as the one before, and the corrections after each.
+DOUBLINGS = 24
+CORRECTIONS = 12
+
+# A valley is at its bottom again where a correction would gain less than this part of the last fall.
+SETTLED = 1e-3
+
+# Where a step leaves the valley, one this many times shorter is tried; the first is this part of a natural size.
+CLOSER = 8.0
+SHORTEST = 1e-3
+
+# Parameters that went less far than this part of the farthest are not what leads to infinity.
+FAR_PART = 1e-2
+
+# So many last falls tell whether they die out.
+LAST = 6
+
+# Recent places of the walk from which the valley's direction is read.
+BACK = 10
+
+
+@dataclass(frozen=True)
+class Pole:
+    """A finite point `place` (n,) towards which the cost falls without limit; `value`: the lowest seen beside it."""
+
+    place: Vector
+    value: float
+    fall: float
+
+
+@dataclass(frozen=True)
+class Valley:
+    """Where steps along a bent valley led: `leads`, to a `value` at a `distance` from the point, by `steps` of them."""
+
+    leads: Leads
+    direction: Vector
+    value: float
+    distance: float
+    steps: int
+
+
+def pole_near(look: Look) -> Pole | None:
+    """The pole that the point lies beside; None where the falls towards it die out, as at a cusp."""
+    slope = np.where(look.free, look.projected, 0.0)
+    change = float(np.abs(slope) @ np.spacing(np.abs(look.x)))
+    size = max(look.fall or 0.0, abs(look.value)) if look.start is not None else abs(look.value)
+    if not (change > STEEP * size or str(look.stop) == "unbounded below"):
+        return None
+    down = scaled_descent(look)
+    if not down.any():
+        return None
+    place, value = _lowest_along(look, down)
+    if value == -np.inf:
+        return Pole(place, value, np.inf)
+    for side in (-down, down):
+        values = np.array([look.value_at(place + t * side) for t in FROM_A_POLE])
+        falls = values[:-1] - values[1:]
+        if not np.isfinite(falls).all() or not (falls[-FALLS:] > 64 * EPS * np.abs(values[-FALLS:])).all():
+            continue
+        if falls[-1] >= UNDIMINISHED * falls[-FALLS] and value <= values[-1]:
+            return Pole(place, min(value, float(values[-1])), float(falls[-1]))
+    return None
+
+
+def _lowest_along(look: Look, down: Vector) -> tuple[Vector, float]:
+    """The lowest place met along ±`down` (n,), looked for ever nearer to where it was lowest."""
+    at, reach = 0.0, 1.0
+    lowest = look.value
+    for _ in range(NARROWED):
+        steps = np.linspace(-reach, reach, 2 * PLACES + 1)
+        values = np.array([look.value_at(look.x + (at + t) * down) for t in steps])
+        values[np.isnan(values)] = np.inf
+        k = int(np.argmin(values))
+        if values[k] < lowest:
+            at, lowest = at + float(steps[k]), float(values[k])
+        if lowest == -np.inf:
+            break
+        reach /= 3.0
+    return look.objective.bounds.project(look.x + at * down), lowest
+
+
+def valley_from(look: Look, curvature: Curvature, rounding: float) -> Valley | None:
+    """Where the valley leads in which the walk ended; None where it ends, or nothing is known of one."""
+    if look.history is None or len(look.history) < 3 or not look.objective.has_hessian:
+        return None
+    if look.n < 2 or look.n > DENSE or look.start is None:
+        return None
+    places = np.asarray(look.history.x)
+    lately = look.x - places[max(len(places) - 1 - BACK, 0)]
+    whole = look.x - look.start
+    farthest = np.where(np.abs(whole) >= FAR_PART * np.abs(whole).max(initial=0.0), whole, 0.0)
+    return _followed(look, lately, rounding, turning=True) or _followed(
+        look, farthest, rounding, turning=False
+    )
+
+
+def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Valley | None:
+    """Steps along the valley that begins along `way` (n,), each twice as long; `turning`: each onward from the last."""
+    sized = way / look.scale
+    length = float(np.linalg.norm(sized))
+    if not 0.0 < length < np.inf:
+        return None
+    direction, step = sized / length, max(length, SHORTEST)
+    x, value = look.x, look.value
+    values, faded = [value], False
+    while len(values) <= DOUBLINGS and value > -np.inf:
+        found = _put_across(look, x + step * look.scale * direction, direction, value)
+        if turning and not found[1] < value:
+            found = _put_across(look, x + step / CLOSER * look.scale * direction, direction, value)
+        if not found[1] < value - rounding:
+            faded = found[1] <= value + 8.0 * look.trembling(found[0], found[1])
+            break
+        moved = (found[0] - x) / look.scale
+        if float(moved @ direction) <= 0.0:
+            return None
+        step = max(2.0 * float(np.linalg.norm(moved)), step)
+        if turning:
+            direction = moved / float(np.linalg.norm(moved))
+        x, value = found
+        values.append(value)
+    leads = _leads(-np.diff(values), value, faded)
+    if leads is None:
+        return None
+    return Valley(leads, way, value, float(np.linalg.norm(x - look.x)), len(values) - 1)
+
+
+def _leads(falls: Vector, value: float, faded: bool) -> Leads | None:
+    """What `falls`, each over twice the way of the one before, lead to; `faded`: the last were lost in rounding."""
+    if value == -np.inf:
+        return Leads.DOWN_FOR_EVER
+    if falls.size < (LAST if faded else DOUBLINGS):
+        return None
+    if not faded and falls[-1] >= UNDIMINISHED * falls[-LAST]:
+        return Leads.DOWN_FOR_EVER
+    return Leads.TO_A_LIMIT if (np.diff(falls[-LAST:]) < 0.0).all() else None
+
+
+def _put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vector, float]:
+    """Back to the bottom of the valley from `x` (n,), across `along` (n,), a direction in natural sizes."""
+    best, lowest = x, np.inf
+    if not np.array_equal(look.objective.bounds.project(x), x):
+        return best, lowest
+    across = np.linalg.svd(along[None, :])[2][1:] * look.scale  # (n - 1, n)
+    for _ in range(CORRECTIONS):
+        value, gradient = look.slope_at(x)
+        if value == -np.inf:
+            return x, value
+        if not np.isfinite(gradient).all() or not value < lowest:
+            break
+        best, lowest = x, value
+        H = across @ np.nan_to_num(np.asarray(look.objective.hessian(x))) @ across.T
+        bends, turned = np.linalg.eigh(H)
+        floor = EPS * float(np.abs(bends).max(initial=0.0))
+        slope = turned.T @ (across @ gradient)
+        step = np.where(np.abs(bends) > floor, -slope / np.maximum(np.abs(bends), floor or 1.0), 0.0)
+        if 0.5 * float(-step @ slope) <= SETTLED * (above - value):
+            break
+        x = look.objective.bounds.project(x + (turned @ step) @ across)
+    return best, lowest
