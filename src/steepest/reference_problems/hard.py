@@ -147,6 +147,12 @@ def _bumpy_valley(x: Any) -> Any:
     return (x[0] ** 2 + x[1] ** 2 - 1) ** 2 * (1 + 0.1 * x[0])
 
 
+def _turned_saddle(x: Any) -> Any:
+    y = _TURN @ x
+    return np.sum(y[:-1] ** 2) - y[-1] ** 2 + 0.25 * y[-1] ** 4
+
+
+_TURN = _rotation(50)
 _E = float(np.exp(-1.0))
 
 _TABLE: tuple[Hard, ...] = (
@@ -296,6 +302,60 @@ _TABLE: tuple[Hard, ...] = (
     Hard("x log x", "plain", lambda x: x[0] * np.log(x[0]), (2.0,), MINIMUM, (-_E,), ((1e-9, None),)),
     Hard("log of cosh", "plain", lambda x: np.log(np.cosh(x[0] - 1)), (4.0,), MINIMUM, (0.0,)),
     Hard("out of budget", "plain", _rosenbrock, (-1.2, 1.0, -1.2, 1.0), ("out of budget",), (0.0,), budget=4),
+    # what the first list did not ask
+    Hard("saddle in fifty dimensions, turned", "saddle", _turned_saddle, (0.0,) * 50, MINIMUM, (-1.0,)),
+    Hard("quartic saddle", "saddle", lambda x: x[0] ** 4 - x[1] ** 4, (0.0, 0.0), ("unbounded below",)),
+    Hard("quartic saddle, bounded", "saddle", lambda x: x[0] ** 4 - x[1] ** 4 + x[1] ** 6, (1.0, 0.0), MINIMUM,
+         (-4 / 27,)),
+    Hard("product of three", "saddle", lambda x: x[0] * x[1] * x[2] + 0.25 * np.sum(x**4), (0.0,) * 3, MINIMUM,
+         (-0.25,)),
+    Hard("product of six factors", "saddle", lambda x: (np.prod(x) - 1) ** 2, (0.0,) * 6, FLAT, (0.0,)),
+    Hard("monkey saddle, shifted and confined", "saddle",
+         lambda x: (x[0] - 1.3) ** 3 - 3 * (x[0] - 1.3) * (x[1] + 0.7) ** 2
+         + ((x[0] - 1.3) ** 2 + (x[1] + 0.7) ** 2) ** 2, (1.3, -0.7), MINIMUM, (-27 / 256,)),
+    Hard("Peano's surface, confined", "saddle",
+         lambda x: (x[1] - x[0] ** 2) * (x[1] - 3 * x[0] ** 2) + x[0] ** 6, (0.0, 0.0), MINIMUM, (-4 / 27,)),
+    Hard("corner where no bound pushes", "saddle", lambda x: -x[0] * x[1], (0.0, 0.0), MINIMUM, (-1.0,),
+         ((0, 1), (0, 1))),
+    Hard("saturated both ways", "plateau", lambda x: (np.tanh(x[0]) - 0.5) ** 2, (50.0,), ("plateau",)),
+    Hard("plateau beside a bowl", "plateau", lambda x: (x[1] - 1) ** 2 + 1 - np.exp(-((x[0] - 40) ** 2)), (0.0, 0.0),
+         ("plateau",)),
+    Hard("bent valley without an end", "no minimum", lambda x: (x[1] - np.sin(x[0])) ** 2 - 1e-3 * x[0], (0.0, 0.0),
+         ("unbounded below",)),
+    Hard("bent valley, logarithm", "no minimum", lambda x: (x[1] - x[0] ** 2) ** 2 - np.log(1 + x[0] ** 2), (0.5, 0.0),
+         ("unbounded below",)),
+    Hard("bent valley, exponential", "no minimum", lambda x: (x[1] - x[0] ** 2) ** 2 + np.exp(-x[0]), (0.0, 0.0),
+         ("infimum not attained",)),
+    Hard("hyperbola", "no minimum", lambda x: (1 - x[0] * x[1]) ** 2 + x[0] ** 2, (1.0, 1.0),
+         ("infimum not attained",)),
+    Hard("pole of a logarithm", "no minimum", lambda x: np.log(np.sum((x - 1) ** 2)), (0.0,) * 3, ("unbounded below",)),
+    Hard("pole of a reciprocal", "no minimum", lambda x: 1 / (x[0] - 2), (1.0,), ("unbounded below",)),
+    Hard("variance that collapses", "no minimum", lambda p: np.log(p[1]) + 0.5 * ((3.0 - p[0]) / p[1]) ** 2, (1.0, 1.0),
+         ("unbounded below",), bounds=((None, None), (0, None))),
+    Hard("bell upside down", "no minimum", lambda x: np.exp(-np.sum(x**2)), (0.0,) * 3, ("infimum not attained",)),
+    Hard("reciprocal of a square", "no minimum", lambda x: 1 / (1 + np.sum(x**2)), (1.0,) * 4,
+         ("infimum not attained",)),
+    Hard("saturating fraction", "no minimum", lambda x: -(x[0] ** 2) / (1 + x[0] ** 2), (0.5,),
+         ("infimum not attained",)),
+    Hard("bends down by a part in 1e15", "no minimum",
+         lambda x: x[0] ** 2 - 2 * x[0] * x[1] + (1 - 1e-15) * x[1] ** 2, (1.0, 2.0), ("unbounded below",)),
+    Hard("circle of quartic minima", "flat", lambda x: (x[0] ** 2 + x[1] ** 2 - 1) ** 4, (2.0, 1.0), FLAT, (0.0,)),
+    Hard("torus", "flat", lambda x: (np.sqrt((np.sqrt(x[0] ** 2 + x[1] ** 2) - 2) ** 2 + x[2] ** 2) - 0.5) ** 2,
+         (3.0, 1.0, 1.0), FLAT, (0.0,)),
+    Hard("Rayleigh's quotient", "flat", lambda x: (np.arange(1.0, 7.0) * x) @ x / (x @ x), (1.0,) * 6, FLAT, (1.0,)),
+    Hard("circle, measured slopes", "flat", lambda x: float((x[0] ** 2 + x[1] ** 2 - 1) ** 2), (2.0, 1.0), FLAT, (0.0,),
+         derivatives="numeric"),
+    Hard("larger of two, measured slopes", "kink", lambda x: float(max(x[0], -2 * x[0])), (3.0,), KINK, (0.0,),
+         derivatives="numeric"),
+    Hard("kink with its slope handed in", "kink", lambda x: np.sum(np.abs(x - 1)), (0.0,) * 3, KINK, (0.0,),
+         jac=lambda x: np.sign(x - 1)),
+    Hard("a side without a value", "kink", lambda x: np.sqrt(x[0]) - 0.1 * x[0] + x[1] ** 2, (4.0, 1.0), KINK, (0.0,)),
+    Hard("gradient that is a little too large", "wrong gradient", _rosenbrock, (-1.2, 1.0), ("wrong gradient",), (0.0,),
+         jac=lambda x: 1.01 * _rosenbrock_gradient(x)),
+    Hard("single precision, rosenbrock", "scale", lambda x: _rosenbrock(x.astype(np.float32)), (-1.2, 1.0), MINIMUM,
+         (0.0,)),
+    Hard("cube held by its bound", "bounds", lambda x: x[0] ** 3 + x[1] ** 2, (1.0, 1.0), MINIMUM, (0.0,),
+         ((0, 1), (None, None))),
 )  # fmt: skip
 
 HARD: dict[str, Hard] = {problem.name: problem for problem in _TABLE}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..linear_algebra.equilibrate import equilibration
+from ..linear_algebra.semidefinite import is_exactly_semidefinite
 from ..numerics import EPS
 from ..tracing.primitives import NoRule, evaluate_equation
 from .reading import Reading
@@ -20,9 +21,8 @@ MOST_PARAMETERS = 24
 # A Hessian entry is a sum of four values of the term, each wrong by some units in its last place.
 ENTRY_ROUNDING = 16 * EPS
 
-# Once the rows are in like units, more rounding than this and nothing is claimed; less, and eigenvalues above
-# minus this count as zero, as those of semidefinite forms are.
-TRUSTED = 1e-10
+# Once the rows are in like units, an eigenvalue is off by what the entries are, and by some units in the last place.
+EIGENVALUE_ROUNDING = 8 * EPS
 
 
 def is_positive_semidefinite(reading: Reading, var: Any, degrees: dict[Any, float]) -> bool:
@@ -34,9 +34,11 @@ def is_positive_semidefinite(reading: Reading, var: Any, degrees: dict[Any, floa
         return False
     H, error = found
     d = equilibration(H)
-    if float((d[:, None] * error * d).sum(axis=1).max()) > TRUSTED:
-        return False
-    return bool(np.linalg.eigvalsh(d[:, None] * H * d)[0] >= -TRUSTED)
+    lowest = float(np.linalg.eigvalsh(d[:, None] * H * d)[0])
+    doubt = float((d[:, None] * error * d).sum(axis=1).max()) + len(d) * EIGENVALUE_ROUNDING
+    if abs(lowest) > doubt:
+        return lowest > 0.0
+    return is_exactly_semidefinite(H)
 
 
 def constant_hessian(reading: Reading, var: Any) -> tuple[np.ndarray, np.ndarray] | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..linear_algebra.semidefinite import is_exactly_semidefinite
 from ..numerics import EPS
 from ..tracing.passes import eliminate_dead, with_outputs
 from .degree import degrees
@@ -99,7 +100,7 @@ def is_squares_and_line(reading: Reading, result: Any, degrees: dict[Any, float]
     total = sum_of(reading, result)
     if total is None:
         return False
-    roots = Roots(reading)
+    roots = Roots(reading, strict=True)
     for leaf in total.leaves:
         degree = sum(degrees.get(factor, 0.0) for factor in leaf.factors)
         if leaf.weight.any() and degree > 1 and (degree > 2 or roots.of(leaf) is None):
@@ -108,10 +109,11 @@ def is_squares_and_line(reading: Reading, result: Any, degrees: dict[Any, float]
 
 
 class Roots:
-    """Writes down the square roots of leaves."""
+    """Writes down the square roots of leaves; `strict`: of no matrix that is semidefinite only to rounding."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, *, strict: bool = False) -> None:
         self.reading = reading
+        self.strict = strict
         self.writer = Writer(reading)
 
     def of(self, leaf: Leaf) -> Any | None:
@@ -179,7 +181,7 @@ class Roots:
         for a, product in (leaf.factors, leaf.factors[::-1]):
             matrix = self._matrix_between(a, product)
             if matrix is not None:
-                root = _root_of_matrix(matrix * float(leaf.weight))
+                root = _root_of_matrix(matrix * float(leaf.weight), self.strict)
                 if root is None:
                     return None
                 return self.writer.applied(lambda vector, root=root: root @ vector, [a])
@@ -259,16 +261,22 @@ class _Factors:
         return True
 
 
-def _root_of_matrix(matrix: np.ndarray) -> np.ndarray | None:
-    """R with RᵀR the symmetric part of `matrix`; None where that is not positive semidefinite."""
+def _root_of_matrix(matrix: np.ndarray, strict: bool) -> np.ndarray | None:
+    """R with RᵀR the symmetric part of `matrix`; None where that is not positive semidefinite.
+
+    `strict`: None also where it is only to rounding.
+    """
     symmetric = (matrix + matrix.T) / 2
-    try:
-        return np.asarray(np.linalg.cholesky(symmetric).T)
-    except np.linalg.LinAlgError:
-        pass
+    if not strict:
+        try:
+            return np.asarray(np.linalg.cholesky(symmetric).T)
+        except np.linalg.LinAlgError:
+            pass
     values, vectors = np.linalg.eigh(symmetric)
     rounding = values.size * EPS * float(np.abs(values).max(initial=0.0))
     if values.size == 0 or values[0] < -rounding:
+        return None
+    if strict and values[0] <= rounding and not is_exactly_semidefinite(symmetric):
         return None
     kept = values > rounding
     return np.asarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T)

@@ -22,6 +22,11 @@ DENSE = 200
 SUSPICIOUS = 1e-6
 TREMBLES = 10.0
 
+# So are those that are this small a part of the largest over the parameters' own sizes.
+FAINT = 1e-12
+TINY = np.finfo(np.float64).tiny
+NEIGHBOURS = (3.0, 30.0, 300.0)
+
 # Up to this many free parameters differences of the slope are tried before exact second derivatives are made.
 PLAIN = 10
 
@@ -153,7 +158,10 @@ def curvature_of(look: Look) -> Curvature:
     if objective.has_hessian and free.size <= DENSE and look.n <= 4 * DENSE:
         H = np.asarray(objective.hessian(look.x), dtype=np.float64)
         if objective.derivatives == "numeric":
+            H = _as_seen_farther(look, H)
             return _dense(look, H, ERROR_DIFFERENCES, "eigenvalues of second differences of the cost")
+        if objective.derivatives == "exact":
+            H = _without_rounding(look, H)
         origin = "exact" if objective.derivatives == "exact" else "supplied"
         return _dense(look, H, ERROR_EXACT, f"eigenvalues of the {origin} Hessian")
     if free.size <= (DENSE if objective.has_hessian_product else DENSE_BY_DIFFERENCES):
@@ -185,6 +193,49 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
     change = np.asarray(look.objective.hessian(near)) - np.asarray(look.objective.hessian(look.x))
     error = np.abs(np.einsum("ik,ij,jk->k", curvature.vectors, np.nan_to_num(change), curvature.vectors))
     return replace(curvature, unseen=small & (np.abs(curvature.values) <= TREMBLES * error))
+
+
+def _as_seen_farther(look: Look, H: np.ndarray) -> np.ndarray:
+    """`H` (n, n) without weak curvatures that longer differences of the cost do not show: a quartic's, from near."""
+    size = np.where(look.free, look.scale, 0.0)
+    values, vectors = np.linalg.eigh(np.nan_to_num(size[:, None] * 0.5 * (H + H.T) * size))
+    weak = (values > 0.0) & (values < SHALLOW * max(2.0 * (look.fall or 0.0), float(values[-1])))
+    made = np.zeros(values.size, dtype=bool)
+    for i in np.flatnonzero(weak).tolist():
+        v = ASIDE * size * vectors[:, i]
+        seen = look.value_at(look.x + v) + look.value_at(look.x - v) - 2.0 * look.value
+        made[i] = bool(seen > UNSTEADY * ASIDE**2 * values[i])
+    if not made.any():
+        return H
+    kept = (vectors * np.where(made, 0.0, values)) @ vectors.T
+    units = np.where(look.free, look.scale, np.inf)
+    return kept / units[:, None] / units
+
+
+def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
+    """`H` (n, n) without curvatures that are weak in natural sizes and change as much between neighbouring numbers.
+
+    Made equally large with the others, a row that is rounding would count as much as they do.
+    """
+    if look.quadratic or not np.isfinite(H).all():
+        return H
+    size = np.where(look.free, look.scale, 0.0)
+    values, vectors = np.linalg.eigh(size[:, None] * H * size)
+    weak = (values != 0.0) & (np.abs(values) < FAINT * max(float(np.abs(values).max(initial=0.0)), TINY))
+    if not weak.any():
+        return H
+    V = size[:, None] * vectors
+    error = np.zeros(values.size)
+    for units in NEIGHBOURS:
+        shift = units * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
+        near = look.objective.bounds.project(look.x + look.generator.choice((-1.0, 1.0), look.n) * shift)
+        change = np.nan_to_num(np.asarray(look.objective.hessian(near)) - H)
+        error = np.maximum(error, np.abs(np.einsum("ik,ij,jk->k", V, change, V)))
+    made = weak & (np.abs(values) <= TREMBLES * error)
+    if not made.any():
+        return H
+    each = np.where(look.free, look.scale, np.inf)
+    return ((vectors * np.where(made, 0.0, values)) @ vectors.T) / each[:, None] / each
 
 
 def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics import EPS
-from .curvature import DENSE, Curvature
+from .curvature import DENSE
 from .look import Look
-from .rays import UNDIMINISHED, Leads, scaled_descent
+from .rays import UNDIMINISHED, Leads, scaled, scaled_descent
 
 Vector = np.ndarray
 
@@ -70,14 +70,24 @@ class Valley:
     steps: int
 
 
+def pole_on_the_way(look: Look) -> Pole | None:
+    """The pole that the walk from its start ran into, where no slope exists any more."""
+    if look.start is None or not np.isfinite(look.start).all():
+        return None
+    return _pole_along(look, scaled(look, look.x - look.start))
+
+
 def pole_near(look: Look) -> Pole | None:
     """The pole that the point lies beside; None where the falls towards it die out, as at a cusp."""
     slope = np.where(look.free, look.projected, 0.0)
-    change = float(np.abs(slope) @ np.spacing(np.abs(look.x)))
+    change = float(np.abs(slope) @ np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale))
     size = max(look.fall or 0.0, abs(look.value)) if look.start is not None else abs(look.value)
     if not (change > STEEP * size or str(look.stop) == "unbounded below"):
         return None
-    down = scaled_descent(look)
+    return _pole_along(look, scaled_descent(look))
+
+
+def _pole_along(look: Look, down: Vector) -> Pole | None:
     if not down.any():
         return None
     place, value = _lowest_along(look, down)
@@ -110,7 +120,7 @@ def _lowest_along(look: Look, down: Vector) -> tuple[Vector, float]:
     return look.objective.bounds.project(look.x + at * down), lowest
 
 
-def valley_from(look: Look, curvature: Curvature, rounding: float) -> Valley | None:
+def valley_from(look: Look, rounding: float) -> Valley | None:
     """Where the valley leads in which the walk ended; None where it ends, or nothing is known of one."""
     if look.history is None or len(look.history) < 3 or not look.objective.has_hessian:
         return None

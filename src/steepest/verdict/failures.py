@@ -135,7 +135,7 @@ def into_a_pole(look: Look, pole: Pole, evidence: list[Evidence]) -> Judgement:
     if pole.value == -np.inf:
         told = "it is minus infinity there"
     else:
-        told = f"down to {number(pole.value)} there, and every quartering of the distance lowers it by at least as much again"
+        told = f"{number(pole.value)} there, and every quartering of the distance lowers it by at least as much again"
     evidence.append(
         Evidence(f"cost towards {where}", pole.value, look.value, False, "probes ever nearer to it")
     )
@@ -190,9 +190,9 @@ def by_stop(
     look: Look, curvature: Curvature, optimality: Optimality, ray: Ray, evidence: list[Evidence]
 ) -> Judgement:
     """A point that is no minimum, told with why the walk ended there."""
-    slope = (
-        f"the slope is {number(optimality.slope)}, not zero (rounding explains {number(optimality.limit)})"
-    )
+    slope = f"the slope is {number(optimality.slope)}, not zero"
+    if np.isfinite(optimality.limit):
+        slope += f" (rounding explains {number(optimality.limit)})"
     left = ""
     if np.isfinite(optimality.remaining):
         left = f"; a Newton step promises {number(optimality.remaining)} more"

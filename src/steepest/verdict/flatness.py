@@ -24,6 +24,9 @@ PROBED = 12
 # Places looked at, in natural sizes, from a start on a level stretch that nothing led to.
 EVEN = np.linspace(-2.0, 2.0, 62)
 
+# Combinations of them with all signs, drawn at random, where nothing bends at all and no walk led here.
+SIGNED = 10
+
 # A valley that bends is followed by steps this long, each put back to the bottom by the curved directions.
 VALLEY_STEP = 1e-2
 # A bottom of order eight comes down by a third at each correction only, and has to come down all the way.
@@ -113,6 +116,10 @@ def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
     N = curvature.vectors[:, null]
     basis = _sparse_basis(N / np.maximum(np.linalg.norm(N, axis=0), 1e-300), look.scale)
     k = len(basis)
+    if null.size == curvature.values.size and not look.fall and k > 1:
+        # Nothing is known: a product of many factors changes only where all of them do.
+        signs = look.generator.choice((-1.0, 1.0), (SIGNED, k)) @ np.array(basis)
+        return [*basis[:PROBED], np.sum(basis, axis=0), *signs]
     if k > PROBED:
         mixed = [look.generator.choice((-1.0, 1.0), k) @ np.array(basis) for _ in range(PROBED)]
         return [*basis[: PROBED // 2], *mixed[: PROBED // 2]]
@@ -172,6 +179,8 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
             return Course(direction, Runs.FALLING_FARTHER_OFF, level, place - look.x, place, lower)
     if not changed:
         return Course(direction, Runs.LEVEL, np.inf)
+    if any(side.change == 0.0 and side.moved < STRETCH for side in sides) and changed[0].level <= NEAR[-2]:
+        return Course(direction, Runs.RISING, level)  # up one way, and the other ends at a bound
     if _fades(look, changed[0]):
         beyond = _lower_beyond(look, changed[0], rounding)
         if beyond is not None:
@@ -190,6 +199,7 @@ class _Side:
     value: float
     place: Vector
     stepping: bool
+    moved: float  # how far it could go, in natural sizes
     flat: bool  # whether the slope is nothing at all at that farthest level distance
 
 
@@ -212,10 +222,11 @@ def _side(look: Look, direction: Vector, rounding: float) -> _Side:
                 ]
                 still = all(other == value for other in beside)
                 still = still and _jumps_between(look, direction, level, t, rounding)
-            return _Side(direction, level, float(np.sign(change)), t, value, x, still, flat)
+            return _Side(direction, level, float(np.sign(change)), t, value, x, still, t, flat)
         flat = abs(float(np.where(x != previous, gradient, 0.0) @ direction)) == 0.0
         level, previous = t, x
-    return _Side(direction, level, 0.0, np.inf, look.value, look.x, False, flat)
+    moved = float(np.max(np.abs(previous - look.x) / look.scale, initial=0.0))
+    return _Side(direction, level, 0.0, np.inf, look.value, look.x, False, moved, flat)
 
 
 def _jumps_between(look: Look, direction: Vector, low: float, high: float, rounding: float) -> bool:
@@ -230,7 +241,7 @@ def _jumps_between(look: Look, direction: Vector, low: float, high: float, round
             low, values[0] = middle, value
         else:
             high, values[1] = middle, value
-    return abs(values[1] - values[0]) > JUMP * (8 * rounding + EPS * abs(look.value))
+    return abs(values[1] - values[0]) > JUMP * (8 * rounding + EPS * max(abs(look.value), look.fall or 0.0))
 
 
 def _fades(look: Look, side: _Side) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from ..numerics import EPS
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
-from .endless import pole_near, valley_from
+from .endless import pole_near, pole_on_the_way, valley_from
 from .failures import (
     along_ray,
     along_valley,
@@ -39,6 +39,7 @@ from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .split_kink import split_minimum
 from .supplied import disagreement
 from .tails import is_tail, weak_directions
+from .weakest import with_weakest
 from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
 
@@ -51,6 +52,9 @@ POOR_LANDING = 0.05
 # A slope that leaves a parameter fewer digits than this jumps between neighbouring numbers: perhaps a kink.
 FEW_DIGITS = 4.0
 
+# The slope jumps by as much as would explain this part of the whole fall over a natural size.
+JUMPING = 1e-2
+
 # Distances, in natural sizes, at which a fall along a kink is looked for: a straight step leaves a bent one soon.
 ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
@@ -59,9 +63,6 @@ SADDLE_STEP = 1e-6
 
 # Ends of a walk that say nothing of where it was going.
 ASKED_TO_STOP = ("stopped", "tolerance reached", "diverged", None)
-
-# Where the cost is looked at for its size, in natural sizes.
-ASIDE = 0.1
 
 # Places off the bottom at which a level direction may show a slope after all.
 BESIDE = 3
@@ -160,10 +161,18 @@ def _judge(look: Look) -> Judgement:
 def _stationary(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
-    if _slope_says_nothing(look, rounding):
+    if _is_larger_than_the_cost(look, float(look.scale @ rounding.slope)):
+        # Such a slope says nothing: it is about to be infinite, where the cost ends.
         edge = edge_at(look, optimality.remaining_limit)
         if edge is not None:
             return edge_minimum(look, edge, evidence)
+    if _is_larger_than_the_cost(look, rounding.value):
+        # Right beside the point the cost is far higher, and that is no measure of its rounding along the ravine.
+        ray = walk(look, scaled_descent(look), EPS * abs(look.value))
+        if ray.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT):
+            return along_ray(look, ray, evidence)
+        if ray.leads is Leads.NOWHERE:
+            return by_stop(look, curvature, optimality, ray, evidence)
     kinked = look.structure is None or _has_kinks(look)
     cornered = kinked and (_jumps(look, rounding, curvature, optimality) or _on_a_kink(look))
     if cornered:
@@ -190,17 +199,19 @@ def _stationary(
         if found is not None:
             return found
     if null.size == 0:
-        return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
+        curvature = with_weakest(look, curvature)
+        if curvature.negative and not look.convex:
+            return _saddle(look, curvature, rounding, evidence)
+        if curvature.null.size == 0:
+            return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
 
 
-def _slope_says_nothing(look: Look, rounding: Rounding) -> bool:
-    """Whether the slope's error is as large as the cost itself: about to be infinite, where the cost ends."""
-    error = float(look.scale @ rounding.slope)
+def _is_larger_than_the_cost(look: Look, error: float) -> bool:
+    """Whether an error exceeds the cost here, all that it fell by, and what it is a little way off."""
     if error <= abs(look.value) + (look.fall or 0.0):
         return False
-    aside = [look.value_at(look.x + side * ASIDE * np.where(look.free, look.scale, 0.0)) for side in (1, -1)]
-    return bool(error > max((abs(value) for value in aside if np.isfinite(value)), default=0.0))
+    return error > look.size_aside
 
 
 def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> tuple[Judgement | None, bool]:
@@ -236,12 +247,17 @@ def _tail_or_minimum(
             tail = is_tail(look, direction, rounding)
             if tail is not None:
                 return fades(look, tail, evidence)
-    size = 0.5 * curvature.extremes[1] * float(look.scale @ look.scale)
-    if look.fall is not None and size <= SHALLOW * look.fall and not look.quadratic:
+    if _is_shallow(look, curvature) and not look.quadratic:
         tail = _came_down_a_tail(look, rounding)
         if tail is not None:
             return fades(look, tail, evidence)
     return minimum(look, curvature, rounding, optimality, evidence)
+
+
+def _is_shallow(look: Look, curvature: Curvature) -> bool:
+    """Whether the curvature explains next to nothing of the way down."""
+    size = 0.5 * curvature.extremes[1] * float(look.scale @ look.scale)
+    return look.fall is not None and size <= SHALLOW * look.fall
 
 
 def _came_down_a_tail(look: Look, rounding: Rounding) -> Vector | None:
@@ -277,6 +293,9 @@ def _without_curvature(
     if Runs.STEPPING in by_kind:
         return no_slope(look, by_kind[Runs.STEPPING][0], evidence)
     if Runs.FALLING in by_kind and not look.convex:
+        valley = valley_from(look, rounding.value) if look.stop not in ASKED_TO_STOP else None
+        if valley is not None:
+            return along_valley(look, valley, evidence)
         course = by_kind[Runs.FALLING][0]
         return falls(
             look, course.downhill, rounding, evidence, "the slope and the curvature are zero, but it falls"
@@ -315,10 +334,12 @@ def _without_curvature(
         )
     bent = curvature.values.size > curvature.null.size
     for course in level if not look.quadratic else ():
+        if course.runs is Runs.BENDING_VALLEY and look.objective.derivatives == "numeric":
+            continue  # slopes measured along a bend are mostly their own error
         tail = is_tail(look, scaled(look, course.direction), rounding)
         if tail is not None:
             return fades(look, tail, evidence)
-    if not bent and not look.quadratic:
+    if (not bent or _is_shallow(look, curvature)) and not look.quadratic:
         tail = _came_down_a_tail(look, rounding)
         if tail is not None:
             return fades(look, tail, evidence)
@@ -491,6 +512,10 @@ def _not_stationary(
     if ray.leads is Leads.LEVEL and _is_level(look, curvature, rounding):
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
+    if look.objective.derivatives == "numeric" and ray.leads in (Leads.UP, Leads.DOWN_AND_UP):
+        corner = kink_by_values(look, rounding.value)
+        if corner is not None:
+            return kink_minimum(look, corner, evidence)
     barely = ray.distance < 1e-4 or ray.leads is Leads.UP
     if barely and (look.structure is None or _has_kinks(look)):
         found, _ = _on_the_corner(look, rounding, evidence)
@@ -510,7 +535,7 @@ def _not_stationary(
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
     if look.stop not in ASKED_TO_STOP:
-        valley = valley_from(look, curvature, rounding.value)
+        valley = valley_from(look, rounding.value)
         if valley is not None:
             return along_valley(look, valley, evidence)
     return by_stop(look, curvature, optimality, ray, evidence)
@@ -570,6 +595,9 @@ def _slope_not_finite(look: Look) -> Judgement:
     kink = kink_at(look, EPS * abs(look.value))
     if kink is not None and kink.is_minimum:
         return kink_minimum(look, kink, evidence)
+    pole = pole_on_the_way(look)
+    if pole is not None:
+        return into_a_pole(look, pole, evidence)
     edge = edge_at(look, EPS * (abs(look.value) + (look.fall or 0.0)))
     if edge is not None:
         return edge_minimum(look, edge, evidence)
@@ -620,5 +648,8 @@ def _jumps(look: Look, rounding: Rounding, curvature: Curvature, optimality: Opt
     """Whether the slope differs between neighbouring numbers by more than rounding does on a smooth cost."""
     if not curvature.complete or optimality.by != "rounding":
         return False
+    supplied = look.objective.derivatives == "supplied" and look.fall is not None
+    if supplied and float((look.scale * rounding.slope).max()) > JUMPING * (look.fall or 0.0):
+        return True
     digits = digits_of(look, error_of(look, rounding, curvature, optimality.step, 0.0))
     return bool((digits[look.free] < FEW_DIGITS).any())

@@ -35,7 +35,7 @@ AXES = 60
 ALLOWED_FALL = 0.2
 
 # Distances, in natural sizes, at which rises are compared: at a kink each is this many times the next.
-RISE_AT = (1e-3, 1e-4, 1e-5)
+RISE_AT = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 RISE_STEP = 10.0
 
 # How near the end of where the cost exists must be for the point to lie on it.
@@ -148,6 +148,8 @@ def kink_by_values(look: Look, rounding: float) -> Kink | None:
     )
     if not np.isfinite(rises).all() or (rises[:, 0] <= 8.0 * rounding).any():
         return None
+    if (rises < -8.0 * rounding).any():
+        return None  # nearer than the farthest probe, but not there
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = rises[:, :-1] / rises[:, 1:]
     straight = ((ratio > 0.5 * RISE_STEP) & (ratio < 2.0 * RISE_STEP)).all(axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ SMALL = 100
 
 # A parameter smaller than this part of the others (or of one) is zero up to rounding.
 NOTHING = 64.0 * EPS
+
+# Where the cost is looked at for its size, in natural sizes.
+ASIDE = 0.1
 
 # What an evaluation may raise where the cost does not exist; anything else is the user's error and passes on.
 NO_NUMBER = (ArithmeticError, ValueError)
@@ -86,6 +89,18 @@ class Look:
         """Whether the trace shows the cost to be a polynomial of degree two or less."""
         degree = getattr(self.structure, "degree", None)
         return degree is not None and degree <= 2
+
+    @cached_property
+    def sparse_hessian(self) -> Any:
+        """The sparse Hessian at the point, evaluated once; None where there is none."""
+        return self.objective.sparse_hessian(self.x) if self.objective.has_sparse_hessian else None
+
+    @cached_property
+    def size_aside(self) -> float:
+        """How large the cost is some way off the point; zero where it has no value there."""
+        way = ASIDE * np.where(self.free, self.scale, 0.0) * self.generator.uniform(0.5, 1.0, self.n)
+        values = (self.value_at(self.x + side * way) for side in (1.0, -1.0))
+        return next((abs(value) for value in values if np.isfinite(value)), 0.0)
 
     def value_at(self, x: Vector) -> float:
         """The cost at `x`, put inside the bounds; NaN where it does not exist."""

@@ -205,9 +205,9 @@ def why_global(look: Look, curvature: Curvature) -> str:
     """Why no lower point exists, as part of a sentence; empty where that is not proven."""
     if look.convex:
         return str(look.structure.convexity.reason)
-    everywhere = curvature.complete and bool((curvature.values >= -curvature.limit).all())
-    if look.quadratic and everywhere and look.free.all():
-        return "the cost is a quadratic without downward curvature"
+    # A curvature that is zero to rounding may be a downward one.
+    if look.quadratic and curvature.complete and curvature.positive and look.free.all():
+        return "the cost is a quadratic that curves upwards in every direction"
     return ""
 
 

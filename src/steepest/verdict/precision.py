@@ -83,10 +83,8 @@ def sparse_error_of(look: Look, rounding: Rounding) -> Vector | None:
 
 def _sparse_solver(look: Look) -> Callable[[Vector], Vector] | None:
     """How to solve with the sparse Hessian on the free parameters; None where that takes long or means nothing."""
-    if not look.objective.has_sparse_hessian:
-        return None
-    H = look.objective.sparse_hessian(look.x)
-    if not np.isfinite(H.data).all() or work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+    H = look.sparse_hessian
+    if H is None or not np.isfinite(H.data).all() or work_to_factorise(H.indptr, H.indices) > MOST_WORK:
         return None
     pattern, free = SymmetricPattern(H), look.free
     solve = pattern.factorise(H.data, 0.0, None if free.all() else free)

@@ -40,6 +40,9 @@ SAME_WAY = 10
 
 BISECTIONS = 50
 
+# Places on the way back, in natural sizes, at which the tail may be steepest.
+NEARER = tuple(1.0 - 10.0**-k for k in range(1, 10))
+
 
 def weak_directions(look: Look, curvature_of_each: Vector, step: Vector) -> list[Vector]:
     """Parameters, as directions (n,), in which a minimum would be suspiciously shallow or far from settled."""
@@ -71,20 +74,24 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
             return np.nan
         return float(look.slope_at(x)[1] @ away)
 
-    steepest = slope(1.0)
-    here = slope(0.0)
+    farthest, steepest, here = 1.0, slope(1.0), slope(0.0)
+    for t in NEARER:
+        # One whole size back may be beyond where the tail began: at the middle of 1/(1 + x²) there is no slope.
+        found = slope(t)
+        if not found <= steepest or not isfinite(steepest):
+            farthest, steepest = t, found
     # A slope made by subtraction is rounded to steps of its own, which the spread nearby may not show.
     if here == 0.0:
         noise = max(noise, _first_step(slope))
     floor = max(ABOVE_ROUNDING * max(noise, EPS * steepest), here)
     if not (isfinite(steepest) and isfinite(here)) or floor <= 0.0 or steepest < LEAST_RATIO * floor:
         return False
-    near = 0.0 if here >= floor else _where(slope, floor, 0.0)
+    near = 0.0 if here >= floor else _where(slope, floor, 0.0, farthest)
     at_near = slope(near)
     wanted = min(
         WANTED_RATIO * at_near, sqrt(steepest * at_near) if steepest < WANTED_RATIO * at_near else np.inf
     )
-    far = _where(slope, wanted, near)
+    far = _where(slope, wanted, near, farthest)
     at_far = slope(far)
     if not at_far > 0.1 * sqrt(LEAST_RATIO) * at_near > 0.0:
         return False
@@ -95,9 +102,8 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
     return bool(0.0 < lengths[1] < np.inf and lengths[0] >= SAME_LENGTH * lengths[1])
 
 
-def _where(slope: Callable[[float], float], target: float, low: float) -> float:
-    """The distance between `low` and 1 at which the growing slope passes `target`."""
-    high = 1.0
+def _where(slope: Callable[[float], float], target: float, low: float, high: float) -> float:
+    """The distance between `low` and `high` at which the growing slope passes `target`."""
     for _ in range(BISECTIONS):
         middle = sqrt(low * high) if low > 0.0 and high > 4.0 * low else 0.5 * (low + high)
         if slope(middle) < target:

@@ -1,0 +1,57 @@
+"""The words for costs of hundreds and thousands of parameters, whose truth is known."""
+
+import numpy as np
+import pytest
+
+import steepest
+from steepest import verify
+
+MINIMUM = ("local minimum", "global minimum")
+
+
+def saddle(x):
+    return np.sum(x[:-1] ** 2) - x[-1] ** 2 + 0.25 * x[-1] ** 4
+
+
+WALKS = {
+    "saddle": (saddle, np.zeros(2000), None, MINIMUM, -1.0),
+    "maximum of cosines": (lambda x: np.sum(np.cos(x)), np.zeros(500), None, MINIMUM, -500.0),
+    "exponentials": (lambda x: np.sum(np.exp(-x)), np.zeros(2000), None, ("infimum not attained",), None),
+    "only differences count": (
+        lambda x: np.sum((x[1:] - x[:-1] - 0.5) ** 2),
+        np.zeros(300),
+        None,
+        ("flat minimum",),
+        0.0,
+    ),
+    "half the bounds push": (
+        lambda x: np.sum(np.arange(-50, 50) * x),
+        np.full(100, 0.5),
+        ((0, 1),) * 100,
+        ("flat minimum",),
+        -1275.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_the_walk_ends_at_the_truth(name):
+    cost, start, bounds, words, lowest = WALKS[name]
+    result = steepest.minimize(cost, start, bounds=bounds)
+    assert str(result.verdict) in words, result.message
+    if lowest is not None:
+        assert abs(result.fun - lowest) <= 1e-9 * max(1.0, abs(lowest))
+
+
+def test_one_weak_downward_curvature_among_thousands_is_seen():
+    """Two products from random vectors never see it; a factor of the sparse second derivatives does."""
+    found = verify(
+        lambda x: np.sum(x[:-1] ** 2) - 1e-6 * x[-1] ** 2 + np.sum(x[1:] * x[:-1]) * 1e-9, np.zeros(3000)
+    )
+    assert found == "saddle point"
+    assert np.argmax(np.abs(found.downhill)) == 2999
+
+
+def test_a_direction_that_costs_nothing_among_thousands_is_named():
+    found = verify(lambda x: np.sum((x[1:] - x[:-1] - 0.5) ** 2), 0.5 * np.arange(1000.0))
+    assert found == "flat minimum", found.message
