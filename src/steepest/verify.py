@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ def verify(
     derivatives: str = "auto",
     seed: int = 0,
     start: Any = None,
+    proof: bool = False,
+    seconds: float = 10.0,
 ) -> Verification:
     """Say what the point `x` of the cost `f` is, and how that is known; nothing is minimised.
 
@@ -61,6 +64,10 @@ def verify(
     derivatives : "exact", "numeric" or "auto".
     seed : of the random directions the judge probes along.
     start : where the search for `x` began, if you know: tells the natural size of each parameter and of the cost.
+    proof : also try to prove that no point within the bounds is lower, by interval branch and bound. For a cost of up
+        to about four parameters, each with both bounds. A proven local minimum is a global one; `gap` then says by how
+        much at most a point may be lower. Where a lower point is met, the message and `next_step` name it.
+    seconds : time the proof may take.
 
     Returns
     -------
@@ -84,6 +91,8 @@ def verify(
         f, x, args, jac=jac, hess=hess, bounds=bounds, fixed=fixed, derivatives=derivatives, budget=Budget()
     )
     _require_inside(problem, x)
+    if proof:
+        _require_provable(problem, seconds)
     posed = time.perf_counter()
     judgement = judge(
         problem.objective,
@@ -98,8 +107,53 @@ def verify(
 
         judgement = advised(problem, problem.start, judgement)
     timing = {"trace": posed - began, "judge": time.perf_counter() - posed}
+    if proof:
+        judgement = _with_proof(problem, judgement, seconds)
+        timing["proof"] = time.perf_counter() - posed - timing["judge"]
     timing["total"] = time.perf_counter() - began
     return _verification(problem, judgement, timing)
+
+
+def _require_provable(problem: Problem, seconds: float) -> None:
+    """A proof needs to know the cost's operations, and a box that ends everywhere."""
+    if problem.trace is None:
+        raise InputError(
+            "proof=True needs a cost that can be traced, to see its operations; this one is only called. "
+            "Leave out derivatives=, or write the cost without what stops the trace"
+        )
+    bounds = problem.objective.bounds
+    for name, low, high in zip(problem.names, bounds.lower, bounds.upper, strict=True):
+        if not np.isfinite([low, high]).all():
+            raise InputError(
+                f"proof=True needs a lower and an upper bound for each parameter, and those of {name} are "
+                f"({low:g}, {high:g}); write bounds= for every parameter"
+            )
+    if not seconds > 0:
+        raise InputError(f"seconds = {seconds!r}: the time a proof may take is a positive number of seconds")
+
+
+def _with_proof(problem: Problem, judgement: Judgement, seconds: float) -> Judgement:
+    """The judgement, with what interval branch and bound shows of the whole box."""
+    from .tracing.trace import as_number
+    from .verdict.proof import prove
+
+    assert problem.trace is not None
+    bounds = problem.objective.bounds
+    found = prove(as_number(problem.trace), problem.start, bounds.lower, bounds.upper, seconds)
+    judgement = replace(
+        judgement,
+        evidence=(*judgement.evidence, found.evidence()),
+        sentence=f"{judgement.sentence} {found.sentence(problem.names)}",
+    )
+    if found.proven:
+        word = judgement.verdict
+        word = Verdict.GLOBAL_MINIMUM if word is Verdict.LOCAL_MINIMUM else word
+        gap = found.gap if judgement.gap is None else min(judgement.gap, found.gap)
+        return replace(judgement, verdict=word, gap=gap)
+    if found.lower is not None:
+        where = ", ".join(f"{name} = {v:.6g}" for name, v in zip(problem.names, found.lower, strict=True))
+        return replace(judgement, next_step=f"Start at {where}.")
+    return judgement
 
 
 class _Began:

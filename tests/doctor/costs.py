@@ -569,3 +569,31 @@ def _differences(x):
 @healthy([-1.2, 1.0], jac=_differences)
 def derivatives_by_differences(x):
     return _valley(x)
+
+
+@broken("no slope here", [60.0, 1.0], told="tanh has saturated at 1")
+def saturated_tanh(p):
+    squashed = np.tanh(p[0])  # here
+    return (squashed - 0.5) ** 2 + p[1] ** 2
+
+
+@broken("digits cancelled", [1.0], told="added and taken off again")
+def large_number_added_and_taken_off(p):
+    shifted = 1e12 + p[0] * T
+    return np.sum((shifted - 1e12) ** 2)  # here
+
+
+@broken("no slope", [0.3, 0.2])
+def share_of_right_answers(p):
+    right = np.mean(p[0] * T + p[1] > 1)  # here
+    return 1 - right
+
+
+@healthy([1.0, 2.0])
+def large_constant_offset(p):
+    return 1e6 + np.sum((p - 3) ** 2)
+
+
+@healthy([0.3, 0.4])
+def barriers(p):
+    return -np.log(p[0]) - np.log(p[1]) - np.log(1 - p[0] - p[1])

@@ -279,6 +279,9 @@ def verify_command(
             metavar="EXPR|FILE.py:FUNC", help="The certificate's cost, where it has moved or changed."
         ),
     ] = None,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Also try to prove that no point within --bounds is lower.")
+    ] = False,
     derivatives: Derivatives = "auto",
     as_json: Json = False,
     debug: Debug = False,
@@ -309,7 +312,9 @@ def verify_command(
         raise InputError(f"--at {at}: give one place")
     x = named.start(places[0], "--at")
     with in_file(named.file):
-        found = steepest.verify(named.fun, x, _box(bounds, x, named.names), derivatives=derivatives)
+        found = steepest.verify(
+            named.fun, x, _box(bounds, x, named.names), derivatives=derivatives, proof=proof
+        )
     show_json(found.to_dict()) if as_json else show(str(found))
     raise typer.Exit(MINIMUM if found.success else NO_MINIMUM)
 

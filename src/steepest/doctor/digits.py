@@ -16,6 +16,9 @@ TINY = 1e-8
 # Of the 7 digits of single precision so many may cancel in one operation before the cost suffers.
 MOST_CANCELLED = 3.0
 
+# Of the 16 digits of double precision so many may be lost to a number that is added and taken off again.
+MOST_OFFSET = 8.0
+
 LOW = frozenset({"float32", "float16", "bfloat16"})
 DIGITS = {"float32": 7, "float16": 3, "bfloat16": 2}
 
@@ -69,6 +72,15 @@ def cancellation(chart: Chart) -> Iterator[Finding]:
     """Well-known expressions that lose the digits of a small argument, and the functions made for them."""
     told = set()
     for equation in chart.reading.equations:
+        digits = _offset(chart, equation)
+        if digits >= MOST_OFFSET:
+            yield chart.finding(
+                "digits cancelled",
+                "warning",
+                f"a large number is added and taken off again: {digits:.0f} of 16 digits are lost of what is between",
+                "Leave the large number out, or subtract the two large numbers from one another first.",
+                equation,
+            )
         found = _classic(chart, equation)
         if found is None:
             continue
@@ -88,6 +100,30 @@ def cancellation(chart: Chart) -> Iterator[Finding]:
         if (finding.line, word) not in told:
             told.add((finding.line, word))
             yield finding
+
+
+def _offset(chart: Chart, equation: Any) -> float:
+    """Digits that (x + large) - large loses of x; zero for any other expression."""
+    reading = chart.reading
+    if equation.primitive.name not in ("add", "sub"):
+        return 0.0
+    dependent = [atom for atom in equation.invars if reading.depends(atom)]
+    made = reading.producer(dependent[0]) if len(dependent) == 1 else None
+    if made is None or made.primitive.name not in ("add", "sub"):
+        return 0.0
+    inner = [atom for atom in made.invars if reading.depends(atom)]
+    fixed = [atom for atom in made.invars if not reading.depends(atom)]
+    if len(inner) != 1 or not fixed:
+        return 0.0
+    sizes = [chart.value(atom) for atom in (fixed[0], inner[0], equation.outvars[0])]
+    if any(size is None for size in sizes):
+        return 0.0
+    large, small, left = (
+        float(np.abs(np.asarray(size, dtype=np.float64)).max(initial=0.0)) for size in sizes
+    )
+    if not 0.0 < max(small, left) < large < np.inf:
+        return 0.0
+    return float(np.log10(large / max(small, left)))
 
 
 def _classic(chart: Chart, equation: Any) -> tuple[Any, str, str] | None:

@@ -119,8 +119,15 @@ def _still(measure: Any, x: np.ndarray, value: float, k: int, scale: np.ndarray)
     return True
 
 
+# Functions that come to stand still in double precision, and where.
+SATURATING = {
+    "tanh": ("tanh", (-1.0, 1.0)), "logistic": ("the logistic function", (0.0, 1.0)), "exp": ("exp", (0.0,)),
+    "erf": ("erf", (-1.0, 1.0)), "erfc": ("erfc", (0.0, 2.0)),
+}  # fmt: skip
+
+
 def _switch(chart: Chart, silent: list[int]) -> tuple[Any, str]:
-    """The maximum, minimum, clip or where that leaves these parameters aside; None where none is seen."""
+    """The maximum, minimum, clip, where or saturated function that leaves these aside; None where none is seen."""
     words = {"max": "np.maximum takes the other side", "min": "np.minimum takes the other side",
              "clamp": "np.clip holds the value at its end", "select_n": "np.where takes the other branch"}  # fmt: skip
     for equation in chart.reading.equations:
@@ -132,4 +139,17 @@ def _switch(chart: Chart, silent: list[int]) -> tuple[Any, str]:
             if found is not None and found.sloping[silent].any():
                 clipped = "clip" in expression_of(equation)
                 return equation, f": {words['clamp' if clipped else name]}"
+    for equation in chart.reading.equations:
+        word, ends = SATURATING.get(equation.primitive.name, ("", ()))
+        if not ends or not chart.reading.depends(equation.invars[0]):
+            continue
+        found = chart.influences.get(equation.invars[0])
+        value = chart.value(equation.outvars[0])
+        if (
+            found is not None
+            and found.sloping[silent].any()
+            and value is not None
+            and np.isin(value, ends).all()
+        ):
+            return equation, f": {word} has saturated at {np.ravel(value)[0]:g}"
     return None, ""

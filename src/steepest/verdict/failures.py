@@ -59,6 +59,7 @@ def falls_along_a_bend(look: Look, course: Course, evidence: list[Evidence]) -> 
         "Raise the budget and start from this point."
         if spent
         else "Start again from here, with another method.",
+        downhill=None if spent else (course.place - look.x) / float(np.linalg.norm(course.place - look.x)),
     )
 
 

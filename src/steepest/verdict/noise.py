@@ -20,6 +20,9 @@ SMALL_WAY = 1e-3
 # How much nearer the values are taken a second time. The table of differences across a kink shrinks as much.
 CLOSER = 32.0
 
+# The smallest number that has all its digits.
+TINY = np.finfo(np.float64).tiny
+
 # A computed cost has rounding of some units in the last place. Noise this many times larger comes from
 # elsewhere: an inner solver, a simulation, random numbers.
 ORDINARY_ROUNDING = 1e4
@@ -40,7 +43,7 @@ class Repeatability:
     @property
     def limit(self) -> float:
         """What rounding explains."""
-        return ORDINARY_ROUNDING * EPS * self.size
+        return max(ORDINARY_ROUNDING * EPS * self.size, TINY)
 
     @property
     def is_noisy(self) -> bool:
@@ -82,5 +85,6 @@ def _rounded_alike(look: Look, again: float) -> Repeatability:
     aside = look.value_at(look.x + SMALL_WAY * np.where(look.free, look.scale, 0.0))
     size = max(abs(look.value), abs(aside)) if np.isfinite(aside) else abs(look.value)
     apart = abs(again - look.value)
-    rounded = apart <= ORDINARY_ROUNDING * EPS * size
+    # A compiler may take numbers too small for full precision for zero.
+    rounded = apart <= max(ORDINARY_ROUNDING * EPS * size, TINY)
     return Repeatability(rounded, apart, size, "called twice at the same point, in two orders of its sums")
