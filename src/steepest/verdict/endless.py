@@ -19,7 +19,7 @@ from .rays import UNDIMINISHED, Leads, scaled, scaled_descent
 Vector = np.ndarray
 
 # Between neighbouring numbers the cost changes by this part of all it fell by: a pole or a cusp is near.
-STEEP = 1e-5
+STEEP = 1e-9
 
 # Distances from a pole, in natural sizes, at which the falls are compared, the farthest first.
 FROM_A_POLE = tuple(4.0**-k for k in range(6, 20))

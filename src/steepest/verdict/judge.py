@@ -323,6 +323,11 @@ def _without_curvature(
         for c in found
         if c.runs in (Runs.LEVEL, Runs.LEVEL_ONE_WAY, Runs.BENDING_VALLEY, Runs.RISING_FARTHER_OFF)
     ]
+    bent = curvature.values.size > curvature.null.size
+    if (_is_shallow(look, curvature) or (level and not bent)) and not look.quadratic:
+        tail = _came_down_a_tail(look, rounding)
+        if tail is not None:
+            return fades(look, tail, evidence)
     if not level:
         # Every null direction rises: the minimum is of higher order, such as a quartic.
         error_words = "the curvature is zero but the cost rises on every side probed"
@@ -332,15 +337,10 @@ def _without_curvature(
         return replace(
             judgement, digits=np.minimum(judgement.digits, digits_of(look, where_it_rises(look, found)))
         )
-    bent = curvature.values.size > curvature.null.size
     for course in level if not look.quadratic else ():
-        if course.runs is Runs.BENDING_VALLEY and look.objective.derivatives == "numeric":
-            continue  # slopes measured along a bend are mostly their own error
+        if course.runs is Runs.BENDING_VALLEY:
+            continue  # straight on, off the bend, the slope may well die out
         tail = is_tail(look, scaled(look, course.direction), rounding)
-        if tail is not None:
-            return fades(look, tail, evidence)
-    if (not bent or _is_shallow(look, curvature)) and not look.quadratic:
-        tail = _came_down_a_tail(look, rounding)
         if tail is not None:
             return fades(look, tail, evidence)
     informed = look.structure is not None or bent or len(level) < len(found)
