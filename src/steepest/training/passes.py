@@ -69,7 +69,8 @@ class Passes:
 
     `arrays`: one for each leaf of the data, NumPy or SciPy's sparse rows. `together`: whether the rows must be seen at
     once, for a cost that is no mean over rows. `fewest`: blocks at least, for a spread worth its name. `size`: rows
-    of a block, 0 to have it measured out. `spent`: passes so far; a Hessian product takes two.
+    of a block, 0 to have it measured out. `copied`: data of
+    another type than the run's are copied up to so many bytes. `spent`: passes so far; a Hessian product takes two.
 
     >>> from .batches import read_data
     >>> data = read_data(np.arange(6.0), 0)
@@ -86,13 +87,14 @@ class Passes:
     together: bool = False
     fewest: int = 1
     size: int = 0
+    copied: int = COPIED_BYTES
     spent: float = 0.0
     _made: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         # In the type they are used in, once and for all where there is room; else block by block, at each pass.
         mapped = any(isinstance(array, np.memmap) for array in self.arrays)
-        if not mapped and sum(map(_bytes_of, self.arrays)) <= COPIED_BYTES:
+        if not mapped and sum(map(_bytes_of, self.arrays)) <= self.copied:
             self.arrays = [_narrowed(array, self.precision) for array in self.arrays]
 
     @property

@@ -29,7 +29,7 @@ HESSIAN_PASSES = 2.0
 # Data a structure is read off whole, where the rows do not stand alone.
 MOST_BYTES_READ = 1 << 26
 # Rows the structure is read off: the ones with the extremes of each column, and some more.
-ROWS_READ, COLUMNS_READ = 24, 64
+ROWS_READ, COLUMNS_READ = 24, 16
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def telling_rows(source: Any) -> np.ndarray:
                 rows.add(int(entries) // array.shape[1])
             continue
         flat = array.reshape(source.rows, -1)
-        for column in range(min(flat.shape[1], COLUMNS_READ)):
-            rows |= {int(flat[:, column].argmax()), int(flat[:, column].argmin())}
+        first = flat[:, :COLUMNS_READ]
+        rows |= {*first.argmax(axis=0).tolist(), *first.argmin(axis=0).tolist()}
         if flat.shape[1] > COLUMNS_READ:
             rows |= {int(flat.argmax()) // flat.shape[1], int(flat.argmin()) // flat.shape[1]}
     return np.array(sorted(rows))

@@ -106,7 +106,14 @@ class _Look:
         walked = run.walker.passes
         assert walked is not None
         self.passes = Passes(
-            job.cost, job.layout, job.source, walked.arrays, "float64", walked.together, size=walked.block
+            job.cost,
+            job.layout,
+            job.source,
+            walked.arrays,
+            "float64",
+            walked.together,
+            size=walked.block,
+            copied=0,
         )
         self.rows = job.batch_size
         structure = run.walker.structure or structure_of(
