@@ -583,7 +583,7 @@ def large_number_added_and_taken_off(p):
     return np.sum((shifted - 1e12) ** 2)  # here
 
 
-@broken("no slope", [0.3, 0.2])
+@broken("slope lost", [0.3, 0.2])
 def share_of_right_answers(p):
     right = np.mean(p[0] * T + p[1] > 1)  # here
     return 1 - right

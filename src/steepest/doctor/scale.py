@@ -95,7 +95,7 @@ def drowned(chart: Chart, gradient: np.ndarray, hessian: np.ndarray, scale: np.n
         if len(varying) != 1 or not constant:
             return
         size = float(np.max(np.abs(np.asarray(chart.value(constant[0])))))
-        if size * EPS > DROWNED * moves:
+        if size * EPS > DROWNED * moves > 0.0:
             yield chart.finding(
                 "changes drown in a constant",
                 "warning",
