@@ -228,6 +228,26 @@ def test_a_full_disk_is_told_loudly_and_the_run_goes_on(tmp_path, monkeypatch, c
     assert_array_equal(result.params["out"]["W"], whole.params["out"]["W"])
 
 
+@pytest.mark.slow
+def test_a_run_that_may_write_no_more_goes_on_and_says_so_at_every_checkpoint(folder):
+    resource = pytest.importorskip("resource")
+    most = 4096  # bytes a file may have: less than a checkpoint of this run, more than its parameters
+    done = subprocess.run(
+        command(folder, "--checkpoint", folder / "full", "--epochs", 2, "--out", folder / "full.npz"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: the checkpoint at step") >= 2
+    assert "(File too large); the run goes on without it" in done.stderr
+    assert list((folder / "full").iterdir()) == []  # no half of one is left behind
+    run(folder, "--checkpoint", folder / "room", "--epochs", 2, "--out", folder / "room.npz")
+    same_parameters(folder / "full.npz", folder / "room.npz")
+
+
 def test_a_half_written_file_is_never_left_behind(tmp_path, monkeypatch):
     def stops(descriptor):
         raise OSError(errno.EIO, "the disk stopped")

@@ -239,6 +239,30 @@ def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run):
 
 
 @pytest.mark.slow
+def test_processes_that_slurm_started_find_each_other_and_name_the_late_one(run, tmp_path):
+    # What `srun` leaves in the environment of each task, as far as JAX reads it.
+    job = {"SLURM_JOB_ID": "4242", "SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
+    job |= {"SLURM_STEP_NUM_TASKS": "2", "STEEPEST_PATIENCE": "10"}
+    done = {}
+
+    def task(index, function):
+        own = {"SLURM_PROCID": str(index), "SLURM_LOCALID": str(index), "STEEPEST_PROCESS": str(index)}
+        done[index] = run(function, "--json", **job, **own)
+
+    for function in ("spread", "sleeping"):
+        other = threading.Thread(target=task, args=(1, function))
+        other.start()
+        task(0, function)
+        other.join()
+        if function == "spread":
+            assert [done[k].returncode for k in (0, 1)] == [0, 0], done[0].stderr
+            assert json.loads(done[0].stdout)["processes"] == 2
+            assert done[1].stdout == ""
+    assert done[0].returncode == 3
+    assert "error: process 1 of 2 has stood at step" in done[0].stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["the launcher", "process 1"])
 def test_a_signal_to_end_has_all_processes_leave_in_order(run, tmp_path, who):
     run("job", "--steps", 1)

@@ -123,6 +123,7 @@ class Walker:
             0  # what this process has behind it that others wait for; the same in all if none is late
         )
         self._writing = False
+        self.unwritten = 0  # checkpoints that the disk would not take
         self.saved_step = 0
 
     # -- the loop ------------------------------------------------------------------------------------------
@@ -545,6 +546,8 @@ class Walker:
             self._stop = self._stop or asked
         if job.checkpoints is not None and self._stop not in (DIVERGED, NOT_FINITE):
             self._save(job.checkpoints)
+        if self.unwritten > 1:
+            self._happened(f"{self.unwritten} checkpoints could not be written")
         if job.patience is not None and self.best is not None and self.best[0] < inf:
             self.state = self.state._replace(parameters=self.best[1])
 
@@ -575,7 +578,11 @@ class Walker:
                 f"the checkpoint at step {self.cursor.step:,} could not be written ({error.strerror}); the run "
                 "goes on without it"
             )
-            self._happened(words, loudly=True)
+            self.unwritten += 1
+            if self.unwritten == 1:
+                self._happened(words, loudly=True)
+            else:  # the report need not hold it a hundred times
+                self.teller.warn(words)
         finally:
             self._writing = False
 
