@@ -98,3 +98,18 @@ def test_slopes_added_batch_by_batch_are_the_sum_and_tell_which_columns_had_none
         assert_allclose(found.squared[0], np.sum(by_hand**2) + float(sums["b"]) ** 2)
         assert_array_equal(found.touched[0], [True, True, False])
         assert bool(found.touched[1])
+
+
+def test_the_start_and_the_end_of_a_large_run_are_those_of_a_small_one(monkeypatch):
+    """Where memory counts, other programs measure the first cost and free memory goes back to the system."""
+    cost, params, data = regression()
+    given = {"batch_size": 64, "steps": 30, "method": "adam"}
+    small = steepest.train(cost, params, data, **given)
+    handed, before = [], loop.hand_back
+    monkeypatch.setattr(loop, "IN_MEMORY", 0)
+    monkeypatch.setattr(loop, "hand_back", lambda: (handed.append(1), before()))
+    large = steepest.train(cost, params, data, **given)
+    assert len(handed) == 2
+    assert large.evidence == small.evidence
+    assert large.cost == small.cost
+    assert_array_equal(large.params["w"], small.params["w"])

@@ -59,13 +59,18 @@ def opening_cost(walker: Walker, state: State) -> float:
     if not walker._can_rewind():
         return float("inf")
     batches = islice(job.source.batches(0, 0, job.batch_size, job.part), OPENING)
-    # The program that judges the end, so that it is compiled once.
-    add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
-    sums, costs = nothing_added(state.parameters), []
-    for batch in batches:
-        found = add(sums, state.parameters, walker.placement.rows(batch), walker.constants)
-        sums = found.sums
-        costs.append(float(found.cost))
+    costs = []
+    if walker._large():  # one more program to compile weighs less than memory for sums nobody asks for
+        for batch in batches:
+            rows = walker.placement.rows(batch)
+            costs.append(float(walker.steps.gradient(state.parameters, rows, walker.constants)[0]))
+    else:  # the program that judges the end, so that it is compiled once
+        add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
+        sums = nothing_added(state.parameters)
+        for batch in batches:
+            found = add(sums, state.parameters, walker.placement.rows(batch), walker.constants)
+            sums = found.sums
+            costs.append(float(found.cost))
     finite = [cost for cost in costs if isfinite(cost)]
     return max(finite, default=float("inf"))
 

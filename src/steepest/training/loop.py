@@ -24,6 +24,7 @@ from .batches import Generated, Given, Rows
 from .checkpoint import Checkpoints
 from .distributed import Placement
 from .divergence import Explanation, ceiling_of, explain, opening_cost
+from .freed import hand_back
 from .job import Job
 from .joining import watched
 from .kept import IN_MEMORY, Kept
@@ -181,6 +182,8 @@ class Walker:
         self.constants = self.placement.constants(self.steps.constants)
         if self.cursor.step == 0 and job.ceiling is None:
             self.opening = opening_cost(self, self.state)
+            if self._large():
+                hand_back()
         self.stretches, self.every = self._cut(rows_apart(total))
         size, on_host = saved.size_of(self.state), jax.default_backend() == "cpu" and job.mesh is None
         self.good = (
@@ -555,7 +558,12 @@ class Walker:
         """Free what only further steps would need: the judge of the end wants memory of its own."""
         if self.good is not None:
             self.good.forget()
-        self.state = self.state._replace(memory=None)
+        large, self.state = self._large(), self.state._replace(memory=None)
+        if large:
+            hand_back()
+
+    def _large(self) -> bool:
+        return saved.size_of(self.state) > IN_MEMORY
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 
