@@ -9,8 +9,9 @@ from .training.rates import rows as rates
 from .training.scaling import BATCH as BATCHES
 from .training.throughput import MODELS
 
-BATCH = {"mlp": 128, "convolution": 128, "transformer": 8}
-STEPS = {"mlp": 300, "convolution": 160, "transformer": 8}
+BATCH = {"mlp": 128, "convolution": 128, "transformer": 2}
+# More than 100: shorter runs have every step watched.
+STEPS = {"mlp": 300, "convolution": 160, "transformer": 120}
 # Rows, columns, and nonzeros a row of a sparse matrix.
 LOGISTIC = ((50_000, 200, 0), (100_000, 500, 0), (200_000, 20_000, 40))
 LARGE = 10_000_000

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
 from steepest.parameters import Layout
 from steepest.training import loop, stretches
 from steepest.training.batches import Rows
 from steepest.training.job import recorded_for
-from steepest.training.steps import fetched
+from steepest.training.steps import fetched, squared
 from steepest.training.stretches import Stretches, forecast, pieces, work_of
 
 from .models import classification, regression
@@ -168,3 +168,11 @@ def test_a_run_whose_costs_are_fetched_joined_has_the_history_of_one_where_they_
     assert together.history.costs == apart.history.costs
     for name in ("slope", "step_ratio", "rate", "cost", "smoothed"):
         assert_array_equal(together.history.column(name), apart.history.column(name))
+
+
+def test_the_squares_of_an_array_are_summed_alike_on_a_cpu_and_on_an_accelerator(monkeypatch):
+    array = np.linspace(-1, 2, 3000, dtype=np.float32).reshape(30, 100)
+    here = squared(array)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for found in (here, squared(array)):
+        assert_allclose(found, np.sum(array.astype(np.float64) ** 2), rtol=1e-6)

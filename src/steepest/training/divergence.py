@@ -13,6 +13,7 @@ import numpy as np
 
 from ..tracing.batched import read_atom, run_equation
 from ..tracing.source import user_line
+from .freed import hand_back
 from .steps import State, adding, norm, nothing_added, plain_cost, step_factor
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def opening_cost(walker: Walker, state: State) -> float:
         for batch in batches:
             rows = walker.placement.rows(batch)
             costs.append(float(walker.steps.gradient(state.parameters, rows, walker.constants)[0]))
+            hand_back()
     else:  # the program that judges the end, so that it is compiled once
         add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
         sums = nothing_added(state.parameters)

@@ -273,7 +273,7 @@ def step_factor(method: Method, state: State) -> Any:
 
 def norms_of(tree: Tree, of: Any) -> Any:
     """Euclidean norm of each array, shape (arrays,)."""
-    return jnp.sqrt(jnp.stack([jnp.vdot(leaf, leaf) for leaf in tree.leaves(of)]))
+    return jnp.sqrt(jnp.stack([squared(leaf) for leaf in tree.leaves(of)]))
 
 
 def rule_of(method: Method, slope: Any, state: State, reached: Any) -> tuple[Any, Any]:
@@ -305,7 +305,16 @@ def _accumulated(
 
 def norm(tree: Any) -> Any:
     """Euclidean norm over all arrays of a tree."""
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+    return jnp.sqrt(sum(squared(leaf) for leaf in jax.tree.leaves(tree)))
+
+
+def squared(array: Any) -> Any:
+    """Sum of the squares of an array.
+
+    A product of two vectors keeps the most digits on a CPU. An accelerator takes it on one of its many processors,
+    where a sum is spread over all.
+    """
+    return jnp.vdot(array, array) if jax.default_backend() == "cpu" else jnp.sum(jnp.square(array))
 
 
 def copied(state: Any) -> tuple[Any, Any]:
