@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # The parts of this package that are no benchmarks.
 FRAMEWORK = {"__init__", "__main__", "table", "processes", "contestants", "cutest_worker", "sif"}
+FRAMEWORK |= {"constrained_contestants", "constraints_worker"}
 
 
 def main() -> int:

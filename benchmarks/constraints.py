@@ -1,297 +1,178 @@
-"""Hock-Schittkowski problems (from sif2jax) solved with defaults: how many, how fast, and how truthfully."""
+"""Hock-Schittkowski problems (`sif2jax`) solved between their constraints: how many, how fast, and how truthfully.
 
+Every contestant gets flat JAX functions of float64, the start and the bounds, its defaults, and 10 seconds of one core
+from there to its answer, tracing and compiling included; `warm` is the same solve again. The peers get exact jitted
+derivatives, and where they take them exact second ones. Cost, violation and slopes at the end are computed by JAX.
+*Feasible*: nothing violated by more than 1e-6. *Solved*: feasible, and within 1e-6·max(1, |f|) of the lowest cost f
+that any run ever found while violating nothing by more than 1e-9. *Stationary*: feasible, and the slope of the cost is
+balanced by multipliers of the right sign to 1e-4·max(1, |f|). *False success*: claims success, not solved, and not
+feasible or unbalanced by more than 1e-3·max(1, |f|). *False failure*: solved, but claims failure. *×*: geometric mean,
+over problems that all solved, of the seconds over the fastest contestant's.
+"""
+
+from __future__ import annotations
+
+import argparse
 import json
-import subprocess
+import os
+import re
 import sys
-import tempfile
-from collections.abc import Sequence
-from math import exp, inf, log
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import geometric_mean, median
 
-from .processes import ROOT
+from . import sif
+from .constrained_contestants import CONTESTANTS
+from .contestants import is_there
+from .cutest import Record, run_all
 
-# CPU seconds a solver has for one problem, tracing and compiling included, imports not.
-SECONDS = 10.0
+HERE = Path(__file__).parent
+# The lowest cost of each problem at a feasible point that any run found so far; a run that finds a lower one writes it.
+LOWEST = HERE / "constraints_lowest.json"
+RECORDS = HERE / "results" / "constraints.jsonl"
+WORKER = "benchmarks.constraints_worker"
 
-# A point counts as solved when it violates nothing by more than this and costs no more than the best by that part;
-# the best is the lowest of the points that violate nothing by more than `STRICT`.
-FEASIBLE, STRICT, CLOSE = 1e-6, 1e-9, 1e-6
-# A claim of success is false when the point is not solved and breaks a constraint, or its slopes do not balance.
-UNBALANCED = 1e-3
+FEASIBLE, STRICT = 1e-6, 1e-9
+SOLVED, STATIONARY, FALSE = 1e-6, 1e-4, 1e-3
 
-SOLVERS = {
-    "steepest": "steepest.minimize",
-    "slsqp": "SciPy SLSQP",
-    "trust-constr": "SciPy trust-constr",
-    "ipopt": "IPOPT (cyipopt)",
-}
-
-# What every measured process runs: all problems with one solver, one line of JSON for each.
-WORKER = """
-import json, re, sys, time, signal, warnings
-import numpy as np, jax, jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
-jax.config.update("jax_enable_x64", True)
-from sif2jax import cutest
-warnings.simplefilter("ignore")
-solver, seconds, chosen = sys.argv[1], float(sys.argv[2]), sys.argv[3].split(",") if len(sys.argv) > 3 else None
-
-def problems():
-    seen = {}
-    for p in cutest.constrained_minimisation_problems + cutest.constrained_quadratic_problems:
-        name = type(p).__name__
-        if re.match("HS[0-9]", name) and (chosen is None or name in chosen):
-            seen.setdefault(name, p)
-    return seen
-
-def flat(p):
-    y0, unravel = ravel_pytree(p.y0)
-    args = p.args
-    def cost(x):
-        return jnp.asarray(p.objective(unravel(x), args)).reshape(())
-    eq, ineq = p.constraint(p.y0)
-    equations = inequalities = None
-    if eq is not None:
-        def equations(x):
-            return ravel_pytree(p.constraint(unravel(x))[0])[0]
-    if ineq is not None:
-        def inequalities(x):
-            return ravel_pytree(p.constraint(unravel(x))[1])[0]
-    lower, upper = np.full(y0.size, -np.inf), np.full(y0.size, np.inf)
-    if p.bounds is not None:
-        lower, upper = (np.array(ravel_pytree(b)[0], float) for b in p.bounds)
-        lower[lower <= -1e20], upper[upper >= 1e20] = -np.inf, np.inf
-    return cost, np.array(y0, float), equations, inequalities, lower, upper
-
-class TooLong(Exception):
-    pass
-
-def ring(*_):
-    raise TooLong
-
-signal.signal(signal.SIGPROF, ring)
-"""
-
-SOLVE = {
-    "steepest": """
-import steepest, scipy.optimize, jax.extend
-def solve(cost, x0, eq, ineq, lower, upper):
-    constraints = [{"type": kind, "fun": f} for kind, f in (("eq", eq), ("ineq", ineq)) if f is not None]
-    result = steepest.minimize(cost, x0, bounds=list(zip(lower, upper)), constraints=constraints,
-                               budget={"seconds": 0.9 * seconds})
-    return result.x, bool(result.success), result.nfev, str(result.verdict)
-""",
-    "slsqp": """
-import scipy.optimize
-def solve(cost, x0, eq, ineq, lower, upper):
-    vg = jax.jit(jax.value_and_grad(cost))
-    constraints = []
-    for kind, f in (("eq", eq), ("ineq", ineq)):
-        if f is not None:
-            c, J = jax.jit(f), jax.jit(jax.jacobian(f))
-            constraints.append({"type": kind, "fun": lambda x, c=c: np.asarray(c(x)),
-                                "jac": lambda x, J=J: np.asarray(J(x))})
-    def both(x):
-        keep(x)
-        v, g = vg(x)
-        return float(v), np.asarray(g)
-    r = scipy.optimize.minimize(both, x0, jac=True, method="SLSQP", bounds=list(zip(lower, upper)),
-                                constraints=constraints)
-    return r.x, bool(r.success), r.nfev, str(r.message)
-""",
-    "trust-constr": """
-import scipy.optimize
-def solve(cost, x0, eq, ineq, lower, upper):
-    value, gradient, hessian = jax.jit(cost), jax.jit(jax.grad(cost)), jax.jit(jax.hessian(cost))
-    constraints = []
-    for f, high in ((eq, 0.0), (ineq, np.inf)):
-        if f is not None:
-            c, J = jax.jit(f), jax.jit(jax.jacobian(f))
-            H = jax.jit(jax.hessian(lambda x, v, f=f: f(x) @ v))
-            constraints.append(scipy.optimize.NonlinearConstraint(
-                lambda x, c=c: np.asarray(c(x)), 0.0, high, jac=lambda x, J=J: np.asarray(J(x)),
-                hess=lambda x, v, H=H: np.asarray(H(x, v))))
-    def fun(x):
-        keep(x)
-        return float(value(x))
-    r = scipy.optimize.minimize(fun, x0, jac=lambda x: np.asarray(gradient(x)),
-                                hess=lambda x: np.asarray(hessian(x)), method="trust-constr",
-                                bounds=list(zip(lower, upper)), constraints=constraints)
-    return r.x, bool(r.success), r.nfev, str(r.message)
-""",
-    "ipopt": """
-import cyipopt
-def solve(cost, x0, eq, ineq, lower, upper):
-    parts = [f for f in (eq, ineq) if f is not None]
-    def rows(x):
-        return jnp.concatenate([jnp.atleast_1d(f(x)) for f in parts])
-    m_eq = 0 if eq is None else np.size(eq(x0))
-    m = np.size(rows(x0))
-    value, gradient = jax.jit(cost), jax.jit(jax.grad(cost))
-    c, J = jax.jit(rows), jax.jit(jax.jacobian(rows))
-    L = jax.jit(jax.hessian(lambda x, v, s: s * cost(x) + rows(x) @ v))
-    n = x0.size
-    low = np.tril_indices(n)
-    class Problem:
-        calls = 0
-        def objective(self, x):
-            keep(x)
-            self.calls += 1
-            return float(value(x))
-        def gradient(self, x): return np.asarray(gradient(x))
-        def constraints(self, x): return np.asarray(c(x))
-        def jacobian(self, x): return np.asarray(J(x)).ravel()
-        def hessianstructure(self): return low
-        def hessian(self, x, v, s): return np.asarray(L(x, v, s))[low]
-    p = Problem()
-    upper_rows = np.where(np.arange(m) < m_eq, 0.0, np.inf)
-    ipopt = cyipopt.Problem(n=n, m=m, problem_obj=p, lb=lower, ub=upper, cl=np.zeros(m), cu=upper_rows)
-    ipopt.add_option("print_level", 0)
-    ipopt.add_option("sb", "yes")
-    ipopt.add_option("max_cpu_time", seconds)
-    x, info = ipopt.solve(x0)
-    return x, info["status"] in (0, 1), p.calls, str(info["status_msg"])
-""",
-}
-
-MEASURE = """
-last = [None]
-def keep(x):
-    last[0] = np.array(x)
-def quality(problem, x):
-    cost, _, eq, ineq, lower, upper = problem
-    worst = max(0.0, float(np.max(lower - x)), float(np.max(x - upper)))
-    columns, least, most = [], [], []
-    for f, one_sided in ((eq, False), (ineq, True)):
-        if f is not None:
-            c = np.asarray(f(x))
-            worst = max(worst, float(np.max(np.abs(c) if not one_sided else -c, initial=0.0)))
-            near = np.ones(c.size, bool) if not one_sided else c <= 1e-5
-            columns.append(np.asarray(jax.jacobian(f)(x)).reshape(c.size, -1)[near].T)
-            least += [0.0 if one_sided else -np.inf] * int(near.sum())
-            most += [np.inf] * int(near.sum())
-    eye = np.eye(x.size)
-    for side, low in ((x - lower <= 1e-5, True), (upper - x <= 1e-5, False)):
-        columns.append(eye[:, side] if low else -eye[:, side])
-        least += [0.0] * int(side.sum()); most += [np.inf] * int(side.sum())
-    g = np.asarray(jax.grad(cost)(x))
-    A = np.concatenate(columns, axis=1)
-    from scipy.optimize import lsq_linear
-    left = g
-    if A.shape[1] and np.isfinite(A).all() and np.isfinite(g).all():
-        left = g - A @ lsq_linear(A, g, bounds=(least, most), method="bvls").x
-    return float(cost(x)), worst, float(np.abs(left).max())
-for name, p in problems().items():
-    problem = flat(p)
-    last[0] = problem[1]
-    begin = time.process_time()
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        x, success, calls, said = solve(*problem)
-    except TooLong:
-        x, success, calls, said = last[0], False, -1, "out of time"
-    except Exception as error:
-        x, success, calls, said = last[0], False, -1, f"{type(error).__name__}: {error}"[:200]
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    cold = time.process_time() - begin
-    f, worst, left = quality(problem, np.asarray(x, float))
-    print(json.dumps(dict(name=name, f=f, violation=worst, unbalanced=left, success=success, calls=calls,
-                          seconds=cold, said=said)), flush=True)
-"""
+HEADER = (
+    "solver",
+    "solved %",
+    "stationary %",
+    "feasible %",
+    "false success",
+    "false failure",
+    "median cold s",
+    "median warm s",
+    "cold ×",
+    "warm ×",
+    "not solved",
+)
 
 
-def table(peers: bool) -> tuple[list[str], list[list[object]], str]:
-    """One row for each solver: shares of the problems, and times."""
-    runs = {name: measured(name) for name in (SOLVERS if peers else ["steepest"]) if _is_there(name)}
-    return summary(runs)
+def problems() -> list[str]:
+    """The Hock-Schittkowski problems with constraints, by name."""
+    listed = {*sif.names("_constrained_minimisation"), *sif.names("_quadratic_problems")}
+    return sorted((name for name in listed if re.match(r"HS\d", name)), key=_number)
 
 
-def measured(solver: str, only: Sequence[str] = ()) -> dict[str, Any]:
-    """Every problem with one solver, in a fresh process; name of the problem to what was measured."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "worker.py"
-        program.write_text(WORKER + SOLVE[solver] + MEASURE, encoding="utf-8")
-        command = [sys.executable, str(program), solver, str(SECONDS), *([",".join(only)] if only else [])]
-        run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    if run.returncode:
-        raise RuntimeError(f"{solver} failed:\n{run.stderr[-3000:]}")
-    rows = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    return {row["name"]: row for row in rows}
+def _number(name: str) -> tuple[int, str]:
+    return int(re.findall(r"\d+", name)[0]), name
 
 
-def _is_there(solver: str) -> bool:
-    """Whether an optional peer can be imported."""
-    if solver != "ipopt":
-        return True
-    found = subprocess.run([sys.executable, "-c", "import cyipopt"], capture_output=True, check=False)
-    return found.returncode == 0
+def lowest(records: Iterable[Record]) -> dict[str, float]:
+    """Lowest cost of each problem, of these records and of every run before, kept for the next."""
+    known: dict[str, float] = json.loads(LOWEST.read_text(encoding="utf-8")) if LOWEST.exists() else {}
+    for record in records:
+        cost = record.get("cost")
+        if cost is not None and cost == cost and record["violation"] <= STRICT:
+            known[record["problem"]] = min(cost, known.get(record["problem"], cost))
+    lines = ",\n".join(f' "{name}": {known[name]!r}' for name in sorted(known, key=_number))
+    LOWEST.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    return known
 
 
-def best_of(runs: dict[str, dict[str, Any]], name: str) -> float:
-    """The lowest cost of any point that meets the constraints; of the nearest to it where none quite does."""
-    for limit in (STRICT, FEASIBLE):
-        met = [run[name]["f"] for run in runs.values() if name in run and run[name]["violation"] <= limit]
-        if met:
-            return min(met)
-    return inf
+def is_feasible(record: Record) -> bool:
+    """Whether nothing is violated at the end point; a contestant without one has not got there."""
+    return record.get("cost") is not None and bool(record["violation"] <= FEASIBLE)
 
 
-def is_solved(row: dict[str, Any], best: float) -> bool:
-    """Feasible, and as low as the best."""
-    return row["violation"] <= FEASIBLE and row["f"] <= best + CLOSE * max(1.0, abs(best))
+def is_solved(record: Record, best: Mapping[str, float]) -> bool:
+    """Feasible, and as low as the lowest known."""
+    goal = best.get(record["problem"])
+    if goal is None or not is_feasible(record):
+        return False
+    return bool(record["cost"] - goal <= SOLVED * max(1.0, abs(goal)))
 
 
-def is_false_success(row: dict[str, Any], best: float) -> bool:
-    """Claims success where there is none, and no other minimum either."""
-    wrong = row["violation"] > FEASIBLE or row["unbalanced"] > UNBALANCED * max(1.0, abs(row["f"]))
-    return row["success"] and not is_solved(row, best) and wrong
+def is_stationary(record: Record, limit: float = STATIONARY) -> bool:
+    """Whether the end point is feasible and its slopes balance."""
+    return is_feasible(record) and bool(record["unbalanced"] <= limit * max(1.0, abs(record["cost"])))
 
 
-def summary(runs: dict[str, dict[str, Any]]) -> tuple[list[str], list[list[object]], str]:
-    """The table, its rows in the order of the solvers; problems without a floor are left out."""
-    names = [name for name in runs["steepest"] if -1e20 < best_of(runs, name) < inf]
-    bests = {name: best_of(runs, name) for name in names}
-    unbounded = [
-        name for name in names if bests[name] < -1e4 and not any(r[name]["success"] for r in runs.values())
+def is_false_success(record: Record, best: Mapping[str, float]) -> bool:
+    """Whether success is claimed where there is none."""
+    return bool(record.get("claims")) and not is_solved(record, best) and not is_stationary(record, FALSE)
+
+
+def summary(records: Sequence[Record], best: Mapping[str, float]) -> list[list[object]]:
+    """A row for each solver."""
+    solvers = list(dict.fromkeys(r["solver"] for r in records))
+    by_problem: dict[str, dict[str, Record]] = {}
+    for record in records:
+        by_problem.setdefault(record["problem"], {})[record["solver"]] = record
+    common = [
+        rows
+        for rows in by_problem.values()
+        if len(rows) == len(solvers) and all(is_solved(row, best) and "warm" in row for row in rows.values())
     ]
-    names = [name for name in names if name not in unbounded]
-    fastest = {
-        name: min(
-            (r[name]["seconds"] for r in runs.values() if is_solved(r[name], bests[name])), default=None
-        )
-        for name in names
-    }
-    rows: list[list[object]] = []
-    for solver, run in runs.items():
-        solved = [name for name in names if is_solved(run[name], bests[name])]
-        false_success = [name for name in names if is_false_success(run[name], bests[name])]
-        false_failure = [name for name in solved if not run[name]["success"]]
-        ratios = [log(run[name]["seconds"] / fastest[name]) for name in solved if fastest[name]]
-        rows.append(
-            [
-                SOLVERS[solver],
-                100.0 * len(solved) / len(names),
-                100.0 * sum(run[name]["violation"] <= FEASIBLE for name in names) / len(names),
-                len(false_success),
-                len(false_failure),
-                median(run[name]["calls"] for name in solved),
-                median(run[name]["seconds"] for name in names),
-                exp(sum(ratios) / len(ratios)),
-                ", ".join(name for name in names if name not in solved),
-            ]
-        )
-    header = ["solver", "solved %", "feasible %", "false success", "false failure", "median evaluations"]
-    header += ["median cold s", "cold x", "not solved"]
-    note = (
-        f"{len(names)} problems, defaults, {SECONDS:g} CPU seconds each from the JAX functions to the answer, tracing "
-        "and compiling included; the peers get exact jitted JAX derivatives. Solved: no constraint violated by more "
-        f"than {FEASIBLE:g}, cost within {CLOSE:g}·max(1, |best|) of the best, the lowest that any solver "
-        f"reached while violating nothing by more than {STRICT:g}. False success: claims success, not solved, a "
-        f"constraint broken or slopes unbalanced by more than {UNBALANCED:g}·max(1, |f|). Cold x: geometric mean over "
-        "solved problems of the time over the fastest solver's. Without a floor and left out: "
-        f"{', '.join(unbounded) or 'none'}. "
-        "cyipopt has no wheel; CONTRIBUTING.md says how to build it against the library inside casadi's."
-    )
-    return header, rows, note
+    table = []
+    for solver in solvers:
+        mine = [r for r in records if r["solver"] == solver]
+        row: list[object] = [f"{solver} ({len(mine)})"]
+        for held in (
+            [is_solved(r, best) for r in mine],
+            [is_stationary(r) for r in mine],
+            [is_feasible(r) for r in mine],
+        ):
+            row.append(round(100.0 * sum(held) / len(mine), 1))
+        row.append(sum(is_false_success(r, best) for r in mine))
+        row.append(sum(is_solved(r, best) and not r["claims"] for r in mine))
+        for which in ("cold", "warm"):
+            times = [r[which] for r in mine if which in r]
+            row.append(median(times) if times else None)
+        for which in ("cold", "warm"):
+            ratios = [rows[solver][which] / min(row[which] for row in rows.values()) for rows in common]
+            row.append(geometric_mean(ratios) if ratios else None)
+        row.append(", ".join(r["problem"] for r in mine if not is_solved(r, best)) or "none")
+        table.append(row)
+    return table
+
+
+def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
+    """The table of all contestants."""
+    solvers = [name for name in CONTESTANTS if is_there(name)] if peers else ["steepest"]
+    RECORDS.parent.mkdir(exist_ok=True)
+    RECORDS.unlink(missing_ok=True)
+    pairs = [(name, solver) for name in problems() for solver in solvers]
+    records = run_all(pairs, os.cpu_count() or 1, RECORDS, WORKER)
+    return page(records)
+
+
+def page(records: Sequence[Record]) -> tuple[Sequence[str], list[list[object]], str]:
+    """The table of these records, and what else must be known to read it."""
+    best = lowest(records)
+    counted = [r for r in records if r["problem"] in best]
+    without = sorted({r["problem"] for r in records} - set(best), key=_number)
+    note = f"{len({r['problem'] for r in counted})} problems."
+    if without:
+        note += f" Left out, since no run has found a feasible point: {', '.join(without)}."
+    return HEADER, summary(counted, best), note
+
+
+def main() -> int:
+    """Run some contestants on some problems and print a line for each: for finding out what to mend."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.constraints", description=main.__doc__)
+    parser.add_argument("names", nargs="*", help="problems; none for all")
+    parser.add_argument("--solver", action="append", choices=list(CONTESTANTS))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="append each record to this file")
+    asked = parser.parse_args()
+    names = asked.names or problems()
+    pairs = [(name, solver) for name in names for solver in asked.solver or ["steepest"]]
+    records = run_all(pairs, asked.jobs, asked.keep, WORKER)
+    best = lowest(records)
+    for r in records:
+        mark = "solved" if is_solved(r, best) else "MISSED"
+        mark += " FALSE SUCCESS" if is_false_success(r, best) else ""
+        mark += " false failure" if is_solved(r, best) and not r["claims"] else ""
+        keys = ("cold", "warm", "cost", "violation", "unbalanced")
+        numbers = " ".join(f"{key}={r[key]:.4g}" for key in keys if r.get(key) is not None)
+        goal = best.get(r["problem"])
+        told = r.get("told", "")[:230]
+        sys.stdout.write(f"{r['problem']:<10}{r['solver']:<20}{mark} {numbers} best={goal} | {told}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

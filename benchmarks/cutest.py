@@ -62,8 +62,8 @@ def problems() -> dict[str, tuple[str, int]]:
 class Worker:
     """A process on a core of its own that measures one contestant on one problem after the other."""
 
-    def __init__(self, core: int) -> None:
-        command = [sys.executable, "-m", "benchmarks.cutest_worker", str(core)]
+    def __init__(self, core: int, module: str) -> None:
+        command = [sys.executable, "-m", module, str(core)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent
         )
@@ -83,10 +83,18 @@ class Worker:
         self.process.wait()
 
 
-def run_all(pairs: Iterable[tuple[str, str]], jobs: int, keep: Path | None = None) -> list[Record]:
-    """Every (problem, solver), `jobs` at a time; each record is also appended to `keep`, as a line of JSON."""
+def run_all(
+    pairs: Iterable[tuple[str, str]],
+    jobs: int,
+    keep: Path | None = None,
+    module: str = "benchmarks.cutest_worker",
+) -> list[Record]:
+    """Every (problem, solver), `jobs` at a time, by workers that run `module`.
+
+    Each record is also appended to `keep`, as a line of JSON.
+    """
     records = []
-    workers = [Worker(core) for core in range(jobs)]
+    workers = [Worker(core, module) for core in range(jobs)]
     idle: Queue[Worker] = Queue()
     for worker in workers:
         idle.put(worker)

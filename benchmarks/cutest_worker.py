@@ -7,6 +7,7 @@ is the same solve again in the same process.
 """
 
 import importlib
+import importlib.util
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,11 +45,17 @@ class OutOfTimeError(BaseException):
     """The seconds allowed are spent; no `except Exception` of a solver catches it."""
 
 
-def serve(core: int) -> None:
-    """Answer one request after the other until the input ends."""
+Measure = Callable[[str, str], dict[str, Any]]
+
+
+def serve(core: int, measure: Measure) -> None:
+    """Answer one request after the other by `measure(problem, solver)`, each in a fork, until the input ends."""
     import jax
-    import optimistix  # noqa: F401
     import scipy.optimize  # noqa: F401
+
+    for package in ("optimistix", "jaxopt", "cyipopt"):
+        if importlib.util.find_spec(package) is not None:
+            importlib.import_module(package)
 
     jax.config.update("jax_enable_x64", True)
     load("steepest")
@@ -76,11 +84,17 @@ def serve(core: int) -> None:
 
 def measure(name: str, solver: str) -> dict[str, Any]:
     """Pose the problem, solve it twice, and look at the end point with JAX's own value and gradient."""
-    from .contestants import Answer, contestant
+    from .contestants import contestant
     from .cutest import problems
 
     posed = pose(name, bounded=problems().get(name, ("bounded",))[0] == "bounded")
-    solve = contestant(solver)
+    return measured(name, solver, posed, contestant(solver), look)
+
+
+def measured(name: str, solver: str, posed: Any, solve: Any, look: Any) -> dict[str, Any]:
+    """The record of two solves: seconds, and what `look(posed, answer)` says of the first one's end point."""
+    from .contestants import Answer
+
     signal.signal(signal.SIGPROF, _spent)
     record: dict[str, Any] = {"problem": name, "solver": solver, "n": posed.n}
     answer: Answer | None = None
@@ -180,4 +194,4 @@ def _spent(number: int, frame: Any) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), measure)
