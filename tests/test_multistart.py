@@ -70,3 +70,93 @@ def test_a_budget_is_for_all_starts_together():
 def test_a_number_of_starts_that_is_none_is_refused(starts):
     with pytest.raises(InputError, match="starts="):
         minimize(himmelblau, np.zeros(2), starts=starts)
+
+
+# -- many enough to go as one batch --------------------------------------------------------------------------
+
+MANY = 60
+
+
+def rastrigin(x):
+    return np.sum(x**2 - np.cos(2 * np.pi * x))
+
+
+def test_a_batch_finds_the_minima_that_walks_one_by_one_find():
+    together = minimize(himmelblau, np.zeros(2), bounds=[(-5, 5)] * 2, starts=MANY)
+    alone = minimize(
+        himmelblau, np.zeros(2), bounds=[(-5, 5)] * 2, starts=MANY, budget={"evaluations": 10**6}
+    )
+    assert "in one batch" in _how(together) and "batch" not in _how(alone)
+    for result in (together, alone):
+        found = sorted(tuple(np.round(one.x, 6)) for one in result.minima)
+        assert_allclose(found, sorted(FOUR), atol=2e-6)
+        assert sum(one.starts for one in result.minima) == MANY
+        assert result.verdict == "local minimum" and result.digits.min() > 12
+
+
+def _how(result):
+    return next(item.how for item in result.evidence if item.name.startswith("minima"))
+
+
+def test_a_batch_lists_every_well_of_rastrigin_that_a_start_fell_into():
+    # Between its 9 wells in [-1.5, 1.5]² Rastrigin's cost has maxima and saddles, at which no walk may end.
+    result = minimize(rastrigin, np.full(2, 0.3), bounds=[(-1.5, 1.5)] * 2, starts=150)
+    assert "in one batch" in _how(result)
+    assert_allclose(result.x, 0.0, atol=1e-12)
+    assert_allclose(result.fun, -2.0, rtol=1e-15)
+    for one in result.minima:
+        gradient = 2 * one.x + 2 * np.pi * np.sin(2 * np.pi * one.x)
+        assert_allclose(np.where(np.abs(one.x) == 1.5, 0.0, gradient), 0.0, atol=1e-9)
+        assert (2 + 4 * np.pi**2 * np.cos(2 * np.pi * one.x) > 0).all()
+    inner = [one for one in result.minima if (np.abs(one.x) < 1.4).all()]
+    assert len(inner) == 9
+
+
+def test_a_batch_repeats_to_the_bit_and_its_history_tells_the_whole_way():
+    first, second = (minimize(rastrigin, np.full(2, 0.3), starts=MANY, seed=3) for _ in range(2))
+    assert "in one batch" in _how(first)
+    assert first.x.tobytes() == second.x.tobytes() and first.nfev == second.nfev
+    assert [one.x.tobytes() for one in first.minima] == [one.x.tobytes() for one in second.minima]
+    assert len(first.history) == first.nit + 1 > 2
+    assert first.nfev > MANY and first.nhev > MANY
+
+
+def test_a_batch_keeps_bounds_and_fixed_parameters():
+    # Outside its bounds this cost is not a number, and the batch would carry that along; inside, a = 0 is its minimum,
+    # and Newton's steps from near the bounds go far beyond the other one.
+    def cost(p):
+        return -np.sum(np.sqrt(4.0 - p["a"] ** 2)) + (p["b"] - 1.0) ** 2 + np.cos(3.0 * p["c"])
+
+    start = {"a": np.array([1.9, -1.9]), "b": 7.0, "c": 0.1}
+    result = minimize(cost, start, bounds={"a": (-2.0, 2.0), "c": (-1.5, 2.0)}, fixed=["b"], starts=MANY)
+    assert "in one batch" in _how(result)
+    assert_allclose(result.x["a"], 0.0, atol=1e-9)
+    assert result.x["b"] == 7.0
+    assert sorted(round(float(one.x["c"]), 6) for one in result.minima) == [-1.047198, 1.047198]
+    assert_allclose(result.fun, -4.0 + 36.0 - 1.0)
+
+
+def test_the_valley_without_curvature_is_walked_alone_and_judged_flat():
+    result = minimize(lambda x: (x[0] * x[1] - 1.0) ** 2, np.array([1.0, 3.0]), starts=MANY)
+    assert result.verdict == "flat minimum" and result.fun < 1e-25
+
+
+def test_ctrl_c_within_a_batch_returns_the_lowest_point_it_had_seen(monkeypatch):
+    from steepest.solvers import many
+
+    def pressed(self, state, data, bounds):
+        step, rounds = whole(self, state, data, bounds), []
+
+        def once(*arrays):
+            rounds.append(1)
+            if len(rounds) > 4:
+                raise KeyboardInterrupt
+            return step(*arrays)
+
+        return once
+
+    whole = many.Program._step
+    monkeypatch.setattr(many.Program, "_step", pressed)
+    result = minimize(himmelblau, np.full(2, 0.1), bounds=[(-5, 5)] * 2, starts=MANY)
+    assert result.stop == "stopped" and "keyboard" in result.reason
+    assert result.fun < 1e-2 < himmelblau(np.full(2, 0.1))

@@ -139,7 +139,10 @@ def minimize(
             facts = structure_of(problem)
             descent = constrained.Between(problem, rows, plan, tol, callback, seed, recording, facts)
         if starts is not None:
-            descent = multistart.FromManyStarts(descent, starts, seed)
+            ours = isinstance(method, str) and method == "auto" and rows is None
+            asked = (options, tol, budget, callback, record, jac, hess)
+            may_batch = ours and all(one is None for one in asked)
+            descent = multistart.FromManyStarts(descent, starts, seed, may_batch)
         run, judgement = descent.down()
         if rows is None:
             judgement = _advised(problem, run, judgement)

@@ -156,7 +156,7 @@ def minimize_many(
     names = cost.names if cost.names and len(cost.names) == parameters.n else tuple(parameters.names)
     box, _ = box_of(bounds, parameters, names)
     end = _walked(cost, parameters, starts, data, box, tol, max_steps)
-    words = _judged(end, starts, box, _is_convex(cost, parameters, own, box) if not data else False)
+    words = judged(end, starts, box, _is_convex(cost, parameters, own, box) if not data else False)
     x, value = np.clip(end.x, box.lower, box.upper), end.cost
     retried = np.array([not word.is_minimum for word in words]) if alone else np.zeros(len(members), bool)
     for k in np.flatnonzero(retried).tolist():
@@ -316,8 +316,11 @@ def _is_convex(cost: Cost, parameters: Parameters, own: tuple[Any, ...], box: Bo
     return read(traced.jaxpr, box if box.any else None).convexity.is_convex
 
 
-def _judged(end: Members, starts: Vector, box: Bounds, convex: bool) -> np.ndarray:
-    """A word for each member, (B,): a minimum where slope and curvature show one, else "out of budget"."""
+def judged(end: Members, starts: Vector, box: Bounds, convex: bool) -> np.ndarray:
+    """A word for each member, (B,): a minimum where slope and curvature show one, else "out of budget".
+
+    `end`: the end states; `starts` (B, n): where they came from; `convex`: whether the cost is.
+    """
     count, n = starts.shape
     x = np.clip(end.x, box.lower, box.upper)
     held = ((x <= box.lower) & (end.gradient > 0)) | ((x >= box.upper) & (end.gradient < 0))

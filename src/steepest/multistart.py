@@ -1,4 +1,9 @@
-"""Many seeded starts, walked one after the other: the best verified minimum, and every other one that was met."""
+"""Many seeded starts: the best verified minimum, and every other one that was met.
+
+Where the cost is traced and small they are walked together first, by one batch of Newton steps. The judge then looks at
+each distinct place where the batch ended, as it looks at the end of any other walk; what the batch did not bring to a
+minimum walks alone from its own start.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,25 @@ import numpy as np
 from .bounds import Vector
 from .errors import InputError
 from .problem import Problem
+from .solvers.chunks import StoppedWithinError
 from .solvers.driver import Run
 from .solvers.stopping import StopReason
 from .verdict.words import Evidence, Judgement, Verdict
 
 # Two end points are one minimum when no parameter differs by more than this part of its size.
 SAME = 1e-4
+
+# Fewer starts than this are through one by one by the time a batch is written out.
+FEWEST_TOGETHER = 50
+
+# Starts in one batch: more gain nothing, and what all of them work on leaves the cache.
+BATCH = 256
+
+# Costs of more parameters walk one by one: a batch takes all their Hessians and factorises each.
+MOST_PARAMETERS = 20
+
+# The batch ends after so many rounds, or when this part of it is unfinished: those few walk alone in less time.
+ROUNDS, STRAGGLERS = 100, 0.1
 
 # Standard deviation of a start about the given one, in units of the parameter's size: wide enough to change signs.
 SPREAD = 2.0
@@ -62,11 +80,12 @@ class FromManyStarts:
     """The walks of one call from all its starts; looks to `minimize` like a single way down.
 
     `way` is the way down from one start: its `problem`, `down()`, `taken` and `judging`; a copy of it is walked from
-    each. `minima`: the distinct ones, lowest first.
+    each. `may_batch`: whether the call leaves it to us how to walk, so that starts may go together. `minima`: the
+    distinct ones, lowest first.
     """
 
-    def __init__(self, way: Any, count: int, seed: int) -> None:
-        self.way, self.count, self.seed = way, count, seed
+    def __init__(self, way: Any, count: int, seed: int, may_batch: bool) -> None:
+        self.way, self.count, self.seed, self.may_batch = way, count, seed, may_batch
         self.problem: Problem = way.problem
         self.judging = 0.0
         self.minima: list[Minimum] = []
@@ -84,34 +103,91 @@ class FromManyStarts:
 
     def down(self) -> tuple[Run, Judgement]:
         """Walk from every start as long as the budget lasts; the best end point, judged."""
+        starts = places(self.problem, self.count, self.seed)
+        together = None
+        try:
+            together = self._together(starts)
+        except StoppedWithinError as stopped:
+            starts, self.way = [stopped.lowest(starts[0])], copy.copy(self.way)
+            self.way.callback = _interrupt
+        alone = starts if together is None else [starts[k] for k in together.left]
         best: tuple[Run, Judgement] | None = None
-        ends: list[tuple[Run, Judgement]] = []
-        for place in places(self.problem, self.count, self.seed):
-            self.problem.objective.forget()
-            way = copy.copy(self.way)
-            way.problem, way.taken, way.judging = replace(self.problem, start=place), [], 0.0
-            run, judgement = way.down()
-            self.judging += way.judging
-            ends.append((run, judgement))
+        ends: list[tuple[Run, Judgement, int]] = []
+        for place, times in [*(() if together is None else together.ends), *((place, 1) for place in alone)]:
+            run, judgement, way = self._walked(place)
+            ends.append((run, judgement, times))
             if best is None or _rank(run, judgement) < _rank(*best):
                 best, self._best = (run, judgement), way
             if run.stop is StopReason.STOPPED or self.problem.objective.is_spent:
                 break
         assert best is not None
         self.minima = self._distinct(ends)
-        return best[0], self._told(best[1], len(ends))
+        walked = sum(times for *_, times in ends)
+        if together is not None:
+            best = self._whole_way(best, starts, together)
+        return best[0], self._told(best[1], walked, 0 if together is None else len(together.led))
 
-    def _distinct(self, ends: list[tuple[Run, Judgement]]) -> list[Minimum]:
+    def _walked(self, place: Vector) -> tuple[Run, Judgement, Any]:
+        """One walk from `place`, and the way it was."""
+        self.problem.objective.forget()
+        way = copy.copy(self.way)
+        way.problem, way.taken, way.judging = replace(self.problem, start=place), [], 0.0
+        run, judgement = way.down()
+        self.judging += way.judging
+        return run, judgement, way
+
+    def _whole_way(
+        self, best: tuple[Run, Judgement], starts: list[Vector], together: Together
+    ) -> tuple[Run, Judgement]:
+        """The best with the walk from the start that led there, so that its history tells the whole way.
+
+        As it stands where that walk ends elsewhere: the batch may have gone over another pass.
+        """
+        led = [k for k, end in together.led.items() if _are_same(end, best[0].x)]
+        if not led:
+            return best
+        run, judgement, way = self._walked(starts[led[0]])
+        if judgement.verdict != best[1].verdict or not _are_same(run.x, best[0].x):
+            return best
+        if run.value <= best[0].value:
+            self._best = way
+            return run, judgement
+        history = best[0].history
+        history.prepend(run.history)
+        return replace(best[0], history=history, steps=run.steps + best[0].steps), best[1]
+
+    def _together(self, starts: list[Vector]) -> Together | None:
+        """All starts walked as one batch; None where that is not to be had, or would not be quicker."""
+        problem = self.problem
+        if self.count < FEWEST_TOGETHER or problem.start.size > MOST_PARAMETERS or not self.may_batch:
+            return None
+        if problem.trace is None or problem.derivatives != "exact":
+            return None
+        program, box = _program(problem), problem.objective.bounds
+        x0, parts = np.array(starts), []
+        for begin in range(0, self.count, BATCH):
+            part = x0[begin : begin + BATCH]
+            found = program.uncompiled(part, (), (box.lower, box.upper), ROUNDS, STRAGGLERS)
+            if found is None:
+                return None
+            parts.append(found)
+        found = type(parts[0])(*[np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
+        counts, trials = problem.objective.counts, int(found.steps.sum()) + self.count
+        counts.values += trials
+        counts.gradients += trials
+        counts.hessians += trials
+        return gathered(found, x0, box)
+
+    def _distinct(self, ends: list[tuple[Run, Judgement, int]]) -> list[Minimum]:
         found: list[tuple[Run, Judgement, int]] = []
         minima = [end for end in ends if end[1].verdict.is_minimum]
-        for run, judgement in sorted(minima, key=lambda end: end[0].value):
+        for run, judgement, count in sorted(minima, key=lambda end: end[0].value):
             for k, (other, word, times) in enumerate(found):
-                size = np.maximum(np.maximum(np.abs(run.x), np.abs(other.x)), 1.0)
-                if (np.abs(run.x - other.x) <= SAME * size).all():
-                    found[k] = (other, word, times + 1)
+                if _are_same(run.x, other.x):
+                    found[k] = (other, word, times + count)
                     break
             else:
-                found.append((run, judgement, 1))
+                found.append((run, judgement, count))
         return [
             Minimum(self._plain(run.x), run.value, judgement.verdict, times)
             for run, judgement, times in found
@@ -121,17 +197,78 @@ class FromManyStarts:
         restored = self.problem.restore(x)
         return float(restored) if isinstance(restored, np.floating) else restored
 
-    def _told(self, judgement: Judgement, walked: int) -> Judgement:
+    def _told(self, judgement: Judgement, walked: int, together: int) -> Judgement:
         if self.count == 1:
             return judgement
         count = len(self.minima)
         minima = f"{count} distinct minim{'um' if count == 1 else 'a'}"
-        evidence = Evidence(
-            "minima found from other starts", float(count), None, count > 0, f"{walked} starts walked"
-        )
+        how = f"{walked} starts walked" + (f", {together} of them in one batch" if together else "")
+        evidence = Evidence("minima found from other starts", float(count), None, count > 0, how)
         lowest = "; this is the lowest of them" if count > 1 else ""
         sentence = f"{judgement.sentence} {walked} starts led to {minima}{lowest}."
         return replace(judgement, evidence=(*judgement.evidence, evidence), sentence=sentence)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Where a batch ended.
+
+    `ends`: the distinct places it took for minima, lowest first, with how many starts led to each; `led`: number of a
+    start to the end of it, for those; `left`: numbers of the starts that must walk alone.
+    """
+
+    ends: list[tuple[Vector, int]]
+    led: dict[int, Vector]
+    left: list[int]
+
+
+def gathered(found: Any, starts: Vector, box: Any) -> Together:
+    """What the end states of a batch, `solvers.many.Members` of the `starts` (b, n), say."""
+    from .minimize_many import judged
+
+    words = judged(found, starts, box, False)
+    x = np.clip(found.x, box.lower, box.upper)
+    ends: list[tuple[Vector, int]] = []
+    led: dict[int, Vector] = {}
+    for k in np.argsort(found.cost, kind="stable").tolist():
+        if not words[k].is_minimum:
+            continue
+        led[k] = x[k]
+        for place, (end, times) in enumerate(ends):
+            if _are_same(end, x[k]):
+                ends[place] = (end, times + 1)
+                break
+        else:
+            ends.append((x[k], 1))
+    return Together(ends, dict(sorted(led.items())), [k for k in range(len(starts)) if k not in led])
+
+
+def _program(problem: Problem) -> Any:
+    """The batch's program, kept with the trace."""
+    from jax.extend.core import jaxpr_as_fun
+
+    from .solvers.many import Program
+    from .tracing.trace import as_number
+
+    trace = problem.trace
+    assert trace is not None
+    bounded = problem.objective.bounds.any
+    key = ("together", bounded)
+    if key not in trace.kept:
+        function = jaxpr_as_fun(as_number(trace))
+        trace.kept[key] = Program(lambda x, _: function(x)[0], trace.n, bounded)
+    return trace.kept[key]
+
+
+def _interrupt(*_: Any) -> None:
+    """A callback for a walk that is to stop at once, as Ctrl-C stops it."""
+    raise KeyboardInterrupt
+
+
+def _are_same(a: Vector, b: Vector) -> bool:
+    """Whether two end points are one."""
+    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), 1.0)
+    return bool((np.abs(a - b) <= SAME * size).all())
 
 
 def _rank(run: Run, judgement: Judgement) -> tuple[bool, float, float]:

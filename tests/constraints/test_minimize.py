@@ -150,3 +150,16 @@ def test_a_large_sparse_problem_is_solved_with_sparse_derivatives():
 def test_the_text_of_a_result_names_multipliers():
     text = str(minimize("x**2 + y**2", {"x": 3.0, "y": 1.0}, constraints=["x >= 1", "y <= 5"]))
     assert "x >= 1" in text and "multiplier" in text
+
+
+def test_a_ray_along_which_the_cost_falls_is_seen_while_the_walk_is_still_near():
+    # In the cone z >= |(x, y)| the cost falls by √2 for each unit along (1, 1, √2), for ever.
+    result = minimize(
+        lambda p: -p[0] - p[1] + np.sin(p[2]) / 10.0,
+        np.array([0.3, 0.1, 1.0]),
+        bounds=[(None, None), (None, None), (0.0, None)],
+        constraints={"type": "ineq", "fun": lambda p: p[2] ** 2 - p[0] ** 2 - p[1] ** 2},
+    )
+    assert result.verdict == "unbounded below"
+    assert result.nit <= 200
+    assert result.violation <= 1e-8 * np.abs(result.x).max()

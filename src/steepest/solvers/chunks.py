@@ -23,6 +23,20 @@ STRAGGLERS = 0.15
 Advance = Callable[..., Any]
 
 
+class StoppedWithinError(KeyboardInterrupt):
+    """Ctrl-C while a batch was walked; `state` is where it stood."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__()
+        self.state = state
+
+    def lowest(self, otherwise: np.ndarray) -> np.ndarray:
+        """The lowest point of the batch, (n,); `otherwise` where it had not begun."""
+        cost = np.where(np.isfinite(self.state.cost), self.state.cost, np.inf)
+        best = int(np.argmin(cost))
+        return np.array(self.state.x[best]) if np.isfinite(cost[best]) else otherwise
+
+
 def walk(
     advance: Advance,
     state: Any,

@@ -27,6 +27,11 @@ MET = 1e-8
 # A cost this far below its start, in its own scale, or parameters this large: it falls for ever.
 BOTTOMLESS, RUNAWAY = -1e20, 1e20
 
+# After each so many steps rays through the iterate are followed, in such distances: where the cost falls along one as
+# fast as before and nothing is violated, no number of steps will ever be enough.
+LOOK_AHEAD = 100
+FAR = tuple(10.0**k for k in range(9))
+
 # Where the first barrier ends nowhere, the walk begins again with these, nearer to the start and farther inside.
 OTHER_BARRIERS = (1e-3, 100.0)
 
@@ -203,6 +208,11 @@ class _Walk:
                     StopReason.UNBOUNDED,
                     "the cost fell without limit while the constraints were met",
                 )
+            if self.taken % LOOK_AHEAD == 0 and self._falls_along_a_ray(x, value):
+                return None, (
+                    StopReason.NO_PROGRESS,
+                    "the cost falls along a ray as far as it was followed, and the constraints stay met",
+                )
         self._settle(program, method, it)
         sentences = {
             Halt.ARRIVED: (StopReason.TOLERANCE, "the first-order conditions hold as far as the method goes"),
@@ -213,6 +223,32 @@ class _Walk:
             Halt.STUCK: (StopReason.NO_PROGRESS, "no step lowers both the cost and the violation"),
         }
         return it.halt, sentences[it.halt]
+
+    def _falls_along_a_ray(self, x: Vector, value: float) -> bool:
+        """Whether the cost falls from `x` on, away from the start or from halfway, at no less than half its rate."""
+        if not value < self.history.value[0]:
+            return False
+        passed = self.history.x
+        return any(
+            self._falls_along(x, value, x - before) for before in (passed[0], passed[len(passed) // 2])
+        )
+
+    def _falls_along(self, x: Vector, value: float, along: Vector) -> bool:
+        length = float(np.abs(along).max(initial=0.0))
+        if not 0.0 < length < np.inf:
+            return False
+        along = along * (max(1.0, float(np.abs(x).max())) / length)
+        last, rate = value, 0.0
+        for distance in FAR:
+            near = x + distance * along
+            if not self.objective.bounds.contains(near) or self._violation(near) > 0.0:
+                return False
+            value = self.objective.value(near)
+            fall = (last - value) / distance
+            if not fall > 0.5 * rate:
+                return False
+            last, rate = value, fall
+        return True
 
     def _row(
         self, x: Vector, value: float, gradient: Vector, step: Vector | None, slope: float = nan
@@ -249,7 +285,7 @@ class _Walk:
         bound = np.zeros(x.size)
         bound[program.free] = (it.low - it.high)[: program.bending] / program.cost_scale
         found = Polished(x, multipliers, bound)
-        missed = it.halt in (Halt.INFEASIBLE, Halt.STUCK) and self._violation(x) > 0.0
+        missed = it.halt is not Halt.ARRIVED and self._violation(x) > 0.0
         if missed and not program.sparse:
             found = found._replace(x=least_violation(rows, objective.bounds, x))
         if it.halt is Halt.ARRIVED:

@@ -1,19 +1,21 @@
 """Newton's method for thousands of small minimisations at once: one compiled loop, finished members set aside.
 
-Each member has its own damping and stops by itself. A step solves (H + λD)p = -g with a written-out LDLᵀ
-factor whose pivots are made positive, so that it goes down wherever the cost bends down, too (Nocedal & Wright,
-"Numerical Optimization", 2006, section 3.4).
+Some tens or hundreds of members do not earn back the second or more that the loop takes to compile; for them the same
+step is written out as NumPy operations on all members together. Each member has its own damping and stops by itself. A
+step solves (H + λD)p = -g with a written-out LDLᵀ factor whose pivots are made positive, so that it goes down wherever
+the cost bends down, too (Nocedal & Wright, "Numerical Optimization", 2006, section 3.4).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..numerics import EPS
-from .chunks import walk
+from ..numerics import EPS, double_precision
+from .chunks import StoppedWithinError, walk
 
 # Members in one call. More, and what a call works on leaves the cache; fewer, and the calls themselves cost.
 CHUNK = 512
@@ -38,6 +40,10 @@ SMALLEST_PIVOT = 1e-8
 
 # Up to this many parameters the factor is written out; beyond, the program would grow too long.
 WRITTEN_OUT = 8
+
+# Rounds of steps that a batch is expected to need, and how many times what is foreseen the loop takes to compile: a
+# loop holds everything twice and measured 6 to 10 times as dear as its equations one by one.
+ROUNDS, COMPILE_LOOP = 50, 8.0
 
 
 class Members(NamedTuple):
@@ -72,7 +78,10 @@ class Program:
     ) -> None:
         import jax
 
-        self._advance = jax.jit(_advancing(cost, n, bounded, remaining))
+        everyone = _trial(cost, n, bounded, remaining)
+        self._advance = jax.jit(_advancing(everyone))
+        self._everyone = everyone
+        self._written: dict[int, Callable[..., Any] | None] = {}
 
     def run(
         self,
@@ -82,9 +91,65 @@ class Program:
         max_steps: int,
     ) -> Members:
         """Walk all members from `x` (b, n), at most `max_steps` trials each; gives their end states."""
+        found = self.uncompiled(x, data, bounds, max_steps)
+        if found is not None:
+            return found
         state = before(np.clip(x, *bounds))
         walk(self._advance, state, data, bounds, max_steps, CHUNK)
         return state
+
+    def uncompiled(
+        self,
+        x: np.ndarray,
+        data: tuple[np.ndarray, ...],
+        bounds: tuple[np.ndarray, np.ndarray],
+        max_steps: int,
+        stragglers: float = 0.0,
+    ) -> Members | None:
+        """As `run`, by NumPy; None where the compiled loop is the quicker, or NumPy cannot.
+
+        Ends when at most the part `stragglers` of the members is unfinished. Ctrl-C raises `StoppedWithinError`, a
+        `KeyboardInterrupt` that knows where the batch stood.
+        """
+        state = before(np.clip(x, *bounds))
+        step = self._step(state, data, bounds) if len(x) <= CHUNK else None
+        if step is None:
+            return None
+        allowed = int(stragglers * len(x))
+        try:
+            for _ in range(max_steps + 1):
+                if int((~state.done).sum()) <= allowed:
+                    break
+                state = Members(*step(*state, *data, *bounds))
+        except KeyboardInterrupt:
+            raise StoppedWithinError(state) from None
+        return Members(*[np.array(part) for part in state])
+
+    def _step(self, state: Members, data: Any, bounds: Any) -> Callable[..., Any] | None:
+        """One round for a batch of this size, as NumPy operations; None where it is not to be had, or not worth it."""
+        count = state.done.size
+        if count not in self._written:
+            import jax
+
+            from ..derivatives.costs import foresee
+            from ..derivatives.interpreted import NoRule, interpret
+            from ..tracing.passes import simplify
+
+            width, parts = len(state), len(data)
+
+            def flat(*arrays: Any) -> Any:
+                own, rest, box = arrays[:width], arrays[width : width + parts], arrays[width + parts :]
+                return tuple(self._everyone(Members(*own), rest, box))
+
+            shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (*state, *data, *bounds)]
+            with double_precision():
+                jaxpr = simplify(jax.make_jaxpr(flat)(*shapes), keep_derivatives=True)
+            foreseen = foresee(jaxpr)
+            self._written[count] = None
+            if ROUNDS * foreseen.saving <= COMPILE_LOOP * foreseen.compiling:
+                with contextlib.suppress(NoRule):
+                    self._written[count] = interpret(jaxpr)
+        return self._written[count]
 
 
 def before(x: np.ndarray) -> Members:
@@ -184,7 +249,8 @@ def _solved(A: Any, b: Any, n: int) -> Any:
     return jnp.stack(x)
 
 
-def _advancing(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[..., Any]:
+def _trial(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[[Members, Any, Any], Members]:
+    """One trial of every member that is not done."""
     evaluate = _evaluation(cost, n)
 
     def once(state: Members, data: Any, bounds: Any) -> Members:
@@ -192,6 +258,8 @@ def _advancing(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[.
         import jax.numpy as jnp
 
         trial = state.x + state.step
+        if bounded:
+            trial = jnp.clip(trial, *bounds)
         value, gradient, hessian = evaluate(trial, data)
         begins = state.steps < 0
         first = jnp.where(begins, value, state.first)
@@ -207,7 +275,7 @@ def _advancing(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[.
 
         x, kept = pick(trial, state.x), pick(value, state.cost)
         gradient, hessian = pick(gradient, state.gradient), pick(hessian, state.hessian)
-        scale = jnp.maximum(state.scale, jnp.abs(jnp.diagonal(hessian)))
+        scale = jnp.maximum(state.scale, jnp.abs(hessian[np.arange(n), np.arange(n)]))
         good = begins | (fell > GOOD * state.promise)
         damping = jnp.where(taken, jnp.where(good, LESS, 1.0), MORE) * state.damping
         damping = jnp.clip(damping, LEAST_DAMPING, MOST_DAMPING)
@@ -225,21 +293,27 @@ def _advancing(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[.
             damping, step, promise, done, state.steps + 1,
         )  # fmt: skip
 
-    def advance(state: Members, data: Any, bounds: Any, max_steps: Any, allowed: Any) -> Members:
+    def everyone(state: Members, data: Any, bounds: Any) -> Members:
         import jax
         import jax.numpy as jnp
+
+        new = jax.vmap(once, in_axes=(0, 0, None))(state, data, bounds)
+
+        def keep(old: Any, found: Any) -> Any:
+            return jnp.where(state.done.reshape((-1,) + (1,) * (old.ndim - 1)), old, found)
+
+        return Members(*[keep(old, found) for old, found in zip(state, new, strict=True)])
+
+    return everyone
+
+
+def _advancing(everyone: Callable[[Members, Any, Any], Members]) -> Callable[..., Any]:
+    def advance(state: Members, data: Any, bounds: Any, max_steps: Any, allowed: Any) -> Members:
+        import jax
 
         def unfinished(state: Members) -> Any:
             return (~state.done & (state.steps < max_steps)).sum() > allowed
 
-        def everyone(state: Members) -> Members:
-            new = jax.vmap(once, in_axes=(0, 0, None))(state, data, bounds)
-
-            def keep(old: Any, found: Any) -> Any:
-                return jnp.where(state.done.reshape((-1,) + (1,) * (old.ndim - 1)), old, found)
-
-            return Members(*[keep(old, found) for old, found in zip(state, new, strict=True)])
-
-        return jax.lax.while_loop(unfinished, everyone, state)
+        return jax.lax.while_loop(unfinished, lambda state: everyone(state, data, bounds), state)
 
     return advance

@@ -741,9 +741,12 @@ def _not_stationary(point: Point, evidence: list[Evidence]) -> Judgement:
 def _falls_for_ever(point: Point) -> Vector | None:
     """A direction along which the cost falls ever faster, or as fast as before, and no constraint is ever broken."""
     look = point.look
-    directions = (
-        [-point.residual] if look.start is None else [point.x - look.start, -point.residual * point.scale**2]
-    )
+    if look.start is None:
+        directions = [-point.residual]
+    else:
+        passed = look.history.x
+        directions = [point.x - before for before in (look.start, passed[len(passed) // 2])]
+        directions.append(-point.residual * point.scale**2)
     for direction in directions:
         size = float(np.abs(direction / point.scale).max())
         if not 0.0 < size < np.inf:
