@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 import scipy.optimize
+from numpy.testing import assert_allclose
+from scipy import sparse
+from scipy.optimize import LinearConstraint, NonlinearConstraint
 
 import steepest
 from steepest import InputError, Verdict, verify
@@ -114,8 +117,111 @@ def test_every_verdict_can_be_certified(cost):
     assert recheck(certificate, cost).holds
 
 
-def test_no_certificate_is_given_that_would_forget_the_constraints():
-    found = steepest.minimize("x**2 + y**2", {"x": 1.0, "y": 1.0}, constraints="x + y >= 1")
+# -- between constraints -------------------------------------------------------------------------------------
+
+
+def on_circle(p):
+    return p[0] ** 2 + p[1] ** 2
+
+
+def product(p):
+    return p[0] * p[1]
+
+
+def _between_all_forms():
+    # Lowest of x + 2y + z² on the circle of radius √5 with x + y <= 4 and xy >= -10: (-1, -2, 0), multiplier -1/2 of
+    # the circle's equation; the other constraints do not push.
+    constraints = [
+        {"type": "eq", "fun": on_circle, "name": "circle"},
+        LinearConstraint(np.array([[1.0, 1.0, 0.0]]), -np.inf, 4.0),
+        NonlinearConstraint(product, -10.0, np.inf),
+    ]
+    circle = NonlinearConstraint(on_circle, 5.0, 5.0)
+    return steepest.minimize(
+        lambda p: p[0] + 2 * p[1] + p[2] ** 2,
+        np.array([1.0, 1.0, 1.0]),
+        constraints=[circle, *constraints[1:]],
+    )
+
+
+def test_a_certificate_carries_its_constraints_and_their_multipliers():
+    result = _between_all_forms()
+    assert_allclose(result.x, [-1.0, -2.0, 0.0], atol=1e-9)
+    certificate = json.loads(str(result.certificate()))
+    kinds = [set(one) & {"function", "matrix", "lower", "upper"} for one in certificate["constraints"]]
+    assert kinds == [
+        {"function", "lower", "upper"},
+        {"matrix", "lower", "upper"},
+        {"function", "lower", "upper"},
+    ]
+    assert_allclose(sorted(certificate["multipliers"].values()), [-0.5, 0.0, 0.0], atol=1e-9)
+    given = [
+        NonlinearConstraint(on_circle, 5.0, 5.0),
+        LinearConstraint(np.array([[1.0, 1.0, 0.0]]), -np.inf, 4.0),
+        NonlinearConstraint(product, -10.0, np.inf),
+    ]
+    checked = recheck(certificate, lambda p: p[0] + 2 * p[1] + p[2] ** 2, constraints=given)
+    assert checked.holds, str(checked)
+    assert {"violation", "slopes balance, part left"} <= {claim for claim, *_ in checked.claims}
+    with pytest.raises(InputError, match=r"on_circle of .*give the constraints"):
+        recheck(certificate, lambda p: p[0] + 2 * p[1] + p[2] ** 2)
+
+
+TEXT = {"x": 1.0, "y": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "fails"),
+    [
+        ({}, None),
+        ({"multipliers": {"x + y >= 1": 1.1}}, "slopes balance, part left"),
+        ({"multipliers": {"x + y >= 1": -1.0}}, "multipliers push from a limit"),
+        ({"multipliers": {}}, "multipliers"),
+        ({"x": {"x": 0.4, "y": 0.5}, "fun": 0.41}, "violation"),
+        ({"x": {"x": 0.6, "y": 0.5}, "fun": 0.61}, "verdict"),
+        ({"constraints": [{"expression": "x + y >= 1.2"}]}, "verdict"),
+        ({"constraints": [{"expression": "x + y >= 0.8"}]}, "multipliers"),
+    ],
+)
+def test_a_forged_certificate_between_constraints_does_not_hold(change, fails):
+    result = steepest.minimize("x**2 + y**2", TEXT, constraints="x + y >= 1")
+    assert_allclose([result.x["x"], result.multipliers["x + y >= 1"]], [0.5, 1.0])
+    certificate = json.loads(str(result.certificate())) | change
+    checked = recheck(certificate, certificate["cost"]["expression"])
+    assert checked.holds is (fails is None), str(checked)
+    assert fails is None or fails in {claim for claim, *_, agrees in checked.claims if not agrees}
+
+
+def test_bounds_fixed_parameters_and_sparse_rows_are_rechecked_too():
+    n = 6
+    rows = LinearConstraint(sparse.csr_array(np.eye(n)[:3] + np.eye(n, k=1)[:3]), 1.0, np.inf)
+    start = np.full(n, 2.0)
+    bounds = [(0.0, None)] + [(None, None)] * (n - 1)
+
+    def cost(x):
+        return np.sum((x + 1.0) ** 2)
+
+    result = steepest.minimize(cost, start, bounds=bounds, fixed=[5], constraints=rows)
+    certificate = json.loads(str(result.certificate()))
+    assert certificate["constraints"][0]["matrix"]["shape"] == [3, n]
+    checked = recheck(certificate, cost)
+    assert checked.holds, str(checked)
+
+
+@pytest.mark.parametrize("nameless", [lambda p: p["x"], lambda x, y: x + y - 1])
+def test_a_constraint_that_nobody_could_find_again_is_refused(nameless):
+    found = steepest.minimize("x**2 + y**2", TEXT, constraints={"type": "ineq", "fun": nameless})
     assert found.success
-    with pytest.raises(InputError, match="no constraints"):
+    with pytest.raises(InputError, match=r"constraint 1 is .*lambda.*in a Python file, or as an expression"):
         found.certificate()
+
+
+def test_a_point_between_constraints_is_judged_whoever_found_it():
+    lowest = verify("x**2 + y**2", {"x": 0.5, "y": 0.5}, constraints="x + y >= 1")
+    assert lowest == "global minimum"
+    assert_allclose(lowest.multipliers["x + y >= 1"], 1.0)
+    assert verify("x**2 + y**2", {"x": 0.5, "y": 0.5}) != "global minimum"
+    assert not verify("x**2 + y**2", {"x": 0.6, "y": 0.6}, constraints="x + y >= 1").success
+    outside = verify("x**2 + y**2", {"x": 0.0, "y": 0.0}, constraints="x + y >= 1")
+    assert not outside.success and outside.violation == 1.0
+    assert recheck(json.loads(str(lowest.certificate())), "x**2 + y**2").holds

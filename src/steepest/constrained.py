@@ -117,16 +117,20 @@ class Between:
 
     def about(self) -> dict[str, Any]:
         """What a result says of its constraints: multipliers by name, violation, and those at their limits."""
-        problem, multipliers = self.problem, self.multipliers
-        assert multipliers is not None
-        bounds: Any = multipliers.bounds
-        if problem.free is not None:
-            bounds = np.full(problem.parameters.n, np.nan)
-            bounds[problem.free] = multipliers.bounds
-        restored = problem.parameters.restore(bounds)
-        return {
-            "multipliers": dict(zip(self.rows.names, multipliers.rows.tolist(), strict=True)),
-            "bound_multipliers": float(restored) if isinstance(restored, np.floating) else restored,
-            "violation": multipliers.violation,
-            "active": multipliers.active,
-        }
+        assert self.multipliers is not None
+        return told_of(self.problem, self.rows, self.multipliers)
+
+
+def told_of(problem: Problem, rows: Rows, multipliers: Multipliers) -> dict[str, Any]:
+    """What a result says of its constraints: multipliers by name, violation, and those at their limits."""
+    bounds: Any = multipliers.bounds
+    if problem.free is not None:
+        bounds = np.full(problem.parameters.n, np.nan)
+        bounds[problem.free] = multipliers.bounds
+    restored = problem.parameters.restore(bounds)
+    return {
+        "multipliers": dict(zip(rows.names, multipliers.rows.tolist(), strict=True)),
+        "bound_multipliers": float(restored) if isinstance(restored, np.floating) else restored,
+        "violation": multipliers.violation,
+        "active": multipliers.active,
+    }

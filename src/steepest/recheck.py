@@ -12,9 +12,13 @@ import numpy as np
 from .errors import InputError
 from .numerics import EPS
 from .parameters import Parameters
-from .verdict.certificate import carried
+from .verdict.naming import carried
 from .verdict.words import Verdict
 from .verify import Verification, verify
+
+# Claimed multipliers balance the slope when no more than this part of what cancels is left over: what an interior point
+# that could not be polished reaches. A violation may differ by this much of its own size, or of 1.
+BALANCED, SAME_VIOLATION = 1e-5, 1e-8
 
 # Two machines may compute one cost this many units in the last place apart: other orders of a sum, another
 # library of elementary functions. More than that is another cost.
@@ -53,11 +57,17 @@ class Checked:
         return {"confirmed": self.holds, "claims": rows, "verification": self.verification.to_dict()}
 
 
-def recheck(certificate: Mapping[str, Any], cost: Any, args: tuple[Any, ...] | None = None) -> Checked:
+def recheck(
+    certificate: Mapping[str, Any],
+    cost: Any,
+    args: tuple[Any, ...] | None = None,
+    constraints: Any = None,
+) -> Checked:
     """Judge the certificate's point afresh by `cost`, and compare with what it claims.
 
-    `args`: the data; None takes what the certificate carries. Raises `InputError` where data are needed that it
-    does not carry, or where those given are not those it was made with.
+    `args`: the data; None takes what the certificate carries. `constraints`: as `minimize` takes them; None takes those
+    the certificate carries, which must then be expressions or matrices. Raises `InputError` where data or functions
+    are needed that it does not carry, or where data given are not those it was made with.
     """
     given = _data(certificate, args)
     x = _parameters(certificate["x"])
@@ -79,8 +89,75 @@ def recheck(certificate: Mapping[str, Any], cost: Any, args: tuple[Any, ...] | N
         fixed=fixed,
         derivatives="numeric" if certificate.get("derivatives") == "numeric" else "auto",
         start=certificate.get("start"),
+        constraints=_constraints(certificate, constraints),
     )
-    return Checked(found, _compared(certificate, found))
+    claims = _compared(certificate, found)
+    if "multipliers" in found:
+        claims += _between(certificate, found)
+    return Checked(found, claims)
+
+
+def _constraints(certificate: Mapping[str, Any], given: Any) -> Any:
+    told = certificate.get("constraints")
+    if given is not None or not told:
+        return given
+    from .verdict.carried_constraints import read_again
+
+    return read_again(told, _not_here)
+
+
+def _not_here(told: Mapping[str, Any]) -> Any:
+    raise InputError(
+        f"a constraint of the certificate is the function {told.get('function')} of {told.get('file')}; give the "
+        "constraints as minimize takes them, recheck(certificate, cost, constraints=...)"
+    )
+
+
+def _between(certificate: Mapping[str, Any], found: Any) -> tuple[tuple[str, str, str, bool], ...]:
+    """What a certificate claims of its constraints: how far they are missed, and multipliers that hold the point."""
+    from .constrained import read_rows
+    from .verify_between import conditions_of
+
+    told = certificate.get("violation")
+    claimed = math.nan if told is None else float(told)
+    same = abs(found.violation - claimed) <= SAME_VIOLATION * max(1.0, abs(claimed))
+    rows: list[tuple[str, str, str, bool]] = [
+        ("violation", f"{claimed:.3g}", f"{found.violation:.3g}", bool(same))
+    ]
+    if not Verdict(str(certificate["verdict"])).is_minimum:
+        return tuple(rows)
+    problem = found.__dict__["_problem"]
+    constraints = read_rows(found.__dict__["_asked"]["constraints"], problem, "auto")
+    assert constraints is not None
+    multipliers = certificate.get("multipliers") or {}
+    push = [multipliers.get(name) for name in constraints.names]
+    if any(value is None for value in push):
+        return (*rows, ("multipliers", f"{len(multipliers)}", f"{constraints.m} needed", False))
+    of_bounds = _bound_multipliers(certificate, problem)
+    part, wrong = conditions_of(problem, constraints, np.array(push, dtype=np.float64), of_bounds)
+    shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+    return (
+        *rows,
+        ("slopes balance, part left", f"<= {BALANCED:g}", f"{part:.2g}", part <= BALANCED),
+        ("multipliers push from a limit", "all", f"not {shown}" if wrong else "all", not wrong),
+    )
+
+
+def _bound_multipliers(certificate: Mapping[str, Any], problem: Any) -> np.ndarray:
+    """Those of the free parameters, (n,); what was not told is zero."""
+    told = certificate.get("bound_multipliers")
+    if told is None:
+        return np.zeros(problem.start.size)
+    whole = Parameters.of(_parameters(certificate["x"])).flatten(_parameters(_nulls_as_zero(told)))
+    return np.asarray(whole if problem.free is None else whole[problem.free], dtype=np.float64)
+
+
+def _nulls_as_zero(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nulls_as_zero(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _nulls_as_zero(item) for key, item in value.items()}
+    return 0.0 if value is None else value
 
 
 def _parameters(value: Any) -> Any:

@@ -171,8 +171,8 @@ class Result(dict[str, Any]):
     def certificate(self) -> Certificate:
         """The verdict with all that a stranger needs to check it again by `steepest verify FILE.json`.
 
-        A dict of JSON values; `str` gives the JSON text, `.save(path)` writes it. Raises `InputError` for a result
-        found between constraints, which a certificate does not hold.
+        A dict of JSON values; `str` gives the JSON text, `.save(path)` writes it. Constraints travel as expressions,
+        matrices, or functions named by their file; raises `InputError` for one that has no such name.
 
         >>> from steepest import minimize
         >>> certificate = minimize("x**2 - 2*x + 3", 3.0).certificate()
@@ -185,15 +185,16 @@ class Result(dict[str, Any]):
             raise InputError(
                 "this result no longer knows its cost; steepest.verify(cost, result.x).certificate() makes one"
             )
-        if "multipliers" in self:
-            raise InputError(
-                "a certificate holds the cost and its bounds, but no constraints, so that the point would be judged "
-                "without them; keep result.to_dict(), which has the multipliers and the violation"
-            )
         told = ("x", "derivatives", "precision", "fun", "verdict", "message", "digits", "gap")
         claims = {key: to_json(self[key]) for key in told}
         claims["evidence"] = [to_json(item.to_dict()) for item in self.evidence]
-        return certify(self._problem, claims, _first_point(self.get("history")))
+        constraints = None
+        if "multipliers" in self:
+            constraints = self._asked["constraints"]
+            claims |= {
+                key: to_json(self[key]) for key in ("multipliers", "bound_multipliers", "violation", "active")
+            }
+        return certify(self._problem, claims, _first_point(self.get("history")), constraints)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values; what is not finite becomes None."""

@@ -50,6 +50,7 @@ def verify(
     start: Any = None,
     proof: bool = False,
     seconds: float = 10.0,
+    constraints: Any = None,
 ) -> Verification:
     """Say what the point `x` of the cost `f` is, and how that is known; nothing is minimised.
 
@@ -68,6 +69,8 @@ def verify(
         to about four parameters, each with both bounds. A proven local minimum is a global one; `gap` then says by how
         much at most a point may be lower. Where a lower point is met, the message and `next_step` name it.
     seconds : time the proof may take.
+    constraints : what the point must satisfy besides its bounds, as for `minimize`; the verification then has
+        `multipliers`, `bound_multipliers`, `violation` and `active` too.
 
     Returns
     -------
@@ -92,17 +95,28 @@ def verify(
     )
     _require_inside(problem, x)
     if proof:
+        if constraints is not None:
+            raise InputError(
+                "proof=True searches the box of bounds= and knows no constraints=; leave one of the two out"
+            )
         _require_provable(problem, seconds)
     posed = time.perf_counter()
-    judgement = judge(
-        problem.objective,
-        problem.start,
-        names=problem.names,
-        structure=structure_of(problem),
-        history=None if start is None else _Began(problem, start),
-        seed=seed,
-    )
-    if not judgement.verdict.is_minimum and problem.trace is not None:
+    history = None if start is None else _Began(problem, start)
+    about: dict[str, Any] = {}
+    if constraints is not None:
+        from .verify_between import judged_between
+
+        judgement, about, _ = judged_between(problem, constraints, derivatives, seed, history)
+    else:
+        judgement = judge(
+            problem.objective,
+            problem.start,
+            names=problem.names,
+            structure=structure_of(problem),
+            history=history,
+            seed=seed,
+        )
+    if not about and not judgement.verdict.is_minimum and problem.trace is not None:
         from .doctor.advice import advised
 
         judgement = advised(problem, problem.start, judgement)
@@ -111,7 +125,11 @@ def verify(
         judgement = _with_proof(problem, judgement, seconds)
         timing["proof"] = time.perf_counter() - posed - timing["judge"]
     timing["total"] = time.perf_counter() - began
-    return _verification(problem, judgement, timing)
+    found = _verification(problem, judgement, timing)
+    if about:
+        found.update(about)
+        found._asked = {"constraints": constraints}
+    return found
 
 
 def _require_provable(problem: Problem, seconds: float) -> None:

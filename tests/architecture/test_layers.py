@@ -45,6 +45,7 @@ LAYERS = (
         "minimize",
         "minimize_many",
         "verify",
+        "verify_between",
         "recheck",
         "diagnose",
         "train",

@@ -49,3 +49,32 @@ def test_another_cost_does_not_confirm_the_certificate(model, capsys):
 def test_a_point_is_asked_for(capsys):
     assert main(["verify", "x**2"]) == 2
     assert "--at" in capsys.readouterr().err
+
+
+BETWEEN = """
+def cost(x):
+    return x[0] + 2 * x[1]
+
+def circle(x, radius):
+    return radius**2 - x[0] ** 2 - x[1] ** 2
+"""
+
+
+def test_a_certificate_between_constraints_is_confirmed_from_its_file_and_not_by_another(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "between.py").write_text(BETWEEN)
+    namespace = {}
+    exec(compile(BETWEEN, str(tmp_path / "between.py"), "exec"), namespace)
+    constraint = {"type": "ineq", "fun": namespace["circle"], "args": (5**0.5,)}
+    result = steepest.minimize(namespace["cost"], [0.5, 0.5], constraints=constraint)
+    result.certificate().save("c.json")
+    assert main(["verify", "c.json", "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert checked["confirmed"] is True
+    assert "multipliers push from a limit" in {row["claim"] for row in checked["claims"]}
+    assert checked["verification"]["multipliers"]["circle"] == pytest.approx(0.5)
+    (tmp_path / "between.py").write_text(BETWEEN + "# changed")
+    assert main(["verify", "c.json", "--cost", "between.py:cost"]) == 2
+    assert "constraints=" in capsys.readouterr().err

@@ -294,12 +294,13 @@ def verify_command(
     if what.endswith(".json"):
         from ..recheck import recheck
         from ..verdict.certificate import read
-        from .costs import cost_of_certificate
+        from .costs import constraints_of_certificate, cost_of_certificate
 
         certificate = read(what)
         named = cost_of_certificate(certificate, Path(what).parent, cost)
+        constraints = constraints_of_certificate(certificate, Path(what).parent)
         with in_file(named.file):
-            checked = recheck(certificate, named.fun)
+            checked = recheck(certificate, named.fun, constraints=constraints)
         show_json(checked.to_dict()) if as_json else show(str(checked))
         raise typer.Exit(MINIMUM if checked.holds else NO_MINIMUM)
     import steepest

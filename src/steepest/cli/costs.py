@@ -115,25 +115,51 @@ def cost_of_certificate(certificate: Mapping[str, Any], folder: Path, named: str
     told = certificate["cost"]
     if "expression" in told:
         return read_cost(told["expression"])
-    function, name = str(told.get("function")), told.get("file")
-    if not name or not function.isidentifier():
-        raise InputError(
-            f"the certificate's cost, {function}, cannot be found again by its name; give it with --cost FILE.py:FUNC"
-        )
-    from ..verdict.certificate import source_hash
+    path = _unchanged(
+        told, "the certificate's cost", folder, "--cost {path}:{function}", "--cost FILE.py:FUNC"
+    )
+    return read_cost(f"{path}:{told['function']}")
 
-    paths = [place / name for place in (folder, Path())]
-    path = next((path for path in paths if path.is_file()), None)
+
+def constraints_of_certificate(certificate: Mapping[str, Any], folder: Path) -> list[Any] | None:
+    """The constraints a certificate carries, as `minimize` takes them; None where it carries none.
+
+    Files are found as `cost_of_certificate` finds that of the cost.
+    """
+    from ..verdict.carried_constraints import read_again
+
+    in_python = "steepest.recheck.recheck(certificate, cost, constraints=...)"
+    modules: dict[Path, ModuleType] = {}
+
+    def function(told: Mapping[str, Any]) -> Callable[..., Any]:
+        path = _unchanged(told, "a constraint of the certificate", folder, in_python, in_python)
+        if path not in modules:
+            modules[path] = load(path)
+        return _function_of(modules[path], str(told["function"]), path)
+
+    told = certificate.get("constraints")
+    return read_again(told, function) if told else None
+
+
+def _unchanged(told: Mapping[str, Any], what: str, folder: Path, as_it_is: str, otherwise: str) -> Path:
+    """The file of a function that a certificate names, beside it or in the current folder, with the hash it gives.
+
+    Where there is none, `as_it_is` and `otherwise` say what to do with a changed file and with a missing one.
+    """
+    from ..verdict.naming import found_again, source_hash
+
+    function, name = str(told.get("function")), str(told.get("file"))
+    if not found_again(told):
+        raise InputError(f"{what}, {function}, cannot be found again by its name; give it with {otherwise}")
+    path = next((place / name for place in (folder, Path()) if (place / name).is_file()), None)
     if path is None:
-        raise InputError(
-            f"the certificate's cost is in {name}, which is not here; give it with --cost FILE.py:FUNC"
-        )
+        raise InputError(f"{what} is in {name}, which is not here; give it with {otherwise}")
     if source_hash(path) != told.get("sha256"):
         raise InputError(
-            f"{name} has changed since the certificate was written; to judge the point by the cost as it is now, "
-            f"say --cost {path}:{function}"
+            f"{name} has changed since the certificate was written; to judge the point by it as it is now, say "
+            + as_it_is.format(path=path, function=function)
         )
-    return read_cost(f"{path}:{function}")
+    return path
 
 
 def function_in(text: str) -> tuple[Callable[..., Any], Path]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Vector = np.ndarray
 
 # With more parameters than this derivatives are asked for in sparse form; below it, finding and colouring the
-# pattern takes longer than a dense matrix ever will.
+# pattern takes longer than a dense matrix ever will, and dense ends are polished to the last digits.
 DENSE_PARAMETERS = 150
 
 # Rows whose shape is asked for one by one when a convex problem is to be recognised.
@@ -55,7 +55,7 @@ def assemble(
             found = parts[k].trace
             assert found is not None
             traces.append(found if free is None else restricted(found, base, free))
-        blocks.append(traced_block(traces, n))
+        blocks.append(_kept_block(traces, n))
         order.append(np.concatenate([spans[k] for k in traced]))
     for k, part in enumerate(parts):
         if part.matrix is not None:
@@ -65,6 +65,8 @@ def assemble(
                 held[free] = 0.0
                 shift[spans[k]] = matrix @ held
                 matrix = matrix[:, free]
+            if n <= DENSE_PARAMETERS and hasattr(matrix, "toarray"):
+                matrix = matrix.toarray()
             blocks.append(_matrix_block(matrix))
             order.append(spans[k])
         elif part.trace is None:
@@ -80,6 +82,20 @@ def assemble(
         _convex(traces, [spans[k] for k in traced], parts, spans, lower, upper, problem),
         tuple(remark for part in parts for remark in part.remarks),
     )
+
+
+def _kept_block(traces: list[Trace], n: int) -> Block:
+    """As `traced_block`; kept with the first trace, so that a second call with the same functions builds nothing."""
+    known = traces[0].kept.get("rows together")
+    if (
+        known is None
+        or len(known[0]) != len(traces)
+        or any(a is not b for a, b in zip(known[0], traces, strict=True))
+    ):
+        known = (tuple(traces), traced_block(traces, n))
+        traces[0].kept["rows together"] = known
+    block: Block = known[1]
+    return block
 
 
 def traced_block(traces: list[Trace], n: int) -> Block:
@@ -216,6 +232,16 @@ def _convex(
 
 def _keeps_convex(trace: Trace, k: int, low: float, high: float, box: Bounds) -> bool:
     """Row k of a traced function: linear, or convex below its limit, or concave above it."""
+    key = ("kind of row", k, box.lower.tobytes(), box.upper.tobytes())
+    if key not in trace.kept:
+        trace.kept[key] = _kind_of_row(trace, k, box)
+    kind = trace.kept[key]
+    if kind in (Kind.CONSTANT, Kind.AFFINE):
+        return True
+    return (kind is Kind.CONVEX and low == -np.inf) or (kind is Kind.CONCAVE and high == np.inf)
+
+
+def _kind_of_row(trace: Trace, k: int, box: Bounds) -> Kind:
     function = jaxpr_as_fun(trace.jaxpr)
 
     def row(x: Any) -> Any:
@@ -224,7 +250,4 @@ def _keeps_convex(trace: Trace, k: int, low: float, high: float, box: Bounds) ->
 
     with double_precision():
         closed = simplify(jax.make_jaxpr(row)(jax.ShapeDtypeStruct((trace.n,), np.float64)))
-    kind = Structure(closed, box if box.any else None).convexity.kind
-    if kind in (Kind.CONSTANT, Kind.AFFINE):
-        return True
-    return (kind is Kind.CONVEX and low == -np.inf) or (kind is Kind.CONCAVE and high == np.inf)
+    return Structure(closed, box if box.any else None).convexity.kind

@@ -51,7 +51,7 @@ def read(given: Any, problem: Problem, derivatives: str = "auto") -> Rows | None
     way to its derivatives is left.
     """
     parts = []
-    for number, one in enumerate(_listed(given), start=1):
+    for number, one in enumerate(listed(given), start=1):
         part = _part(one, number, problem, derivatives)
         if part.m:
             parts.append(part)
@@ -67,7 +67,8 @@ def read(given: Any, problem: Problem, derivatives: str = "auto") -> Rows | None
     return rows
 
 
-def _listed(given: Any) -> Sequence[Any]:
+def listed(given: Any) -> Sequence[Any]:
+    """The constraints of `constraints=`, one alone or several."""
     if given is None:
         return ()
     if isinstance(given, (str, Mapping)) or hasattr(given, "lb") or callable(given):

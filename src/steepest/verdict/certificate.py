@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import math
 import os
@@ -14,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .naming import DATA_CARRIED, carried, naming
 
 FORMAT = "steepest certificate 1"
-
-# Data of so many numbers travel inside the certificate; of larger ones only shape and hash do.
-DATA_CARRIED = 100_000
 
 
 class Certificate(dict[str, Any]):
@@ -32,13 +28,19 @@ class Certificate(dict[str, Any]):
         Path(path).write_text(f"{self}\n", encoding="utf-8")
 
 
-def certify(problem: Any, claims: Mapping[str, Any], start: np.ndarray | None) -> Certificate:
+def certify(
+    problem: Any, claims: Mapping[str, Any], start: np.ndarray | None, constraints: Any = None
+) -> Certificate:
     """The certificate of `claims`, JSON values, about a point of `problem`: what is needed to judge it afresh.
 
     The point is written with all its digits, so that whoever reads it judges the same point. A cost is named by
     its text, or by file, function and the hash of the file, which must be the same when it is checked. `start`
-    (n,): where the walk began, from which the judge takes the parameters' natural sizes.
+    (n,): where the walk began, from which the judge takes the parameters' natural sizes. `constraints`: those that
+    were asked for, in the forms of `minimize`; raises `InputError` for one that nobody could find again.
     """
+    from .carried_constraints import written
+
+    between = {} if constraints is None else {"constraints": written(constraints)}
     box, free = problem.objective.bounds, problem.free
     return Certificate(
         format=FORMAT,
@@ -48,6 +50,7 @@ def certify(problem: Any, claims: Mapping[str, Any], start: np.ndarray | None) -
         free=None if free is None else free.tolist(),
         bounds=_pairs(box) if box.any else None,
         start=None if start is None else start.tolist(),
+        **between,
         **claims,
         made_with=_versions(),
     )
@@ -70,50 +73,11 @@ def read(path: str | os.PathLike[str]) -> Certificate:
     return Certificate(found)
 
 
-def source_hash(path: str | os.PathLike[str]) -> str:
-    """The hash by which a cost's file is known again."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 # ---- what is written
 
 
 def _naming(cost: Any) -> dict[str, Any]:
-    if cost.names is not None:
-        return {"expression": cost.label}
-    function = inspect.unwrap(cost.function) if callable(cost.function) else cost.function
-    function = getattr(function, "func", function)
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    try:
-        path = Path(inspect.getsourcefile(function) or "")
-    except TypeError:
-        path = Path()
-    if not path.is_file():
-        return {"function": name, "file": None, "sha256": None}
-    shown = os.path.relpath(path)
-    return {
-        "function": name,
-        "file": path.name if shown.startswith("..") else Path(shown).as_posix(),
-        "sha256": source_hash(path),
-    }
-
-
-def carried(value: Any) -> dict[str, Any]:
-    """One argument of a cost: its numbers where they are few, and the hash by which it is known again."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        array = np.asarray(None)
-    if array.dtype.kind not in "fiub":
-        return {"kind": type(value).__name__, "values": None}
-    told = {
-        "shape": list(array.shape),
-        "dtype": array.dtype.str,
-        "sha256": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest(),
-    }
-    if array.size <= DATA_CARRIED and np.isfinite(array).all():
-        told["values"] = array.tolist()
-    return told
+    return {"expression": cost.label} if cost.names is not None else naming(cost.function)
 
 
 def _pairs(box: Any) -> list[list[float | None]]:

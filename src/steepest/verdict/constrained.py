@@ -8,7 +8,7 @@ every direction that keeps to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -95,7 +95,9 @@ def judge_constrained(
     with np.errstate(all="ignore"):
         look = look_at(objective, x, names, structure, stop, history, seed)
         point = Point(look, rows, hint)
-        judgement = _judge(point, infeasible)
+        judgement = replace(
+            _judge(point, infeasible), value=look.value, gradient=look.gradient, spent=look.objective.counts
+        )
         if point.readable:
             return judgement, Multipliers(
                 point.multipliers, point.bound_multipliers, point.active_names, point.worst
