@@ -224,7 +224,7 @@ class Together:
 
 def gathered(found: Any, starts: Vector, box: Any) -> Together:
     """What the end states of a batch, `solvers.many.Members` of the `starts` (b, n), say."""
-    from .minimize_many import judged
+    from .verdict.members import judged
 
     words = judged(found, starts, box, False)
     x = np.clip(found.x, box.lower, box.upper)
