@@ -20,7 +20,7 @@ from queue import Queue
 from statistics import geometric_mean, median
 from typing import Any
 
-from .contestants import BOUNDED, UNCONSTRAINED
+from .contestants import BOUNDED, UNCONSTRAINED, is_there
 
 HERE = Path(__file__).parent
 LIST = HERE / "cutest_dev.txt"
@@ -200,6 +200,8 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
         pairs = [(name, "steepest") for name, _ in named]
         if peers:
             for solver, (_, most) in field.items():
+                if not is_there(solver):
+                    continue
                 pairs += [(name, solver) for name, n in named if most is None or n <= most]
         records = run_all(pairs, os.cpu_count() or 1, RECORDS)
         best = lowest(records)
