@@ -68,7 +68,10 @@ class ManyResult:
         return int(np.argmin(np.where(self.success, cost, np.inf) if self.success.any() else cost))
 
     def minima(self) -> list[dict[str, Any]]:
-        """The distinct minima, lowest first: x, fun, and how many members ended there."""
+        """The distinct minima, lowest first: x, fun, and how many members ended there.
+
+        Those equally low to rounding stand in the order of their parameters.
+        """
         size = np.maximum(np.abs(self.vectors).max(axis=0, initial=0.0), np.finfo(float).tiny)
         found: list[dict[str, Any]] = []
         for k in np.argsort(self.fun, kind="stable"):
@@ -81,6 +84,12 @@ class ManyResult:
                     break
             else:
                 found.append({"vector": self.vectors[k], "fun": float(self.fun[k]), "count": 1})
+        level: float | None = None
+        for one in found:
+            if level is None or abs(one["fun"] - level) > SAME * max(1.0, abs(level)):
+                level = one["fun"]
+            one["level"] = level
+        found.sort(key=lambda one: (one["level"], *one["vector"].tolist()))
         return [
             {"x": self._restore(one["vector"]), "fun": one["fun"], "count": one["count"]} for one in found
         ]

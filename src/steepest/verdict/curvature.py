@@ -150,7 +150,8 @@ def curvature_of(look: Look) -> Curvature:
     free = np.flatnonzero(look.free)
     objective = look.objective
     if look.hessian is not None and free.size <= DENSE and objective.derivatives == "exact":
-        return _dense(look, look.hessian, ERROR_EXACT, "eigenvalues of the exact Hessian")
+        H = _without_rounding(look, np.asarray(look.hessian))
+        return _dense(look, H, ERROR_EXACT, "eigenvalues of the exact Hessian")
     if objective.has_hessian and free.size <= PLAIN and objective.derivatives == "exact":
         plain = _plain(look, free)
         if plain is not None:
