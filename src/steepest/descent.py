@@ -23,6 +23,10 @@ from .verdict.words import Judgement, Verdict
 # any of the reference problems needs.
 ESCAPES = 10
 
+# What is left of the way from the start down to a cost's lowest number, where no other method is asked to find more.
+# Larger, and a walk astray along a tail would keep a method from a minimum that exists.
+NOTHING_LOWER = 1e-30
+
 # Words after which no other method could find more: they speak of the cost, not of the walk.
 HOPELESS = frozenset(
     {
@@ -145,6 +149,8 @@ class Descent:
         """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
         if judgement is not None and (judgement.verdict.is_minimum or judgement.verdict in HOPELESS):
             return False
+        if judgement is not None and is_at_the_lowest(self.problem, run):
+            return False
         return run.stop not in (StopReason.STOPPED, StopReason.TOLERANCE) and not self.is_spent
 
     @property
@@ -162,6 +168,13 @@ def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgem
     if judgement is None or (arrived and not had_arrived):
         return onward.value <= run.value + rounding
     return onward.value < run.value - rounding or not np.isfinite(run.value)
+
+
+def is_at_the_lowest(problem: Problem, run: Run) -> bool:
+    """Whether the cost is so near the lowest number it can be, by the intervals of its trace, that none is lower."""
+    facts = structure_of(problem)
+    lowest = -np.inf if facts is None else facts.lowest
+    return bool(lowest > -np.inf and run.value - lowest <= NOTHING_LOWER * (run.history.first[0] - lowest))
 
 
 def structure_of(problem: Problem) -> Any:

@@ -163,3 +163,10 @@ def test_a_limit_must_be_a_whole_number(wrong):
 def test_a_method_that_is_no_method_is_refused():
     with pytest.raises(InputError, match="must be a name or a solver"):
         plan_for(np.zeros(2))  # type: ignore[arg-type]
+
+
+def test_nobody_is_asked_to_go_lower_than_a_cost_can_be():
+    """A sum of fading terms is positive: far below its start every other method would only walk on to infinity."""
+    result = minimize(lambda x: np.sum(np.exp(-0.8 * x)), np.zeros(130))
+    assert result.verdict.value == "infimum not attained" and 0 < result.fun < 1e-28
+    assert len(result.plan.taken) <= 2 < len(result.plan.rungs)

@@ -121,7 +121,13 @@ export class App {
       const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ask`;
       this.link = new SocketLink(address, ({ header }) => (this.hello.value = header.hello));
     }
-    this.ends.push(effect(() => this.describe(this.about.value)));
+    this.ends.push(effect(() => {
+      const of = this.about.value;
+      // A page that was opened on a run may have no cost to ask about; what was named is known with the greeting.
+      const hello = this.hello.value;
+      if (!this.still && "named" in of && !hello.named && (hello.run || !hello.version)) return;
+      this.describe(of);
+    }));
   }
 
   private selected = new Map<string, ReadonlySignal<string | undefined>>();
