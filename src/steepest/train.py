@@ -172,13 +172,14 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.batches import Part, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
-    from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
+    from .training.job import Job, batch_size_of, check_limits, check_precision, limits_of, recorded_for
     from .training.methods import WHOLE, method_of
     from .training.methods import whole as whole_method
     from .training.torch_costs import is_torch
     from .training.whole_run import STEPS as WHOLE_STEPS
 
     check_precision(given["precision"])
+    check_limits(given["epochs"], given["steps"], given["seconds"])
     if not callable(given["cost"]):
         raise InputError(
             f"the cost is {given['cost']!r}, which cannot be called; give a function cost(params, batch)"

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 
 import steepest
+from steepest.runs import read_run
 
 METHODS = ["l-bfgs", "newton-cg"]
 
@@ -183,6 +184,28 @@ def test_a_cost_over_ranks_of_all_rows_is_evaluated_over_all_of_them_at_once():
         assert any("no mean over rows" in remark for remark in result.remarks)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_cost_that_is_no_mean_over_rows_is_validated_over_all_of_them_at_once(method):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(200, 2))
+    # Sorted, and of more bytes than one block: each block by itself would be standardised to something else.
+    apart = np.sort(rng.normal(size=(100_000, 2)), axis=0)
+
+    def cost(w, batch):
+        h = batch @ w
+        return np.mean(((h - np.mean(h)) / (1 + np.std(h)) - batch[:, 0]) ** 2)
+
+    settings = {"steps": 2, "precision": "float64", "progress": False}
+    result = steepest.train(cost, np.ones(2), x, method=method, validation=apart, **settings)
+    assert_allclose(result.validation, cost(result.params, apart), rtol=1e-12)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, float("nan")])
+def test_epochs_that_leave_nothing_to_do_are_refused(epochs):
+    with pytest.raises(steepest.InputError, match="epochs="):
+        trained(task(50), "l-bfgs", epochs=epochs)
+
+
 def test_auto_takes_all_rows_where_the_cost_is_convex_and_says_why():
     result = steepest.train(logistic, start(), task(), epochs=20, progress=False)
     assert result.plan.name in METHODS
@@ -227,7 +250,9 @@ def test_the_run_file_and_the_callback_see_every_step(tmp_path):
     seen = []
     result = trained(task(), "newton-cg", record=tmp_path / "run.jsonl", callback=seen.append)
     assert [row.step for row in seen] == list(range(1, result.steps + 1))
-    assert (tmp_path / "run.jsonl").read_text().count('"cost"') >= result.steps or result.steps
+    told = read_run(tmp_path / "run.jsonl")
+    assert told.column("value").tolist() == [row.cost for row in seen]
+    assert told.end is not None
     stopped = trained(task(), "l-bfgs", callback=lambda row: row.step == 2)
     assert stopped.steps == 2
     assert stopped.verdict == "stopped"

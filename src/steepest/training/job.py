@@ -91,13 +91,17 @@ def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: i
     return size
 
 
+def check_limits(epochs: float | None, steps: int | None, seconds: float | None) -> None:
+    """Raises `InputError` unless each limit that is given is positive."""
+    for name, value in (("epochs", epochs), ("steps", steps), ("seconds", seconds)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name}={value!r} leaves nothing to do; give a positive number")
+
+
 def limits_of(
     epochs: float | None, steps: int | None, seconds: float | None, per_epoch: int | None
 ) -> Limits:
     """When to stop, from what was asked; ten epochs where nothing was."""
-    for name, value in (("epochs", epochs), ("steps", steps), ("seconds", seconds)):
-        if value is not None and not value > 0:
-            raise InputError(f"{name}={value!r} leaves nothing to do; give a positive number")
     if epochs is not None and per_epoch is None:
         raise InputError(
             "data that are made as they go have no epochs; say how many steps= or seconds= instead"

@@ -288,7 +288,8 @@ class WholeWalker:
         if self._validated is None:
             source = job.validation
             if self.passes is not None and isinstance(source, Rows):
-                passes = Passes(job.cost, job.layout, source, source.arrays, job.precision)
+                together = self.passes.together
+                passes = Passes(job.cost, job.layout, source, source.arrays, job.precision, together)
                 self._validated = passes.value
             else:
                 from .validation import Evaluation
