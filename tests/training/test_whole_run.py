@@ -1,5 +1,7 @@
 """Runs over all data: their ends against closed forms and SciPy, their checkpoints against runs never stopped."""
 
+import errno
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from scipy.sparse import csr_matrix
 
 import steepest
 from steepest.runs import read_run
+from steepest.training import checkpoint
+from steepest.training.checkpoint import read, write
 
 METHODS = ["l-bfgs", "newton-cg"]
 
@@ -75,6 +79,35 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(tmp_path, cap
     again = trained(data, "l-bfgs", checkpoint=folder, resume=True)
     assert_array_equal(again.params["w"], trained(data, "l-bfgs").params["w"])
     assert "damaged" in capsys.readouterr().err
+
+
+def test_what_happened_before_a_resume_and_other_versions_stand_in_the_report(tmp_path):
+    folder = {"folder": tmp_path / "run", "steps": 1}
+    first = trained(task(500), "l-bfgs", checkpoint=folder, callback=lambda row: row.step == 1)
+    newest = sorted((tmp_path / "run").glob("*.checkpoint"))[-1]
+    header, arrays = read(newest)
+    header["events"], header["versions"]["numpy"] = ["the lights went out"], "0.1"
+    write(newest, header, list(arrays.items()))
+    again = trained(task(500), "l-bfgs", checkpoint=folder, resume=True)
+    assert again.steps > first.steps
+    assert again.events[0] == "the lights went out"
+    assert "numpy 0.1 →" in again.events[1]
+
+
+def test_a_full_disk_is_told_of_once_in_the_report_with_how_often_it_was_full(tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    folder = {"folder": tmp_path / "run", "steps": 1}
+    result = trained(task(500), "l-bfgs", checkpoint=folder, steps=3, record=tmp_path / "run.jsonl")
+    assert len(result.events) == 2
+    assert "No space left on device" in result.events[0]
+    assert (
+        result.events[1]
+        == f"{capsys.readouterr().err.count('No space left')} checkpoints could not be written"
+    )
+    assert len(read_run(tmp_path / "run.jsonl").events) == 2
 
 
 def test_a_checkpoint_of_another_method_is_refused(tmp_path):

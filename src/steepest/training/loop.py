@@ -365,7 +365,7 @@ class Walker:
             return False
         checkpoints = self.job.checkpoints
         if checkpoints is not None and self._checkpoint_due(checkpoints):
-            self._save(checkpoints)
+            self._save()
         return True
 
     def _spread_schedule(self) -> None:
@@ -407,15 +407,8 @@ class Walker:
         assert self.explanation is not None
         rate = "" if job.method.rate is None else f" to {job.method.rate * float(self.state.scale):.2g}"
         words = f"{self.explanation.sentence} Back to step {self.cursor.step:,}, the rate cut{rate}."
-        self._happened(words)
+        saved.happened(self, words)
         self._stop = ""
-
-    def _happened(self, words: str, *, loudly: bool = False) -> None:
-        self.history.events.append(words)
-        if self.job.record is not None:
-            self.job.record.event(words)
-        if self.placement.speaks:
-            (self.teller.warn if loudly else self.teller.note)(words)
 
     def _good_state(self) -> State | None:
         kept = None if self.good is None else self.good.state()
@@ -548,9 +541,8 @@ class Walker:
             self._settled()
             self._stop = self._stop or asked
         if job.checkpoints is not None and self._stop not in (DIVERGED, NOT_FINITE):
-            self._save(job.checkpoints)
-        if self.unwritten > 1:
-            self._happened(f"{self.unwritten} checkpoints could not be written")
+            self._save()
+        saved.count_unwritten(self)
         if job.patience is not None and self.best is not None and self.best[0] < inf:
             self.state = self.state._replace(parameters=self.best[1])
 
@@ -572,35 +564,20 @@ class Walker:
             return self.cursor.step - self.saved_step >= checkpoints.steps
         return self._agreed(time.perf_counter() - self.saved_at >= checkpoints.seconds)
 
-    def _save(self, checkpoints: Checkpoints) -> None:
-        """Write a checkpoint; trouble with the disk is told loudly and does not end the run."""
+    def _save(self) -> None:
         self.saved_at, self.saved_step = time.perf_counter(), self.cursor.step
         header, arrays = saved.pack(self)
         if not self.placement.speaks:
             return
         self._writing = True
         try:
-            checkpoints.save(header, arrays, self.cursor.step)
-        except OSError as error:
-            words = (
-                f"the checkpoint at step {self.cursor.step:,} could not be written ({error.strerror}); the run "
-                "goes on without it"
-            )
-            self.unwritten += 1
-            if self.unwritten == 1:
-                self._happened(words, loudly=True)
-            else:  # the report need not hold it a hundred times
-                self.teller.warn(words)
+            saved.write(self, header, arrays, self.cursor.step)
         finally:
             self._writing = False
 
     def _resumed(self, state: State) -> State:
-        assert self.job.checkpoints is not None
-        found = self.job.checkpoints.newest(self.teller.warn if self.placement.speaks else lambda words: None)
-        if self.placement.processes > 1:
-            preflight.same_checkpoint(None if found is None else found[2])
+        found = preflight.newest_checkpoint(self)
         if found is None:
-            self.teller.note(f"no checkpoint in {self.job.checkpoints.folder} yet: starting afresh")
             return state
         header, arrays, path = found
         state = self.placement.state(saved.unpack(self, state, header, arrays, path))

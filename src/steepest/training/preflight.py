@@ -17,6 +17,8 @@ from .saved import versions
 
 if TYPE_CHECKING:
     from .job import Job
+    from .loop import Walker
+    from .whole_run import WholeWalker
 
 # Rows whose bytes are compared: the first, the last and some between. All of a large file would take minutes.
 SAMPLED = 64
@@ -92,6 +94,20 @@ def same_checkpoint(path: Path | None) -> None:
     name = "none" if path is None else path.name
     folder = "the checkpoint to go on from (its folder must be the same to all)"
     compare({folder: hashlib.sha256(name.encode()).hexdigest()})
+
+
+def newest_checkpoint(
+    walker: Walker | WholeWalker,
+) -> tuple[dict[str, Any], dict[str, np.ndarray], Path] | None:
+    """The checkpoint to go on from, the same in all processes; None, with a word, where there is none yet."""
+    checkpoints, teller = walker.job.checkpoints, walker.teller
+    assert checkpoints is not None
+    found = checkpoints.newest(teller.warn if walker.placement.speaks else lambda words: None)
+    if walker.placement.processes > 1:
+        same_checkpoint(None if found is None else found[2])
+    if found is None:
+        teller.note(f"no checkpoint in {checkpoints.folder} yet: starting afresh")
+    return found
 
 
 def differences(everyones: np.ndarray, names: list[str]) -> str:

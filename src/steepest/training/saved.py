@@ -56,6 +56,72 @@ def identity(walker: Walker | WholeWalker) -> dict[str, Any]:
     }
 
 
+def told(walker: Walker | WholeWalker) -> dict[str, Any]:
+    """What the header of every checkpoint holds: which run it is, and what it has come through."""
+    history = walker.history
+    return {
+        "run": identity(walker),
+        "seconds": walker._elapsed(),
+        "rows": [row.to_dict() for row in history.rows],
+        "validations": history.validations,
+        "events": history.events,
+        "best": None if walker.best is None else [walker.best[0], walker.since_best],
+        "versions": versions(),
+    }
+
+
+def take_up(walker: Walker | WholeWalker, header: dict[str, Any], path: Path) -> None:
+    """Give the run its history back; raises `InputError` for a checkpoint of another run."""
+    was = header["run"]
+    for key, value in identity(walker).items():
+        if was.get(key) != value:
+            raise InputError(
+                f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
+                "folder, or the settings it was begun with"
+            )
+    history, old = walker.history, header["versions"]
+    changed = [
+        f"{name} {old[name]} → {new}" for name, new in versions().items() if old.get(name) not in (None, new)
+    ]
+    if changed:
+        history.events.append(f"taken up with other versions: {', '.join(changed)}")
+    history.events = [*header["events"], *history.events]
+    history.rows = [Row(**row) for row in header["rows"]]
+    history.validations = [(step, value) for step, value in header["validations"]]
+    walker.before = header["seconds"]
+
+
+def write(
+    walker: Walker | WholeWalker, header: dict[str, Any], arrays: list[tuple[str, np.ndarray]], step: int
+) -> None:
+    """Write a checkpoint; trouble with the disk is told loudly, once in the report, and does not end the run."""
+    assert walker.job.checkpoints is not None
+    try:
+        walker.job.checkpoints.save(header, arrays, step)
+    except OSError as error:
+        words = f"the checkpoint at step {step:,} could not be written ({error.strerror}); the run goes on without it"
+        walker.unwritten += 1
+        if walker.unwritten == 1:
+            happened(walker, words, loudly=True)
+        else:  # the report need not hold it a hundred times
+            walker.teller.warn(words)
+
+
+def count_unwritten(walker: Walker | WholeWalker) -> None:
+    """Say at the end how many checkpoints the disk would not take, where it was more than the one told of."""
+    if walker.unwritten > 1:
+        happened(walker, f"{walker.unwritten} checkpoints could not be written")
+
+
+def happened(walker: Walker | WholeWalker, words: str, *, loudly: bool = False) -> None:
+    """Put what happened into the history and the run file, and say it."""
+    walker.history.events.append(words)
+    if walker.job.record is not None:
+        walker.job.record.event(words)
+    if walker.placement.speaks:
+        (walker.teller.warn if loudly else walker.teller.note)(words)
+
+
 def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
     """The header and the arrays of a checkpoint.
 
@@ -79,20 +145,14 @@ def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
             arrays.append((name, whole))
     arrays.append(("costs", np.asarray(history.costs, dtype=np.float64)))
     header = {
-        "run": identity(walker),
+        **told(walker),
         "cursor": vars(walker.cursor),
         "look": walker.look,
         "rate": job.method.rate,
         "rollbacks": walker.rollbacks,
-        "seconds": walker._elapsed(),
-        "rows": [row.to_dict() for row in history.rows],
-        "validations": history.validations,
-        "events": history.events,
-        "best": None if walker.best is None else [walker.best[0], walker.since_best],
         "smoothed": walker.smoothed,
         "opening": walker.opening if isfinite(walker.opening) else None,
         "processes": walker.placement.processes,
-        "versions": versions(),
     }
     return header, arrays
 
@@ -101,30 +161,14 @@ def unpack(
     walker: Walker, state: State, header: dict[str, Any], arrays: dict[str, np.ndarray], path: Path
 ) -> State:
     """Put the run where the checkpoint says it was; raises `InputError` for a checkpoint of another run."""
-    was, now = header["run"], identity(walker)
-    for key, value in now.items():
-        if was.get(key) != value:
-            raise InputError(
-                f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
-                "folder, or the settings it was begun with"
-            )
-    old = header["versions"]
-    changed = [
-        f"{name} {old[name]} → {new}" for name, new in versions().items() if old.get(name) not in (None, new)
-    ]
-    if changed:
-        walker.history.events.append(f"taken up with other versions: {', '.join(changed)}")
+    take_up(walker, header, path)
     walker.cursor = type(walker.cursor)(**header["cursor"])
     walker.look = header["look"]
     walker.rollbacks = header["rollbacks"]
-    walker.before = header["seconds"]
     walker.smoothed = header["smoothed"]
     walker.opening = float("inf") if header.get("opening") is None else header["opening"]
-    walker.history.rows = [Row(**row) for row in header["rows"]]
     walker.history.costs = arrays["costs"].tolist()
     walker.lowest = min(walker.history.costs, default=float("inf"))
-    walker.history.validations = [(step, value) for step, value in header["validations"]]
-    walker.history.events = [*header["events"], *walker.history.events]
     walker.saved_step = walker.cursor.step
     if header["best"] is not None:
         value, walker.since_best = header["best"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from math import isfinite, isnan
-from pathlib import Path
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..tracing.batched import numbers_in
-from . import saved
+from . import preflight, saved
 from .batches import Rows
 from .distributed import Placement
 from .job import recorded_for
@@ -73,6 +72,7 @@ class WholeWalker:
         self.best: tuple[float, np.ndarray] | None = None
         self.since_best = 0
         self.saved_step = 0
+        self.unwritten = 0
         self.structure: Structure | None = None
         self.passes: Passes | None = None
         self._validated: Any = None
@@ -96,6 +96,7 @@ class WholeWalker:
                     self._after_step()
             if job.checkpoints is not None:
                 self._save()
+            saved.count_unwritten(self)
             x = self.best[1] if job.patience is not None and self.best is not None else self._point()
             arrays = self._arrays(x)
         self.teller.close()
@@ -332,9 +333,7 @@ class WholeWalker:
     # -- checkpoints ---------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
-        """Write a checkpoint; trouble with the disk is told loudly and does not end the run."""
-        job, run = self.job, self.walker.run
-        assert job.checkpoints is not None
+        run = self.walker.run
         self.saved_at, self.saved_step = time.perf_counter(), run.steps
         numbers, arrays = self.walker.pack()
         if not self.placement.speaks:
@@ -343,53 +342,25 @@ class WholeWalker:
         if self.best is not None:
             held.append(("best", self.best[1]))
         header = {
-            "run": saved.identity(self),
+            **saved.told(self),
             "walk": numbers,
-            "seconds": self._elapsed(),
-            "rows": [_told(row) for row in self.history.rows],
             "steps costs": self.history.costs,
-            "validations": self.history.validations,
-            "best": None if self.best is None else [self.best[0], self.since_best],
-            "versions": saved.versions(),
         }
-        try:
-            job.checkpoints.save(header, held, run.steps)
-        except OSError as error:
-            words = (
-                f"the checkpoint at step {run.steps:,} could not be written ({error.strerror}); the run goes on "
-                "without it"
-            )
-            self.history.events.append(words)
-            self.teller.warn(words)
+        saved.write(self, header, held, run.steps)
 
     def _resume(self) -> None:
-        checkpoints = self.job.checkpoints
-        assert checkpoints is not None
-        found = checkpoints.newest(self.teller.warn if self.placement.speaks else lambda words: None)
+        found = preflight.newest_checkpoint(self)
         if found is None:
-            self.teller.note(f"no checkpoint in {checkpoints.folder} yet: starting afresh")
             return
         header, arrays, path = found
-        self._check_same(header, path)
+        saved.take_up(self, header, path)
         self.walker.unpack(header["walk"], arrays)
-        self.before = header["seconds"]
-        self.history.rows = [_row_of(row) for row in header["rows"]]
         self.history.costs = list(header["steps costs"])
-        self.history.validations = [(step, value) for step, value in header["validations"]]
         self.saved_step = self.walker.run.steps
         if header["best"] is not None:
             value, self.since_best = header["best"]
             self.best = value, np.array(arrays["best"])
         self.teller.note(f"going on from {path.name}")
-
-    def _check_same(self, header: dict[str, Any], path: Path) -> None:
-        was = header["run"]
-        for key, value in saved.identity(self).items():
-            if was.get(key) != value:
-                raise InputError(
-                    f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
-                    "folder, or the settings it was begun with"
-                )
 
 
 def _seen(found: tuple[Any, Any]) -> tuple[float, np.ndarray]:
@@ -426,13 +397,3 @@ class Scaled:
         self.inner.unpack(numbers, arrays)
         if self.passes is not None:
             self.passes.spent = numbers["spent"]
-
-
-def _told(row: Row) -> dict[str, Any]:
-    return {
-        key: None if isinstance(value, float) and isnan(value) else value for key, value in vars(row).items()
-    }
-
-
-def _row_of(told: dict[str, Any]) -> Row:
-    return Row(**{**told, "step_ratio": float("nan") if told["step_ratio"] is None else told["step_ratio"]})
