@@ -216,6 +216,18 @@ class Passes:
             self._made[key] = recorded_for(self.cost, self.layout, self.source, rows, self.precision)
         return self._made[key]
 
+    def takes(self, rows: int) -> bool:
+        """Whether the cost can be recorded for so many rows alone.
+
+        A cost that wants all of them cannot, and fails in ways of its own. Nothing is hidden: one that is wrong fails
+        again where it is recorded for the rows of the run, and its error is raised there.
+        """
+        try:
+            self.recorded(rows)
+        except Exception:
+            return False
+        return True
+
     def sampled(self, chosen: np.ndarray, size: int) -> Passes:
         """The same over these rows alone, copied, in blocks of `size` rows."""
         arrays = [array[chosen] for array in self.arrays]
@@ -256,7 +268,9 @@ def _shapes(recorded: BatchCost, layout: Layout) -> tuple[Any, list[Any]]:
     return jax.ShapeDtypeStruct((layout.n,), kind), rows
 
 
-def _of_vector(recorded: BatchCost, layout: Layout) -> Callable[..., Any]:
+def of_vector(recorded: BatchCost, layout: Layout) -> Callable[..., Any]:
+    """The cost as a function of the flat vector, (n,), and the arrays of a block."""
+
     def value(x: Any, *rows: Any) -> Any:
         return recorded(recorded.constants, _pieces(x, layout), rows)
 
@@ -265,18 +279,18 @@ def _of_vector(recorded: BatchCost, layout: Layout) -> Callable[..., Any]:
 
 def _value(recorded: BatchCost, layout: Layout) -> Any:
     x, rows = _shapes(recorded, layout)
-    return jax.make_jaxpr(_of_vector(recorded, layout))(x, *rows)
+    return jax.make_jaxpr(of_vector(recorded, layout))(x, *rows)
 
 
 def _slope(recorded: BatchCost, layout: Layout) -> Any:
     x, rows = _shapes(recorded, layout)
-    return jax.make_jaxpr(jax.value_and_grad(_of_vector(recorded, layout)))(x, *rows)
+    return jax.make_jaxpr(jax.value_and_grad(of_vector(recorded, layout)))(x, *rows)
 
 
 def _product(recorded: BatchCost, layout: Layout) -> Any:
     """Forward over reverse: the slope's own slope along v, at about twice the price of the slope."""
     x, rows = _shapes(recorded, layout)
-    value = _of_vector(recorded, layout)
+    value = of_vector(recorded, layout)
 
     def times(x: Any, v: Any, *rows: Any) -> Any:
         return jax.jvp(lambda x: jax.grad(value)(x, *rows), (x,), (v,))[1]
@@ -287,7 +301,7 @@ def _product(recorded: BatchCost, layout: Layout) -> Any:
 def _products(recorded: BatchCost, layout: Layout) -> Any:
     """Hessian products with `COLUMNS` vectors at once, (COLUMNS, n)."""
     x, rows = _shapes(recorded, layout)
-    slope = jax.grad(_of_vector(recorded, layout))
+    slope = jax.grad(of_vector(recorded, layout))
 
     def times(x: Any, columns: Any, *rows: Any) -> Any:
         return jax.vmap(lambda v: jax.jvp(lambda x: slope(x, *rows), (x,), (v,))[1])(columns)
@@ -339,9 +353,7 @@ def is_mean_over_rows(cost: Callable[..., Any], layout: Layout, source: Any, x: 
     costs = []
     for rows in groups:
         passes = Passes(cost, layout, source, [array[rows] for array in source.arrays], "float64")
-        try:
-            passes.recorded(len(rows))
-        except Exception:  # the cost wants all rows, or is wrong: then it says so when it gets them
+        if not passes.takes(len(rows)):
             return False
         costs.append([passes.value(point) for point in (x, beside)])
     a, b, both = np.array(costs)

@@ -98,29 +98,22 @@ def structure_of(
 
     from ..structure.facts import read
     from ..tracing.batched import numbers_in
-    from .job import recorded_for
-    from .passes import _narrowed, _pieces
+    from .passes import Passes, of_vector
+    from .sparse_rows import is_sparse
 
     if layout.n > MOST_PARAMETERS or (together and _bytes(source) > MOST_BYTES_READ):
         return None
     rows = np.arange(source.rows) if together else telling_rows(source)
-    try:
-        recorded = recorded_for(cost, layout, source, len(rows), "float64")
-    except Exception:  # the cost wants all rows, or is wrong: then it says so when it gets them
-        return None
-    from .sparse_rows import is_sparse
-
     arrays = [
         array[rows].toarray() if is_sparse(array) else np.asarray(array[rows]) for array in source.arrays
     ]
+    seen = Passes(cost, layout, source, arrays, "float64")
+    if not seen.takes(len(rows)):
+        return None
     with numbers_in("float64"):
-        batch = [_narrowed(array, "float64") for array in arrays]
-
-        def of_vector(x: Any) -> Any:
-            return recorded(recorded.constants, _pieces(x, layout), batch)
-
-        closed = jax.make_jaxpr(of_vector)(jax.ShapeDtypeStruct((layout.n,), np.float64))
-        return read(closed)
+        value = of_vector(seen.recorded(len(rows)), layout)
+        vector = jax.ShapeDtypeStruct((layout.n,), np.float64)
+        return read(jax.make_jaxpr(lambda x: value(x, *seen.arrays))(vector))
 
 
 def telling_rows(source: Any) -> np.ndarray:
