@@ -199,6 +199,40 @@ def test_early_stopping_gives_back_the_parameters_of_the_lowest_validation_cost(
     assert risen.verdict == "overfitting"
 
 
+@pytest.mark.parametrize("settings", [{"method": "l-bfgs"}, {"method": "adam", "rate": 0.05}])
+def test_a_validation_cost_that_is_no_number_at_first_does_not_pass_for_the_lowest(settings):
+    """On the validation data, z = 1, the cost is a number only for w > 1.5; on the way there w is below."""
+    x = np.linspace(-1, 1, 64)
+
+    def cost(w, batch):
+        x, y, z = batch
+        return np.mean((w * x - y) ** 2 + 1e-6 * np.sqrt(1 + z * (w - 2.5)))
+
+    aside = x, 2 * x, np.ones(64)
+    settings = {"batch_size": 32, "epochs": 40, "patience": 25, "progress": False} | settings
+    result = steepest.train(cost, 0.0, (x, 2 * x, np.zeros(64)), validation=aside, **settings)
+    values = [value for _, value in result.history.validations]
+    assert np.isnan(values[0])
+    assert_allclose(cost(result.params, aside), np.nanmin(values), rtol=1e-3)
+    assert result.verdict != "overfitting"
+
+
+def test_a_validation_cost_that_is_never_a_number_is_told_as_that():
+    x = np.linspace(-1, 1, 64)
+    aside = np.where(x > 0.9, np.inf, x), x
+    result = steepest.train(
+        lambda w, batch: np.mean((batch[0] @ w - batch[1]) ** 2),
+        np.zeros(3),
+        (x[:, None] ** [1, 2, 3], 2 * x**3 - x),
+        method="l-bfgs",
+        validation=(aside[0][:, None] ** [1, 2, 3], x),
+        patience=2,
+        progress=False,
+    )
+    assert result.ended == "stopped early"
+    assert "never a finite number" in result.message
+
+
 def test_a_cost_over_ranks_of_all_rows_is_evaluated_over_all_of_them_at_once():
     """Cox's partial likelihood: each row is compared with all that outlived it."""
     rng = np.random.default_rng(2)

@@ -32,7 +32,7 @@ from .prefetch import SHORT_WORK, Inline, Prefetched
 from .signals import interruptible
 from .steps import Program, Seen, State, Tree, fetched, first_state, program, to_numpy
 from .stretches import Piece, Stretches, block_length, forecast, pieces
-from .validation import Evaluation
+from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line, rows_apart, smoothed
 
 # Steps between two looks back. A look waits for the device once; a rollback costs at most this many steps.
@@ -71,7 +71,6 @@ class Run:
     explanation: Explanation | None = None
     waited: float = 0.0
     rollbacks: int = 0
-    restored_best: bool = False
     program: Program | None = None
     tree: Tree | None = None
     timing: dict[str, float] = field(default_factory=dict)
@@ -525,7 +524,7 @@ class Walker:
         if self.history.rows:
             last = self.history.rows[-1]
             self.history.rows[-1] = Row(**{**vars(last), "validation": value})
-        if self.best is None or value < self.best[0]:
+        if is_lowest(value, None if self.best is None else self.best[0]):
             self.best, self.since_best = (value, self.steps.copy(self.state)[0].parameters), 0
         else:
             self.since_best += 1
@@ -543,7 +542,7 @@ class Walker:
         if job.checkpoints is not None and self._stop not in (DIVERGED, NOT_FINITE):
             self._save()
         saved.count_unwritten(self)
-        if job.patience is not None and self.best is not None and self.best[0] < inf:
+        if job.patience is not None and self.best is not None:
             self.state = self.state._replace(parameters=self.best[1])
 
     def _let_go(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 # Rows evaluated at a time; without a slope in between there is room for larger batches than training takes.
 ROWS_AT_ONCE = 1024
+
+
+def is_lowest(value: float, before: float | None) -> bool:
+    """Whether a validation cost is the lowest so far; one that is not finite never is.
+
+    >>> is_lowest(0.5, None), is_lowest(0.4, 0.5), is_lowest(0.6, 0.5), is_lowest(float("nan"), None)
+    (True, True, False, False)
+    """
+    return isfinite(value) and (before is None or value < before)
 
 
 class Evaluation:

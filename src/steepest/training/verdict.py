@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,7 +123,8 @@ def _word(
         return (
             TrainVerdict.OVERFITTING,
             f"The validation cost rose to {run.history.validations[-1][1]:.4g} after its lowest, "
-            f"{min(value for _, value in run.history.validations):.4g}, while the training cost went on.",
+            f"{min(value for _, value in run.history.validations if isfinite(value)):.4g}, while the training cost "
+            "went on.",
             "stop earlier (patience=2 gives back the best parameters), decay the weights, or give it more data",
         )
     if run.ended in (loop.STOPPED, loop.INTERRUPTED):
@@ -285,17 +287,18 @@ def trend_of(costs: list[float]) -> Trend | None:
 
 
 def _rise(run: Run) -> Evidence | None:
-    if run.ended == loop.EARLY or run.restored_best:
+    if run.ended == loop.EARLY:
         return None
     return rise_of([value for _, value in run.history.validations])
 
 
 def rise_of(values: list[float]) -> Evidence | None:
     """Whether the validation costs of a run, in their order, ended above their lowest; None for fewer than two."""
-    if len(values) < 2:
+    finite = [value for value in values if isfinite(value)]
+    if len(values) < 2 or not finite:
         return None
-    lowest = min(values)
-    limit = lowest + RISE * max(abs(lowest), values[0] - lowest)
+    lowest = min(finite)
+    limit = lowest + RISE * max(abs(lowest), finite[0] - lowest)
     return Evidence(
         "validation cost not risen",
         values[-1],

@@ -21,6 +21,7 @@ from .passes import Passes, is_mean_over_rows
 from .signals import interruptible
 from .sparse_rows import is_sparse
 from .steps import Tree, plain_cost
+from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line
 from .whole import Descent, LimitedMemory
 from .whole_choice import MOST_PARAMETERS, structure_of
@@ -293,13 +294,11 @@ class WholeWalker:
                 passes = Passes(job.cost, job.layout, source, source.arrays, job.precision, together)
                 self._validated = passes.value
             else:
-                from .validation import Evaluation
-
                 evaluation = Evaluation(job, self.tree, self.placement)
                 self._validated = lambda x: evaluation(self.tree.grow(self._arrays(x)))
         value = float(self._validated(x))
         self.history.validations.append((self.walker.run.steps, value))
-        if self.best is None or value < self.best[0]:
+        if is_lowest(value, None if self.best is None else self.best[0]):
             self.best, self.since_best = (value, np.array(x)), 0
         else:
             self.since_best += 1

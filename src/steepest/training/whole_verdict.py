@@ -53,11 +53,14 @@ def judge(job: Job, run: WholeRun) -> Finding:
                 rows,
             )
     if found.reason == "stopped early":
+        never = run.walker.best is None
         return Finding(
             TrainVerdict.STOPPED,
             evidence,
-            "The validation cost no longer fell; the parameters are those where it was lowest.",
-            "",
+            "The validation cost was never a finite number; the parameters are the last."
+            if never
+            else "The validation cost no longer fell; the parameters are those where it was lowest.",
+            "look at the validation data" if never else "",
             cost,
             rows,
         )
