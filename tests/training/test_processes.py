@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import steepest
-from steepest.training import roll
+from steepest.training import launch, roll
 from steepest.training.checkpoint import Checkpoints
 from steepest.training.launch import _free_port, _without_processes
 from steepest.training.preflight import differences
@@ -339,3 +339,21 @@ def test_the_watchdog_names_the_late_process(way):
 def test_the_copies_are_started_without_being_told_to_start_copies():
     given = ["train", "job.py:job", "--processes", "4", "--steps", "3", "--processes=2"]
     assert _without_processes(given) == ["train", "job.py:job", "--steps", "3"]
+
+
+def test_where_a_process_cannot_be_started_those_that_were_are_ended(monkeypatch):
+    started, begin = [], subprocess.Popen
+
+    def popen(command, **settings):
+        if started:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(begin([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return started[0]
+
+    monkeypatch.setattr(launch.subprocess, "Popen", popen)
+    try:
+        with pytest.raises(BlockingIOError):
+            launch.launch(2, ["train", "job.py:job"])
+        assert started[0].poll() == -signal.SIGTERM
+    finally:
+        started[0].kill()

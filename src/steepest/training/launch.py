@@ -57,6 +57,7 @@ def launch(count: int, arguments: Sequence[str]) -> int:
     cores = _cores(count)
     children: list[Child] = []
     with _passed_on(children), contextlib.ExitStack() as files:
+        files.callback(_end, children)  # where one cannot be started, those that were do not wait for it
         for index in range(count):
             environment = {**os.environ, ADDRESS: address, COUNT: str(count), INDEX: str(index)}
             command = [sys.executable, "-c", program, *_without_processes(arguments)]
