@@ -211,25 +211,26 @@ def _job(given: dict[str, Any]) -> Job:
     )
     whole = named in WHOLE or chosen is not None
     if whole:
-        size = batch_size_of(source.rows, source, given["accumulate"], 1)
+        size = batch_size_of(source.rows, source, 1, 1)
     per_epoch = None if source.rows is None else source.rows // size
     if whole:
         steps = WHOLE_STEPS if chosen is not None or given["steps"] is None else given["steps"]
         limits = limits_of(None, steps, given["seconds"], per_epoch)
     else:
         limits = limits_of(given["epochs"], given["steps"], given["seconds"], per_epoch)
-    method = (
-        method_of(
-            named if whole else given["method"],
+    if chosen is not None:
+        method = whole_method(chosen.method, chosen.because, given)
+    elif whole:
+        method = whole_method(named, WHOLE[named], given)
+    else:
+        method = method_of(
+            given["method"],
             given["rate"],
             given["schedule"],
             given["warmup"],
             given["weight_decay"],
             given["clip"],
         )
-        if chosen is None
-        else whole_method(chosen.method, chosen.because, given["rate"], None, None)
-    )
     if passed_over:
         method = replace(method, passed_over=(*method.passed_over, passed_over))
     recorded: Any = None
@@ -280,7 +281,7 @@ def _whole_chosen(given: dict[str, Any], layout: Layout, source: Any) -> tuple[A
     """Whether `method="auto"` takes all data at every step; else why not."""
     from .training.whole_choice import choose
 
-    if source.rows is None or given["rate"] is not None:
+    if source.rows is None:
         return None, ""
     return choose(given["cost"], layout, source, _passes_asked(given, source), given)
 

@@ -273,6 +273,24 @@ def test_epochs_that_leave_nothing_to_do_are_refused(epochs):
         trained(task(50), "l-bfgs", epochs=epochs)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"rate": 0.1},
+        {"schedule": "cosine"},
+        {"warmup": 5},
+        {"weight_decay": 0.1},
+        {"clip": 1.0},
+        {"accumulate": 3},
+        {"ceiling": 10.0},
+    ],
+)
+def test_what_only_minibatches_have_is_refused_and_not_dropped(method, setting):
+    with pytest.raises(steepest.InputError, match=f"{next(iter(setting))}=.*all data at every step"):
+        trained(task(50), method, **setting)
+
+
 def test_auto_takes_all_rows_where_the_cost_is_convex_and_says_why():
     result = steepest.train(logistic, start(), task(), epochs=20, progress=False)
     assert result.plan.name in METHODS

@@ -6,7 +6,7 @@ loop lowers after a divergence. Keeping the three apart lets the loop change the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -136,15 +136,32 @@ WHOLE = {
 }
 
 
-def whole(
-    name: str, because: str, rate: float | None, weight_decay: float | None, clip: float | None
-) -> Method:
-    """A method over all data; raises `InputError` for a setting that only minibatches have."""
-    for setting, value in (("rate", rate), ("weight_decay", weight_decay), ("clip", clip)):
-        if value is not None:
-            raise InputError(
-                f"{setting}={value!r}: method={name!r} has none; its line search measures each step"
-            )
+# Arguments of `train` that only minibatches have, as they stand where nothing is said. (A batch size is not among them:
+# it is left over where another method is put into the same call, and says how many rows a number of steps may see.)
+OF_MINIBATCHES = {
+    "rate": None,
+    "schedule": None,
+    "warmup": 0,
+    "weight_decay": None,
+    "clip": None,
+    "accumulate": 1,
+    "ceiling": None,
+}
+
+
+def speaks_of_minibatches(given: Mapping[str, Any]) -> str:
+    """The first of the arguments of `train` that only minibatches have and that was given; "" if none was."""
+    return next((name for name, unsaid in OF_MINIBATCHES.items() if given[name] != unsaid), "")
+
+
+def whole(name: str, because: str, given: Mapping[str, Any]) -> Method:
+    """A method over all data; raises `InputError` for a setting in `given` that only minibatches have."""
+    setting = speaks_of_minibatches(given)
+    if setting:
+        raise InputError(
+            f"{setting}={given[setting]!r}: method={name!r} has none; it looks at all data at every step, and its "
+            "line search measures each step"
+        )
     return Method(name, None, None, "constant", because=because)
 
 
@@ -162,8 +179,6 @@ def method_of(
     ------
     InputError: no such method, or a setting that this method cannot have.
     """
-    if isinstance(method, str) and method in WHOLE:
-        return whole(method, WHOLE[method], rate, weight_decay, clip)
     import optax
 
     if schedule is None:

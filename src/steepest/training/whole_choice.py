@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batches import Rows
+from .methods import speaks_of_minibatches
 
 if TYPE_CHECKING:
     from ..structure.convexity import Convexity
@@ -49,14 +50,9 @@ def choose(
     settles it.
     """
     asked = (
-        given["schedule"] is not None
-        or given["warmup"]
-        or given["weight_decay"] is not None
-        or given["clip"] is not None
-        or given["accumulate"] != 1
+        speaks_of_minibatches(given)
         or given["shard"] is not None
         or given["remat"]
-        or given["ceiling"] is not None
         or given["precision"] == "bfloat16"
     )
     if asked or not isinstance(source, Rows) or layout.n > MOST_PARAMETERS:
