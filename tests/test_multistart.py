@@ -33,6 +33,27 @@ def test_the_lower_of_two_wells_is_found_from_a_start_in_the_higher():
     assert [one.x > 0 for one in result.minima] == [False, True]
 
 
+@pytest.mark.parametrize("starts", [12, 60])
+@pytest.mark.parametrize("scale", [1e-8, 1e-5, 1e3])
+def test_minima_are_told_apart_whatever_the_unit_of_the_parameters(scale, starts):
+    # x⁴ - 2x² + x/10 has its minima where 4x³ - 4x + 1/10 is zero; the root between them is the ridge.
+    def wells(x):
+        return (x / scale) ** 4 - 2 * (x / scale) ** 2 + 0.1 * (x / scale)
+
+    lowest, _, higher = sorted(np.roots([4, 0, -4, 0.1]).real)
+    result = minimize(wells, 0.5 * scale, starts=starts)
+    assert_allclose([one.x / scale for one in result.minima], [lowest, higher], rtol=1e-6)
+    assert all(type(one.fun) is float for one in result.minima)
+
+
+def test_a_box_says_how_large_its_parameter_is():
+    def wells(x):
+        return (x[0] / 1e-6) ** 4 - 2 * (x[0] / 1e-6) ** 2
+
+    result = minimize(wells, [0.0], bounds=[(-2e-6, 2e-6)], starts=12)
+    assert_allclose(sorted(float(one.x[0]) for one in result.minima), [-1e-6, 1e-6], rtol=1e-6)
+
+
 def test_the_same_seed_finds_the_same_and_starts_respect_bounds():
     seen = []
 

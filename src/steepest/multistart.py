@@ -21,7 +21,8 @@ from .solvers.driver import Run
 from .solvers.stopping import StopReason
 from .verdict.words import Evidence, Judgement, Verdict
 
-# Two end points are one minimum when no parameter differs by more than this part of its size.
+# Two end points are one minimum when no parameter differs by more than this part of its size, which is never taken to
+# be below that of its starts, or one.
 SAME = 1e-4
 
 # Fewer starts than this are through one by one by the time a batch is written out.
@@ -68,12 +69,19 @@ def places(problem: Problem, count: int, seed: int) -> list[Vector]:
     n = start.size
     boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
     parts = np.argsort(generator.random((count, n)), axis=0)
-    low, high = np.where(boxed, bounds.lower, 0.0), np.where(boxed, bounds.upper, 0.0)
-    even = low + (parts + generator.random((count, n))) / count * (high - low)
-    size = np.where(start != 0.0, np.abs(start), 1.0)
+    low, size = np.where(boxed, bounds.lower, 0.0), sizes(problem)
+    even = low + (parts + generator.random((count, n))) / count * size
     about = start + SPREAD * size * generator.standard_normal((count, n))
     found = np.where(boxed, even, about)
     return [start, *(bounds.project(place) for place in found[: count - 1])]
+
+
+def sizes(problem: Problem) -> Vector:
+    """How far the starts are spread, (n,): the range between two bounds; elsewhere the start's size, or 1 at zero."""
+    start, bounds = problem.start, problem.objective.bounds
+    boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+    width = np.where(boxed, bounds.upper, 0.0) - np.where(boxed, bounds.lower, 0.0)
+    return np.where(boxed, width, np.where(start != 0.0, np.abs(start), 1.0))
 
 
 class FromManyStarts:
@@ -87,6 +95,7 @@ class FromManyStarts:
     def __init__(self, way: Any, count: int, seed: int, may_batch: bool) -> None:
         self.way, self.count, self.seed, self.may_batch = way, count, seed, may_batch
         self.problem: Problem = way.problem
+        self.least_size = np.minimum(sizes(self.problem), 1.0)
         self.judging = 0.0
         self.minima: list[Minimum] = []
         self._best: Any = None
@@ -143,11 +152,11 @@ class FromManyStarts:
 
         As it stands where that walk ends elsewhere: the batch may have gone over another pass.
         """
-        led = [k for k, end in together.led.items() if _are_same(end, best[0].x)]
+        led = [k for k, end in together.led.items() if _are_same(end, best[0].x, self.least_size)]
         if not led:
             return best
         run, judgement, way = self._walked(starts[led[0]])
-        if judgement.verdict != best[1].verdict or not _are_same(run.x, best[0].x):
+        if judgement.verdict != best[1].verdict or not _are_same(run.x, best[0].x, self.least_size):
             return best
         if run.value <= best[0].value:
             self._best = way
@@ -176,20 +185,20 @@ class FromManyStarts:
         counts.values += trials
         counts.gradients += trials
         counts.hessians += trials
-        return gathered(found, x0, box)
+        return gathered(found, x0, box, self.least_size)
 
     def _distinct(self, ends: list[tuple[Run, Judgement, int]]) -> list[Minimum]:
         found: list[tuple[Run, Judgement, int]] = []
         minima = [end for end in ends if end[1].verdict.is_minimum]
         for run, judgement, count in sorted(minima, key=lambda end: end[0].value):
             for k, (other, word, times) in enumerate(found):
-                if _are_same(run.x, other.x):
+                if _are_same(run.x, other.x, self.least_size):
                     found[k] = (other, word, times + count)
                     break
             else:
                 found.append((run, judgement, count))
         return [
-            Minimum(self._plain(run.x), run.value, judgement.verdict, times)
+            Minimum(self._plain(run.x), float(run.value), judgement.verdict, times)
             for run, judgement, times in found
         ]
 
@@ -222,8 +231,8 @@ class Together:
     left: list[int]
 
 
-def gathered(found: Any, starts: Vector, box: Any) -> Together:
-    """What the end states of a batch, `solvers.many.Members` of the `starts` (b, n), say."""
+def gathered(found: Any, starts: Vector, box: Any, least_size: Vector) -> Together:
+    """What the end states of a batch, `solvers.many.Members` of the `starts` (b, n), say; `least_size` (n,)."""
     from .verdict.members import judged
 
     words = judged(found, starts, box, False)
@@ -235,7 +244,7 @@ def gathered(found: Any, starts: Vector, box: Any) -> Together:
             continue
         led[k] = x[k]
         for place, (end, times) in enumerate(ends):
-            if _are_same(end, x[k]):
+            if _are_same(end, x[k], least_size):
                 ends[place] = (end, times + 1)
                 break
         else:
@@ -265,9 +274,9 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _are_same(a: Vector, b: Vector) -> bool:
+def _are_same(a: Vector, b: Vector, least_size: Vector) -> bool:
     """Whether two end points are one."""
-    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), 1.0)
+    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), least_size)
     return bool((np.abs(a - b) <= SAME * size).all())
 
 
