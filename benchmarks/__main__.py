@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from .table import listing, page, renewed
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # The parts of this package that are no benchmarks.
-FRAMEWORK = {"__init__", "__main__", "table", "processes", "contestants", "cutest_worker", "sif"}
+FRAMEWORK = {"__init__", "__main__", "table", "processes", "contest", "contestants", "cutest_worker", "sif"}
 FRAMEWORK |= {"constrained_contestants", "constraints_worker"}
 
 
@@ -39,7 +40,7 @@ def main() -> int:
         text = renewed(before, arguments.name, purpose, sections)
     else:
         header, rows, note = benchmark.table(arguments.peers, **options)
-        command = " ".join([arguments.name, *(["--peers"] if arguments.peers else []), *rest])
+        command = shlex.join([arguments.name, *(["--peers"] if arguments.peers else []), *rest])
         text = page(arguments.name, purpose, header, rows, note, command=command)
     sys.stdout.write(text)
     RESULTS.mkdir(exist_ok=True)

@@ -13,19 +13,16 @@ fastest contestant's.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import geometric_mean, median
 
-from . import sif
+from . import contest, sif
 from .constrained_contestants import CONTESTANTS
+from .contest import TIMES, Judge, Record, run_all
 from .contestants import is_there
-from .cutest import Record, run_all
 
 HERE = Path(__file__).parent
 # The lowest cost of each problem at a feasible point that any run found so far; a run that finds a lower one writes it.
@@ -39,7 +36,6 @@ LIMITS = (1e-12, 1e-9, 1e-6)
 FEASIBLE = LIMITS[-1]
 # The lowest minimum of the set is -30,665.5 (HS83); a feasible cost below this belongs to a problem without a floor.
 BOTTOMLESS = -1e6
-SOLVED, STATIONARY, FALSE = 1e-6, 1e-4, 1e-3
 
 HEADER = (
     "solver",
@@ -48,10 +44,7 @@ HEADER = (
     "feasible %",
     "false success",
     "false failure",
-    "median cold s",
-    "median warm s",
-    "cold ×",
-    "warm ×",
+    *TIMES,
     "not solved",
 )
 
@@ -66,20 +59,19 @@ def _number(name: str) -> tuple[int, str]:
     return int(re.findall(r"\d+", name)[0]), name
 
 
-def lowest(records: Iterable[Record]) -> dict[str, float]:
-    """Lowest cost of each problem, of these records and of every run before, kept for the next.
+def judged(records: Iterable[Record]) -> Judge:
+    """By the lowest cost of each problem, of these records and of every run before, kept for the next.
 
     The file holds, for each problem, which of `LIMITS` the run kept and its cost.
     """
-    known: dict[str, list[float]] = json.loads(LOWEST.read_text(encoding="utf-8")) if LOWEST.exists() else {}
+    known: dict[str, list[float]] = contest.known(LOWEST)
     for record in records:
-        cost = record.get("cost")
-        if cost is not None and cost == cost and record["violation"] <= FEASIBLE:
+        if is_feasible(record) and record["cost"] == record["cost"]:
             kept = next(k for k, limit in enumerate(LIMITS) if record["violation"] <= limit)
-            known[record["problem"]] = min([kept, cost], known.get(record["problem"], [kept, cost]))
-    lines = ",\n".join(f' "{name}": {json.dumps(known[name])}' for name in sorted(known, key=_number))
-    LOWEST.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    return {name: cost for name, (_, cost) in known.items()}
+            found = [kept, record["cost"]]
+            known[record["problem"]] = min(found, known.get(record["problem"], found))
+    contest.remember(LOWEST, known, _number)
+    return Judge({name: cost for name, (_, cost) in known.items()}, is_feasible, "unbalanced")
 
 
 def is_feasible(record: Record) -> bool:
@@ -87,55 +79,18 @@ def is_feasible(record: Record) -> bool:
     return record.get("cost") is not None and bool(record["violation"] <= FEASIBLE)
 
 
-def is_solved(record: Record, best: Mapping[str, float]) -> bool:
-    """Feasible, and as low as the lowest known."""
-    goal = best.get(record["problem"])
-    if goal is None or not is_feasible(record):
-        return False
-    return bool(record["cost"] - goal <= SOLVED * max(1.0, abs(goal)))
-
-
-def is_stationary(record: Record, limit: float = STATIONARY) -> bool:
-    """Whether the end point is feasible and its slopes balance."""
-    return is_feasible(record) and bool(record["unbalanced"] <= limit * max(1.0, abs(record["cost"])))
-
-
-def is_false_success(record: Record, best: Mapping[str, float]) -> bool:
-    """Whether success is claimed where there is none."""
-    return bool(record.get("claims")) and not is_solved(record, best) and not is_stationary(record, FALSE)
-
-
-def summary(records: Sequence[Record], best: Mapping[str, float]) -> list[list[object]]:
+def summary(records: Sequence[Record], judge: Judge) -> list[list[object]]:
     """A row for each solver."""
-    solvers = list(dict.fromkeys(r["solver"] for r in records))
-    by_problem: dict[str, dict[str, Record]] = {}
-    for record in records:
-        by_problem.setdefault(record["problem"], {})[record["solver"]] = record
-    common = [
-        rows
-        for rows in by_problem.values()
-        if len(rows) == len(solvers) and all(is_solved(row, best) and "warm" in row for row in rows.values())
-    ]
+    times = contest.times(records, judge)
     table = []
-    for solver in solvers:
-        mine = [r for r in records if r["solver"] == solver]
-        row: list[object] = [f"{solver} ({len(mine)})"]
-        for held in (
-            [is_solved(r, best) for r in mine],
-            [is_stationary(r) for r in mine],
-            [is_feasible(r) for r in mine],
-        ):
-            row.append(round(100.0 * sum(held) / len(mine), 1))
-        row.append(sum(is_false_success(r, best) for r in mine))
-        row.append(sum(is_solved(r, best) and not r["claims"] for r in mine))
-        for which in ("cold", "warm"):
-            times = [r[which] for r in mine if which in r]
-            row.append(median(times) if times else None)
-        for which in ("cold", "warm"):
-            ratios = [rows[solver][which] / min(row[which] for row in rows.values()) for rows in common]
-            row.append(geometric_mean(ratios) if ratios else None)
-        row.append(", ".join(r["problem"] for r in mine if not is_solved(r, best)) or "none")
-        table.append(row)
+    for solver, mine in contest.by_solver(records).items():
+        shares = [
+            round(100.0 * sum(map(of, mine)) / len(mine), 1)
+            for of in (judge.is_solved, judge.is_stationary, is_feasible)
+        ]
+        false = [sum(map(of, mine)) for of in (judge.is_false_success, judge.is_false_failure)]
+        missed = ", ".join(r["problem"] for r in mine if not judge.is_solved(r)) or "none"
+        table.append([f"{solver} ({len(mine)})", *shares, *false, *times[solver], missed])
     return table
 
 
@@ -145,13 +100,14 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
     RECORDS.parent.mkdir(exist_ok=True)
     RECORDS.unlink(missing_ok=True)
     pairs = [(name, solver) for name in problems() for solver in solvers]
-    records = run_all(pairs, os.cpu_count() or 1, RECORDS, WORKER)
+    records = run_all(pairs, os.cpu_count() or 1, WORKER, RECORDS)
     return page(records)
 
 
 def page(records: Sequence[Record]) -> tuple[Sequence[str], list[list[object]], str]:
     """The table of these records, and what else must be known to read it."""
-    best = lowest(records)
+    judge = judged(records)
+    best = judge.lowest
     asked = sorted({r["problem"] for r in records}, key=_number)
     unmet = [name for name in asked if name not in best]
     bottomless = [name for name in asked if best.get(name, 0.0) < BOTTOMLESS]
@@ -161,30 +117,20 @@ def page(records: Sequence[Record]) -> tuple[Sequence[str], list[list[object]], 
         note += f" Left out, since the cost has no floor as the package writes it: {', '.join(bottomless)}."
     if unmet:
         note += f" Left out, since no run has found a feasible point: {', '.join(unmet)}."
-    return HEADER, summary(counted, best), note
+    return HEADER, summary(counted, judge), note
 
 
 def main() -> int:
     """Run some contestants on some problems and print a line for each: for finding out what to mend."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.constraints", description=main.__doc__)
-    parser.add_argument("names", nargs="*", help="problems; none for all")
+    parser = contest.parser("constraints", main.__doc__)
     parser.add_argument("--solver", action="append", choices=list(CONTESTANTS))
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="append each record to this file")
     asked = parser.parse_args()
-    names = asked.names or problems()
+    names = contest.chosen(parser, asked.names, problems())
     pairs = [(name, solver) for name in names for solver in asked.solver or ["steepest"]]
-    records = run_all(pairs, asked.jobs, asked.keep, WORKER)
-    best = lowest(records)
-    for r in records:
-        mark = "solved" if is_solved(r, best) else "MISSED"
-        mark += " FALSE SUCCESS" if is_false_success(r, best) else ""
-        mark += " false failure" if is_solved(r, best) and not r["claims"] else ""
-        keys = ("cold", "warm", "cost", "violation", "unbalanced")
-        numbers = " ".join(f"{key}={r[key]:.4g}" for key in keys if r.get(key) is not None)
-        goal = best.get(r["problem"])
-        told = r.get("told", "")[:230]
-        sys.stdout.write(f"{r['problem']:<10}{r['solver']:<20}{mark} {numbers} best={goal} | {told}\n")
+    records = run_all(pairs, asked.jobs, WORKER, asked.keep)
+    judge = judged(records)
+    for record in records:
+        contest.tell(record, judge)
     return 0
 
 
