@@ -79,6 +79,26 @@ def test_what_the_batch_cannot_finish_is_taken_up_alone():
     assert set(left.verdicts) == {Verdict.OUT_OF_BUDGET} and not left.success.any()
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 100.0])
+def test_one_minimum_at_zero_is_one_however_its_last_digits_differ(scale):
+    # exp(u) - u + log(cosh(v - u)) is convex, with its only minimum at zero.
+    def cost(x):
+        u, v = x[0] / scale, x[1] / scale
+        return np.exp(u) - u + np.log(np.cosh(v - u))
+
+    starts = scale * np.random.default_rng(0).normal(size=(200, 2))
+    minima = st.minimize_many(cost, starts).minima()
+    assert [one["count"] for one in minima] == [200]
+    assert_allclose(minima[0]["x"], 0.0, atol=1e-7 * scale)
+
+
+def test_minima_far_below_one_are_told_apart_where_their_starts_are_as_small():
+    starts = 1e-8 * np.random.default_rng(0).normal(size=(200, 1))
+    minima = st.minimize_many(lambda x: ((x[0] / 1e-8) ** 2 - 1) ** 2, starts).minima()
+    assert_allclose([one["x"][0] / 1e-8 for one in minima], [-1.0, 1.0])
+    assert sum(one["count"] for one in minima) == 200
+
+
 def test_a_convex_cost_gives_global_minima():
     found = st.minimize_many(lambda x: np.sum(np.exp(x)) + np.sum(x**2), np.zeros((3, 4)))
     assert set(found.verdicts) == {Verdict.GLOBAL_MINIMUM}

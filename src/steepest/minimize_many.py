@@ -22,7 +22,8 @@ Vector = np.ndarray
 # Costs of more parameters are minimised one by one: their Hessians no longer fit into the cache together.
 MOST_PARAMETERS = 50
 
-# Two ends are the same minimum when costs and parameters agree to this part of their size.
+# Two ends are the same minimum when costs and parameters agree to this part of their size. A parameter whose minimum is
+# at zero has no size there but that of its starts.
 SAME = 1e-5
 
 
@@ -43,6 +44,7 @@ class ManyResult:
     names: tuple[str, ...]
     label: str
     _restore: Callable[[Vector], Any]
+    _least_size: Vector
 
     def __len__(self) -> int:
         return self.fun.size
@@ -72,7 +74,7 @@ class ManyResult:
 
         Those equally low to rounding stand in the order of their parameters.
         """
-        size = np.maximum(np.abs(self.vectors).max(axis=0, initial=0.0), np.finfo(float).tiny)
+        size = np.maximum(np.abs(self.vectors).max(axis=0, initial=0.0), self._least_size)
         found: list[dict[str, Any]] = []
         for k in np.argsort(self.fun, kind="stable"):
             if not self.success[k]:
@@ -183,6 +185,7 @@ def minimize_many(
         tuple(names),
         cost.label,
         parameters.restore,
+        _least_size(starts),
     )
 
 
@@ -225,6 +228,12 @@ def _flat(members: list[Any], x0s: Any, parameters: Parameters) -> Vector:
     if isinstance(x0s, np.ndarray) and x0s.dtype != object:
         return np.array(x0s, dtype=np.float64).reshape(len(members), parameters.n)
     return np.array([parameters.flatten(member, "a start") for member in members])
+
+
+def _least_size(starts: Vector) -> Vector:
+    """The size of each parameter where it is zero, (n,): that of the starts (B, n), and one at most."""
+    largest = np.abs(starts).max(axis=0, initial=0.0)
+    return np.where(largest > 0.0, np.minimum(largest, 1.0), 1.0)
 
 
 def _data(k: int, part: Any, count: int) -> np.ndarray:
