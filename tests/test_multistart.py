@@ -54,6 +54,22 @@ def test_a_box_says_how_large_its_parameter_is():
     assert_allclose(sorted(float(one.x[0]) for one in result.minima), [-1e-6, 1e-6], rtol=1e-6)
 
 
+def test_bounds_too_far_apart_to_be_meant_leave_the_starts_about_the_given_one():
+    # The minima of cos(3x) + x²/10 within some steps of the start are many; from 1e308 none would be reached.
+    def cost(x):
+        return np.cos(3 * x[0]) + 0.1 * x[0] ** 2
+
+    free = minimize(cost, [0.5], starts=8)
+    bounded = minimize(cost, [0.5], bounds=[(-1e308, 1e308)], starts=8)
+    assert len(bounded.minima) > 1
+    assert_allclose([one.x[0] for one in bounded.minima], [one.x[0] for one in free.minima], atol=1e-6)
+
+
+def test_of_minima_that_are_equally_low_none_is_called_the_lowest():
+    result = minimize(himmelblau, np.zeros(2), bounds=[(-5, 5)] * 2, starts=25)
+    assert "4 distinct minima, none of them lower." in result.message
+
+
 def test_the_same_seed_finds_the_same_and_starts_respect_bounds():
     seen = []
 

@@ -67,7 +67,7 @@ def places(problem: Problem, count: int, seed: int) -> list[Vector]:
     generator = np.random.default_rng(seed)
     start, bounds = problem.start, problem.objective.bounds
     n = start.size
-    boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+    boxed = np.isfinite(_widths(problem))
     parts = np.argsort(generator.random((count, n)), axis=0)
     low, size = np.where(boxed, bounds.lower, 0.0), sizes(problem)
     even = low + (parts + generator.random((count, n))) / count * size
@@ -78,10 +78,15 @@ def places(problem: Problem, count: int, seed: int) -> list[Vector]:
 
 def sizes(problem: Problem) -> Vector:
     """How far the starts are spread, (n,): the range between two bounds; elsewhere the start's size, or 1 at zero."""
-    start, bounds = problem.start, problem.objective.bounds
-    boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
-    width = np.where(boxed, bounds.upper, 0.0) - np.where(boxed, bounds.lower, 0.0)
-    return np.where(boxed, width, np.where(start != 0.0, np.abs(start), 1.0))
+    width, start = _widths(problem), problem.start
+    return np.where(np.isfinite(width), width, np.where(start != 0.0, np.abs(start), 1.0))
+
+
+def _widths(problem: Problem) -> Vector:
+    """From one bound to the other, (n,); infinite where one is missing, or they are so far apart that none is meant."""
+    bounds = problem.objective.bounds
+    with np.errstate(over="ignore"):
+        return bounds.upper - bounds.lower
 
 
 class FromManyStarts:
@@ -213,7 +218,7 @@ class FromManyStarts:
         minima = f"{count} distinct minim{'um' if count == 1 else 'a'}"
         how = f"{walked} starts walked" + (f", {together} of them in one batch" if together else "")
         evidence = Evidence("minima found from other starts", float(count), None, count > 0, how)
-        lowest = "; this is the lowest of them" if count > 1 else ""
+        lowest = ", none of them lower" if count > 1 else ""
         sentence = f"{judgement.sentence} {walked} starts led to {minima}{lowest}."
         return replace(judgement, evidence=(*judgement.evidence, evidence), sentence=sentence)
 
