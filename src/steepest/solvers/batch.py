@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .chunks import one_pass, walk
+from .chunks import advancing, everyone, one_pass, walk
 
 # Members in one call. More, and what a call works on leaves the cache; fewer, and the calls themselves cost.
 CHUNK = 256
@@ -65,7 +65,7 @@ class Program:
         import jax
 
         self.n = n
-        self._advance = jax.jit(_advancing(residual, n, bounded))
+        self._advance = jax.jit(advancing(everyone(_trial(residual, n, bounded))))
 
     def run(
         self,
@@ -146,7 +146,8 @@ def _aim(
     return step, promise
 
 
-def _advancing(residual: Any, n: int, bounded: bool) -> Callable[..., Any]:
+def _trial(residual: Any, n: int, bounded: bool) -> Callable[[Members, Any, Any], Members]:
+    """One trial of one member."""
     evaluate = _evaluation(residual, n)
 
     def once(state: Members, data: Any, bounds: Any) -> Members:
@@ -174,26 +175,7 @@ def _advancing(residual: Any, n: int, bounded: bool) -> Callable[..., Any]:
         done = stuck | (promise <= TOLERANCE * cost) | ~jnp.isfinite(cost)
         return Members(theta, cost, slope, gram, scale, damping, step, promise, done, state.steps + 1)
 
-    def advance(state: Members, data: Any, bounds: Any, max_steps: Any, allowed: Any) -> Members:
-        import jax
-        import jax.numpy as jnp
-
-        def unfinished(state: Members) -> Any:
-            open_ = ~state.done & (state.steps < max_steps)
-            return open_.sum() > allowed
-
-        def everyone(state: Members) -> Members:
-            new = jax.vmap(once, in_axes=(0, 0, None))(state, data, bounds)
-
-            def keep(old: Any, found: Any) -> Any:
-                mask = state.done.reshape((-1,) + (1,) * (old.ndim - 1))
-                return jnp.where(mask, old, found)
-
-            return Members(*[keep(old, found) for old, found in zip(state, new, strict=True)])
-
-        return jax.lax.while_loop(unfinished, everyone, state)
-
-    return advance
+    return once
 
 
 def _inverses(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -23,6 +23,37 @@ STRAGGLERS = 0.15
 Advance = Callable[..., Any]
 
 
+def everyone(once: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """`once(state, data, bounds)`, which is written for one member, for all that are not done; the others stay."""
+
+    def of_all(state: Any, data: Any, bounds: Any) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        new = jax.vmap(once, in_axes=(0, 0, None))(state, data, bounds)
+
+        def keep(old: Any, found: Any) -> Any:
+            return jnp.where(state.done.reshape((-1,) + (1,) * (old.ndim - 1)), old, found)
+
+        return type(state)(*[keep(old, found) for old, found in zip(state, new, strict=True)])
+
+    return of_all
+
+
+def advancing(of_all: Callable[[Any, Any, Any], Any]) -> Advance:
+    """The loop over `of_all(state, data, bounds)`, to be compiled."""
+
+    def advance(state: Any, data: Any, bounds: Any, max_steps: Any, allowed: Any) -> Any:
+        import jax
+
+        def unfinished(state: Any) -> Any:
+            return (~state.done & (state.steps < max_steps)).sum() > allowed
+
+        return jax.lax.while_loop(unfinished, lambda state: of_all(state, data, bounds), state)
+
+    return advance
+
+
 class StoppedWithinError(KeyboardInterrupt):
     """Ctrl-C while a batch was walked; `state` is where it stood."""
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..numerics import EPS, double_precision
-from .chunks import StoppedWithinError, walk
+from .chunks import StoppedWithinError, advancing, everyone, walk
 
 # Members in one call. More, and what a call works on leaves the cache; fewer, and the calls themselves cost.
 CHUNK = 512
@@ -78,9 +78,8 @@ class Program:
     ) -> None:
         import jax
 
-        everyone = _trial(cost, n, bounded, remaining)
-        self._advance = jax.jit(_advancing(everyone))
-        self._everyone = everyone
+        self._everyone = everyone(_trial(cost, n, bounded, remaining))
+        self._advance = jax.jit(advancing(self._everyone))
         self._written: dict[int, Callable[..., Any] | None] = {}
 
     def run(
@@ -250,7 +249,7 @@ def _solved(A: Any, b: Any, n: int) -> Any:
 
 
 def _trial(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[[Members, Any, Any], Members]:
-    """One trial of every member that is not done."""
+    """One trial of one member."""
     evaluate = _evaluation(cost, n)
 
     def once(state: Members, data: Any, bounds: Any) -> Members:
@@ -293,27 +292,4 @@ def _trial(cost: Any, n: int, bounded: bool, remaining: float) -> Callable[[Memb
             damping, step, promise, done, state.steps + 1,
         )  # fmt: skip
 
-    def everyone(state: Members, data: Any, bounds: Any) -> Members:
-        import jax
-        import jax.numpy as jnp
-
-        new = jax.vmap(once, in_axes=(0, 0, None))(state, data, bounds)
-
-        def keep(old: Any, found: Any) -> Any:
-            return jnp.where(state.done.reshape((-1,) + (1,) * (old.ndim - 1)), old, found)
-
-        return Members(*[keep(old, found) for old, found in zip(state, new, strict=True)])
-
-    return everyone
-
-
-def _advancing(everyone: Callable[[Members, Any, Any], Members]) -> Callable[..., Any]:
-    def advance(state: Members, data: Any, bounds: Any, max_steps: Any, allowed: Any) -> Members:
-        import jax
-
-        def unfinished(state: Members) -> Any:
-            return (~state.done & (state.steps < max_steps)).sum() > allowed
-
-        return jax.lax.while_loop(unfinished, lambda state: everyone(state, data, bounds), state)
-
-    return advance
+    return once
