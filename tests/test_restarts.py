@@ -157,3 +157,24 @@ def test_growing_waves_are_not_followed_out_of_the_neighbourhood():
     assert abs(result.x) < 1e-6 and result.success
     # Every minimum of x² cos x is lower than the one before; four sizes of the walk from 8 end before 50.
     assert abs(minimize("x**2 * cos(x)", 8.0).x) < 50.0
+
+
+def test_a_lower_place_that_the_budget_left_unwalked_is_told():
+    """Nothing is lost: whatever the budget, the answer or its message holds the lowest cost that was met."""
+
+    def cost(x):
+        return np.sum(x**2) / 50 + 3 * np.sum(np.sin(3 * x) ** 2) + 0.1 * np.sum(np.sin(x[1:] * x[:-1]))
+
+    start = np.array([7.0, 5.0, -6.0])
+    alone = minimize(cost, start, starts=1)
+    told = 0
+    for evaluations in range(alone.nfev + 1, minimize(cost, start).nfev, 3):
+        found = minimize(cost, start, budget=evaluations)
+        assert found.success and found.fun <= alone.fun
+        if "lowest cost met" in found.message:
+            told += 1
+            value, place = found.message.split("lowest cost met there is ")[1].rstrip(".").split(", at ")
+            at = np.array([float(one.split(" = ")[1]) for one in place.split(", ")])
+            assert float(value) < found.fun
+            np.testing.assert_allclose(cost(at), float(value), rtol=1e-12, atol=1e-14)
+    assert told

@@ -141,6 +141,15 @@ class Objective:
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
 
+    def beside(self, n: int, **evaluations: Any) -> Objective:
+        """Another objective, of `n` variables, whose evaluations count as this one's and within the same budget.
+
+        `evaluations`: as the arguments of `Objective`.
+        """
+        other = Objective(n, **evaluations)
+        other.counts, other.budget, other._deadline = self.counts, self.budget, self._deadline
+        return other
+
     def forget(self) -> None:
         """Let the next walk end at its own lowest point, not at that of an earlier one."""
         self.best_x, self.best_value, self.best_gradient = None, inf, None

@@ -34,6 +34,8 @@ SMALL_JACOBIAN = 1 << 14
 FEW_COLUMNS = 10
 # Up to so many parameters matrices are dense: factorising them takes less than the overhead of sparse ones.
 SMALL = 64
+# Elements with a kink that are made equations at most: beyond, the program costs more than the steps it saves.
+MOST_KINKS = 20_000
 # A matrix is sparse when less than this part of its entries may be nonzero.
 SPARSE = 0.15
 
@@ -458,7 +460,7 @@ def split_cost(traced: Trace) -> SplitCost | None:
         from .structure.splitting import split_of
         from .tracing.trace import Trace, as_number
 
-        program = split_of(as_number(traced)) if traced.lowest_precision == "float64" else None
+        program = split_of(as_number(traced), MOST_KINKS) if traced.lowest_precision == "float64" else None
         traced.kept["split"] = program and SplitCost(
             program,
             exact_evaluations(Trace(program.cost, (), "float64")),

@@ -30,6 +30,9 @@ OPENING_STEPS = 20
 # Multiplications of all the factorisations of a second walk: more take seconds.
 MOST_WORK = 3e9
 
+# Parameters of a lower point that are written out where it could not be made the answer.
+SHOWN = 12
+
 # Seconds, as foreseen, that looking around may take in any case, however short the walk was.
 MOMENT = 5e-3
 
@@ -48,6 +51,9 @@ class WithRestarts:
         self.problem: Problem = way.problem
         self.looked = self.walks = self.lower = 0
         self.astray: Verdict | None = None
+        self.seen: tuple[float, Vector] | None = (
+            None  # the lowest cost met in a walk that was not kept, and where
+        )
 
     @property
     def taken(self) -> list[str]:
@@ -71,7 +77,9 @@ class WithRestarts:
                 else:
                     self._another_opening()
         except (BudgetSpent, KeyboardInterrupt):
-            pass
+            # What was found so far stands; a lower place that nobody has walked from yet is told.
+            if objective.best_x is not None and objective.best_value < self.run.value:
+                self.seen = objective.best_value, objective.best_x
         return replace(self.run, steps=self.way.steps), self._told(before)
 
     def _are_worth_it(self) -> bool:
@@ -152,7 +160,11 @@ class WithRestarts:
         self.walks += 1
         self.problem.objective.forget()
         onward = way.walk(replace(rung, max_steps=steps), place)
-        if not onward.value < run.value - LOWER * abs(run.value) or way.is_spent:
+        if not onward.value < run.value - LOWER * abs(run.value):
+            return False
+        if self.seen is None or onward.value < self.seen[0]:
+            self.seen = onward.value, onward.x
+        if way.is_spent:
             return False
         legs = [run, opening] if opening is not None else [run]
         if onward.stop is StopReason.OUT_OF_BUDGET:
@@ -187,6 +199,13 @@ class WithRestarts:
             how += f"; one went lower and ended in no minimum: {self.astray}"
             sentence += f" A walk from nearby went lower and ended in no minimum: {self.astray}."
         elif not self.lower:
-            how += "; none lower"
+            how += (
+                "; none lower" if self.seen is None else "; one went lower before what may be spent was spent"
+            )
+        if self.seen is not None and self.seen[0] < self.run.value:
+            names = self.problem.names
+            place = ", ".join(f"{names[k]} = {v!r}" for k, v in enumerate(self.seen[1][:SHOWN].tolist()))
+            more = f" and {self.seen[1].size - SHOWN} more" if self.seen[1].size > SHOWN else ""
+            sentence += f" The lowest cost met there is {self.seen[0]!r}, at {place}{more}."
         evidence = Evidence("restarts nearby", float(self.lower), None, True, how)
         return replace(self.judgement, evidence=(*self.judgement.evidence, evidence), sentence=sentence)

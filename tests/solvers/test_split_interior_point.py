@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from steepest import Verdict, minimize
-from steepest.solvers.driver import drive
-from steepest.solvers.split_interior_point import SplitInteriorPoint
+from steepest import InputError, Verdict, minimize
 
 RNG = np.random.default_rng(0)
 X = np.column_stack([np.ones(80), RNG.standard_normal((80, 3))])
@@ -109,11 +107,8 @@ def test_units_of_the_cost_change_nothing(factor):
 
 
 def test_a_cost_without_kinks_is_refused_by_name():
-    from steepest.objective import Objective
-
-    bowl = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
-    with pytest.raises(TypeError, match="no kinks"):
-        drive(SplitInteriorPoint(), bowl, np.ones(1))
+    with pytest.raises(InputError, match="no such kink was found"):
+        minimize(lambda x: np.sum(x**2), np.ones(1), method="split interior point")
 
 
 @pytest.mark.parametrize("x", [1.0, 0.3, -1e-3])
@@ -132,3 +127,41 @@ def test_digits_at_a_kink_are_not_more_than_there_are():
     error = np.abs(result.x - np.array([1.0, 0.0]))
     true = -np.log10(np.maximum(error, 1e-16))
     assert (result.digits <= true + 1.0).all()
+
+
+def test_units_of_the_parameters_change_neither_the_answer_nor_the_work():
+    units = 10.0 ** np.arange(-9, 10, 6)
+    plain = minimize(lambda b: np.sum(np.abs(Y - X @ b)) + 0.5 * b[0] ** 2, np.zeros(4))
+    scaled = minimize(
+        lambda b: np.sum(np.abs(Y - X @ (b * units))) + 0.5 * (b[0] * units[0]) ** 2, np.zeros(4)
+    )
+    assert scaled.verdict is plain.verdict and scaled.nfev == plain.nfev
+    np.testing.assert_allclose(scaled.x * units, plain.x, rtol=1e-10)
+    np.testing.assert_allclose(scaled.digits, plain.digits, atol=1.0)
+
+
+def test_a_kink_and_a_smooth_parameter_of_very_different_size_each_have_their_digits():
+    result = minimize(
+        lambda x: (
+            np.abs(1e-10 * x[0] - 1) + np.abs(1e10 * x[1] - 2) + (1e-10 * x[0]) ** 2 + (1e3 * x[2] - 1) ** 2
+        ),
+        np.array([5e9, 1e-10, 0.0]),
+    )
+    np.testing.assert_allclose(result.x, [5e9, 2e-10, 1e-3], rtol=1e-12)
+    assert (result.digits > 12).all()
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 5, 8])
+def test_a_budget_covers_the_evaluations_of_the_smooth_program(evaluations):
+    result = minimize(lambda b: np.sum(np.abs(Y - X @ b)), np.zeros(4), budget=evaluations)
+    assert result.verdict is Verdict.OUT_OF_BUDGET and result.nfev <= evaluations
+
+
+def test_a_walk_that_cannot_begin_does_not_say_that_it_arrived():
+    """One side of the kink is not finite at the start, though the cost is."""
+    result = minimize(
+        lambda x: np.minimum(np.maximum(x[0] / (x[1] - 1.0), -1.0), 3.0) + np.sum(x**2),
+        np.array([1.0, 1.0]),
+        method="split interior point",
+    )
+    assert result.stop != "first-order conditions hold"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Adam:
     `mean_decay` and `square_decay` are the paper's β₁ and β₂; `tiny` its ε, in units of the slope.
     """
 
+    name: ClassVar[str] = "Adam"
+    remedy: ClassVar[str] = "steps of this rate lead uphill. Write a smaller rate"
     rate: float = 0.01
     mean_decay: float = 0.9
     square_decay: float = 0.999
@@ -49,16 +51,6 @@ class Adam:
                 raise InputError(
                     f"{name} is the part of the past that is kept: 0 <= {name} < 1, not {decay!r}"
                 )
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "Adam"
-
-    @property
-    def remedy(self) -> str:
-        """What to change when the walk diverges."""
-        return "steps of this rate lead uphill. Write a smaller rate"
 
     def default_max_steps(self, n: int) -> int:
         """A fixed rate may need many steps, and each is cheap."""

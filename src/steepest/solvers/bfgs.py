@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite, nan, sqrt
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -54,20 +54,12 @@ class BFGS:
     search's c₂; small values make it nearly exact, at the price of more evaluations.
     """
 
+    name: ClassVar[str] = "BFGS"
+    remedy: ClassVar[str] = ""
     still_falling: float = STILL_FALLING
 
     def __post_init__(self) -> None:
         check_still_falling(self.still_falling)
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "BFGS"
-
-    @property
-    def remedy(self) -> str:
-        """Empty: the line search never goes uphill."""
-        return ""
 
     def default_max_steps(self, n: int) -> int:
         """Far more than a quasi-Newton method needs, unless it follows a curved valley for ever."""

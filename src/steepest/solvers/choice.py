@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..objective import Objective
+from ..problem import MOST_KINKS
 from .adam import Adam
 from .bfgs import BFGS
 from .cobyqa import Cobyqa
@@ -164,7 +165,7 @@ RULES = (
         SplitInteriorPoint,
         when=lambda s: s.exact and not s.objective.least_squares and s.objective.split is not None,
         because="the cost has kinks, and is smooth once each is an equation of its own",
-        otherwise="the cost has no kinks that could be made equations",
+        otherwise="the cost has no kinks that could be made equations, or more than {kinks}",
         most_steps=None,
     ),
     Rule(
@@ -267,7 +268,7 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
 def _in_words(holding: tuple[Rule, ...], n: int) -> tuple[str, tuple[tuple[str, str], ...], tuple[Rung, ...]]:
     """Why the first rule that holds is taken, the solvers passed over and why, and the rungs below the first."""
     words = {"n": f"{n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
-    words["few"] = f"{FEW_PARAMETERS}"
+    words |= {"few": f"{FEW_PARAMETERS}", "kinks": f"{MOST_KINKS:,}"}
 
     def because(rule: Rule) -> str:
         return rule.because.format(**words).replace(" 1 parameters", " 1 parameter")

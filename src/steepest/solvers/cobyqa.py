@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class CobyqaState(NamedTuple):
 class Cobyqa:
     """Each step takes the trust radius down by ten, beginning with `radius` in units of the parameters' sizes."""
 
+    name: ClassVar[str] = "COBYQA"
+    remedy: ClassVar[str] = ""
     radius: float = 1.0
 
     def __post_init__(self) -> None:
@@ -49,16 +51,6 @@ class Cobyqa:
             raise InputError(
                 f"radius={self.radius!r}; give the first trust radius in units of the parameters' sizes"
             )
-
-    @property
-    def name(self) -> str:
-        """Its name in results."""
-        return "COBYQA"
-
-    @property
-    def remedy(self) -> str:
-        """It takes only what is lower, and cannot diverge."""
-        return ""
 
     def default_max_steps(self, n: int) -> int:
         """More than there are decades in double precision."""

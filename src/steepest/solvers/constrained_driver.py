@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,17 +40,9 @@ OTHER_BARRIERS = (1e-3, 100.0)
 class InteriorPointSolver:
     """The interior-point method as a plan names it; `first_barrier` as in `interior_point.FIRST_BARRIER`."""
 
+    name: ClassVar[str] = "interior point"
+    remedy: ClassVar[str] = ""
     first_barrier: float = FIRST_BARRIER
-
-    @property
-    def name(self) -> str:
-        """Its name in results."""
-        return "interior point"
-
-    @property
-    def remedy(self) -> str:
-        """It does not diverge for want of a setting."""
-        return ""
 
     def default_max_steps(self, n: int) -> int:
         """Steps allowed when the user sets no limit: ten times what hard problems need."""

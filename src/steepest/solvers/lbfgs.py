@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite, nan, sqrt
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -89,6 +89,8 @@ class LBFGS:
     Nocedal & Zhu 1995, eq. 5.11), bent onto the box.
     """
 
+    name: ClassVar[str] = "L-BFGS"
+    remedy: ClassVar[str] = ""
     memory: int | None = None
     still_falling: float = STILL_FALLING
 
@@ -96,16 +98,6 @@ class LBFGS:
         check_still_falling(self.still_falling)
         if self.memory is not None and self.memory < 1:
             raise InputError(f"memory is how many steps are remembered: at least 1, not {self.memory!r}")
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "L-BFGS"
-
-    @property
-    def remedy(self) -> str:
-        """Empty: the line search never goes uphill."""
-        return ""
 
     def default_max_steps(self, n: int) -> int:
         """As many as SciPy allows its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -86,18 +86,10 @@ class LevenbergMarquardt:
     what the start's own size changes in the residuals; `newton` allows the switch to full second derivatives.
     """
 
+    name: ClassVar[str] = "Levenberg-Marquardt"
+    remedy: ClassVar[str] = ""
     first_radius: float = FIRST_RADIUS
     newton: bool = True
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "Levenberg-Marquardt"
-
-    @property
-    def remedy(self) -> str:
-        """Empty: no step goes uphill."""
-        return ""
 
     def default_max_steps(self, n: int) -> int:
         """Far more than a curve fit needs; curved valleys of collapsing exponentials take hundreds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ..bounds import Vector
 from ..linear_algebra.sparse_factor import SymmetricPattern
@@ -44,17 +44,13 @@ class Newton:
     `sparse`: use the Hessian's zeros (LDLᵀ with an order that keeps them); None does so where the objective knows them.
     """
 
+    remedy: ClassVar[str] = ""
     sparse: bool | None = None
 
     @property
     def name(self) -> str:
         """What results call it."""
         return "Newton" if not self.sparse else "sparse Newton"
-
-    @property
-    def remedy(self) -> str:
-        """Empty: no step goes uphill."""
-        return ""
 
     def default_max_steps(self, n: int) -> int:
         """Far more than Newton's method needs, unless it follows a curved valley for ever."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import inf, sqrt
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -45,15 +45,8 @@ class NewtonCGState(NamedTuple):
 class NewtonCG:
     """Truncated Newton in a trust region, by Lanczos' method on products with the Hessian."""
 
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "Newton-CG"
-
-    @property
-    def remedy(self) -> str:
-        """Empty: no step goes uphill."""
-        return ""
+    name: ClassVar[str] = "Newton-CG"
+    remedy: ClassVar[str] = ""
 
     def default_max_steps(self, n: int) -> int:
         """Far more than Newton's method needs, unless it follows a curved valley for ever."""

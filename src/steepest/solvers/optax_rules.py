@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class OptaxState(NamedTuple):
 class OptaxRule:
     """`rule`: an `optax.GradientTransformation`, with its rate inside. Steps are put inside the bounds."""
 
+    remedy: ClassVar[str] = "steps of this rate lead uphill. Build the rule with a smaller rate"
     rule: Any
 
     @property
@@ -38,11 +39,6 @@ class OptaxRule:
         """What results call it: optax's rules do not know their names, but their functions do."""
         made_by = getattr(self.rule.update, "__qualname__", "").partition(".")[0]
         return f"optax {made_by}" if made_by and made_by != "chain" else "optax"
-
-    @property
-    def remedy(self) -> str:
-        """What to change when the walk diverges."""
-        return "steps of this rate lead uphill. Build the rule with a smaller rate"
 
     def default_max_steps(self, n: int) -> int:
         """A fixed rate may need many steps, and each is cheap."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from math import nan
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from ..bounds import Bounds, Vector
-from ..constraints.rows import Rows
+from ..bounds import Vector
+from ..errors import InputError
 from ..objective import Objective
 from .constrained_driver import OTHER_BARRIERS, curvature_of, held_at
 from .constrained_polish import Polished, polished
 from .interior_point import FIRST_BARRIER, Halt, InteriorPoint, Iterate
 from .programs import Slacked
+from .smooth_programs import SmoothProgram, smooth_program
 from .stopping import StopReason
 
 # A side is at zero where its multiplier is so many times its distance: where a kink matters little, or is passed near
@@ -28,16 +29,19 @@ CLEARLY = (1e6, 1e3, 1.0)
 
 
 class Leg(NamedTuple):
-    """One walk of the interior-point method: program, method, where it stands, and the barriers left to try."""
+    """One walk of the interior-point method, and where it stands."""
 
+    smooth: SmoothProgram
     program: Slacked
     method: InteriorPoint
     it: Iterate
-    barriers: tuple[float, ...]
 
 
 class SplitState(NamedTuple):
-    """`start` (n,): where the walk began; `leg` None once it has ended."""
+    """`start` (n,): where the walk began; `leg`: the one under way, `barriers`: where further ones would begin.
+
+    `arrived`: whether the last leg has ended well.
+    """
 
     x: Vector
     value: float
@@ -47,6 +51,8 @@ class SplitState(NamedTuple):
     stop: StopReason | None
     start: Vector
     leg: Leg | None
+    barriers: tuple[float, ...]
+    arrived: bool
 
 
 @dataclass(frozen=True)
@@ -56,123 +62,83 @@ class SplitInteriorPoint:
     The walk passes through points that are not lower one after the other; the end is.
     """
 
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return "split interior point"
-
-    @property
-    def remedy(self) -> str:
-        """It does not diverge for want of a setting."""
-        return ""
+    name: ClassVar[str] = "split interior point"
+    remedy: ClassVar[str] = ""
 
     def default_max_steps(self, n: int) -> int:
         """Steps allowed when the user sets no limit: ten times what hard problems need."""
         return 1000
 
     def init(self, objective: Objective, x: Vector) -> SplitState:
-        """The start; raises `TypeError` for a cost without kinks to replace."""
+        """The start; raises `InputError` for a cost without kinks to replace."""
         if objective.split is None:
-            raise TypeError("this cost has no kinks that can be replaced; look at objective.split first")
+            raise InputError(
+                "the split interior-point method needs a cost with kinks that it rises with, such as np.abs or "
+                'np.maximum, and no such kink was found; leave method out, or write method="newton"'
+            )
         value, gradient = objective.value_and_gradient(x)
-        leg = _leg(objective, x, (FIRST_BARRIER, *OTHER_BARRIERS))
-        return SplitState(x, value, gradient, None, nan, None, x, leg)
+        barriers = (FIRST_BARRIER, *OTHER_BARRIERS)
+        return SplitState(x, value, gradient, None, nan, None, x, None, barriers, arrived=False)
 
     def step(self, objective: Objective, state: SplitState) -> SplitState:
         """One step of the interior-point method; at its end, Newton's method on the kinks that hold the point."""
-        leg, split = state.leg, objective.split
-        assert split is not None
-        while leg is not None:
-            counts = leg.program.objective.counts
-            before = counts.values, counts.gradients, counts.hessians
-            it = leg.method.step(leg.it)
-            if it.halt is Halt.ARRIVED:
-                y = _polished(split.program, leg.program, leg.method, it)
-                leg = None
-            elif it.halt is not None:
-                _count(objective, counts, before)
-                leg = _leg(objective, state.start, leg.barriers)
+        leg, barriers = state.leg, state.barriers
+        while not state.arrived and (leg is not None or barriers):
+            if leg is None:
+                leg, barriers = _leg(objective, state.start, barriers[0]), barriers[1:]
                 continue
-            else:
-                y = leg.program.x_of(it.w)
-                leg = leg._replace(it=it)
-            _count(objective, counts, before)
-            x = objective.bounds.project(y[: objective.n])
+            it = leg.method.step(leg.it)
+            arrived = it.halt is Halt.ARRIVED
+            if it.halt is not None and not arrived:
+                leg = None
+                continue
+            w = _polished(objective, leg, it) if arrived else leg.program.x_of(it.w)
+            x = objective.bounds.project((leg.smooth.units * w)[: objective.n])
             value, gradient = objective.value_and_gradient(x)
-            return SplitState(x, value, gradient, x - state.x, nan, None, state.start, leg)
-        return state._replace(
-            stop=StopReason.ARRIVED if state.leg is None else StopReason.NO_PROGRESS, leg=None
-        )
+            onward = leg._replace(it=it)
+            return SplitState(
+                x, value, gradient, x - state.x, nan, None, state.start, onward, barriers, arrived
+            )
+        return state._replace(stop=StopReason.ARRIVED if state.arrived else StopReason.NO_PROGRESS)
 
 
-def _leg(objective: Objective, x: Vector, barriers: tuple[float, ...]) -> Leg | None:
-    """The method begun at `x` with the first of `barriers`; None where none is left or it cannot begin."""
-    if not barriers:
-        return None
+def _leg(objective: Objective, x: Vector, barrier: float) -> Leg | None:
+    """The method begun at `x` (n,); None where the program has no numbers there."""
     split = objective.split
     assert split is not None
     try:
         y = split.program.lift(x)
     except ArithmeticError:
         return None
-    bounds = objective.bounds
-    lower, upper = split.program.lower.copy(), np.full(y.size, np.inf)
-    lower[: x.size], upper[: x.size] = bounds.lower, bounds.upper
-    inner = smooth_objective(split.cost, y.size, Bounds(lower, upper))
-    program = Slacked(inner, smooth_rows(split.rows, y.size), y)
-    program.scaled(y)
-    method = InteriorPoint(program, first_barrier=barriers[0])
-    it = method.begin(program.start(y))
-    return Leg(program, method, it, barriers[1:]) if it.at.finite else None
+    if not np.isfinite(y).all():
+        return None
+    smooth = smooth_program(objective, y)
+    program = Slacked(smooth.objective, smooth.rows, y / smooth.units)
+    program.scaled(y / smooth.units)
+    method = InteriorPoint(program, first_barrier=barrier)
+    it = method.begin(program.start(y / smooth.units))
+    return Leg(smooth, program, method, it) if it.at.finite else None
 
 
-def smooth_objective(cost: Any, n: int, bounds: Bounds) -> Objective:
-    """The objective of the smooth cost of `n` variables within `bounds`."""
-    return Objective(
-        n,
-        value=cost.value,
-        value_and_gradient=cost.value_and_gradient,
-        hessian=cost.hessian,
-        sparse_hessian=cost.sparse_hessian,
-        bounds=bounds,
-    )
-
-
-def smooth_rows(rows: Any, n: int) -> Rows:
-    """The equations of the smooth program, all equal to zero."""
-    if "rows" not in rows.kept:
-        from ..constraints.assembly import traced_block
-
-        rows.kept["rows"] = traced_block([rows], n)
-    block = rows.kept["rows"]
-    zero = np.zeros(block.m)
-    return Rows(n, zero, zero, [f"kink {k}" for k in range(block.m)], (block,), np.arange(block.m))
-
-
-def _polished(split: Any, program: Slacked, method: InteriorPoint, it: Iterate) -> Vector:
-    """The end of a leg put right to the last digits.
+def _polished(objective: Objective, leg: Leg, it: Iterate) -> Vector:
+    """The end of a leg put right to the last digits, (N,) in its units.
 
     Where a kink does not matter, the method leaves p and q larger than they must be; they are made as small as can be.
     """
-    y = program.x_of(it.w)
-    bound = np.zeros(y.size)
+    program, units = leg.program, leg.smooth.units
+    split = objective.split.program  # type: ignore[union-attr]
+    w = program.x_of(it.w)
+    bound = np.zeros(w.size)
     bound[program.free] = (it.low - it.high) / program.cost_scale
-    tight = np.zeros(y.size, dtype=bool)
+    tight = np.zeros(w.size, dtype=bool)
     with suppress(ArithmeticError):
-        y = split.lift(y[: split.n])
-        tight = y == split.lower
-    found = Polished(y, -it.y * program.row_scale / program.cost_scale, bound)
+        y = split.lift((units * w)[: split.n])
+        w, tight = y / units, y == split.lower
+    found = Polished(w, -it.y * program.row_scale / program.cost_scale, bound)
     for clearly in CLEARLY:
-        held = held_at(program, method, it, clearly)
+        held = held_at(program, leg.method, it, clearly)
         held = held._replace(bounds=held.bounds | tight)
         better = polished(program.objective, program.rows, found, held, curvature_of(program, it))
         if better is not found:
             return better.x
-    return y
-
-
-def _count(objective: Objective, counts: Any, before: tuple[int, int, int]) -> None:
-    """Evaluations of the smooth program count as evaluations of the cost."""
-    objective.counts.values += counts.values - before[0]
-    objective.counts.gradients += counts.gradients - before[1]
-    objective.counts.hessians += counts.hessians - before[2]
+    return w

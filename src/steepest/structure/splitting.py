@@ -28,9 +28,6 @@ from .reading import Reading
 
 Vector = np.ndarray
 
-# Elements with a kink that are split at most: beyond, the program costs more than the steps it saves.
-MOST_ELEMENTS = 20_000
-
 # Operations that may be replaced, and the way the cost has to go with their results.
 REPLACED = {
     "abs": Way.UP, "max": Way.UP, "reduce_max": Way.UP, "min": Way.DOWN, "reduce_min": Way.DOWN,
@@ -44,7 +41,8 @@ class Split:
 
     `cost`, `rows`: closed jaxprs of y (N,) to a number and to (R,). The first `n` entries of y are the parameters;
     `lower` (N,) is -inf for them. `pairs` (P, 2): the entries p and q of each kink that has two sides; for each element
-    of which the largest is taken, the largest and what is missing to it. `complete`: whether nothing with a kink or a
+    of which the largest is taken, the largest and what is missing to it; row k of the equations belongs to pair k.
+    `places_of` (P,): the number of each pair's operation, from 0. `complete`: whether nothing with a kink or a
     jump is left in the program.
     `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
     """
@@ -54,6 +52,7 @@ class Split:
     rows: Any
     lower: Vector
     pairs: np.ndarray
+    places_of: np.ndarray
     complete: bool
     places: tuple[str, ...]
     lift: Callable[[Vector], Vector]
@@ -76,12 +75,12 @@ class _Kink:
         return inner + int(self.out.aval.size)
 
 
-def split_of(closed: Any) -> Split | None:
-    """The cost `closed` (x (n,) to a number, float64) without its kinks; None where there are none to replace.
+def split_of(closed: Any, most: int) -> Split | None:
+    """The cost `closed` (x (n,) to a number, float64) without its kinks; None for none to replace, or over `most`.
 
     >>> with double_precision():
     ...     jaxpr = jax.make_jaxpr(lambda x: abs(x[0] - 1.0) + x[1] ** 2)(jax.ShapeDtypeStruct((2,), np.float64))
-    >>> found = split_of(jaxpr)
+    >>> found = split_of(jaxpr, most=100)
     >>> found.lift(np.array([3.0, 5.0])), found.lower
     (array([3., 5., 2., 0.]), array([-inf, -inf,   0.,   0.]))
     """
@@ -90,9 +89,10 @@ def split_of(closed: Any) -> Split | None:
     ):
         return None
     reading = Reading(closed, keep_derivatives=True)
-    kinks = _replaceable(reading)
+    known = patterns(reading)
+    kinks = _replaceable(reading, known)
     total = sum(kink.size for kink in kinks)
-    if not kinks or total > 2 * MOST_ELEMENTS:
+    if not kinks or total > 2 * most:
         return None
     n = reading.n
     with double_precision():
@@ -115,12 +115,13 @@ def split_of(closed: Any) -> Split | None:
             first = np.broadcast_to(first, inner).ravel()
         pairs.append(np.stack([first, second], axis=1))
         start = end
-    left = Kinks(reading, patterns(reading))
+    left = Kinks(reading, known)
     complete = not left.opaque and len(left.sites) == len(kinks)
     places = tuple(dict.fromkeys(reading.place(reading.equations[kink.index]) for kink in kinks))
     lift = _lift(reading, kinks)
     told = tuple(place for place in places if place)
-    return Split(n, cost, rows, lower, np.concatenate(pairs), complete, told, lift)
+    places_of = np.repeat(np.arange(len(kinks)), [len(pair) for pair in pairs])
+    return Split(n, cost, rows, lower, np.concatenate(pairs), places_of, complete, told, lift)
 
 
 def _all_equations(jaxpr: Any) -> Any:
@@ -131,9 +132,8 @@ def _all_equations(jaxpr: Any) -> Any:
             yield from _all_equations(inner)
 
 
-def _replaceable(reading: Reading) -> list[_Kink]:
+def _replaceable(reading: Reading, known: dict[Any, Pattern]) -> list[_Kink]:
     """Kinks the cost goes the right way with, in the order of the trace."""
-    known = patterns(reading)
     inside = smooth_inside(reading, known)
     ways = directions(reading, ranges(reading), known, inside)
     found = []

@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from ..bounds import Bounds
+from ..bounds import Vector
+from ..constraints.rows import Rows
 from ..linear_algebra.saddle_systems import solved_with_pivoting
 from ..numerics import EPS
 from ..objective import Objective
-from ..solvers.split_interior_point import smooth_objective, smooth_rows
+from ..solvers.smooth_programs import SmoothProgram, smooth_program
 from .constrained import judge_constrained
 from .kink import Kink
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
+from .precision import digits_of
 from .words import Evidence, Judgement
-
-Vector = np.ndarray
 
 # Both sides of a kink this near, against the sizes met on the way to it, and the point lies on it.
 ON_IT = 1e-9
@@ -48,19 +48,17 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         return None
     if not np.isfinite(y).all():
         return None
-    holding = _held(program, y)
+    smooth = smooth_program(look.objective, y)
+    w = y / smooth.units
+    holding = _held(program, smooth, w)
     at_most = holding | ~np.isfinite(program.lower)
     on = program.pairs[at_most[program.pairs].all(axis=1)]
     if not on.size:
         return None
-    lower, upper = program.lower.copy(), np.full(y.size, np.inf)
-    bounds = look.objective.bounds
-    lower[: look.n], upper[: look.n] = bounds.lower, bounds.upper
-    objective = smooth_objective(split.cost, y.size, Bounds(lower, upper))
-    rows = smooth_rows(split.rows, y.size)
+    objective, rows = smooth.objective, smooth.rows
     names = [*look.names, *(f"side {k}" for k in range(y.size - look.n))]
-    hint = _multipliers(objective, rows, y, holding)
-    judgement, multipliers = judge_constrained(objective, rows, y, names=names, hint=hint)
+    hint = _multipliers(objective, rows, w, holding)
+    judgement, multipliers = judge_constrained(objective, rows, w, names=names, hint=hint)
     if not judgement.verdict.is_minimum:
         return None
     count = _kinks_that_hold(on, multipliers.bounds, program.lower)
@@ -68,15 +66,15 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         return None
     balance = next(item for item in judgement.evidence if item.name == "balance of slopes")
     kink = Kink(
-        float(balance.measured or 0.0),
-        float(balance.limit or 0.0),
+        float(balance.measured or 0.0) * smooth.cost_unit,
+        float(balance.limit or 0.0) * smooth.cost_unit,
         ON_IT,
         True,
         np.zeros(look.n),
         1,
         f"multipliers of {count} {'kinks' if count > 1 else 'kink'}, each between the slopes of its two sides",
     )
-    digits = _digits(look, objective, rows, y, multipliers.rows, holding)
+    digits = _digits(look, smooth, w, multipliers.rows, holding)
     if digits is not None and judgement.digits is not None:
         digits = np.minimum(digits, judgement.digits[: look.n])
     return replace(kink_minimum(look, kink, list(evidence)), digits=digits)
@@ -93,76 +91,69 @@ def _kinks_that_hold(on: np.ndarray, multipliers: Vector, lower: Vector) -> int:
     return int(pushes[~of_largest].sum()) + together
 
 
-def _held(program: Any, y: Vector) -> np.ndarray:
-    """Mask (N,) of the sides that are at zero to within rounding of what they are made from."""
-    size = np.maximum(np.abs(y[: program.n]).max(initial=0.0), np.abs(y[program.n :]).max(initial=0.0))
-    return np.isfinite(program.lower) & (y <= ON_IT * max(float(size), np.finfo(float).tiny))
+def _held(program: Any, smooth: SmoothProgram, w: Vector) -> np.ndarray:
+    """Mask (N,) of the sides that are at zero to within rounding of what they are made from, at least one unit each."""
+    made = np.asarray(abs(smooth.rows.jacobian(w)) @ np.maximum(np.abs(w), 1.0))
+    room = np.zeros(w.size)
+    np.maximum.at(room, program.pairs, made[:, None])
+    return np.isfinite(program.lower) & (w <= ON_IT * room)
 
 
 def _along_the_kinks(
-    objective: Objective, rows: Any, y: Vector, multipliers: Vector, holding: np.ndarray
+    objective: Objective, rows: Rows, w: Vector, multipliers: Vector, holding: np.ndarray
 ) -> tuple[Any, Any, np.ndarray]:
     """Second derivatives of the Lagrangian and slopes of the equations in the free entries, and which those are."""
-    fixed = holding | (y <= objective.bounds.lower) | (y >= objective.bounds.upper)
+    fixed = holding | (w <= objective.bounds.lower) | (w >= objective.bounds.upper)
     free = np.flatnonzero(~fixed)
-    A = rows.jacobian(y)[:, free]
-    H = (
-        objective.sparse_hessian(y)
-        if not isinstance(A, np.ndarray) and objective.has_sparse_hessian
-        else None
-    )
-    H = objective.hessian(y) if H is None else H
-    bent = rows.hessian(y, -multipliers)
+    A = rows.jacobian(w)[:, free]
+    sparse = not isinstance(A, np.ndarray) and objective.has_sparse_hessian
+    H = objective.sparse_hessian(w) if sparse else objective.hessian(w)
+    bent = rows.hessian(w, -multipliers)
     H = (H + bent)[free][:, free] if np.ndim(bent) == 2 else H[free][:, free]
     return H, A, free
 
 
 def _multipliers(
-    objective: Objective, rows: Any, y: Vector, holding: np.ndarray
+    objective: Objective, rows: Rows, w: Vector, holding: np.ndarray
 ) -> tuple[Vector, Vector] | None:
     """What balances the slopes, (m,) and (N,), by one Newton step along the kinks: gradient = Jᵀ rows + bounds.
 
     Those of sides and bounds are cut to the sign they may have, so that the judge sees what is left otherwise. None
     where the kinks depend on each other and are many.
     """
-    y = np.where(holding, objective.bounds.lower, y)
-    H, A, free = _along_the_kinks(objective, rows, y, np.zeros(rows.m), holding)
-    _, gradient = objective.value_and_gradient(y)
-    found = solved_with_pivoting(H, A, -np.concatenate([gradient[free], rows.value(y)]))
+    w = np.where(holding, objective.bounds.lower, w)
+    H, A, free = _along_the_kinks(objective, rows, w, np.zeros(rows.m), holding)
+    _, gradient = objective.value_and_gradient(w)
+    found = solved_with_pivoting(H, A, -np.concatenate([gradient[free], rows.value(w)]))
     if found is None:
         return None
     u = -found[free.size :]
-    left = gradient - rows.jacobian(y).T @ u
-    low, high = y <= objective.bounds.lower, y >= objective.bounds.upper
+    left = gradient - rows.jacobian(w).T @ u
+    low, high = w <= objective.bounds.lower, w >= objective.bounds.upper
     sides = np.where(low, np.maximum(left, 0.0), 0.0) + np.where(high, np.minimum(left, 0.0), 0.0)
     return u, np.where(low & high, left, sides)
 
 
 def _digits(
-    look: Look, objective: Objective, rows: Any, y: Vector, multipliers: Vector, holding: np.ndarray
+    look: Look, smooth: SmoothProgram, w: Vector, multipliers: Vector, holding: np.ndarray
 ) -> Vector | None:
     """Digits of each parameter: a Newton step along the kinks, with the rounding of slopes and equations in it."""
-    from .precision import digits_of
-
-    y = np.where(holding, objective.bounds.lower, y)
-    H, A, free = _along_the_kinks(objective, rows, y, multipliers, holding)
-    J = rows.jacobian(y)
-    _, gradient = objective.value_and_gradient(y)
+    objective, rows = smooth.objective, smooth.rows
+    w = np.where(holding, objective.bounds.lower, w)
+    H, A, free = _along_the_kinks(objective, rows, w, multipliers, holding)
+    J = rows.jacobian(w)
+    _, gradient = objective.value_and_gradient(w)
     slope = (gradient - J.T @ multipliers)[free]
-    residual = rows.value(y)
-    sizes = [
-        EPS * (np.abs(gradient) + abs(J).T @ np.abs(multipliers))[free],
-        EPS * (abs(J) @ np.abs(y) + np.abs(residual)),
-    ]
-    rounding = np.concatenate(sizes)
-    error = np.zeros(look.n)
+    residual = rows.value(w)
+    of_slope = EPS * (np.abs(gradient) + abs(J).T @ np.abs(multipliers))[free]
+    rounding = np.concatenate([of_slope, EPS * (abs(J) @ np.abs(w) + np.abs(residual))])
+    error = np.zeros(w.size)
     for k in range(RANDOM_SIGNS):
         signs = look.generator.choice((-1.0, 1.0), rounding.size) if k else np.ones(rounding.size)
-        found = solved_with_pivoting(H, A, np.concatenate([slope, residual]) + signs * rounding)
-        if found is None:
+        step = solved_with_pivoting(H, A, np.concatenate([slope, residual]) + signs * rounding)
+        if step is None:
             return None
-        step = np.zeros(y.size)
-        step[free] = found[: free.size]
-        error = np.maximum(error, np.abs(step[: look.n]))
+        error[free] = np.maximum(error[free], np.abs(step[: free.size]))
     # What is left of a parameter that a kink holds at zero is rounding of the sizes it was computed from.
-    return digits_of(look, 2.0 * error + 0.5 * np.spacing(np.abs(look.x)) + EPS**2 * look.scale)
+    least = 0.5 * np.spacing(np.abs(look.x)) + EPS**2 * look.scale
+    return digits_of(look, 2.0 * (smooth.units * error)[: look.n] + least)

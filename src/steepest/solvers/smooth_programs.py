@@ -1,0 +1,156 @@
+"""The smooth program of a kinked cost as a solver and a judge see it: in units in which its slopes are about one.
+
+The program (`structure.splitting`) is in the user's units, and the interior-point method measures steps and errors by
+fixed numbers. Here each kink is counted in what its two sides differ by, each parameter in what moves a kink by one
+such unit, and the cost in its steepest slope: all powers of two, so that no digit is lost on the way there and back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..bounds import Bounds, Vector
+from ..constraints.rows import Block, Rows
+from ..objective import Objective
+
+
+@dataclass(frozen=True)
+class SmoothProgram:
+    """Minimise `objective` where `rows` are zero, in w (N,) with y = `units` (N,) times w; y as in `splitting.Split`.
+
+    `cost_unit`: the objective is the cost divided by it.
+    """
+
+    objective: Objective
+    rows: Rows
+    units: Vector
+    cost_unit: float
+
+
+def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
+    """The program of a kinked `objective`, in units told at `y` (N,); its evaluations count as the objective's own.
+
+    Raises what the cost raises at `y`.
+    """
+    split = objective.split
+    assert split is not None
+    program, cost, block = split.program, split.cost, _equations(split.rows, y.size)
+    of_kinks = _units_of_kinks(program, y)
+    units = np.ones(y.size)
+    units[program.pairs] = of_kinks[:, None]
+    _, gradient = cost.value_and_gradient(y)
+    steepest = np.abs(gradient * units)[program.n :].max(initial=0.0)
+    cost_unit = float(_power_of_two(steepest))
+    units[: program.n] = _units_of_parameters(program, cost, block, y, of_kinks, cost_unit)
+    lower, upper = program.lower.copy(), np.full(y.size, np.inf)
+    bounds = objective.bounds
+    lower[: program.n], upper[: program.n] = bounds.lower, bounds.upper
+    inner = objective.beside(
+        y.size,
+        value=lambda w: cost.value(units * w) / cost_unit,
+        value_and_gradient=lambda w: _both(cost, w, units, cost_unit),
+        hessian=lambda w: _times(1.0 / cost_unit * units, cost.hessian(units * w), units),
+        sparse_hessian=_sparse(cost, y.size, units, cost_unit),
+        bounds=Bounds(lower / units, upper / units),
+    )
+    scaled = Block(
+        block.m,
+        lambda w: block.value(units * w) / of_kinks,
+        lambda w: _times(1.0 / of_kinks, block.jacobian(units * w), units),
+        None if block.hessian is None else _bend(block, units, of_kinks),
+        block.linear,
+    )
+    zero = np.zeros(block.m)
+    names = [f"kink {k}" for k in range(block.m)]
+    return SmoothProgram(
+        inner, Rows(y.size, zero, zero, names, (scaled,), np.arange(block.m)), units, cost_unit
+    )
+
+
+def _equations(rows: Any, n: int) -> Block:
+    """The equations as one block, kept with their trace."""
+    if "block" not in rows.kept:
+        from ..constraints.assembly import traced_block
+
+        rows.kept["block"] = traced_block([rows], n)
+    found: Block = rows.kept["block"]
+    return found
+
+
+def _units_of_kinks(program: Any, y: Vector) -> Vector:
+    """What the sides of the kinks of one operation differ by at most, (R,); one where nothing is known."""
+    far = np.abs(y[program.pairs[:, 1]])
+    two_sided = np.isfinite(program.lower[program.pairs[:, 0]])
+    far = np.maximum(far, np.where(two_sided, np.abs(y[program.pairs[:, 0]]), 0.0))
+    largest = np.zeros(int(program.places_of.max()) + 1)
+    np.maximum.at(largest, program.places_of, far)
+    return np.asarray(_power_of_two(largest))[program.places_of]
+
+
+def _units_of_parameters(
+    program: Any, cost: Any, block: Block, y: Vector, of_kinks: Vector, cost_unit: float
+) -> Vector:
+    """What moves some kink by its unit, (n,); for a parameter of the smooth part, what moves the cost by one."""
+    n = program.n
+    J = _times(1.0 / of_kinks, block.jacobian(y)[:, :n], np.ones(n))
+    pull = np.abs(J).max(axis=0)
+    pull = pull if isinstance(pull, np.ndarray) else pull.toarray().ravel()
+    units = 1.0 / _power_of_two(pull)
+    alone = pull == 0.0
+    if alone.any():
+        H = cost.sparse_hessian.find() if cost.sparse_hessian is not None else None
+        bend = H(y).diagonal() if H is not None else np.diag(cost.hessian(y))
+        units[alone] = 1.0 / _power_of_two(np.sqrt(np.abs(bend[:n][alone]) / cost_unit))
+    return np.asarray(units)
+
+
+def _power_of_two(size: Any) -> Any:
+    """The power of two next to each size; one for zero and what is not finite."""
+    usable = np.isfinite(size) & (np.asarray(size) > 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(usable, np.exp2(np.round(np.log2(np.where(usable, size, 1.0)))), 1.0)
+
+
+def _both(cost: Any, w: Vector, units: Vector, cost_unit: float) -> tuple[float, Vector]:
+    value, gradient = cost.value_and_gradient(units * w)
+    return value / cost_unit, gradient * units / cost_unit
+
+
+def _times(left: Vector, matrix: Any, right: Vector) -> Any:
+    """diag(left) · matrix · diag(right), dense or SciPy sparse."""
+    if isinstance(matrix, np.ndarray):
+        return left[:, None] * matrix * right
+    import scipy.sparse as sparse
+
+    return sparse.diags_array(left) @ matrix @ sparse.diags_array(right)
+
+
+def _sparse(cost: Any, n: int, units: Vector, cost_unit: float) -> Any:
+    from ..objective import Later
+
+    if cost.sparse_hessian is None:
+        return None
+
+    def find() -> Any:
+        H = cost.sparse_hessian.find()
+        if H is None:
+            return None
+        import scipy.sparse as sparse
+
+        return lambda w: sparse.csc_array(_times(units / cost_unit, H(units * w), units))
+
+    return Later(find)
+
+
+def _bend(block: Block, units: Vector, of_kinks: Vector) -> Any:
+    hessian = block.hessian
+    assert hessian is not None
+
+    def bend(w: Vector, weights: Vector) -> Any:
+        found = hessian(units * w, weights / of_kinks)
+        return found if np.ndim(found) != 2 else _times(units, found, units)
+
+    return bend
