@@ -165,3 +165,37 @@ def test_a_walk_that_cannot_begin_does_not_say_that_it_arrived():
         method="split interior point",
     )
     assert result.stop != "first-order conditions hold"
+
+
+def _rosen_suzuki(x):
+    f1 = x[0] ** 2 + x[1] ** 2 + 2 * x[2] ** 2 + x[3] ** 2 - 5 * x[0] - 5 * x[1] - 21 * x[2] + 7 * x[3]
+    f2 = x @ x + x[0] - x[1] + x[2] - x[3] - 8
+    f3 = x[0] ** 2 + 2 * x[1] ** 2 + x[2] ** 2 + 2 * x[3] ** 2 - x[0] - x[3] - 10
+    f4 = 2 * x[0] ** 2 + x[1] ** 2 + x[2] ** 2 + 2 * x[0] - x[1] - x[3] - 5
+    return np.maximum(np.maximum(f1, f1 + 10 * f2), np.maximum(f1 + 10 * f3, f1 + 10 * f4))
+
+
+# Lukšan & Vlček, "Test problems for nonsmooth unconstrained and linearly constrained optimization" (2000), with the
+# minima to as many digits as stand there.
+NONSMOOTH = {
+    "CB2": (
+        lambda x: np.max(
+            np.array([x[0] ** 2 + x[1] ** 4, (2 - x[0]) ** 2 + (2 - x[1]) ** 2, 2 * np.exp(x[1] - x[0])])
+        ),
+        (1.0, -0.1),
+        1.9522245,
+    ),
+    "Rosen-Suzuki": (_rosen_suzuki, (0.0, 0.0, 0.0, 0.0), -44.0),
+    "Mifflin 2": (
+        lambda x: -x[0] + 2 * (x[0] ** 2 + x[1] ** 2 - 1) + 1.75 * np.abs(x[0] ** 2 + x[1] ** 2 - 1),
+        (-1.0, -1.0),
+        -1.0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("cost", "start", "lowest"), NONSMOOTH.values(), ids=NONSMOOTH)
+def test_problems_of_the_literature_end_in_their_known_minima(cost, start, lowest):
+    result = minimize(cost, np.array(start))
+    assert result.verdict is Verdict.MINIMUM_AT_A_KINK and (result.digits > 10).all()
+    np.testing.assert_allclose(result.fun, lowest, rtol=1e-8)

@@ -16,6 +16,9 @@ from ..bounds import Bounds, Vector
 from ..constraints.rows import Block, Rows
 from ..objective import Objective
 
+# Units are at most this power of two from one: beyond, products of three of them may overflow.
+FARTHEST = 100
+
 
 @dataclass(frozen=True)
 class SmoothProgram:
@@ -38,13 +41,14 @@ def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
     split = objective.split
     assert split is not None
     program, cost, block = split.program, split.cost, _equations(split.rows, y.size)
-    of_kinks = _units_of_kinks(program, y)
+    slopes = block.jacobian(y)[:, : program.n]
+    of_kinks = _units_of_kinks(program, y, slopes)
     units = np.ones(y.size)
     units[program.pairs] = of_kinks[:, None]
     _, gradient = cost.value_and_gradient(y)
     steepest = np.abs(gradient * units)[program.n :].max(initial=0.0)
     cost_unit = float(_power_of_two(steepest))
-    units[: program.n] = _units_of_parameters(program, cost, block, y, of_kinks, cost_unit)
+    units[: program.n] = _units_of_parameters(cost, y, slopes, of_kinks, cost_unit)
     lower, upper = program.lower.copy(), np.full(y.size, np.inf)
     bounds = objective.bounds
     lower[: program.n], upper[: program.n] = bounds.lower, bounds.upper
@@ -80,23 +84,24 @@ def _equations(rows: Any, n: int) -> Block:
     return found
 
 
-def _units_of_kinks(program: Any, y: Vector) -> Vector:
-    """What the sides of the kinks of one operation differ by at most, (R,); one where nothing is known."""
+def _units_of_kinks(program: Any, y: Vector, slopes: Any) -> Vector:
+    """What the sides of the kinks of one operation differ by at most, or are made from, (R,); one for nothing.
+
+    On a kink the sides differ by rounding alone. `slopes` (R, n): of the equations by the parameters.
+    """
     far = np.abs(y[program.pairs[:, 1]])
     two_sided = np.isfinite(program.lower[program.pairs[:, 0]])
     far = np.maximum(far, np.where(two_sided, np.abs(y[program.pairs[:, 0]]), 0.0))
+    far = np.maximum(far, np.asarray(abs(slopes) @ np.abs(y[: program.n])))
     largest = np.zeros(int(program.places_of.max()) + 1)
     np.maximum.at(largest, program.places_of, far)
     return np.asarray(_power_of_two(largest))[program.places_of]
 
 
-def _units_of_parameters(
-    program: Any, cost: Any, block: Block, y: Vector, of_kinks: Vector, cost_unit: float
-) -> Vector:
+def _units_of_parameters(cost: Any, y: Vector, slopes: Any, of_kinks: Vector, cost_unit: float) -> Vector:
     """What moves some kink by its unit, (n,); for a parameter of the smooth part, what moves the cost by one."""
-    n = program.n
-    J = _times(1.0 / of_kinks, block.jacobian(y)[:, :n], np.ones(n))
-    pull = np.abs(J).max(axis=0)
+    n = slopes.shape[1]
+    pull = abs(_times(1.0 / of_kinks, slopes, np.ones(n))).max(axis=0)
     pull = pull if isinstance(pull, np.ndarray) else pull.toarray().ravel()
     units = 1.0 / _power_of_two(pull)
     alone = pull == 0.0
@@ -108,10 +113,9 @@ def _units_of_parameters(
 
 
 def _power_of_two(size: Any) -> Any:
-    """The power of two next to each size; one for zero and what is not finite."""
+    """The power of two next to each size, within `FARTHEST`; one for zero and what is not finite."""
     usable = np.isfinite(size) & (np.asarray(size) > 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(usable, np.exp2(np.round(np.log2(np.where(usable, size, 1.0)))), 1.0)
+    return np.exp2(np.clip(np.round(np.log2(np.where(usable, size, 1.0))), -FARTHEST, FARTHEST))
 
 
 def _both(cost: Any, w: Vector, units: Vector, cost_unit: float) -> tuple[float, Vector]:
