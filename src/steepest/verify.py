@@ -153,11 +153,14 @@ def _require_provable(problem: Problem, seconds: float) -> None:
 def _with_proof(problem: Problem, judgement: Judgement, seconds: float) -> Judgement:
     """The judgement, with what interval branch and bound shows of the whole box."""
     from .tracing.trace import as_number
-    from .verdict.proof import prove
+    from .verdict.proof import Proof, prove
 
     assert problem.trace is not None
     bounds = problem.objective.bounds
-    found = prove(as_number(problem.trace), problem.start, bounds.lower, bounds.upper, seconds)
+    if np.isfinite(judgement.value):
+        found = prove(as_number(problem.trace), problem.start, bounds.lower, bounds.upper, seconds)
+    else:
+        found = Proof(False, np.nan, 0, 0.0, "the cost is not finite at the point")
     judgement = replace(
         judgement,
         evidence=(*judgement.evidence, found.evidence()),
@@ -170,6 +173,9 @@ def _with_proof(problem: Problem, judgement: Judgement, seconds: float) -> Judge
         return replace(judgement, verdict=word, gap=gap)
     if found.lower is not None:
         where = ", ".join(f"{name} = {v:.6g}" for name, v in zip(problem.names, found.lower, strict=True))
+        if judgement.verdict is Verdict.GLOBAL_MINIMUM:
+            # A derivative of the cost's own, or stop_gradient, had it taken for convex.
+            judgement = replace(judgement, verdict=Verdict.LOCAL_MINIMUM, gap=None)
         return replace(judgement, next_step=f"Start at {where}.")
     return judgement
 

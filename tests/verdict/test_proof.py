@@ -116,6 +116,107 @@ def test_a_jump_is_not_followed_by_its_slope():
     assert not found.evidence[-1].holds
 
 
+@jax.custom_jvp
+def bowl_that_claims_to_rise(x):
+    return (x - 0.3) ** 2
+
+
+bowl_that_claims_to_rise.defjvp(lambda at, way: (bowl_that_claims_to_rise(at[0]), way[0]))
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x: bowl_that_claims_to_rise(x[0]),
+        lambda x: (jax.lax.stop_gradient(x[0]) - 0.3) ** 2 + 1e-3 * x[0],
+    ],
+)
+def test_a_derivative_that_the_cost_only_claims_proves_nothing(cost):
+    """By the claimed slope the cost rises everywhere; it is lowest at 0.3, within 1e-3."""
+    found = verify(cost, [0.0], [(-2, 2)], proof=True)
+    assert not found.evidence[-1].holds, found.message
+    assert "A lower point lies within the bounds" in found.message
+
+
+def test_no_point_is_a_global_minimum_once_a_lower_one_was_met():
+    """Without its linear part this would be a convex quadratic with its minimum at 0; it is lower at 1."""
+    found = verify(lambda x: x[0] ** 2 - 3 * jax.lax.stop_gradient(x[0]), [0.0], [(-2, 2)], proof=True)
+    assert found == "local minimum"
+    assert found.gap is None
+    assert found.next_step.startswith("Start at")
+
+
+def test_a_number_taken_as_a_truth_value_is_true_unless_zero():
+    """3 + x is true throughout: the cost is -x, and lowest at the upper bound."""
+    cost = lambda x: jax.numpy.where((3 + x[0]).astype(bool), -x[0], 5.0)  # noqa: E731
+    assert not verify(cost, [-2.0], [(-2, 2)], proof=True).evidence[-1].holds
+    assert verify(cost, [2.0], [(-2, 2)], proof=True).evidence[-1].holds
+
+
+def test_poles_of_the_tangent_far_out_are_seen():
+    """Whole numbers near odd multiples of π/2 far out, where a multiple of π is off by its rounding."""
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(lambda x: jax.numpy.tan(x[0]))(jax.ShapeDtypeStruct((1,), np.float64))
+    program = IntervalProgram(closed)
+    mp.dps = 60
+    for k in 10 ** np.arange(3, 13):
+        pole = (mpf(int(k)) + mpf(1) / 2) * mp.pi
+        below = np.nextafter(float(pole), -np.inf)
+        low, high = program(np.array([[below]]), np.array([[np.nextafter(float(pole), np.inf)]]))
+        assert low[0] == -np.inf
+        assert high[0] == np.inf
+
+
+def test_where_the_cost_is_not_a_number_nothing_is_proven():
+    found = verify(lambda x: np.nan * x[0], [0.0], [(-2, 2)], proof=True)
+    assert found == "not finite"
+    assert not found.evidence[-1].holds
+    assert "Not proven: the cost is not finite at the point" in found.message
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(lambda x: x[0] * np.nan)(jax.ShapeDtypeStruct((1,), np.float64))
+    low, high = IntervalProgram(closed)(np.ones((1, 1)), np.full((1, 1), 2.0))
+    assert (low[0], high[0]) == (-np.inf, np.inf)
+
+
+def test_a_box_of_one_point_is_proven_at_once():
+    assert verify("x**2", 1.0, [(1, 1)], proof=True).evidence[-1].holds
+
+
+def test_of_a_large_cost_fewer_boxes_are_held_at_a_time(monkeypatch):
+    """512 boxes of 100,000 data would fill the memory; the proof is the same however many are split at a time."""
+    most = []
+    plain = IntervalProgram.with_doubt
+
+    def counting(self, lower, upper):
+        most.append(len(lower))
+        return plain(self, lower, upper)
+
+    monkeypatch.setattr(IntervalProgram, "with_doubt", counting)
+    monkeypatch.setattr("steepest.verdict.proof.MOST_NUMBERS", 1000)
+    x = st.minimize(camel, np.array([0.1, -0.7])).x
+    found = verify(camel, x, box((-3, 3)), proof=True, seconds=60)
+    assert found.evidence[-1].holds, found.message
+    program = IntervalProgram(pose_of(camel, 2).trace.jaxpr)
+    assert 2 < max(most) <= 1000 // program.numbers
+
+
+def pose_of(cost, n):
+    with jax.enable_x64(True):
+        return pose(
+            cost, np.full(n, 0.5), (), jac=None, hess=None, bounds=None, fixed=None, derivatives="exact",
+            budget=Budget(),
+        )  # fmt: skip
+
+
+def test_picking_by_a_parameter_is_named_and_nothing_is_proven():
+    """Which entry the cost picks depends on the box; that of the first box is not that of the others."""
+    table = jax.numpy.array([1.0, -5.0])
+    cost = lambda x: table[(x[0] > 0.3).astype(int)] + x[0] ** 2  # noqa: E731
+    found = verify(cost, [0.0], [(-2, 2)], proof=True)
+    assert not found.evidence[-1].holds
+    assert "picks by a parameter" in found.message
+
+
 def test_an_operation_without_a_rule_is_named_and_nothing_is_proven():
     found = verify(lambda x: np.sort(x)[0] + x[1] ** 2, [0.0, 0.0], box((0, 1)), proof=True)
     assert not found.evidence[-1].holds
@@ -150,12 +251,7 @@ ELEMENTARY = {
 def test_true_values_lie_within_also_in_the_last_place(name):
     """Against 50 digits: boxes from one number to a width of one, at points inside them."""
     function, exact = ELEMENTARY[name]
-    with jax.enable_x64(True):
-        problem = pose(
-            lambda x: np.sum(function(x)), np.array([0.5]), (), jac=None, hess=None, bounds=None, fixed=None,
-            derivatives="exact", budget=Budget(),
-        )  # fmt: skip
-    program = IntervalProgram(problem.trace.jaxpr)
+    program = IntervalProgram(pose_of(lambda x: np.sum(function(x)), 1).trace.jaxpr)
     generator = np.random.default_rng(3)
     low = generator.uniform(-3, 3, (400, 1))
     width = np.where(np.arange(400) % 2, 0.0, 10.0 ** generator.uniform(-12, 0, 400))[:, None]

@@ -32,8 +32,14 @@ MOVING = frozenset(
     }
 )  # fmt: skip
 
+# Those of them that pick by indices, which follow their first operand.
+PICKING = frozenset({"gather", "dynamic_slice"})
+
 # Operations that look at the shapes of their operands.
 SHAPED = frozenset({"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "dot_general"})
+
+# Operations that do something else to whole numbers, such as dividing without a rest or turning bits over.
+OF_REALS = frozenset({"div", "and", "or", "not"})
 
 # Operations whose value may jump; of their slope nothing follows for the value.
 JUMPING = frozenset({"select_n", "sign", "floor", "ceil", "round", "lt", "le", "gt", "ge", "eq", "ne", "rem"})
@@ -44,7 +50,7 @@ class NoInterval(Exception):
 
 
 class IntervalProgram:
-    """A closed jaxpr of one argument (n,), evaluated on boxes.
+    """A closed jaxpr of one argument (n,), evaluated on boxes; `numbers` are held for each of them.
 
     >>> import jax
     >>> with jax.enable_x64(True):
@@ -60,7 +66,7 @@ class IntervalProgram:
         jaxpr = self.closed.jaxpr
         # What does not depend on the parameters is computed once, as the cost itself computes it.
         known = dict(zip(jaxpr.constvars, map(np.asarray, self.closed.consts), strict=True))
-        self.equations = []
+        self.equations, self.places = [], {}
         for equation in jaxpr.eqns:
             values = [
                 atom.val if isinstance(atom, jex.Literal) else known.get(atom) for atom in equation.invars
@@ -76,8 +82,20 @@ class IntervalProgram:
             name = equation.primitive.name
             if name not in MOVING and name not in RULES:
                 raise NoInterval(f"no interval rule is known for the operation {name!r}")
+            if name in OF_REALS and equation.invars[0].aval.dtype.kind in "iu":
+                raise NoInterval(f"no interval rule is known for the operation {name!r} of whole numbers")
+            if name in MOVING:
+                picks = slice(1, None) if name in PICKING else slice(0, 0)
+                if any(value is None for value in values[picks]):
+                    raise NoInterval(f"the operation {name!r} picks by a parameter")
+                indices = [
+                    np.asarray(value, atom.aval.dtype)
+                    for atom, value in zip(equation.invars[picks], values[picks], strict=True)
+                ]
+                self.places[equation.outvars[0]] = _places(equation, indices)
             self.equations.append(equation)
         self.known = {var: _constant(value) for var, value in known.items()}
+        self.numbers = sum(_numbers_of(equation) for equation in self.equations)
 
     def __call__(self, lower: Array, upper: Array) -> Interval:
         """Bounds (boxes, *shape) on the result over the boxes between `lower` and `upper`, each (boxes, n).
@@ -101,7 +119,8 @@ class IntervalProgram:
                 operands = [of(atom) for atom in equation.invars]
                 name = equation.primitive.name
                 if name in MOVING:
-                    results = _moved(equation, operands)
+                    moving = 1 if name in PICKING else len(operands)
+                    results = _moved(self.places[equation.outvars[0]], operands[:moving])
                 else:
                     if name not in SHAPED:
                         operands = _of_one_rank(operands)
@@ -125,6 +144,15 @@ class IntervalProgram:
         )
 
 
+def _numbers_of(equation: Any) -> int:
+    """How many numbers the results of an equation hold for one box; of a matrix product, every product in its sums."""
+    held = sum(math.prod(var.aval.shape) for var in equation.outvars)
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        held *= math.prod(equation.invars[0].aval.shape[i] for i in contracted)
+    return held
+
+
 def _of_one_rank(operands: list[Interval]) -> list[Interval]:
     """A number beside arrays stands for all their elements."""
     rank = max(low.ndim for low, _ in operands)
@@ -144,7 +172,8 @@ def _any(mask: Array) -> Array:
 
 def _constant(value: Any) -> Interval:
     array = np.asarray(value, dtype=np.float64)[None]
-    return array, array
+    # What is not a number may be anything.
+    return np.where(np.isnan(array), -np.inf, array), np.where(np.isnan(array), np.inf, array)
 
 
 def _out(low: Array, high: Array) -> Interval:
@@ -157,38 +186,30 @@ def _wide(low: Array, high: Array) -> Interval:
     return _out(low - FUNCTION_ROUNDING * np.abs(low), high + FUNCTION_ROUNDING * np.abs(high))
 
 
-def _moved(equation: Any, operands: list[Interval]) -> list[Interval]:
-    """Which element goes where is found by moving their numbers about."""
-    name = equation.primitive.name
-    moving = 1 if name in ("gather", "dynamic_slice") else len(operands)
+def _places(equation: Any, indices: list[Array]) -> list[Array]:
+    """Where each element of the results comes from among all those of the operands, counted through.
+
+    Found by moving their numbers about. `indices`: what a gather picks by; empty for the other operations.
+    """
+    moving = len(equation.invars) - len(indices)
     numbers, start = [], 0
-    for k, atom in enumerate(equation.invars):
-        shape = atom.aval.shape
-        if k < moving:
-            size = math.prod(shape)
-            numbers.append(np.arange(start, start + size, dtype=np.float64).reshape(shape))
-            start += size
-        else:
-            index, other = operands[k]
-            if not np.array_equal(index, other):
-                raise NoInterval(f"the operation {name!r} picks by a parameter")
-            numbers.append(index[0].astype(atom.aval.dtype))
-    boxes = max(len(low) for low, _ in operands[:moving])
-    flat = [
+    for atom in equation.invars[:moving]:
+        size = math.prod(atom.aval.shape)
+        numbers.append(np.arange(start, start + size, dtype=np.float64).reshape(atom.aval.shape))
+        start += size
+    return [np.asarray(found).astype(np.intp) for found in evaluate_equation(equation, [*numbers, *indices])]
+
+
+def _moved(places: list[Array], operands: list[Interval]) -> list[Interval]:
+    """Which element goes where is the same for every box."""
+    boxes = max(len(low) for low, _ in operands)
+    low, high = (
         np.concatenate(
-            [
-                np.broadcast_to(o[side], (boxes, *o[side].shape[1:])).reshape(boxes, -1)
-                for o in operands[:moving]
-            ],
-            1,
+            [np.broadcast_to(o[side], (boxes, *o[side].shape[1:])).reshape(boxes, -1) for o in operands], 1
         )
         for side in (0, 1)
-    ]
-    results = []
-    for places in evaluate_equation(equation, numbers):
-        where = np.asarray(places, dtype=np.float64).astype(np.intp)
-        results.append((flat[0][:, where], flat[1][:, where]))
-    return results
+    )
+    return [(low[:, where], high[:, where]) for where in places]
 
 
 def _product(a: Interval, b: Interval) -> Interval:
@@ -273,7 +294,8 @@ def _cosine(a: Interval, shift: float) -> Interval:
 
 
 def _tangent(equation: Any, a: Interval) -> Interval:
-    same = np.floor(a[0] / np.pi + 0.5 - 1e-12) == np.floor(a[1] / np.pi + 0.5 + 1e-12)
+    slack = 1e-12 * (1.0 + np.maximum(np.abs(a[0]), np.abs(a[1])))
+    same = np.floor(a[0] / np.pi + 0.5 - slack) == np.floor(a[1] / np.pi + 0.5 + slack)
     low, high = _wide(np.tan(a[0]), np.tan(a[1]))
     return np.where(same, low, -np.inf), np.where(same, high, np.inf)
 
@@ -361,16 +383,21 @@ def _chosen(equation: Any, which: Interval, *cases: Interval) -> Interval:
 
 
 def _converted(equation: Any, a: Interval) -> Interval:
-    new = np.dtype(equation.params["new_dtype"])
-    if (
-        new == np.float64
-        or new.kind == "b"
-        or (equation.invars[0].aval.dtype.kind in "bi" and new.kind in "iu")
-    ):
+    new, old = np.dtype(equation.params["new_dtype"]), equation.invars[0].aval.dtype
+    if new.kind == "b" and old.kind != "b":
+        return _differ(equation, a, (np.zeros_like(a[0]), np.zeros_like(a[1])))
+    if new == np.float64 or new.kind == "b" or (old.kind in "bi" and new.kind in "iu"):
         return a
     if new.kind == "f":
         raise NoInterval(f"the cost computes in {new}, and intervals in double precision")
     raise NoInterval(f"the cost turns numbers into {new}")
+
+
+# Whether two numbers differ.
+_differ = _compared(
+    lambda a, b: (a[0] > b[1]) | (b[0] > a[1]),
+    lambda a, b: ~((a[0] == a[1]) & (b[0] == b[1]) & (a[0] == b[0])),
+)
 
 
 def _divided(equation: Any, a: Interval, b: Interval) -> Interval:
@@ -429,10 +456,7 @@ RULES: dict[str, Callable[..., Interval]] = {
     "eq": _compared(
         lambda a, b: (a[0] == a[1]) & (b[0] == b[1]) & (a[0] == b[0]), lambda a, b: (a[0] <= b[1]) & (b[0] <= a[1])
     ),
-    "ne": _compared(
-        lambda a, b: (a[0] > b[1]) | (b[0] > a[1]),
-        lambda a, b: ~((a[0] == a[1]) & (b[0] == b[1]) & (a[0] == b[0])),
-    ),
+    "ne": _differ,
     "and": lambda e, a, b: (np.minimum(a[0], b[0]), np.minimum(a[1], b[1])),
     "or": lambda e, a, b: (np.maximum(a[0], b[0]), np.maximum(a[1], b[1])),
     "not": lambda e, a: (1.0 - a[1], 1.0 - a[0]),

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..numerics import EPS
+from ..tracing.passes import simplify
 from .intervals import IntervalProgram, NoInterval
 from .wording import number
 from .words import Evidence
@@ -25,6 +26,9 @@ Array = np.ndarray
 
 # Boxes split at a time: enough that NumPy's cost for each operation does not count, few enough to stay best-first.
 AT_ONCE = 512
+
+# Numbers held at a time, at most: of a cost of a great many data, fewer boxes are split at a time.
+MOST_NUMBERS = 1 << 24
 
 # The gap that is proven, as a part of how far the cost ranges over the box. Smaller takes ever more boxes at a minimum.
 GAP = 1e-9
@@ -87,10 +91,9 @@ def prove(closed: Any, x: Array, lower: Array, upper: Array, seconds: float) -> 
     """
     began = time.perf_counter()
     try:
-        search = _Search(closed, x, lower, upper)
+        return _Search(closed, x, lower, upper).go(began, seconds)
     except NoInterval as trouble:
         return Proof(False, np.nan, 0, time.perf_counter() - began, str(trouble))
-    return search.go(began, seconds)
 
 
 class _Search:
@@ -99,6 +102,9 @@ class _Search:
         self.slope = self.bend = None
         if not self.value.jumps:
             self.slope, self.bend = _derivatives(closed, x.size)
+        programs = [program for program in (self.value, self.slope, self.bend) if program is not None]
+        held = 2 * max(program.numbers for program in programs)  # either half of a box
+        self.at_once = min(max(MOST_NUMBERS // max(held, 1), 1), AT_ONCE)
         self.x, self.lower, self.upper = x, lower, upper
         self.here_low, self.here_high = (float(side[0]) for side in self.value(x[None], x[None]))
 
@@ -113,6 +119,8 @@ class _Search:
         bounds, boxes = low.copy(), 1
         if not np.isfinite(self.here_high):
             return Proof(False, gap, boxes, 0.0, "the cost is not finite at the point")
+        if low[0] >= target:
+            return Proof(True, gap, boxes, time.perf_counter() - began, "")
         while len(bounds):
             spent = time.perf_counter() - began
             if spent > seconds or len(bounds) > MOST_BOXES:
@@ -120,8 +128,8 @@ class _Search:
                 why = f"the {seconds:g} s ran out" if spent > seconds else "too many boxes were left"
                 return Proof(False, gap, boxes, spent, why, left=(L[first], U[first]))
             chosen = np.arange(len(bounds))
-            if len(bounds) > AT_ONCE:
-                chosen = np.argpartition(bounds, AT_ONCE)[:AT_ONCE]
+            if len(bounds) > self.at_once:
+                chosen = np.argpartition(bounds, self.at_once)[: self.at_once]
             rest = np.ones(len(bounds), dtype=bool)
             rest[chosen] = False
             bottom, top, stuck = _halves(L[chosen], U[chosen], self.lower, self.upper)
@@ -177,9 +185,13 @@ class _Search:
 
 
 def _derivatives(closed: Any, n: int) -> tuple[IntervalProgram | None, IntervalProgram | None]:
-    """Programs for the gradient and the Hessian; None where they hold an operation without a rule."""
+    """Programs for the gradient and the Hessian; None where they hold an operation without a rule.
+
+    Of the operations themselves: what the cost claims as its derivative (`custom_jvp`, `stop_gradient`) proves nothing.
+    """
     from ..derivatives import exact
 
+    closed = simplify(closed)
     try:
         slope = IntervalProgram(exact.gradient(closed))
     except NoInterval:
