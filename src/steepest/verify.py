@@ -102,12 +102,12 @@ def verify(
         _require_provable(problem, seconds)
     posed = time.perf_counter()
     history = None if start is None else _Began(problem, start)
-    about: dict[str, Any] = {}
+    between = None
     if constraints is not None:
         from .verify_between import judged_between
 
-        judgement, about, _ = judged_between(problem, constraints, derivatives, seed, history)
-    else:
+        between = judged_between(problem, constraints, derivatives, seed, history)
+    if between is None:
         judgement = judge(
             problem.objective,
             problem.start,
@@ -116,17 +116,19 @@ def verify(
             history=history,
             seed=seed,
         )
-    if not about and not judgement.verdict.is_minimum and problem.trace is not None:
-        from .doctor.advice import advised
+        if not judgement.verdict.is_minimum and problem.trace is not None:
+            from .doctor.advice import advised
 
-        judgement = advised(problem, problem.start, judgement)
+            judgement = advised(problem, problem.start, judgement)
+    else:
+        judgement, about = between
     timing = {"trace": posed - began, "judge": time.perf_counter() - posed}
     if proof:
         judgement = _with_proof(problem, judgement, seconds)
         timing["proof"] = time.perf_counter() - posed - timing["judge"]
     timing["total"] = time.perf_counter() - began
     found = _verification(problem, judgement, timing)
-    if about:
+    if between is not None:
         found.update(about)
         found._asked = {"constraints": constraints}
     return found

@@ -16,31 +16,15 @@ from .verdict.words import Judgement
 
 
 def judged_between(
-    problem: Problem,
-    constraints: Any,
-    derivatives: str,
-    seed: int,
-    history: Any,
-    hint: tuple[Vector, Vector] | None = None,
-) -> tuple[Judgement, dict[str, Any], Rows | None]:
-    """The judgement of the problem's start, what a result says of its constraints, and their rows; None for no rows.
+    problem: Problem, constraints: Any, derivatives: str, seed: int, history: Any
+) -> tuple[Judgement, dict[str, Any]] | None:
+    """The judgement of the problem's start and what a result says of its constraints; None where they have no rows.
 
-    `history`: of the walk, as far as it is known. `hint`: multipliers somebody claims, of the rows and the bounds; they
-    are used where there are too many to compute them afresh.
+    `history`: of the walk, as far as it is known.
     """
     rows = read_rows(constraints, problem, derivatives)
     if rows is None:
-        from .verdict.judge import judge
-
-        found = judge(
-            problem.objective,
-            problem.start,
-            names=problem.names,
-            structure=structure_of(problem),
-            history=history,
-            seed=seed,
-        )
-        return found, {}, None
+        return None
     judgement, multipliers = judge_constrained(
         problem.objective,
         rows,
@@ -48,10 +32,9 @@ def judged_between(
         names=problem.names,
         structure=structure_of(problem),
         history=history,
-        hint=hint,
         seed=seed,
     )
-    return judgement, told_of(problem, rows, multipliers), rows
+    return judgement, told_of(problem, rows, multipliers)
 
 
 def conditions_of(
