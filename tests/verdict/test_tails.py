@@ -43,3 +43,11 @@ def test_a_flat_bottom_is_a_minimum(name):
     cost, start = BOTTOMS[name]
     result = st.minimize(cost, start)
     assert result.success, result.message
+
+
+@pytest.mark.parametrize("start", [(0.0, 0.0), (1.0, 1.0), (5.0, 0.0), (2.9, 3.0)])
+def test_a_variance_that_collapses_in_log_scale_is_no_minimum(start):
+    """One datum fitted exactly: -log of the likelihood falls without limit as the deviation exp(p[1]) goes to zero."""
+    found = st.minimize(lambda p: p[1] + 0.5 * (3 - p[0]) ** 2 * np.exp(-2 * p[1]), np.array(start))
+    assert not found.success, found.message
+    assert not found.verdict.is_minimum

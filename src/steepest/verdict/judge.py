@@ -166,12 +166,14 @@ def _stationary(
         edge = edge_at(look, optimality.remaining_limit)
         if edge is not None:
             return edge_minimum(look, edge, evidence)
-    if _is_larger_than_the_cost(look, rounding.value):
+    if _exceeds_the_fall(look, rounding.value):
         # Right beside the point the cost is far higher, and that is no measure of its rounding along the ravine.
         ray = walk(look, scaled_descent(look), EPS * abs(look.value))
-        if ray.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT):
+        larger = rounding.value > look.size_aside
+        if larger and ray.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT):
             return along_ray(look, ray, evidence)
-        if ray.leads is Leads.NOWHERE:
+        # Where it ends there, as by overflow, an error larger than all that the walk won is a ravine's wall anyway.
+        if ray.leads is Leads.NOWHERE and (larger or look.fall):
             return by_stop(look, curvature, optimality, ray, evidence)
     kinked = look.structure is None or _has_kinks(look)
     cornered = kinked and (_jumps(look, rounding, curvature, optimality) or _on_a_kink(look))
@@ -209,9 +211,12 @@ def _stationary(
 
 def _is_larger_than_the_cost(look: Look, error: float) -> bool:
     """Whether an error exceeds the cost here, all that it fell by, and what it is a little way off."""
-    if error <= abs(look.value) + (look.fall or 0.0):
-        return False
-    return error > look.size_aside
+    return _exceeds_the_fall(look, error) and error > look.size_aside
+
+
+def _exceeds_the_fall(look: Look, error: float) -> bool:
+    """Whether an error exceeds the cost here and all that it fell by."""
+    return error > abs(look.value) + (look.fall or 0.0)
 
 
 def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> tuple[Judgement | None, bool]:
