@@ -149,7 +149,7 @@ class Descent:
         """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
         if judgement is not None and (judgement.verdict.is_minimum or judgement.verdict in HOPELESS):
             return False
-        if judgement is not None and is_at_the_lowest(self.problem, run):
+        if judgement is not None and part_left(self.problem, run) <= NOTHING_LOWER:
             return False
         return run.stop not in (StopReason.STOPPED, StopReason.TOLERANCE) and not self.is_spent
 
@@ -170,11 +170,19 @@ def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgem
     return onward.value < run.value - rounding or not np.isfinite(run.value)
 
 
-def is_at_the_lowest(problem: Problem, run: Run) -> bool:
-    """Whether the cost is so near the lowest number it can be, by the intervals of its trace, that none is lower."""
+def part_left(problem: Problem, run: Run) -> float:
+    """How far the cost still is above the lowest number it can be, by the intervals of its trace.
+
+    As a part of where the walk began; infinite where no such number is known.
+    """
     facts = structure_of(problem)
-    lowest = -np.inf if facts is None else facts.lowest
-    return bool(lowest > -np.inf and run.value - lowest <= NOTHING_LOWER * (run.history.first[0] - lowest))
+    if facts is None or facts.lowest == -np.inf:
+        return np.inf
+    begun = run.history.first[0] - facts.lowest
+    if begun == 0.0:
+        return 0.0
+    left = float((run.value - facts.lowest) / begun)
+    return left if np.isfinite(left) else np.inf
 
 
 def structure_of(problem: Problem) -> Any:

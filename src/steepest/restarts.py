@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from .bounds import Vector
-from .descent import Descent, structure_of
+from .descent import Descent, part_left, structure_of
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
 from .objective import BudgetSpent
 from .problem import Problem
@@ -94,9 +94,7 @@ class WithRestarts:
         facts = structure_of(self.problem)
         if facts is None or self.problem.objective.derivatives != "exact" or facts.convexity.is_convex:
             return False
-        lowest = facts.lowest
-        from_there = run.history.first[0] - lowest
-        return lowest == -np.inf or run.value - lowest > RESOLVED * from_there
+        return part_left(self.problem, run) > RESOLVED
 
     def _can_open_again(self) -> bool:
         """Whether the walk followed curvature that bends downwards at the start, and another takes but a moment.
