@@ -45,6 +45,14 @@ def test_what_was_kept_comes_back_and_a_state_that_is_not_finite_does_not_take_i
     assert held.state() is None
 
 
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_copy_asked_for_beforehand_is_of_the_state_at_that_time(in_file):
+    held = Kept(copy, in_file=in_file)
+    assert held.keep(state(1.5), held.begun(state(1.5)))
+    assert not held.keep(state(np.nan), held.begun(state(np.nan)))
+    same(held.state(), state(1.5))
+
+
 def test_where_no_file_can_be_written_the_state_stays_in_memory(monkeypatch):
     def full():
         raise OSError("No space left on device")

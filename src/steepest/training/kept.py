@@ -27,10 +27,17 @@ class Kept:
         self._in_file = in_file
         self._state: Any = None
 
-    def keep(self, state: Any) -> bool:
-        """Keep this state in place of the one before; False, and nothing changed, if it holds what is not finite."""
+    def begun(self, state: Any) -> tuple[Any, Any] | None:
+        """A copy that the device makes while the host goes on, for `keep`; None where a file will hold the state."""
+        return None if self._in_file else self._copy(state)
+
+    def keep(self, state: Any, begun: tuple[Any, Any] | None = None) -> bool:
+        """Keep this state in place of the one before; False, and nothing changed, if it holds what is not finite.
+
+        `begun`: its copy where that was asked for already.
+        """
         if not self._in_file:
-            copy, finite = self._copy(state)
+            copy, finite = begun or self._copy(state)
             if bool(finite):
                 self._state = copy
             return bool(finite)
