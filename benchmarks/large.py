@@ -1,11 +1,15 @@
 """From a thousand parameters to a million: time, evaluations and peak memory to the same cost, in fresh processes."""
 
+import importlib.util
+import json
 import sys
-from functools import partial
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .processes import in_turn, report
+from .processes import report
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 # From this many parameters on, one run says enough.
@@ -23,11 +27,19 @@ COSTS = (
     "matrix factorisation",
 )
 
+# The lowest cost where mathematics knows it; of the others the lowest that any run found stands in.
+LOWEST = {"chained Rosenbrock": 0.0, "Broyden tridiagonal": 0.0}
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "--sizes": {"type": int, "nargs": "+", "default": SIZES, "help": "numbers of parameters"},
     "--costs": {"nargs": "+", "choices": COSTS, "default": COSTS, "help": "some of the costs"},
     "--rounds": {"type": int, "default": 3, "help": f"processes for each, below {ONCE:,} parameters"},
     "--limit": {"type": float, "default": 120.0, "help": "CPU seconds after which a walk is broken off"},
+    "--keep": {
+        "type": Path,
+        "help": "a file of records: what it holds is not measured again, and what is measured is added",
+    },
+    "--seconds": {"type": float, "help": "seconds on the clock after which no further process is begun"},
 }
 
 # What every measured process begins with; data are kept out of the measured time. Its clock is the CPU's, so that what
@@ -219,82 +231,153 @@ PEERS = {
     "IPOPT, limited memory": IPOPT,
 }
 
-# Parts of the decrease from the start to the lowest cost anybody found that may still be missing.
-GAPS = (1e-4, 1e-8)
+# What a peer stands on; one whose package is not installed is told and left out.
+NEEDS = {"optimistix": "optimistix", "IPOPT": "cyipopt"}
+
+# Parts of the decrease from the start to the lowest cost that may still be missing.
+GAPS = (1e-4, 1e-6)
+
+# One cost of one size under one solver, in one round.
+Cell = tuple[str, int, str, int]
 
 
 def table(
-    peers: bool, *, sizes: list[int], costs: list[str], rounds: int, limit: float
+    peers: bool,
+    *,
+    sizes: Sequence[int],
+    costs: Sequence[str],
+    rounds: int,
+    limit: float,
+    keep: Path | None,
+    seconds: float | None,
 ) -> tuple[list[str], list[list[object]], str]:
-    """Seconds and evaluations until the cost is within each gap of the lowest found, total time and memory."""
-    rows: list[list[object]] = []
-    for cost in costs:
-        for size in sizes:
-            taken = rounds if size < ONCE else 1
-            rows += _measured(cost, size, taken, limit, OURS | (PEERS if peers else {}))
+    """Seconds and evaluations until the cost is within each gap of the lowest, total time and memory."""
+    programs = OURS | (PEERS if peers else {})
+    absent = [name for name in programs if not _is_there(name)]
+    present = [name for name in programs if name not in absent]
+    cells = [
+        (cost, size, name, round_)
+        for size in sizes
+        for cost in costs
+        for round_ in range(rounds if size < ONCE else 1)
+        for name in present
+    ]
+    runs = _kept(keep)
+    begun, late = time.monotonic(), []
+    for cell in cells:
+        if cell in runs:
+            continue
+        if seconds is not None and time.monotonic() - begun > seconds:
+            late.append(cell)
+            continue
+        runs[cell] = _attempt(cell, COMMON + programs[cell[2]] + MEASURE, limit)
+        _keep(keep, cell, runs[cell])
+    rows = [row for cost in costs for size in sizes for row in _rows(cost, size, present, runs)]
     header = ["cost", "n", "solver"]
     for gap in GAPS:
         header += [f"s to {gap:.0e}", f"evaluations to {gap:.0e}"]
     header += ["s in all", "gap at the end", "peak MB"]
+    return header, rows, _note(rounds, limit, absent, late)
+
+
+def _note(rounds: int, limit: float, absent: Sequence[str], late: Sequence[Cell]) -> str:
+    """What the table means, and what is not in it."""
     note = (
-        f"Medians over {rounds} fresh processes each below {ONCE:,} parameters, the solvers taking turns, and one from "
-        f"there on. Seconds are those of the CPU, all threads added up. Walks are broken off after {limit:g} s, "
-        f"processes after {_killed(limit)} s. Imports and data are not timed, tracing and "
-        "compiling are. Gaps are parts of the whole decrease from the start to the lowest cost any of them found; a "
-        "dash means never reached. Nothing is seen of optimistix's compiled loop on the way, so its times are those of "
-        "the whole run. Steepest's time in all includes judging the answer. Smoothing: a noisy signal, chained "
-        "differences, linear least squares. Logistic regression: as many examples as parameters, two gathered features "
-        "each, with a ridge. Matrix factorisation: rank 10, twice as many entries seen as there are parameters, with a "
-        "ridge. A solver that is not installed is left out."
+        f"Medians over {rounds} fresh processes each below {ONCE:,} parameters, the solvers taking turns; from "
+        f"there on one. Seconds are those of the CPU, all threads added up. Walks are broken off after {limit:g} "
+        f"s, processes after {_killed(limit)} s. Imports and data are not timed, tracing and compiling are. Gaps "
+        "are parts of the whole decrease from the start to the lowest cost: zero for chained Rosenbrock and "
+        "Broyden tridiagonal, for the others the lowest that any of them found. A dash means never reached, and a"
+        " row of dashes a process that was broken off or failed. Chained Rosenbrock has a second minimum, about "
+        "4: a gap of 4 parts in 254 n. Nothing is seen of optimistix's compiled loop on the way, so its times are"
+        " those of the whole run. Steepest's time in all includes judging the answer. Smoothing: a noisy signal, "
+        "chained differences, linear least squares. Logistic regression: as many examples as parameters, two "
+        "gathered features each, with a ridge. Matrix factorisation: rank 10, twice as many entries seen as there"
+        " are parameters, with a ridge."
     )
-    return header, rows, note
+    if absent:
+        note += f" Not installed, and so not measured: {'; '.join(absent)}."
+    missing = list(dict.fromkeys(f"{cost} with {size:,}: {name}" for cost, size, name, _ in late))
+    if missing:
+        note += f" Not measured for want of time: {'; '.join(missing)}."
+    return note
 
 
-def _measured(cost: str, size: int, rounds: int, limit: float, solvers: dict[str, str]) -> list[list[object]]:
-    """The rows of one cost of one size."""
-    measured = in_turn(
-        {
-            name: partial(_attempt, name, COMMON + program + MEASURE, size, cost, limit)
-            for name, program in solvers.items()
-        },
-        rounds,
-    )
-    finished = {name: [run for run in runs if run] for name, runs in measured.items()}
-    known = [run for runs in finished.values() for run in runs]
-    if not known:
-        return []
-    lowest, start = min(run["cost"] for run in known), known[0]["start"]
-    rows: list[list[object]] = []
-    for name, runs in measured.items():
-        if all(run is MISSING for run in runs):
-            continue
-        row: list[object] = [cost, size, name]
-        if any(not run for run in runs):
-            row += ["-"] * (2 * len(GAPS) + 3)
-        else:
-            row += [entry for gap in GAPS for entry in _reached(runs, lowest + gap * (start - lowest))]
-            row.append(f"{median(run['total'] for run in runs):.2f}")
-            row.append(f"{(max(run['cost'] for run in runs) - lowest) / (start - lowest):.0e}")
-            row.append(f"{median(run['peak'] for run in runs):.0f}")
-        rows.append(row)
-        say("  ".join(map(str, row)))
-    return rows
+def _is_there(solver: str) -> bool:
+    """Whether the package that the solver stands on is installed."""
+    needed = [package for start, package in NEEDS.items() if solver.startswith(start)]
+    return all(importlib.util.find_spec(package) is not None for package in needed)
 
 
-# What a process that could not import its solver leaves behind; None stands for one that was killed or failed.
-MISSING: dict[str, Any] = {}
+def _kept(path: Path | None) -> dict[Cell, Any]:
+    """The records that a file holds, by cell; none where there is no file."""
+    if path is None or not path.exists():
+        return {}
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {(line["cost"], line["n"], line["solver"], line["round"]): line["run"] for line in lines}
 
 
-def _attempt(name: str, program: str, size: int, cost: str, limit: float) -> Any:
-    """What a program reports; `MISSING` for want of a package, None where it fails or never ends."""
+def _keep(path: Path | None, cell: Cell, run: Any) -> None:
+    """Add a record to the file, at once: whatever ends the whole, what was measured stays."""
+    if path is not None:
+        line = dict(zip(("cost", "n", "solver", "round"), cell, strict=True)) | {"run": run}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _attempt(cell: Cell, program: str, limit: float) -> Any:
+    """What a program reports, its trace without what was no lower; None where it fails or never ends."""
+    cost, size, name, _ = cell
     try:
         found = report(program, str(size), cost, str(limit), str(_killed(limit)))
-        said = f"cost {found['cost']:.12g}"
+        found["trace"] = _descending(found["trace"])
+        said = f"cost {found['cost']:.12g} after {found['total']:.2f} s"
     except RuntimeError as error:
-        said = str(error).strip().splitlines()[-1]
-        found = MISSING if "ModuleNotFoundError" in said else None
+        found, said = None, str(error).strip().splitlines()[-1]
     say(f"{cost}, {size:,}, {name}: {said}")
     return found
+
+
+def _descending(trace: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+    """The entries of a trace that are lower than all before them.
+
+    >>> _descending([[0.1, 9.0, 1], [0.2, 9.5, 2], [0.3, 1.0, 3]])
+    [[0.1, 9.0, 1], [0.3, 1.0, 3]]
+    """
+    lowest, found = float("inf"), []
+    for entry in trace:
+        if entry[1] < lowest:
+            lowest = entry[1]
+            found.append(entry)
+    return found
+
+
+def _rows(cost: str, size: int, solvers: Sequence[str], runs: Mapping[Cell, Any]) -> list[list[object]]:
+    """The rows of one cost of one size: of every solver that was measured."""
+    measured: dict[str, list[Any]] = {}
+    for (of, n, name, _), run in runs.items():
+        if (of, n) == (cost, size):
+            measured.setdefault(name, []).append(run)
+    known = [run for some in measured.values() for run in some if run]
+    if not known:
+        return [[cost, size, name, *["-"] * (2 * len(GAPS) + 3)] for name in solvers if name in measured]
+    lowest, start = min(run["cost"] for run in known), known[0]["start"]
+    lowest = min(LOWEST.get(cost, lowest), lowest)
+    rows: list[list[object]] = []
+    for name in solvers:
+        some = measured.get(name, [])
+        row: list[object] = [cost, size, name]
+        if not some:
+            continue
+        if not all(some):
+            row += ["-"] * (2 * len(GAPS) + 3)
+        else:
+            row += [entry for gap in GAPS for entry in _reached(some, lowest + gap * (start - lowest))]
+            row.append(f"{median(run['total'] for run in some):.2f}")
+            row.append(f"{(max(run['cost'] for run in some) - lowest) / (start - lowest):.0e}")
+            row.append(f"{median(run['peak'] for run in some):.0f}")
+        rows.append(row)
+    return rows
 
 
 def _killed(limit: float) -> int:
