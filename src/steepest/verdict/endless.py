@@ -14,7 +14,8 @@ import numpy as np
 from ..numerics import EPS
 from .curvature import DENSE
 from .look import Look
-from .rays import UNDIMINISHED, Leads, scaled, scaled_descent
+from .overflow import ways_on
+from .rays import UNDIMINISHED, Leads, scaled_descent
 
 Vector = np.ndarray
 
@@ -74,7 +75,8 @@ def pole_on_the_way(look: Look) -> Pole | None:
     """The pole that the walk from its start ran into, where no slope exists any more."""
     if look.start is None or not np.isfinite(look.start).all():
         return None
-    return _pole_along(look, scaled(look, look.x - look.start))
+    found = (_pole_along(look, way) for way in ways_on(look))
+    return next((pole for pole in found if pole is not None), None)
 
 
 def pole_near(look: Look) -> Pole | None:

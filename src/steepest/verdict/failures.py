@@ -119,6 +119,20 @@ def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
             "Check the sign of the cost, or bound the parameters.",
             downhill=None,
         )
+    if ray.leads in (Leads.DOWN_TO_OVERFLOW, Leads.DOWN_A_RAVINE):
+        end = (
+            "up to where numbers inside it become too large, or too small, to be held"
+            if ray.leads is Leads.DOWN_TO_OVERFLOW
+            else "in a ravine that has become narrower than the spacing of numbers"
+        )
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            tuple(evidence),
+            f"Unbounded below, as far as double precision goes: along {name} the cost falls as fast as ever, to "
+            f"{number(ray.value)}, {end}.",
+            "Bound the parameters, or add a penalty on their size: a deviation, for one, that nothing keeps from "
+            "shrinking needs a lower bound.",
+        )
     return Judgement(
         Verdict.INFIMUM_NOT_ATTAINED,
         tuple(evidence),

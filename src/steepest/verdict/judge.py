@@ -28,12 +28,13 @@ from .failures import (
     wrong_gradient,
 )
 from .flatness import Course, Runs, courses
-from .kink import edge_at, kink_at, kink_by_values
+from .kink import Kink, edge_at, kink_at, kink_by_values
 from .look import Look, Rounding, look_at
 from .measured import curvature_evidence, repeats, slope_evidence
 from .minima import edge_minimum, flat_minimum, kink_minimum, kinks_within, minimum, where_it_rises
 from .noise import Repeatability, repeatability_of
 from .optimality import SPREAD_FACTOR, Optimality, optimality_of, rounding_of
+from .overflow import NARROW, cut_short
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .split_kink import split_minimum
@@ -57,6 +58,11 @@ JUMPING = 1e-2
 
 # Distances, in natural sizes, at which a fall along a kink is looked for: a straight step leaves a bent one soon.
 ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+
+# Distances, in natural sizes, at which the floor of a ravine must fall, and the part of the whole fall that the first
+# must win: less may be what is left of a minimum a little off the point.
+DOWN_A_FLOOR = (1e-4, 1e-3, 1e-2)
+FLOOR_FALL = 1e-8
 
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
 SADDLE_STEP = 1e-6
@@ -166,7 +172,12 @@ def _stationary(
         edge = edge_at(look, optimality.remaining_limit)
         if edge is not None:
             return edge_minimum(look, edge, evidence)
-    if _exceeds_the_fall(look, rounding.value):
+    drowned = _exceeds_the_fall(look, rounding.value)
+    if drowned or rounding.alone or rounding.value > NARROW * (look.fall or np.inf):
+        cut = cut_short(look, rounding)
+        if cut is not None:
+            return along_ray(look, cut, evidence)
+    if drowned:
         # Right beside the point the cost is far higher, and that is no measure of its rounding along the ravine.
         ray = walk(look, scaled_descent(look), EPS * abs(look.value))
         larger = rounding.value > look.size_aside
@@ -230,15 +241,28 @@ def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> 
     kink = kink_at(look, rounding.value)
     if kink is None:
         return None, False
-    if kink.is_minimum:
+    if kink.is_minimum and not _has_a_falling_floor(look, kink, rounding):
         return kink_minimum(look, kink, evidence), False
-    downhill = None if kink.rises else kink.lowest
+    downhill = kink.floor if kink.is_minimum else (None if kink.rises else kink.lowest)
     if kink.descent is not None and _first_fall(look, kink.descent, rounding, ALONG_A_KINK) is not None:
         downhill = kink.descent
     excluded = kink.descent is not None and kink.hull > kink.limit
     if downhill is None:
         return None, excluded
     return falls(look, downhill, rounding, evidence, "the cost has a kink here, and falls"), excluded
+
+
+def _has_a_falling_floor(look: Look, kink: Kink, rounding: Rounding) -> bool:
+    """Whether a parameter whose slopes do not cancel leads down, though they are next to nothing beside the others'.
+
+    In a ravine with walls 10⁷ times as steep as its floor, the hull of the slopes holds zero to six digits.
+    """
+    if kink.floor is None or not kink.floor.any():
+        return False
+    falls = np.array([look.value - look.value_at(look.x + t * kink.floor) for t in DOWN_A_FLOOR])
+    worth = FLOOR_FALL * ((look.fall or 0.0) + abs(look.value)) + 4 * rounding.value
+    along = kink.hull * np.array(DOWN_A_FLOOR)
+    return bool((falls > np.maximum(0.1 * along, worth)).all())
 
 
 def _tail_or_minimum(
@@ -536,6 +560,10 @@ def _not_stationary(
     edge = edge_at(look, optimality.remaining_limit)
     if edge is not None:
         return edge_minimum(look, edge, evidence)
+    if ray.leads in (Leads.NOWHERE, Leads.DOWN_TO_EDGE) or look.stop == "not finite":
+        cut = cut_short(look)
+        if cut is not None:
+            return along_ray(look, cut, evidence)
     if _is_level(look, curvature, rounding):
         course = Course(ray.direction, Runs.FALLING_FARTHER_OFF, 1.0, ray.direction, ray.x, ray.value)
         return level_but_sloping(look, course, optimality, evidence)
@@ -597,12 +625,15 @@ def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = F
 def _slope_not_finite(look: Look) -> Judgement:
     broken = [look.names[i] for i in np.flatnonzero(~np.isfinite(look.gradient)).tolist()]
     evidence = [Evidence("slope at the point", None, None, False, f"not finite for {listed(broken)}")]
-    kink = kink_at(look, EPS * abs(look.value))
-    if kink is not None and kink.is_minimum:
-        return kink_minimum(look, kink, evidence)
     pole = pole_on_the_way(look)
     if pole is not None:
         return into_a_pole(look, pole, evidence)
+    cut = cut_short(look)
+    if cut is not None:
+        return along_ray(look, cut, evidence)
+    kink = kink_at(look, EPS * abs(look.value))
+    if kink is not None and kink.is_minimum:
+        return kink_minimum(look, kink, evidence)
     edge = edge_at(look, EPS * (abs(look.value) + (look.fall or 0.0)))
     if edge is not None:
         return edge_minimum(look, edge, evidence)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..linear_algebra.convex_hull import nearest_to_zero
 from .look import Look
+from .overflow import gives_out
 
 Vector = np.ndarray
 
@@ -21,6 +22,9 @@ SMOOTH_GROWTH = 3.0
 
 # Length of the nearest point of the hull, against the longest slope, that counts as zero.
 HULL_ZERO = 1e-6
+
+# A parameter of which no more than this part of its largest slope is left has slopes that cancel.
+CANCELLED = 1e-3
 
 # Pieces that are looked for beyond those met at first.
 BUNDLED = 40
@@ -62,6 +66,7 @@ class Kink:
     pieces: int
     how: str
     descent: Vector | None = None  # (n,): the way down that the hull leaves open, where it was taken whole
+    floor: Vector | None = None  # (n,): the same in those parameters alone whose slopes do not cancel
 
     @property
     def is_minimum(self) -> bool:
@@ -76,10 +81,15 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
         return None
     best: Kink | None = None
     for radius in RADII:
-        _, slopes = _gather(look, directions, radius)
+        values, slopes = _gather(look, directions, radius)
         far_values, far_slopes = _gather(look, directions, 10 * radius)
-        if not (np.isfinite(slopes).all() and np.isfinite(far_slopes).all()):
+        if not (np.isfinite(values).all() and np.isfinite(far_values).all()):
             continue
+        # Along a cusp, and only there, no slope exists beside the point either.
+        told = np.isfinite(slopes).all(axis=1) & np.isfinite(far_slopes).all(axis=1)
+        if 2 * int(told.sum()) < len(told):
+            continue
+        slopes, far_slopes = slopes[told], far_slopes[told]
         size = float(np.linalg.norm(slopes, axis=1).max())
         spread, far_spread = _spread(slopes), _spread(far_slopes)
         if spread <= DIFFERENT * size or far_spread > SMOOTH_GROWTH * spread:
@@ -87,11 +97,13 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
         # What the smooth part of the slopes changes by within the radius; more than a little is another kink.
         bend = abs(far_spread - spread)
         limit = HULL_ZERO * size + (bend if bend <= LITTLE * size else 0.0)
-        descent = None
+        descent = floor = None
         if look.n <= AXES:
             nearest, slopes = _completed(look, slopes, radius, limit)
             hull = float(np.linalg.norm(nearest))
             descent = -nearest * look.scale / max(float(np.abs(nearest).max()), 1e-300)
+            left = np.abs(nearest) > CANCELLED * np.abs(slopes).max(axis=0)
+            floor = np.where(left, descent, 0.0)
             how = f"nearest point to zero in the hull of {len(slopes)} slopes gathered {radius:.0e} around"
         else:
             # For each parameter apart: the part of zero that its slopes on both sides do not reach.
@@ -109,6 +121,7 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             _pieces(slopes, size),
             how,
             descent,
+            floor,
         )
         if found.is_minimum:
             return found
@@ -182,7 +195,7 @@ class Edge:
 
 
 def edge_at(look: Look, allowed: float) -> Edge | None:
-    """Whether the cost ends right here and rises wherever it goes on; None otherwise.
+    """Whether the cost ends right here and rises wherever it goes on; None otherwise, as where numbers only overflow.
 
     `allowed`: what a probe may be lower by and still not count as lower.
     """
@@ -199,6 +212,8 @@ def edge_at(look: Look, allowed: float) -> Edge | None:
         if rise < -allowed or not (np.nan_to_num(farther, nan=np.inf) - look.value > -allowed).all():
             return None
         if not (farther > look.value).any():
+            return None
+        if gives_out(look, look.x + radius * look.scale * directions[~inside][0]):
             return None
         return Edge(radius, rise, values.size, int((~inside).sum()))
     return None

@@ -134,12 +134,13 @@ class Rounding:
     """How far the slope and the cost can be trusted at the point.
 
     `slope` (n,): size of the error of each entry of the gradient; `value`: of the cost. `grain` (n,): what
-    the gradient changes by between neighbouring double precision numbers.
+    the gradient changes by between neighbouring double precision numbers. `alone`: no neighbour has a slope at all.
     """
 
     slope: Vector
     value: float
     grain: Vector
+    alone: bool = False
 
 
 def look_at(

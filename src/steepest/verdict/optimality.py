@@ -66,6 +66,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     spread = np.zeros(n)
     value_error = EPS * abs(look.value)
     largest_trend = np.zeros(n)
+    alone = True
     for _ in range(REPEATS_SMALL if look.is_small else REPEATS_LARGE):
         signs = 2.0 * look.generator.integers(0, 2, n) - 1.0
         shift = signs * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
@@ -74,6 +75,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
         value, gradient = look.slope_at(near)
         if not np.isfinite(gradient).all():
             continue
+        alone = False
         trend = product(shift)
         largest_trend = np.maximum(largest_trend, np.abs(trend))
         spread = np.maximum(spread, np.abs(gradient - g - trend))
@@ -90,7 +92,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     )
     if off is not None:
         spread = spread + off
-    return Rounding(spread + EPS * np.abs(g), value_error, grain)
+    return Rounding(spread + EPS * np.abs(g), value_error, grain, alone)
 
 
 def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optimality:

@@ -37,6 +37,8 @@ class Leads(StrEnum):
     TO_A_LIMIT = "down towards a limit"
     DOWN_AND_UP = "down, then up"
     DOWN_TO_EDGE = "down to the edge"
+    DOWN_TO_OVERFLOW = "down until numbers can no longer be held"
+    DOWN_A_RAVINE = "down a ravine narrower than the spacing of numbers"
     LEVEL = "level"
     UP = "up"
     NOWHERE = "not finite"

@@ -1,0 +1,190 @@
+"""Where double precision gives out on the way down: the cost goes on there, but its numbers can no longer be held.
+
+Such an end is none of the cost's own. exp(-s) with s the log of a deviation overflows at s = -709.8, and long before
+that two neighbouring numbers may be worlds apart; a likelihood that fell in proportion to s until there falls on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax.extend.core as jex
+import numpy as np
+
+from ..numerics import EPS
+from ..tracing.primitives import NoRule, evaluate_equation
+from .look import Look, Rounding
+from .rays import STRIDE, Leads, Ray, scaled, scaled_descent
+
+Vector = np.ndarray
+
+# Operations that make an infinity from numbers only because it is too large to be held.
+GROWING = frozenset(
+    {
+        "exp", "exp2", "expm1", "sinh", "cosh", "mul", "add", "add_any", "sub", "square", "reduce_sum", "reduce_prod",
+        "dot_general", "cumsum", "cumprod", "lgamma",
+    }
+)  # fmt: skip
+
+# Those that make zero from numbers that are not only because it is too small to be held.
+SHRINKING = frozenset({"exp", "exp2", "logistic", "mul", "div", "square", "integer_pow", "pow"})
+
+# How far on the end of double precision is looked for, in natural sizes, and from where.
+NEAREST, FARTHEST = 1e-6, 64.0
+
+# Distances before that end, in natural sizes, between which the rates of the fall are compared, and what the last must
+# be of the first: a weak penalty that wins in the end shows in a few parts of a hundred.
+BEFORE = (0.5, 0.375, 0.25, 0.125)
+UNDIMINISHED = 0.99
+
+# Neighbouring numbers whose costs differ by more than this part of the whole fall lie across a ravine too narrow for
+# double precision; a smooth bottom, or a kink, has 1e-16.
+NARROW = 1e-4
+
+# Parameters that went less far than this part of the farthest are not what the numbers grow with.
+FAR_PART = 1e-2
+
+
+def gives_out(look: Look, x: Vector) -> bool:
+    """Whether the cost has no value at `x` (n,) only because its numbers grow too large, or too small, to be held.
+
+    An operation that has no value there by itself, such as the square root of a negative number, ends the cost. False
+    where no trace tells.
+    """
+    reading = getattr(look.structure, "reading", None)
+    if reading is None:
+        return False
+    jaxpr = reading.closed.jaxpr
+    values = dict(zip(jaxpr.constvars, map(np.asarray, reading.closed.consts), strict=True))
+    values[reading.x] = np.reshape(look.objective.bounds.project(x), reading.x.aval.shape)
+    too_large = too_small = broken = False
+    for equation in reading.equations:
+        operands = [
+            np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, jex.Literal) else values.get(atom)
+            for atom in equation.invars
+        ]
+        if any(operand is None for operand in operands):
+            return False
+        try:
+            results = evaluate_equation(equation, operands)
+        except (NoRule, ValueError, TypeError, IndexError, ArithmeticError):
+            return False
+        values.update(zip(equation.outvars, results, strict=True))
+        if not all(_finite(operand) for operand in operands):
+            continue
+        if not all(_finite(result) for result in results):
+            if _has_grown(equation, operands, results):
+                too_large = True
+            elif too_small and _at_zero(equation, operands, results):
+                broken = True
+            else:
+                return False
+        elif equation.primitive.name in SHRINKING:
+            too_small = too_small or _has_shrunk(operands, results)
+    return too_large or broken
+
+
+def _finite(value: Any) -> bool:
+    value = np.asarray(value)
+    return value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
+
+
+def _has_grown(equation: Any, operands: list[Any], results: list[Any]) -> bool:
+    """Whether results that are not finite, made from numbers that are, were only too large to be held."""
+    if any(np.isnan(np.asarray(result)).any() for result in results):
+        return False
+    name = equation.primitive.name
+    if name in GROWING:
+        return True
+    infinite = np.isinf(np.asarray(results[0]))
+    if name == "div":
+        return not (infinite & (np.asarray(operands[1]) == 0.0)).any()
+    if name in ("pow", "integer_pow"):
+        return not (infinite & (np.asarray(operands[0]) == 0.0)).any()
+    return False
+
+
+def _at_zero(equation: Any, operands: list[Any], results: list[Any]) -> bool:
+    """Whether an operation has no value only where it meets zero."""
+    if equation.primitive.name not in ("div", "log", "rsqrt", "pow", "integer_pow"):
+        return False
+    met = np.asarray(operands[1 if equation.primitive.name == "div" else 0]) == 0.0
+    return bool((met | np.isfinite(np.asarray(results[0]))).all())
+
+
+def _has_shrunk(operands: list[Any], results: list[Any]) -> bool:
+    """Whether an elementwise operation made zero of numbers that are not."""
+    zero = np.asarray(results[0]) == 0.0
+    whole = all(np.asarray(operand).dtype.kind == "f" for operand in operands)
+    for operand in operands[:2]:
+        zero = zero & (np.asarray(operand) != 0.0)
+    return whole and bool(zero.any())
+
+
+def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:
+    """A way down without end, by all that was seen, on which double precision gives out; None where there is none.
+
+    By the numbers of the cost, farther on; or here, by `rounding`: in a ravine narrower than the spacing of numbers.
+    The cost must have fallen as fast at the end as before.
+    """
+    for way in ways_on(look):
+        if not way.any():
+            continue
+        ray = _to_the_end(look, way)
+        if ray is None and rounding is not None and rounding.value > NARROW * (look.fall or np.inf):
+            ray = _in_a_ravine(look, way, rounding)
+        if ray is not None:
+            return ray
+    return None
+
+
+def ways_on(look: Look) -> Iterator[Vector]:
+    """Directions (n,) in which it may go on: down the slope, the way the walk came, and its farthest parameters'."""
+    if np.isfinite(look.gradient).all():
+        yield scaled_descent(look)
+    if look.start is None or not np.isfinite(look.start).all():
+        return
+    moved = np.where(look.free, look.x - look.start, 0.0)
+    farthest = float(np.abs(moved).max(initial=0.0))
+    for part in (0.0, FAR_PART, 1.0):
+        yield scaled(look, np.where(np.abs(moved) >= part * farthest, moved, 0.0))
+
+
+def _to_the_end(look: Look, way: Vector) -> Ray | None:
+    """The ray along `way` (n,) to where the numbers give out, should it fall without slowing all the way."""
+    t, reach, value, probes = NEAREST, 0.0, look.value, 0
+    while t <= FARTHEST:
+        x = look.objective.bounds.project(look.x + t * way)
+        found = look.value_at(x)
+        probes += 1
+        if not np.isfinite(found):
+            break
+        if found > value + 4 * EPS * abs(value):
+            return None
+        reach, value = t, found
+        t *= STRIDE
+    else:
+        return None
+    if not gives_out(look, x) or not _falls_undiminished(look, way, reach, (*BEFORE, 0.0)):
+        return None
+    lowest = look.objective.bounds.project(look.x + reach * way)
+    return Ray(Leads.DOWN_TO_OVERFLOW, way, reach, value, lowest, value, reach, probes + len(BEFORE))
+
+
+def _in_a_ravine(look: Look, way: Vector, rounding: Rounding) -> Ray | None:
+    """The ray that ends here, where the cost jumps between neighbouring numbers by what half a size had lowered it."""
+    if not _falls_undiminished(look, way, 0.0, BEFORE):
+        return None
+    return Ray(Leads.DOWN_A_RAVINE, way, 0.0, look.value, look.x, look.value, BEFORE[0], len(BEFORE))
+
+
+def _falls_undiminished(look: Look, way: Vector, end: float, before: tuple[float, ...]) -> bool:
+    """Whether the cost fell on all of the way up to `end`, as fast at last as at first."""
+    values = np.array([look.value_at(look.x + (end - back) * way) for back in before])
+    rates = (values[:-1] - values[1:]) / -np.diff(before)
+    return bool(
+        np.isfinite(values).all()
+        and (rates > 64 * EPS * np.abs(values).max()).all()
+        and rates[-1] >= UNDIMINISHED * rates[0]
+    )
