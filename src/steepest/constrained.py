@@ -16,7 +16,8 @@ from .problem import Problem
 from .recording import Recording
 from .solvers.choice import Plan, plan_for
 from .solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained
-from .verdict.constrained import Multipliers, judge_constrained
+from .verdict.between import judge_between
+from .verdict.constrained import Multipliers
 from .verdict.words import Judgement
 
 # From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
@@ -100,7 +101,7 @@ class Between:
 
     def _judge(self, run: ConstrainedRun) -> Judgement:
         began = time.perf_counter()
-        judgement, self.multipliers = judge_constrained(
+        judgement, self.multipliers = judge_between(
             self.problem.objective,
             self.rows,
             run.x,

@@ -11,7 +11,7 @@ from .constrained import read_rows, told_of
 from .constraints.rows import Rows
 from .descent import structure_of
 from .problem import Problem
-from .verdict.constrained import judge_constrained
+from .verdict.between import judge_between
 from .verdict.words import Judgement
 
 
@@ -25,7 +25,7 @@ def judged_between(
     rows = read_rows(constraints, problem, derivatives)
     if rows is None:
         return None
-    judgement, multipliers = judge_constrained(
+    judgement, multipliers = judge_between(
         problem.objective,
         rows,
         problem.start,

@@ -55,3 +55,22 @@ def test_one_weak_downward_curvature_among_thousands_is_seen():
 def test_a_direction_that_costs_nothing_among_thousands_is_named():
     found = verify(lambda x: np.sum((x[1:] - x[:-1] - 0.5) ** 2), 0.5 * np.arange(1000.0))
     assert found == "flat minimum", found.message
+
+
+@pytest.mark.parametrize(
+    ("cost", "start"),
+    [
+        (lambda x: np.sum((x[::2] ** 2 + x[1::2] ** 2 - 1) ** 2), np.tile([2.0, 1.0], 5000)),
+        (lambda x: np.sum((x[::2] * x[1::2] - 1) ** 2), np.linspace(1.0, 2.0, 1000)),
+    ],
+)
+def test_thousands_of_valleys_that_bend_are_flat(cost, start):
+    found = steepest.minimize(cost, start)
+    assert found.verdict == "flat minimum", found.message
+
+
+def test_thousands_of_quartic_bottoms_are_not_flat():
+    found = steepest.minimize(
+        lambda x: np.sum((x[1:] - x[:-1]) ** 4) + np.sum(x**4), np.linspace(1.0, 2.0, 1000)
+    )
+    assert found.verdict != "flat minimum", found.message

@@ -51,3 +51,18 @@ def test_a_variance_that_collapses_in_log_scale_is_no_minimum(start):
     found = st.minimize(lambda p: p[1] + 0.5 * (3 - p[0]) ** 2 * np.exp(-2 * p[1]), np.array(start))
     assert not found.success, found.message
     assert not found.verdict.is_minimum
+
+
+def test_a_bottom_far_below_a_start_that_rose_like_a_high_power_is_no_tail():
+    """From the unstable side the cost is steep beyond measure, and its slope dies out for long on the way down."""
+
+    def cost(p):
+        y, total = 1.0, 0.0
+        for k in range(20):
+            y = y + 0.1 * (p[1] - p[0] * y)
+            total = total + (y - 0.5 - 0.5 * 0.9 ** (k + 1)) ** 2
+        return total
+
+    found = st.minimize(cost, np.array([30.0, 1.0]))
+    assert found.success, found.message
+    assert np.allclose(found.x, [1.0, 0.5], atol=1e-9)

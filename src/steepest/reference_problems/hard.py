@@ -152,6 +152,24 @@ def _turned_saddle(x: Any) -> Any:
     return np.sum(y[:-1] ** 2) - y[-1] ** 2 + 0.25 * y[-1] ** 4
 
 
+def _two_bells(p: Any) -> Any:
+    """Minus the log-likelihood of the sample under two normal distributions in equal parts, deviations in log scale."""
+    narrow = np.exp(-0.5 * ((_SAMPLE - p[0]) * np.exp(-p[1])) ** 2 - p[1])
+    wide = np.exp(-0.5 * ((_SAMPLE - p[2]) * np.exp(-p[3])) ** 2 - p[3])
+    return -np.sum(np.log(0.5 * narrow + 0.5 * wide))
+
+
+def _stepped_decay(p: Any) -> Any:
+    """Euler's steps of y' = b - a·y against the data of a known pair, which it can follow exactly."""
+    y, a = 1.0, 0.9516
+    t, cost = 1.0, 0.0
+    for _ in range(20):
+        y = y + 0.1 * (p[1] - p[0] * y)
+        t = t + 0.1 * (0.5 - a * t)
+        cost = cost + (y - t) ** 2
+    return cost
+
+
 _TURN = _rotation(50)
 _E = float(np.exp(-1.0))
 
@@ -356,6 +374,31 @@ _TABLE: tuple[Hard, ...] = (
          (0.0,)),
     Hard("cube held by its bound", "bounds", lambda x: x[0] ** 3 + x[1] ** 2, (1.0, 1.0), MINIMUM, (0.0,),
          ((0, 1), (None, None))),
+    # what the second list did not ask
+    Hard("deviation that collapses, log scale", "no minimum",
+         lambda p: p[1] + 0.5 * ((3.0 - p[0]) * np.exp(-p[1])) ** 2, (1.0, 0.0), ("unbounded below",)),
+    Hard("variance that collapses, log scale", "no minimum",
+         lambda p: 0.5 * p[1] + 0.5 * (0.3 - p[0]) ** 2 * np.exp(-p[1]), (0.1, 2.0), ("unbounded below",)),
+    Hard("deviation that collapses, double exponential", "no minimum",
+         lambda p: p[1] + np.abs(0.3 - p[0]) * np.exp(-p[1]), (0.1, 0.0), ("unbounded below",)),
+    Hard("deviation that collapses, softplus", "no minimum",
+         lambda p: np.log(np.logaddexp(0, p[1])) + 0.5 * ((3.0 - p[0]) / np.logaddexp(0, p[1])) ** 2, (0.1, 0.0),
+         ("unbounded below",)),
+    Hard("line through two points, their deviation as well", "no minimum",
+         lambda p: np.sum(p[2] + 0.5 * ((np.array([1.3, 3.7]) - p[0] - p[1] * np.array([0.1, 0.7]))
+                                        * np.exp(-p[2])) ** 2), (0.0, 0.0, 0.0), ("unbounded below",)),
+    Hard("two bells, one collapses onto a datum", "no minimum", _two_bells, (3.0, -2.0, 1.0, 0.0),
+         ("unbounded below", "plateau")),
+    Hard("deviation held by a bound", "bounds", lambda p: p[1] + 0.5 * ((3.0 - p[0]) * np.exp(-p[1])) ** 2, (1.0, 0.0),
+         MINIMUM, (-5.0,), ((None, None), (-5, None))),
+    Hard("cusp", "kink", lambda x: np.sqrt(np.abs(x[0] - 1)) + x[1] ** 2, (3.0, 1.0), KINK, (0.0,)),
+    Hard("clipped where it is level", "plateau", lambda x: np.sum((np.clip(x, -1, 1) - 0.3) ** 2), (4.0, 5.0),
+         ("plateau",)),
+    Hard("twenty steps of a decay, from an unstable rate", "plain", _stepped_decay, (30.0, 1.0), MINIMUM, (0.0,)),
+    Hard("fifty circles", "flat", lambda x: np.sum((x[::2] ** 2 + x[1::2] ** 2 - 1) ** 2), (2.0, 1.0) * 50, FLAT,
+         (0.0,)),
+    Hard("a hundred products", "flat", lambda x: np.sum((x[::2] * x[1::2] - 1) ** 2),
+         tuple(np.linspace(1.0, 2.0, 200).tolist()), FLAT, (0.0,)),
 )  # fmt: skip
 
 HARD: dict[str, Hard] = {problem.name: problem for problem in _TABLE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..numerics import EPS
 from .curvature import Curvature
 from .look import Look
+from .weakest import shifted_factor
 
 Vector = np.ndarray
 
@@ -65,6 +67,10 @@ SIGNS = 8
 # A slope this small a part of the cost has all but underflowed: the cost was still falling when double precision
 # gave out. No polynomial comes down so far between neighbouring numbers.
 UNDERFLOW = 1e-100
+
+
+# From a place (n,) and the slope there to the step that is to be taken off, None where there is none.
+_Back = Callable[[Vector, Vector], Vector | None]
 
 
 class Runs(StrEnum):
@@ -159,7 +165,8 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
         return Course(direction, Runs.STEPPING, level, lowest.direction, lowest.place, lowest.value)
     if falling:
         side = min(falling, key=lambda side: side.level)
-        near = side.level <= NEAR[-2]
+        # A power falls from the point itself; where there was no slope at all up to the fall, it lies farther off.
+        near = side.level <= NEAR[-2] and not (side.flat and side.level >= STRETCH)
         runs = Runs.FALLING if near else Runs.FALLING_FARTHER_OFF
         return Course(direction, runs, level, side.direction, side.place, side.value)
     if len(changed) == 2:
@@ -350,20 +357,51 @@ def _is_fall(course: list[_Bottom]) -> bool:
 
 def _put_back(look: Look, x: Vector, curvature: Curvature, rounding: float) -> _Bottom | None:
     """The bottom of the valley near `x` (n,), found by Newton steps along the curved directions alone."""
-    bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
-    V, curvatures = curvature.vectors[:, bent], curvature.values[bent]
-    place, value, turned, turned_curvatures = x, np.inf, V, curvatures
+    many = not curvature.complete and look.objective.has_sparse_hessian
+    back, unit = _by_factors(look, curvature) if many else _by_vectors(look, curvature)
+    place, value = x, np.inf
     for _ in range(VALLEY_CORRECTIONS):
         here, gradient = look.slope_at(x)
         if not (np.isfinite(gradient).all() and here < value):
             break
         place, value = x, here
-        if curvature.hessian is not None and look.objective.has_hessian:
-            turned, turned_curvatures = _turned(look, curvature, x, int(bent.sum()))
-        x = x - turned @ ((turned.T @ np.where(look.free, gradient, 0.0)) / turned_curvatures)
+        step = back(x, np.where(look.free, gradient, 0.0))
+        if step is None:
+            break
+        x = x - step
     if not np.isfinite(value):
         return None
-    # What the curved directions cost over one natural size; a bottom of order k rises by the step to the k of it.
-    unit = float((curvatures / np.max(np.abs(V) / look.scale[:, None], axis=0) ** 2).max(initial=0.0))
     allowed = 8 * max(rounding, look.trembling(place, value)) + VALLEY_FLOOR * unit
     return _Bottom(place, value, allowed)
+
+
+def _by_vectors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
+    """Steps back along the most curved directions, and what they cost over one natural size.
+
+    A bottom of order k rises by a step to the k of that.
+    """
+    bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
+    V, curvatures = curvature.vectors[:, bent], curvature.values[bent]
+
+    def back(x: Vector, gradient: Vector) -> Vector:
+        turned, along = V, curvatures
+        if curvature.hessian is not None and look.objective.has_hessian:
+            turned, along = _turned(look, curvature, x, int(bent.sum()))
+        return np.asarray(turned @ ((turned.T @ gradient) / along))
+
+    unit = float((curvatures / np.max(np.abs(V) / look.scale[:, None], axis=0) ** 2).max(initial=0.0))
+    return back, unit
+
+
+def _by_factors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
+    """The same for very many parameters: a factor with a small shift hardly moves what no curvature holds."""
+
+    def back(x: Vector, gradient: Vector) -> Vector | None:
+        objective = look.objective
+        factor = shifted_factor(look, objective.sparse_hessian(x))
+        if factor is None:
+            return None
+        d = factor.scaling
+        return np.where(look.free, d * factor.solve(d * gradient), 0.0)
+
+    return back, float(curvature.extremes[1]) * float(look.scale.max()) ** 2

@@ -173,7 +173,7 @@ def _stationary(
         if edge is not None:
             return edge_minimum(look, edge, evidence)
     drowned = _exceeds_the_fall(look, rounding.value)
-    if drowned or rounding.alone or rounding.value > NARROW * (look.fall or np.inf):
+    if drowned or rounding.alone or rounding.jump > NARROW * (look.fall or np.inf):
         cut = cut_short(look, rounding)
         if cut is not None:
             return along_ray(look, cut, evidence)

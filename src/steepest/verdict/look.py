@@ -135,12 +135,14 @@ class Rounding:
 
     `slope` (n,): size of the error of each entry of the gradient; `value`: of the cost. `grain` (n,): what
     the gradient changes by between neighbouring double precision numbers. `alone`: no neighbour has a slope at all.
+    `jump`: the most that the cost was seen to differ by from a neighbour, whatever explains it.
     """
 
     slope: Vector
     value: float
     grain: Vector
     alone: bool = False
+    jump: float = 0.0
 
 
 def look_at(

@@ -66,7 +66,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     spread = np.zeros(n)
     value_error = EPS * abs(look.value)
     largest_trend = np.zeros(n)
-    alone = True
+    alone, jump = True, 0.0
     for _ in range(REPEATS_SMALL if look.is_small else REPEATS_LARGE):
         signs = 2.0 * look.generator.integers(0, 2, n) - 1.0
         shift = signs * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
@@ -81,6 +81,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
         spread = np.maximum(spread, np.abs(gradient - g - trend))
         # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
         change = abs(value - look.value)
+        jump = max(jump, change)
         beyond = abs(value - look.value - float(g @ shift + 0.5 * trend @ shift))
         value_error = max(value_error, beyond if beyond <= change or np.isfinite(beyond) else change)
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
@@ -92,7 +93,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     )
     if off is not None:
         spread = spread + off
-    return Rounding(spread + EPS * np.abs(g), value_error, grain, alone)
+    return Rounding(spread + EPS * np.abs(g), value_error, grain, alone, jump)
 
 
 def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optimality:

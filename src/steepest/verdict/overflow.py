@@ -132,7 +132,7 @@ def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:
         if not way.any():
             continue
         ray = _to_the_end(look, way)
-        if ray is None and rounding is not None and rounding.value > NARROW * (look.fall or np.inf):
+        if ray is None and rounding is not None and rounding.jump > NARROW * (look.fall or np.inf):
             ray = _in_a_ravine(look, way, rounding)
         if ray is not None:
             return ray

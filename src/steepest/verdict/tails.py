@@ -40,6 +40,9 @@ SAME_WAY = 10
 
 BISECTIONS = 50
 
+# Distances, in natural sizes, at which the rise on both sides of the point is compared, the nearest first.
+BOTH_SIDES = tuple(10.0**-k for k in range(8, -1, -1))
+
 # Places on the way back, in natural sizes, at which the tail may be steepest.
 NEARER = tuple(1.0 - 10.0**-k for k in range(1, 10))
 
@@ -59,9 +62,18 @@ def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
     `direction` (n,) is as long as the parameters' own size, so that the walk came from within one length.
     """
     for away in (direction, -direction):
-        if _dies_out(look, away, rounding):
+        if _dies_out(look, away, rounding) and not _rises_beyond(look, away, rounding):
             return -away
     return None
+
+
+def _rises_beyond(look: Look, away: Vector, rounding: Rounding) -> bool:
+    """Whether the cost rises on the far side of the point as soon as it does on the near one: it lies at a bottom."""
+    for t in BOTH_SIDES:
+        near, beyond = (look.value_at(look.x + side * t * away) - look.value for side in (1.0, -1.0))
+        if near > 8.0 * rounding.value:
+            return bool(beyond > max(8.0 * rounding.value, 0.1 * near))
+    return False
 
 
 def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from ..linear_algebra.elimination import work_to_factorise
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from .curvature import ERROR_EXACT, Curvature
 from .look import Look
+
+Vector = np.ndarray
 
 # What judging may cost: a sparse Hessian of more parameters, or more multiplications to factorise it, take seconds.
 MOST_FACTORISED, MOST_WORK = 200_000, 2e8
@@ -22,6 +26,39 @@ SHIFTS = 16
 ITERATIONS = 6
 
 
+@dataclass(frozen=True)
+class ShiftedFactor:
+    """A factor of D·H·D + shift on the free parameters, with the smallest of some shifts for which one exists.
+
+    `solve` takes a vector in the equilibrated units; `scaled`: D·H·D; `scaling`: D, (n,); `limit`: what is rounding.
+    """
+
+    solve: Callable[[Vector], Vector]
+    scaled: Any
+    scaling: Vector
+    limit: float
+
+
+def shifted_factor(look: Look, H: Any) -> ShiftedFactor | None:
+    """The factor of a sparse Hessian `H` (n, n); None where it takes too long, or none of the shifts makes one."""
+    if H is None or not np.isfinite(H.data).all() or work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+        return None
+    free, pattern = look.free, SymmetricPattern(H)
+    inside = free[pattern.rows] & free[pattern.columns]
+    d = pattern.equilibration(np.where(inside, H.data, 0.0))
+    data = np.where(inside, H.data, 0.0) * d[pattern.rows] * d[pattern.columns]
+    limit = ERROR_EXACT * float(np.diff(H.indptr).max())
+    shift = FIRST_SHIFT * limit
+    for _ in range(SHIFTS):
+        solve = pattern.factorise(data, shift, None if free.all() else free)
+        if solve is not None:
+            scaled = H.copy()
+            scaled.data = data
+            return ShiftedFactor(solve, scaled, d, limit)
+        shift *= 10.0
+    return None
+
+
 def with_weakest(look: Look, curvature: Curvature) -> Curvature:
     """The same, with the lowest curvature that factors of the sparse Hessian find, where it is zero or negative.
 
@@ -32,31 +69,17 @@ def with_weakest(look: Look, curvature: Curvature) -> Curvature:
     if curvature.complete or look.n > MOST_FACTORISED or not free.any():
         return curvature
     H = look.sparse_hessian if look.objective.derivatives == "exact" else None
-    if H is None or not np.isfinite(H.data).all() or work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+    factor = shifted_factor(look, H)
+    if factor is None:
         return curvature
-    pattern = SymmetricPattern(H)
-    inside = free[pattern.rows] & free[pattern.columns]
-    d = pattern.equilibration(np.where(inside, H.data, 0.0))
-    data = np.where(inside, H.data, 0.0) * d[pattern.rows] * d[pattern.columns]
-    limit = ERROR_EXACT * float(np.diff(H.indptr).max())
-    shift, solve = FIRST_SHIFT * limit, None
-    for _ in range(SHIFTS):
-        solve = pattern.factorise(data, shift, None if free.all() else free)
-        if solve is not None:
-            break
-        shift *= 10.0
-    if solve is None:
-        return curvature
-    scaled = H.copy()
-    scaled.data = data
     v = np.where(free, look.generator.standard_normal(look.n), 0.0)
     for _ in range(ITERATIONS):
-        v = np.where(free, solve(v / np.linalg.norm(v)), 0.0)
+        v = np.where(free, factor.solve(v / np.linalg.norm(v)), 0.0)
     v = v / np.linalg.norm(v)
-    lowest = float(v @ (scaled @ v))
+    lowest, limit = float(v @ (factor.scaled @ v)), factor.limit
     if not lowest <= limit:
         return replace(curvature, how=f"{curvature.how}, and a factor of the sparse Hessian")
-    direction = d * v
+    direction = factor.scaling * v
     own = float(direction @ (H @ direction)) / float(direction @ direction)
     return replace(
         curvature,

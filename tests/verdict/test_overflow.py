@@ -1,0 +1,87 @@
+"""Where only double precision gives out, a cost does not end: a likelihood that fell until there is unbounded below.
+
+Each deviation here can shrink onto data that the model meets exactly, so that the log-likelihood has no lower end.
+"""
+
+import numpy as np
+import pytest
+
+import steepest as st
+
+STARTS = (-3.0, 0.0, 2.0, 5.0)
+TWO, THREE = np.array([0.1, 0.7]), np.array([0.1, 0.7, 1.1])
+
+COLLAPSING = {
+    "deviation": (lambda p: p[1] + 0.5 * ((3.0 - p[0]) * np.exp(-p[1])) ** 2, 1),
+    "variance": (lambda p: 0.5 * p[1] + 0.5 * (0.3 - p[0]) ** 2 * np.exp(-p[1]), 1),
+    "double exponential": (lambda p: p[1] + np.abs(0.3 - p[0]) * np.exp(-p[1]), 1),
+    "softplus": (
+        lambda p: np.log(np.logaddexp(0, p[1])) + 0.5 * ((3.0 - p[0]) / np.logaddexp(0, p[1])) ** 2,
+        1,
+    ),
+    "deviation itself": (lambda p: np.log(np.abs(p[1])) + 0.5 * ((3.0 - p[0]) / p[1]) ** 2, 1),
+    "Student": (lambda p: p[1] + 2.0 * np.log1p(((3.0 - p[0]) * np.exp(-p[1])) ** 2 / 3.0), 1),
+    "line": (
+        lambda p: np.sum(p[2] + 0.5 * ((np.array([1.3, 3.7]) - p[0] - p[1] * TWO) * np.exp(-p[2])) ** 2),
+        2,
+    ),
+    "parabola": (
+        lambda p: np.sum(
+            p[3]
+            + 0.5 * ((np.array([1.3, 3.7, 2.2]) - p[0] - p[1] * THREE - p[2] * THREE**2) * np.exp(-p[3])) ** 2
+        ),
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("form", COLLAPSING)
+def test_a_deviation_that_collapses_is_unbounded_below(form, start):
+    cost, others = COLLAPSING[form]
+    found = st.minimize(cost, np.array([0.1] * others + [start or 1.0]))
+    assert found.verdict == "unbounded below", found.message
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_the_size_of_the_cost_changes_nothing(unit):
+    cost, _ = COLLAPSING["deviation"]
+    assert st.minimize(lambda p: unit * cost(p), np.array([1.0, 0.0])).verdict == "unbounded below"
+
+
+def test_a_bound_on_the_deviation_gives_a_minimum_there():
+    found = st.minimize(COLLAPSING["deviation"][0], np.array([1.0, 0.0]), bounds=[(None, None), (-5, None)])
+    assert found.verdict.is_minimum
+    assert abs(found.fun + 5.0) < 1e-9
+
+
+def test_a_weak_prior_on_the_deviation_is_not_called_unbounded():
+    """p + p²/10⁴ is lowest at p = -5000, beyond where exp(-p) can be held: nothing is claimed of it."""
+    found = st.minimize(
+        lambda p: p[1] + 0.5 * ((3.0 - p[0]) * np.exp(-p[1])) ** 2 + 1e-4 * p[1] ** 2, np.array([1.0, 0.0])
+    )
+    assert found.verdict == "not finite"
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "lowest"),
+    [
+        (lambda x: np.sqrt(x[0]) + x[1] ** 2, (4.0, 1.0), 0.0),
+        (lambda x: np.sqrt(x[0]) + 0.0 * np.exp(-1e-3 * x[0]), (4.0,), 0.0),
+        (lambda x: np.arccos(x[0]) - 0.5 * x[0], (0.2,), -0.5),
+    ],
+)
+def test_where_the_cost_itself_ends_its_edge_is_a_minimum(cost, start, lowest):
+    found = st.minimize(cost, np.array(start))
+    assert found.verdict == "minimum at a kink", found.message
+    assert abs(found.fun - lowest) < 1e-6
+
+
+@pytest.mark.parametrize("cost", [lambda x: x[0] + np.exp(-x[0]), lambda x: np.cosh(100 * x[0]) + x[0]])
+def test_a_wall_that_overflows_far_from_the_minimum_is_none_of_its_story(cost):
+    assert st.minimize(cost, np.array([5.0])).verdict.is_minimum
+
+
+def test_a_cusp_of_two_parameters_is_a_kink_although_its_slopes_are_infinite():
+    found = st.minimize(lambda x: np.sum(np.sqrt(np.abs(x - 1))), np.array([3.0, -1.0]))
+    assert found.verdict == "minimum at a kink", found.message
