@@ -16,6 +16,7 @@ from .examples import Examples, examples_of
 from .groups import groups_of
 from .kinks import Kinks, Site
 from .losses import Losses, losses_of
+from .overflow import gives_out
 from .patterns import patterns
 from .periods import periods_of
 from .ranges import hull, ranges
@@ -100,6 +101,11 @@ class Structure:
     def kinks_near(self, x: Vector, radius: Vector) -> list[Site]:
         """Those whose kink lies within `radius` (n,) of `x` (n,)."""
         return self.kinks.near(x, radius)
+
+    def gives_out(self, x: Vector) -> bool:
+        """Whether the cost has no value at `x` (n,) only because its numbers can no longer be held there."""
+        with np.errstate(all="ignore"):
+            return gives_out(self.reading, x)
 
     @cached_property
     def dead(self) -> tuple[int, ...]:
