@@ -1,7 +1,7 @@
 """What is measured on a GPU, in one run of a few minutes: `python -m benchmarks.training.on_gpu`.
 
 Throughput beside JAX by hand and PyTorch, that no step waits for the device, what bfloat16 brings, and how L-BFGS with
-ten and a hundred million parameters stands against the memory's bandwidth.
+ten and a hundred million parameters stands against the memory's bandwidth, in `train` and in `minimize`.
 """
 
 import json
@@ -170,6 +170,52 @@ def bandwidth(n: int, memory: int = 10, steps: int = 30) -> dict[str, float]:
     }
 
 
+def minimising(n: int, steps: int = 60) -> None:
+    """`minimize` by L-BFGS in double precision: vectors on the device, on the host, and SciPy beside them."""
+    import jax
+    import scipy.optimize
+
+    import steepest
+    from steepest.linear_algebra import device_vectors
+
+    def chain(x: Any) -> Any:
+        return np.sum(10.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    start = np.full(n, 0.5) + 0.1 * np.sin(np.arange(n))
+    found: dict[str, float] = {}
+    reached: dict[str, float] = {}
+    accelerated = device_vectors.accelerated
+    for name, there in (("on the device", accelerated), ("on the host", lambda: False)):
+        device_vectors.accelerated = there
+        try:
+            result = steepest.minimize(chain, start, method="l-bfgs", budget={"steps": steps})
+        finally:
+            device_vectors.accelerated = accelerated
+        seconds = result.history.seconds
+        later = len(seconds) // 2
+        found[name] = 1e3 * float((seconds[-1] - seconds[later]) / (len(seconds) - 1 - later))
+        reached[name] = float(result.fun)
+    with jax.enable_x64(True):
+        import jax.numpy as jnp
+
+        both = jax.jit(
+            jax.value_and_grad(lambda x: jnp.sum(10.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2))
+        )
+        moments: list[float] = []
+        theirs = scipy.optimize.minimize(
+            lambda x: [np.asarray(part) for part in both(x)],
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": steps},
+            callback=lambda x: moments.append(time.perf_counter()),
+        )
+    later = len(moments) // 2
+    found["SciPy L-BFGS-B"] = 1e3 * (moments[-1] - moments[later]) / (len(moments) - 1 - later)
+    reached["SciPy L-BFGS-B"] = float(theirs.fun)
+    say(check="minimize", n=n, ms=found, reached=reached)
+
+
 def main() -> None:
     """Everything, each line as soon as it is known."""
     circumstances()
@@ -185,6 +231,7 @@ def main() -> None:
     bfloat16()
     for n in (10_000_000, 100_000_000):
         say(check="L-BFGS", **bandwidth(n))
+    minimising(1_000_000)
 
 
 if __name__ == "__main__":

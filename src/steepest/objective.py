@@ -85,6 +85,7 @@ class Objective:
     kinks, where it has some. The last ones may be given as `Later`, looked for when first asked about. `derivatives`
     says where they come from: "exact", "numeric" or "supplied". `gradient_error`, where slopes are measured, gives the
     error of each entry of the last gradient, shape (n,), or None; `calls` then tells how often the cost was called.
+    `on_device` is `value_and_gradient` of and in arrays of JAX, which stay where they are computed.
 
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
@@ -116,6 +117,7 @@ class Objective:
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
         calls: Callable[[], int] | None = None,
+        on_device: Callable[[Any], tuple[Any, Any]] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.n = n
@@ -137,6 +139,7 @@ class Objective:
         self._split: Any = split
         self._gradient_error = gradient_error
         self._calls = calls
+        self._on_device = on_device
         self._deadline = inf
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
@@ -176,6 +179,7 @@ class Objective:
             derivatives=self.derivatives,
             gradient_error=self._gradient_error,
             calls=self._calls,
+            on_device=self._on_device,
         )
 
     @property
@@ -225,13 +229,30 @@ class Objective:
             self._remember(x, value, None)
         return value
 
+    def on_device(self, x: Vector, *, room_for: int) -> Vector:
+        """`x`, shape (n,), put where the cost is computed, if that is an accelerator with room for so many numbers.
+
+        `value_and_gradient` takes what comes back, and leaves the gradient there too.
+        """
+        if self._on_device is None:
+            return x
+        from .linear_algebra import device_vectors
+
+        if not (device_vectors.accelerated() and device_vectors.has_room(room_for)):
+            return x
+        placed: Vector = device_vectors.placed(x)
+        return placed
+
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
-        """The cost at `x` and its gradient, shape (n,)."""
+        """The cost at `x` and its gradient, shape (n,), on the host or where `x` lies."""
         self._admit()
         counts = self.counts
         counts.values += 1
         counts.gradients += 1
-        value, gradient = self._value_and_gradient(x)
+        if isinstance(x, np.ndarray) or self._on_device is None:
+            value, gradient = self._value_and_gradient(x)
+        else:
+            value, gradient = self._on_device(x)
         value = float(value)
         if value < self.best_value:
             self._remember(x, value, gradient)
@@ -320,5 +341,6 @@ class Objective:
             self.minus_infinity = True
             return
         self.best_value = value
-        self.best_x = x.copy() if x.flags.writeable else x
+        # An array on a device never changes.
+        self.best_x = x.copy() if isinstance(x, np.ndarray) and x.flags.writeable else x
         self.best_gradient = gradient

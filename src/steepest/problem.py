@@ -279,6 +279,7 @@ def pose(
         derivatives=functions.derivatives,
         gradient_error=functions.gradient_error,
         calls=functions.calls,
+        on_device=functions.on_device,
         budget=budget,
     )
     return Problem(
@@ -301,7 +302,7 @@ class Evaluations:
     """The functions an objective is made of, on flat vectors of shape (n,).
 
     `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured; `calls`: how often
-    the cost was called for them.
+    the cost was called for them. `on_device`: value and gradient of and in arrays of JAX.
     """
 
     value: Callable[[Vector], float] | None
@@ -317,6 +318,7 @@ class Evaluations:
     linearised: Callable[[Vector], Linearised] | Later | None = None
     least_squares: bool = False
     split: Later | None = None
+    on_device: Callable[[Any], tuple[Any, Any]] | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -407,6 +409,10 @@ def exact_evaluations(traced: Trace) -> Evaluations:
     def value_and_gradient(x: Vector) -> tuple[float, Vector]:
         return evaluation(traced, "value_and_gradient")(x)
 
+    def on_device(x: Any) -> tuple[Any, Any]:
+        value, gradient = evaluation(traced, "value_and_gradient").on_device(x)
+        return value, gradient
+
     def hessian(x: Vector) -> Vector:
         return evaluation(traced, "hessian")(x)[0]
 
@@ -439,6 +445,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         linearised=Later(find_linearised),
         least_squares=squares is not None,
         split=Later(lambda: split_cost(traced)),
+        on_device=on_device,
     )
 
 

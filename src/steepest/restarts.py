@@ -79,7 +79,7 @@ class WithRestarts:
         except (BudgetSpent, KeyboardInterrupt):
             # What was found so far stands; a lower place that nobody has walked from yet is told.
             if objective.best_x is not None and objective.best_value < self.run.value:
-                self.seen = objective.best_value, objective.best_x
+                self.seen = objective.best_value, np.asarray(objective.best_x)
         return replace(self.run, steps=self.way.steps), self._told(before)
 
     def _are_worth_it(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,7 +11,26 @@ from ..numerics import double_precision
 from ..tracing.blocks import in_blocks
 
 
-def compile_jaxpr(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
+class Compiled:
+    """A closed jaxpr as a compiled function of arrays; made by `compile_jaxpr`."""
+
+    def __init__(self, executable: Any, constants: list[Any]) -> None:
+        self._executable, self._constants = executable, constants
+
+    def __call__(self, *arrays: Any) -> tuple[Any, ...]:
+        """The outputs as NumPy arrays, and NumPy scalars for shape ()."""
+        results = map(np.asarray, self.on_device(*arrays))
+        return tuple([result[()] if result.ndim == 0 else result for result in results])
+
+    def on_device(self, *arrays: Any) -> list[Any]:
+        """The outputs as arrays of JAX, where they were computed."""
+        # Outside this scope JAX would read float64 operands as float32.
+        with double_precision():
+            found: list[Any] = self._executable(self._constants, *arrays)
+        return found
+
+
+def compile_jaxpr(closed_jaxpr: Any) -> Compiled:
     """A compiled function of NumPy arrays that evaluates a closed jaxpr in double precision.
 
     The function takes one array for each input of the jaxpr, of its shape and dtype, and returns a tuple of
@@ -21,7 +39,7 @@ def compile_jaxpr(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
 
     Constants are put on the device once and passed at each call, so that large data neither slows the
     compiler nor is kept twice. Long chains of elementwise operations on large arrays are computed block by
-    block (`tracing.blocks`), so that their intermediate results stay in the cache.
+    block (`tracing.blocks`), so that their intermediate results stay in the cache; an accelerator has its own ways.
 
     >>> import jax, numpy as np
     >>> with jax.enable_x64(True):
@@ -29,7 +47,7 @@ def compile_jaxpr(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
     >>> compile_jaxpr(jaxpr)(np.float64(3.0))
     (np.float64(6.0),)
     """
-    closed = in_blocks(closed_jaxpr)
+    closed = in_blocks(closed_jaxpr) if jax.default_backend() == "cpu" else closed_jaxpr
     with double_precision():
         constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
 
@@ -39,10 +57,4 @@ def compile_jaxpr(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
         inputs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
         executable = jax.jit(evaluate).lower(constants, *inputs).compile()
 
-    def call(*arrays: Any) -> tuple[Any, ...]:
-        # Outside this scope JAX would read float64 operands as float32.
-        with double_precision():
-            results = executable(constants, *arrays)
-        return tuple([result[()] if result.ndim == 0 else result for result in map(np.asarray, results)])
-
-    return call
+    return Compiled(executable, constants)

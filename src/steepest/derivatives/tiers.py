@@ -11,13 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from .costs import foresee
 from .interpreted import NoRule, interpret
+
+if TYPE_CHECKING:
+    from .compiled import Compiled
 
 # A forecast is overruled by the clock when it is wrong by this factor: far above what a busy machine explains.
 BADLY_WRONG = 20.0
@@ -70,7 +73,7 @@ class Tiered:
         self._inputs = [(aval.shape, aval.dtype) for aval in closed_jaxpr.in_avals]
         self._rent = 0.0
         self._interpreted: Callable[..., tuple[Any, ...]] | None = None
-        self._compiled: Callable[..., tuple[Any, ...]] | None = None
+        self._compiled: Compiled | None = None
         self._on_trial = False
         self._rejected = False
         if self.foreseen.saving >= self.foreseen.compiling:
@@ -107,7 +110,11 @@ class Tiered:
             self._end_trial()
         return results
 
-    def compile(self) -> Callable[..., tuple[Any, ...]]:
+    def on_device(self, *arrays: Any) -> list[Any]:
+        """The outputs at inputs that lie on a device, left there; compiled."""
+        return self.compile().on_device(*arrays)
+
+    def compile(self) -> Compiled:
         """Move to the compiled tier now; gives its function."""
         self.tier = "compiled"
         if self._compiled is None:

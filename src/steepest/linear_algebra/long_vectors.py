@@ -33,7 +33,7 @@ SHARED = 32 * TILE
 
 
 def inner(a: Vector, b: Vector) -> float:
-    """aᵀb for two vectors of shape (n,).
+    """aᵀb for two vectors of shape (n,), both on the host or both on an accelerator.
 
     >>> inner(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     11.0
@@ -41,6 +41,10 @@ def inner(a: Vector, b: Vector) -> float:
     n = a.size
     if n <= BLOCK:
         return float(a.dot(b))
+    if not isinstance(a, np.ndarray):
+        from .device_vectors import inner as inner_on_device
+
+        return inner_on_device(a, b)
     even = n - n % BLOCK
     shape = (-1, BLOCK)
     blocks = np.vecdot(a[:even].reshape(shape), b[:even].reshape(shape))

@@ -169,7 +169,7 @@ class _Walk:
             history.append(state.x, value, state.gradient, slope, step, step_length, objective.evaluations)
             self._keep_best(state, value, slope)
             if self.watch is not None:
-                asked |= self.watch(state.x, value, slope, step_length, objective.evaluations)
+                asked |= self.watch(np.asarray(state.x), value, slope, step_length, objective.evaluations)
             if tell is not None:
                 tell(state, index, objective.evaluations)
             if asked:
@@ -262,12 +262,12 @@ def listener(
         wants_result = False
 
     def tell(state: State, steps: int, evaluations: int) -> None:
-        x = shape(state.x.copy())
+        x = shape(np.array(state.x))
         try:
             if wants_result:
                 answer = callback(
                     intermediate_result=Intermediate(
-                        x=x, fun=state.value, jac=state.gradient.copy(), nit=steps, nfev=evaluations
+                        x=x, fun=state.value, jac=np.array(state.gradient), nit=steps, nfev=evaluations
                     )
                 )
             else:

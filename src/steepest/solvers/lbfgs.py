@@ -9,16 +9,18 @@ the compact form of Byrd, Nocedal & Schnabel ("Representations of quasi-Newton m
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite, nan, sqrt
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from ..bounds import Mask, Vector
 from ..errors import InputError
 from ..linear_algebra.long_vectors import Rows, inner
+from ..numerics import double_precision
 from ..objective import Matrix, Objective
 from .bfgs import CURVATURE_FLOOR
 from .box import Route, route
@@ -34,6 +36,8 @@ MEMORY, MEMORY_LARGE = 20, 7
 
 # A change of gradient whose square lies below this has lost its digits to underflow, and is not learned from.
 SMALLEST = float(np.finfo(np.float64).tiny)
+
+NOTHING: AbstractContextManager[Any] = nullcontext()
 
 
 class Pairs(NamedTuple):
@@ -104,12 +108,25 @@ class LBFGS:
         return 15_000
 
     def init(self, objective: Objective, x: Vector) -> LBFGSState:
-        """The start, with the slope as first direction."""
-        value, gradient = objective.value_and_gradient(x)
-        return _aim(objective, x, value, gradient, None, None, None)
+        """The start, with the slope as first direction.
+
+        Where an accelerator computes a cost of many parameters, all vectors of the walk stay there.
+        """
+        if x.size > LARGE and not objective.bounds.any:
+            x = objective.on_device(x, room_for=2 * (self._pairs_kept(x.size) + 1) * x.size)
+        with _precision_for(x):
+            value, gradient = objective.value_and_gradient(x)
+            return _aim(objective, x, value, gradient, None, None, None)
 
     def step(self, objective: Objective, state: LBFGSState) -> LBFGSState:
         """Go along the direction, remember the pair, and aim again."""
+        with _precision_for(state.x):
+            return self._stepped(objective, state)
+
+    def _pairs_kept(self, n: int) -> int:
+        return self.memory if self.memory is not None else MEMORY_LARGE if n > LARGE else MEMORY
+
+    def _stepped(self, objective: Objective, state: LBFGSState) -> LBFGSState:
         x, value, gradient, pairs = state.x, state.value, state.gradient, state.pairs
         landing = walk(objective, state, self.still_falling)
         if landing is None and state.products is not None:
@@ -120,11 +137,9 @@ class LBFGS:
             pairs = None if pairs is None else _forgotten(pairs)
         if landing is None:
             return state._replace(stop=StopReason.NO_PROGRESS)
-        n, memory = x.size, self.memory
-        if memory is None:
-            memory = MEMORY_LARGE if n > LARGE else MEMORY
+        memory = self._pairs_kept(x.size)
         if pairs is None:
-            pairs = _no_pairs(Rows(2 * (memory + 1), n), objective.bounds.any)
+            pairs = _no_pairs(_rows_like(x, 2 * (memory + 1)), objective.bounds.any)
         pairs, products, step = _remember(objective, state, landing, pairs, memory)
         return _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
 
@@ -313,6 +328,20 @@ def _newton(
     if held is None and free.all():
         return inverse_times(pairs, products, gradient)[0]
     return free_step(pairs, gradient, free, held)
+
+
+def _precision_for(x: Vector) -> AbstractContextManager[Any]:
+    """The scope that vectors like `x` are computed with in; on the host there is none to enter."""
+    return NOTHING if isinstance(x, np.ndarray) else double_precision()
+
+
+def _rows_like(x: Vector, count: int) -> Any:
+    """Room for `count` vectors where `x` lies."""
+    if isinstance(x, np.ndarray):
+        return Rows(count, x.size)
+    from ..linear_algebra.device_vectors import DeviceRows
+
+    return DeviceRows(count, x.size)
 
 
 def _no_pairs(ring: Rows, bounded: bool) -> Pairs:

@@ -173,6 +173,8 @@ def walk(objective: Objective, state: Aimed, still_falling: float) -> Landing | 
 
 def along(x: Vector, direction: Vector, t: float) -> Vector:
     """x + t·direction, shape (n,), read-only, so that the objective may keep it without a copy."""
+    if not isinstance(x, np.ndarray):
+        return x + t * direction  # on an accelerator
     if t == 1.0:
         landed = x + direction
     elif x.size <= BLOCK:
