@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
+from .objective import BudgetSpent, Objective
 from .problem import Problem
 from .recording import Recording
 from .solvers import History, drive
@@ -64,7 +65,7 @@ class Descent:
         """The best that the rungs found, judged.
 
         A later rung begins where the earlier ones were lowest; if it is one to begin `afresh`, and the walk before it
-        was broken off or led towards infinity, at the start.
+        was broken off or led towards infinity, at the start; and where it begins elsewhere, there.
         """
         rungs = self.plan.rungs
         run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
@@ -73,6 +74,12 @@ class Descent:
                 break
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
             start = self.problem.start if astray and rung.afresh else run.x
+            if rung.begins is not None:
+                elsewhere = self._elsewhere(rung.begins, run.x)
+                if elsewhere is None:
+                    continue
+                start = elsewhere
+                self.problem.objective.forget()
             onward, found = self._rung(rung, start, run.history, last=rung is rungs[-1])
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
@@ -80,6 +87,14 @@ class Descent:
                 run = replace(run, history=onward.history)
         run = replace(run, steps=self.steps)
         return run, judgement if judgement is not None else self._verdict(run)
+
+    def _elsewhere(self, begins: Callable[[Objective, Vector], Vector | None], x: Vector) -> Vector | None:
+        """Where a rung begins that does not begin at `x` (n,); None where it knows no place, or may not look for it."""
+        try:
+            with np.errstate(all="ignore"):
+                return begins(self.problem.objective, x)
+        except BudgetSpent:
+            return None
 
     def _rung(
         self, rung: Rung, start: Vector, before: History | None, *, last: bool

@@ -14,6 +14,7 @@ from .problem import Problem
 from .solvers.choice import Rung
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
+from .solvers.linear_residuals import met_by_linear_residuals
 from .solvers.newton import Newton
 from .solvers.stopping import StopReason
 from .verdict.words import Evidence, Judgement, Verdict
@@ -42,7 +43,8 @@ class WithRestarts:
 
     Few parameters: each is moved alone to where another valley may be (`nearby`), which costs as many values again as
     the walk did at most, and a walk begins from what is lower, or from behind a ridge. Many, of which few meet in a
-    term: where the cost bends downwards at the start, the walk by curvature is made again after an opening by slopes.
+    term: a walk begins where the linear residuals alone would have them, if that is lower; and where the cost bends
+    downwards at the start, the walk by curvature is made again after an opening by slopes.
     What is found counts only if it is a lower minimum; the rest is told.
     """
 
@@ -75,6 +77,7 @@ class WithRestarts:
                 if objective.n <= MOST_PARAMETERS:
                     self._around(allowance)
                 else:
+                    self._by_linear_residuals()
                     self._another_opening()
         except (BudgetSpent, KeyboardInterrupt):
             # What was found so far stands; a lower place that nobody has walked from yet is told.
@@ -88,8 +91,6 @@ class WithRestarts:
         if not verdict.is_minimum or verdict is Verdict.GLOBAL_MINIMUM:
             return False
         if run.stop is StopReason.STOPPED or self.way.is_spent:
-            return False
-        if self.problem.objective.n > MOST_PARAMETERS and not self._can_open_again():
             return False
         facts = structure_of(self.problem)
         if facts is None or self.problem.objective.derivatives != "exact" or facts.convexity.is_convex:
@@ -141,8 +142,19 @@ class WithRestarts:
             if self.run.stop is StopReason.STOPPED:
                 return
 
+    def _by_linear_residuals(self) -> None:
+        """From where the linear residuals alone would have the parameters, if that is lower."""
+        objective, run = self.problem.objective, self.run
+        if not objective.has_sparse_jacobian:
+            return
+        place = met_by_linear_residuals(objective, run.x)
+        if place is not None and objective.value(place) < run.value - LOWER * abs(run.value):
+            self._leads_lower(place, max(run.steps, OPENING_STEPS))
+
     def _another_opening(self) -> None:
         """From the start again, first by slopes alone: where they lead differs from where curvature leads."""
+        if not self._are_worth_it() or not self._can_open_again():
+            return
         objective = self.problem.objective
         objective.forget()
         opening = self.way.walk(Rung(LBFGS(), "", OPENING_STEPS), self.problem.start)

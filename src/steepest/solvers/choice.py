@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any
 
+from ..bounds import Vector
 from ..errors import InputError
 from ..objective import Objective
 from ..problem import MOST_KINKS
@@ -20,6 +21,7 @@ from .contract import Solver
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .levenberg_marquardt import LevenbergMarquardt
+from .linear_residuals import met_by_linear_residuals
 from .newton import Newton
 from .newton_cg import NewtonCG
 from .optax_rules import OptaxRule, is_optax_rule
@@ -80,7 +82,7 @@ class Rule:
     """Take `solver` when `when` holds, `because`; `otherwise` says why it was passed over.
 
     Both sentences may use {n}, the number of parameters, and {limit}, {hessian_limit}. `most_steps`: after which the
-    next rung takes over, where there is one; None: when its own limit is reached. `afresh`: as in `Rung`.
+    next rung takes over, where there is one; None: when its own limit is reached. `afresh`, `begins`: as in `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -89,19 +91,22 @@ class Rule:
     otherwise: str
     most_steps: int | None = RUNG_STEPS
     afresh: bool = False
+    begins: Callable[[Objective, Vector], Vector | None] | None = None
 
 
 @dataclass(frozen=True)
 class Rung:
     """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit).
 
-    `afresh`: begins at the start again, where the walk before was broken off or led towards infinity.
+    `afresh`: begins at the start again, where the walk before was broken off or led towards infinity. `begins`: from
+    the best point so far to where this one begins instead; None there passes it over.
     """
 
     solver: Solver
     because: str
     max_steps: int | None = None
     afresh: bool = False
+    begins: Callable[[Objective, Vector], Vector | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,14 @@ RULES = (
         most_steps=OPENING_STEPS,
     ),
     Rule(
+        lambda: Newton(sparse=True),
+        when=lambda s: s.is_sparse and s.has_sparse_normal_matrix,
+        because="where its linear residuals alone would have the parameters is another place to begin from",
+        otherwise="it needs residuals that depend on few of many parameters each",
+        most_steps=OPENING_STEPS,
+        begins=met_by_linear_residuals,
+    ),
+    Rule(
         LBFGS,
         when=lambda s: s.is_sparse,
         because="cheap steps cross wide country that is curved differently everywhere",
@@ -274,7 +287,13 @@ def _in_words(holding: tuple[Rule, ...], n: int) -> tuple[str, tuple[tuple[str, 
         return rule.because.format(**words).replace(" 1 parameters", " 1 parameter")
 
     next_rungs = tuple(
-        Rung(rule.solver(), because(rule), rule.most_steps if rule is not holding[-1] else None, rule.afresh)
+        Rung(
+            rule.solver(),
+            because(rule),
+            rule.most_steps if rule is not holding[-1] else None,
+            rule.afresh,
+            rule.begins,
+        )
         for rule in holding[1:]
     )
     held = {rule.solver().name for rule in holding}

@@ -1,0 +1,113 @@
+"""Linear residuals tell where to begin: the solution of their least squares, and of the rest given them."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest import minimize
+from steepest.objective import Budget, BudgetSpent, Objective
+from steepest.problem import pose
+from steepest.solvers.linear_residuals import met_by_linear_residuals
+
+N = 200
+
+
+def posed(cost, start, **more):
+    asked = {
+        "jac": None,
+        "hess": None,
+        "bounds": None,
+        "fixed": None,
+        "derivatives": "exact",
+        "budget": Budget(),
+    }
+    return pose(cost, start, (), **asked | more)
+
+
+def met(cost, start, **more):
+    problem = posed(cost, start, **more)
+    assert problem.objective.has_sparse_jacobian
+    return met_by_linear_residuals(problem.objective, problem.start)
+
+
+def test_linear_least_squares_alone_is_what_a_solver_of_linear_equations_says():
+    rng = np.random.default_rng(1)
+    signal = rng.standard_normal(N)
+    place = met(lambda x: np.sum((x - signal) ** 2) + 5.0 * np.sum((x[1:] - x[:-1]) ** 2), np.zeros(N))
+    D = np.diff(np.eye(N), axis=0)
+    assert_allclose(place, np.linalg.solve(np.eye(N) + 5.0 * D.T @ D, signal), rtol=1e-10)
+
+
+def test_parameters_that_no_linear_residual_tells_follow_the_others():
+    # The odd ones are 2, by linear residuals; each even one is the cube of its neighbour, in a residual that bends.
+    def cost(x):
+        return np.sum((3.0 * x[::2] - 6.0) ** 2) + np.sum((x[1::2] - x[::2] ** 3) ** 2)
+
+    place = met(cost, np.full(N, -1.0))
+    assert_allclose(place[::2], 2.0, rtol=1e-12)
+    assert_allclose(place[1::2], 8.0, rtol=1e-12)
+
+
+def test_bounds_are_kept():
+    place = met(
+        lambda x: np.sum((x - 3.0) ** 2) + np.sum((x[1:] * x[:-1] - 1.0) ** 2),
+        np.ones(N),
+        bounds=[(0.5, 1.0 + 0.01 * i) for i in range(N)],
+    )
+    assert (place >= 0.5).all() and (place <= 1.0 + 0.01 * np.arange(N)).all()
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x: np.sum(((3.0 - 2.0 * x[1:]) * x[1:] - x[:-1] + 1.0) ** 2),
+        lambda x: np.sum((x[1:] - np.sin(2.0 * np.pi * x[:-1])) ** 2) + (x[0] - 1.0) ** 2,
+        lambda x: np.sum((x[1:] - x[:-1]) ** 2) + np.sum((x[2:] * x[1:-1] * x[:-2] - 1.0) ** 2),
+        lambda x: np.sum((np.sqrt(x[1:]) - x[:-1]) ** 2),
+    ],
+    ids=["none is linear", "one is", "they are too few by one", "not defined everywhere"],
+)
+def test_nothing_is_said_where_the_linear_residuals_do_not_tell_the_parameters(cost):
+    assert met(cost, np.full(N, 0.5)) is None
+
+
+def chained_rosenbrock(x):
+    return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+
+def test_the_chain_of_rosenbrock_is_crossed_at_once():
+    # By any walk along the chain it takes some steps for every parameter.
+    result = minimize(chained_rosenbrock, np.tile([-1.2, 1.0], 2_500))
+    assert result.success and result.nit < 200
+    assert_allclose(result.x, 1.0, rtol=1e-10)
+    assert any("linear residuals" in rung.because for rung in result.plan.next_rungs)
+
+
+def test_a_minimum_that_is_not_the_lowest_is_left_for_where_the_linear_residuals_lead():
+    # The chain has a second minimum near (-1, 1, 1, ...), with cost near 4 (Kok & Sandrock, Evol. Comput. 17, 2009).
+    start = np.ones(N)
+    start[0] = -1.0
+    alone, found = minimize(chained_rosenbrock, start, starts=1), minimize(chained_rosenbrock, start)
+    assert alone.success and found.success
+    assert_allclose(alone.fun, 3.9866, rtol=1e-4)
+    assert_allclose(found.x, 1.0, rtol=1e-10)
+    assert "higher minimum" in found.message
+
+
+@pytest.mark.parametrize("evaluations", [119, 120, 121, 130])
+def test_a_budget_that_ends_beside_the_other_beginning_ends_the_walk_in_order(evaluations):
+    result = minimize(chained_rosenbrock, np.tile([-1.2, 1.0], N), budget=evaluations)
+    assert result.nfev <= evaluations
+    assert_allclose(result.fun, chained_rosenbrock(result.x), rtol=1e-12)
+    assert result.fun <= 400.0
+
+
+def test_looking_for_the_place_stays_within_the_budget():
+    problem = posed(
+        lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2) + np.sum((x - 1.0) ** 2),
+        np.zeros(N),
+        budget=Budget(evaluations=2),
+    )
+    assert isinstance(problem.objective, Objective) and problem.objective.has_sparse_jacobian
+    with pytest.raises(BudgetSpent):
+        met_by_linear_residuals(problem.objective, problem.start)
