@@ -176,7 +176,7 @@ def minimising(n: int, steps: int = 60) -> None:
     import scipy.optimize
 
     import steepest
-    from steepest.linear_algebra import device_vectors
+    from steepest import numerics
 
     def chain(x: Any) -> Any:
         return np.sum(10.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
@@ -184,13 +184,13 @@ def minimising(n: int, steps: int = 60) -> None:
     start = np.full(n, 0.5) + 0.1 * np.sin(np.arange(n))
     found: dict[str, float] = {}
     reached: dict[str, float] = {}
-    accelerated = device_vectors.accelerated
+    accelerated = numerics.accelerated
     for name, there in (("on the device", accelerated), ("on the host", lambda: False)):
-        device_vectors.accelerated = there
+        numerics.accelerated = there
         try:
             result = steepest.minimize(chain, start, method="l-bfgs", budget={"steps": steps})
         finally:
-            device_vectors.accelerated = accelerated
+            numerics.accelerated = accelerated
         seconds = result.history.seconds
         later = len(seconds) // 2
         found[name] = 1e3 * float((seconds[-1] - seconds[later]) / (len(seconds) - 1 - later))

@@ -1,4 +1,4 @@
-"""Double precision, scoped: the user's own JAX configuration is never touched."""
+"""Where and how precisely JAX computes: double precision is scoped, the user's own configuration never touched."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,3 +14,10 @@ def double_precision() -> AbstractContextManager[Any]:
     import jax
 
     return jax.enable_x64(True)
+
+
+def accelerated() -> bool:
+    """Whether JAX computes on something other than the host's own processor by default."""
+    import jax
+
+    return bool(jax.default_backend() != "cpu")

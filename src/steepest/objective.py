@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import numerics
 from .bounds import Bounds, Vector
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -117,7 +118,7 @@ class Objective:
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
         calls: Callable[[], int] | None = None,
-        on_device: Callable[[Any], tuple[Any, Any]] | None = None,
+        on_device: Callable[[Any], Any] | Later | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.n = n
@@ -234,11 +235,13 @@ class Objective:
 
         `value_and_gradient` takes what comes back, and leaves the gradient there too.
         """
-        if self._on_device is None:
+        if self._on_device is None or not numerics.accelerated():
             return x
         from .linear_algebra import device_vectors
 
-        if not (device_vectors.accelerated() and device_vectors.has_room(room_for)):
+        if isinstance(self._on_device, Later):
+            self._on_device = self._on_device.find()
+        if self._on_device is None or not device_vectors.has_room(room_for):
             return x
         placed: Vector = device_vectors.placed(x)
         return placed
@@ -249,10 +252,11 @@ class Objective:
         counts = self.counts
         counts.values += 1
         counts.gradients += 1
-        if isinstance(x, np.ndarray) or self._on_device is None:
+        there = None if isinstance(x, np.ndarray) else self._on_device
+        if there is None or isinstance(there, Later):
             value, gradient = self._value_and_gradient(x)
         else:
-            value, gradient = self._on_device(x)
+            value, gradient = there(x)
         value = float(value)
         if value < self.best_value:
             self._remember(x, value, gradient)

@@ -302,7 +302,8 @@ class Evaluations:
     """The functions an objective is made of, on flat vectors of shape (n,).
 
     `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured; `calls`: how often
-    the cost was called for them. `on_device`: value and gradient of and in arrays of JAX.
+    the cost was called for them. `on_device`: value and gradient of and in arrays of JAX,
+    None where they are computed on the host.
     """
 
     value: Callable[[Vector], float] | None
@@ -318,7 +319,7 @@ class Evaluations:
     linearised: Callable[[Vector], Linearised] | Later | None = None
     least_squares: bool = False
     split: Later | None = None
-    on_device: Callable[[Any], tuple[Any, Any]] | None = None
+    on_device: Callable[[Any], Any] | Later | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -409,10 +410,6 @@ def exact_evaluations(traced: Trace) -> Evaluations:
     def value_and_gradient(x: Vector) -> tuple[float, Vector]:
         return evaluation(traced, "value_and_gradient")(x)
 
-    def on_device(x: Any) -> tuple[Any, Any]:
-        value, gradient = evaluation(traced, "value_and_gradient").on_device(x)
-        return value, gradient
-
     def hessian(x: Vector) -> Vector:
         return evaluation(traced, "hessian")(x)[0]
 
@@ -433,6 +430,10 @@ def exact_evaluations(traced: Trace) -> Evaluations:
             return None
         return lambda x: found(x)[0]
 
+    def find_on_device() -> Callable[[Any], Any] | None:
+        compiled = evaluation(traced, "value_and_gradient").compile()
+        return None if compiled.on_host else compiled.on_device
+
     return Evaluations(
         value,
         value_and_gradient,
@@ -445,7 +446,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         linearised=Later(find_linearised),
         least_squares=squares is not None,
         split=Later(lambda: split_cost(traced)),
-        on_device=on_device,
+        on_device=Later(find_on_device),
     )
 
 

@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import steepest
+from steepest import numerics
+from steepest.derivatives import compiled
 from steepest.linear_algebra import device_vectors
 from steepest.linear_algebra.device_vectors import DeviceRows, placed
 from steepest.linear_algebra.long_vectors import Rows
@@ -16,7 +18,8 @@ N = 20_000
 def on_device(monkeypatch):
     """The processor taken for an accelerator; gives the vectors that were put there."""
     put = []
-    monkeypatch.setattr(device_vectors, "accelerated", lambda: True)
+    monkeypatch.setattr(numerics, "accelerated", lambda: True)
+    monkeypatch.setattr(compiled, "WORTH_SENDING", 0.0)
     monkeypatch.setattr(device_vectors, "placed", lambda x: (put.append(x.size), placed(x))[1])
     return put
 
@@ -33,7 +36,7 @@ def start():
 
 def test_the_walk_on_a_device_is_the_walk_on_the_host(on_device, monkeypatch):
     there = steepest.minimize(valley, start(), method="l-bfgs")
-    monkeypatch.setattr(device_vectors, "accelerated", lambda: False)
+    monkeypatch.setattr(numerics, "accelerated", lambda: False)
     here = steepest.minimize(valley, start(), method="l-bfgs")
     assert on_device == [N]
     assert isinstance(there.x, np.ndarray) and there.x.dtype == np.float64
@@ -52,6 +55,16 @@ def test_what_is_bounded_or_small_or_too_large_for_the_device_stays_on_the_host(
     monkeypatch.setattr(device_vectors, "has_room", lambda numbers: False)
     steepest.minimize(curved, np.zeros(N), method="l-bfgs")
     assert on_device == []
+
+
+def test_what_takes_a_processor_no_time_stays_on_the_host(on_device, monkeypatch):
+    def curved(x):
+        return np.sum((x - 1.0) ** 2 + 0.1 * (x - 1.0) ** 4)
+
+    monkeypatch.setattr(compiled, "WORTH_SENDING", 1.0)
+    result = steepest.minimize(curved, np.zeros(N), method="l-bfgs")
+    assert on_device == []
+    assert_allclose(result.x, 1.0, atol=1e-9)
 
 
 def test_callbacks_and_the_last_point_are_arrays_of_numpy(on_device):

@@ -110,10 +110,6 @@ class Tiered:
             self._end_trial()
         return results
 
-    def on_device(self, *arrays: Any) -> list[Any]:
-        """The outputs at inputs that lie on a device, left there; compiled."""
-        return self.compile().on_device(*arrays)
-
     def compile(self) -> Compiled:
         """Move to the compiled tier now; gives its function."""
         self.tier = "compiled"

@@ -24,11 +24,6 @@ ROOM = 2.0
 EXACT = jax.lax.Precision.HIGHEST
 
 
-def accelerated() -> bool:
-    """Whether JAX computes on something other than the host's own processor."""
-    return bool(jax.default_backend() != "cpu")
-
-
 def has_room(numbers: int) -> bool:
     """Whether so many numbers fit into the device's memory, and the cost beside them."""
     known = jax.devices()[0].memory_stats()
