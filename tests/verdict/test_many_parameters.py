@@ -74,3 +74,28 @@ def test_thousands_of_quartic_bottoms_are_not_flat():
         lambda x: np.sum((x[1:] - x[:-1]) ** 4) + np.sum(x**4), np.linspace(1.0, 2.0, 1000)
     )
     assert found.verdict != "flat minimum", found.message
+
+
+def test_a_walk_stopped_on_its_way_down_from_great_heights_is_no_minimum():
+    """Its fall of 10²⁹ says nothing of the rounding at the end: each term is lowest where q⁴ - 20q² - 0.1q is."""
+    n = 400
+
+    def cost(x):
+        q = np.convolve(x, np.ones(6))[5:]
+        return np.sum(q * (q * (q**2 - 20) - 0.1))
+
+    roots = np.roots([4.0, 0.0, -40.0, -0.1]).real
+    lowest = n * float(np.min(roots**4 - 20 * roots**2 - 0.1 * roots))
+    words = set()
+    for steps in (20, 30, 33, 36, 39, 60):
+        taken = []
+
+        def stop(x, taken=taken, steps=steps):
+            taken.append(0)
+            return len(taken) >= steps
+
+        found = steepest.minimize(cost, 1e6 * np.linspace(1.0, 2.0, n), callback=stop)
+        words.add(str(found.verdict))
+        if found.success:
+            assert found.fun - lowest <= 1e-6 * abs(lowest), (steps, found.message)
+    assert words == {"stopped", "local minimum"}

@@ -66,3 +66,20 @@ def test_a_bottom_far_below_a_start_that_rose_like_a_high_power_is_no_tail():
     found = st.minimize(cost, np.array([30.0, 1.0]))
     assert found.success, found.message
     assert np.allclose(found.x, [1.0, 0.5], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("cost", "start", "lowest"),
+    [
+        (lambda x: 7 + np.exp(-x[0]), [0.0], 7.0),
+        (lambda x: np.arctan(x[0]), [0.0], -np.pi / 2),
+        (lambda x: 1 / np.sqrt(1 + x[0] ** 2), [0.5], 0.0),
+    ],
+)
+def test_where_an_infimum_is_reached_to_double_precision_the_gap_says_so(cost, start, lowest):
+    found = st.minimize(cost, np.array(start))
+    assert found.verdict == "infimum not attained"
+    assert not found.success
+    assert found.fun - found.gap <= lowest + 1e-15
+    assert found.gap <= 1e-15
+    assert "nothing is left to gain" in found.message

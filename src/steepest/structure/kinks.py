@@ -20,7 +20,8 @@ Vector = np.ndarray
 KINKED = {
     "abs": "abs", "max": "maximum", "min": "minimum", "sqrt": "square root at zero", "cbrt": "cube root at zero",
     "reduce_max": "max", "reduce_min": "min", "sort": "sort", "clamp": "clip", "cummax": "running maximum",
-    "cummin": "running minimum", "reduce_precision": "rounding",
+    "cummin": "running minimum", "reduce_precision": "rounding", "eigh": "equal eigenvalues",
+    "svd": "equal or zero singular values",
 }  # fmt: skip
 JUMPING = {
     "sign": "sign", "floor": "floor", "ceil": "ceil", "round": "round", "argmax": "argmax",
@@ -281,6 +282,17 @@ def _both(equation: Any) -> tuple[Any, ...]:
     return tuple(equation.invars)
 
 
+def _values_of_matrix(equation: Any) -> tuple[Any, ...]:
+    """The eigenvalues or singular values, beside which vectors may be returned."""
+    return (min(equation.outvars, key=lambda var: len(var.aval.shape)),)
+
+
+def _singular_gap(values: Any) -> Any:
+    """Singular values have a kink where they meet, and the smallest one where it is zero."""
+    values = np.asarray(values)
+    return np.concatenate([-np.diff(values, axis=-1), values[..., -1:]], axis=-1)
+
+
 def _clip_gap(low: Any, x: Any, high: Any) -> Any:
     return np.minimum(np.abs(np.subtract(x, low)), np.abs(np.subtract(high, x)))
 
@@ -296,4 +308,6 @@ _GAPS: dict[str, tuple[Callable[[Any], tuple[Any, ...]], Callable[[Any], Callabl
     "sort": (_whole, lambda e: lambda v: _neighbours(v, e.params["dimension"])),
     "cummax": (_whole, lambda e: lambda v: _neighbours(v, e.params["axis"])),
     "cummin": (_whole, lambda e: lambda v: _neighbours(v, e.params["axis"])),
+    "eigh": (_values_of_matrix, lambda e: lambda v: _neighbours(v, -1)),
+    "svd": (_values_of_matrix, lambda e: _singular_gap),
 }  # fmt: skip

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from ..numerics import EPS
 from .curvature import Curvature
 from .endless import Pole, Valley
 from .flatness import Course, Runs
@@ -33,6 +36,33 @@ def fades(look: Look, tail: Vector, evidence: list[Evidence]) -> Judgement:
         f"No minimum: along {name} the cost keeps falling towards {number(look.value)}; its slope has died out to "
         "rounding, but the way it did leads to no finite point.",
         "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def with_the_gap(look: Look, judgement: Judgement) -> Judgement:
+    """The same, with how much lower the cost could go at all, where its trace shows a number it cannot fall below.
+
+    The infimum may be reached to double precision without being attained: then nothing is left to gain.
+    """
+    lowest = getattr(look.structure, "lowest", -np.inf)
+    if not np.isfinite(lowest):
+        return judgement
+    gap = max(look.value - lowest, 0.0)
+    size = max(abs(look.value), abs(lowest), look.fall or 0.0)
+    evidence = Evidence("gap to the lowest possible cost", gap, None, True, "intervals of the trace")
+    judgement = replace(judgement, gap=gap, evidence=(*judgement.evidence, evidence))
+    if gap > EPS * size:
+        return judgement
+    above = (
+        f"It is {number(gap)} above {number(lowest)}"
+        if gap
+        else f"To double precision it is {number(lowest)}"
+    )
+    return replace(
+        judgement,
+        sentence=f"{judgement.sentence} {above}, below which it cannot fall: nothing is left to gain.",
+        next_step="Take this point if a cost this low is all you need; for parameters that mean something, bound them "
+        "or add a penalty on their size.",
     )
 
 

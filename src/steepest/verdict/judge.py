@@ -25,6 +25,7 @@ from .failures import (
     plateau,
     quadratic_without_minimum,
     value_not_finite,
+    with_the_gap,
     wrong_gradient,
 )
 from .flatness import Course, Runs, courses
@@ -119,6 +120,8 @@ def judge(
     with np.errstate(all="ignore"):
         look = look_at(objective, x, names, structure, None if stop is None else str(stop), history, seed)
         found = _judge(look)
+        if found.verdict is Verdict.INFIMUM_NOT_ATTAINED:
+            found = with_the_gap(look, found)
     return replace(found, value=look.value, gradient=look.gradient, spent=look.objective.counts)
 
 

@@ -34,6 +34,9 @@ REMAINING_PART = 1e-10
 STEP_PART = 1e-5
 ASKED_PART = 1e-2
 
+# Ends of a walk that were not its own.
+STOPPED_BY_OTHERS = ("stopped", "out of budget")
+
 
 @dataclass(frozen=True)
 class Optimality:
@@ -113,13 +116,23 @@ def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optim
         slope = float(np.linalg.norm(projected))
         limit = slope / mean if 0.0 < mean < np.inf else float(np.linalg.norm(allowed))
     step, remaining = curvature.newton(projected, rounding)
-    fall = look.fall if look.fall is not None else 0.0
-    remaining_limit = SPREAD_FACTOR * rounding.value + EPS * fall
+    remaining_limit = SPREAD_FACTOR * rounding.value + EPS * _fall_that_counts(look, curvature)
     landing = np.nan
     by = "rounding" if within else ""
     if not by and np.isfinite(remaining):
         by, landing = _by_landing(look, rounding, curvature, step, remaining, remaining_limit)
     return Optimality(by != "", by, slope, limit, remaining, remaining_limit, step, landing, ratio)
+
+
+def _fall_that_counts(look: Look, curvature: Curvature) -> float:
+    """The fall of which a rounding error may be left: of a walk that ended by itself, near a bottom without curvature.
+
+    One that was stopped may still be coming down from heights that say nothing of the rounding here; and of very many
+    parameters a few products do not tell what is left.
+    """
+    if look.fall is None or look.stop in STOPPED_BY_OTHERS:
+        return 0.0
+    return look.fall if look.stop is not None or curvature.complete else 0.0
 
 
 def _by_landing(
@@ -132,7 +145,9 @@ def _by_landing(
 ) -> tuple[str, float]:
     """Whether a Newton step ends where it promised; only then does its promise say where the minimum is."""
     below_rounding = remaining <= remaining_limit
-    size = max(look.fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
+    # Of very many parameters the step is a rough one that lands anywhere, and the fall of a walk cut off says nothing.
+    fall = look.fall if curvature.complete else _fall_that_counts(look, curvature)
+    size = max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
     units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
     asked = look.stop == "tolerance reached"
     near = remaining <= (ASKED_PART if asked else REMAINING_PART) * size

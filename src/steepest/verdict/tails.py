@@ -40,6 +40,9 @@ SAME_WAY = 10
 
 BISECTIONS = 50
 
+# So narrowed, the place is told also where the walk has gone 10¹⁰ times its start: all that happened lies far back.
+NARROWED = 1e-13
+
 # Distances, in natural sizes, at which the rise on both sides of the point is compared, the nearest first.
 BOTH_SIDES = tuple(10.0**-k for k in range(8, -1, -1))
 
@@ -122,7 +125,7 @@ def _where(slope: Callable[[float], float], target: float, low: float, high: flo
             low = middle
         else:
             high = middle
-        if high - low <= 1e-6 * high:
+        if high - low <= NARROWED * high:
             break
     return high
 
