@@ -294,7 +294,7 @@ def on_a_corner(x):
 def looped(p):
     state = p[0]
     for k in range(300):
-        state = state + 0.01 * np.sin(p[1] * state) - 0.02 * state * k**0.5  # here
+        state = state + 0.01 * np.sin(p[1] * state) - 0.02 * (state / 9) ** (2 + k * k % 97)  # here
     return state**2
 
 

@@ -136,7 +136,7 @@ class _Rules:
             self._tell(equation, shape)
             self.found[var] = shape
             for other in equation.outvars[1:]:
-                self.found[other] = UNKNOWN
+                self.found[other] = self._loop(other) if equation.primitive.name == "scan" else UNKNOWN
             if shape == UNKNOWN and self.first_unknown is None and var.aval.dtype.kind == "f":
                 if not self._may_recover(equation):
                     self.first_unknown = equation
@@ -172,6 +172,8 @@ class _Rules:
                 self.used = told
             return shape
         name = equation.primitive.name
+        if name == "scan":
+            return self._loop(equation.outvars[0])
         if name in MOVING:
             return (
                 self.of(equation.invars[0]) if name != "convert_element_type" or _keeps(equation) else UNKNOWN
@@ -183,6 +185,10 @@ class _Rules:
         if rule is None:
             return UNKNOWN
         return rule(self, equation)
+
+    def _loop(self, result: Any) -> Shape:
+        """What a loop gives is known where it is linear in the parameters."""
+        return AFFINE if self.degrees[result] <= 1 else UNKNOWN
 
     def _tell(self, equation: Any, shape: Shape) -> None:
         """Remember which rule made something convex, for the reason given to people."""

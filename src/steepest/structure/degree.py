@@ -5,6 +5,9 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+import jax.extend.core as jex
+
+from ..tracing.passes import inline
 from .reading import MOVING, Reading
 
 # Operations that give a polynomial of the largest degree among their operands.
@@ -30,9 +33,7 @@ def degrees(reading: Reading) -> dict[Any, float]:
         if equation.outvars[0] not in reading.varies:
             continue
         operands = [of(atom) for atom in equation.invars]
-        result = _degree(equation, operands)
-        for var in equation.outvars:
-            degree[var] = result
+        degree.update(_results(equation, operands))
     return degree
 
 
@@ -42,6 +43,35 @@ def degree_of(reading: Reading) -> float:
     Read off the operations, so that terms that happen to cancel still count.
     """
     return degrees(reading)[reading.out] if reading.depends(reading.out) else 0
+
+
+def _results(equation: Any, operands: list[float]) -> dict[Any, float]:
+    """The degree of each result of an equation."""
+    if equation.primitive.name == "scan":
+        return dict(zip(equation.outvars, _of_loop(equation.params, operands), strict=True))
+    return dict.fromkeys(equation.outvars, _degree(equation, operands))
+
+
+def _of_loop(params: dict[str, Any], operands: list[float]) -> list[float]:
+    """Degrees of what a loop ends with and of what its turns give: infinite where they grow from turn to turn."""
+    constants, carried = params["num_consts"], params["num_carry"]
+    body = inline(params["jaxpr"]).jaxpr
+    carry = operands[constants : constants + carried]
+    results: list[float] = []
+    # A degree that is handed on from one carried number to the next has arrived everywhere after so many turns.
+    for _ in range(carried + 1):
+        degree: dict[Any, float] = dict.fromkeys(body.constvars, 0)
+        given = [*operands[:constants], *carry, *operands[constants + carried :]]
+        degree.update(zip(body.invars, given, strict=True))
+        for equation in body.eqns:
+            mine = [0 if isinstance(atom, jex.Literal) else degree[atom] for atom in equation.invars]
+            degree.update(_results(equation, mine) if any(mine) else dict.fromkeys(equation.outvars, 0))
+        results = [0 if isinstance(atom, jex.Literal) else degree[atom] for atom in body.outvars]
+        joined = [max(pair) for pair in zip(carry, results[:carried], strict=True)]
+        if joined == carry:
+            return [*carry, *results[carried:]]
+        carry = joined
+    return [inf] * len(results)
 
 
 def _degree(equation: Any, operands: list[float]) -> float:

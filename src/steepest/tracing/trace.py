@@ -23,6 +23,7 @@ from .explain import NUMERIC, needs_plain, refusals_kept
 from .expressions import Expression
 from .lookalike import Changeable, Lookalike, mark_of, unchanged, written_for_jax
 from .passes import simplify
+from .recurrences import with_loops
 from .rolling import rolled
 from .source import is_library, place_of
 
@@ -97,7 +98,7 @@ def trace(
             raise refusals[0]  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function)
-        jaxpr = rolled(simplify(recorded, keep_derivatives=True))
+        jaxpr = rolled(simplify(with_loops(recorded), keep_derivatives=True))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:
         lookalike.watch(function)

@@ -131,6 +131,8 @@ def _stack(equation: Any, context: Context) -> Code:
 
 def _unstack(equation: Any, context: Context) -> Code:
     axis = int(equation.params["axis"])
+    if len(equation.outvars) == 1:
+        return call(lambda x: np.moveaxis(x, axis, 0)[0], fresh=False)
     return call(lambda x: tuple(np.moveaxis(x, axis, 0)), fresh=False)
 
 
