@@ -271,3 +271,23 @@ def test_the_answer_and_the_word_are_the_same_in_other_units_of_the_parameters(c
     changed = st.minimize(lambda z: cost([z[0] * unit[0], z[1] * unit[1]]), np.divide(start, unit))
     assert changed.verdict == plain.verdict and abs(changed.nit - plain.nit) <= 2
     np.testing.assert_allclose(changed.x * unit, plain.x, rtol=1e-10)
+
+
+def test_a_start_that_has_a_cost_but_no_slope_is_left_for_a_place_beside_it():
+    """A group lasso begun with all its groups at zero, where no norm has a slope, ends where it ends from elsewhere."""
+    rng = np.random.default_rng(23)
+    X = rng.normal(size=(60, 12))
+    y = X[:, :3] @ [1.0, -1.0, 0.5] + 0.1 * rng.normal(size=60)
+
+    def cost(b):
+        return 0.5 * np.sum((y - X @ b) ** 2) + 8.0 * np.sum(np.sqrt(np.sum(b.reshape(4, 3) ** 2, axis=1)))
+
+    answer = st.minimize(cost, np.zeros(12))
+    assert answer.verdict == "minimum at a kink"
+    first, rest = answer.x[:3], answer.x[3:]
+    # Its optimality conditions (Yuan & Lin 2006, eq. 2.4): the slope of a group that stays is weight · b / |b|, and
+    # where a group is zero, no longer than the weight.
+    slope = X.T @ (y - X @ answer.x)
+    assert_allclose(slope[:3], 8.0 * first / np.linalg.norm(first), atol=1e-4)
+    assert np.abs(rest).max() < 1e-6
+    assert all(np.linalg.norm(group) <= 8.0 + 1e-6 for group in slope[3:].reshape(3, 3))

@@ -28,6 +28,12 @@ ESCAPES = 10
 # Larger, and a walk astray along a tail would keep a method from a minimum that exists.
 NOTHING_LOWER = 1e-30
 
+# How far a start that has a cost but no slope is moved, in units of the parameters' size, until there is one. A larger
+# step would leave the place that was asked for, a smaller one drown in the rounding of the cost.
+BESIDE = (1e-4, 1e-2, 1e-7)
+# A cost that changes by more than this part of itself over such a step has a pole there, and is another one beside it.
+JUMP = 0.1
+
 # Words after which no other method could find more: they speak of the cost, not of the walk.
 HOPELESS = frozenset(
     {
@@ -69,6 +75,11 @@ class Descent:
         """
         rungs = self.plan.rungs
         run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
+        beside = self._beside(run)
+        if beside is not None:
+            onward, found = self._rung(rungs[0], beside, run.history, last=len(rungs) == 1)
+            if _is_better(onward, found, run, judgement):
+                run, judgement = onward, found
         for rung in rungs[1:]:
             if not self._is_unfinished(run, judgement):
                 break
@@ -87,6 +98,25 @@ class Descent:
                 run = replace(run, history=onward.history)
         run = replace(run, steps=self.steps)
         return run, judgement if judgement is not None else self._verdict(run)
+
+    def _beside(self, run: Run) -> Vector | None:
+        """A place next to the start (n,), where that has a cost but no slope, as norms and roots have none at zero."""
+        if run.stop is not StopReason.NOT_FINITE or run.steps or not np.isfinite(run.value):
+            return None
+        objective, start = self.problem.objective, self.problem.start
+        slopeless = ~np.isfinite(run.gradient)
+        directions = np.random.default_rng(self.seed).uniform(-1.0, 1.0, start.size)
+        for size in BESIDE:
+            step = np.where(slopeless, size * np.maximum(np.abs(start), 1.0) * directions, 0.0)
+            x = objective.bounds.project(start + step)
+            try:
+                value, gradient = objective.value_and_gradient(x)
+            except BudgetSpent:
+                return None
+            jumps = not abs(value - run.value) <= JUMP * max(abs(run.value), 1.0)
+            if not jumps and np.isfinite(gradient).all():
+                return x
+        return None
 
     def _elsewhere(self, begins: Callable[[Objective, Vector], Vector | None], x: Vector) -> Vector | None:
         """Where a rung begins that does not begin at `x` (n,); None where it knows no place, or may not look for it."""

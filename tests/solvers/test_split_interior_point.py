@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from scipy.optimize import minimize as scipy_minimize
 
 from steepest import InputError, Verdict, minimize
 
@@ -199,3 +200,33 @@ def test_problems_of_the_literature_end_in_their_known_minima(cost, start, lowes
     result = minimize(cost, np.array(start))
     assert result.verdict is Verdict.MINIMUM_AT_A_KINK and (result.digits > 10).all()
     np.testing.assert_allclose(result.fun, lowest, rtol=1e-8)
+
+
+def test_kinks_around_loops_of_equal_values_are_shown_to_balance():
+    """Total variation of a picture: in each flat patch the kinks depend on each other, and many multipliers would do.
+
+    The truth is the dual problem, max y·Dᵀu - |Dᵀu|²/2 over |u| <= weight (Chambolle 2004): any of its values is a
+    lower bound of the cost.
+    """
+    rng = np.random.default_rng(14)
+    picture = 0.2 * rng.normal(size=(14, 14))
+    picture[4:10, 4:9] += 1.0
+    weight = 0.3
+
+    def cost(x):
+        steps = np.sum(np.abs(np.diff(x, axis=0))) + np.sum(np.abs(np.diff(x, axis=1)))
+        return 0.5 * np.sum((x - picture) ** 2) + weight * steps
+
+    answer = minimize(cost, picture)
+    step = np.diff(np.eye(14), axis=0)
+    D = np.vstack([np.kron(step, np.eye(14)), np.kron(np.eye(14), step)])
+    y = picture.ravel()
+    dual = scipy_minimize(
+        lambda u: (0.5 * np.sum((u @ D) ** 2) - u @ D @ y, D @ (u @ D) - D @ y),
+        np.zeros(len(D)),
+        jac=True,
+        bounds=[(-weight, weight)] * len(D),
+        options={"ftol": 1e-16, "gtol": 1e-12, "maxiter": 20_000, "maxfun": 100_000},
+    )
+    assert answer.verdict == "minimum at a kink"
+    np.testing.assert_allclose(answer.fun, -dual.fun, rtol=1e-10)

@@ -32,6 +32,9 @@ ON_IT = 1e-9
 # A jump of the slope below this part of the largest is none.
 NO_JUMP = 1e-9
 
+# Up to this many kinks that depend on each other a linear program looks for their multipliers (a second or two).
+MOST_DEPENDENT = 5000
+
 # Random signs that the rounding of slopes and equations is given when the digits are told.
 RANDOM_SIGNS = 4
 
@@ -128,10 +131,51 @@ def _multipliers(
     if found is None:
         return None
     u = -found[free.size :]
-    left = gradient - rows.jacobian(w).T @ u
+    J = rows.jacobian(w)
+    left = gradient - J.T @ u
     low, high = w <= objective.bounds.lower, w >= objective.bounds.upper
+    if (left[low & ~high] < -NO_JUMP * float(np.abs(left).max(initial=0.0))).any():
+        u = _inside(J, gradient, u, low, high)
+        left = gradient - J.T @ u
     sides = np.where(low, np.maximum(left, 0.0), 0.0) + np.where(high, np.minimum(left, 0.0), 0.0)
     return u, np.where(low & high, left, sides)
+
+
+def _inside(J: Any, gradient: Vector, u: Vector, low: np.ndarray, high: np.ndarray) -> Vector:
+    """Multipliers (m,) of kinks that depend on each other, as far inside what each may be as can be; `u` if none are.
+
+    Around each loop of a grid of equal values the differences add up to zero, so that many multipliers balance the
+    slopes, and those of least length need not lie between the slopes of the two sides. A linear program finds some
+    that do, and the room they leave; what it leaves of the balance is spread over all of them.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import block_array, csr_array
+    from scipy.sparse.linalg import lsmr
+
+    if u.size > MOST_DEPENDENT:
+        return u
+    columns = csr_array(J).T.tocsr()
+    unit = max(float(np.abs(gradient).max(initial=0.0)), np.finfo(float).tiny)
+    free, lower, upper = ~(low | high), low & ~high, high & ~low
+    sides = block_array([[columns[lower]], [-columns[upper]]])
+    room = csr_array(np.ones((sides.shape[0], 1)))
+    free_columns = columns[free]
+    found = linprog(
+        np.concatenate([np.zeros(u.size), [-1.0]]),
+        A_ub=block_array([[sides, room]]),
+        b_ub=np.concatenate([gradient[lower], -gradient[upper]]) / unit,
+        A_eq=block_array([[free_columns, csr_array((free_columns.shape[0], 1))]]),
+        b_eq=gradient[free] / unit,
+        bounds=[(None, None)] * u.size + [(0.0, 1.0)],
+        method="highs",
+    )
+    if found.x is None:
+        return u
+    inside = unit * found.x[:-1]
+    for _ in range(2):
+        left = gradient[free] - free_columns @ inside
+        inside = inside + lsmr(free_columns, left, atol=1e-15, btol=1e-15, conlim=0.0)[0]
+    return np.asarray(inside)
 
 
 def _digits(
