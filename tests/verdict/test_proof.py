@@ -5,6 +5,7 @@ import math
 import jax
 import numpy as np
 import pytest
+import scipy.special as special
 from mpmath import mp, mpf
 
 import steepest as st
@@ -218,7 +219,8 @@ def test_picking_by_a_parameter_is_named_and_nothing_is_proven():
 
 
 def test_an_operation_without_a_rule_is_named_and_nothing_is_proven():
-    found = verify(lambda x: np.sort(x)[0] + x[1] ** 2, [0.0, 0.0], box((0, 1)), proof=True)
+    cost = lambda x: np.linalg.eigvalsh(np.outer(x, x))[1]  # noqa: E731
+    found = verify(cost, [0.0, 0.0], box((0, 1)), proof=True)
     assert not found.evidence[-1].holds
     assert "no interval rule is known for the operation" in found.message
 
@@ -230,6 +232,44 @@ def test_bounds_and_a_trace_are_asked_for():
         verify(lambda x: float(x[0] ** 2), [0.0], [(-1, 1)], derivatives="numeric", proof=True)
     with pytest.raises(InputError, match="positive number of seconds"):
         verify("x**2", 0.0, [(-1, 1)], proof=True, seconds=0)
+
+
+DATA = np.array([1.0, 1.2, 0.8, 1.1, 50.0])
+
+# Costs of operations that choose, add up or sort, the box, and the lowest value, in closed form.
+CHOSEN = {
+    "trimmed squares": (lambda p: np.sum(np.sort((p[0] - DATA) ** 2)[:4]), [1.025], (-5, 60), 0.0875),
+    "median of distances": (
+        lambda p: np.median(np.abs(p[0] - np.array([1.0, 2, 4, 8, 9]))),
+        [2.5],
+        (0, 10),
+        1.5,
+    ),
+    "norm": (lambda p: np.linalg.norm(p - 1) + 0.1 * np.sum(p**2), [1.0, 1.0], (-3, 3), 0.2),
+    "rest of a division": (lambda p: np.mod(p[0], 2.0) + 0.1 * p[0] ** 2, [0.0], (-0.5, 5), 0.0),
+    "piecewise": (lambda p: np.where(p[0] > 0, p[0] ** 2, -p[0]) + (p[1] - 1) ** 2, [0.0, 1.0], (-3, 3), 0.0),
+    "log gamma": (lambda p: special.gammaln(p[0]), [1.4616321449683623], (0.2, 5), -0.12148629053584961),
+    "steps": (lambda p: np.round(p[0]) ** 2 + 0.1 * (p[0] - 0.2) ** 2, [0.2], (-5, 5), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_costs_that_choose_are_proven_by_what_is_chosen_in_each_box(name):
+    cost, x, sides, lowest = CHOSEN[name]
+    found = verify(cost, x, box(sides, len(x)), proof=True, seconds=60)
+    assert found.evidence[-1].holds, found.message
+    assert found.fun - found.evidence[-1].measured <= lowest + 1e-12
+    assert found.evidence[-1].measured <= 1e-5
+    aside = np.array(x) + 0.3
+    assert not verify(cost, aside, box(sides, len(x)), proof=True, seconds=60).evidence[-1].holds
+
+
+def test_a_table_of_data_does_not_stand_in_the_way():
+    """Adding to chosen places, which is what the slope of picking is; the lowest cost is the spread within groups."""
+    group, y = np.array([0, 1, 1, 0, 1]), np.array([1.0, 2.0, 4.0, 3.0, 3.0])
+    found = verify(lambda p: np.sum((p[group] - y) ** 2), [2.0, 3.0], box((-5, 5)), proof=True)
+    assert found.evidence[-1].holds, found.message
+    assert found.fun == 4.0
 
 
 ELEMENTARY = {
@@ -244,6 +284,42 @@ ELEMENTARY = {
     "tenth": (lambda x: x / 10 + 0.1, lambda x: x / 10 + mpf(0.1)),
     "power": (lambda x: (x - 0.3) ** 3 - x**2, lambda x: (x - mpf(0.3)) ** 3 - x**2),
     "abs": (np.abs, abs),
+    "erf": (special.erf, mp.erf),
+    "erfc": (special.erfc, mp.erfc),
+    "log gamma": (lambda x: special.gammaln(x + 4), lambda x: mp.loggamma(x + 4)),
+    "digamma": (lambda x: special.digamma(x + 4), lambda x: mp.digamma(x + 4)),
+    "trigamma": (lambda x: special.polygamma(1, x + 4), lambda x: mp.polygamma(1, x + 4)),
+    "third derivative of log gamma": (
+        lambda x: special.polygamma(2, x + 4),
+        lambda x: mp.polygamma(2, x + 4),
+    ),
+    "arcsin": (lambda x: np.arcsin(x / 8), lambda x: mp.asin(x / 8)),
+    "arccos": (lambda x: np.arccos(x / 8), lambda x: mp.acos(x / 8)),
+    "arctanh": (lambda x: np.arctanh(x / 8), lambda x: mp.atanh(x / 8)),
+    "arccosh": (lambda x: np.arccosh(x + 5), lambda x: mp.acosh(x + 5)),
+    "arctan2": (lambda x: np.arctan2(x, x + 1), lambda x: mp.atan2(x, x + 1)),
+    "log of added exponentials": (
+        lambda x: np.logaddexp(x, -2 * x),
+        lambda x: mp.log(mp.exp(x) + mp.exp(-2 * x)),
+    ),
+    "rest": (lambda x: np.mod(x, 0.75), lambda x: x - mpf(0.75) * mp.floor(x / mpf(0.75))),
+    "round": (lambda x: np.round(3 * x), lambda x: mp.nint(3 * x)),
+    "running sum": (
+        lambda x: np.sum(np.cumsum(np.concatenate([x, 0.1 * x, x**2]))),
+        lambda x: 3 * x + 2 * mpf(0.1) * x + x**2,
+    ),
+    "second of four": (
+        lambda x: np.sort(np.concatenate([x, -x, 0 * x + 0.5, x**2]))[1],
+        lambda x: sorted([x, -x, mpf(0.5), x**2])[1],
+    ),
+    "matrix": (
+        lambda x: np.sum((np.array([[1.5, -0.1], [-2.0, 0.3]]) @ np.concatenate([x, x**2])) ** 3),
+        lambda x: (mpf(1.5) * x - mpf(0.1) * x**2) ** 3 + (-2 * x + mpf(0.3) * x**2) ** 3,
+    ),
+    "groups": (
+        lambda x: np.sum(np.concatenate([x, 2 * x])[np.array([0, 1, 1, 0, 1])] ** 2),
+        lambda x: 2 * x**2 + 3 * (2 * x) ** 2,
+    ),
 }
 
 

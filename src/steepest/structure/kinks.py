@@ -256,11 +256,11 @@ def _lead(axes: tuple[int, ...]) -> Callable[[Any], Any]:
 
 
 def _trail(axes: tuple[int, ...]) -> Callable[[Any], Any]:
-    return lambda values: _lead(axes)(-np.asarray(values))
+    return lambda values: _lead(axes)(-np.asarray(values, dtype=np.float64))
 
 
 def _gathered(values: Any, axes: tuple[int, ...]) -> np.ndarray:
-    values = np.moveaxis(np.asarray(values), axes, range(-len(axes), 0))
+    values = np.moveaxis(np.asarray(values, dtype=np.float64), axes, range(-len(axes), 0))  # truth values too
     return values.reshape(*values.shape[: values.ndim - len(axes)], -1)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax.extend.core as jex
 import numpy as np
+import scipy.special
 
 from ..numerics import EPS
 from ..tracing.passes import inline
@@ -36,13 +37,29 @@ MOVING = frozenset(
 PICKING = frozenset({"gather", "dynamic_slice"})
 
 # Operations that look at the shapes of their operands.
-SHAPED = frozenset({"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "dot_general"})
+SHAPED = frozenset(
+    {
+        "reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "dot_general", "sort", "cumsum", "cummax", "cummin",
+        "reduce_and", "reduce_or",
+    }
+)  # fmt: skip
 
 # Operations that do something else to whole numbers, such as dividing without a rest or turning bits over.
 OF_REALS = frozenset({"div", "and", "or", "not"})
 
-# Operations whose value may jump; of their slope nothing follows for the value.
-JUMPING = frozenset({"select_n", "sign", "floor", "ceil", "round", "lt", "le", "gt", "ge", "eq", "ne", "rem"})
+# Operations that choose: where they may go either way within a box, nothing follows for the value from its slope.
+CHOOSING = frozenset(
+    {"select_n", "sign", "floor", "ceil", "round", "rem", "lt", "le", "gt", "ge", "eq", "ne", "is_finite"}
+)
+
+# Those of them at which the value itself may jump; a comparison does nothing until something is chosen by it.
+DECIDING = frozenset({"select_n", "sign", "floor", "ceil", "round", "convert_element_type"})
+
+# Where log Γ is lowest between its pole at zero and infinity, and how low it is there (OEIS A030169 and A030171).
+LOWEST_OF_LGAMMA = 1.4616321449683623, -0.12148629053584961
+
+# Scatters with repeated targets are taken apart by adding one number at a time, up to so many.
+MOST_SCATTERED = 2_000
 
 
 class NoInterval(Exception):
@@ -62,11 +79,12 @@ class IntervalProgram:
 
     def __init__(self, closed: Any) -> None:
         self.closed = inline(closed, keep_derivatives=False)
-        self.jumps = any(equation.primitive.name in JUMPING for equation in self.closed.jaxpr.eqns)
+        self.chooses = any(equation.primitive.name in CHOOSING for equation in self.closed.jaxpr.eqns)
         jaxpr = self.closed.jaxpr
         # What does not depend on the parameters is computed once, as the cost itself computes it.
         known = dict(zip(jaxpr.constvars, map(np.asarray, self.closed.consts), strict=True))
-        self.equations, self.places = [], {}
+        self.equations: list[Any] = []
+        self.places: dict[Any, list[Array]] = {}
         for equation in jaxpr.eqns:
             values = [
                 atom.val if isinstance(atom, jex.Literal) else known.get(atom) for atom in equation.invars
@@ -80,8 +98,14 @@ class IntervalProgram:
                     raise NoInterval(str(trouble)) from trouble
                 continue
             name = equation.primitive.name
-            if name not in MOVING and name not in RULES:
+            if name not in MOVING and name not in RULES and name != "scatter-add":
                 raise NoInterval(f"no interval rule is known for the operation {name!r}")
+            if name == "scatter-add":
+                if any(value is not None for value in values[2:]) or values[1] is None:
+                    raise NoInterval("the operation 'scatter-add' adds where a parameter says")
+                self.places[equation.outvars[0]] = [_targets(equation, np.asarray(values[1]))]
+            if name == "sort" and len(equation.invars) > 1:
+                raise NoInterval("no interval rule is known for sorting one array by another")
             if name in OF_REALS and equation.invars[0].aval.dtype.kind in "iu":
                 raise NoInterval(f"no interval rule is known for the operation {name!r} of whole numbers")
             if name in MOVING:
@@ -106,9 +130,9 @@ class IntervalProgram:
         return low, high
 
     def with_doubt(self, lower: Array, upper: Array) -> tuple[Array, Array, Array]:
-        """The same, and a mask (boxes,) of those in which the function may have no value, or be infinite, somewhere."""
+        """The same, and a mask (boxes,) of those in which the function may have no value, be infinite, or jump."""
         jaxpr = self.closed.jaxpr
-        doubt, void = np.zeros(len(lower), dtype=bool), np.zeros(len(lower), dtype=bool)
+        doubt, void, jumps = (np.zeros(len(lower), dtype=bool) for _ in range(3))
         found: dict[Any, Interval] = {**self.known, jaxpr.invars[0]: (lower, upper)}
 
         def of(atom: Any) -> Interval:
@@ -121,15 +145,22 @@ class IntervalProgram:
                 if name in MOVING:
                     moving = 1 if name in PICKING else len(operands)
                     results = _moved(self.places[equation.outvars[0]], operands[:moving])
+                elif name == "scatter-add":
+                    results = [_added(self.places[equation.outvars[0]][0], operands[0], operands[2])]
                 else:
                     if name not in SHAPED:
                         operands = _of_one_rank(operands)
                     results = [RULES[name](equation, *operands)]
                 if name in ("sqrt", "rsqrt"):
                     doubt |= _any(operands[0][0] < 0.0)
-                if name in ("sqrt", "rsqrt", "log") and not self.jumps:
+                if name in ("sqrt", "rsqrt", "log") and not self.chooses:
                     # No value at all, which nothing that follows can mend as long as it chooses between no cases.
                     void |= _any(operands[0][1] < 0.0)
+                if name in DECIDING:
+                    low, high = operands[0] if name in ("select_n", "convert_element_type") else results[0]
+                    jumps |= _any(low != high)
+                elif name == "rem":
+                    jumps |= _any(~_in_one_piece(*operands))
                 for var, (low, high) in zip(equation.outvars, results, strict=True):
                     doubt |= _any(~(np.isfinite(low) & np.isfinite(high)))
                     # What is not a number may be anything.
@@ -140,7 +171,7 @@ class IntervalProgram:
         return (
             np.where(nothing, np.inf, np.broadcast_to(low, shape)),
             np.broadcast_to(high, shape),
-            doubt | void,
+            doubt | void | jumps,
         )
 
 
@@ -181,6 +212,26 @@ def _out(low: Array, high: Array) -> Interval:
     return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
 
 
+def _out_sum(low: Array, high: Array) -> Interval:
+    """The same for sums and differences: one that is zero is exactly so."""
+    return np.where(low == 0.0, 0.0, np.nextafter(low, -np.inf)), np.where(
+        high == 0.0, 0.0, np.nextafter(high, np.inf)
+    )
+
+
+def _from_zero(a: Interval, found: Interval) -> Interval:
+    """Of a function that is zero at zero, an end there is exact."""
+    return np.where(a[0] == 0.0, 0.0, found[0]), np.where(a[1] == 0.0, 0.0, found[1])
+
+
+def _is_zero(a: Interval) -> Array:
+    return np.asarray((a[0] == 0.0) & (a[1] == 0.0))
+
+
+def _is_finite(a: Interval) -> Array:
+    return np.asarray(np.isfinite(a[0]) & np.isfinite(a[1]))
+
+
 def _wide(low: Array, high: Array) -> Interval:
     """As far outwards as an elementary function may err."""
     return _out(low - FUNCTION_ROUNDING * np.abs(low), high + FUNCTION_ROUNDING * np.abs(high))
@@ -212,6 +263,48 @@ def _moved(places: list[Array], operands: list[Interval]) -> list[Interval]:
     return [(low[:, where], high[:, where]) for where in places]
 
 
+def _targets(equation: Any, indices: Array) -> Array:
+    """The element of the result that each update is added to, counted through; -1 for those that fall outside."""
+    operand, updates = equation.invars[0].aval, equation.invars[2].aval
+    nothing = np.zeros(operand.shape)
+
+    def added(numbers: Array) -> Array:
+        return np.asarray(
+            evaluate_equation(equation, [nothing, indices, numbers.reshape(updates.shape)])[0]
+        ).ravel()
+
+    count = math.prod(updates.shape)
+    targets = np.full(count, -1)
+    if added(np.ones(count)).max(initial=0.0) <= 1.0:
+        found = added(np.arange(1.0, count + 1)).astype(np.intp)
+        targets[found[found > 0] - 1] = np.flatnonzero(found)
+        return targets
+    if count > MOST_SCATTERED:
+        raise NoInterval("the operation 'scatter-add' adds too many numbers to the same places")
+    for k in range(count):
+        place = np.flatnonzero(added(np.eye(1, count, k)[0]))
+        targets[k] = place[0] if place.size else -1
+    return targets
+
+
+def _added(targets: Array, a: Interval, updates: Interval) -> Interval:
+    """Updates added where they belong; each sum errs as one of as many terms."""
+    boxes = max(len(a[0]), len(updates[0]))
+    shape = a[0].shape[1:]
+    inside = targets >= 0
+    terms = int(np.bincount(targets[inside]).max(initial=0)) + 1
+    sides = []
+    for side, sign in ((0, -1.0), (1, 1.0)):
+        total = np.broadcast_to(a[side], (boxes, *shape)).reshape(boxes, -1).copy()
+        size = np.abs(total)
+        more = np.broadcast_to(updates[side], (boxes, *updates[side].shape[1:])).reshape(boxes, -1)[:, inside]
+        for k, target in enumerate(targets[inside].tolist()):
+            total[:, target] += more[:, k]
+            size[:, target] += np.abs(more[:, k])
+        sides.append((total + sign * terms * EPS * size).reshape(boxes, *shape))
+    return _out(sides[0], sides[1])
+
+
 def _product(a: Interval, b: Interval) -> Interval:
     ends = [x * y for x in a for y in b]
     ends = [
@@ -219,7 +312,9 @@ def _product(a: Interval, b: Interval) -> Interval:
     ]  # zero times infinity: zero is what the other end is
     low = np.minimum(np.minimum(ends[0], ends[1]), np.minimum(ends[2], ends[3]))
     high = np.maximum(np.maximum(ends[0], ends[1]), np.maximum(ends[2], ends[3]))
-    return _out(low, high)
+    low, high = _out(low, high)
+    nothing = (_is_zero(a) & _is_finite(b)) | (_is_zero(b) & _is_finite(a))
+    return np.where(nothing, 0.0, low), np.where(nothing, 0.0, high)
 
 
 def _inverse(a: Interval) -> Interval:
@@ -238,8 +333,9 @@ def _power(a: Interval, k: int) -> Interval:
         low, high = np.minimum(low, high), np.maximum(low, high)
         low = np.where((a[0] <= 0.0) & (a[1] >= 0.0), 0.0, low)
         found = _wide(low, high)
-        return np.maximum(found[0], 0.0), found[1]
-    return _wide(low, high)
+        nothing = _is_zero(a)
+        return np.maximum(found[0], 0.0), np.where(nothing, 0.0, found[1])
+    return _from_zero(a, _wide(low, high))
 
 
 def _pow(equation: Any, a: Interval, b: Interval) -> Interval:
@@ -268,9 +364,124 @@ def _logarithm(a: Interval) -> Interval:
 
 
 def _rising(function: Callable[[Array], Array], lowest: float = -np.inf, highest: float = np.inf) -> Any:
+    with np.errstate(invalid="ignore"):
+        through_zero = function(np.zeros(1))[0] == 0.0
+
     def rule(equation: Any, a: Interval) -> Interval:
         low, high = _wide(function(a[0]), function(a[1]))
+        low, high = np.maximum(low, lowest), np.minimum(high, highest)
+        return _from_zero(a, (low, high)) if through_zero else (low, high)
+
+    return rule
+
+
+def _falling(function: Callable[[Array], Array], lowest: float = -np.inf, highest: float = np.inf) -> Any:
+    def rule(equation: Any, a: Interval) -> Interval:
+        low, high = _wide(function(a[1]), function(a[0]))
         return np.maximum(low, lowest), np.minimum(high, highest)
+
+    return rule
+
+
+def _log_gamma(equation: Any, a: Interval) -> Interval:
+    """Falls to its lowest place and rises from there; below zero it has a pole at every whole number."""
+    place, least = LOWEST_OF_LGAMMA
+    ends = scipy.special.gammaln(a[0]), scipy.special.gammaln(a[1])
+    low, high = _wide(np.minimum(*ends), np.maximum(*ends))
+    low = np.where((a[0] <= place) & (a[1] >= place), least, low)
+    # Next to its zeros at one and two it errs absolutely.
+    low, high = low - FUNCTION_ROUNDING, high + FUNCTION_ROUNDING
+    return np.where(a[0] > 0.0, low, -np.inf), np.where(a[0] > 0.0, high, np.inf)
+
+
+def _digamma(equation: Any, a: Interval) -> Interval:
+    low, high = _wide(scipy.special.digamma(a[0]), scipy.special.digamma(a[1]))
+    low, high = low - FUNCTION_ROUNDING, high + FUNCTION_ROUNDING
+    return np.where(a[0] > 0.0, low, -np.inf), np.where(a[0] > 0.0, high, np.inf)
+
+
+def _polygamma(equation: Any, order: Interval, a: Interval) -> Interval:
+    """Derivatives of the digamma function: of one sign and ever smaller in size where the argument is positive."""
+    k = np.unique(order[0])
+    if k.size != 1 or not np.array_equal(*order) or k[0] < 1:
+        nothing = np.full(a[0].shape, np.inf)
+        return -nothing, nothing
+    sign = 1.0 if k[0] % 2 else -1.0
+    ends = (scipy.special.polygamma(int(k[0]), np.maximum(side, 0.0)) for side in a)
+    low, high = (sign * end for end in ends)
+    # Falls from infinity for odd orders, and rises from minus infinity for even ones, in either case towards zero.
+    low, high = _wide(16 * EPS * -np.abs(high) + high, low + 16 * EPS * np.abs(low))
+    low, high = np.maximum(low, 0.0), np.where(np.isnan(high), np.inf, high)
+    if sign < 0.0:
+        low, high = -high, -low
+    return np.where(a[0] > 0.0, low, -np.inf), np.where(a[0] > 0.0, high, np.inf)
+
+
+def _angle(equation: Any, y: Interval, x: Interval) -> Interval:
+    """arctan2: largest and smallest at corners of a box that holds neither the origin nor the cut to its left."""
+    corners = [np.arctan2(a, b) for a in y for b in x]
+    low, high = _wide(np.minimum.reduce(corners), np.maximum.reduce(corners))
+    cut = (x[0] <= 0.0) & (y[0] <= 0.0) & (y[1] >= 0.0)
+    return np.where(cut, -4.0, low), np.where(cut, 4.0, high)
+
+
+def _remainder(equation: Any, a: Interval, b: Interval) -> Interval:
+    """The rest has the sign of what is divided; between two multiples of one divisor it is a straight line."""
+    largest = np.maximum(np.abs(b[0]), np.abs(b[1]))
+    low, high = np.where(a[0] < 0.0, -largest, 0.0), np.where(a[1] > 0.0, largest, 0.0)
+    one_piece = _in_one_piece(a, b)
+    # The rest of a division is computed without any rounding.
+    return (
+        np.where(one_piece, np.fmod(a[0], largest), low),
+        np.where(one_piece, np.fmod(a[1], largest), high),
+    )
+
+
+def _in_one_piece(a: Interval, b: Interval) -> Array:
+    """Whether a / b lies between two whole numbers, for one divisor b: there the rest does not jump."""
+    largest = np.maximum(np.abs(b[0]), np.abs(b[1]))
+    slack = 4 * EPS * (1.0 + np.maximum(np.abs(a[0]), np.abs(a[1])) / largest)
+    turns = a[0] / largest, a[1] / largest
+    one_piece = (b[0] == b[1]) & (largest > 0.0) & (np.trunc(turns[0] - slack) == np.trunc(turns[0] + slack))
+    one_piece &= (np.trunc(turns[0]) == np.trunc(turns[1] - slack)) & (
+        np.trunc(turns[0]) == np.trunc(turns[1] + slack)
+    )
+    return np.asarray(one_piece | ((a[0] == a[1]) & (b[0] == b[1])))
+
+
+def _rounded(equation: Any, a: Interval) -> Interval:
+    """To the nearest whole number; which way halves go makes no difference to bounds that are widened by none."""
+    return np.ceil(a[0] - 0.5), np.floor(a[1] + 0.5)
+
+
+def _running_sum(equation: Any, a: Interval) -> Interval:
+    axis, backwards = equation.params["axis"] + 1, equation.params["reverse"]
+
+    def summed(values: Array) -> Array:
+        values = np.flip(values, axis) if backwards else values
+        total = np.cumsum(values, axis=axis)
+        return np.flip(total, axis) if backwards else total
+
+    count = a[0].shape[axis]
+    low, high = (
+        summed(side) + sign * count * EPS * summed(np.abs(side))
+        for side, sign in zip(a, (-1.0, 1.0), strict=True)
+    )
+    return _out(low, high)
+
+
+def _running(function: Any) -> Any:
+    """Largest or smallest so far: of the lower ends and of the upper ones."""
+
+    def rule(equation: Any, a: Interval) -> Interval:
+        axis, backwards = equation.params["axis"] + 1, equation.params["reverse"]
+        low, high = (
+            np.flip(function.accumulate(np.flip(side, axis), axis=axis), axis)
+            if backwards
+            else function.accumulate(side, axis=axis)
+            for side in a
+        )
+        return low, high
 
     return rule
 
@@ -307,7 +518,7 @@ def _even(function: Callable[[Array], Array], lowest: float) -> Any:
         near = np.where((a[0] <= 0.0) & (a[1] >= 0.0), 0.0, np.minimum(np.abs(a[0]), np.abs(a[1])))
         far = np.maximum(np.abs(a[0]), np.abs(a[1]))
         low, high = _wide(function(near), function(far))
-        return np.maximum(low, lowest), high
+        return np.maximum(low, lowest), np.where(far == 0.0, lowest, high)
 
     return rule
 
@@ -317,9 +528,9 @@ def _sum(equation: Any, a: Interval) -> Interval:
     count = math.prod(a[0].shape[axis] for axis in axes)
     low, high = a[0].sum(axis=axes), a[1].sum(axis=axes)
     # Whatever the order, a sum of `count` terms errs by less than this (Higham, "Accuracy and Stability", eq. 4.4).
-    return _out(
-        low - count * EPS * np.abs(a[0]).sum(axis=axes), high + count * EPS * np.abs(a[1]).sum(axis=axes)
-    )
+    size = np.abs(a[0]).sum(axis=axes), np.abs(a[1]).sum(axis=axes)
+    found = _out(low - count * EPS * size[0], high + count * EPS * size[1])
+    return np.where(size[0] == 0.0, 0.0, found[0]), np.where(size[1] == 0.0, 0.0, found[1])
 
 
 def _dot(equation: Any, a: Interval, b: Interval) -> Interval:
@@ -340,14 +551,36 @@ def _dot(equation: Any, a: Interval, b: Interval) -> Interval:
 
     A, rest_a = arranged(a, batch_a, contract_a, True)
     B, rest_b = arranged(b, batch_b, contract_b, False)
+    shape = tuple(a[0].shape[1:][i] for i in batch_a) + rest_a + rest_b
+    for known, other, first in ((A, B, True), (B, A, False)):
+        if known[0] is known[1] or np.array_equal(*known):
+            found = _by_known_matrix(known[0], other, first)
+            if found is not None:
+                low, high = (side.reshape(len(side), *shape) for side in found)
+                return _out(low, high)
     terms = _product(
         (A[0][..., :, :, None], A[1][..., :, :, None]), (B[0][..., None, :, :], B[1][..., None, :, :])
     )
     count = terms[0].shape[3]
     low = terms[0].sum(axis=3) - count * EPS * np.abs(terms[0]).sum(axis=3)
     high = terms[1].sum(axis=3) + count * EPS * np.abs(terms[1]).sum(axis=3)
-    shape = (len(low), *(a[0].shape[1:][i] for i in batch_a), *rest_a, *rest_b)
-    return _out(low.reshape(shape), high.reshape(shape))
+    return _out(low.reshape(len(low), *shape), high.reshape(len(high), *shape))
+
+
+def _by_known_matrix(M: Array, other: Interval, first: bool) -> Interval | None:
+    """A product with a matrix of numbers: its positive entries take the same ends, its negative ones the others.
+
+    None where something is infinite, which zero entries would turn into no number.
+    """
+    if not (np.isfinite(M).all() and np.isfinite(other[0]).all() and np.isfinite(other[1]).all()):
+        return None
+    up, down = np.maximum(M, 0.0), np.minimum(M, 0.0)
+    times = (lambda A, B: A @ B) if first else (lambda A, B: B @ A)
+    low = times(up, other[0]) + times(down, other[1])
+    high = times(up, other[1]) + times(down, other[0])
+    count = M.shape[-1] if first else M.shape[-2]
+    error = (count + 2) * EPS * times(np.abs(M), np.maximum(np.abs(other[0]), np.abs(other[1])))
+    return low - error, high + error
 
 
 def _products(equation: Any, a: Interval) -> Interval:
@@ -393,6 +626,11 @@ def _converted(equation: Any, a: Interval) -> Interval:
     raise NoInterval(f"the cost turns numbers into {new}")
 
 
+def _not_a_number(a: Interval) -> Interval:
+    """Whether something differs from itself: never, where it has a value and that is finite."""
+    return np.zeros_like(a[0]), (~(np.isfinite(a[0]) & np.isfinite(a[1]))).astype(np.float64)
+
+
 # Whether two numbers differ.
 _differ = _compared(
     lambda a, b: (a[0] > b[1]) | (b[0] > a[1]),
@@ -408,16 +646,16 @@ def _divided(equation: Any, a: Interval, b: Interval) -> Interval:
 
 # One row for each operation: equation, intervals → interval.
 RULES: dict[str, Callable[..., Interval]] = {
-    "add": lambda e, a, b: _out(a[0] + b[0], a[1] + b[1]),
-    "add_any": lambda e, a, b: _out(a[0] + b[0], a[1] + b[1]),
-    "sub": lambda e, a, b: _out(a[0] - b[1], a[1] - b[0]),
+    "add": lambda e, a, b: _out_sum(a[0] + b[0], a[1] + b[1]),
+    "add_any": lambda e, a, b: _out_sum(a[0] + b[0], a[1] + b[1]),
+    "sub": lambda e, a, b: _out_sum(a[0] - b[1], a[1] - b[0]),
     "mul": lambda e, a, b: _power(a, 2) if e.invars[0] is e.invars[1] else _product(a, b),
     "div": _divided,
     "neg": lambda e, a: (-a[1], -a[0]),
     "integer_pow": lambda e, a: _power(a, e.params["y"]),
     "square": lambda e, a: _power(a, 2),
     "pow": _pow,
-    "sqrt": lambda e, a: _wide(np.sqrt(np.maximum(a[0], 0.0)), np.sqrt(np.maximum(a[1], 0.0))),
+    "sqrt": lambda e, a: _from_zero(a, _wide(np.sqrt(np.maximum(a[0], 0.0)), np.sqrt(np.maximum(a[1], 0.0)))),
     "rsqrt": lambda e, a: _inverse(_wide(np.sqrt(np.maximum(a[0], 0.0)), np.sqrt(np.maximum(a[1], 0.0)))),
     "cbrt": _rising(np.cbrt),
     "exp": lambda e, a: _exponential(a),
@@ -431,6 +669,16 @@ RULES: dict[str, Callable[..., Interval]] = {
     "sinh": _rising(np.sinh),
     "logistic": _rising(lambda x: 1.0 / (1.0 + np.exp(-x)), 0.0, 1.0),
     "cosh": _even(np.cosh, 1.0),
+    "acosh": _rising(np.arccosh, 0.0),
+    "atanh": _rising(np.arctanh),
+    "asin": _rising(np.arcsin),
+    "acos": _falling(np.arccos, 0.0),
+    "atan2": _angle,
+    "erf": _rising(scipy.special.erf, -1.0, 1.0),
+    "erfc": _falling(scipy.special.erfc, 0.0, 2.0),
+    "lgamma": _log_gamma,
+    "digamma": _digamma,
+    "polygamma": _polygamma,
     "sin": lambda e, a: _cosine(a, 1.0),
     "cos": lambda e, a: _cosine(a, 0.0),
     "tan": _tangent,
@@ -440,11 +688,20 @@ RULES: dict[str, Callable[..., Interval]] = {
     "sign": lambda e, a: (np.sign(a[0]), np.sign(a[1])),
     "floor": lambda e, a: (np.floor(a[0]), np.floor(a[1])),
     "ceil": lambda e, a: (np.ceil(a[0]), np.ceil(a[1])),
+    "round": _rounded,
+    "rem": _remainder,
     "stop_gradient": lambda e, a: a,
     "reduce_sum": _sum,
     "reduce_max": lambda e, a: tuple(s.max(axis=tuple(i + 1 for i in e.params["axes"])) for s in a),
     "reduce_min": lambda e, a: tuple(s.min(axis=tuple(i + 1 for i in e.params["axes"])) for s in a),
     "reduce_prod": _products,
+    "reduce_and": lambda e, a: tuple(s.min(axis=tuple(i + 1 for i in e.params["axes"])) for s in a),
+    "reduce_or": lambda e, a: tuple(s.max(axis=tuple(i + 1 for i in e.params["axes"])) for s in a),
+    # The k-th smallest rises with each of the elements.
+    "sort": lambda e, a: (np.sort(a[0], axis=e.params["dimension"] + 1), np.sort(a[1], axis=e.params["dimension"] + 1)),
+    "cumsum": _running_sum,
+    "cummax": _running(np.maximum),
+    "cummin": _running(np.minimum),
     "dot_general": _dot,
     "clamp": lambda e, low, a, high: tuple(
         np.minimum(np.maximum(a[k], low[k]), high[k]) for k in (0, 1)
@@ -456,7 +713,11 @@ RULES: dict[str, Callable[..., Interval]] = {
     "eq": _compared(
         lambda a, b: (a[0] == a[1]) & (b[0] == b[1]) & (a[0] == b[0]), lambda a, b: (a[0] <= b[1]) & (b[0] <= a[1])
     ),
-    "ne": _differ,
+    "ne": lambda e, a, b: _not_a_number(a) if e.invars[0] is e.invars[1] else _differ(e, a, b),
+    "is_finite": lambda e, a: (
+        (np.isfinite(a[0]) & np.isfinite(a[1])).astype(np.float64),
+        (~((a[0] == np.inf) | (a[1] == -np.inf))).astype(np.float64),
+    ),
     "and": lambda e, a, b: (np.minimum(a[0], b[0]), np.minimum(a[1], b[1])),
     "or": lambda e, a, b: (np.maximum(a[0], b[0]), np.maximum(a[1], b[1])),
     "not": lambda e, a: (1.0 - a[1], 1.0 - a[0]),

@@ -99,9 +99,7 @@ def prove(closed: Any, x: Array, lower: Array, upper: Array, seconds: float) -> 
 class _Search:
     def __init__(self, closed: Any, x: Array, lower: Array, upper: Array) -> None:
         self.value = IntervalProgram(closed)
-        self.slope = self.bend = None
-        if not self.value.jumps:
-            self.slope, self.bend = _derivatives(closed, x.size)
+        self.slope, self.bend = _derivatives(closed, x.size)
         programs = [program for program in (self.value, self.slope, self.bend) if program is not None]
         held = 2 * max(program.numbers for program in programs)  # either half of a box
         self.at_once = min(max(MOST_NUMBERS // max(held, 1), 1), AT_ONCE)
@@ -162,10 +160,11 @@ class _Search:
         if self.slope is None:
             return bottom, top, low, None
         sure = ~doubt & np.isfinite(at_low)
-        g_low, g_high = self.slope(bottom, top)
+        g_low, g_high, bent = self.slope.with_doubt(bottom, top)
         low = np.where(sure, np.maximum(low, _plane(at_low, g_low, g_high, bottom, top, c)), low)
         if self.bend is not None:
-            open_ = np.flatnonzero(sure & (low < target))
+            # A second derivative leaves out what happens at a kink, where the first one jumps.
+            open_ = np.flatnonzero(sure & ~bent & (low < target))
             if open_.size:
                 H_low, H_high = self.bend(bottom[open_], top[open_])
                 convex = open_[_is_definite(H_low, H_high)]
@@ -202,8 +201,7 @@ def _derivatives(closed: Any, n: int) -> tuple[IntervalProgram | None, IntervalP
         bend = IntervalProgram(exact.hessian(closed))
     except NoInterval:
         return slope, None
-    # A second derivative leaves out what happens at a kink, where the first one jumps.
-    return slope, None if slope.jumps else bend
+    return slope, bend
 
 
 def _halves(L: Array, U: Array, lower: Array, upper: Array) -> tuple[Array, Array, bool]:
