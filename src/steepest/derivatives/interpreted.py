@@ -22,6 +22,8 @@ import numpy as np
 from ..tracing.primitives import ELEMENTWISE, Code, Context, NoRule, code_of
 from ..tracing.primitives.control import CONTROL
 from ..tracing.primitives.shapes import broadcast_shape, pad_slices, slice_texts
+from . import unrolled
+from .unrolled import Elements
 
 __all__ = ["NoRule", "interpret"]
 
@@ -131,6 +133,8 @@ class _Writer:
     # Short vectors that are read element by element, and the name of the list each becomes.
     listed: set[Any] = field(default_factory=set)
     lists: dict[Any, str] = field(default_factory=dict)
+    # Arrays of a few numbers, element by element; NumPy's array of one is made when a step asks for it.
+    elements: dict[Any, Elements | None] = field(default_factory=dict)
     bound_names: dict[int, str] = field(default_factory=dict)
     # Position of the step after which a variable, the memory of a root, or a name is not read any more.
     last_use: dict[Any, float] = field(default_factory=dict)
@@ -227,6 +231,8 @@ class _Writer:
     # Steps.
 
     def _write(self, step: Any) -> None:
+        if self.floats and not self.inner and self._write_few(step):
+            return
         operands = [self._value(atom) for atom in step.invars]
         if isinstance(step, _Index):
             self._write_index(step)
@@ -388,14 +394,93 @@ class _Writer:
             sums[box[0].start].append(self._value(atom).text)
         return [" + ".join(terms) if terms else "0.0" for terms in sums]
 
+    # Arrays of a few numbers, element by element.
+
+    def _write_few(self, step: Any) -> bool:
+        """Write a step whose result and operands are a few floats; gives False, and writes nothing, for any other."""
+        var = step.outvars[0]
+        is_elementwise = not isinstance(step, (_Index, _Assemble, _Dot)) and step.primitive.name in ELEMENTWISE
+        if len(step.outvars) != 1 or not unrolled.is_few(var.aval) or (is_elementwise and var.aval.shape == ()):
+            return False
+        operands = []
+        for atom in step.invars:
+            elements = self._elements_of(atom)
+            if elements is None:
+                return False
+            operands.append(elements)
+        found = self._few_elementwise(step, operands) if is_elementwise else self._few_joined(step, operands)
+        if found is None:
+            return False
+        named = self._named(found)
+        if var.aval.shape == ():
+            self._alias(var, named.item(), (), frozenset())
+            return True
+        self.elements[var] = named
+        if isinstance(step, (_Index, _Assemble, _Dot)) or step.primitive.name != "broadcast_in_dim":
+            return True
+        if step.invars[0].aval.shape == ():  # whoever needs the array repeats the scalar by itself
+            self._alias(var, named.flat[0], (), frozenset())
+        return True
+
+    def _few_elementwise(self, equation: Any, operands: list[Elements]) -> Elements | None:
+        row = ELEMENTWISE[equation.primitive.name]
+        code = row.scalar_code(equation) if self._all_floats(equation) else None
+        if code is None:
+            return None
+        spread = [array.ravel().tolist() for array in np.broadcast_arrays(*operands)]
+        product = equation.primitive.name == "mul"
+        texts = [unrolled.times(*some) if product else self._fill(code, list(some)) for some in zip(*spread, strict=True)]
+        return np.array(texts, dtype=object).reshape(equation.outvars[0].aval.shape)
+
+    @staticmethod
+    def _few_joined(step: Any, operands: list[Elements]) -> Elements | None:
+        shape = tuple(step.outvars[0].aval.shape)
+        if isinstance(step, _Index):
+            return np.array(operands[0][tuple(map(_index_of, step.parts))], dtype=object).reshape(shape)
+        if isinstance(step, _Assemble):
+            return unrolled.assembled(shape, operands, step.boxes)
+        if isinstance(step, _Dot):
+            return np.array(unrolled.dot(*operands), dtype=object)
+        moved = unrolled.moved(step, operands)
+        return unrolled.summed(step, operands) if moved is None else moved
+
+    def _elements_of(self, atom: Any) -> Elements | None:
+        """The elements of an operand; None where it is no float, has many, or is an array of NumPy's already."""
+        if not unrolled.is_few(atom.aval):
+            return None
+        if atom.aval.shape == ():
+            text = self._value(atom).text
+            return np.array(text, dtype=object)
+        if atom not in self.elements:
+            self.elements[atom] = None
+            if atom in self.constants:
+                self.elements[atom] = unrolled.constant_elements(self.constants[atom])
+            elif atom in self.closed.jaxpr.invars and len(atom.aval.shape) == 1:
+                names = [self._name() for _ in range(atom.aval.shape[0])]
+                self.lines.append(f"{', '.join(names)}, = {self.values[atom].text}.tolist()")
+                self.elements[atom] = np.array(names, dtype=object)
+        return self.elements[atom]
+
+    def _named(self, elements: Elements) -> Elements:
+        """The same, each expression that is no name and no number given a name."""
+        named = np.empty(elements.size, dtype=object)
+        for k, text in enumerate(elements.ravel().tolist()):
+            named[k] = text if text.isidentifier() or _is_number(text) else self._name()
+            if named[k] is not text:
+                self.lines.append(f"{named[k]} = {text}")
+        return named.reshape(elements.shape)
+
     # Values and names.
 
     def _value(self, atom: Any) -> _Value:
+        if not isinstance(atom, jex.Literal) and atom not in self.values:
+            elements = self.elements[atom]
+            assert elements is not None
+            self._assign(atom, f"{self._bind(np.array)}({unrolled.as_array(elements)})", tuple(atom.aval.shape))
         if isinstance(atom, jex.Literal):
             scalar = self._constant(atom)
             if self.floats and atom.aval.dtype == FLOAT and math.isfinite(scalar):
-                text = repr(float(scalar))
-                return _Value(f"({text})" if text[0] == "-" else text, ())
+                return _Value(unrolled.literal(float(scalar)), ())
             return _Value(self._bind(scalar), ())
         return self.values[atom]
 
@@ -499,6 +584,21 @@ def _is_short_sum(equation: Any) -> bool:
         and len(aval.shape) == 1 == len(equation.params["axes"])
         and (aval.shape[0] <= SHORT_SUM)
     )
+
+
+def _index_of(part: str) -> int | slice:
+    """The index that a text between brackets stands for."""
+    if ":" not in part:
+        return int(part)
+    return slice(*(int(end) if end else None for end in part.split(":")))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.strip("()"))
+    except ValueError:
+        return False
+    return True
 
 
 def _overlap(a: tuple[slice, ...], b: tuple[slice, ...]) -> bool:

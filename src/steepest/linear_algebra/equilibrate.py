@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..numerics import EPS
+
+# An entry may exceed those on the diagonal by rounding alone.
+ROUNDING = 1.0 + 64.0 * EPS
+
 # Rounds; each halves the exponent by which rows differ in size.
 ROUNDS = 6
 
@@ -24,3 +29,20 @@ def equilibration(H: np.ndarray) -> np.ndarray:
         rows = (size * d).max(axis=1, initial=0.0) * d
         d = d / np.sqrt(np.where(rows > 0, rows, 1.0))
     return d
+
+
+def balanced(H: np.ndarray) -> np.ndarray:
+    """The same; at once where every entry is at most the root of its two diagonal ones, as when H is positive definite.
+
+    Units in which the diagonal is one are then such a d, and no diagonal ones condition H much better (van der Sluis,
+    "Condition numbers and equilibration of matrices", 1969).
+
+    >>> balanced(np.array([[4e12, 1.0], [1.0, 1e-12]])).round(9)
+    array([5.e-07, 1.e+06])
+    """
+    diagonal = H.diagonal()
+    if (diagonal > 0.0).all():
+        d = 1.0 / np.sqrt(diagonal)
+        if (np.abs(d[:, None] * H * d) <= ROUNDING).all():
+            return d
+    return equilibration(H)

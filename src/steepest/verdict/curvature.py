@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 
-from ..linear_algebra.equilibrate import equilibration
+from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
+from ..linear_algebra.symmetric import eigensystem, eigenvalues
 from ..numerics import EPS
 from .look import Look, Rounding
 
@@ -199,7 +201,7 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
 def _as_seen_farther(look: Look, H: np.ndarray) -> np.ndarray:
     """`H` (n, n) without weak curvatures that longer differences of the cost do not show: a quartic's, from near."""
     size = np.where(look.free, look.scale, 0.0)
-    values, vectors = np.linalg.eigh(np.nan_to_num(size[:, None] * 0.5 * (H + H.T) * size))
+    values, vectors = eigensystem(np.nan_to_num(size[:, None] * 0.5 * (H + H.T) * size))
     weak = (values > 0.0) & (values < SHALLOW * max(2.0 * (look.fall or 0.0), float(values[-1])))
     made = np.zeros(values.size, dtype=bool)
     for i in np.flatnonzero(weak).tolist():
@@ -221,7 +223,7 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     if look.quadratic or not np.isfinite(H).all():
         return H
     size = np.where(look.free, look.scale, 0.0)
-    values, vectors = np.linalg.eigh(size[:, None] * H * size)
+    values, vectors = eigensystem(size[:, None] * H * size)
     weak = (values != 0.0) & (np.abs(values) < FAINT * max(float(np.abs(values).max(initial=0.0)), TINY))
     if not weak.any():
         return H
@@ -276,31 +278,33 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     if ((bounds.upper - look.x)[free] < h[free]).any() or ((look.x - bounds.lower)[free] < h[free]).any():
         return None
     H = np.zeros((look.n, look.n))
-    for i in free:
+    slopes, spans = np.empty((2, free.size, look.n)), np.empty(free.size)
+    for k, i in enumerate(free.tolist()):
         ahead, behind = look.x.copy(), look.x.copy()
         ahead[i] += h[i]
         behind[i] -= h[i]
-        forward, backward = look.slope_at(ahead)[1], look.slope_at(behind)[1]
-        change = forward - backward
-        if not np.isfinite(change).all():
+        slopes[0, k], slopes[1, k] = look.slope_at(ahead)[1], look.slope_at(behind)[1]
+        spans[k] = ahead[i] - behind[i]
+        change = float(slopes[0, k, i] - slopes[1, k, i])
+        if not isfinite(change):
             return None
-        uneven = np.abs(forward - 2.0 * look.gradient + backward)
-        if (uneven * look.scale).max() > UNEVEN * (np.abs(change) * look.scale).max():
-            return None
-        H[:, i] = change / (ahead[i] - behind[i])
+    change = slopes[0] - slopes[1]
+    uneven = np.abs(slopes[0] - 2.0 * look.gradient + slopes[1]) * look.scale
+    if not (uneven.max(axis=1) <= UNEVEN * (np.abs(change) * look.scale).max(axis=1)).all():
+        return None
+    H[:, free] = (change / spans[:, None]).T
     units = np.where(look.free, look.scale, 0.0)
     sized = units[:, None] * H * units
     if np.abs(sized - sized.T).max(initial=0.0) > UNEVEN * np.abs(sized).max(initial=0.0):
         return None
-    inside = np.ix_(free, free)
-    if free.size and np.linalg.eigvalsh(0.5 * (sized + sized.T)[inside])[0] <= SHALLOW * (
-        look.fall or np.inf
-    ):
+    half = 0.5 * (sized + sized.T)
+    if free.size and eigenvalues(half[free][:, free])[0] <= SHALLOW * (look.fall or np.inf):
         shift = LONGER * h * np.where(look.free, look.generator.choice((-1.0, 1.0), look.n), 0.0)
         ahead, behind = bounds.project(look.x + shift), bounds.project(look.x - shift)
-        change = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
+        difference = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
         told = H @ (ahead - behind)
-        if not (np.abs(change - told)[free] <= UNEVEN * (np.abs(H) @ np.abs(ahead - behind))[free]).all():
+        doubt = UNEVEN * (np.abs(H) @ np.abs(ahead - behind))
+        if not (np.abs(difference - told)[free] <= doubt[free]).all():
             return None
     found = _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the exact slope")
     return found if found.values.size and found.values[0] > PLAINLY_POSITIVE else None
@@ -333,13 +337,13 @@ def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
     if not np.isfinite(block).all():
         block = np.where(np.isfinite(block), block, 0.0)
         how += "; entries that are not finite are left out"
-    d = equilibration(block)
-    values, scaled = np.linalg.eigh(d[:, None] * block * d)
+    d = balanced(block)
+    values, scaled = eigensystem(d[:, None] * block * d)
     vectors, scaling = d[:, None] * scaled, d
     if not whole:
         within, vectors, scaling = vectors, np.zeros((look.n, free.size)), np.ones(look.n)
         vectors[free], scaling[free] = within, d
-    own = np.linalg.eigvalsh(block) if free.size else np.empty(0)
+    own = eigenvalues(block)
     extremes = (float(own[0]), float(own[-1])) if free.size else (np.inf, -np.inf)
     return Curvature(
         block,

@@ -34,6 +34,7 @@ class Look:
     `scale` (n,): a natural size for each parameter: its value and how far the walk moved it, or 1 where
     neither says anything. `fall`: how much the walk lowered the cost, None without a history.
     `hessian` (n, n): where it was evaluated at this very point before, by whomever; it needs no second evaluation.
+    `seed`: of every random probe.
     `projected` (n,): the gradient without the parts that push against an active bound; `free` (n,): mask
     of the parameters that are not held by a bound.
     """
@@ -44,7 +45,7 @@ class Look:
     structure: Any
     stop: str | None
     history: Any
-    generator: np.random.Generator
+    seed: int
     value: float
     gradient: Vector
     scale: Vector
@@ -89,6 +90,11 @@ class Look:
         """Whether the trace shows the cost to be a polynomial of degree two or less."""
         degree = getattr(self.structure, "degree", None)
         return degree is not None and degree <= 2
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """What random probes are drawn from."""
+        return np.random.default_rng(_seeded(self.seed))
 
     @cached_property
     def sparse_hessian(self) -> Any:
@@ -177,7 +183,7 @@ def look_at(
         structure,
         stop,
         history,
-        np.random.default_rng(_seeded(seed)),
+        seed,
         float(value),
         gradient,
         scale,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -66,27 +67,33 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     x, g = look.x, look.gradient
     n = look.n
     unit = np.maximum(np.spacing(np.abs(x)), EPS * look.scale)
-    spread = np.zeros(n)
+    spread, largest_trend = np.zeros(n), np.zeros(n)
     value_error = EPS * abs(look.value)
-    largest_trend = np.zeros(n)
     alone, jump = True, 0.0
-    for _ in range(REPEATS_SMALL if look.is_small else REPEATS_LARGE):
-        signs = 2.0 * look.generator.integers(0, 2, n) - 1.0
-        shift = signs * look.generator.uniform(0.5, 1.0, n) * UNITS * unit
-        near = look.objective.bounds.project(x + shift)
-        shift = near - x
-        value, gradient = look.slope_at(near)
-        if not np.isfinite(gradient).all():
+    for signed in _signed_sizes(look):
+        near = look.objective.bounds.project(x + signed * (UNITS * unit))
+        shifts = near - x
+        told = [look.slope_at(place) for place in near]
+        slopes = np.array([slope for _, slope in told])
+        finite = np.isfinite(slopes).all(axis=1)
+        if not finite.all():
+            told = [one for one, holds in zip(told, finite, strict=True) if holds]
+            shifts, slopes = shifts[finite], slopes[finite]
+        if not told:
             continue
         alone = False
-        trend = product(shift)
-        largest_trend = np.maximum(largest_trend, np.abs(trend))
-        spread = np.maximum(spread, np.abs(gradient - g - trend))
+        trends = np.array([product(shift) for shift in shifts])
+        largest_trend = np.maximum(largest_trend, np.abs(trends).max(axis=0))
+        spread = np.maximum(spread, np.abs(slopes - g - trends).max(axis=0))
         # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
-        change = abs(value - look.value)
-        jump = max(jump, change)
-        beyond = abs(value - look.value - float(g @ shift + 0.5 * trend @ shift))
-        value_error = max(value_error, beyond if beyond <= change or np.isfinite(beyond) else change)
+        expected = shifts.dot(g) + 0.5 * (trends * shifts).sum(axis=1)
+        for (value, _), foreseen in zip(told, expected.tolist(), strict=True):
+            change = value - look.value
+            jump = max(jump, abs(change))
+            beyond = abs(change - foreseen)
+            value_error = max(
+                value_error, beyond if beyond <= abs(change) or isfinite(beyond) else abs(change)
+            )
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
     # many parameters the trend over a few units, found already, has to tell it.
     grain = (
@@ -97,6 +104,14 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     if off is not None:
         spread = spread + off
     return Rounding(spread + EPS * np.abs(g), value_error, grain, alone, jump)
+
+
+def _signed_sizes(look: Look) -> Iterator[Vector]:
+    """Random numbers of size 0.5 to 1 and either sign, a row for each place: all rows at once, or of many entries one."""
+    places = (1, REPEATS_SMALL) if look.is_small else (REPEATS_LARGE, 1)
+    for _ in range(places[0]):
+        drawn = look.generator.random((places[1], look.n)) - 0.5
+        yield drawn + np.copysign(0.5, drawn)
 
 
 def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optimality:
