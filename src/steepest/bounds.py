@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,11 @@ class Bounds:
                 f"{self.upper[i]}: no value lies between them. Write bounds as (lower, upper)."
             )
 
-    @classmethod
-    def none(cls, n: int) -> Bounds:
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def none(n: int) -> Bounds:
         """No bound on any of `n` parameters; takes no memory."""
-        return cls(np.broadcast_to(-np.inf, n), np.broadcast_to(np.inf, n))
+        return Bounds(np.broadcast_to(-np.inf, n), np.broadcast_to(np.inf, n))
 
     @cached_property
     def any(self) -> bool:
@@ -50,6 +51,8 @@ class Bounds:
 
     def project(self, x: Vector) -> Vector:
         """The nearest point inside the box, shape (n,); a new array."""
+        if not self.any:
+            return np.array(x, dtype=np.float64)
         return np.minimum(np.maximum(x, self.lower), self.upper)
 
     def contains(self, x: Vector) -> bool:

@@ -718,13 +718,32 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
                 f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"
                 f"{', …' if n > 6 else ''}); give one (low, high) pair for each, or a dict from name to pair"
             )
-        for k, pair in enumerate(pairs):
-            lower[k], upper[k] = _pair(pair, names[k])
+        plain = _plain_pairs(pairs)
+        if plain is not None:
+            lower, upper = plain
+        else:
+            for k, pair in enumerate(pairs):
+                lower[k], upper[k] = _pair(pair, names[k])
     empty = np.flatnonzero(~(lower <= upper))
     if empty.size:
         k = int(empty[0])
         raise InputError(f"the bounds of {names[k]} leave nothing: {lower[k]} to {upper[k]}")
     return Bounds(lower, upper), ()
+
+
+def _plain_pairs(pairs: list[Any]) -> tuple[Vector, Vector] | None:
+    """Pairs of numbers and None as two arrays (n,), all at once; None where any is something else, or NaN."""
+    if not all(type(pair) in (tuple, list) and len(pair) == 2 for pair in pairs):
+        return None
+    lows = [-np.inf if low is None else low for low, _ in pairs]
+    highs = [np.inf if high is None else high for _, high in pairs]
+    if not all(type(end) in (float, int) for end in (*lows, *highs)):
+        return None
+    try:
+        lower, upper = np.array(lows, dtype=np.float64), np.array(highs, dtype=np.float64)
+    except OverflowError:  # an integer that no float holds
+        return None
+    return None if np.isnan(lower).any() or np.isnan(upper).any() else (lower, upper)
 
 
 def _is_pair(value: Any) -> bool:

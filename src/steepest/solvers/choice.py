@@ -267,13 +267,17 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
     situation = Situation(objective, facts)
     holding = tuple([rule for rule in RULES if rule.when(situation)])
     because, passed_over, next_rungs = _in_words(holding, objective.n)
-    plan = plan_for(holding[0].solver(), options)
+    first_steps = holding[0].most_steps if next_rungs else None
+    if not options:
+        return Plan(
+            holding[0].solver(), because, passed_over, next_rungs=next_rungs, first_steps=first_steps
+        )
     return replace(
-        plan,
+        plan_for(holding[0].solver(), options),
         because=because,
         passed_over=passed_over,
         next_rungs=next_rungs,
-        first_steps=holding[0].most_steps if next_rungs else None,
+        first_steps=first_steps,
     )
 
 

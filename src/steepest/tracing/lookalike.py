@@ -182,7 +182,8 @@ class Lookalike:
             return False
         try:
             for read, key, value, mark in self._reads.values():
-                if not unchanged(read(key), value, mark):
+                current = read(key)
+                if (current is not value or mark is not None) and not unchanged(current, value, mark):
                     return False
         except (KeyError, ValueError, AttributeError, Changeable):
             return False

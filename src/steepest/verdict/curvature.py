@@ -192,7 +192,7 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
     if not small.any():
         return curvature
     unit = 3.0 * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
-    near = look.objective.bounds.project(look.x + look.generator.choice((-1.0, 1.0), look.n) * unit)
+    near = look.objective.bounds.project(look.x + look.signs() * unit)
     change = np.asarray(look.objective.hessian(near)) - np.asarray(look.objective.hessian(look.x))
     error = np.abs(np.einsum("ik,ij,jk->k", curvature.vectors, np.nan_to_num(change), curvature.vectors))
     return replace(curvature, unseen=small & (np.abs(curvature.values) <= TREMBLES * error))
@@ -231,7 +231,7 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     error = np.zeros(values.size)
     for units in NEIGHBOURS:
         shift = units * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
-        near = look.objective.bounds.project(look.x + look.generator.choice((-1.0, 1.0), look.n) * shift)
+        near = look.objective.bounds.project(look.x + look.signs() * shift)
         change = np.nan_to_num(np.asarray(look.objective.hessian(near)) - H)
         error = np.maximum(error, np.abs(np.einsum("ik,ij,jk->k", V, change, V)))
     made = weak & (np.abs(values) <= TREMBLES * error)
@@ -256,7 +256,7 @@ def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:
     weak = (curvature.values > curvature.limit) & (curvature.values < SHALLOW * curvature.values.max())
     if not weak.any():
         return curvature
-    shift = ASIDE * look.scale * look.generator.choice((-1.0, 1.0), look.n)
+    shift = ASIDE * look.scale * look.signs()
     near = look.objective.bounds.project(np.where(look.free, look.x + shift, look.x))
     there = np.nan_to_num(np.asarray(look.objective.hessian(near)))
     values = np.einsum("ik,ij,jk->k", curvature.vectors, there, curvature.vectors)
@@ -275,7 +275,8 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     if look.structure is None or look.structure.kinks.opaque or look.structure.kinks_near(look.x, 2 * h):
         return None
     bounds = look.objective.bounds
-    if ((bounds.upper - look.x)[free] < h[free]).any() or ((look.x - bounds.lower)[free] < h[free]).any():
+    room = np.minimum(bounds.upper - look.x, look.x - bounds.lower) if bounds.any else None
+    if room is not None and (room < h)[free].any():
         return None
     H = np.zeros((look.n, look.n))
     slopes, spans = np.empty((2, free.size, look.n)), np.empty(free.size)
@@ -299,7 +300,7 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
         return None
     half = 0.5 * (sized + sized.T)
     if free.size and eigenvalues(half[free][:, free])[0] <= SHALLOW * (look.fall or np.inf):
-        shift = LONGER * h * np.where(look.free, look.generator.choice((-1.0, 1.0), look.n), 0.0)
+        shift = LONGER * h * np.where(look.free, look.signs(), 0.0)
         ahead, behind = bounds.project(look.x + shift), bounds.project(look.x - shift)
         difference = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
         told = H @ (ahead - behind)

@@ -96,6 +96,10 @@ class Look:
         """What random probes are drawn from."""
         return np.random.default_rng(_seeded(self.seed))
 
+    def signs(self) -> Vector:
+        """A random sign for each parameter, (n,)."""
+        return np.copysign(1.0, self.generator.random(self.n) - 0.5)
+
     @cached_property
     def sparse_hessian(self) -> Any:
         """The sparse Hessian at the point, evaluated once; None where there is none."""

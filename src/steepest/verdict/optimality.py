@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 
 import numpy as np
@@ -108,10 +109,23 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
 
 def _signed_sizes(look: Look) -> Iterator[Vector]:
     """Random numbers of size 0.5 to 1 and either sign, a row for each place: all rows at once, or of many entries one."""
-    places = (1, REPEATS_SMALL) if look.is_small else (REPEATS_LARGE, 1)
-    for _ in range(places[0]):
-        drawn = look.generator.random((places[1], look.n)) - 0.5
-        yield drawn + np.copysign(0.5, drawn)
+    if look.is_small:
+        yield _few_signed_sizes(look.seed, look.n)
+        return
+    for _ in range(REPEATS_LARGE):
+        yield _signed(look.generator, 1, look.n)
+
+
+@lru_cache(maxsize=64)
+def _few_signed_sizes(seed: int, n: int) -> Vector:
+    """They are the same at every look with one seed: a generator takes longer to make than the slopes do."""
+    return _signed(np.random.default_rng(seed), REPEATS_SMALL, n)
+
+
+def _signed(generator: np.random.Generator, rows: int, n: int) -> Vector:
+    drawn = generator.random((rows, n)) - 0.5
+    signed: Vector = drawn + np.copysign(0.5, drawn)
+    return signed
 
 
 def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optimality:
