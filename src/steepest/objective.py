@@ -42,6 +42,18 @@ class Linearisation:
 
 
 @dataclass(frozen=True)
+class MadeWhenAsked:
+    """An evaluation whose program is made at its first call, which takes longer than many calls; `is_made` tells."""
+
+    evaluate: Callable[..., Any]
+    is_made: Callable[[], bool]
+
+    def __call__(self, *arrays: Vector) -> Any:
+        """What it gives at these."""
+        return self.evaluate(*arrays)
+
+
+@dataclass(frozen=True)
 class Later:
     """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay."""
 
@@ -197,6 +209,13 @@ class Objective:
     def has_hessian(self) -> bool:
         """Whether second derivatives can be asked for."""
         return self._hessian is not None
+
+    @property
+    def has_hessian_at_hand(self) -> bool:
+        """Whether second derivatives can be asked for, and a first call that makes their program is no longer due."""
+        return self._hessian is not None and not (
+            isinstance(self._hessian, MadeWhenAsked) and not self._hessian.is_made()
+        )
 
     @property
     def has_hessian_product(self) -> bool:

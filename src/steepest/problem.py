@@ -13,7 +13,7 @@ import numpy as np
 from .bounds import Bounds
 from .errors import InputError, TracingError
 from .linear_algebra.elimination import stays_sparse
-from .objective import Budget, Later, Linearisation, Linearised, Objective
+from .objective import Budget, Later, Linearisation, Linearised, MadeWhenAsked, Objective
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
@@ -437,7 +437,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
     return Evaluations(
         value,
         value_and_gradient,
-        hessian,
+        MadeWhenAsked(hessian, lambda: "hessian" in traced.kept),
         hessian_product,
         "exact",
         traced.lowest_precision,

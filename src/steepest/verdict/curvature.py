@@ -154,7 +154,8 @@ def curvature_of(look: Look) -> Curvature:
     if look.hessian is not None and free.size <= DENSE and objective.derivatives == "exact":
         H = _without_rounding(look, np.asarray(look.hessian))
         return _dense(look, H, ERROR_EXACT, "eigenvalues of the exact Hessian")
-    if objective.has_hessian and free.size <= PLAIN and objective.derivatives == "exact":
+    is_due = objective.has_hessian and not objective.has_hessian_at_hand
+    if is_due and free.size <= PLAIN and objective.derivatives == "exact":
         plain = _plain(look, free)
         if plain is not None:
             return plain
@@ -186,7 +187,8 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
 
     Where a sum of squares ends at zero, its residuals are rounding, and so is what they curve the cost by.
     """
-    if curvature.hessian is None or look.objective.derivatives != "exact" or not look.objective.has_hessian:
+    objective = look.objective
+    if curvature.hessian is None or objective.derivatives != "exact" or not objective.has_hessian or look.quadratic:
         return curvature
     small = (np.abs(curvature.values) < SUSPICIOUS) & (np.abs(curvature.values) > curvature.limit)
     if not small.any():
