@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tracing.primitives.control import called_jaxpr
+from .unrolled import MOST
 
 # Seconds for each operation of the interpreter, whatever its size: on arrays and on single numbers.
 ARRAY_OPERATION = 4e-7
@@ -131,6 +132,8 @@ def _one(equation: Any) -> tuple[float, float]:
     overhead = SCALAR_OPERATION if outputs == inputs == len(equation.invars) == 1 else ARRAY_OPERATION
     if all(var.aval.shape == () for var in (*equation.invars, *equation.outvars)):
         overhead = SCALAR_OPERATION
+    elif max(inputs, outputs) <= MOST:  # element by element: moving costs nothing, the rest a few scalar operations
+        overhead = 0.0 if name in FREE else min(max(inputs, outputs) * SCALAR_OPERATION, ARRAY_OPERATION)
     if name in FREE:
         return overhead, 0.0
     if name == "dot_general":

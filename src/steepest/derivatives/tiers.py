@@ -8,9 +8,9 @@ run gives the same bits; the clock only corrects a forecast that is badly wrong.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +71,8 @@ class Tiered:
         self.timing = Timing()
         self.tier = "interpreted"
         self._inputs = [(aval.shape, aval.dtype) for aval in closed_jaxpr.in_avals]
+        self._only = self._inputs[0] if len(self._inputs) == 1 else None
+        self._saving = self.foreseen.saving
         self._rent = 0.0
         self._interpreted: Callable[..., tuple[Any, ...]] | None = None
         self._compiled: Compiled | None = None
@@ -79,32 +81,35 @@ class Tiered:
         if self.foreseen.saving >= self.foreseen.compiling:
             self.tier = "compiled"
             return
-        start = time.perf_counter()
+        start = perf_counter()
         try:
             self._interpreted = interpret(closed_jaxpr)
         except NoRule:
             self.tier = "compiled"
-        self.timing.writing = time.perf_counter() - start
+        self.timing.writing = perf_counter() - start
 
     def __call__(self, *arrays: Any) -> tuple[Any, ...]:
         """The outputs of the jaxpr at these inputs."""
-        inputs = self._checked(arrays)
+        inputs: Sequence[Any] = arrays
+        only = self._only
+        if only is None or type(arrays[0]) is not np.ndarray or (arrays[0].shape, arrays[0].dtype) != only:
+            inputs = self._checked(arrays)
         if self.tier == "interpreted":
             self._pay_rent()
         if self.tier == "interpreted":
             assert self._interpreted is not None
-            start = time.perf_counter()
+            timing, start = self.timing, perf_counter()
             results = self._interpreted(*inputs)
-            self.timing.interpreted += time.perf_counter() - start
-            self.timing.interpreted_calls += 1
+            timing.interpreted += perf_counter() - start
+            timing.interpreted_calls += 1
             for result in results:
                 if type(result) is np.ndarray:
                     result.flags.writeable = False
             return results
         compiled = self.compile()
-        start = time.perf_counter()
+        start = perf_counter()
         results = compiled(*inputs)
-        self.timing.compiled += time.perf_counter() - start
+        self.timing.compiled += perf_counter() - start
         self.timing.compiled_calls += 1
         if self._on_trial and self.timing.compiled_calls == TRIAL_CALLS:
             self._end_trial()
@@ -116,9 +121,9 @@ class Tiered:
         if self._compiled is None:
             from .compiled import compile_jaxpr
 
-            start = time.perf_counter()
+            start = perf_counter()
             self._compiled = compile_jaxpr(self.jaxpr)
-            self.timing.compiling = time.perf_counter() - start
+            self.timing.compiling = perf_counter() - start
             self._on_trial = self._interpreted is not None and self.timing.interpreted_calls > 0
         return self._compiled
 
@@ -133,10 +138,10 @@ class Tiered:
 
     def _pay_rent(self) -> None:
         """Count what the coming call wastes by not being compiled, and buy when that reaches the price."""
-        foreseen, timing = self.foreseen, self.timing
         if self._rejected:
             return
-        self._rent += foreseen.saving
+        foreseen, timing = self.foreseen, self.timing
+        self._rent += self._saving
         measured = timing.interpreted
         surprised = measured > BADLY_WRONG * timing.interpreted_calls * foreseen.interpreted
         if self._rent >= foreseen.compiling or (surprised and measured > foreseen.compiling):
