@@ -399,8 +399,14 @@ class _Writer:
     def _write_few(self, step: Any) -> bool:
         """Write a step whose result and operands are a few floats; gives False, and writes nothing, for any other."""
         var = step.outvars[0]
-        is_elementwise = not isinstance(step, (_Index, _Assemble, _Dot)) and step.primitive.name in ELEMENTWISE
-        if len(step.outvars) != 1 or not unrolled.is_few(var.aval) or (is_elementwise and var.aval.shape == ()):
+        is_elementwise = (
+            not isinstance(step, (_Index, _Assemble, _Dot)) and step.primitive.name in ELEMENTWISE
+        )
+        if (
+            len(step.outvars) != 1
+            or not unrolled.is_few(var.aval)
+            or (is_elementwise and var.aval.shape == ())
+        ):
             return False
         operands = []
         for atom in step.invars:
@@ -429,7 +435,10 @@ class _Writer:
             return None
         spread = [array.ravel().tolist() for array in np.broadcast_arrays(*operands)]
         product = equation.primitive.name == "mul"
-        texts = [unrolled.times(*some) if product else self._fill(code, list(some)) for some in zip(*spread, strict=True)]
+        texts = [
+            unrolled.times(*some) if product else self._fill(code, list(some))
+            for some in zip(*spread, strict=True)
+        ]
         return np.array(texts, dtype=object).reshape(equation.outvars[0].aval.shape)
 
     @staticmethod
@@ -476,7 +485,9 @@ class _Writer:
         if not isinstance(atom, jex.Literal) and atom not in self.values:
             elements = self.elements[atom]
             assert elements is not None
-            self._assign(atom, f"{self._bind(np.array)}({unrolled.as_array(elements)})", tuple(atom.aval.shape))
+            self._assign(
+                atom, f"{self._bind(np.array)}({unrolled.as_array(elements)})", tuple(atom.aval.shape)
+            )
         if isinstance(atom, jex.Literal):
             scalar = self._constant(atom)
             if self.floats and atom.aval.dtype == FLOAT and math.isfinite(scalar):

@@ -158,7 +158,7 @@ _MOVES: dict[str, Callable[[Any, Sequence[Elements]], Elements | None]] = {
     "expand_dims": _reshaped,
     "pad": _padded,
     "reshape": _reshaped,
-    "rev": lambda equation, operands: np.flip(operands[0], [int(d) for d in equation.params["dimensions"]]),
+    "rev": lambda equation, operands: np.flip(operands[0], tuple(map(int, equation.params["dimensions"]))),
     "slice": _cut,
     "squeeze": _reshaped,
     "transpose": lambda equation, operands: operands[0].transpose(

@@ -1,4 +1,4 @@
-"""Eigenvalues of symmetric matrices by LAPACK called directly: NumPy's wrapper takes as long as a 10 × 10 matrix does."""
+"""Eigenvalues of symmetric matrices by LAPACK called directly: NumPy's wrapper takes as long as a 10 × 10 matrix."""
 
 from __future__ import annotations
 

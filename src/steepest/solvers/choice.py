@@ -269,9 +269,7 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
     because, passed_over, next_rungs = _in_words(holding, objective.n)
     first_steps = holding[0].most_steps if next_rungs else None
     if not options:
-        return Plan(
-            holding[0].solver(), because, passed_over, next_rungs=next_rungs, first_steps=first_steps
-        )
+        return Plan(holding[0].solver(), because, passed_over, next_rungs=next_rungs, first_steps=first_steps)
     return replace(
         plan_for(holding[0].solver(), options),
         because=because,

@@ -188,7 +188,12 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
     Where a sum of squares ends at zero, its residuals are rounding, and so is what they curve the cost by.
     """
     objective = look.objective
-    if curvature.hessian is None or objective.derivatives != "exact" or not objective.has_hessian or look.quadratic:
+    if (
+        curvature.hessian is None
+        or objective.derivatives != "exact"
+        or not objective.has_hessian
+        or look.quadratic
+    ):
         return curvature
     small = (np.abs(curvature.values) < SUSPICIOUS) & (np.abs(curvature.values) > curvature.limit)
     if not small.any():

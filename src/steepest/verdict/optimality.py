@@ -108,7 +108,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
 
 
 def _signed_sizes(look: Look) -> Iterator[Vector]:
-    """Random numbers of size 0.5 to 1 and either sign, a row for each place: all rows at once, or of many entries one."""
+    """Random numbers of size 0.5 to 1 and either sign, a row for each place: all rows at once, or one of many."""
     if look.is_small:
         yield _few_signed_sizes(look.seed, look.n)
         return
