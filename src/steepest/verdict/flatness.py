@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from ..linear_algebra.symmetric import eigensystem
 from ..numerics import EPS
 from .curvature import Curvature
 from .look import Look
@@ -33,6 +34,9 @@ SIGNED = 10
 VALLEY_STEP = 1e-2
 # A bottom of order eight comes down by a third at each correction only, and has to come down all the way.
 VALLEY_CORRECTIONS = 100
+
+# While each correction leaves at most this part of the slope, those directions need not be found again for the next.
+STILL_TURNED = 0.1
 
 # A rise of this part of what the curved directions cost over one natural size is none: a bottom of order ten
 # rises more over the step.
@@ -276,7 +280,7 @@ def _turned(look: Look, curvature: Curvature, x: Vector, k: int) -> tuple[np.nda
     """The `k` most curved directions (n, k) at `x` (n,), and their curvatures (k,): a valley that bends turns them."""
     free, d = curvature.free, look.scale[curvature.free]
     H = look.objective.hessian(x)[np.ix_(free, free)]
-    values, scaled = np.linalg.eigh(d[:, None] * np.nan_to_num(H) * d)
+    values, scaled = eigensystem(d[:, None] * np.nan_to_num(H) * d)
     vectors = np.zeros((look.n, k))
     vectors[free] = d[:, None] * scaled[:, free.size - k :]
     return vectors, np.maximum(
@@ -383,11 +387,19 @@ def _by_vectors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
     bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
     V, curvatures = curvature.vectors[:, bent], curvature.values[bent]
 
+    follows = curvature.hessian is not None and look.objective.has_hessian
+    turned, along, before = V, curvatures, 0.0
+
     def back(x: Vector, gradient: Vector) -> Vector:
-        turned, along = V, curvatures
-        if curvature.hessian is not None and look.objective.has_hessian:
+        nonlocal turned, along, before
+        slope = turned.T @ gradient
+        left = float(np.abs(slope).max(initial=0.0))
+        if follows and not left <= STILL_TURNED * before:
             turned, along = _turned(look, curvature, x, int(bent.sum()))
-        return np.asarray(turned @ ((turned.T @ gradient) / along))
+            slope = turned.T @ gradient
+            left = float(np.abs(slope).max(initial=0.0))
+        before = left
+        return np.asarray(turned @ (slope / along))
 
     unit = float((curvatures / np.max(np.abs(V) / look.scale[:, None], axis=0) ** 2).max(initial=0.0))
     return back, unit

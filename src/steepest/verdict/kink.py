@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,10 @@ AXES = 60
 
 # A true minimum may be passed by at most this part of what a kink that points upwards would lose.
 ALLOWED_FALL = 0.2
+
+# A point that misses more than this part of the fall within the radius is not at the kink; a walk that ends beside one
+# misses about the radius. How often the way there is halved.
+MISSED, HALVINGS = 1e-4, 10
 
 # Distances, in natural sizes, at which rises are compared: at a kink each is this many times the next.
 RISE_AT = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
@@ -124,9 +128,28 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             floor,
         )
         if found.is_minimum:
-            return found
+            inside = _lower_inside(look, radius, rounding)
+            if inside is None:
+                return found
+            found = replace(found, rises=False, lowest=inside)
         best = best or found
     return best
+
+
+def _lower_inside(look: Look, radius: float, rounding: float) -> Vector | None:
+    """A way (n,) down the point's own slope that comes far lower within the radius; None where none does.
+
+    Slopes gathered farther off than the point lies from a wall or a pole meet on all its sides and hold zero.
+    """
+    down = -np.where(look.free, look.projected, 0.0) * look.scale
+    longest = float(np.abs(down).max(initial=0.0))
+    if look.fall is None or not 0.0 < longest < np.inf:
+        return None
+    way = radius * look.scale * (down / longest)
+    for k in range(HALVINGS):
+        if look.value - look.value_at(look.x + 0.5**k * way) > MISSED * look.fall + 4.0 * rounding:
+            return way
+    return None
 
 
 def _completed(look: Look, slopes: np.ndarray, radius: float, limit: float) -> tuple[Vector, np.ndarray]:
