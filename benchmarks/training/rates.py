@@ -10,8 +10,8 @@ RATES = [1e-4 * 10 ** (k / 2) for k in range(7)]
 DEFAULT = 1e-3
 
 
-def reached(task: Task, method: str, rate: float | None) -> float:
-    """The cost over all data after the task's steps."""
+def reached(task: Task, method: str, rate: float | None) -> tuple[float, str]:
+    """The cost over all data after the task's steps, and the method that took them."""
     import steepest
 
     result = steepest.train(
@@ -24,7 +24,7 @@ def reached(task: Task, method: str, rate: float | None) -> float:
         rate=rate,
         progress=False,
     )
-    return whole_cost(task, result.params)
+    return whole_cost(task, result.params), result.plan.name
 
 
 def whole_cost(task: Task, params: Any) -> float:
@@ -35,15 +35,16 @@ def whole_cost(task: Task, params: Any) -> float:
 def compare(task: Task) -> dict[str, Any]:
     """Costs reached, and what is missing to the best tuned Adam as a part of its fall from the start."""
     start = whole_cost(task, task.params)
-    tried = {rate: reached(task, "adam", rate) for rate in RATES}
+    tried = {rate: reached(task, "adam", rate)[0] for rate in RATES}
     best = min(tried, key=lambda rate: tried[rate] if np.isfinite(tried[rate]) else np.inf)
-    auto = reached(task, "auto", None)
+    auto, method = reached(task, "auto", None)
     fall = start - tried[best]
     return {
         "task": task.name,
         "steps": task.steps,
         "start": start,
         "auto": auto,
+        "method": method,
         "default": tried[min(RATES, key=lambda rate: abs(rate - DEFAULT))],
         "best": tried[best],
         "rate": best,

@@ -53,7 +53,8 @@ class Bounds:
         """The nearest point inside the box, shape (n,); a new array."""
         if not self.any:
             return np.array(x, dtype=np.float64)
-        return np.minimum(np.maximum(x, self.lower), self.upper)
+        inside = np.maximum(x, self.lower)
+        return np.minimum(inside, self.upper, out=inside)
 
     def contains(self, x: Vector) -> bool:
         """Whether every parameter lies on or between its bounds; NaN lies nowhere."""

@@ -350,7 +350,7 @@ def _result(job: Job, walker: Walker, run: Run) -> TrainResult:
 
     with numbers_in(job.precision):
         finding = judge(walker, run)
-        arrays = [walker.placement.whole(array) for array in walker.tree.leaves(run.state.parameters)]
+        arrays = walker.taken_off(run.state.parameters)
     result = _told(job, finding, arrays, run.history)
     result.steps, result.epochs, result.examples = run.steps, run.epoch, run.steps * job.batch_size
     result.seconds, result.ended, result.waited = run.seconds, run.ended, run.waited

@@ -117,7 +117,32 @@ def test_the_start_and_the_end_of_a_large_run_are_those_of_a_small_one(monkeypat
     monkeypatch.setattr(loop, "IN_MEMORY", 0)
     monkeypatch.setattr(loop, "hand_back", lambda: (handed.append(1), before()))
     large = steepest.train(cost, params, data, **given)
-    assert len(handed) == 2
+    assert len(handed) == 4
     assert large.evidence == small.evidence
     assert large.cost == small.cost
     assert_array_equal(large.params["w"], small.params["w"])
+
+
+def aligned(array):
+    """A copy at an address that JAX can work on without copying it."""
+    raw = np.zeros(array.size + 16, np.float32)
+    first = (-raw.ctypes.data // raw.itemsize) % 16
+    raw[first : first + array.size] = array.ravel()
+    return raw[first : first + array.size]
+
+
+@pytest.mark.parametrize("steps", [1, 30])
+@pytest.mark.parametrize("method", ["sgd", "adam"])
+def test_parameters_that_jax_can_work_on_in_place_stay_what_they_are(method, steps):
+    cost, params, data = regression()
+    own = {
+        name: aligned(np.asarray(value, np.float32)).reshape(np.shape(value))
+        for name, value in params.items()
+    }
+    assert all(value.ctypes.data % 64 == 0 for value in own.values())
+    before = {name: value.copy() for name, value in own.items()}
+    result = steepest.train(cost, own, data, batch_size=64, steps=steps, method=method)
+    for name, value in own.items():
+        assert_array_equal(value, before[name])
+        assert not np.shares_memory(value, result.params[name])
+        assert np.any(result.params[name] != value)

@@ -70,6 +70,13 @@ def failing():
         raise FileNotFoundError(2, "No such file or directory", "rows.npy")
     return job()
 
+def sleeping_over_all_rows():
+    def callback(row):
+        if row.step == 3 and ME == "1":
+            time.sleep(1000)
+    given = job() | {"method": "l-bfgs", "callback": callback}
+    return {name: value for name, value in given.items() if name not in ("rate", "batch_size")}
+
 def sleeping():
     x, y = job()["data"]
     made = 0
@@ -232,8 +239,9 @@ def test_a_process_that_does_not_come_is_named(run):
 
 
 @pytest.mark.slow
-def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run):
-    done = run("sleeping", "--processes", 2, STEEPEST_PATIENCE="10")
+@pytest.mark.parametrize("function", ["sleeping", "sleeping_over_all_rows"])
+def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run, function):
+    done = run(function, "--processes", 2, STEEPEST_PATIENCE="10")
     assert done.returncode == 3
     assert "error: process 1 of 2 has stood at step" in done.stderr
 

@@ -11,8 +11,9 @@ from scipy.sparse import csr_matrix
 
 import steepest
 from steepest.runs import read_run
-from steepest.training import checkpoint
+from steepest.training import checkpoint, whole_verdict
 from steepest.training.checkpoint import read, write
+from steepest.training.passes import Passes
 
 METHODS = ["l-bfgs", "newton-cg"]
 
@@ -52,6 +53,44 @@ def test_both_methods_come_to_the_optimum_of_scipy_and_call_it_global(method, pr
     assert_allclose(result.cost, theirs.fun, rtol=1e-7 if precision == "float32" else 1e-10)
     assert all(item.holds for item in result.evidence)
     assert "convex" in result.message
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_data_are_judged_by_the_slope_that_the_walk_saw_last(method, monkeypatch):
+    """No pass in double precision over all rows, and what single precision is wrong by is held against the slope."""
+    data = task()
+    twice = trained(data, method)
+    looks = []
+    look = Passes.look
+    monkeypatch.setattr(whole_verdict, "LOOKED_AT_AGAIN", 0)
+    monkeypatch.setattr(
+        Passes, "look", lambda own, x: looks.append((own.precision, own.rows)) or look(own, x)
+    )
+    once = trained(data, method)
+    assert ("float32", 6000) in looks
+    assert ("float64", 6000) not in looks
+    assert once.verdict == twice.verdict == "global minimum"
+    assert_array_equal(once.params["w"], twice.params["w"])
+    assert_allclose(once.cost, twice.cost, rtol=1e-7)
+    assert "float32" in once.evidence[0].how
+    assert "double" in twice.evidence[0].how
+    early = trained(data, method, steps=1)
+    assert early.verdict == "still falling"
+
+
+def test_the_first_step_of_lbfgs_goes_to_where_the_slope_along_it_vanishes():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(20_000, 6)) * np.logspace(-1, 1, 6)
+    y = 40.0 * x @ rng.normal(size=6)
+
+    def slope(w):
+        return 2.0 * x.T @ (x @ w - y) / len(x)
+
+    def squares(w, batch):
+        return np.mean((batch[0] @ w - batch[1]) ** 2)
+
+    step = steepest.train(squares, np.zeros(6), (x, y), method="l-bfgs", steps=1, precision="float64").params
+    assert abs(slope(step) @ step) < 0.05 * abs(slope(np.zeros(6)) @ step)
 
 
 @pytest.mark.parametrize("method", METHODS)

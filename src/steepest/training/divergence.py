@@ -13,8 +13,7 @@ import numpy as np
 
 from ..tracing.batched import read_atom, run_equation
 from ..tracing.source import user_line
-from .freed import hand_back
-from .steps import State, adding, norm, nothing_added, plain_cost, step_factor
+from .steps import State, norm, plain_cost, step_factor
 
 if TYPE_CHECKING:
     from .loop import Walker
@@ -61,18 +60,11 @@ def opening_cost(walker: Walker, state: State) -> float:
         return float("inf")
     batches = islice(job.source.batches(0, 0, job.batch_size, job.part), OPENING)
     costs = []
-    if walker._large():  # one more program to compile weighs less than memory for sums nobody asks for
-        for batch in batches:
-            rows = walker.placement.rows(batch)
-            costs.append(float(walker.steps.gradient(state.parameters, rows, walker.constants)[0]))
-            hand_back()
-    else:  # the program that judges the end, so that it is compiled once
-        add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
-        sums = nothing_added(state.parameters)
-        for batch in batches:
-            found = add(sums, state.parameters, walker.placement.rows(batch), walker.constants)
-            sums = found.sums
-            costs.append(float(found.cost))
+    sums = None
+    for batch in batches:
+        # The program that judges the end, so that it is compiled once.
+        sums, found = walker.added(sums, state.parameters, batch)
+        costs.append(float(found.cost))
     finite = [cost for cost in costs if isfinite(cost)]
     return max(finite, default=float("inf"))
 

@@ -30,7 +30,19 @@ from .joining import watched
 from .kept import IN_MEMORY, Kept
 from .prefetch import SHORT_WORK, Inline, Prefetched
 from .signals import interruptible
-from .steps import Program, Seen, State, Tree, fetched, first_state, program, to_numpy
+from .steps import (
+    Added,
+    Program,
+    Seen,
+    State,
+    Tree,
+    adding,
+    fetched,
+    first_state,
+    nothing_added,
+    program,
+    to_numpy,
+)
 from .stretches import Piece, Stretches, block_length, forecast, pieces
 from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line, rows_apart, smoothed
@@ -119,6 +131,7 @@ class Walker:
         self._seen: deque[tuple[int, float, Seen]] = deque()  # the same on the host
         self._stop = ""
         self._asked = ""
+        self._adding: Any = None
         self.stage = (
             0  # what this process has behind it that others wait for; the same in all if none is late
         )
@@ -179,10 +192,10 @@ class Walker:
             sharding=self.placement.of_state(self.state),
         )
         self.constants = self.placement.constants(self.steps.constants)
+        self.large = saved.size_of(self.state) > IN_MEMORY
         if self.cursor.step == 0 and job.ceiling is None:
             self.opening = opening_cost(self, self.state)
-            if self._large():
-                hand_back()
+            self._hand_back()
         self.stretches, self.every = self._cut(rows_apart(total))
         size, on_host = saved.size_of(self.state), jax.default_backend() == "cpu" and job.mesh is None
         self.good = (
@@ -322,6 +335,7 @@ class Walker:
             jax.block_until_ready(self._pending[-1][2])
         if self._agreed(time.perf_counter() - began > SLOW_STEP):
             self.look = min(self.look, SLOW_LOOK)
+        self._hand_back()  # what the compiler is done with
 
     # -- looking back ----------------------------------------------------------------------------------------
 
@@ -551,12 +565,41 @@ class Walker:
         """Free what only further steps would need: the judge of the end wants memory of its own."""
         if self.good is not None:
             self.good.forget()
-        large, self.state = self._large(), self.state._replace(memory=None)
-        if large:
-            hand_back()
+        self.state = self.state._replace(memory=None)
+        self._hand_back()
 
-    def _large(self) -> bool:
-        return saved.size_of(self.state) > IN_MEMORY
+    def added(self, sums: Any, parameters: Any, batch: Any) -> tuple[Any, Added]:
+        """The slope of one more batch added to the sums, None before the first; and what it told."""
+        rows = self.placement.rows(batch)
+        if self._adding is None:
+            self._adding = self._made_adding(parameters, rows)
+        found = self._adding(
+            nothing_added(parameters) if sums is None else sums, parameters, rows, self.constants
+        )
+        return found.sums, found
+
+    def _made_adding(self, parameters: Any, rows: Any) -> Any:
+        added: Any = self.steps.added
+        if added is None:
+            return adding(self.tree, self.steps.gradient)
+        if not self.large or self.job.mesh is not None or not isinstance(self.job.source, Rows):
+            return added
+        # Before there are sums: what the compiler needs and what they take is then never needed at once.
+        return added.lower(parameters, parameters, rows, self.constants).compile()
+
+    def taken_off(self, parameters: Any) -> list[np.ndarray]:
+        """The parameters as arrays of NumPy; each is let go of once copied, so that none but one is there twice."""
+        self._hand_back()
+        taken = []
+        for array in self.tree.leaves(parameters):
+            taken.append(self.placement.whole(array))
+            if isinstance(array, jax.Array):
+                array.delete()
+        return taken
+
+    def _hand_back(self) -> None:
+        if self.large:
+            hand_back()
 
     # -- checkpoints --------------------------------------------------------------------------------------------
 

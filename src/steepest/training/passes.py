@@ -317,6 +317,11 @@ def _narrowed(array: Any, precision: str) -> Any:
     return array if array.dtype == kind else array.astype(kind)
 
 
+def bytes_of(arrays: Sequence[Any]) -> int:
+    """What the arrays take, sparse ones by their nonzeros."""
+    return sum(map(_bytes_of, arrays))
+
+
 def _bytes_of(array: Any) -> int:
     return int(array.data.nbytes + array.indices.nbytes) if is_sparse(array) else int(array.nbytes)
 
@@ -351,8 +356,9 @@ def is_mean_over_rows(cost: Callable[..., Any], layout: Layout, source: Any, x: 
     groups = places[::2], places[1::2], np.concatenate([places[::2], places[1::2]])
     beside = x + 0.1 * np.random.default_rng(0).standard_normal(x.size)
     costs = []
+    made: dict[tuple[str, int], Any] = {}
     for rows in groups:
-        passes = Passes(cost, layout, source, [array[rows] for array in source.arrays], "float64")
+        passes = Passes(cost, layout, source, [array[rows] for array in source.arrays], "float64", _made=made)
         if not passes.takes(len(rows)):
             return False
         costs.append([passes.value(point) for point in (x, beside)])

@@ -109,9 +109,10 @@ class Program:
 
 
 def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float, placed: Any = None) -> State:
-    """The state before the first step; the arrays are copied, so that the user's stay what they are.
+    """The state before the first step; a step that takes over its memory leaves the user's arrays what they are.
 
-    Their numbers become as wide as the scope has them (`numbers_in`), whatever the user's are. `placed` puts a tree of
+    An array may stay where the user has it until then: JAX copies what is not its own before it writes there.
+    Numbers become as wide as the scope has them (`numbers_in`), whatever the user's are. `placed` puts a tree of
     arrays where it belongs and tells where a function's results do, so that what is spread over devices is never whole
     on one of them.
     """
@@ -122,7 +123,9 @@ def first_state(method: Method, tree: Tree, arrays: Sequence[Any], total: float,
             placed.made(method.transformation.init, parameters),
             *placed.state((np.int32(0), np.float32(1.0), np.float32(total))),
         )
-    parameters = tree.grow([jnp.array(array, float, copy=True) for array in arrays])
+    kind = jax.dtypes.canonicalize_dtype(float)
+    # One after the other, so that no more than one is there twice.
+    parameters = tree.grow([jax.device_put(np.asarray(array, kind)).block_until_ready() for array in arrays])
     held: set[int] = {id(leaf) for leaf in jax.tree.leaves(parameters)}
 
     def own(leaf: Any) -> Any:

@@ -77,7 +77,8 @@ def begun(job: Job) -> tuple[State, Program]:
     """The state before the first step, and the steps."""
     tree, cost = Tree.of(job.layout), job.torch
     with numbers_in(job.precision):
-        state = first_state(job.method, tree, job.layout.arrays, job.limits.steps)
+        start = [np.array(array) for array in job.layout.arrays]  # a module's own memory may change meanwhile
+        state = first_state(job.method, tree, start, job.limits.steps)
         if cost.device == "cpu":  # where JAX has a GPU and PyTorch has none
             state = jax.device_put(state, jax.devices("cpu")[0])
         return state._replace(memory=(state.memory, _kept(cost))), torch_program(job, cost, tree)

@@ -17,7 +17,6 @@ import numpy as np
 
 from ..verdict.words import Evidence
 from . import loop
-from .steps import adding, nothing_added
 
 if TYPE_CHECKING:
     from .loop import Run, Walker
@@ -198,11 +197,9 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     touched: list[np.ndarray] = []
     batches = islice(job.source.batches(epoch, 0, job.batch_size, job.part), BATCHES)
     parameters, whole = run.state.parameters, walker.placement.whole
-    add = walker.steps.added or adding(walker.tree, walker.steps.gradient)
-    sums = nothing_added(parameters)
+    sums = None
     for arrays in batches:
-        found = add(sums, parameters, walker.placement.rows(arrays), walker.constants)
-        sums = found.sums
+        sums, found = walker.added(sums, parameters, arrays)
         costs.append(float(found.cost))
         squared, own = map(float, found.squared)
         squares += own

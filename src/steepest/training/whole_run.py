@@ -16,6 +16,7 @@ from . import preflight, saved
 from .batches import Rows
 from .distributed import Placement
 from .job import recorded_for
+from .joining import watched
 from .newton_rows import SampledNewton
 from .passes import Passes, is_mean_over_rows
 from .signals import interruptible
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 STEPS = 1000
 # Parameters up to which the vectors of the walk stay on the host, in double precision.
 MOST_ON_HOST = 1_000_000
-# Blocks of random rows whose slopes' spread scales the parameters of a convex cost, and rows in all where they are few.
-SCALING_ROWS, SCALING_BLOCKS = 8192, 32
+# Blocks of random rows whose slopes' spread scales the parameters of a convex cost, and rows in all; more of them where
+# a rare column might otherwise go unseen.
+SCALING_ROWS, SPARSE_ROWS, SCALING_BLOCKS = 2048, 8192, 32
 # The smallest scale in parts of the largest, squared: columns without entries are left alone.
 SMALLEST_SPREAD = 1e-8
 # A cost summed over many rows is known to the rounding of one of them over the root of their number; eight of these.
@@ -76,16 +78,20 @@ class WholeWalker:
         self.unwritten = 0
         self.structure: Structure | None = None
         self.passes: Passes | None = None
+        self._sample: tuple[Passes, np.ndarray] | None = None
         self._validated: Any = None
         self._asked = ""
+        self.stage = 0  # what this process has behind it that others wait for
+        self._writing = False
 
     def walk(self) -> WholeRun:
         """Walk down the mean cost over all data; returns however it ends."""
         job = self.job
         self.began = self.saved_at = time.perf_counter()
-        with numbers_in(job.precision), interruptible(self._interrupt):
-            start = self._flat()
-            self.walker = self._host_walk(start) if self._on_host() else self._device_walk(start)
+        told, busy = lambda: (self.stage, len(self.history.costs)), lambda: self._writing
+        with numbers_in(job.precision), interruptible(self._interrupt), watched(told, busy):
+            begun = self._host_walk if self._on_host() else self._device_walk
+            self.walker = begun(self._flat())
             run = self.walker.run
             if job.resume:
                 self._resume()
@@ -152,7 +158,23 @@ class WholeWalker:
             sums = passes.look(scale * u)
             return sums.value, scale * sums.slope
 
-        return Scaled(look, start / scale, scale, rounding, passes)
+        walk = Scaled(look, start / scale, scale, rounding, passes)
+        self._first_length(walk.inner, start, scale)
+        return walk
+
+    def _first_length(self, walk: LimitedMemory, start: np.ndarray, scale: np.ndarray) -> None:
+        """Let the first step go to where the slope along it vanishes, by what it changes to over the sample."""
+        if self._sample is None or not walk.downhill < 0:
+            return
+        sample, before = self._sample
+        self._sample = None
+        length = 1.0 / walk.size  # far enough to be told from rounding
+        after = sample.look(start + scale * (length * walk.direction))
+        assert self.passes is not None
+        self.passes.spent += sample.rows / self.passes.rows
+        change = float((after.slope - before) @ (scale * walk.direction))
+        if isfinite(change) and change > 0.0:
+            walk.length = -walk.downhill * length / change
 
     def _scale(self, start: np.ndarray) -> np.ndarray:
         """One over the root of the spread of slopes: the Fisher information's diagonal stands for the Hessian's.
@@ -165,13 +187,14 @@ class WholeWalker:
         self.structure = structure_of(job.cost, job.layout, self.source, together=together)
         if together or self.structure is None or not self.structure.convexity.is_convex:
             return none
-        rows, size = self.passes.rows, self.passes.block
-        if rows < SCALING_BLOCKS // 2 * size:
-            size = max(1, min(rows, SCALING_ROWS) // SCALING_BLOCKS)
+        rows = self.passes.rows
+        enough = SPARSE_ROWS if any(map(is_sparse, self.source.arrays)) else SCALING_ROWS
+        size = max(1, min(rows, enough) // SCALING_BLOCKS)
         count = min(SCALING_BLOCKS, rows // size) * size
         chosen = np.random.default_rng([job.seed, 9]).permutation(rows)[:count]
         sample = self.passes.sampled(chosen, size)
-        spread = sample.look(start).spread
+        seen = sample.look(start)
+        self._sample, spread = (sample, seen.slope), seen.spread
         self.passes.spent += sample.rows / rows
         if not (np.isfinite(spread).all() and spread.max() > 0):
             return none
@@ -193,8 +216,8 @@ class WholeWalker:
             )
             functions.append((self.source.rows - rows, self._recorded_value(self.source.rows - rows), rest))
         kind = np.float64 if job.precision == "float64" else np.float32
-        scale = np.ones(start.size)
-        if start.size <= MOST_PARAMETERS:
+        scale = np.ones(())  # one number where nothing is scaled: for very many parameters memory is short
+        if job.layout.n <= MOST_PARAMETERS:
             self._made_passes(start)
             scale = self._scale(start)
         put = placement.constants
@@ -209,10 +232,18 @@ class WholeWalker:
 
         both = jax.jit(jax.value_and_grad(of_vector))
         inputs = [(arrays, placement.constants(recorded.constants)) for _, (_, recorded), arrays in functions]
-        u, wide = put([np.asarray(start / scale, kind), np.asarray(scale, kind)])
+        if scale.ndim:
+            start = start / scale
+        u, wide = put([np.asarray(start, kind), np.asarray(scale, kind)])
+        del start
         if workers == 1 and jax.default_backend() == "cpu":
             return Scaled(lambda u: _seen(both(u, inputs, wide)), np.asarray(u), scale, None, None)
-        return Scaled(lambda u: both(u, inputs, wide), u, scale, None, None)
+
+        def look(u: Any) -> Any:
+            self.stage += 1
+            return both(u, inputs, wide)
+
+        return Scaled(look, u, scale, None, None)
 
     def _recorded_value(self, rows: int) -> Any:
         job = self.job
@@ -227,6 +258,11 @@ class WholeWalker:
         """Passes over the data so far."""
         return float(self.walker.spent)
 
+    def _agreed(self, flag: bool) -> bool:
+        """Whether the flag is up in any process."""
+        self.stage += 1
+        return self.placement.agreed(flag)
+
     # -- after a step --------------------------------------------------------------------------------------------
 
     def _reason_to_stop(self) -> str:
@@ -237,10 +273,8 @@ class WholeWalker:
             return "passes"
         late, asked = self._elapsed() >= limits.seconds, self._asked
         if self.placement.processes > 1:
-            late = isfinite(limits.seconds) and self.placement.agreed(late)
-            asked = next(
-                (word for word in ("stopped", "interrupted") if self.placement.agreed(asked == word)), ""
-            )
+            late = isfinite(limits.seconds) and self._agreed(late)
+            asked = next((word for word in ("stopped", "interrupted") if self._agreed(asked == word)), "")
         return asked or ("seconds" if late else "")
 
     def _after_step(self) -> None:
@@ -264,7 +298,7 @@ class WholeWalker:
         if checkpoints is not None and not run.reason:
             since = run.steps - self.saved_step
             late = time.perf_counter() - self.saved_at >= checkpoints.seconds
-            due = since >= checkpoints.steps if checkpoints.steps is not None else self.placement.agreed(late)
+            due = since >= checkpoints.steps if checkpoints.steps is not None else self._agreed(late)
             if due:
                 self._save()
         if job.patience is not None and self.since_best >= job.patience and not run.reason:
@@ -304,11 +338,20 @@ class WholeWalker:
             self.since_best += 1
         return value
 
+    def last_look(self) -> tuple[float, np.ndarray] | None:
+        """Cost and slope over all rows, (n,), where the walk ended; None where other parameters are given back."""
+        if self.job.patience is not None and self.best is not None:
+            return None
+        walker = self.walker
+        if isinstance(walker, Scaled):
+            return walker.run.value, np.asarray(walker.inner.slope) / walker.scale
+        return (walker.here.value, walker.here.slope) if walker.on_all else None
+
     def spread(self) -> np.ndarray:
         """The diagonal that scales the parameters, (n,): ones where nothing was measured."""
         walker = self.walker
         if isinstance(walker, Scaled):
-            return 1.0 / walker.scale**2
+            return np.broadcast_to(1.0 / walker.scale**2, (self.job.layout.n,))
         return np.ones(self.job.layout.n) if walker.factor is None else walker.factor.diagonal
 
     def _point(self) -> Any:
@@ -345,7 +388,11 @@ class WholeWalker:
             "walk": numbers,
             "steps costs": self.history.costs,
         }
-        saved.write(self, header, held, run.steps)
+        self._writing = True
+        try:
+            saved.write(self, header, held, run.steps)
+        finally:
+            self._writing = False
 
     def _resume(self) -> None:
         found = preflight.newest_checkpoint(self)
@@ -379,7 +426,8 @@ class Scaled:
     @property
     def x(self) -> np.ndarray:
         """Where the walk stands, in the user's variables, on the host."""
-        return self.scale * np.asarray(self.run.x)
+        x = np.asarray(self.run.x)
+        return self.scale * x if self.scale.ndim else x
 
     @property
     def spent(self) -> float:

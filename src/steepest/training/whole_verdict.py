@@ -14,7 +14,7 @@ import numpy as np
 from ..tracing.batched import numbers_in
 from ..verdict.words import Evidence
 from .newton_rows import MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
-from .passes import MATRIX_PRODUCT, Passes
+from .passes import MATRIX_PRODUCT, Passes, bytes_of
 from .verdict import Finding, TrainVerdict
 from .whole_choice import shown_convex, structure_of
 
@@ -29,6 +29,9 @@ ROUNDINGS = 16.0
 SHORT = 8.0
 # Passes in which a Hessian over all rows may be formed at the end; above, curvature comes from a sample of them.
 FORMED_IN = 100.0
+# Data of more bytes are not looked at once more in double precision where the walk has seen the slope at its end: what
+# its own precision is wrong by is measured on a sample. For fewer, that takes as long as looking.
+LOOKED_AT_AGAIN, COMPARED, COMPARED_BLOCKS = 1 << 28, 2048, 32
 # A smallest curvature below this part of the largest is not told from none: products are in double precision.
 TOLD_FROM_ZERO = 1e-10
 
@@ -125,22 +128,35 @@ class _Look:
         self.structure = structure
         self.convexity = shown_convex(structure)
         self.x = np.concatenate([np.ravel(array).astype(np.float64) for array in run.arrays])
-        here = self.passes.look(self.x)
-        self.cost, self.slope = here.value, here.slope
-        self.finite = bool(np.isfinite(self.slope).all() and np.isfinite(self.cost))
         self.evidence: tuple[Evidence, ...] = ()
         self.promised: float | None = None
-        self.stationary = self.formed = False
+        self.stationary = False
         self.smallest: float | None = None
         self.largest: float | None = None
+        n = self.x.size
+        # Where the cost is not known to be convex, its smallest curvature must be measured, over all rows.
+        self.formed = self.convexity is None and n <= MOST_FORMED and 2 * n * MATRIX_PRODUCT <= FORMED_IN
+        last = None if self.formed or bytes_of(walked.arrays) <= LOOKED_AT_AGAIN else run.walker.last_look()
+        self.again = last is None
+        self._at(last)
         if self.finite:
             self._newton(job, run)
+            if not (self.stationary or self.again) and run.descent.reason == "converged":
+                self.again = True
+                self._at(None)
+                self._newton(job, run)
+
+    def _at(self, last: tuple[float, np.ndarray] | None) -> None:
+        """Cost and slope over all rows at the end point: looked at in double precision, or as the walk saw them."""
+        if last is None:
+            here = self.passes.look(self.x)
+            last = here.value, here.slope
+        self.cost, self.slope = last
+        self.finite = bool(np.isfinite(self.slope).all() and np.isfinite(self.cost))
 
     def _newton(self, job: Job, run: WholeRun) -> None:
         n = self.x.size
-        price = 2 * n * MATRIX_PRODUCT
-        # Where the cost is not known to be convex, its smallest curvature must be measured, over all rows.
-        self.formed = self.convexity is None and n <= MOST_FORMED and price <= FORMED_IN
+        told_slope, slope = "slope in double precision over all rows", self.slope
         if self.formed:
             step = self._eigen_step(self.passes.matrix(self.x))
             told = f"Newton's step with the Hessian over all {self.rows:,} rows"
@@ -150,14 +166,20 @@ class _Look:
             seen = sizes[-1] if sizes else self.rows
             curved = self.passes
             if sizes:
-                chosen = np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen]
-                curved = self.passes.sampled(np.sort(chosen), max(1, seen // 64))
+                chosen = np.sort(np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen])
+                walked = self.passes if self.again else run.walker.passes
+                assert walked is not None
+                curved = walked.sampled(chosen, max(1, seen // 64))
+                if not self.again:
+                    slope = self._widened(walked, chosen)
+                    told_slope = (
+                        f"slope over all rows as the walk saw it last, lengthened by what {job.precision} is wrong by "
+                        f"over {min(seen, COMPARED):,}"
+                    )
             spread = run.walker.spread()
-            step = -Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max())).solve(
-                self.slope
-            )
+            step = -Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max())).solve(slope)
             told = f"Newton's step with the Hessian over {seen:,} rows"
-        self.promised = float(-0.5 * self.slope @ step)
+        self.promised = float(-0.5 * slope @ step)
         eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
         limit = ROUNDINGS * eps * abs(self.cost)
         length, most = float(np.linalg.norm(step)), SHORT * eps**0.5 * float(np.linalg.norm(self.x))
@@ -166,7 +188,7 @@ class _Look:
             self.promised,
             limit,
             0.0 <= self.promised <= limit,
-            f"{told}, slope in double precision over all rows, against {ROUNDINGS:.0f} roundings of the cost",
+            f"{told}, {told_slope}, against {ROUNDINGS:.0f} roundings of the cost",
         )
         near = Evidence(
             "step still promised",
@@ -186,6 +208,13 @@ class _Look:
                 Evidence("curved", curvature, 0.0, curvature > 0.0, "curvature along a random direction"),
             )
             self.stationary = curvature > 0.0
+
+    def _widened(self, walked: Passes, rows: np.ndarray) -> np.ndarray:
+        """The walk's slope, (n,), each part of it farther from zero by what its precision is wrong by over `rows`."""
+        rows = rows[:: -(-rows.size // COMPARED)]
+        size = max(1, rows.size // COMPARED_BLOCKS)
+        narrow, wide = (passes.sampled(rows, size).look(self.x).slope for passes in (walked, self.passes))
+        return self.slope + np.copysign(np.abs(wide - narrow), self.slope)
 
     def _eigen_step(self, H: np.ndarray) -> np.ndarray:
         """Newton's step through the eigenvalues of H, which are kept."""

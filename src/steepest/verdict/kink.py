@@ -245,11 +245,13 @@ def edge_at(look: Look, allowed: float) -> Edge | None:
 def _directions(look: Look) -> np.ndarray:
     """Unit steps (m, n) in natural sizes, along both sides of each axis and some in between."""
     n = look.n
-    free = look.free.astype(np.float64)
     if n > AXES:
-        signs = look.generator.choice((-1.0, 1.0), (5, n)) * free
+        # A byte for each: ten directions in eight were half of all the memory that a walk over millions takes.
+        signs = 2 * look.generator.integers(0, 2, (5, n), dtype=np.int8) - 1
+        signs *= look.free
         return np.concatenate([signs, -signs])
     axes = np.eye(n)[look.free]
+    free = look.free.astype(np.float64)
     random = look.generator.standard_normal((n + 1, n)) * free if n > 1 else np.empty((0, n))
     if n > 1:
         random /= np.maximum(np.abs(random).max(axis=1, keepdims=True), 1e-300)
