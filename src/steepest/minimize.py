@@ -125,7 +125,9 @@ def minimize(
     if rows is not None:
         plan = constrained.plan_between(method, options, rows)
     else:
-        plan = unconstrained_plan(settings or choose(problem.objective, options))
+        plan = unconstrained_plan(
+            settings or choose(problem.objective, options, lambda: structure_of(problem))
+        )
     _limit_evaluations(problem.objective, plan.max_evaluations)
     if wrong_from_the_start(problem.objective, problem.start, problem.names, seed):
         plan = replace(plan, max_steps=0)

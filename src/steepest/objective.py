@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 
 from . import numerics
 from .bounds import Bounds, Vector
+from .linear_algebra.elimination import expected_work
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -39,6 +41,31 @@ class Linearisation:
     def __call__(self, x: Vector) -> Linearised:
         """The linear model at `x` (n,)."""
         return self.evaluate(x)
+
+
+class Factorising(NamedTuple):
+    """What a step by a sparse Hessian is made of: its entries, and the multiplications that factorising it takes."""
+
+    entries: int
+    work: float
+
+
+@dataclass(frozen=True)
+class SparseHessian:
+    """An evaluation that gives a SciPy CSC array (n, n) with entries where `indptr`, `indices` say."""
+
+    evaluate: Callable[[Vector], Any]
+    indptr: np.ndarray
+    indices: np.ndarray
+
+    def __call__(self, x: Vector) -> Any:
+        """The sparse Hessian at `x` (n,)."""
+        return self.evaluate(x)
+
+    @cached_property
+    def factorising(self) -> Factorising:
+        """What factorising it takes, about."""
+        return Factorising(self.indices.size, expected_work(self.indptr, self.indices))
 
 
 @dataclass(frozen=True)
@@ -226,6 +253,12 @@ class Objective:
     def has_sparse_hessian(self) -> bool:
         """Whether the Hessian can be asked for as a sparse array."""
         return self._found_sparse_hessian() is not None
+
+    @property
+    def factorising(self) -> Factorising | None:
+        """What factorising the sparse Hessian takes; None where there is none, or its pattern is not known."""
+        found = self._found_sparse_hessian()
+        return found.factorising if isinstance(found, SparseHessian) else None
 
     @property
     def has_residual(self) -> bool:

@@ -12,8 +12,7 @@ import numpy as np
 
 from .bounds import Bounds
 from .errors import InputError, TracingError
-from .linear_algebra.elimination import stays_sparse
-from .objective import Budget, Later, Linearisation, Linearised, MadeWhenAsked, Objective
+from .objective import Budget, Later, Linearisation, Linearised, MadeWhenAsked, Objective, SparseHessian
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
@@ -426,9 +425,9 @@ def exact_evaluations(traced: Trace) -> Evaluations:
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")
-        if found is None or not stays_sparse(found.plan.indptr, found.plan.indices):
+        if found is None:
             return None
-        return lambda x: found(x)[0]
+        return SparseHessian(lambda x: found(x)[0], found.plan.indptr, found.plan.indices)
 
     def find_on_device() -> Callable[[Any], Any] | None:
         compiled = evaluation(traced, "value_and_gradient").compile()

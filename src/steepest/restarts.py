@@ -145,7 +145,7 @@ class WithRestarts:
     def _by_linear_residuals(self) -> None:
         """From where the linear residuals alone would have the parameters, if that is lower."""
         objective, run = self.problem.objective, self.run
-        if not objective.has_sparse_jacobian:
+        if not (objective.has_sparse_jacobian and objective.has_sparse_hessian):
             return
         place = met_by_linear_residuals(objective, run.x)
         if place is not None and objective.value(place) < run.value - LOWER * abs(run.value):

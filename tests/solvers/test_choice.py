@@ -170,3 +170,63 @@ def test_nobody_is_asked_to_go_lower_than_a_cost_can_be():
     result = minimize(lambda x: np.sum(np.exp(-0.8 * x)), np.zeros(130))
     assert result.verdict.value == "infimum not attained" and 0 < result.fun < 1e-28
     assert len(result.plan.taken) <= 2 < len(result.plan.rungs)
+
+
+def minimal_surface(side):
+    """The area above a square of side × side free heights, between a raised and a flat rim: convex."""
+    rim = np.zeros((side + 2, side + 2))
+    rim[0] = np.sin(np.linspace(0.0, np.pi, side + 2))
+
+    def area(x):
+        middle = np.concatenate([rim[1:-1, :1], np.reshape(x, (side, side)), rim[1:-1, -1:]], axis=1)
+        u = np.concatenate([rim[:1], middle, rim[-1:]], axis=0)
+        one, other = u[1:, 1:] - u[:-1, :-1], u[1:, :-1] - u[:-1, 1:]
+        return np.sum(np.sqrt(1.0 + 0.5 * (side + 1) ** 2 * (one**2 + other**2))) / (side + 1) ** 2
+
+    return area
+
+
+def ladder_of(cost, start):
+    return [rung.solver.name for rung in minimize(cost, start, budget={"steps": 1}).plan.rungs]
+
+
+def test_the_work_of_a_factorisation_says_whether_slopes_or_curvature_begin():
+    small, large = (ladder_of(minimal_surface(side), np.zeros(side * side)) for side in (20, 90))
+    assert small[:2] == ["sparse Newton", "L-BFGS"]
+    assert large[:2] == ["L-BFGS", "sparse Newton"]
+    plan = minimize(minimal_surface(90), np.zeros(8_100), budget={"steps": 1}).plan
+    assert "multiplications" in plan.because and "e+07" in plan.because
+
+
+def test_what_is_factorised_once_may_take_longer():
+    # The same graph: a quadratic needs one factorisation, and a cost of several valleys the better one.
+    side = 90
+    target = np.random.default_rng(0).standard_normal(side * side)
+
+    def membrane(x):
+        u = np.reshape(x, (side, side))
+        return np.sum((x - target) ** 2) + np.sum((u[1:] - u[:-1]) ** 2) + np.sum((u[:, 1:] - u[:, :-1]) ** 2)
+
+    def wrinkled(x):
+        u = np.reshape(x, (side, side))
+        return np.sum(np.cos(u[1:] - u[:-1])) + np.sum(np.cos(u[:, 1:] - u[:, :-1])) + 0.1 * np.sum(u**4)
+
+    for cost in (membrane, wrinkled):
+        assert ladder_of(cost, np.zeros(side * side))[0] == "sparse Newton"
+
+
+def test_where_no_factor_is_bearable_none_is_on_the_ladder():
+    # Pairs drawn at random: eliminating them fills the whole matrix.
+    n = 12_000
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, n, 3 * n), rng.integers(0, n, 3 * n)
+    ladder = ladder_of(lambda x: np.sum((x[one] * x[other] - 1.0) ** 2) + 0.1 * np.sum(x**2), np.ones(n))
+    assert ladder == ["L-BFGS", "Newton-CG"]
+
+
+def test_a_heavy_minimum_is_found_by_cheap_steps_and_made_exact_by_few_dear_ones():
+    side = 75
+    dear = minimize(minimal_surface(side), np.zeros(side * side), method="newton")
+    found = minimize(minimal_surface(side), np.zeros(side * side))
+    assert found.success and found.plan.name == "L-BFGS"
+    np.testing.assert_allclose(found.fun, dear.fun, rtol=1e-13)

@@ -15,6 +15,7 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
+from ..linear_algebra.elimination import stays_sparse
 from ..numerics import double_precision
 from ..structure.colouring import Colouring, colour_columns, colour_symmetric
 from ..structure.sparsity import Dense, jacobian_pattern
@@ -79,7 +80,8 @@ class Sparse:
 def hessian_plan(cost: Any, gradient: Any) -> Plan:
     """How the Hessian of a cost is evaluated sparsely, from its jaxpr and that of its gradient.
 
-    Every entry of the diagonal is in the pattern, zero or not. Raises `Dense` where it would not pay.
+    Every entry of the diagonal is in the pattern, zero or not. Raises `Dense` where it would not pay: also where nobody
+    would factorise it, which is known before it is coloured.
     """
     try:
         pattern = jacobian_pattern(gradient)
@@ -88,6 +90,8 @@ def hessian_plan(cost: Any, gradient: Any) -> Plan:
         if pattern is None:
             raise
     pattern = _symmetric(pattern)
+    if not stays_sparse(pattern.indptr, pattern.indices):
+        raise Dense
     colouring = colour_symmetric(pattern)
     n = pattern.shape[0]
     if colouring.products * n > MOST_NUMBERS:

@@ -41,6 +41,21 @@ HESSIAN_PARAMETERS = 120
 # second derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
 OPENING_STEPS, CROSSING_STEPS = 100, 2_000
 
+# Multiplications to factorise a sparse Hessian, for each of its entries, up to which Newton's method begins. A slope
+# takes a few for each entry, but L-BFGS takes a thousand of them where Newton's method factorises fifty times. Minimal
+# surfaces of 1,000, 10,000 and 100,000 parameters, with 70, 220 and 700, took Newton's method 0.3, 1.4 and 40 s, and
+# L-BFGS 0.3, 0.6 and 8 s.
+LIGHT = 150.0
+
+# Multiplications that take QDLDL a fiftieth of a second.
+MOMENT = 5e7
+
+# Multiplications that take QDLDL two seconds: with more, no step by a factor is worth waiting for.
+BEARABLE = 5e9
+
+# Steps of L-BFGS before a factorisation that is heavy, yet bearable, is made: by then it has arrived, or never will.
+HEAVY_CROSSING_STEPS = 5_000
+
 # A quadratic model through values alone needs some n² of them; with more parameters than this too many.
 FEW_PARAMETERS = 30
 
@@ -51,10 +66,15 @@ RUNG_STEPS = 1_000
 
 @dataclass(frozen=True)
 class Situation:
-    """What a rule may look at: the objective with what it offers, and the facts read off the trace (or None)."""
+    """What a rule may look at: the objective with what it offers, and the facts read off the trace, when asked for."""
 
     objective: Objective
-    facts: Any
+    read_facts: Callable[[], Any] | None = None
+
+    @property
+    def facts(self) -> Any:
+        """The facts read off the trace; None for a cost without one."""
+        return None if self.read_facts is None else self.read_facts()
 
     @property
     def n(self) -> int:
@@ -67,9 +87,32 @@ class Situation:
         return self.exact and self.n > HESSIAN_PARAMETERS and self.objective.has_sparse_hessian
 
     @property
+    def is_light(self) -> bool:
+        """Whether there are sparse second derivatives, factorised as often as needed in the time that slopes take.
+
+        Once or twice is enough where they are the same everywhere. Where the cost may have several valleys, they are
+        worth a longer wait: all methods come to the one minimum of a convex cost, and to different ones of others.
+        """
+        if not self.is_bearable:
+            return False
+        cost = self.objective.factorising
+        if cost is None or cost.work <= LIGHT * cost.entries:
+            return True
+        facts = self.facts
+        if facts is not None and facts.degree <= 2:
+            return True
+        return cost.work <= MOMENT and not (facts is not None and facts.convexity.is_convex)
+
+    @property
+    def is_bearable(self) -> bool:
+        """Whether there are sparse second derivatives, and factorising them takes no more than a moment."""
+        cost = self.objective.factorising if self.is_sparse else None
+        return self.is_sparse and (cost is None or cost.work <= BEARABLE)
+
+    @property
     def has_sparse_normal_matrix(self) -> bool:
         """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is."""
-        return self.objective.has_sparse_jacobian and self.objective.has_sparse_hessian
+        return self.is_bearable and self.objective.has_sparse_jacobian
 
     @property
     def exact(self) -> bool:
@@ -81,8 +124,9 @@ class Situation:
 class Rule:
     """Take `solver` when `when` holds, `because`; `otherwise` says why it was passed over.
 
-    Both sentences may use {n}, the number of parameters, and {limit}, {hessian_limit}. `most_steps`: after which the
-    next rung takes over, where there is one; None: when its own limit is reached. `afresh`, `begins`: as in `Rung`.
+    Both sentences may use {n}, the number of parameters, {limit}, {hessian_limit}, and the {work} of a factorisation.
+    `most_steps`: after which the next rung takes over, where there is one; None: when its own limit is reached.
+    `afresh`, `begins`: as in `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -188,14 +232,14 @@ RULES = (
     ),
     Rule(
         lambda: Newton(sparse=True),
-        when=lambda s: s.is_sparse,
+        when=lambda s: s.is_light,
         because="most second derivatives of the cost in its {n} parameters are zero, and the rest are exact and cheap",
         otherwise="it needs many parameters of which few meet in any one term",
         most_steps=OPENING_STEPS,
     ),
     Rule(
         lambda: Newton(sparse=True),
-        when=lambda s: s.is_sparse and s.has_sparse_normal_matrix,
+        when=lambda s: s.is_light and s.has_sparse_normal_matrix,
         because="where its linear residuals alone would have the parameters is another place to begin from",
         otherwise="it needs residuals that depend on few of many parameters each",
         most_steps=OPENING_STEPS,
@@ -203,16 +247,26 @@ RULES = (
     ),
     Rule(
         LBFGS,
-        when=lambda s: s.is_sparse,
+        when=lambda s: s.is_light,
         because="cheap steps cross wide country that is curved differently everywhere",
         otherwise="second derivatives are as cheap",
         most_steps=CROSSING_STEPS,
     ),
     Rule(
+        LBFGS,
+        when=lambda s: s.is_bearable and not s.is_light,
+        because=(
+            "factorising the second derivatives of its {n} parameters once, {work:.0e} multiplications, takes as long "
+            "as a hundred slopes, and cheap steps come near the minimum sooner"
+        ),
+        otherwise="second derivatives are as cheap",
+        most_steps=HEAVY_CROSSING_STEPS,
+    ),
+    Rule(
         lambda: Newton(sparse=True),
-        when=lambda s: s.is_sparse,
+        when=lambda s: s.is_bearable,
         because="near the minimum second derivatives tell the way",
-        otherwise="it needs many parameters of which few meet in any one term",
+        otherwise="it needs many parameters of which few meet in any one term, so that a factorisation takes a moment",
     ),
     Rule(
         LevenbergMarquardt,
@@ -255,10 +309,14 @@ RULES = (
 )
 
 
-def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts: Any = None) -> Plan:
+def choose(
+    objective: Objective,
+    options: Mapping[str, Any] | None = None,
+    facts: Callable[[], Any] | None = None,
+) -> Plan:
     """The first rule of the table that holds, the rungs below it, and what was passed over.
 
-    Options as for `plan_for`.
+    Options as for `plan_for`. `facts` gives those read off the trace (`structure.facts`), when a rule asks.
 
     >>> parabola = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
     >>> choose(parabola).name
@@ -266,7 +324,9 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
     """
     situation = Situation(objective, facts)
     holding = tuple([rule for rule in RULES if rule.when(situation)])
-    because, passed_over, next_rungs = _in_words(holding, objective.n)
+    heavy = not situation.is_light and situation.is_bearable
+    work = objective.factorising.work if heavy and objective.factorising is not None else 0.0
+    because, passed_over, next_rungs = _in_words(holding, objective.n, work)
     first_steps = holding[0].most_steps if next_rungs else None
     if not options:
         return Plan(holding[0].solver(), because, passed_over, next_rungs=next_rungs, first_steps=first_steps)
@@ -280,9 +340,12 @@ def choose(objective: Objective, options: Mapping[str, Any] | None = None, facts
 
 
 @lru_cache(maxsize=64)
-def _in_words(holding: tuple[Rule, ...], n: int) -> tuple[str, tuple[tuple[str, str], ...], tuple[Rung, ...]]:
+def _in_words(
+    holding: tuple[Rule, ...], n: int, work: float
+) -> tuple[str, tuple[tuple[str, str], ...], tuple[Rung, ...]]:
     """Why the first rule that holds is taken, the solvers passed over and why, and the rungs below the first."""
-    words = {"n": f"{n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
+    words: dict[str, Any] = {"n": f"{n:,}", "limit": DENSE_PARAMETERS, "hessian_limit": HESSIAN_PARAMETERS}
+    words["work"] = work
     words |= {"few": f"{FEW_PARAMETERS}", "kinks": f"{MOST_KINKS:,}"}
 
     def because(rule: Rule) -> str:
@@ -299,9 +362,8 @@ def _in_words(holding: tuple[Rule, ...], n: int) -> tuple[str, tuple[tuple[str, 
         for rule in holding[1:]
     )
     held = {rule.solver().name for rule in holding}
-    passed_over = tuple(
-        (name, rule.otherwise.format(**words)) for rule in RULES if (name := rule.solver().name) not in held
-    )
+    otherwise = {rule.solver().name: rule.otherwise.format(**words) for rule in reversed(RULES)}
+    passed_over = tuple((name, otherwise[name]) for name in reversed(otherwise) if name not in held)
     return because(holding[0]), passed_over, next_rungs
 
 

@@ -35,6 +35,10 @@ DENSE = 0.25
 FEW = 64
 FEW_ENTRIES = 100_000
 
+# Where as many rows as this are added up from terms of which each row would hold more entries than that, a product for
+# each of them at every step takes longer than a walk by slopes alone; finding them all takes ten seconds and gigabytes.
+MANY_ROWS, MOST_MEETING = 20_000, 200
+
 # Nor is anything kept that would take more memory than this many entries (8 bytes each).
 MOST_ENTRIES = 60_000_000
 
@@ -635,7 +639,11 @@ def _scattered(go: _Propagation, equation: Any) -> list[Dependence] | None:
             source[written] = np.flatnonzero(target >= 0)
             parts.append(go.placed(go.of(updates), source))
         else:
-            parts.append(go.gathered(go.of(updates), target, size))
+            found = go.of(updates)
+            meeting = len(found.columns) * target.size + (0 if found.rest is None else found.rest.nnz)
+            if size >= MANY_ROWS and meeting > MOST_MEETING * size:
+                raise Dense(tuple(dict.fromkeys(go.unknown)))
+            parts.append(go.gathered(found, target, size))
     return [go.union(parts)]
 
 
