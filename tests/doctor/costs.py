@@ -597,3 +597,64 @@ def large_constant_offset(p):
 @healthy([0.3, 0.4])
 def barriers(p):
     return -np.log(p[0]) - np.log(p[1]) - np.log(1 - p[0] - p[1])
+
+
+# ---- matrices
+
+
+@broken("NaN in the value", [1.0, 2.0], told="not positive definite", rewrite="identity")
+def factor_of_an_indefinite_matrix(x):
+    A = np.array([[x[0], x[1]], [x[1], x[0]]])
+    return np.sum(np.linalg.cholesky(A) ** 2)  # here
+
+
+@broken("NaN in the value", [1.0, 1.0], told="singular")
+def equations_without_a_solution(x):
+    return np.sum(np.linalg.solve(np.outer(x, x), np.ones(2)))  # here
+
+
+@broken("no finite slope", [1.0, 1.0], told="two eigenvalues are equal")
+def vectors_of_equal_eigenvalues(x):
+    _, vectors = np.linalg.eigh(np.diag(x))  # here
+    return vectors[0, 0] + x[0]
+
+
+@broken("digits cancelled", [1.0, 2.0], told="16 of 16 digits", rewrite="np.var")
+def mean_square_less_squared_mean(x):
+    moved = 1e8 + x
+    return np.mean(moved**2) - np.mean(moved) ** 2  # here
+
+
+@broken("digits cancelled", [1e-6, 1.0], told="1 - cos(x)", rewrite="np.sin")
+def cosine_from_one(x):
+    return (1 - np.cos(x[0])) / x[0] ** 2 + x[1] ** 2  # here
+
+
+@healthy([1.0, 2.0])
+def linear_equations(x):
+    return np.sum(np.linalg.solve(3 * np.eye(2) + np.outer(x, x), np.ones(2)))
+
+
+@healthy([1.0, 2.0])
+def inverse(x):
+    return np.sum(np.linalg.inv(3 * np.eye(2) + np.outer(x, x)))
+
+
+@healthy([1.0, 2.0])
+def log_determinant_by_its_factor(x):
+    return np.sum(np.log(np.diag(np.linalg.cholesky(3 * np.eye(2) + np.outer(x, x)))))
+
+
+@healthy([1.0, 2.0, 4.0])
+def variance(x):
+    return np.var(1e8 + x)
+
+
+@healthy([1.0, 1.0])
+def difference_of_equals(x):
+    return (np.cos(x[0]) - np.cos(x[1])) ** 2
+
+
+@healthy([1.0, 2.0])
+def sum_of_equal_eigenvalues(x):
+    return np.sum(np.linalg.eigvalsh(np.diag(np.concatenate([x, x]))) ** 2)

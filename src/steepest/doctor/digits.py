@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics import EPS
 from .chart import Chart
 from .finding import Finding
 
@@ -18,6 +19,10 @@ MOST_CANCELLED = 3.0
 
 # Of the 16 digits of double precision so many may be lost to a number that is added and taken off again.
 MOST_OFFSET = 8.0
+
+# Between nearby numbers, so far apart in parts of the parameters' sizes, the cost trembles by this part of what it
+# changes by over a tenth of them: eight digits of sixteen are gone.
+NEIGHBOURS, LOST, PART = (3.0 * EPS, 1e-10, 1e-7), 1e-8, 0.1
 
 LOW = frozenset({"float32", "float16", "bfloat16"})
 DIGITS = {"float32": 7, "float16": 3, "bfloat16": 2}
@@ -86,7 +91,9 @@ def cancellation(chart: Chart) -> Iterator[Finding]:
             continue
         inner, word, rewrite = found
         value = np.asarray(chart.value(inner), dtype=np.float64)
-        small = (np.abs(value) < TINY) & (value != 0.0)
+        # 1 - cos(x) is as small as the square of its argument.
+        limit = TINY**0.5 if "cos" in word else TINY
+        small = (np.abs(value) < limit) & (value != 0.0)
         if not small.any():
             continue
         finding = chart.finding(
@@ -100,6 +107,63 @@ def cancellation(chart: Chart) -> Iterator[Finding]:
         if (finding.line, word) not in told:
             told.add((finding.line, word))
             yield finding
+
+
+def drowned_in_rounding(chart: Chart, gradient: np.ndarray, smooth: bool) -> Iterator[Finding]:
+    """Where the cost trembles between nearby numbers by far more than rounding does: nearly equal numbers cancel.
+
+    What its slope, `gradient` (n,), does not explain is measured against how much the cost changes over a part of the
+    parameters' sizes, and told at the difference that lost the most digits. `smooth`: no kink is near, so that the
+    slope explains what happens some way off as well.
+    """
+    cost = chart.cost
+    if cost is None or not np.isfinite(cost).all():
+        return
+    here, x = float(np.ravel(np.asarray(cost))[0]), chart.x
+    size = np.where(x != 0.0, np.abs(x), 1.0)
+    signs = np.where(np.arange(x.size) % 2, -1.0, 1.0) * size
+
+    def change(step: np.ndarray) -> float:
+        value = Chart(chart.reading.closed, x + step, chart.names).cost
+        return np.nan if value is None else float(np.ravel(np.asarray(value))[0]) - here
+
+    ways = (size, -size, signs, -signs)
+    changes = max(abs(change(PART * way)) for way in ways)
+    unexplained = max(
+        abs(change(h * way) - float(gradient @ (h * way)))
+        for h in (NEIGHBOURS if smooth else NEIGHBOURS[:1])
+        for way in ways
+    )
+    whole = max(changes, abs(here))
+    if not (np.isfinite(unexplained) and np.isfinite(whole)) or unexplained <= LOST * whole:
+        return
+    worst, lost = None, 0.0
+    for equation in chart.reading.equations:
+        if equation.primitive.name in ("sub", "add") and equation.outvars[0] in chart.reading.varies:
+            digits = _most_cancelled(chart, equation)
+            if digits > lost:
+                worst, lost = equation, digits
+    if worst is None or lost < MOST_OFFSET:
+        return
+    yield chart.finding(
+        "digits cancelled",
+        "warning",
+        f"nearly equal numbers are subtracted: {lost:.0f} of 16 digits are lost here, so that the cost no longer "
+        "follows its slope between nearby numbers",
+        "Rearrange the difference so that the large parts cancel on paper: np.var for a mean of squares less a squared "
+        "mean, (a - b) * (a + b) for a**2 - b**2, c / (b + np.sqrt(b**2 - c)) for b - np.sqrt(b**2 - c).",
+        worst,
+        *worst.invars,
+    )
+
+
+def _most_cancelled(chart: Chart, equation: Any) -> float:
+    """Digits lost to cancellation by the element of a sum or difference that loses most."""
+    values = [np.asarray(chart.value(atom), dtype=np.float64) for atom in equation.invars]
+    out = np.asarray(chart.value(equation.outvars[0]), dtype=np.float64)
+    size = np.maximum(*(np.abs(np.broadcast_to(value, out.shape)) for value in values))
+    lost = size / np.maximum(np.abs(out), EPS * np.maximum(size, np.finfo(float).tiny))
+    return float(np.log10(np.maximum(lost, 1.0)).max(initial=0.0))
 
 
 def _offset(chart: Chart, equation: Any) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from ..problem import Problem, evaluation
 from ..structure.facts import Structure, read
 from .chart import Chart
-from .digits import cancellation, low_precision
+from .digits import cancellation, drowned_in_rounding, low_precision
 from .finding import SEVERITIES, Finding
 from .kinks import kinks_here
 from .lost_slope import cannot_move, does_not_move_here, lost_in_steps
@@ -67,7 +67,11 @@ def _findings(problem: Problem, x: Vector, thorough: bool) -> Iterator[Finding]:
     yield from does_not_move_here(chart, structure, measure, scale)
     if not thorough:
         return
-    yield from cancellation(chart)
+    cancelled = list(cancellation(chart))
+    yield from cancelled
+    if not cancelled:
+        smooth = not structure.kinks.opaque and not structure.kinks_near(x, 1e-6 * scale)
+        yield from drowned_in_rounding(chart, gradient, smooth)
     yield from kinks_here(chart, structure, measure, scale)
     yield from unrolled(chart)
     if x.size <= MOST:

@@ -9,9 +9,16 @@ from typing import Any
 import jax.extend.core as jex
 import numpy as np
 
+from ..numerics import EPS
 from ..verdict.wording import listed
 from .chart import Chart
 from .finding import Finding
+
+# Why vectors have no slope, and the values alone have one.
+EQUAL = {
+    "eigh": "two eigenvalues are equal here, and their eigenvectors have no slope",
+    "svd": "two singular values are equal here, and their vectors have no slope",
+}
 
 UNTAKEN = "NaN from an untaken branch"
 
@@ -32,7 +39,7 @@ def trouble_in_the_value(chart: Chart) -> Iterator[Finding]:
     bad = ~np.isfinite(made)
     what = "NaN" if np.isnan(made[bad]).any() else "infinity"
     name = equation.primitive.name
-    word, rewrite = _in_words(chart, equation, made)
+    word, rewrite = MATRICES.get(name) or _in_words(chart, equation, made)
     told = chart.elements(equation, bad) if name in WORDS or name in ("div", "pow") else ""
     of = f" of {told}" if told else ""
     yield chart.finding(
@@ -88,10 +95,37 @@ def _rows(rows: np.ndarray) -> str:
 # ---- what an operation is called, and what to write instead
 
 WORDS = {
-    "log": "log", "log1p": "log1p", "sqrt": "the square root", "rsqrt": "one over the square root", "exp": "exp",
-    "exp2": "exp2", "expm1": "expm1", "cosh": "cosh", "sinh": "sinh", "asin": "arcsin", "acos": "arccos",
-    "atanh": "arctanh", "acosh": "arccosh", "div": "the quotient", "pow": "the power", "integer_pow": "the power",
-    "cbrt": "the cube root", "tan": "tan", "atan2": "arctan2", "lgamma": "the log of gamma",
+    "log": "log",
+    "log1p": "log1p",
+    "sqrt": "the square root",
+    "rsqrt": "one over the square root",
+    "exp": "exp",
+    "exp2": "exp2",
+    "expm1": "expm1",
+    "cosh": "cosh",
+    "sinh": "sinh",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atanh": "arctanh",
+    "acosh": "arccosh",
+    "div": "the quotient",
+    "pow": "the power",
+    "integer_pow": "the power",
+    "cbrt": "the cube root",
+    "tan": "tan",
+    "atan2": "arctan2",
+    "lgamma": "the log of gamma",
+}
+# Those of whole matrices, whose elements are not told one by one.
+MATRICES = {
+    "cholesky": (
+        "the Cholesky factor of a matrix that is not positive definite here",
+        "Add a small multiple of the identity (A + 1e-8 * np.eye(n)), or make the factor itself the parameter.",
+    ),
+    "triangular_solve": (
+        "the solution of linear equations whose matrix is singular here",
+        "Add a small multiple of the identity, or bound the parameters to where the equations have one solution.",
+    ),
 }  # fmt: skip
 
 
@@ -197,6 +231,15 @@ SINGULAR: dict[str, _Singular] = {
 }  # fmt: skip
 
 
+def _alike(equation: Any, chart: Chart) -> bool:
+    """Whether two eigenvalues or singular values are the same to rounding, so that their vectors may turn freely."""
+    values = chart.value(min(equation.outvars, key=lambda var: len(var.aval.shape)))
+    if values is None or len(equation.outvars) < 2 or np.shape(values)[-1] < 2:
+        return False
+    ordered = np.sort(np.asarray(values), axis=-1)
+    return bool((np.diff(ordered, axis=-1) <= 8 * EPS * np.abs(ordered).max(initial=0.0)).any())
+
+
 def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding]:
     """Operations whose derivative is not finite here, where the value is: roots at zero, untaken branches."""
     broken = ~np.isfinite(gradient)
@@ -210,6 +253,8 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
         singular = SINGULAR.get(equation.primitive.name)
         if equation.primitive.name == "integer_pow" and equation.params["y"] < 0:
             singular = _Singular(_at_zero, "a negative power of zero is infinite")
+        if equation.primitive.name in ("eigh", "svd") and broken.any() and _alike(equation, chart):
+            singular = _Singular(lambda *_: True, EQUAL[equation.primitive.name])
         if singular is None or not any(chart.reading.depends(atom) for atom in equation.invars):
             continue
         operands = [chart.value(atom) for atom in equation.invars]
@@ -246,6 +291,15 @@ def _without_slope(chart: Chart, equation: Any, mask: np.ndarray, why: str, name
             f"this np.where leaves {word} of {told} aside, but its slope is computed all the same and is not finite "
             f"({why}), so that {f'the slope for {listed(names)} is lost' if names else 'other libraries get NaN here'}",
             f"Give the operation a harmless argument where it is not taken: {_safe(inner)}.",
+            equation,
+            *equation.invars,
+        )
+    if equation.primitive.name in ("eigh", "svd"):
+        return chart.finding(
+            "no finite slope",
+            "error",
+            f"{why}, so that the slope for {listed(names)} is not finite",
+            "Use the values alone, or a function of the matrix itself; or start where no two of them are equal.",
             equation,
             *equation.invars,
         )

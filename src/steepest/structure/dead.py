@@ -19,6 +19,10 @@ FLAT = frozenset(
     }
 )  # fmt: skip
 
+# What a matrix is factorised by, and so many steps on the way there at most.
+FACTORS = frozenset({"lu", "cholesky", "qr", "geqrf"})
+SOLVING = 8
+
 # Operations that take each element of their result from the same element of their operands.
 ELEMENTWISE = frozenset(
     {
@@ -98,7 +102,7 @@ def _influence(
         for atom in operands:
             reached = reached | found[atom].sloping | found[atom].stepping
     rounded = name == "convert_element_type" and equation.outvars[0].aval.dtype.kind not in "fc"
-    if name in FLAT or rounded:
+    if (name in FLAT or rounded) and not (name == "stop_gradient" and _serves_to_solve(reading, equation)):
         return Influence(nothing, reached, entries)
     sloping, stepping = nothing, nothing
     for position, atom in enumerate(equation.invars):
@@ -113,6 +117,23 @@ def _influence(
     if entries is not None:
         sloping, stepping = sloping & reached, stepping & reached
     return Influence(sloping, stepping, entries)
+
+
+def _serves_to_solve(reading: Reading, equation: Any) -> bool:
+    """Whether a matrix is held only to be factorised: linear equations have a slope of their own, found without it."""
+    waiting = [equation.outvars[0]]
+    for _ in range(SOLVING):
+        if not waiting:
+            return True
+        for index in reading.uses.get(waiting.pop(), ()):
+            user = reading.equations[index] if index < len(reading.equations) else None
+            name = "" if user is None else user.primitive.name
+            if name in FACTORS:
+                continue
+            if user is None or not (name in MOVING or name in ("add", "mul", "div")):
+                return False
+            waiting.append(user.outvars[0])
+    return False
 
 
 def _is_zero(reading: Reading, equation: Any) -> bool:

@@ -18,6 +18,7 @@ from jax import lax
 
 from .primitives import ELEMENTWISE, NoRule, evaluate_equation, has_rule
 from .primitives.control import call_operands, called_jaxpr
+from .source import has_user_line
 
 # A folded constant may be this large, or as large as what it was made from: folding saves time, never memory.
 FOLDED_BYTES = 1 << 16
@@ -56,7 +57,8 @@ def inline(closed: Any, *, keep_derivatives: bool = False) -> Any:
         for equation in jaxpr.eqns:
             invars = [_read(environment, atom) for atom in equation.invars]
             source = equation.source_info
-            if outer is not None and source.traceback is None:
+            # JAX keeps no line of the user's inside its own compiled functions, such as a Cholesky factor.
+            if outer is not None and not has_user_line(equation):
                 source = outer.source_info
             if _inlines(equation, keep_derivatives):
                 inner = called_jaxpr(equation)
