@@ -81,3 +81,76 @@ def test_bounds_and_fixed_parameters_hold():
 def test_wrong_arguments_are_named(change):
     with pytest.raises(InputError):
         least_squares(valley, [1.0, 1.0], **change)
+
+
+def _bundle(cameras, points, seed=10):
+    """Observations of points by cameras that turn and move, and the residual of all of them; five numbers a row."""
+    rng = np.random.default_rng(seed)
+    pose = np.hstack(
+        [0.1 * rng.normal(size=(cameras, 3)), 0.5 * rng.normal(size=(cameras, 2)), np.full((cameras, 1), 6.0)]
+    )
+    place = rng.normal(size=(points, 3))
+    of_camera = rng.integers(0, cameras, (points, 4)).ravel()
+    of_point = np.repeat(np.arange(points), 4)
+
+    def project(p):
+        c, q = p[: 6 * cameras].reshape(cameras, 6), p[6 * cameras :].reshape(points, 3)
+        turn = c[of_camera, :3]
+        angle = np.sqrt(np.sum(turn**2, axis=1) + 1e-18)[:, None]
+        axis, X = turn / angle, q[of_point]
+        seen = X * np.cos(angle) + np.cross(axis, X) * np.sin(angle)
+        seen = seen + axis * np.sum(axis * X, axis=1)[:, None] * (1 - np.cos(angle)) + c[of_camera, 3:]
+        return 500 * seen[:, :2] / seen[:, 2:]
+
+    truth = np.concatenate([pose.ravel(), place.ravel()])
+    return project, truth, rng
+
+
+def test_a_bundle_of_many_cameras_and_points_has_a_sparse_jacobian_and_is_exact():
+    project, truth, rng = _bundle(10, 200)
+    seen = project(truth)
+
+    def residual(p):
+        return project(p) - seen
+
+    answer = least_squares(residual, truth + 0.02 * rng.normal(size=truth.size))
+    # Without noise the lowest sum is zero. A coordinate in a picture depends on where the point is (3), and how the
+    # camera is turned (3), and moved along that coordinate and in depth (2).
+    assert answer.success and answer.fun < 1e-16
+    assert answer.jacobian.shape == (1600, 660) and answer.jacobian.nnz == 1600 * 8
+    assert answer.nfev < 30
+    assert_allclose(answer.residual, np.ravel(residual(answer.x)), atol=1e-12)
+
+
+def test_a_sparse_jacobian_is_that_of_differences_and_keeps_the_order_of_the_residuals():
+    n = 400
+
+    def residual(x):
+        return np.array([np.sin(x[1:]) - x[:-1] ** 2, 3.0 - x[1:] * x[:-1]]).T
+
+    x0 = np.linspace(0.1, 0.9, n)
+    answer = least_squares(residual, x0, budget=1)
+    J = answer.jacobian.toarray()
+    step = 1e-6 * np.eye(n)
+    for k in (0, 7, 399):
+        difference = (residual(answer.x + step[k]) - residual(answer.x - step[k])).ravel() / 2e-6
+        assert_allclose(J[:, k], difference, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["linear", "soft_l1"])
+def test_sparse_and_dense_jacobians_lead_to_the_same_minimum(loss):
+    n = 400
+    y = np.cumsum(np.random.default_rng(3).normal(size=n)) * 0.1
+
+    def residual(x):
+        return np.concatenate([x - y, 3.0 * np.diff(np.sinh(x))])
+
+    sparse = least_squares(residual, np.zeros(n), loss=loss)
+    dense = least_squares(
+        residual,
+        np.zeros(n),
+        loss=loss,
+        jac=lambda x: np.vstack([np.eye(n), 3.0 * np.diff(np.diag(np.cosh(x)), axis=0)]),
+    )
+    assert sparse.success and hasattr(sparse.jacobian, "tocsr")
+    assert_allclose(sparse.x, dense.x, atol=1e-7)

@@ -24,6 +24,7 @@ from .residuals import (
     TracedVector,
     VectorFunction,
     loss_of,
+    sparse_where_it_pays,
 )
 from .results import Result
 from .solvers import Plan, drive, plan_for
@@ -70,8 +71,8 @@ def least_squares(
 
     Returns
     -------
-    Result : as from `minimize`, with `residual` (m,) and `jacobian` (m, k, over the parameters that move). `fun` is
-        the cost, twice SciPy's.
+    Result : as from `minimize`, with `residual` (m,) and `jacobian` (m, k, over the parameters that move; a sparse
+        array where there are many and most of it is zero). `fun` is the cost, twice SciPy's.
 
     Raises
     ------
@@ -160,7 +161,7 @@ def _pose(
         remarks += (f"the start of {told} lay outside its bounds and was moved onto them",)
         start = box.project(start)
     free = free_of(fixed, parameters, parameters.names)
-    function = vector_function(cost, parameters, args, box, jac, derivatives)
+    function = sparse_where_it_pays(vector_function(cost, parameters, args, box, jac, derivatives))
     arrangement = Arrangement(start, np.arange(parameters.n) if free is None else free)
     residuals = Residuals(function, arrangement, rho=rho, scale=f_scale)
     if free is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .errors import InputError
 from .numerics import EPS
-from .objective import Budget, Linearised, Matrix, Objective
+from .objective import Budget, Later, Linearisation, Linearised, Matrix, Objective
 
 if TYPE_CHECKING:
     from .tracing.trace import Trace
@@ -70,6 +70,108 @@ class TracedVector:
             jaxpr = self.trace.jaxpr
             kept[key] = Tiered(simplify(jaxpr) if kind == "values" else getattr(exact, kind)(jaxpr))
         return kept[key]
+
+
+# A traced function of more parameters, and values, than this is looked at for a Jacobian that is mostly zero: below,
+# the dense one is at hand sooner.
+MANY = 300
+# Second derivatives, which only the judge asks for, may take this many products. Points and cameras that all meet take
+# a thousand, each as dear as a gradient, where the Jacobian takes eight.
+MOST_PRODUCTS = 200
+# A Jacobian with more than this part of its entries is taken whole.
+MOSTLY_ZERO = 0.15
+
+
+class SparseTracedVector(TracedVector):
+    """Exact derivatives of a large traced function each of whose values depends on few parameters.
+
+    The Jacobian is a SciPy CSC array, filled by a few products at once. `plan`: how it is evaluated.
+    """
+
+    curvature = None
+
+    def __init__(self, trace: Trace, plan: Any) -> None:
+        super().__init__(trace)
+        self.plan = plan
+
+    def both(self, x: Vector) -> tuple[Vector, Any]:
+        """The values, shape (m,), and their Jacobian, a sparse array (m, n)."""
+        kept = self.trace.kept
+        if "sparse jacobian" not in kept:
+            from .derivatives.sparse import Sparse
+
+            kept["sparse jacobian"] = Sparse(self.plan)
+        _, values, jacobian = kept["sparse jacobian"](x)
+        return np.array(values), jacobian
+
+    def sparse_curvature(self) -> Callable[[Vector], Any] | None:
+        """Second derivatives of the sum of the squared values, a sparse array; None where they cost too much."""
+        from .problem import evaluation
+
+        whole = self.sum_of_squares()
+        found = evaluation(whole.trace, "sparse_hessian")
+        cheap = found is not None and found.plan.products <= MOST_PRODUCTS
+        return whole.sparse_hessian.find() if cheap else None
+
+    def sum_of_squares(self) -> Any:
+        """What an objective is made of (`problem.Evaluations`) for the sum of the squared values."""
+        from .problem import exact_evaluations
+        from .tracing.trace import Trace
+
+        kept = self.trace.kept
+        if "sum of squares" not in kept:
+            summed, _ = _with_sum_of_squares(self.trace)
+            kept["sum of squares"] = Trace(summed, (), self.trace.lowest_precision)
+        return exact_evaluations(kept["sum of squares"])
+
+
+def sparse_where_it_pays(function: VectorFunction) -> VectorFunction:
+    """The same function, with a sparse Jacobian where it is traced and most of a large Jacobian is zero."""
+    if not isinstance(function, TracedVector) or function.trace.n <= MANY:
+        return function
+    kept = function.trace.kept
+    if "sparse plan" not in kept:
+        kept["sparse plan"] = _sparse_plan(function.trace)
+    plan = kept["sparse plan"]
+    return function if plan is None else SparseTracedVector(function.trace, plan)
+
+
+def _sparse_plan(trace: Trace) -> Any | None:
+    from .derivatives.sparse import linearised_plan
+    from .structure.sparsity import Dense
+    from .tracing.passes import eliminate_dead, with_outputs
+
+    m = int(np.prod(trace.shape, dtype=np.int64))
+    if m <= MANY:
+        return None
+    _, both = _with_sum_of_squares(trace)
+    residual = eliminate_dead(with_outputs(both, both.jaxpr.outvars[1:]))
+    try:
+        plan = linearised_plan(both, residual)
+    except Dense:
+        return None
+    return plan if plan.entries < MOSTLY_ZERO * m * trace.n else None
+
+
+def _with_sum_of_squares(trace: Trace) -> tuple[Any, Any]:
+    """Closed jaxprs of x ↦ Σf² and of x ↦ (Σf², f), f flat, (m,)."""
+    import jax
+    import jax.numpy as jnp
+    from jax.extend.core import jaxpr_as_fun
+
+    from .numerics import double_precision
+    from .tracing.passes import simplify
+
+    function = jaxpr_as_fun(trace.jaxpr)
+    x = jax.ShapeDtypeStruct((trace.n,), np.float64)
+
+    def both(x: Any) -> tuple[Any, Any]:
+        values = jnp.reshape(function(x)[0], (-1,))
+        return jnp.sum(values**2), values
+
+    with double_precision():
+        summed = jax.make_jaxpr(lambda x: both(x)[0])(x)
+        return simplify(summed, keep_derivatives=True), simplify(jax.make_jaxpr(both)(x))
 
 
 # Balances truncation, h², against rounding, ε/h, in a central difference (Nocedal & Wright 2006, eq. 8.8).
@@ -293,6 +395,12 @@ class Residuals:
     rho: Rho | None = None
     scale: float = 1.0
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the cost is the sum of the function's squared values, of all its parameters."""
+        weighed = self.target is not None or self.sigma is not None or self.rho is not None
+        return not weighed and self.arrangement.whole
+
     def residual(self, z: Vector) -> Vector:
         """r at the moving parameters z (k,), shape (m,)."""
         return self._weighed(self.function.values(self.arrangement.full(z)))
@@ -383,12 +491,24 @@ class Residuals:
     def objective(self, bounds: Bounds, budget: Budget | None = None) -> Objective:
         """The cost as a solver sees it, over the k moving parameters; `bounds` are theirs."""
         exact = self.function.curvature is not None and not self.arrangement.ties
+        hessian: Any = self.hessian if exact else None
+        second: dict[str, Any] = {}
+        linearised: Any = self.linearised
+        if isinstance(self.function, SparseTracedVector) and self.is_plain:
+            whole = self.function.sum_of_squares()
+            hessian = whole.hessian
+            second = {
+                "hessian_product": whole.hessian_product,
+                "sparse_hessian": Later(self.function.sparse_curvature),
+            }
+            linearised = Linearisation(self.linearised, True)
         return Objective(
             self.arrangement.free.size,
             value=self.value,
             value_and_gradient=self.value_and_gradient,
-            hessian=self.hessian if exact else None,
-            linearised=self.linearised,
+            hessian=hessian,
+            **second,
+            linearised=linearised,
             least_squares=self.rho is None,
             bounds=bounds,
             derivatives=self.function.derivatives,
