@@ -16,6 +16,7 @@ from .recording import Recording
 from .solvers import History, drive
 from .solvers.choice import Plan, Rung
 from .solvers.driver import Run
+from .solvers.lbfgs import LBFGS
 from .solvers.stopping import VALUE_ROUNDING, StopReason
 from .verdict.judge import judge
 from .verdict.words import Judgement, Verdict
@@ -33,6 +34,9 @@ NOTHING_LOWER = 1e-30
 BESIDE = (1e-4, 1e-2, 1e-7)
 # A cost that changes by more than this part of itself over such a step has a pole there, and is another one beside it.
 JUMP = 0.1
+
+# A place where no more than this part of the cost is left is where a walk would end; more might be another valley's.
+SOLVED = 1e-12
 
 # Words after which no other method could find more: they speak of the cost, not of the walk.
 HOPELESS = frozenset(
@@ -67,14 +71,19 @@ class Descent:
         self.judging = 0.0
         self.steps = 0
 
-    def down(self) -> tuple[Run, Judgement]:
-        """The best that the rungs found, judged.
+    def down(self, *, anywhere: bool = False) -> tuple[Run, Judgement]:
+        """The best that the rungs found, judged; `anywhere`: also those that begin in what may be another valley.
 
         A later rung begins where the earlier ones were lowest; if it is one to begin `afresh`, and the walk before it
-        was broken off or led towards infinity, at the start; and where it begins elsewhere, there.
+        was broken off or led towards infinity, at the start; and where it begins elsewhere, there. That one is the
+        first, if the cost is as good as met there.
         """
         rungs = self.plan.rungs
-        run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
+        known = self._known_end(rungs) if anywhere else None
+        if known is None:
+            run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
+        else:
+            run, judgement = self._rung(*known, last=len(rungs) == 1)
         beside = self._beside(run)
         if beside is not None:
             onward, found = self._rung(rungs[0], beside, run.history, last=len(rungs) == 1)
@@ -86,7 +95,7 @@ class Descent:
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
             start = self.problem.start if astray and rung.afresh else run.x
             if rung.begins is not None:
-                elsewhere = self._elsewhere(rung.begins, run.x)
+                elsewhere = self._elsewhere(rung.begins, run.x) if anywhere else None
                 if elsewhere is None:
                     continue
                 start = elsewhere
@@ -118,6 +127,28 @@ class Descent:
                 return x
         return None
 
+    def _known_end(self, rungs: tuple[Rung, ...]) -> tuple[Rung, Vector, History] | None:
+        """A rung that begins elsewhere, where, and the start's history, if next to nothing is left of the cost there.
+
+        No way from the start need then be walked. None where there is no such rung; and where evaluations or steps are
+        counted, none is spent on looking.
+        """
+        objective, start = self.problem.objective, self.problem.start
+        if self.plan.max_steps is not None or objective.budget.evaluations is not None:
+            return None
+        for rung in rungs:
+            place = None if rung.begins is None else self._elsewhere(rung.begins, start)
+            if place is None:
+                continue
+            try:
+                value = objective.value(place)
+                objective.forget()
+                if abs(value) <= SOLVED * abs(objective.value(start)):
+                    return rung, place, self.walk(Rung(LBFGS(), "", 0), start).history
+            except BudgetSpent:
+                return None
+        return None
+
     def _elsewhere(self, begins: Callable[[Objective, Vector], Vector | None], x: Vector) -> Vector | None:
         """Where a rung begins that does not begin at `x` (n,); None where it knows no place, or may not look for it."""
         try:
@@ -134,7 +165,7 @@ class Descent:
         `before`: the history of earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk
         whose steps ran out, when another solver stands ready to take over.
         """
-        self.taken.append(rung.solver.name)
+        self.taken.append(rung.label)
         run = self.walk(rung, start)
         if before is not None:
             run.history.prepend(before)

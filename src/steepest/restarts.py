@@ -69,7 +69,7 @@ class WithRestarts:
 
     def down(self) -> tuple[Run, Judgement]:
         """The lowest minimum that was met, with what was tried in its evidence."""
-        self.run, self.judgement = self.way.down()
+        self.run, self.judgement = self.way.down(anywhere=True)
         objective = self.problem.objective
         before, allowance = self.run.value, objective.evaluations
         try:

@@ -152,6 +152,13 @@ class Rung:
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
 
+    @property
+    def label(self) -> str:
+        """The solver's name, and where it begins if that is not where the one before it ended."""
+        return self.solver.name + (
+            "" if self.begins is None else " (begun where the linear residuals are met)"
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -201,6 +208,8 @@ class Plan:
         lines = [f"{self.name}, because {self.because}"]
         if len(self.taken) > 1:
             lines.append(f"  then, from the best point: {', '.join(self.taken[1:])}")
+        elif self.taken and self.taken[0] != self.name:
+            lines.append(f"  at once: {self.taken[0]}")
         elif self.next_rungs:
             waiting = ", ".join(rung.solver.name for rung in self.next_rungs)
             lines.append(f"  next, had it not ended in a minimum: {waiting}")
