@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import rosen, rosen_der, rosen_hess_prod
+from scipy.sparse import csc_array
 
 from steepest.bounds import Bounds
 from steepest.linear_algebra.krylov_curvature import KrylovCurvature
@@ -85,3 +86,33 @@ def test_two_thousand_bounded_parameters_meet_the_conditions_of_a_minimum():
     assert 200 < np.count_nonzero(held) < 1_800
     assert np.abs(run.gradient[~held]).max() < 1e-9
     assert run.gradient[held].min() > -1e-9
+
+
+def chain_in_units(scale):
+    """Σ log cosh(sᵢxᵢ - 1) + Σ (sᵢ₊₁xᵢ₊₁ - sᵢxᵢ)²: at its minimum, zero, every sᵢxᵢ is 1."""
+    n = scale.size
+    far = np.eye(n, k=1) - np.eye(n)
+    D = far[:-1]
+
+    def value_and_gradient(x):
+        z = scale * x
+        return float(np.sum(np.log(np.cosh(z - 1.0))) + np.sum((D @ z) ** 2)), scale * (
+            np.tanh(z - 1.0) + 2.0 * D.T @ (D @ z)
+        )
+
+    def hessian(x):
+        H = np.diag(1.0 / np.cosh(scale * x - 1.0) ** 2) + 2.0 * D.T @ D
+        return csc_array(H * scale * scale[:, None])
+
+    return Objective(n, value_and_gradient=value_and_gradient, sparse_hessian=hessian)
+
+
+def test_units_change_nothing_where_the_hessian_is_sparse():
+    n = 200
+    scale = 10.0 ** np.random.default_rng(3).uniform(-3.0, 3.0, n)
+    plain, scaled = chain_in_units(np.ones(n)), chain_in_units(scale)
+    runs = [drive(newton_cg(), problem, np.zeros(n)) for problem in (plain, scaled)]
+    assert_allclose(runs[0].x, 1.0, rtol=1e-9)
+    assert_allclose(runs[1].x, 1.0 / scale, rtol=1e-9)
+    assert abs(runs[0].steps - runs[1].steps) <= 3
+    assert scaled.counts.products == 0

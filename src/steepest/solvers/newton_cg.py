@@ -1,7 +1,13 @@
-"""Newton's method by products with the Hessian: no matrix is ever formed."""
+"""Newton's method by products with the Hessian: no matrix is ever factorised.
+
+Where the Hessian is sparse it is evaluated once for each iterate, its products are those of a sparse matrix, and its
+diagonal gives each parameter its unit, so that lengths, and the rounds that conjugate gradients take, do not depend on
+units (Jacobi's preconditioner; Nocedal & Wright 2006, section 7.1). Otherwise no matrix is ever formed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import inf, sqrt
@@ -13,7 +19,7 @@ from ..bounds import Vector
 from ..linear_algebra.krylov_curvature import KrylovCurvature
 from ..linear_algebra.long_vectors import length
 from ..objective import Objective
-from .quadratic_models import model_of
+from .quadratic_models import model_of, units
 from .stopping import EPSILON, StopReason
 from .trust_region import Model, Proposal, advance
 
@@ -21,13 +27,21 @@ from .trust_region import Model, Proposal, advance
 # says, so that the last steps converge faster than linearly (Eisenstat & Walker 1996).
 ROUGH = 0.1
 
+# Entries in a row of the Hessian, on average, up to which it is evaluated: it takes about as many products as a row has
+# entries, and more than these are not needed for one step.
+FEW_IN_A_ROW = 50
+
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
 # truncation against rounding.
 DIFFERENCE = EPSILON**0.5
 
 
 class NewtonCGState(NamedTuple):
-    """`radius`: how far the model is trusted; `steepest`: the largest slope so far; the rest as for Newton's method."""
+    """What the driver reads, the model, and what the next step begins with.
+
+    `radius`: how far the model is trusted; `steepest`: the largest slope so far, in units of `scale` (n,), that of each
+    parameter, or None where all are one; the rest as for Newton's method.
+    """
 
     x: Vector
     value: float
@@ -39,6 +53,7 @@ class NewtonCGState(NamedTuple):
     radius: float
     steepest: float
     proposal: Proposal
+    scale: Vector | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ class NewtonCG:
     def init(self, objective: Objective, x: Vector) -> NewtonCGState:
         """The start, with the model there."""
         value, gradient = objective.value_and_gradient(x)
-        return _modelled(objective, x, value, gradient, None, 0.0, 0.0)
+        return _modelled(objective, x, value, gradient, None, None, 0.0)
 
     def step(self, objective: Objective, state: NewtonCGState) -> NewtonCGState:
         """Go where the model is lowest, as far as it is trusted."""
@@ -64,9 +79,7 @@ class NewtonCG:
         )
         if isinstance(found, StopReason):
             return state._replace(stop=found)
-        return _modelled(
-            objective, found.x, found.value, found.gradient, found.step, state.steepest, found.growth
-        )
+        return _modelled(objective, found.x, found.value, found.gradient, found.step, state, found.growth)
 
 
 def _modelled(
@@ -75,19 +88,35 @@ def _modelled(
     value: float,
     gradient: Vector,
     step: Vector | None,
-    steepest: float,
+    last: NewtonCGState | None,
     growth: float,
 ) -> NewtonCGState:
     """The state at `x`, with a model of the cost around it and the step it proposes."""
-    slope = length(objective.bounds.projected_gradient(x, gradient) if objective.bounds.any else gradient)
-    steepest = max(steepest, slope)
+    times, scale = _curvature(objective, x, gradient, None if last is None else last.scale)
+    d = np.ones_like(x) if scale is None else 1.0 / scale
+    down = objective.bounds.projected_gradient(x, gradient) if objective.bounds.any else gradient
+    slope = length(down if scale is None else d * down)
+    steepest = max(0.0 if last is None else last.steepest, slope)
     accuracy = min(ROUGH, sqrt(slope / steepest)) if steepest > 0.0 else ROUGH
-    times = partial(hessian_times, objective, x, gradient)
-    model = model_of(objective.bounds, x, gradient, KrylovCurvature(times, accuracy), np.ones_like(x))
+    model = model_of(objective.bounds, x, gradient, KrylovCurvature(times, accuracy), d)
     radius = model.first_radius if step is None else growth * model.length(step)
     proposal = model.within(radius, 0.0)
     left = inf if proposal.cut else proposal.promised
-    return NewtonCGState(x, value, gradient, step, left, None, model, radius, steepest, proposal)
+    return NewtonCGState(x, value, gradient, step, left, None, model, radius, steepest, proposal, scale)
+
+
+def _curvature(
+    objective: Objective, x: Vector, gradient: Vector, before: Vector | None
+) -> tuple[Callable[[Vector], Vector], Vector | None]:
+    """Products with d·H·d at `x`, d = 1/`scale`, and the scale (n,); None where all units are one."""
+    known = objective.factorising if objective.has_sparse_hessian else None
+    if objective.has_sparse_hessian and (known is None or known.entries <= FEW_IN_A_ROW * x.size):
+        H = objective.sparse_hessian(x)
+        if np.isfinite(H.data).all():
+            scale = units(H.diagonal(), gradient, x, before)
+            d = 1.0 / scale
+            return (lambda v: d * (H @ (d * v))), scale
+    return partial(hessian_times, objective, x, gradient), None
 
 
 def hessian_times(objective: Objective, x: Vector, gradient: Vector, v: Vector) -> Vector:
