@@ -49,6 +49,12 @@ class Bounds:
         """Whether at least one bound is finite."""
         return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
 
+    @cached_property
+    def only_fix(self) -> bool:
+        """Whether every parameter with a bound is fixed by it, so that all others go where they like."""
+        free = self.lower < self.upper
+        return not (np.isfinite(self.lower[free]).any() or np.isfinite(self.upper[free]).any())
+
     def project(self, x: Vector) -> Vector:
         """The nearest point inside the box, shape (n,); a new array."""
         if not self.any:

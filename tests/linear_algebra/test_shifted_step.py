@@ -109,39 +109,52 @@ def test_newton_step_refuses_a_matrix_that_is_singular_to_rounding():
     assert newton_step(np.ones(2), np.array([[1.0, 1.0], [1.0, 1.0 + 1e-16]])) is None
 
 
-def test_a_mended_step_leaves_alone_what_no_negative_curvature_is_near():
+def test_turning_curvature_upwards_leaves_alone_what_no_negative_curvature_is_near():
     """Two blocks that share nothing: the convex one takes Newton's own step, the other still leads down."""
     H = np.array([[2.0, 1.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.5], [0.0, 0.0, 0.5, 1.0]])
     g = np.array([1.0, -2.0, 0.3, 0.7])
-    step = sparse(H).mended(g, 0.0)
+    upwards = sparse(H).upwards(0.0)
+    step = -upwards.solve(g)
+    assert upwards.negative == 1 and upwards.lifted == 0
     np.testing.assert_allclose(step[:2], -np.linalg.solve(H[:2, :2], g[:2]), rtol=1e-6)
     assert g[2:] @ step[2:] < 0.0
 
 
-def test_a_mended_step_is_that_of_the_factors_with_their_pivots_turned_upwards():
+def test_what_is_turned_upwards_is_the_product_of_the_factors_with_their_pivots_turned():
     """L|D|Lᵀ of the same elimination, from a factorisation written out here."""
     rng = np.random.default_rng(5)
     H = rng.standard_normal((12, 12)) * (rng.random((12, 12)) < 0.3)
     H = H + H.T + np.diag(rng.choice([-3.0, 3.0], 12))
     curvature = sparse(H)
-    inverse = -np.column_stack([curvature.mended(e, 0.25) for e in np.eye(12)])
+    upwards = curvature.upwards(0.25)
+    inverse = np.column_stack([upwards.solve(e) for e in np.eye(12)])
     order = curvature.pattern._solver.factors()[2]
-    L, D = eliminated((H + 0.25 * np.eye(12))[np.ix_(order, order)])
-    assert (D < 0.0).any()
+    shifted = H + 0.25 * np.eye(12)
+    L, D = eliminated(shifted[np.ix_(order, order)])
+    assert upwards.negative == (np.linalg.eigvalsh(shifted) < 0.0).sum() > 0
+    assert upwards.lifted == (np.abs(D) < LEAST_PIVOT).sum()
     turned = L @ np.diag(np.maximum(np.abs(D), LEAST_PIVOT)) @ L.T
     np.testing.assert_allclose(turned @ inverse[np.ix_(order, order)], np.eye(12), atol=1e-9)
 
 
-def test_a_mended_step_of_a_positive_definite_matrix_is_newtons():
+def test_a_positive_definite_matrix_is_left_as_it_is():
     H = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]])
-    g = np.array([1.0, -2.0, 0.5])
-    np.testing.assert_allclose(sparse(H).mended(g, 0.5), -np.linalg.solve(H + 0.5 * np.eye(3), g), rtol=1e-12)
+    b = np.array([1.0, -2.0, 0.5])
+    upwards = sparse(H).upwards(0.5)
+    assert (upwards.negative, upwards.lifted) == (0, 0)
+    np.testing.assert_allclose(upwards.solve(b), np.linalg.solve(H + 0.5 * np.eye(3), b), rtol=1e-12)
 
 
-def test_a_mended_step_is_found_where_a_pivot_is_exactly_zero():
-    H = np.array([[0.0, 1.0], [1.0, 0.0]])
-    g = np.array([1.0, 2.0])
-    assert g @ sparse(H).mended(g, 0.0) < 0.0
+@pytest.mark.parametrize("n", [2, 50])
+def test_a_singular_matrix_has_no_factors_and_with_a_small_shift_it_has(n):
+    """Pairs of parameters that only their sums matter for: every second pivot is exactly zero."""
+    H = np.kron(np.eye(n), np.ones((2, 2)))
+    H[0, -1] = H[-1, 0] = -2.0
+    curvature = sparse(H)
+    assert curvature.upwards(0.0) is None
+    b = np.tile([1.0, 1.0], n)
+    x = curvature.upwards(1e-8).solve(b)
+    assert b @ x > 0.0 and np.isfinite(x).all()
 
 
 def eliminated(A):

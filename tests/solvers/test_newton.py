@@ -252,6 +252,76 @@ def test_one_bad_neighbourhood_does_not_hold_up_thousands_of_others():
     assert problem.evaluations < 200
 
 
+def test_bounds_that_only_fix_parameters_leave_the_others_to_walk_as_without_bounds():
+    """The chain with both ends and one in the middle held: as quick as the chain without them, which has no bounds."""
+    n = 3_000
+    cost, hessian = chain(n)
+    start = 1.0 + 0.5 * np.random.default_rng(0).normal(size=n)
+    held = np.array([0, n // 2, n - 1])
+    free = np.setdiff1d(np.arange(n), held)
+    bounds = Bounds.none(n)
+    lower, upper = np.array(bounds.lower), np.array(bounds.upper)
+    lower[held] = upper[held] = start[held]
+
+    def rest(x):
+        whole = start.copy()
+        whole[free] = x
+        return whole
+
+    def cost_of_rest(x):
+        value, gradient = cost(rest(x))
+        return value, gradient[free]
+
+    problem = Objective(n, value_and_gradient=cost, sparse_hessian=hessian, bounds=Bounds(lower, upper))
+    reduced = Objective(
+        free.size,
+        value_and_gradient=cost_of_rest,
+        sparse_hessian=lambda x: hessian(rest(x))[free][:, free].tocsc(),
+    )
+    run, without = drive(newton(), problem, start), drive(newton(), reduced, start[free])
+    assert_array_equal(run.x[held], start[held])
+    assert_allclose(run.x[free], without.x, atol=1e-7)
+    assert problem.evaluations <= 1.5 * reduced.evaluations
+
+
+def test_negative_curvature_everywhere_among_neighbours_is_left_in_few_steps():
+    """Σ q⁴ - 20q² - q/10, q sums of neighbours, begun near the maximum: every curvature is negative."""
+    n, width = 4_500, 20
+    B = diags_array([np.ones(n - k) for k in range(width + 1)], offsets=range(width + 1), format="csc")
+
+    def cost(x):
+        q = B @ x
+        return float((q**4 - 20.0 * q**2 - 0.1 * q).sum()), B.T @ (4.0 * q**3 - 40.0 * q - 0.1)
+
+    def hessian(x):
+        return (B.T @ diags_array(12.0 * (B @ x) ** 2 - 40.0) @ B).tocsc()
+
+    problem = Objective(n, value_and_gradient=cost, sparse_hessian=hessian)
+    run = drive(newton(), problem, 1e-4 * np.arange(1, n + 1) / (n + 1))
+    assert np.abs(run.gradient).max() < 1e-8
+    assert run.value < -99.9 * n
+    assert problem.evaluations < 60
+
+
+def test_parameters_that_only_their_sum_matters_for_are_walked_by_newtons_method():
+    """Every second pivot of the Hessian is exactly zero."""
+    n = 200
+    B = kron(eye_array(n // 2), np.ones((1, 2)), format="csr")
+
+    def cost(x):
+        q = B @ x
+        return float(((q * q - 1.0) ** 2).sum()), B.T @ (4.0 * q * (q * q - 1.0))
+
+    def hessian(x):
+        return (B.T @ diags_array(12.0 * (B @ x) ** 2 - 4.0) @ B).tocsc()
+
+    start = np.linspace(0.5, 2.0, n)
+    problem = Objective(n, value_and_gradient=cost, sparse_hessian=hessian)
+    run = drive(newton(sparse=True), problem, start)
+    assert_allclose(B @ run.x, np.ones(n // 2), rtol=1e-12)
+    assert run.steps <= 20
+
+
 def test_a_saddle_among_many_parameters_is_left():
     """Σ x² but for the last, where it is -y² + y⁴: the start is beside the saddle, with hardly any slope along y."""
     n = 300

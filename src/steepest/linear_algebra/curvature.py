@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from math import inf, isfinite
+from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
 
 from . import lapack
-from .long_vectors import inner
 from .shifted_step import BallStep, Solve, shifted_step
-from .sparse_factor import SymmetricPattern
+from .sparse_factor import SymmetricPattern, Upwards
 from .spectrum import Spectrum
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,10 +24,6 @@ SPECTRAL_PARAMETERS = 40
 
 # A pivot of Cholesky below this part of its diagonal entry, times n, is rounding: the step along it would be noise.
 PIVOT_NOISE = 10.0 * float(np.finfo(np.float64).eps)
-
-# Shifts tried until the factors of an indefinite matrix lead down, in units where the diagonal is about one: none, and
-# ones that part a pivot from zero.
-PARTING = (0.0, 0.1, 1.0)
 
 # A step that comes this close to the radius, in parts of it, was cut by it.
 NEARLY = 0.9
@@ -113,23 +108,13 @@ class SparseCurvature:
         step = None if solve is None else -solve(g if free is None else np.where(free, g, 0.0))
         return step if step is not None and isfinite(float(step.dot(step))) else None
 
-    def damped(self, g: Vector, shift: float) -> Vector | None:
-        """-(H + shift·I)⁻¹g, shape (n,), where H is positive definite; None where rounding says that it is not."""
-        solve = self.pattern.factorise(self.data, shift, None)
-        return None if solve is None else -solve(g)
+    def upwards(self, shift: float) -> Upwards | None:
+        """H + shift·I with negative pivots turned upwards, of one factorisation; None where there is none.
 
-    def mended(self, g: Vector, shift: float) -> Vector | None:
-        """A step (n,) down from the slope `g` by H + shift·I with negative pivots turned upwards, of one factorisation.
-
-        Where H is positive definite it is Newton's. Unlike a shift alone it leaves alone the parameters that no
-        negative curvature is near: of 10⁵ a few always have some, and must not hold up the others.
+        Unlike a shift alone it leaves alone the parameters that no negative curvature is near: of 10⁵ a few always
+        have some, and must not hold up the others.
         """
-        for more in PARTING:
-            solve = self.pattern.mended(self.data, shift + more)
-            step = None if solve is None else -solve(g)
-            if step is not None and -inf < inner(g, step) < 0.0:
-                return step
-        return None
+        return self.pattern.upwards(self.data, shift)
 
     def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:
         """See `Curvature`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,18 @@ NARROW = 16
 # A pivot of an indefinite matrix nearer zero than this, where entries are near one, is taken to be this large: along it
 # a step would go far in a direction that means little, and many such steps lead to where no later one leads back from.
 LEAST_PIVOT = 0.1
+
+
+class Upwards(NamedTuple):
+    """A positive definite matrix made of a symmetric one: how to `solve` with it, and what was done to the pivots.
+
+    `negative`: how many were turned upwards, as many as there are negative eigenvalues. `lifted`: how many were too
+    near zero beside those, and were lifted. Both are 0 where the matrix is positive definite itself.
+    """
+
+    solve: Callable[[Vector], Vector]
+    negative: int
+    lifted: int
 
 
 class SymmetricPattern:
@@ -134,18 +146,28 @@ class SymmetricPattern:
             values[self._diagonal[~free]] = 1.0
         return self._banded(values) if self._is_narrow else self._sparse(values)
 
-    def mended(self, data: Vector, shift: float) -> Callable[[Vector], Vector] | None:
-        """How to solve with a positive definite matrix beside A + shift·I; None where there is no LDLᵀ.
+    def upwards(self, data: Vector, shift: float) -> Upwards | None:
+        """A + shift·I, or a positive definite matrix beside it where it is indefinite; None where there is no LDLᵀ.
 
-        That is L|D|Lᵀ: where a pivot is negative, the same curvature upwards, and elsewhere A itself. Entries of A are
-        taken to be near one. What is returned serves until the next factorisation.
+        That one is L|D|Lᵀ: where a pivot is negative, the same curvature upwards, and elsewhere the matrix itself.
+        Entries of A are taken to be near one. What is returned serves until the next factorisation.
         """
-        if not self._refilled(self._shifted(data, shift)):
+        values = self._shifted(data, shift)
+        if self._is_narrow:
+            banded = self._banded(values)
+            if banded is not None:
+                return Upwards(banded, 0, 0)
+        if not self._refilled(values):
             return None
         L, pivots, order = self._solver.factors()
+        if not pivots.all():  # one is exactly zero: qdldl has stopped there, and its update does not say so
+            return None
+        solve = self._solver.solve
+        negative = int((pivots < 0.0).sum())
+        if negative == 0:
+            return Upwards(solve, 0, 0)
         size = np.abs(pivots)
         turn = pivots / np.maximum(size, LEAST_PIVOT)
-        solve = self._solver.solve
 
         def solved(b: Vector) -> Vector:
             # The factors are offered by products and by their whole inverse alone: L⁻¹b = D·Lᵀ·(LDLᵀ)⁻¹b.
@@ -155,7 +177,7 @@ class SymmetricPattern:
             turned[order] = z + L @ z
             return solve(turned)
 
-        return solved
+        return Upwards(solved, negative, int((size < LEAST_PIVOT).sum()))
 
     @cached_property
     def _side_by_side(self) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import inf, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +13,8 @@ from ..linear_algebra.box_quadratic import lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
 from ..linear_algebra.long_vectors import inner, length
-from ..linear_algebra.shifted_step import ON_THE_SPHERE
-from ..linear_algebra.sparse_factor import SymmetricPattern
+from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
+from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
 from ..objective import Matrix, Objective
 from .stopping import EPSILON
 from .trust_region import Model, Proposal
@@ -25,14 +27,18 @@ REMEMBERED = 0.1
 # how far a parameter may go, and all rows are balanced. In a positive definite matrix none is.
 OUTWEIGHED = 2.0
 
-# A mended step that is this part of the radius or shorter ends at a saddle; the negative curvature there is followed
-# instead.
+# A step of a matrix turned upwards that is this part of the radius or shorter ends at a saddle; the negative curvature
+# there is followed instead.
 BESIDE_A_SADDLE = 1e-3
 
 # For one step that is cut short by the radius: the most factorisations, the shift tried where none is known and the
 # least one, in units where curvatures are about one, how many times as much or as little is tried next, and the part
 # of the radius that is long enough.
 SHIFTS, FIRST_SHIFT, LEAST_SHIFT, FURTHER, SHORT = 4, 0.1, 1e-8, 100.0, 0.5
+
+# Where more than the first part of all curvatures are negative, they are no longer those of a few neighbourhoods. Where
+# also more than the second part of the pivots are lifted, the step is one down the slope, in units that mean little.
+MANY, MOST = 0.01, 0.5
 
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
 DIFFERENCE = EPSILON**0.5
@@ -102,10 +108,19 @@ def sparse_model(
     if np.abs(scaled).max(initial=0.0) > OUTWEIGHED:
         d = d * pattern.equilibration(scaled)
         scaled = pattern.scaled(data, d)
+    bounds = objective.bounds
+    if (
+        bounds.any and bounds.only_fix
+    ):  # the others walk as if there were no bounds, the fixed ones by themselves
+        free = bounds.lower < bounds.upper
+        gradient = np.where(free, gradient, 0.0)
+        alone = ~free[pattern.rows] | ~free[pattern.columns]
+        scaled = np.where(alone, pattern.on_diagonal, scaled)
+        bounds = Bounds.none(x.size)
     curvature = SparseCurvature(pattern, scaled)
     if isinstance(last, LocalModel):
         return LocalModel(x, gradient, curvature, d, last.spread), scale, pattern
-    return model_of(objective.bounds, x, gradient, curvature, d), scale, pattern
+    return model_of(bounds, x, gradient, curvature, d), scale, pattern
 
 
 def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) -> Vector:
@@ -173,12 +188,36 @@ class FreeModel:
         return landed
 
 
+class _Damped(NamedTuple):
+    """A step (n,) from a shift, its longest entry, and what it took to make the shifted matrix positive definite.
+
+    Without a factorisation `upwards` is None and the step infinitely long.
+    """
+
+    shift: float
+    step: Vector
+    longest: float
+    upwards: Upwards | None
+
+    @property
+    def is_convex(self) -> bool:
+        """Whether the shifted matrix is positive definite."""
+        return self.upwards is not None and self.upwards.negative == 0
+
+    @property
+    def is_another(self) -> bool:
+        """Whether next to nothing is left of the matrix: many curvatures were negative, and most pivots lifted."""
+        n, upwards = self.step.size, self.upwards
+        return upwards is not None and upwards.negative > MANY * n and upwards.lifted > MOST * n
+
+
 class LocalModel(FreeModel):
-    """The same for many parameters that mind only their neighbours: negative curvature is mended where it is.
+    """The same for many parameters that mind only their neighbours: negative curvature is turned upwards where it is.
 
     In a ball, one badly behaved neighbourhood among thousands would shorten the steps of all others. So the radius
-    bounds the longest entry, and lengths are those of the longest entry. `spread`: how many times as long as its
-    longest entry the last step inside a ball was; None where there was none.
+    bounds the longest entry, and lengths are those of the longest entry. Where negative curvature is everywhere and all
+    parameters are neighbours, nothing is left of the matrix when it is turned, and the ball is better. `spread`: how
+    many times as long as its longest entry the last step inside a ball was; None where there was none.
     """
 
     curvature: SparseCurvature
@@ -186,66 +225,78 @@ class LocalModel(FreeModel):
     def __init__(
         self, x: Vector, gradient: Vector, curvature: SparseCurvature, d: Vector, spread: float | None = None
     ) -> None:
-        super().__init__(x, gradient, curvature, d)
+        self.x = x
+        self.g = d * gradient
+        self.d = d
+        self.curvature = curvature
         self.spread = spread
-        self.is_convex = self.newton is not None
-        self.whole = self.newton if self.is_convex else curvature.mended(self.g, 0.0)
-        self.whole_length = _longest(self.whole)
 
     @property
     def first_radius(self) -> float:
         """How far to trust the model before anything is known: as far as Newton's step goes."""
-        return inf if self.is_convex else max(1.0, float(np.abs(self.g).max(initial=0.0)))
+        return inf if self._whole.is_convex else max(1.0, float(np.abs(self.g).max(initial=0.0)))
+
+    @cached_property
+    def _whole(self) -> _Damped:
+        """The step without any shift, or without any that matters where a pivot is exactly zero."""
+        found = self._damped(0.0)
+        return found if found.upwards is not None else self._damped(REGULAR)
 
     def within(self, radius: float, shift: float) -> Proposal:
         """See `Model`."""
-        whole, g = self.whole, self.g
-        if not self.is_convex and self.whole_length < BESIDE_A_SADDLE * radius:
+        whole = self._whole
+        if whole.is_another:
             return self._in_ball(radius, shift)
-        if whole is None or self.whole_length > radius:
-            return self._damped(radius, shift)
-        if self.is_convex:
-            return Proposal(self.d * whole, -0.5 * inner(g, whole), False, 0.0)
-        return self._promising(whole, radius, shift)
+        if whole.longest > radius:
+            return self._held(radius, shift)
+        if whole.is_convex:
+            return Proposal(self.d * whole.step, -0.5 * inner(self.g, whole.step), False, 0.0)
+        if whole.longest < BESIDE_A_SADDLE * radius:
+            return self._in_ball(radius, shift)
+        return self._promising(whole.step, radius, shift)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
         return float(np.abs(step / self.d).max(initial=0.0))
 
-    def _damped(self, radius: float, shift: float) -> Proposal:
+    def _held(self, radius: float, shift: float) -> Proposal:
         """A step from a shift that makes its longest entry about the radius, with few factorisations.
 
         Its length need not be right: the radius is a guess, and another shift costs as much as another place.
         """
-        curvature, g = self.curvature, self.g
-        found: tuple[Vector, float] | None = None
+        found: _Damped | None = None
         low = 0.0  # the largest shift known to be too small
         tried = max(shift, LEAST_SHIFT) if shift > 0.0 else FIRST_SHIFT
         for _ in range(SHIFTS):
-            p = curvature.damped(g, tried) if self.is_convex else curvature.mended(g, tried)
-            reached = _longest(p)
-            if p is not None and reached <= (1.0 + ON_THE_SPHERE) * radius:
-                found = p, tried
-                if low > 0.0 or reached >= SHORT * radius:
+            this = self._damped(tried)
+            if this.longest <= (1.0 + ON_THE_SPHERE) * radius:
+                found = this
+                if low > 0.0 or this.longest >= SHORT * radius:
                     break
-                tried *= max(reached / radius, 1.0 / FURTHER)
+                tried *= max(this.longest / radius, 1.0 / FURTHER)
             elif found is not None:
                 break
             else:
                 low = tried
-                tried *= min(max(reached / radius, 2.0), FURTHER)
-        if found is None:
-            if p is None:
-                return self._in_ball(radius, tried)
-            found = p * (radius / reached), low
-        return self._promising(found[0], radius, found[1])
+                tried *= min(max(this.longest / radius, 2.0), FURTHER)
+        if found is not None:
+            return self._promising(found.step, radius, found.shift)
+        if not this.longest < inf:
+            return self._in_ball(radius, tried)
+        return self._promising(this.step * (radius / this.longest), radius, low)
+
+    def _damped(self, shift: float) -> _Damped:
+        upwards = self.curvature.upwards(shift)
+        step = np.zeros(self.g.size) if upwards is None else -upwards.solve(self.g)
+        longest = inf if upwards is None else float(np.abs(step).max(initial=0.0))
+        return _Damped(shift, step, longest if longest < inf else inf, upwards)
 
     def _in_ball(self, radius: float, shift: float) -> Proposal:
         spread = self.spread
         if spread is None:
             spread = length(self.g) / (float(np.abs(self.g).max(initial=0.0)) or 1.0)
         found = self.curvature.in_ball(self.g, spread * radius, shift, None)
-        longest = _longest(found.step)
+        longest = float(np.abs(found.step).max(initial=0.0))
         self.spread = length(found.step) / longest if longest > 0.0 else None
         return Proposal(self.d * found.step, found.decrease, True, found.shift)
 
@@ -254,11 +305,6 @@ class LocalModel(FreeModel):
         if not promised > 0.0:  # small pivots have drowned it in rounding
             return self._in_ball(radius, shift)
         return Proposal(self.d * p, promised, True, shift)
-
-
-def _longest(step: Vector | None) -> float:
-    """The longest entry of a step (n,); infinity where there is no step."""
-    return inf if step is None else float(np.abs(step).max(initial=0.0))
 
 
 class BoxModel:
