@@ -294,7 +294,7 @@ class LocalModel(FreeModel):
     def _in_ball(self, radius: float, shift: float) -> Proposal:
         spread = self.spread
         if spread is None:
-            spread = length(self.g) / (float(np.abs(self.g).max(initial=0.0)) or 1.0)
+            spread = length(self.g) / (float(np.abs(self.g).max(initial=0.0)) or 1.0) or 1.0
         found = self.curvature.in_ball(self.g, spread * radius, shift, None)
         longest = float(np.abs(found.step).max(initial=0.0))
         self.spread = length(found.step) / longest if longest > 0.0 else None
