@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import steepest
 from steepest.objective import Budget, Objective
 from steepest.solvers.history import History
 from steepest.verdict.judge import judge
@@ -485,3 +486,26 @@ def test_a_hessian_evaluated_at_the_point_before_is_not_evaluated_again():
         next(e for e in one.evidence if e.name == "smallest curvature").measured for one in (known, fresh)
     ]
     assert_allclose(*measured, rtol=1e-6)
+
+
+def test_a_way_down_that_a_bound_halves_is_not_told_both_ways():
+    one_sided = steepest.verify(lambda x: -(x[0] ** 2) + x[1] ** 2, [0.0, 0.0], [(0, 1), (-1, 1)])
+    assert one_sided == "saddle point"
+    assert "both ways" not in one_sided.message
+    assert (
+        "falls both ways along x[0]"
+        in steepest.verify(lambda x: -(x[0] ** 2) + x[1] ** 2, [0.0, 0.0]).message
+    )
+
+
+def test_at_a_kink_of_hundreds_of_parameters_the_whole_hull_is_looked_at():
+    """Each parameter's own slopes miss zero: only all of them together hold the slope 1/2 that the line adds."""
+    found = steepest.minimize(lambda x: np.linalg.norm(x) - 0.5 * x[0], np.ones(500))
+    assert found.verdict == "minimum at a kink", found.message
+
+
+def test_a_sum_of_singular_values_is_lowest_at_the_kink_where_they_are_zero():
+    found = steepest.verify(
+        lambda x: np.sum(np.linalg.svd(x.reshape(2, 2) - np.eye(2), compute_uv=False)), np.eye(2).ravel()
+    )
+    assert found == "minimum at a kink", found.message

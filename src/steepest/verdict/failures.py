@@ -272,6 +272,8 @@ def by_stop(
         f"{who}: {slope}{left}{lower}.",
         _smaller_steps(curvature)
         if look.stop == "diverged"
+        else "Walk on from here."
+        if look.stop is None
         else "Start again from here, with another method or a smaller step.",
     )
 
@@ -309,7 +311,7 @@ def _rate(look: Look) -> str:
         ratio = (after / before) ** (1 / half)
         rest = float(falls[-1]) * ratio / (1 - ratio)
         more = int(np.ceil(np.log(100) / -np.log(ratio)))
-        return f"{text}; at that rate some {number(rest)} is left to gain, 99 % of it in {more} more steps."
+        return f"{text}; at that rate such steps would win some {number(rest)} more, 99 % of it in {more} of them."
     return f"{text}, and they are not getting smaller yet."
 
 

@@ -35,7 +35,7 @@ from .measured import curvature_evidence, repeats, slope_evidence
 from .minima import edge_minimum, flat_minimum, kink_minimum, kinks_within, minimum, where_it_rises
 from .noise import Repeatability, repeatability_of
 from .optimality import SPREAD_FACTOR, Optimality, optimality_of, rounding_of
-from .overflow import NARROW, cut_short
+from .overflow import cut_short, is_torn
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .split_kink import split_minimum
@@ -83,6 +83,9 @@ STRAIGHT = 1e-6
 
 # A walk that ends this many times the size of its start away may be on its way to infinity.
 FAR_AWAY = 1e10
+
+# So many times, it may have come down a tail until there.
+ON_AND_ON = 1e3
 
 # Entries of the slope that stand out of their rounding less than this part of what the most outstanding one does.
 OUTSTANDING = 1e-3
@@ -176,7 +179,7 @@ def _stationary(
         if edge is not None:
             return edge_minimum(look, edge, evidence)
     drowned = _exceeds_the_fall(look, rounding.value)
-    if drowned or rounding.alone or rounding.jump > NARROW * (look.fall or np.inf):
+    if drowned or rounding.alone or is_torn(look, rounding):
         cut = cut_short(look, rounding)
         if cut is not None:
             return along_ray(look, cut, evidence)
@@ -360,6 +363,10 @@ def _without_curvature(
         tail = _came_down_a_tail(look, rounding)
         if tail is not None:
             return fades(look, tail, evidence)
+    if not level and _went_on_and_on(look) and not look.convex:
+        tail = _came_down_a_tail(look, rounding)
+        if tail is not None:
+            return fades(look, tail, evidence)
     if not level:
         # Every null direction rises: the minimum is of higher order, such as a quartic.
         error_words = "the curvature is zero but the cost rises on every side probed"
@@ -477,11 +484,12 @@ def _saddle(look: Look, curvature: Curvature, rounding: Rounding, evidence: list
         distance, lower = found
         downhill = v if side == 0 else -v
         told = f"; at a distance of {number(distance * float(np.linalg.norm(v)))} it is {look.value - lower:.3g} lower"
+    ways = "both ways " if both[0] is not None and both[1] is not None else ""
     kind = "Maximum" if curvature.complete and (curvature.values < -curvature.limit).all() else "Saddle point"
     return Judgement(
         Verdict.SADDLE_POINT,
         tuple(evidence),
-        f"{kind}: the slope is zero, but the cost falls both ways along {direction_name(downhill, look.names)} "
+        f"{kind}: the slope is zero, but the cost falls {ways}along {direction_name(downhill, look.names)} "
         f"(curvature {number(curvature.extremes[0])}){told}.",
         "Walk on along that direction.",
         downhill=downhill / float(np.linalg.norm(downhill)),
@@ -600,6 +608,15 @@ def _is_level(look: Look, curvature: Curvature, rounding: Rounding) -> bool:
         size = look.scale[curvature.free]
         second = float(size @ np.abs(curvature.hessian) @ size)
     return first + 0.5 * second <= LEVEL * rounding.value
+
+
+def _went_on_and_on(look: Look) -> bool:
+    """Whether the walk went a thousand times the size of its start away, where a tail may have drowned in rounding."""
+    if look.start is None:
+        return False
+    return bool(
+        np.abs(look.x).max(initial=0.0) > ON_AND_ON * max(1.0, float(np.abs(look.start).max(initial=0.0)))
+    )
 
 
 def _went_far(look: Look) -> bool:

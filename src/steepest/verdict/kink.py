@@ -35,6 +35,9 @@ LITTLE = 1e-3
 # Up to this many parameters slopes are gathered along every axis; beyond, on both sides of everything.
 AXES = 60
 
+# Numbers in all the slopes gathered of very many parameters, up to which their hull is looked at as a whole.
+MOST_GATHERED = 1_000_000
+
 # A true minimum may be passed by at most this part of what a kink that points upwards would lose.
 ALLOWED_FALL = 0.2
 
@@ -114,6 +117,12 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             miss = np.maximum(slopes.min(axis=0), 0.0) + np.maximum(-slopes.max(axis=0), 0.0)
             hull = float(np.linalg.norm(miss))
             how = f"{len(slopes)} slopes gathered {radius:.0e} around, each parameter's two sides"
+            if hull > limit and slopes.size <= MOST_GATHERED:
+                nearest, slopes = _completed(look, slopes, radius, limit)
+                hull = float(np.linalg.norm(nearest))
+                how = (
+                    f"nearest point to zero in the hull of {len(slopes)} slopes gathered {radius:.0e} around"
+                )
         drop = float(look.value - np.nanmin(far_values))
         rises = drop <= ALLOWED_FALL * 10 * radius * size + rounding
         found = Kink(

@@ -42,9 +42,10 @@ def minimum(
     bends = rises or curvature_words(curvature)
     ending = f", and {reason}, so no lower point exists" if reason else ""
     active = active_words(look, evidence)
-    return Judgement(
-        word, tuple(evidence), f"Minimum: {slope}{active}, {bends}{ending}.", digits=digits, gap=gap
-    )
+    told = f"{slope}{active}, {bends}{ending}"
+    if not look.free.any():
+        told = f"every slope pushes against a bound,{active}{ending}"
+    return Judgement(word, tuple(evidence), f"Minimum: {told}.", digits=digits, gap=gap)
 
 
 def known_digits(
@@ -118,11 +119,12 @@ def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
     if reason:
         evidence.append(Evidence("convexity", None, None, True, reason))
     active = active_words(look, evidence)
+    held = f" ({number(kink.hull)} <= {number(kink.limit)})" if kink.hull else ""
     return Judgement(
         Verdict.MINIMUM_AT_A_KINK,
         tuple(evidence),
-        f"Minimum at a kink{where}: {slopes}{active}, their hull holds zero ({number(kink.hull)} <= "
-        f"{number(kink.limit)}), and the cost rises on every side.{ending}",
+        f"Minimum at a kink{where}: {slopes}{active}, their hull holds zero{held}, and the cost rises on every "
+        f"side.{ending}",
         digits=digits_of(look, np.maximum(kink.radius * look.scale, _still_to_go(look, kink))),
     )
 

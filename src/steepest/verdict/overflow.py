@@ -38,6 +38,11 @@ def gives_out(look: Look, x: Vector) -> bool:
     return told is not None and bool(told(look.objective.bounds.project(x)))
 
 
+def is_torn(look: Look, rounding: Rounding) -> bool:
+    """Whether the cost differs between neighbouring numbers by a part of itself and of all that it fell by."""
+    return bool(look.fall) and rounding.jump > NARROW * (abs(look.value) + (look.fall or 0.0))
+
+
 def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:
     """A way down without end, by all that was seen, on which double precision gives out; None where there is none.
 
@@ -48,7 +53,7 @@ def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:
         if not way.any():
             continue
         ray = _to_the_end(look, way)
-        if ray is None and rounding is not None and rounding.jump > NARROW * (look.fall or np.inf):
+        if ray is None and rounding is not None and is_torn(look, rounding):
             ray = _in_a_ravine(look, way, rounding)
         if ray is not None:
             return ray
