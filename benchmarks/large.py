@@ -293,7 +293,9 @@ def _note(rounds: int, limit: float, absent: Sequence[str], late: Sequence[Cell]
         " those of the whole run. Steepest's time in all includes judging the answer. Smoothing: a noisy signal, "
         "chained differences, linear least squares. Logistic regression: as many examples as parameters, two "
         "gathered features each, with a ridge. Matrix factorisation: rank 10, twice as many entries seen as there"
-        " are parameters, with a ridge."
+        " are parameters, with a ridge. Chained Rosenbrock: every walk along the chain takes some steps for each "
+        "parameter; steepest, left to choose, begins where the linear residuals alone would have the parameters, and "
+        "finds that all the others are met there."
     )
     if absent:
         note += f" Not installed, and so not measured: {'; '.join(absent)}."
