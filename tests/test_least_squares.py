@@ -8,7 +8,7 @@ import scipy.optimize
 import scipy.sparse
 from numpy.testing import assert_allclose
 
-from steepest import InputError, Verdict, least_squares
+from steepest import InputError, Verdict, least_squares, minimize
 
 
 def valley(x):
@@ -154,3 +154,15 @@ def test_sparse_and_dense_jacobians_lead_to_the_same_minimum(loss):
     )
     assert sparse.success and hasattr(sparse.jacobian, "tocsr")
     assert_allclose(sparse.x, dense.x, atol=1e-7)
+
+
+def test_minimize_takes_the_slopes_of_residuals_where_second_derivatives_cost_many_times_as_much():
+    """Each camera meets all its points in the sum of squares: second derivatives take hundreds of products."""
+    project, truth, rng = _bundle(60, 1500)
+    seen = project(truth) + 0.1 * rng.normal(size=(6000, 2))
+    start = truth + 0.02 * rng.normal(size=truth.size)
+    answer = minimize(lambda p: np.sum((project(p) - seen) ** 2), start)
+    assert answer.success and answer.plan.taken[0] == "Levenberg-Marquardt"
+    assert answer.nfev < 40
+    # Of 12,000 residuals of variance 0.01, 4,860 parameters less 7 that move all together take their share.
+    assert_allclose(answer.fun, 0.01 * (12_000 - 4_853), rtol=0.1)

@@ -33,10 +33,14 @@ class Linearised(NamedTuple):
 
 @dataclass(frozen=True)
 class Linearisation:
-    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array."""
+    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array.
+
+    `instead`: its JᵀJ stays sparse when it is factorised, and stands for second derivatives that cost too much.
+    """
 
     evaluate: Callable[[Vector], Linearised]
     sparse: bool
+    instead: bool = False
 
     def __call__(self, x: Vector) -> Linearised:
         """The linear model at `x` (n,)."""
@@ -270,6 +274,12 @@ class Objective:
         """Whether the cost has residuals whose Jacobian comes as a sparse array."""
         found = self._found_linearised()
         return isinstance(found, Linearisation) and found.sparse
+
+    @property
+    def has_slopes_instead(self) -> bool:
+        """Whether a sparse Jacobian of the residuals stands for sparse second derivatives that cost too much."""
+        found = self._found_linearised()
+        return isinstance(found, Linearisation) and found.instead
 
     def value(self, x: Vector) -> float:
         """The cost at `x`."""

@@ -38,6 +38,10 @@ MOST_KINKS = 20_000
 # A matrix is sparse when less than this part of its entries may be nonzero.
 SPARSE = 0.15
 
+# Sparse second derivatives that take this many times the products of the residuals' slopes are not asked for: a step
+# of Gauss and Newton saves more than it loses by leaving them out.
+DEARER = 40
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -419,13 +423,14 @@ def exact_evaluations(traced: Trace) -> Evaluations:
 
     def find_linearised() -> Callable[[Vector], Linearised] | None:
         found = evaluation(traced, "linearised")
-        return (
-            None if found is None else Linearisation(lambda x: Linearised(*found(x)), hasattr(found, "plan"))
-        )
+        if found is None:
+            return None
+        sparse = hasattr(found, "plan")
+        return Linearisation(lambda x: Linearised(*found(x)), sparse, _slopes_are_cheaper(traced))
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")
-        if found is None:
+        if found is None or _slopes_are_cheaper(traced):
             return None
         return SparseHessian(lambda x: found(x)[0], found.plan.indptr, found.plan.indices)
 
@@ -579,6 +584,19 @@ def _linearised_evaluation(traced: Trace) -> Any | None:
         if plan is not None and plan.entries < SPARSE * size:
             return sparse.Sparse(plan)
     return Tiered(exact.linearised(squares.both)) if size <= LARGEST_JACOBIAN else None
+
+
+def _slopes_are_cheaper(traced: Trace) -> bool:
+    """Whether residuals have a sparse Jacobian, and sparse second derivatives cost many times as much.
+
+    So it is where many points are seen by each of some cameras: a residual depends on one of either, but the sum of
+    their squares makes each camera meet all its points.
+    """
+    slopes = getattr(evaluation(traced, "linearised"), "plan", None)
+    if slopes is None:
+        return False
+    curvature = evaluation(traced, "sparse_hessian")
+    return curvature is not None and bool(curvature.plan.products > DEARER * slopes.products)
 
 
 def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:

@@ -112,7 +112,8 @@ class Situation:
     @property
     def has_sparse_normal_matrix(self) -> bool:
         """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is."""
-        return self.is_bearable and self.objective.has_sparse_jacobian
+        objective = self.objective
+        return (self.is_bearable or objective.has_slopes_instead) and objective.has_sparse_jacobian
 
     @property
     def exact(self) -> bool:
