@@ -5,7 +5,7 @@ from typing import Any
 
 from .processes import report
 from .table import dated, markdown
-from .training.memory import LAYERS, NUMBERS, WIDTHS, compared
+from .training.memory import LAYERS, NUMBERS, compared, widths
 from .training.rates import rows as rates
 from .training.scaling import BATCH as BATCHES
 from .training.throughput import MODELS
@@ -121,9 +121,9 @@ def logistic(rounds: int, cores: int) -> str:
 def memory(rounds: int, cores: int) -> str:
     found = []
     for method in NUMBERS:
-        result = compared(method, *(report(MEMORY, method, str(width)) for width in WIDTHS))
-        found.append([method, *result["MB"], *(result[name] for name in MEMORY_COLUMNS)])
-    small, large = (f"{LAYERS * width**2 // 1_000_000} million, MB" for width in WIDTHS)
+        result = compared(method, *(report(MEMORY, method, str(width)) for width in widths(method)))
+        million = " and ".join(f"{1e-6 * LAYERS * width**2:g}" for width in widths(method))
+        found.append([method, million, *result["MB"], *(result[name] for name in MEMORY_COLUMNS)])
     note = (
         "The most resident memory of a fresh process during a whole call, judging included, beyond what it held "
         "before, the caller's own parameters among it; 40 layers. Bytes a parameter: from one size to the other. What "
@@ -131,7 +131,16 @@ def memory(rounds: int, cores: int) -> str:
         "moments, in four bytes each; for L-BFGS the remembered pairs (10, and 7 in `minimize`), the point, the trial "
         "point, their slopes and the direction, in `minimize` in eight bytes."
     )
-    header = ["method", small, large, "bytes a parameter", "unavoidable", "ratio", "MB besides"]
+    header = [
+        "method",
+        "million parameters",
+        "MB",
+        "MB of the larger",
+        "bytes a parameter",
+        "unavoidable",
+        "ratio",
+        "MB besides",
+    ]
     return "\n\n".join([markdown(header, found), note])
 
 

@@ -15,6 +15,8 @@ import numpy as np
 # 40 layers of 500 × 500, and of 1,000 × 1,000: 10 and 40 million parameters, and batches so small that what else a step
 # holds hardly counts. What does not grow with the parameters, the compiler's memory above all, is told by itself.
 LAYERS, WIDTHS, BATCH = 40, (500, 1000), 4
+# Where two dozen vectors in double precision are held, a quarter as many parameters.
+NARROWER = {"minimize, l-bfgs": (250, 500)}
 # Numbers for each parameter: itself and its slope; Adam's two moments besides; of L-BFGS the remembered pairs, the
 # point, its slope and the direction, and the trial point and its slope.
 PAIRS = {"l-bfgs": 10, "minimize, l-bfgs": 7}
@@ -95,6 +97,11 @@ def measure(method: str, width: int) -> dict[str, Any]:
     """Bytes at the peak beyond those before the call, and parameters. A small run first loads what is needed."""
     called(method, 8)
     return {"peak": called(method, width).bytes, "parameters": LAYERS * width**2}
+
+
+def widths(method: str) -> tuple[int, int]:
+    """The two sizes that a method is measured at."""
+    return NARROWER.get(method, WIDTHS)
 
 
 def unavoidable(method: str) -> int:
