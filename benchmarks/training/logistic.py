@@ -17,7 +17,7 @@ import numpy as np
 PENALTY = 1e-4
 WITHIN = 1e-6
 # Steps, or passes for saga, that each is given, from few to many; the first to come within 1e-6 counts.
-STEPS = (4, 6, 8, 10, 12, 14, 17, 20, 25, 30, 40, 60, 100)
+STEPS = (4, 6, 8, 10, 12, 14, 17, 20, 25, 30, 40, 60, 100, 150, 200, 300)
 PASSES = (5, 10, 20, 40, 80)
 # What takes longer is not tried with more steps.
 LONGEST = 60.0

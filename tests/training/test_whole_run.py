@@ -93,6 +93,38 @@ def test_the_first_step_of_lbfgs_goes_to_where_the_slope_along_it_vanishes():
     assert abs(slope(step) @ step) < 0.05 * abs(slope(np.zeros(6)) @ step)
 
 
+@pytest.mark.parametrize("form", [csr_matrix, csr_matrix.toarray])
+def test_columns_that_hardly_any_row_has_do_not_hold_the_walk_up(form):
+    """Words as often as 1/k; most are in no row of the sample that the parameters are scaled by."""
+    rng = np.random.default_rng(5)
+    often = 1.0 / np.arange(1, 1001)
+    words = rng.choice(1000, size=(6000, 10), p=often / often.sum())
+    x = csr_matrix((np.ones(60_000), words.ravel(), np.arange(0, 60_001, 10)), shape=(6000, 1000))
+    x.sum_duplicates()
+    sign = np.where(rng.random(6000) < 1 / (1 + np.exp(-(x @ rng.normal(size=1000)))), 1.0, -1.0)
+
+    def penalised(w, batch):
+        rows, signs = batch
+        return np.mean(np.logaddexp(0.0, -signs * (rows @ w))) + 1e-3 * np.sum(w * w)
+
+    result = steepest.train(
+        penalised, np.zeros(1000), (form(x), sign), method="l-bfgs", precision="float64", progress=False
+    )
+    assert result.verdict == "global minimum"
+    theirs = scipy.optimize.minimize(
+        lambda w: (
+            penalised(w, (x, sign)),
+            -x.T @ (sign / (1 + np.exp(sign * (x @ w)))) / 6000 + 2e-3 * w,
+        ),
+        np.zeros(1000),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 5000, "maxfun": 9000, "gtol": 1e-9, "ftol": 1e-15},
+    )
+    assert_allclose(result.cost, theirs.fun, rtol=1e-9)
+    assert result.steps < 120
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_stopped_at_any_step_and_taken_up_again_ends_with_the_same_bits(method, tmp_path):
     data = task()

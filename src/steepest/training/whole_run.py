@@ -38,8 +38,8 @@ MOST_ON_HOST = 1_000_000
 # Blocks of random rows whose slopes' spread scales the parameters of a convex cost, and rows in all; more of them where
 # a rare column might otherwise go unseen.
 SCALING_ROWS, SPARSE_ROWS, SCALING_BLOCKS = 2048, 8192, 32
-# The smallest scale in parts of the largest, squared: columns without entries are left alone.
-SMALLEST_SPREAD = 1e-8
+# The smallest spread in parts of the largest, and what of it is rounding: no entry of that column was seen.
+SMALLEST_SPREAD, UNSEEN = 1e-8, 1e-14
 # A cost summed over many rows is known to the rounding of one of them over the root of their number; eight of these.
 ROUNDINGS = 8.0
 
@@ -198,8 +198,19 @@ class WholeWalker:
         self.passes.spent += sample.rows / rows
         if not (np.isfinite(spread).all() and spread.max() > 0):
             return none
-        scale = 1.0 / np.sqrt(np.maximum(spread, SMALLEST_SPREAD * spread.max()))
+        scale = 1.0 / np.sqrt(self._with_the_rare(spread, sample.rows))
         return scale / scale.max()
+
+    def _with_the_rare(self, spread: np.ndarray, rows: int) -> np.ndarray:
+        """The spread, (n,), with what a column that `rows` sampled rows hold no entry of may have at the most.
+
+        Left at nothing, the walk would take steps along such a column that are as long as it pleases.
+        """
+        largest = spread.max()
+        if any(map(is_sparse, self.source.arrays)):
+            return np.maximum(spread, largest / rows)
+        unseen = spread <= UNSEEN * largest
+        return np.where(unseen, largest / rows, np.maximum(spread, SMALLEST_SPREAD * largest))
 
     def _device_walk(self, start: np.ndarray) -> Any:
         """On an accelerator, on several devices, or with very many parameters: data and vectors on the device."""
