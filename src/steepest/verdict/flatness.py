@@ -12,7 +12,7 @@ from ..linear_algebra.symmetric import eigensystem
 from ..numerics import EPS
 from .curvature import Curvature
 from .look import Look
-from .weakest import shifted_factor
+from .weakest import ShiftedFactor, shifted_factor
 
 Vector = np.ndarray
 
@@ -407,10 +407,11 @@ def _by_vectors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
 
 def _by_factors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
     """The same for very many parameters: a factor with a small shift hardly moves what no curvature holds."""
+    factor: ShiftedFactor | None = None
 
     def back(x: Vector, gradient: Vector) -> Vector | None:
-        objective = look.objective
-        factor = shifted_factor(look, objective.sparse_hessian(x))
+        nonlocal factor
+        factor = shifted_factor(look, look.objective.sparse_hessian(x), factor)
         if factor is None:
             return None
         d = factor.scaling

@@ -31,19 +31,28 @@ class ShiftedFactor:
     """A factor of D·H·D + shift on the free parameters, with the smallest of some shifts for which one exists.
 
     `solve` takes a vector in the equilibrated units; `scaled`: D·H·D; `scaling`: D, (n,); `limit`: what is rounding.
+    `pattern`: where H has its entries, analysed.
     """
 
     solve: Callable[[Vector], Vector]
     scaled: Any
     scaling: Vector
     limit: float
+    pattern: SymmetricPattern
 
 
-def shifted_factor(look: Look, H: Any) -> ShiftedFactor | None:
-    """The factor of a sparse Hessian `H` (n, n); None where it takes too long, or none of the shifts makes one."""
-    if H is None or not np.isfinite(H.data).all() or work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+def shifted_factor(look: Look, H: Any, before: ShiftedFactor | None = None) -> ShiftedFactor | None:
+    """The factor of a sparse Hessian `H` (n, n); None where it takes too long, or none of the shifts makes one.
+
+    `before`: that of another Hessian, which serves no longer; its pattern is not analysed again.
+    """
+    if H is None or not np.isfinite(H.data).all():
         return None
-    free, pattern = look.free, SymmetricPattern(H)
+    free, pattern = look.free, None if before is None else before.pattern
+    if pattern is None or not pattern.fits(H):
+        if work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+            return None
+        pattern = SymmetricPattern(H)
     inside = free[pattern.rows] & free[pattern.columns]
     d = pattern.equilibration(np.where(inside, H.data, 0.0))
     data = np.where(inside, H.data, 0.0) * d[pattern.rows] * d[pattern.columns]
@@ -54,7 +63,7 @@ def shifted_factor(look: Look, H: Any) -> ShiftedFactor | None:
         if solve is not None:
             scaled = H.copy()
             scaled.data = data
-            return ShiftedFactor(solve, scaled, d, limit)
+            return ShiftedFactor(solve, scaled, d, limit, pattern)
         shift *= 10.0
     return None
 
