@@ -10,7 +10,7 @@ from .bounds import Vector
 from .descent import Descent, part_left, structure_of
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
 from .objective import BudgetSpent
-from .problem import Problem
+from .problem import Problem, evaluation
 from .solvers.choice import Rung
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
@@ -115,13 +115,11 @@ class WithRestarts:
 
     def _around(self, allowance: int) -> None:
         """Single parameters moved, round after round while that leads lower."""
-        from .derivatives.costs import foresee
-
         problem = self.problem
         begun, start = self.run.history.first[0], problem.start
         size = np.maximum(np.abs(self.run.x), np.abs(self.run.x - start))
         assert problem.trace is not None
-        cost = foresee(problem.trace.jaxpr)
+        cost = evaluation(problem.trace, "value").foreseen
         if VALUES_EACH * start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
             allowance = max(allowance, VALUES_EACH * start.size)
         for _ in range(ROUNDS):

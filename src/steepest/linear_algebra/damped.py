@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..numerics import EPS
+from . import lapack
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -36,8 +36,7 @@ class Damped(NamedTuple):
     promise: float
 
 
-@dataclass(frozen=True)
-class Spectrum:
+class Spectrum(NamedTuple):
     """The model f + 2aᵀq + qᵀdiag(w)q in its own axes, q = Vᵀp: everything a trust region asks costs n operations.
 
     `values` w (k,), smallest first; `slope` a (k,), half the slope along each axis; `axes` V (n, k).
@@ -124,8 +123,6 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
     >>> model.step(np.inf).step, model.decrease
     (array([-4.]), 16.0)
     """
-    from scipy.linalg import lapack
-
     A = J / scale
     m, n = A.shape
     gram = A.T.dot(A)
@@ -146,8 +143,6 @@ def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
     >>> of_hessian(np.array([[2.0]]), np.array([4.0]), np.array([1.0])).step(np.inf).step
     array([-2.])
     """
-    from scipy.linalg import lapack
-
     half = 0.5 * H / scale / scale[:, None]
     values, axes, _ = lapack.dsyevd(half)
     slope = axes.T.dot(0.5 * gradient / scale)

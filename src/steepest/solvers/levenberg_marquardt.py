@@ -133,7 +133,7 @@ class LevenbergMarquardt:
             fell = _fell(objective, state.linear, found)
             if fell >= least and isfinite(found.value):
                 size = _column_sizes(found.jacobian)
-                if isfinite(float(size.sum())):
+                if isfinite(np.add.reduce(size)):
                     break
             radius = _cut(state, move, fell) * min(radius, move.length)
             refused = True
@@ -159,7 +159,7 @@ class LevenbergMarquardt:
         """The state at `x` with the model for the next step, and what that model says of the last one."""
         value, r, J = linear
         gradient = 2.0 * (J.T.dot(r) if type(J) is np.ndarray else J.T @ r)
-        if not (isfinite(value) and isfinite(float(gradient.sum()))):
+        if not (isfinite(value) and isfinite(np.add.reduce(gradient))):
             return LMState(
                 x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, False, 0.0
             )
@@ -329,7 +329,7 @@ def _next_radius(state: LMState, move: Move, fell: float, radius: float, roundin
 def _column_sizes(J: Any) -> Vector:
     """Length of each column of J (m, n), shape (n,)."""
     if type(J) is np.ndarray:
-        return np.sqrt((J * J).sum(axis=0))
+        return np.sqrt(np.add.reduce(J * J))
     return np.sqrt(np.asarray(J.multiply(J).sum(axis=0)).ravel())
 
 

@@ -83,7 +83,7 @@ class Curvature:
     extremes: tuple[float, float]
     all_values: Vector | None
     complete: bool
-    products: Callable[[Vector], Vector]
+    products: Callable[[np.ndarray], np.ndarray]  # of one vector (n,), or where `complete` of columns (n, k)
     how: str
     along_slope: Callable[[Vector], tuple[Vector, float]] | None = None
     unseen: np.ndarray | None = None  # mask (k,) of curvatures that are rounding, or cannot show in the cost
@@ -119,6 +119,12 @@ class Curvature:
     def product(self, v: Vector) -> Vector:
         """H·v for a `v` (n,)."""
         return self.products(v)
+
+    def products_of(self, rows: np.ndarray) -> np.ndarray:
+        """H·v for each row v of (k, n), as rows."""
+        if self.complete:
+            return self.products(rows.T).T
+        return np.array([self.products(row) for row in rows])
 
     def newton(self, slope: Vector, rounding: Rounding) -> tuple[Vector, float]:
         """The Newton step for `slope` (n,) and the decrease it promises.

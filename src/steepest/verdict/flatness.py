@@ -21,6 +21,9 @@ Vector = np.ndarray
 NEAR = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FAR = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e3, 1e6)
 
+# A quadratic does not turn between them: it has no valley that is near only, and no stretch that is level for a while.
+OF_A_QUADRATIC = (1.0, 1e3, 1e6)
+
 # Of so many level directions each is probed; of more, this many combinations drawn at random.
 PROBED = 12
 
@@ -151,9 +154,9 @@ def _sparse_basis(N: np.ndarray, scale: Vector) -> list[Vector]:
             rows = rows[:i]
             break
         rows[i] /= rows[i, c]
-        for j in range(k):
-            if j != i:
-                rows[j] -= rows[j, c] * rows[i]
+        others = rows[:, c].copy()
+        others[i] = 0.0
+        rows -= others[:, None] * rows[i]
     rows[np.abs(rows) < 1e-9] = 0.0
     return [row / max(float(np.abs(row).max()), 1e-300) * scale for row in rows]
 
@@ -217,7 +220,7 @@ class _Side:
 def _side(look: Look, direction: Vector, rounding: float) -> _Side:
     level, previous, flat = 0.0, look.x, False
     slope = abs(float(look.gradient @ direction))
-    for t in (*NEAR, *FAR):
+    for t in OF_A_QUADRATIC if look.quadratic else (*NEAR, *FAR):
         x = look.objective.bounds.project(look.x + t * direction)
         if np.array_equal(x, previous):
             break

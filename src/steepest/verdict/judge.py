@@ -143,7 +143,7 @@ def _judge(look: Look) -> Judgement:
             return wrong_gradient(wrong.sentence, evidence)
         off = wrong.error
     curvature = curvature_of(look)
-    rounding = rounding_of(look, curvature.product, off)
+    rounding = rounding_of(look, curvature, off)
     curvature = confirmed(look, curvature)
     invisible = SPREAD_FACTOR * rounding.value + EPS * (look.fall or 0.0)
     curvature = steady(look, curvature.seen_over(look.scale, invisible), invisible)

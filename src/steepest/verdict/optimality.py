@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
@@ -60,8 +60,8 @@ class Optimality:
     ratio: Vector  # (n,), of each entry of the slope to what rounding explains
 
 
-def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | None = None) -> Rounding:
-    """The spread of the slope a few units in the last place away, its linear trend (by `product`) removed.
+def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> Rounding:
+    """The spread of the slope a few units in the last place away, its linear trend (by `curvature`) removed.
 
     `off` (n,): how far a slope that was handed in is from the cost's own; it counts as error.
     """
@@ -83,7 +83,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
         if not told:
             continue
         alone = False
-        trends = np.array([product(shift) for shift in shifts])
+        trends = curvature.products_of(shifts)
         largest_trend = np.maximum(largest_trend, np.abs(trends).max(axis=0))
         spread = np.maximum(spread, np.abs(slopes - g - trends).max(axis=0))
         # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
@@ -98,7 +98,7 @@ def rounding_of(look: Look, product: Callable[[Vector], Vector], off: Vector | N
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
     # many parameters the trend over a few units, found already, has to tell it.
     grain = (
-        np.abs(product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
+        np.abs(curvature.product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
         if look.is_small
         else np.where(look.free, largest_trend / (2.0 * UNITS), 0.0)
     )
