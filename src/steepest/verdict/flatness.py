@@ -39,7 +39,7 @@ VALLEY_STEP = 1e-2
 VALLEY_CORRECTIONS = 100
 
 # While each correction leaves at most this part of the slope, those directions need not be found again for the next.
-STILL_TURNED = 0.1
+STILL_TURNED = 0.3
 
 # A rise of this part of what the curved directions cost over one natural size is none: a bottom of order ten
 # rises more over the step.
