@@ -1,0 +1,45 @@
+"""Damped steps meet the conditions of Moré and Sorensen, with few axes, on floats, and with many."""
+
+import numpy as np
+import pytest
+
+from steepest.linear_algebra.damped import FEW, RADIUS_SLACK, of_hessian, of_residual
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, FEW, FEW + 1, 40])
+@pytest.mark.parametrize("bent", ["upwards", "both ways", "flat along one axis"])
+@pytest.mark.parametrize("radius", [1e-6, 0.1, 3.0])
+def test_a_step_is_lowest_on_its_sphere(n, bent, radius):
+    generator = np.random.default_rng(n)
+    axes = np.linalg.qr(generator.standard_normal((n, n)))[0]
+    values = generator.uniform(0.5, 20.0, n)
+    if bent == "both ways":
+        values[0] = -2.0
+    elif bent != "upwards":
+        values[0] = 0.0
+    H, g = (axes * values) @ axes.T, generator.standard_normal(n)
+    if bent == "flat along one axis":
+        g = g - axes[:, 0] * (axes[:, 0] @ g)  # as where a parameter moves nothing
+    step, damping, length, promise = of_hessian(H, g, np.ones(n)).step(radius)
+    assert damping >= 0.0 and length <= (1.0 + RADIUS_SLACK) * radius * (1.0 + 1e-12)
+    assert damping == 0.0 or length >= (1.0 - RADIUS_SLACK) * radius * (1.0 - 1e-12)
+    assert np.linalg.eigvalsh(0.5 * H + damping * np.eye(n))[0] >= -1e-9
+    np.testing.assert_allclose(0.5 * H @ step + damping * step, -0.5 * g, atol=1e-9 * np.linalg.norm(g))
+    np.testing.assert_allclose(promise, -(g @ step + 0.5 * step @ H @ step), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("n", [2, FEW + 1])
+def test_a_slope_without_a_part_along_the_lowest_axis_still_fills_the_radius(n):
+    H, g = np.diag([-2.0, *np.linspace(1.0, 4.0, n - 1)]), np.zeros(n)
+    g[1] = 1.0
+    step, _, length, promise = of_hessian(H, g, np.ones(n)).step(5.0)
+    np.testing.assert_allclose([np.linalg.norm(step), length], 5.0, rtol=1e-9)
+    assert promise > 0.5 * 2.0 * 5.0**2 * 0.9
+
+
+@pytest.mark.parametrize("n", [3, FEW + 3])
+def test_residuals_give_the_least_squares_step_where_the_radius_allows(n):
+    generator = np.random.default_rng(n)
+    J, r = generator.standard_normal((3 * n, n)), generator.standard_normal(3 * n)
+    step = of_residual(J, r, np.ones(n)).step(np.inf).step
+    np.testing.assert_allclose(step, np.linalg.lstsq(J, -r, rcond=None)[0], rtol=1e-9)
