@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ class Tiered:
         self._only = self._inputs[0] if len(self._inputs) == 1 else None
         self._saving = self.foreseen.saving
         self._rent = 0.0
+        self._quickest = inf
         self._interpreted: Callable[..., tuple[Any, ...]] | None = None
         self._compiled: Compiled | None = None
         self._on_trial = False
@@ -100,7 +102,10 @@ class Tiered:
             assert self._interpreted is not None
             timing, start = self.timing, perf_counter()
             results = self._interpreted(*inputs)
-            timing.interpreted += perf_counter() - start
+            seconds = perf_counter() - start
+            timing.interpreted += seconds
+            if seconds < self._quickest:
+                self._quickest = seconds
             timing.interpreted_calls += 1
             for result in results:
                 if type(result) is np.ndarray:
@@ -143,7 +148,8 @@ class Tiered:
         foreseen, timing = self.foreseen, self.timing
         self._rent += self._saving
         measured = timing.interpreted
-        surprised = measured > BADLY_WRONG * timing.interpreted_calls * foreseen.interpreted
+        # The quickest call: the mean of others holds what a busy machine made them wait.
+        surprised = inf > self._quickest > BADLY_WRONG * foreseen.interpreted
         if self._rent >= foreseen.compiling or (surprised and measured > foreseen.compiling):
             self.tier = "compiled"
 
