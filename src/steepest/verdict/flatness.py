@@ -37,6 +37,9 @@ SIGNED = 10
 VALLEY_STEP = 1e-2
 # A bottom of order eight comes down by a third at each correction only, and has to come down all the way.
 VALLEY_CORRECTIONS = 100
+# However high the order, each gains less than half of what the one before did. Where it gains more, and next to nothing
+# of the whole, the corrections creep along the valley and not to its bottom.
+SLOWEST_GAIN, CREEPING = 0.5, 1e-4
 
 # While each correction leaves at most this part of the slope, those directions need not be found again for the next.
 STILL_TURNED = 0.3
@@ -367,11 +370,16 @@ def _put_back(look: Look, x: Vector, curvature: Curvature, rounding: float) -> _
     many = not curvature.complete and look.objective.has_sparse_hessian
     back, unit = _by_factors(look, curvature) if many else _by_vectors(look, curvature)
     place, value = x, np.inf
+    gained = gain = 0.0
     for _ in range(VALLEY_CORRECTIONS):
         here, gradient = look.slope_at(x)
         if not (np.isfinite(gradient).all() and here < value):
             break
+        before, gain = gain, value - here if np.isfinite(value) else 0.0
+        gained += gain
         place, value = x, here
+        if SLOWEST_GAIN * before < gain <= CREEPING * gained:
+            break
         step = back(x, np.where(look.free, gradient, 0.0))
         if step is None:
             break
