@@ -170,7 +170,10 @@ def load(package: str) -> None:
 
 
 def look(posed: Any, answer: Any) -> dict[str, Any]:
-    """Cost and projected slope |x - P(x - g)|∞ at the end point, by JAX."""
+    """Cost and projected slope |x - P(x - g)|∞ at the end point, by JAX; and how far it lies outside its bounds.
+
+    That is in parts of a bound's size, or of one.
+    """
     import jax
 
     value, gradient = jax.value_and_grad(posed.cost)(answer.x)
@@ -179,7 +182,8 @@ def look(posed: Any, answer: Any) -> dict[str, Any]:
     outside = 0.0
     if posed.lower is not None:
         moved = np.clip(moved, posed.lower, posed.upper)
-        outside = float(np.max(np.maximum(posed.lower - answer.x, answer.x - posed.upper), initial=0.0))
+        beyond = answer.x - np.clip(answer.x, posed.lower, posed.upper)
+        outside = float(np.max(np.abs(beyond) / np.maximum(np.abs(answer.x), 1.0), initial=0.0))
     return {
         "cost": float(value),
         "slope": float(np.max(np.abs(answer.x - moved), initial=0.0)),

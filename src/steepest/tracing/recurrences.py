@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..numerics import double_precision
 from .passes import fold_constants, inline
 
 # Shorter records are evaluated, and compiled, as they are.
@@ -63,7 +64,8 @@ def with_loops(recorded: Any) -> Any:
     if left > SHORTER * len(closed.jaxpr.eqns) or not any(map(_is_worth_it, loops)):
         return recorded
     evaluate = _Evaluation(closed, loops)
-    return jax.make_jaxpr(evaluate)(*[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals])
+    with double_precision():
+        return jax.make_jaxpr(evaluate)(*[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals])
 
 
 # Reading back what was just written.

@@ -37,8 +37,8 @@ SIGNED = 10
 VALLEY_STEP = 1e-2
 # A bottom of order eight comes down by a third at each correction only, and has to come down all the way.
 VALLEY_CORRECTIONS = 100
-# However high the order, each gains less than half of what the one before did. Where it gains more, and next to nothing
-# of the whole, the corrections creep along the valley and not to its bottom.
+# By a factor of the second derivatives right there each gains less than half of what the one before did, however high
+# the order. Where it gains more, and next to nothing of the whole, they creep along the valley and not to its bottom.
 SLOWEST_GAIN, CREEPING = 0.5, 1e-4
 
 # While each correction leaves at most this part of the slope, those directions need not be found again for the next.
@@ -378,7 +378,7 @@ def _put_back(look: Look, x: Vector, curvature: Curvature, rounding: float) -> _
         before, gain = gain, value - here if np.isfinite(value) else 0.0
         gained += gain
         place, value = x, here
-        if SLOWEST_GAIN * before < gain <= CREEPING * gained:
+        if many and SLOWEST_GAIN * before < gain <= CREEPING * gained:
             break
         step = back(x, np.where(look.free, gradient, 0.0))
         if step is None:
