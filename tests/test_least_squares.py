@@ -70,6 +70,21 @@ def test_measured_slopes_find_the_same():
     assert result.derivatives == "numeric"
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [([0.0, 0.0], [2.0, 10.0]), (np.zeros(2), np.array([2, 10])), (0, [2, 10]), [(0, 2), (0, 10)]],
+)
+def test_bounds_as_scipy_has_them_are_lower_and_upper(bounds):
+    def apart(p):
+        return p - np.array([3.0, 5.0])
+
+    ours = least_squares(apart, [1.0, 1.0], bounds=bounds)
+    assert_allclose(ours.x, [2.0, 5.0], atol=1e-12)
+    if isinstance(bounds, tuple):
+        theirs = scipy.optimize.least_squares(apart, [1.0, 1.0], bounds=bounds)
+        assert_allclose(ours.x, theirs.x, atol=1e-6)
+
+
 def test_bounds_and_fixed_parameters_hold():
     result = least_squares(valley, [-1.2, 1.0], bounds=[(None, 0.5), (None, None)])
     assert_allclose(result.x, [0.5, 0.25], rtol=1e-10)

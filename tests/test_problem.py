@@ -37,6 +37,11 @@ def test_bounds_in_every_form_mean_the_same(bounds):
     assert all((x <= [0.5, INF, INF]).all() and (x >= [-INF, -INF, 4]).all() for x in seen)
 
 
+@pytest.mark.parametrize("bounds", [(0.5, 2.5), [0.5, 2.5], zip([0.5] * 3, [2.5] * 3, strict=True)])
+def test_one_pair_of_numbers_bounds_every_parameter(bounds):
+    assert_allclose(st.minimize(bowl, np.ones(3), bounds=bounds).x, [1.0, 2.0, 2.5], atol=1e-12)
+
+
 def test_scipy_bounds_are_understood():
     from scipy.optimize import Bounds
 
@@ -93,6 +98,7 @@ def test_args_are_data():
     ("settings", "said"),
     [
         ({"bounds": [(0, 1)]}, "1 entries for 3 parameters"),
+        ({"bounds": 7}, "bounds=7; give one .low, high. pair"),
         ({"bounds": [(1, 0), (0, 1), (0, 1)]}, r"bounds of p\[0\] leave nothing"),
         ({"bounds": [(0, np.nan), (0, 1), (0, 1)]}, "NaN"),
         ({"bounds": {"q": (0, 1)}}, "no parameter 'q'"),

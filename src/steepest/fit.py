@@ -23,7 +23,7 @@ from .numerics import EPS
 from .objective import Budget
 from .outcome import honest_digits, on_precision
 from .parameters import Parameters
-from .problem import DERIVATIVES, box_of, free_of, is_opaque
+from .problem import DERIVATIVES, box_of, free_of, is_opaque, pairs_of_ends
 from .residuals import (
     Arrangement,
     MeasuredVector,
@@ -83,7 +83,8 @@ def fit(
     noise : "known": sigma is in the units of y and errors follow from it alone. "unknown": sigma gives relative
         weights, and the size of the noise is estimated from the scatter about the fitted curve.
     data : a pandas or polars frame, a dict of columns, or the path of a CSV or Parquet file.
-    bounds : dict from name to (low, high), or a pair for each parameter; never left.
+    bounds : dict from name to (low, high), a pair for each parameter, or SciPy's `(lower, upper)`, a tuple of two lists
+        or arrays; never left.
     fixed : names held at their start; or a dict from name to the value to hold.
     tied : dict from name to an expression of other parameters, such as {"width_2": "2*width_1"}.
     separate : with several data sets, the parameters that each set has for itself; all others are shared.
@@ -261,7 +262,7 @@ def _task(
     structure, start_from = _start(model, start, sets, separate, held, tied or {}, bounds, seed)
     parameters, own, columns = _laid_out(model, structure, [name for name, _ in sets], separate)
     names = tuple(parameters.names)
-    box, remarks = box_of(bounds, parameters, names)
+    box, remarks = box_of(pairs_of_ends(bounds, parameters.n), parameters, names)
     base = parameters.vector
     outside = (base < box.lower) | (base > box.upper)
     if outside.any():

@@ -15,7 +15,7 @@ from .fit_facts import facts_of
 from .objective import Budget, Objective
 from .outcome import result_of
 from .parameters import Parameters
-from .problem import DERIVATIVES, Cost, Problem, box_of, free_of, read_cost
+from .problem import DERIVATIVES, Cost, Problem, box_of, free_of, pairs_of_ends, read_cost
 from .residuals import (
     Arrangement,
     MeasuredVector,
@@ -63,7 +63,8 @@ def least_squares(
     Parameters
     ----------
     residual : function `residual(x, *args)` that gives an array of m residuals, written with NumPy (or JAX).
-    x0, args, bounds, fixed, tol, budget, callback, options, seed, derivatives : as for `minimize`.
+    x0, args, bounds, fixed, tol, budget, callback, options, seed, derivatives : as for `minimize`; bounds also as
+        SciPy's `(lower, upper)`, a tuple of two lists or arrays.
     method : "auto" or "levenberg-marquardt", or any other method of `minimize`.
     jac : the Jacobian (m, n) of your own, dense or sparse; leave it out for the exact one.
     loss : ρ, as in SciPy: "linear", "soft_l1", "huber", "cauchy", "arctan", or a function of z = (r/C)² that returns
@@ -153,7 +154,7 @@ def _pose(
     args = args if isinstance(args, tuple) else (args,)
     cost = read_cost(residual, x0, args)
     parameters = Parameters.of(x0, cost.first)
-    box, remarks = box_of(bounds, parameters, parameters.names)
+    box, remarks = box_of(pairs_of_ends(bounds, parameters.n), parameters, parameters.names)
     start = parameters.vector
     outside = (start < box.lower) | (start > box.upper)
     if outside.any():

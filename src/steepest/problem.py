@@ -715,8 +715,8 @@ def _moved(parameters: Parameters, start: Vector) -> Parameters:
 def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
     """Bounds in any of the forms people write, as one flat box.
 
-    A pair for each parameter; one pair for all; a dict from name to pair; `scipy.optimize.Bounds`. None or an
-    infinity on either side means no bound.
+    A pair for each parameter; one pair of numbers for all; a dict from name to pair; `scipy.optimize.Bounds`. None or
+    an infinity on either side means no bound.
     """
     n = parameters.n
     if bounds is None:
@@ -729,7 +729,9 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
             span = _span(str(name), parameters, names)
             lower[span], upper[span] = _pair(pair, str(name))
     else:
-        pairs = [bounds] if _is_pair(bounds) and n == 1 else list(bounds)
+        pairs = _listed(bounds)
+        if _is_pair(pairs):
+            pairs = [tuple(pairs)] * n
         if len(pairs) != n:
             raise InputError(
                 f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"
@@ -746,6 +748,34 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
         k = int(empty[0])
         raise InputError(f"the bounds of {names[k]} leave nothing: {lower[k]} to {upper[k]}")
     return Bounds(lower, upper), ()
+
+
+def pairs_of_ends(bounds: Any, n: int) -> Any:
+    """SciPy's `(lower, upper)` of `least_squares` and `curve_fit` as a pair for each of the `n` parameters.
+
+    Meant is a tuple of two, lists or arrays of n numbers, one of which may be a single number; all else comes back
+    as it is.
+
+    >>> pairs_of_ends(([0, 1], np.inf), 2)
+    [(0.0, inf), (1.0, inf)]
+    """
+    if type(bounds) is not tuple or len(bounds) != 2:
+        return bounds
+    several = [isinstance(end, list | np.ndarray) for end in bounds]
+    ends = [list(end) if many else [end] * n for end, many in zip(bounds, several, strict=True)]
+    numbers = all(isinstance(value, int | float | np.number) for end in ends for value in end)
+    if not any(several) or not numbers or any(len(end) != n for end in ends):
+        return bounds
+    return [(float(low), float(high)) for low, high in zip(*ends, strict=True)]
+
+
+def _listed(bounds: Any) -> list[Any]:
+    try:
+        return list(bounds)
+    except TypeError:
+        raise InputError(
+            f"bounds={bounds!r}; give one (low, high) pair for each parameter, or a dict from name to pair"
+        ) from None
 
 
 def _plain_pairs(pairs: list[Any]) -> tuple[Vector, Vector] | None:
