@@ -18,6 +18,14 @@ def double_precision() -> AbstractContextManager[Any]:
 
 def accelerated() -> bool:
     """Whether JAX computes on something other than the host's own processor by default."""
+    return bool(default_device().platform != "cpu")
+
+
+def default_device() -> Any:
+    """The device that JAX computes on where nobody says otherwise; the user's own `jax_default_device` if it is set."""
     import jax
 
-    return bool(jax.default_backend() != "cpu")
+    chosen = jax.config.jax_default_device
+    if chosen is None or isinstance(chosen, str):
+        return jax.local_devices(backend=chosen)[0]
+    return chosen

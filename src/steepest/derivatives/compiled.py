@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -59,9 +60,10 @@ def compile_jaxpr(closed_jaxpr: Any) -> Compiled:
     (np.float64(6.0),)
     """
     host = _host_for(closed_jaxpr)
+    there = nullcontext() if host is None else jax.default_device(host)
     on_host = host is not None or not numerics.accelerated()
     closed = in_blocks(closed_jaxpr) if on_host else closed_jaxpr
-    with double_precision(), jax.default_device(host):
+    with double_precision(), there:
         constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
 
         def evaluate(constants: list[Any], *inputs: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..numerics import double_precision
+from ..numerics import default_device, double_precision
 
 # An array of JAX, shape (n,), float64.
 DeviceVector = Any
@@ -26,7 +26,7 @@ EXACT = jax.lax.Precision.HIGHEST
 
 def has_room(numbers: int) -> bool:
     """Whether so many numbers fit into the device's memory, and the cost beside them."""
-    known = jax.devices()[0].memory_stats()
+    known = default_device().memory_stats()
     if not known or "bytes_limit" not in known:
         return True
     return bool(ROOM * 8 * numbers <= known["bytes_limit"] - known.get("bytes_in_use", 0))
