@@ -99,6 +99,26 @@ def test_minima_far_below_one_are_told_apart_where_their_starts_are_as_small():
     assert sum(one["count"] for one in minima) == 200
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-7])
+@pytest.mark.parametrize("n", [1, 51])
+def test_the_lowest_minimum_stands_first_whatever_the_unit_of_the_cost(unit, n):
+    # Each member has a bowl of its own; 51 parameters are too many for a batch and are walked one by one.
+    def cost(x, centre, height):
+        return unit * (np.sum((x - centre) ** 2) + height)
+
+    found = st.minimize_many(cost, np.zeros((3, n)), [np.array([-1.0, 1.0, 0.5]), np.array([2.0, 1.0, 3.0])])
+    minima = found.minima()
+    assert_allclose([one["fun"] for one in minima], unit * np.array([1.0, 2.0, 3.0]), rtol=1e-9)
+    assert_allclose([one["x"][0] for one in minima], [1.0, -1.0, 0.5], rtol=1e-9)
+
+
+def test_minima_with_the_cost_zero_stand_in_the_order_of_their_parameters_whatever_the_unit_of_the_cost():
+    starts = np.linspace(-2.0, 2.0, 40)[:, None]
+    minima = st.minimize_many(lambda x: 1e-9 * (x[0] ** 2 - 1.0) ** 2, starts).minima()
+    assert_allclose([one["x"][0] for one in minima], [-1.0, 1.0])
+    assert [one["count"] for one in minima] == [20, 20]
+
+
 def test_a_convex_cost_gives_global_minima():
     found = st.minimize_many(lambda x: np.sum(np.exp(x)) + np.sum(x**2), np.zeros((3, 4)))
     assert set(found.verdicts) == {Verdict.GLOBAL_MINIMUM}

@@ -23,7 +23,7 @@ Vector = np.ndarray
 MOST_PARAMETERS = 50
 
 # Two ends are the same minimum when costs and parameters agree to this part of their size. A parameter whose minimum is
-# at zero has no size there but that of its starts.
+# at zero has no size there but that of its starts, nor has a cost whose minimum is zero.
 SAME = 1e-5
 
 
@@ -45,6 +45,7 @@ class ManyResult:
     label: str
     _restore: Callable[[Vector], Any]
     _least_size: Vector
+    _least_cost: float
 
     def __len__(self) -> int:
         return self.fun.size
@@ -75,20 +76,24 @@ class ManyResult:
         Those equally low to rounding stand in the order of their parameters.
         """
         size = np.maximum(np.abs(self.vectors).max(axis=0, initial=0.0), self._least_size)
+
+        def as_low(cost: float, other: float) -> bool:
+            return bool(abs(cost - other) <= SAME * max(self._least_cost, abs(other)))
+
         found: list[dict[str, Any]] = []
         for k in np.argsort(self.fun, kind="stable"):
             if not self.success[k]:
                 continue
             for other in found:
                 near = np.abs(self.vectors[k] - other["vector"]) <= SAME * size
-                if near.all() and abs(self.fun[k] - other["fun"]) <= SAME * max(1.0, abs(other["fun"])):
+                if near.all() and as_low(self.fun[k], other["fun"]):
                     other["count"] += 1
                     break
             else:
                 found.append({"vector": self.vectors[k], "fun": float(self.fun[k]), "count": 1})
         level: float | None = None
         for one in found:
-            if level is None or abs(one["fun"] - level) > SAME * max(1.0, abs(level)):
+            if level is None or not as_low(one["fun"], level):
                 level = one["fun"]
             one["level"] = level
         found.sort(key=lambda one: (one["level"], *one["vector"].tolist()))
@@ -162,7 +167,7 @@ def minimize_many(
     box, _ = box_of(bounds, parameters, names)
     end = _walked(cost, parameters, starts, data, box, tol, max_steps)
     words = judged(end, starts, box, _is_convex(cost, parameters, own, box) if not data else False)
-    x, value = np.clip(end.x, box.lower, box.upper), end.cost
+    x, value, first = np.clip(end.x, box.lower, box.upper), end.cost, np.array(end.first)
     retried = np.array([not word.is_minimum for word in words]) if alone else np.zeros(len(members), bool)
     for k in np.flatnonzero(retried).tolist():
         from_here = x[k] if np.isfinite(x[k]).all() and np.isfinite(value[k]) else starts[k]
@@ -175,6 +180,8 @@ def minimize_many(
             seed=seed,
         )
         x[k], value[k], words[k] = parameters.flatten(result.x), result.fun, result.verdict
+        if not np.isfinite(first[k]):  # it was not in the batch
+            first[k] = result.history.value[0]
     return ManyResult(
         _stacked(x, x0s, parameters),
         value,
@@ -186,6 +193,7 @@ def minimize_many(
         cost.label,
         parameters.restore,
         _least_size(starts),
+        float(_least_size(first[np.isfinite(first)][:, None])[0]),
     )
 
 
@@ -231,7 +239,7 @@ def _flat(members: list[Any], x0s: Any, parameters: Parameters) -> Vector:
 
 
 def _least_size(starts: Vector) -> Vector:
-    """The size of each parameter where it is zero, (n,): that of the starts (B, n), and one at most."""
+    """The size of what is zero at a minimum, (n,): that at the starts, (B, n), and one at most."""
     largest = np.abs(starts).max(axis=0, initial=0.0)
     return np.where(largest > 0.0, np.minimum(largest, 1.0), 1.0)
 
