@@ -220,8 +220,18 @@ def test_where_no_factor_is_bearable_none_is_on_the_ladder():
     n = 12_000
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, n, 3 * n), rng.integers(0, n, 3 * n)
-    ladder = ladder_of(lambda x: np.sum((x[one] * x[other] - 1.0) ** 2) + 0.1 * np.sum(x**2), np.ones(n))
-    assert ladder == ["L-BFGS", "Newton-CG"]
+    plan = minimize(
+        lambda x: np.sum((x[one] * x[other] - 1.0) ** 2) + 0.1 * np.sum(x**2), np.ones(n), budget={"steps": 1}
+    ).plan
+    assert [rung.solver.name for rung in plan.rungs] == ["L-BFGS", "Newton-CG"]
+    assert "factorisation" in dict(plan.passed_over)["sparse Newton"]
+
+
+def test_few_parameters_without_exact_second_derivatives_are_told_that_newton_needs_them():
+    passed_over = dict(
+        minimize(lambda x: np.sum(np.cosh(x)), np.ones(2), derivatives="numeric").plan.passed_over
+    )
+    assert "exact" in passed_over["Newton"] and "exact" in passed_over["Newton-CG"]
 
 
 def test_a_heavy_minimum_is_found_by_cheap_steps_and_made_exact_by_few_dear_ones():

@@ -110,6 +110,11 @@ class Situation:
         return self.is_sparse and (cost is None or cost.work <= BEARABLE)
 
     @property
+    def is_heavy(self) -> bool:
+        """Whether factorising the sparse second derivatives is bearable, yet only near the minimum worth its while."""
+        return self.is_bearable and not self.is_light
+
+    @property
     def has_sparse_normal_matrix(self) -> bool:
         """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is."""
         objective = self.objective
@@ -218,6 +223,12 @@ class Plan:
         return "\n".join(lines)
 
 
+# Why sparse second derivatives were not used.
+FACTORISED = (
+    "it needs exact second derivatives of many parameters of which few meet in any one term, so that a factorisation "
+    "takes a moment"
+)
+
 # In the order in which they are tried; a walk that does not end in a minimum is taken up by the next that applies.
 RULES = (
     Rule(
@@ -237,14 +248,17 @@ RULES = (
         Newton,
         when=lambda s: s.exact and s.n <= HESSIAN_PARAMETERS,
         because="the cost has {n} parameters, few enough for exact second derivatives at every step",
-        otherwise="second derivatives at every step cost more than they save above {hessian_limit} parameters",
+        otherwise=(
+            "it needs exact second derivatives at every step, which cost more than they save above {hessian_limit} "
+            "parameters"
+        ),
         afresh=True,
     ),
     Rule(
         lambda: Newton(sparse=True),
         when=lambda s: s.is_light,
         because="most second derivatives of the cost in its {n} parameters are zero, and the rest are exact and cheap",
-        otherwise="it needs many parameters of which few meet in any one term",
+        otherwise=FACTORISED,
         most_steps=OPENING_STEPS,
     ),
     Rule(
@@ -264,10 +278,10 @@ RULES = (
     ),
     Rule(
         LBFGS,
-        when=lambda s: s.is_bearable and not s.is_light,
+        when=lambda s: s.is_heavy,
         because=(
             "factorising the second derivatives of its {n} parameters once, {work:.0e} multiplications, takes as long "
-            "as a hundred slopes, and cheap steps come near the minimum sooner"
+            "as a hundred slopes or more, and cheap steps come near the minimum sooner"
         ),
         otherwise="second derivatives are as cheap",
         most_steps=HEAVY_CROSSING_STEPS,
@@ -276,7 +290,7 @@ RULES = (
         lambda: Newton(sparse=True),
         when=lambda s: s.is_bearable,
         because="near the minimum second derivatives tell the way",
-        otherwise="it needs many parameters of which few meet in any one term, so that a factorisation takes a moment",
+        otherwise=FACTORISED,
     ),
     Rule(
         LevenbergMarquardt,
@@ -301,7 +315,7 @@ RULES = (
         NewtonCG,
         when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS,
         because="products with the Hessian see curvature that the last steps have forgotten",
-        otherwise="up to {hessian_limit} parameters the whole curvature is at hand",
+        otherwise="it needs exact products with the Hessian; up to {hessian_limit} parameters it is taken whole",
     ),
     Rule(
         Cobyqa,
@@ -334,8 +348,8 @@ def choose(
     """
     situation = Situation(objective, facts)
     holding = tuple([rule for rule in RULES if rule.when(situation)])
-    heavy = not situation.is_light and situation.is_bearable
-    work = objective.factorising.work if heavy and objective.factorising is not None else 0.0
+    factorising = objective.factorising if situation.is_heavy else None
+    work = 0.0 if factorising is None else factorising.work
     because, passed_over, next_rungs = _in_words(holding, objective.n, work)
     first_steps = holding[0].most_steps if next_rungs else None
     if not options:
