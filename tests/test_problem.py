@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose
 
 import steepest as st
 from steepest import InputError
-from steepest.objective import Budget
-from steepest.problem import pose
+
+from .posed import posed
 
 
 def bowl(p):
@@ -127,18 +127,6 @@ def test_bad_settings_are_refused_before_the_cost_is_called(settings, said):
     with pytest.raises(InputError, match=said):
         st.minimize(counted, np.zeros(3), **settings)
     assert len(calls) <= 1
-
-
-def posed(cost, x0, **options):
-    asked = {
-        "jac": None,
-        "hess": None,
-        "bounds": None,
-        "fixed": None,
-        "derivatives": "auto",
-        "budget": Budget(),
-    }
-    return pose(cost, x0, (), **(asked | options))
 
 
 def test_a_sum_of_squares_offers_its_residual_also_with_parameters_held():

@@ -152,8 +152,7 @@ class Descent:
     def _elsewhere(self, begins: Callable[[Objective, Vector], Vector | None], x: Vector) -> Vector | None:
         """Where a rung begins that does not begin at `x` (n,); None where it knows no place, or may not look for it."""
         try:
-            with np.errstate(all="ignore"):
-                return begins(self.problem.objective, x)
+            return begins(self.problem.objective, x)
         except BudgetSpent:
             return None
 

@@ -6,22 +6,11 @@ from numpy.testing import assert_allclose
 
 from steepest import minimize
 from steepest.objective import Budget, BudgetSpent, Objective
-from steepest.problem import pose
 from steepest.solvers.linear_residuals import met_by_linear_residuals
 
+from ..posed import posed
+
 N = 200
-
-
-def posed(cost, start, **more):
-    asked = {
-        "jac": None,
-        "hess": None,
-        "bounds": None,
-        "fixed": None,
-        "derivatives": "exact",
-        "budget": Budget(),
-    }
-    return pose(cost, start, (), **asked | more)
 
 
 def met(cost, start, **more):
@@ -55,6 +44,39 @@ def test_bounds_are_kept():
         bounds=[(0.5, 1.0 + 0.01 * i) for i in range(N)],
     )
     assert (place >= 0.5).all() and (place <= 1.0 + 0.01 * np.arange(N)).all()
+
+
+def test_parameters_that_equal_bounds_hold_are_met_by_the_others():
+    held = np.arange(N) % 5 == 0
+    signal = np.random.default_rng(2).standard_normal(N)
+    start = np.where(held, 5.0, 0.0)
+    place = met(
+        lambda x: np.sum((x - signal) ** 2) + 5.0 * np.sum((x[1:] - x[:-1]) ** 2),
+        start,
+        bounds=[(5.0, 5.0) if one else (None, None) for one in held],
+    )
+    D = np.diff(np.eye(N), axis=0)
+    H = np.eye(N) + 5.0 * D.T @ D
+    known = signal - H[:, held] @ start[held]
+    assert_allclose(place[~held], np.linalg.solve(H[np.ix_(~held, ~held)], known[~held]), rtol=1e-9)
+    assert_allclose(place[held], 5.0, rtol=0)
+
+
+def test_products_of_parameters_at_opposite_bounds_are_not_linear():
+    # One of any two neighbours can only rise and the other only fall, so that no side lets both go.
+    def cost(x):
+        return np.sum((x[1:] * x[:-1] - 2.0) ** 2) + (x[0] - 1.0) ** 2
+
+    bounds = [(-5.0, 1.0) if i % 2 else (1.0, 5.0) for i in range(N)]
+    assert met(cost, np.ones(N), bounds=bounds) is None
+
+
+def test_numbers_that_overflow_on_the_way_warn_nobody():
+    def cost(x):
+        return np.sum((np.exp(300.0 * x[1:]) - x[:-1]) ** 2) + np.sum((x - 1.0) ** 2)
+
+    with np.errstate(all="raise"):
+        assert_allclose(met(cost, np.full(N, 3.0)), 1.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

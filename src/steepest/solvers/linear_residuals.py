@@ -33,7 +33,8 @@ GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
 def met_by_linear_residuals(objective: Objective, x: Vector) -> Vector | None:
     """The place (n,) that meets the linear residuals best, those they tell nothing of following the others.
 
-    The objective has a sparse Jacobian. None where its linear residuals do not tell most of the parameters.
+    The objective has a sparse Jacobian. None where its linear residuals do not tell most of the parameters, of which
+    those that equal bounds hold are none. Raises `BudgetSpent` where the budget ends on the way.
 
     >>> from scipy.sparse import csr_array
     >>> from steepest.objective import Linearisation, Linearised
@@ -45,20 +46,22 @@ def met_by_linear_residuals(objective: Objective, x: Vector) -> Vector | None:
     >>> met_by_linear_residuals(objective, np.array([-1.2, 1.0]))
     array([1., 1.])
     """
-    here = objective.linearised(x)
-    linear = _are_linear(objective, x, here)
-    if not linear.any():
-        return None
-    A = here.jacobian.tocsr()[np.flatnonzero(linear)]
-    told = np.zeros(x.size, dtype=bool)
-    told[A.indices[A.data != 0.0]] = True
-    if np.count_nonzero(told) < MOST_TOLD * x.size:
-        return None
-    place = _moved(objective, x, A, here.residual[linear], told)
-    if place is not None and not told.all():
-        there = objective.linearised(place)
-        place = _moved(objective, place, there.jacobian.tocsr(), there.residual, ~told)
-    return place
+    with np.errstate(all="ignore"):  # what is not a number anywhere here is no linear residual, or no place
+        here = objective.linearised(x)
+        linear = _are_linear(objective, x, here)
+        A = here.jacobian.tocsr()[np.flatnonzero(linear)]
+        free = objective.bounds.lower < objective.bounds.upper
+        told = np.zeros(x.size, dtype=bool)
+        told[A.indices[A.data != 0.0]] = True
+        told &= free
+        if not told.any() or np.count_nonzero(told) < MOST_TOLD * np.count_nonzero(free):
+            return None
+        place = _moved(objective, x, A, here.residual[linear], told)
+        untold = free & ~told
+        if place is not None and untold.any():
+            there = objective.linearised(place)
+            place = _moved(objective, place, there.jacobian.tocsr(), there.residual, untold)
+        return place
 
 
 def _are_linear(objective: Objective, x: Vector, here: Linearised) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -70,12 +73,11 @@ def _are_linear(objective: Objective, x: Vector, here: Linearised) -> np.ndarray
     straight = np.ones(here.residual.size, dtype=bool)
     for side in (1.0, -1.0):
         away = AWAY * (0.5 + turns) * side * np.maximum(np.abs(x), 1.0)
-        there = objective.bounds.project(x + away)
-        step = there - x
-        if not step.all():  # a bound holds the parameter where it is
-            step = objective.bounds.project(x - away) - x
-            there = x + step
-        found = objective.linearised(there)
+        ahead, back = (objective.bounds.project(x + part) - x for part in (away, -away))
+        step = np.where(
+            np.abs(ahead) >= np.abs(back), ahead, back
+        )  # where a bound is in the way, the other way
+        found = objective.linearised(objective.bounds.project(x + step))
         size = abs(here.jacobian) @ (np.abs(x) + np.abs(step)) + np.abs(here.residual)
         off = np.abs(found.residual - here.residual - here.jacobian @ step)
         bent = abs(found.jacobian - here.jacobian) @ np.abs(step)
