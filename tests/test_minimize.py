@@ -121,6 +121,19 @@ def test_out_of_budget_returns_the_best_point_and_never_spends_more():
     assert limited.nit == 3 and limited.verdict == "out of budget"
 
 
+@pytest.mark.parametrize("budget", [1, {"seconds": 1e-9}])
+@pytest.mark.parametrize("n", [4, 400])
+def test_a_budget_that_is_spent_before_the_first_step_is_told(budget, n):
+    def cost(x):
+        return np.sum(np.cosh(x - 1.0))
+
+    result = st.minimize(cost, np.full(n, 0.5), budget=budget)
+    assert result.verdict == "out of budget" and result.nit == 0
+    assert_allclose(result.x, 0.5, rtol=0)
+    if budget == 1:
+        assert_allclose(result.fun, n * np.cosh(0.5), rtol=1e-12)
+
+
 def test_callbacks_in_both_forms_can_stop_the_walk():
     seen = []
 

@@ -248,10 +248,10 @@ def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgem
 def part_left(problem: Problem, run: Run) -> float:
     """How far the cost still is above the lowest number it can be, by the intervals of its trace.
 
-    As a part of where the walk began; infinite where no such number is known.
+    As a part of where the walk began; infinite where no such number is known, or a budget was spent before the start.
     """
     facts = structure_of(problem)
-    if facts is None or facts.lowest == -np.inf:
+    if facts is None or facts.lowest == -np.inf or not len(run.history):
         return np.inf
     begun = run.history.first[0] - facts.lowest
     if begun == 0.0:
