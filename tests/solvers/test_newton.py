@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csc_array, diags_array, eye_array, kron
 
+from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.objective import Objective
 from steepest.solvers import StopReason, drive, newton
@@ -342,3 +343,24 @@ def test_a_saddle_among_many_parameters_is_left():
     run = drive(newton(), Objective(n, value_and_gradient=cost, sparse_hessian=hessian), start)
     assert_allclose(abs(run.x[-1]), np.sqrt(0.5), rtol=1e-12)
     assert run.steps < 40
+
+
+def test_the_units_of_the_others_do_not_hang_on_parameters_that_equal_bounds_hold():
+    """One is held that pulls its neighbour hard and has little curvature, or none, of its own."""
+    n = 400
+
+    def cost_with(own):
+        def cost(x):
+            rest = 0.1 * np.sum((x[2:] - x[1:-1]) ** 2) + np.sum(np.cosh(x[1:] - 1.0))
+            return rest + x[0] * x[1] + own * x[0] ** 2
+
+        return cost
+
+    start = np.full(n, 2.0)
+    for own in (0.0, 1e-3):
+        held = minimize(
+            cost_with(own), start, method="newton", bounds=[(2.0, 2.0)] + [(None, None)] * (n - 1), starts=1
+        )
+        left_out = minimize(cost_with(own), start, method="newton", fixed=[0], starts=1)
+        assert_allclose(held.history.value, left_out.history.value, rtol=1e-12)
+        assert_allclose(held.x, left_out.x, rtol=1e-10)

@@ -99,7 +99,13 @@ def sparse_model(
     H = objective.sparse_hessian(x)
     if pattern is None or not pattern.fits(H):
         pattern = SymmetricPattern(H)
-    data = H.data
+    data, bounds = H.data, objective.bounds
+    if bounds.any and bounds.only_fix:
+        # The others walk as if there were no bounds, the fixed ones, each alone with a curvature of one, nowhere.
+        free = bounds.lower < bounds.upper
+        gradient = np.where(free, gradient, 0.0)
+        data = np.where(free[pattern.rows] & free[pattern.columns], data, pattern.on_diagonal)
+        bounds = Bounds.none(x.size)
     scale = units(pattern.diagonal(data), gradient, x, before)
     if not np.isfinite(data).all():
         data = np.where(pattern.on_diagonal, (scale * scale)[pattern.columns], 0.0)
@@ -108,15 +114,6 @@ def sparse_model(
     if np.abs(scaled).max(initial=0.0) > OUTWEIGHED:
         d = d * pattern.equilibration(scaled)
         scaled = pattern.scaled(data, d)
-    bounds = objective.bounds
-    if (
-        bounds.any and bounds.only_fix
-    ):  # the others walk as if there were no bounds, the fixed ones by themselves
-        free = bounds.lower < bounds.upper
-        gradient = np.where(free, gradient, 0.0)
-        alone = ~free[pattern.rows] | ~free[pattern.columns]
-        scaled = np.where(alone, pattern.on_diagonal, scaled)
-        bounds = Bounds.none(x.size)
     curvature = SparseCurvature(pattern, scaled)
     if isinstance(last, LocalModel):
         return LocalModel(x, gradient, curvature, d, last.spread), scale, pattern
