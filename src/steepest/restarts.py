@@ -53,9 +53,8 @@ class WithRestarts:
         self.problem: Problem = way.problem
         self.looked = self.walks = self.lower = 0
         self.astray: Verdict | None = None
-        self.seen: tuple[float, Vector] | None = (
-            None  # the lowest cost met in a walk that was not kept, and where
-        )
+        # The lowest cost met in a walk that was not kept, and where.
+        self.seen: tuple[float, Vector] | None = None
 
     @property
     def taken(self) -> list[str]:

@@ -29,8 +29,8 @@ LEAST_PIVOT = 0.1
 class Upwards(NamedTuple):
     """A positive definite matrix made of a symmetric one: how to `solve` with it, and what was done to the pivots.
 
-    `negative`: how many were turned upwards, as many as there are negative eigenvalues. `lifted`: how many were too
-    near zero beside those, and were lifted. Both are 0 where the matrix is positive definite itself.
+    `negative`: how many were turned upwards, as many as there are negative eigenvalues. `lifted`: how many, of either
+    sign, were too near zero and were lifted. Both are 0 where the matrix is positive definite itself.
     """
 
     solve: Callable[[Vector], Vector]
