@@ -159,6 +159,25 @@ def test_growing_waves_are_not_followed_out_of_the_neighbourhood():
     assert abs(minimize("x**2 * cos(x)", 8.0).x) < 50.0
 
 
+def test_what_the_walk_was_spared_the_restarts_do_not_factorise(monkeypatch):
+    """Where no factorisation is bearable, the linear residuals are not solved for another beginning either."""
+
+    def cost(x):
+        chain = 100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2
+        return np.sum(chain) + 1e-3 * np.sum((x[2:] * x[:-2] - 1.1) ** 2)
+
+    start = np.ones(400)
+    start[0] = -1.0
+    looked = []
+    monkeypatch.setattr("steepest.restarts.met_by_linear_residuals", lambda *_: looked.append(True))
+    assert minimize(cost, start).success
+    assert looked
+    looked.clear()
+    monkeypatch.setattr("steepest.solvers.choice.BEARABLE", 0.0)
+    assert minimize(cost, start).success
+    assert not looked
+
+
 def test_a_lower_place_that_the_budget_left_unwalked_is_told():
     """Nothing is lost: whatever the budget, the answer or its message holds the lowest cost that was met."""
 

@@ -11,7 +11,7 @@ from .descent import Descent, part_left, structure_of
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
 from .objective import BudgetSpent
 from .problem import Problem, evaluation
-from .solvers.choice import Rung
+from .solvers.choice import Rung, Situation
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.linear_residuals import met_by_linear_residuals
@@ -142,7 +142,7 @@ class WithRestarts:
     def _by_linear_residuals(self) -> None:
         """From where the linear residuals alone would have the parameters, if that is lower."""
         objective, run = self.problem.objective, self.run
-        if not (objective.has_sparse_jacobian and objective.has_sparse_hessian):
+        if not (Situation(objective).is_bearable and objective.has_sparse_jacobian):
             return
         place = met_by_linear_residuals(objective, run.x)
         if place is not None and objective.value(place) < run.value - LOWER * abs(run.value):
