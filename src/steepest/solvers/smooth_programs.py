@@ -14,7 +14,7 @@ import numpy as np
 
 from ..bounds import Bounds, Vector
 from ..constraints.rows import Block, Rows
-from ..objective import Objective
+from ..objective import Later, Objective
 
 # Units are at most this power of two from one: beyond, products of three of them may overflow.
 FARTHEST = 100
@@ -133,8 +133,6 @@ def _times(left: Vector, matrix: Any, right: Vector) -> Any:
 
 
 def _sparse(cost: Any, n: int, units: Vector, cost_unit: float) -> Any:
-    from ..objective import Later
-
     if cost.sparse_hessian is None:
         return None
 
