@@ -9,7 +9,7 @@ from steepest import numerics
 from steepest.derivatives import compiled
 from steepest.linear_algebra import device_vectors
 from steepest.linear_algebra.device_vectors import DeviceRows, placed
-from steepest.linear_algebra.long_vectors import Rows
+from steepest.linear_algebra.long_vectors import Rows, length
 
 N = 20_000
 
@@ -107,3 +107,8 @@ def test_rows_on_a_device_give_the_products_of_rows_on_the_host():
     )
     assert_allclose(ours[0], theirs[0], rtol=1e-11, atol=1e-11)
     assert ours[1] == pytest.approx(theirs[1], rel=1e-11)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_slopes_whose_squares_underflow_or_overflow_have_their_length_on_a_device_too(size):
+    assert length(placed(np.full(N, size))) == pytest.approx(size * np.sqrt(N), rel=1e-12)

@@ -60,6 +60,7 @@ def length(v: Vector) -> float:
     square = inner(v, v)
     if 1e-280 < square < inf:
         return sqrt(square)
+    v = np.asarray(v)  # seldom needed; outside its scope an accelerator would divide in single precision
     largest = float(np.abs(v).max(initial=0.0))
     if largest == 0.0 or not isfinite(largest):
         return largest
