@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 import steepest
 from steepest.runs import read_run
-from steepest.training import checkpoint, whole_verdict
+from steepest.training import checkpoint, whole_run, whole_verdict
 from steepest.training.checkpoint import read, write
 from steepest.training.passes import Passes
 
@@ -76,6 +76,44 @@ def test_large_data_are_judged_by_the_slope_that_the_walk_saw_last(method, monke
     assert "double" in twice.evidence[0].how
     early = trained(data, method, steps=1)
     assert early.verdict == "still falling"
+
+
+@pytest.mark.parametrize("case", ["few rows", "a device"])
+def test_the_slope_is_looked_at_in_double_precision_where_the_walks_own_error_cannot_be_measured(
+    case, monkeypatch
+):
+    """Too few rows for a sample, or a walk whose slopes a device rounds in its own way."""
+    monkeypatch.setattr(whole_verdict, "LOOKED_AT_AGAIN", 0)
+    if case == "a device":
+        monkeypatch.setattr(whole_run, "MOST_ON_HOST", 0)
+    rows = 1500 if case == "few rows" else 6000
+
+    looks, look = [], Passes.look
+    monkeypatch.setattr(
+        Passes, "look", lambda own, x: looks.append((own.precision, own.rows)) or look(own, x)
+    )
+    result = trained(task(rows), "l-bfgs")
+    assert ("float64", rows) in looks
+    assert "double" in result.evidence[0].how
+
+
+def test_single_precision_is_held_to_account_in_blocks_as_long_as_those_of_the_walk(monkeypatch):
+    monkeypatch.setattr(whole_verdict, "LOOKED_AT_AGAIN", 0)
+    compared, look = [], Passes.look
+
+    def noted(own, x):
+        compared.append((own.precision, own.rows, own.block))
+        return look(own, x)
+
+    monkeypatch.setattr(Passes, "look", noted)
+    result = trained(task(), "l-bfgs")
+    walk = next(block for precision, rows, block in compared if rows == 6000)
+    _, rows, block = next(one for one in compared if one[0] == "float64" and one[1] < 6000)
+    assert block == min(walk, rows)
+    assert (
+        result.evidence[0].how.endswith("roundings of the cost")
+        and f"over {rows:,}," in result.evidence[0].how
+    )
 
 
 def test_the_first_step_of_lbfgs_goes_to_where_the_slope_along_it_vanishes():

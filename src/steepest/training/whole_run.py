@@ -350,12 +350,17 @@ class WholeWalker:
         return value
 
     def last_look(self) -> tuple[float, np.ndarray] | None:
-        """Cost and slope over all rows, (n,), where the walk ended; None where other parameters are given back."""
+        """Cost and slope over all rows, (n,), where the walk ended, as `passes` saw them.
+
+        None where other parameters are given back, and where a device saw them: how it rounds (a GPU may multiply with
+        ten bits) cannot be told from passes on the host.
+        """
         if self.job.patience is not None and self.best is not None:
             return None
         walker = self.walker
         if isinstance(walker, Scaled):
-            return walker.run.value, np.asarray(walker.inner.slope) / walker.scale
+            seen = walker.run.value, np.asarray(walker.inner.slope) / walker.scale
+            return None if walker.passes is None else seen
         return (walker.here.value, walker.here.slope) if walker.on_all else None
 
     def spread(self) -> np.ndarray:

@@ -31,7 +31,7 @@ SHORT = 8.0
 FORMED_IN = 100.0
 # Data of more bytes are not looked at once more in double precision where the walk has seen the slope at its end: what
 # its own precision is wrong by is measured on a sample. For fewer, that takes as long as looking.
-LOOKED_AT_AGAIN, COMPARED, COMPARED_BLOCKS = 1 << 28, 2048, 32
+LOOKED_AT_AGAIN, COMPARED = 1 << 28, 2048
 # A smallest curvature below this part of the largest is not told from none: products are in double precision.
 TOLD_FROM_ZERO = 1e-10
 
@@ -136,7 +136,12 @@ class _Look:
         n = self.x.size
         # Where the cost is not known to be convex, its smallest curvature must be measured, over all rows.
         self.formed = self.convexity is None and n <= MOST_FORMED and 2 * n * MATRIX_PRODUCT <= FORMED_IN
-        last = None if self.formed or bytes_of(walked.arrays) <= LOOKED_AT_AGAIN else run.walker.last_look()
+        # Rows of the samples the curvature may come from: the larger one's Hessian is within a third of the whole.
+        self.sizes = [] if walked.together else sample_sizes(n, self.rows)
+        # Without a sample its Hessian takes many passes over all rows: one more for the slope is nothing beside them.
+        sampled = not self.formed and bool(self.sizes)
+        large = bytes_of(walked.arrays) > LOOKED_AT_AGAIN
+        last = run.walker.last_look() if sampled and large else None
         self.again = last is None
         self._at(last)
         if self.finite:
@@ -161,20 +166,18 @@ class _Look:
             step = self._eigen_step(self.passes.matrix(self.x))
             told = f"Newton's step with the Hessian over all {self.rows:,} rows"
         else:
-            # The Hessian of the larger sample is within a third of the whole.
-            sizes = [] if self.passes.together else sample_sizes(n, self.rows)
-            seen = sizes[-1] if sizes else self.rows
+            seen = self.sizes[-1] if self.sizes else self.rows
             curved = self.passes
-            if sizes:
+            if self.sizes:
                 chosen = np.sort(np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen])
                 walked = self.passes if self.again else run.walker.passes
                 assert walked is not None
                 curved = walked.sampled(chosen, max(1, seen // 64))
                 if not self.again:
-                    slope = self._widened(walked, chosen)
+                    slope, compared = self._widened(walked, chosen)
                     told_slope = (
                         f"slope over all rows as the walk saw it last, lengthened by what {job.precision} is wrong by "
-                        f"over {min(seen, COMPARED):,}"
+                        f"over {compared:,}"
                     )
             spread = run.walker.spread()
             step = -Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max())).solve(slope)
@@ -209,12 +212,16 @@ class _Look:
             )
             self.stationary = curvature > 0.0
 
-    def _widened(self, walked: Passes, rows: np.ndarray) -> np.ndarray:
-        """The walk's slope, (n,), each part of it farther from zero by what its precision is wrong by over `rows`."""
-        rows = rows[:: -(-rows.size // COMPARED)]
-        size = max(1, rows.size // COMPARED_BLOCKS)
+    def _widened(self, walked: Passes, rows: np.ndarray) -> tuple[np.ndarray, int]:
+        """The walk's slope, (n,), each part farther from zero by what its precision is wrong by; over how many rows.
+
+        They are some of `rows`, a block of the walk's or more, in blocks as long as its own: rounding grows with the
+        rows that are added up in single precision.
+        """
+        rows = rows[:: -(-rows.size // max(COMPARED, walked.block))]
+        size = min(rows.size, walked.block)
         narrow, wide = (passes.sampled(rows, size).look(self.x).slope for passes in (walked, self.passes))
-        return self.slope + np.copysign(np.abs(wide - narrow), self.slope)
+        return self.slope + np.copysign(np.abs(wide - narrow), self.slope), rows.size
 
     def _eigen_step(self, H: np.ndarray) -> np.ndarray:
         """Newton's step through the eigenvalues of H, which are kept."""
