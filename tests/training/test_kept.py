@@ -1,6 +1,7 @@
 """The last good state comes back as it was, from memory or from a file; one that is not finite is not kept."""
 
 import tempfile
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -48,8 +49,26 @@ def test_what_was_kept_comes_back_and_a_state_that_is_not_finite_does_not_take_i
 @pytest.mark.parametrize("in_file", [False, True])
 def test_a_copy_asked_for_beforehand_is_of_the_state_at_that_time(in_file):
     held = Kept(copy, in_file=in_file)
-    assert held.keep(state(1.5), held.begun(state(1.5)))
-    assert not held.keep(state(np.nan), held.begun(state(np.nan)))
+    for value in (1.5, np.nan):
+        held.begin(state(value))
+        assert held.keep(state(value)) == np.isfinite(value)
+    same(held.state(), state(1.5))
+    assert held.keep(state(3.5))
+    same(held.state(), state(3.5))
+
+
+def test_a_copy_that_a_rollback_makes_useless_is_let_go_of_before_another_is_made():
+    made = []
+
+    def counted(state):
+        assert sum(one() is not None for one in made) <= 1
+        found = copy(state)
+        made.append(weakref.ref(found[0].parameters["W"]))
+        return found
+
+    held = Kept(counted, in_file=False)
+    assert held.keep(state(1.5))
+    held.begin(state(2.5))
     same(held.state(), state(1.5))
 
 

@@ -26,18 +26,22 @@ class Kept:
         self._file: IO[bytes] | None = None
         self._in_file = in_file
         self._state: Any = None
+        self._begun: tuple[Any, Any] | None = None
 
-    def begun(self, state: Any) -> tuple[Any, Any] | None:
-        """A copy that the device makes while the host goes on, for `keep`; None where a file will hold the state."""
-        return None if self._in_file else self._copy(state)
+    def begin(self, state: Any) -> None:
+        """Ask the device for the copy that `keep` of this state takes, made while the host goes on.
 
-    def keep(self, state: Any, begun: tuple[Any, Any] | None = None) -> bool:
+        Nothing where a file will hold it. `state` and `forget` let go of it: for rolling back the memory is wanted.
+        """
+        self._begun = None if self._in_file else self._copy(state)
+
+    def keep(self, state: Any) -> bool:
         """Keep this state in place of the one before; False, and nothing changed, if it holds what is not finite.
 
-        `begun`: its copy where that was asked for already.
+        The copy is the one that was begun, if one was: `state` must be what it was then.
         """
         if not self._in_file:
-            copy, finite = begun or self._copy(state)
+            (copy, finite), self._begun = self._begun or self._copy(state), None
             if bool(finite):
                 self._state = copy
             return bool(finite)
@@ -48,6 +52,7 @@ class Kept:
 
     def state(self) -> Any:
         """A state of its own to go on from; None where nothing was kept."""
+        self._begun = None
         if self._state is not None or self._file is None:
             return None if self._state is None else self._copy(self._state)[0]
         self._file.seek(0)
@@ -55,7 +60,7 @@ class Kept:
 
     def forget(self) -> None:
         """Let go of what was kept."""
-        self._state = None
+        self._state = self._begun = None
         if self._file is not None:
             self._file.close()
             self._file = None

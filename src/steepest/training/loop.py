@@ -372,10 +372,11 @@ class Walker:
         """Settle the costs, remember the state as good, write a checkpoint if it is time; False after a rollback."""
         self._spread_schedule()
         # Asked for before the device is waited for: the host needs milliseconds to ask, which steps under way hide.
-        copy = None if self.good is None else self.good.begun(self.state)
+        if self.good is not None:
+            self.good.begin(self.state)
         if not self._settled():
             return False
-        if not self._remember(copy):
+        if not self._remember():
             self._diverged(self.cursor.step, inf)
             return False
         checkpoints = self.job.checkpoints
@@ -395,9 +396,9 @@ class Walker:
             self.state = self.state._replace(total=jax.numpy.asarray(total, jax.numpy.float32))
         self._paced = (time.perf_counter(), self.cursor.step)
 
-    def _remember(self, copy: Any = None) -> bool:
-        """Keep a copy of the state for rolling back, `copy` if it is made; False if it holds what is not finite."""
-        if self.good is not None and not self.good.keep(self.state, copy):
+    def _remember(self) -> bool:
+        """Keep a copy of the state for rolling back; False if it holds what is not finite."""
+        if self.good is not None and not self.good.keep(self.state):
             return False
         self.good_at = Cursor(**vars(self.cursor))
         return True
