@@ -34,17 +34,20 @@ def main() -> int:
         own.add_argument(option, **settings)
     options, purpose = vars(own.parse_args(rest)), benchmark.__doc__ or ""
     path = RESULTS / f"{arguments.name}.md"
-    if hasattr(benchmark, "sections"):  # a page whose parts are measured one by one
-        sections = benchmark.sections(arguments.peers, **options)
-        before = path.read_text(encoding="utf-8") if path.exists() else ""
-        text = renewed(before, arguments.name, purpose, sections)
+    RESULTS.mkdir(exist_ok=True)
+    if hasattr(
+        benchmark, "sections"
+    ):  # a page whose parts are measured one by one, each kept as soon as it is there
+        for title, found in benchmark.sections(arguments.peers, **options):
+            before = path.read_text(encoding="utf-8") if path.exists() else ""
+            text = renewed(before, arguments.name, purpose, {title: found})
+            path.write_text(text, encoding="utf-8")
     else:
         header, rows, note = benchmark.table(arguments.peers, **options)
         command = shlex.join([arguments.name, *(["--peers"] if arguments.peers else []), *rest])
         text = page(arguments.name, purpose, header, rows, note, command=command)
+        path.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8")
     return 0
 
 

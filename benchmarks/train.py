@@ -1,5 +1,6 @@
 """Training: speed of a step, cost without a learning rate, logistic regression, memory, several processes."""
 
+from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
@@ -203,10 +204,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def sections(peers: bool, part: list[str], rounds: int, cores: int) -> dict[str, str]:
-    """What each part found, under its title; the other sections of the page stay as they are."""
-    found = {}
+def sections(peers: bool, part: list[str], rounds: int, cores: int) -> Iterator[tuple[str, str]]:
+    """The title of each part and what it found, one after the other."""
     for name in part:
         title, measured = PARTS[name]
-        found[title] = f"{measured(rounds, cores)}\n\n{dated(f'train --part {name}')}"
-    return found
+        yield title, f"{measured(rounds, cores)}\n\n{dated(f'train --part {name}')}"
