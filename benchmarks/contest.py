@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,9 @@ ROOT = Path(__file__).parents[1]
 # Parts of max(1, |f|): of the cost above the lowest known and of the slope that is left, for a point to count as there,
 # and for a claim of success to be false.
 SOLVED, STATIONARY, FALSE = 1e-6, 1e-4, 1e-3
+
+# BLAS in a worker: a core of its own has no room for more threads, which would only wait for each other.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 TIMES = ("median cold s", "median warm s", "cold ×", "warm ×")
 
@@ -72,7 +76,12 @@ class Worker:
     def __init__(self, core: int, module: str) -> None:
         command = [sys.executable, "-m", module, str(core)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | ONE_THREAD,
         )
 
     def ask(self, name: str, solver: str) -> Record:
@@ -119,6 +128,15 @@ def run_all(
     for worker in workers:
         worker.end()
     return records
+
+
+def arrangement(jobs: int) -> str:
+    """What a page says of how `run_all` measured.
+
+    >>> arrangement(2)
+    'Solver after solver, 2 at a time, each held to one core, BLAS on one thread.'
+    """
+    return f"Solver after solver, {jobs} at a time, each held to one core, BLAS on one thread."
 
 
 def known(path: Path) -> dict[str, Any]:

@@ -4,8 +4,9 @@ Every contestant gets a flat JAX function of float64, the start and the bounds, 
 to its answer, tracing and compiling included; `warm` is the same solve again. Cost and projected slope at the end are
 computed by JAX. *Solved*: within 1e-6·max(1, |f|) of the lowest cost f that any run ever found. *Stationary*: projected
 slope at most 1e-4·max(1, |f|). *False success*: claims success, not solved, projected slope above 1e-3·max(1, |f|).
-*False failure*: solved, but claims failure. A point outside its bounds is neither solved nor stationary. *×*: geometric
-mean, over problems that all solved, of the seconds over the fastest contestant's.
+*False failure*: solved, but claims failure. A point more than 1e-7 outside its bounds, in parts of max(1, |bound|), is
+neither solved nor stationary: IPOPT moves bounds outwards by 1e-8 itself. *×*: geometric mean, over problems that all
+solved, of the seconds over the fastest contestant's.
 """
 
 import os
@@ -88,7 +89,7 @@ def summary(records: Sequence[Record], judge: Judge) -> list[list[object]]:
 
 def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
     """The table of all contestants; draws the profile beside it."""
-    listed = problems()
+    listed, jobs = problems(), os.cpu_count() or 1
     rows: list[list[object]] = []
     notes = []
     everything = {}
@@ -102,7 +103,7 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
                 if not is_there(solver):
                     continue
                 pairs += [(name, solver) for name, n in named if most is None or n <= most]
-        records = run_all(pairs, os.cpu_count() or 1, WORKER, RECORDS)
+        records = run_all(pairs, jobs, WORKER, RECORDS)
         judge = judged(records)
         everything[kind] = (records, judge)
         rows += [[f"**{kind}**", *[None] * (len(HEADER) - 1)], *summary(records, judge)]
@@ -110,6 +111,7 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
         misses = [r["problem"] for r in mine if not judge.is_solved(r)]
         notes.append(f"Not solved by steepest, {kind}: {', '.join(misses) or 'none'}.")
     profile(everything)
+    notes.append(contest.arrangement(jobs))
     return HEADER, rows, " ".join(notes) + f"\n\n![Share solved within a time]({PICTURE.name})"
 
 

@@ -182,8 +182,8 @@ def look(posed: Any, answer: Any) -> dict[str, Any]:
     outside = 0.0
     if posed.lower is not None:
         moved = np.clip(moved, posed.lower, posed.upper)
-        beyond = answer.x - np.clip(answer.x, posed.lower, posed.upper)
-        outside = float(np.max(np.abs(beyond) / np.maximum(np.abs(answer.x), 1.0), initial=0.0))
+        inside = np.clip(answer.x, posed.lower, posed.upper)
+        outside = float(np.max(np.abs(answer.x - inside) / np.maximum(np.abs(inside), 1.0), initial=0.0))
     return {
         "cost": float(value),
         "slope": float(np.max(np.abs(answer.x - moved), initial=0.0)),

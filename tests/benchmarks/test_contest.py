@@ -1,10 +1,12 @@
 """What a contestant is credited with: solved, stationary, false claims, and its seconds beside the others'."""
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from benchmarks import contest
+from benchmarks import contest, cutest
 from benchmarks.contest import Judge
+from benchmarks.contestants import Answer, Posed
 
 # One problem whose lowest cost is -200; a cost above it by 1e-6 parts of that still counts.
 JUDGE = Judge({"P": -200.0, "Q": 1.0}, lambda record: record.get("outside") == 0.0, "slope")
@@ -72,3 +74,41 @@ def test_a_problem_that_is_not_there_is_named_before_anything_runs(capsys):
     with pytest.raises(SystemExit):
         contest.chosen(parser, ["R"], ["P", "Q"])
     assert "no problem is named R" in capsys.readouterr().err
+
+
+def test_workers_have_one_thread_for_blas_whatever_the_shell_says(monkeypatch, tmp_path):
+    for name in contest.ONE_THREAD:
+        monkeypatch.setenv(name, "7")
+    (tmp_path / "tell.py").write_text(
+        "import json, os\ninput()\n"
+        "print(json.dumps({k: v for k, v in os.environ.items() if k.endswith('_NUM_THREADS')}))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    worker = contest.Worker(0, "tell")
+    told = worker.ask("P", "A")
+    worker.end()
+    assert told.items() >= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items()
+    assert "7" not in told.values()
+
+
+def test_how_far_a_point_lies_outside_is_told_in_parts_of_its_bounds():
+    from benchmarks.cutest_worker import look
+
+    posed = Posed(lambda x: x @ x, np.zeros(3), np.array([100.0, -1.0, 0.25]), np.array([200.0, 1.0, np.inf]))
+    assert_allclose(look(posed, Answer(np.array([300.0, 0.0, 1.0]), True))["outside"], 0.5)
+    assert_allclose(look(posed, Answer(np.array([150.0, 0.0, 0.125]), True))["outside"], 0.125)
+    assert look(posed, Answer(np.array([200.0, -1.0, 9.0]), True))["outside"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("outside", "kept"), [(0.0, True), (1e-8, True), (1e-6, False), (float("nan"), False)]
+)
+def test_cutest_lets_pass_what_ipopt_moves_its_bounds_by_but_not_as_a_lower_minimum(
+    outside, kept, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(cutest, "LOWEST", tmp_path / "lowest.json")
+    inside = record(cost=1.0, slope=0.0)
+    lower = record(cost=0.9999999, slope=0.0, solver="B", outside=outside)
+    judge = cutest.judged([inside, lower])
+    assert judge.lowest["P"] == (0.9999999 if outside == 0.0 else 1.0)
+    assert judge.is_stationary(lower) == judge.is_solved(lower) == kept
