@@ -116,6 +116,40 @@ def test_single_precision_is_held_to_account_in_blocks_as_long_as_those_of_the_w
     )
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix])
+def test_data_that_are_not_finite_are_named_with_their_row(method, form):
+    x, sign = task(300)
+    x[7, 2] = np.nan
+    x[9, 0] = np.inf
+    result = trained((form(x), sign), method)
+    assert result.verdict == "not finite"
+    assert not result.verdict.is_success
+    assert "data[0], row 7 and 1 more" in result.message
+    assert_array_equal(result.params["w"], start()["w"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_start_without_a_finite_cost_is_told_as_that(method):
+    result = steepest.train(
+        lambda w, x: np.mean(np.log(w[0] - x**2)), np.zeros(1), np.linspace(0.1, 1, 50), method=method
+    )
+    assert result.verdict == "not finite"
+    assert "at the start" in result.message
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+def test_data_may_have_a_part_without_columns(method):
+    x, sign = task(300)
+    data = {"x": x, "sign": sign, "none": np.zeros((300, 0))}
+
+    def cost(params, batch):
+        return logistic(params, (batch["x"], batch["sign"]))
+
+    result = steepest.train(cost, start(), data, method=method, progress=False)
+    assert_allclose(result.params["w"], trained((x, sign), method).params["w"], rtol=1e-6)
+
+
 def test_the_first_step_of_lbfgs_goes_to_where_the_slope_along_it_vanishes():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(20_000, 6)) * np.logspace(-1, 1, 6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
@@ -11,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..parameters import Layout
 from ..tracing.batched import read_atom, run_equation
 from ..tracing.source import user_line
+from .sparse_rows import is_sparse
 from .steps import State, norm, plain_cost, step_factor
 
 if TYPE_CHECKING:
@@ -199,15 +202,15 @@ def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int
     """
     job = walker.job
     arrays = [walker.placement.whole(array) for array in batch]
-    for leaf, array in zip(job.source.layout.leaves, arrays, strict=True):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            rows = _bad_rows(array)
-            return Explanation(
-                f"At step {step:,} the data are not finite: {leaf.name}, {_rows(rows)}.",
-                step,
-                rows=rows,
-                in_the_data=True,
-            )
+    bad = bad_data(job.source.layout, arrays)
+    if bad is not None:
+        name, rows = bad
+        return Explanation(
+            f"At step {step:,} the data are not finite: {name}, {_rows(rows)}.",
+            step,
+            rows=rows,
+            in_the_data=True,
+        )
     if job.recorded is None:
         name = _bad_slope(walker, state, batch)
         blame = f" The slope of {name} is the first that is not finite." if name else ""
@@ -236,6 +239,25 @@ def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int
     if stability[1] is not None:
         sentence += f" {_reason(stability)}"
     return Explanation(sentence, step, stability[0], stability[1], stability[2], rows, where, names)
+
+
+def bad_data(layout: Layout, arrays: Sequence[Any]) -> tuple[str, tuple[int, ...]] | None:
+    """The name of the first of the arrays that holds what is not finite, and the rows where; None if none does.
+
+    `arrays`: one for each leaf of the layout, NumPy or SciPy's sparse rows.
+
+    >>> bad_data(Layout.of(np.zeros(1), "data"), [np.array([1.0, np.nan, 2.0])])
+    ('data', (1,))
+    """
+    for leaf, array in zip(layout.leaves, arrays, strict=True):
+        numbers = array.data if is_sparse(array) else array
+        if numbers.dtype.kind != "f" or np.isfinite(numbers).all():
+            continue
+        if not is_sparse(array):
+            return leaf.name, _bad_rows(array)
+        entries = array.tocoo()
+        return leaf.name, tuple(np.unique(entries.row[~np.isfinite(entries.data)]).tolist())
+    return None
 
 
 def first_bad_operation(

@@ -115,7 +115,8 @@ class Passes:
             square += piece * piece
         slope /= rows.sum()
         count = len(parts)
-        spread = np.maximum(square / count - slope * slope, 0.0) * (count / max(count - 1, 1))
+        with np.errstate(invalid="ignore"):  # of slopes that are not finite, which the walk tells of
+            spread = np.maximum(square / count - slope * slope, 0.0) * (count / max(count - 1, 1))
         return Sums(value, slope, spread, count)
 
     def value(self, x: Vector) -> float:
@@ -364,4 +365,4 @@ def is_mean_over_rows(cost: Callable[..., Any], layout: Layout, source: Any, x: 
         costs.append([passes.value(point) for point in (x, beside)])
     a, b, both = np.array(costs)
     scale = np.abs(a) + np.abs(b)
-    return bool(np.all(np.abs(both - 0.5 * (a + b)) <= AGREES * scale) and np.isfinite(scale).all())
+    return bool(np.isfinite(scale).all() and np.all(np.abs(both - 0.5 * (a + b)) <= AGREES * scale))

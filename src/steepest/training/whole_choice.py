@@ -136,6 +136,8 @@ def extreme_rows(array: np.ndarray) -> set[int]:
     >>> sorted(extreme_rows(np.array([[1.0, 2.0], [9.0, 0.0], [3.0, -4.0], [2.0, 1.0]])))
     [0, 1, 2]
     """
+    if not array.size:
+        return set()
     size = max(1, BLOCK_READ // max(array[:1].nbytes, 1))
     starts = range(0, len(array), size)
     columns = min(COLUMNS_READ, array.shape[1])

@@ -7,18 +7,21 @@ composition rules, local where the smallest curvature is measured and positive.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..tracing.batched import numbers_in
 from ..verdict.words import Evidence
+from .divergence import bad_data
 from .newton_rows import MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
 from .passes import MATRIX_PRODUCT, Passes, bytes_of
 from .verdict import Finding, TrainVerdict
 from .whole_choice import shown_convex, structure_of
 
 if TYPE_CHECKING:
+    from .batches import Rows
     from .job import Job
     from .whole_run import WholeRun
 
@@ -55,6 +58,8 @@ def judge(job: Job, run: WholeRun) -> Finding:
                 cost,
                 rows,
             )
+    if not isfinite(cost):
+        return _not_finite(run.walker.source, evidence, cost)
     if found.reason == "stopped early":
         never = run.walker.best is None
         return Finding(
@@ -295,6 +300,20 @@ def _minimum(look: _Look) -> Finding | None:
 def _kinked(structure: Any, x: np.ndarray) -> bool:
     """Whether the cost has kinks near: a slope of zero there is one of several."""
     return structure is not None and bool(structure.kinks_near(x, 1e-6 * (1.0 + np.abs(x))))
+
+
+def _not_finite(source: Rows, evidence: tuple[Evidence, ...], cost: float) -> Finding:
+    """For a cost that was no finite number at the start: no walk takes a step to such a place, nor away from it."""
+    word, rows = TrainVerdict.NOT_FINITE, source.rows
+    bad = bad_data(source.layout, source.arrays)
+    if bad is not None:
+        name, places = bad
+        more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
+        sentence = f"The data are not finite: {name}, row {places[0]:,}{more}."
+        return Finding(word, evidence, sentence, "clean these rows, or leave them out", cost, rows)
+    sentence = "The cost over all data is not a finite number at the start."
+    following = "begin elsewhere; steepest.diagnose(lambda params: cost(params, data), params) names the line"
+    return Finding(word, evidence, sentence, following, cost, rows)
 
 
 def _on_device(run: WholeRun) -> Evidence:
