@@ -41,7 +41,6 @@ from .steps import (
     first_state,
     nothing_added,
     program,
-    to_numpy,
 )
 from .stretches import Piece, Stretches, block_length, forecast, pieces
 from .validation import Evaluation, is_lowest
@@ -631,9 +630,3 @@ class Walker:
 
     def _interrupt(self) -> None:
         self._asked = INTERRUPTED
-
-
-def parameters_of(run: Run) -> list[np.ndarray]:
-    """The final parameters as NumPy arrays, in the order of the layout."""
-    assert run.tree is not None
-    return to_numpy(run.tree, run.state.parameters)

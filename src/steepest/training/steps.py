@@ -343,8 +343,3 @@ def fetched(arrays: Sequence[Any], *, joined: bool) -> list[np.ndarray]:
 @jax.jit
 def _in_one(arrays: list[Any]) -> Any:
     return jnp.concatenate([jnp.ravel(array) for array in arrays])
-
-
-def to_numpy(tree: Tree, parameters: Any) -> list[np.ndarray]:
-    """The arrays of the parameters, in the order of the layout, copied off the device."""
-    return [np.array(leaf) for leaf in tree.leaves(parameters)]
