@@ -168,6 +168,22 @@ def test_poles_of_the_tangent_far_out_are_seen():
         assert high[0] == np.inf
 
 
+@pytest.mark.parametrize(
+    ("cost", "at"),
+    [
+        (lambda x: jax.numpy.where(jax.numpy.isnan(jax.numpy.sqrt(x[0])), -5.0, 1 + x[0] ** 2), 1e-9),
+        (lambda x: jax.numpy.where(jax.numpy.sqrt(x[0]) > -1, 1 + x[0] ** 2, -5.0), 1e-9),
+        (lambda x: jax.numpy.where(jax.numpy.log(x[0]) < 9, (x[0] - 1) ** 2, -5.0), 1.0),
+        (lambda x: -jax.numpy.sort(jax.numpy.append(jax.numpy.sqrt(x), 5.0))[0], 4.0),
+    ],
+)
+def test_what_a_cost_makes_of_having_no_value_counts(cost, at):
+    """Each is -5 wherever x is negative, by a comparison that fails for what is not a number, or by sorting."""
+    assert cost(np.array([-1.0])) == -5.0
+    found = verify(cost, [at], [(-4, 4)], proof=True, seconds=1)
+    assert not found.evidence[-1].holds, found.message
+
+
 def test_where_the_cost_is_not_a_number_nothing_is_proven():
     found = verify(lambda x: np.nan * x[0], [0.0], [(-2, 2)], proof=True)
     assert found == "not finite"
@@ -286,6 +302,8 @@ ELEMENTARY = {
     "abs": (np.abs, abs),
     "erf": (special.erf, mp.erf),
     "erfc": (special.erfc, mp.erfc),
+    "erfc far out": (lambda x: special.erfc(8 * x + 5), lambda x: mp.erfc(8 * x + 5)),
+    "logistic far out": (lambda x: special.expit(250 * x), lambda x: 1 / (1 + mp.exp(-250 * x))),
     "log gamma": (lambda x: special.gammaln(x + 4), lambda x: mp.loggamma(x + 4)),
     "digamma": (lambda x: special.digamma(x + 4), lambda x: mp.digamma(x + 4)),
     "trigamma": (lambda x: special.polygamma(1, x + 4), lambda x: mp.polygamma(1, x + 4)),

@@ -55,8 +55,15 @@ CHOOSING = frozenset(
 # Those of them at which the value itself may jump; a comparison does nothing until something is chosen by it.
 DECIDING = frozenset({"select_n", "sign", "floor", "ceil", "round", "convert_element_type"})
 
+# Operations that make something of what has no value at all: comparisons, which do not hold for it, and sorting,
+# which puts it last.
+SEEING = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "is_finite", "convert_element_type", "sort"})
+
 # Where log Γ is lowest between its pole at zero and infinity, and how low it is there (OEIS A030169 and A030171).
 LOWEST_OF_LGAMMA = 1.4616321449683623, -0.12148629053584961
+
+# Beyond this place erfc is too small to be held with all its digits; and a number above what it is there, 2.2109e-307.
+LAST_OF_ERFC = 26.5, 2.3e-307
 
 # Scatters with repeated targets are taken apart by adding one number at a time, up to so many.
 MOST_SCATTERED = 2_000
@@ -118,6 +125,7 @@ class IntervalProgram:
                 ]
                 self.places[equation.outvars[0]] = _places(equation, indices)
             self.equations.append(equation)
+        self.sees = any(equation.primitive.name in SEEING for equation in self.equations)
         self.known = {var: _constant(value) for var, value in known.items()}
         self.numbers = sum(_numbers_of(equation) for equation in self.equations)
 
@@ -134,6 +142,8 @@ class IntervalProgram:
         jaxpr = self.closed.jaxpr
         doubt, void, jumps = (np.zeros(len(lower), dtype=bool) for _ in range(3))
         found: dict[Any, Interval] = {**self.known, jaxpr.invars[0]: (lower, upper)}
+        # Of each result that may have no value, the boxes where.
+        lacking: dict[Any, Array] = {}
 
         def of(atom: Any) -> Interval:
             return _constant(atom.val) if isinstance(atom, jex.Literal) else found[atom]
@@ -151,6 +161,13 @@ class IntervalProgram:
                     if name not in SHAPED:
                         operands = _of_one_rank(operands)
                     results = [RULES[name](equation, *operands)]
+                if self.sees:
+                    lacks = _lacks(equation, operands, results, lacking, len(lower))
+                    if name in SEEING and lacks.any():
+                        doubt |= lacks
+                        results = [_anything(one, lacks, equation.outvars[0].aval.dtype) for one in results]
+                    elif lacks.any():
+                        lacking.update(dict.fromkeys(equation.outvars, lacks))
                 if name in ("sqrt", "rsqrt"):
                     doubt |= _any(operands[0][0] < 0.0)
                 if name in ("sqrt", "rsqrt", "log") and not self.chooses:
@@ -199,6 +216,28 @@ def _of_one_rank(operands: list[Interval]) -> list[Interval]:
 def _any(mask: Array) -> Array:
     """Whether any element is true, box by box."""
     return np.asarray(mask.reshape(len(mask), -1).any(axis=1))
+
+
+def _lacks(
+    equation: Any, operands: list[Interval], results: list[Interval], lacking: dict[Any, Array], boxes: int
+) -> Array:
+    """Mask (boxes,) of those in which a result may have no value, by its operation or because an operand has none."""
+    lacks = np.zeros(boxes, dtype=bool)
+    for atom in equation.invars:
+        if not isinstance(atom, jex.Literal) and atom in lacking:
+            lacks |= lacking[atom]
+    if equation.primitive.name in ("sqrt", "rsqrt", "log"):
+        lacks |= _any(operands[0][0] < 0.0)
+    for low, high in results:
+        lacks |= _any(np.isnan(low) | np.isnan(high))
+    return lacks
+
+
+def _anything(interval: Interval, boxes: Array, dtype: Any) -> Interval:
+    """The same interval, but in the `boxes` of that mask whatever its type can hold."""
+    here = boxes.reshape(-1, *(1,) * (interval[0].ndim - 1))
+    least, most = (0.0, 1.0) if np.dtype(dtype).kind == "b" else (-np.inf, np.inf)
+    return np.where(here, least, interval[0]), np.where(here, most, interval[1])
 
 
 def _constant(value: Any) -> Interval:
@@ -381,6 +420,22 @@ def _falling(function: Callable[[Array], Array], lowest: float = -np.inf, highes
         return np.maximum(low, lowest), np.minimum(high, highest)
 
     return rule
+
+
+def _logistic(x: Array) -> Array:
+    """1/(1 + exp(-x)), also where exp(-x) is too large to be held."""
+    rest = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0.0, rest, 1.0) / (1.0 + rest))
+
+
+def _complement(equation: Any, a: Interval) -> Interval:
+    """erfc falls; as x² is rounded inside exp(-x²), it errs by x² times as much, in parts of itself."""
+    low, high = scipy.special.erfc(a[1]), scipy.special.erfc(a[0])
+    low = low - EPS * np.where(a[1] > 0.0, np.square(a[1]), 0.0) * low
+    high = high + EPS * np.where(a[0] > 0.0, np.square(a[0]), 0.0) * high
+    last, at_last = LAST_OF_ERFC
+    low, high = _wide(np.where(a[1] > last, 0.0, low), np.where(a[0] > last, at_last, high))
+    return np.maximum(low, 0.0), np.minimum(high, 2.0)
 
 
 def _log_gamma(equation: Any, a: Interval) -> Interval:
@@ -667,7 +722,7 @@ RULES: dict[str, Callable[..., Interval]] = {
     "atan": _rising(np.arctan),
     "asinh": _rising(np.arcsinh),
     "sinh": _rising(np.sinh),
-    "logistic": _rising(lambda x: 1.0 / (1.0 + np.exp(-x)), 0.0, 1.0),
+    "logistic": _rising(_logistic, 0.0, 1.0),
     "cosh": _even(np.cosh, 1.0),
     "acosh": _rising(np.arccosh, 0.0),
     "atanh": _rising(np.arctanh),
@@ -675,7 +730,7 @@ RULES: dict[str, Callable[..., Interval]] = {
     "acos": _falling(np.arccos, 0.0),
     "atan2": _angle,
     "erf": _rising(scipy.special.erf, -1.0, 1.0),
-    "erfc": _falling(scipy.special.erfc, 0.0, 2.0),
+    "erfc": _complement,
     "lgamma": _log_gamma,
     "digamma": _digamma,
     "polygamma": _polygamma,
