@@ -20,9 +20,10 @@ Vector = np.ndarray
 NEAREST, FARTHEST = 1e-6, 64.0
 
 # Distances before that end, in natural sizes, between which the rates of the fall are compared, and what the last must
-# be of the first: a weak penalty that wins in the end shows in a few parts of a hundred.
+# be of the first. Where only numbers grow too large, a weak penalty that wins in the end shows in a part of a million;
+# in a ravine, the rounding of its floor alone makes some parts of a thousand.
 BEFORE = (0.5, 0.375, 0.25, 0.125)
-UNDIMINISHED = 0.99
+UNDIMINISHED, IN_A_RAVINE = 1.0 - 1e-6, 0.99
 
 # Neighbouring numbers whose costs differ by more than this part of the whole fall lie across a ravine too narrow for
 # double precision; a smooth bottom, or a kink, has 1e-16.
@@ -87,7 +88,7 @@ def _to_the_end(look: Look, way: Vector) -> Ray | None:
         t *= STRIDE
     else:
         return None
-    if not gives_out(look, x) or not _falls_undiminished(look, way, reach, (*BEFORE, 0.0)):
+    if not gives_out(look, x) or not _falls_on(look, way, reach, (*BEFORE, 0.0), UNDIMINISHED):
         return None
     lowest = look.objective.bounds.project(look.x + reach * way)
     return Ray(Leads.DOWN_TO_OVERFLOW, way, reach, value, lowest, value, reach, probes + len(BEFORE))
@@ -95,17 +96,17 @@ def _to_the_end(look: Look, way: Vector) -> Ray | None:
 
 def _in_a_ravine(look: Look, way: Vector, rounding: Rounding) -> Ray | None:
     """The ray that ends here, where the cost jumps between neighbouring numbers by what half a size had lowered it."""
-    if not _falls_undiminished(look, way, 0.0, BEFORE):
+    if not _falls_on(look, way, 0.0, BEFORE, IN_A_RAVINE):
         return None
     return Ray(Leads.DOWN_A_RAVINE, way, 0.0, look.value, look.x, look.value, BEFORE[0], len(BEFORE))
 
 
-def _falls_undiminished(look: Look, way: Vector, end: float, before: tuple[float, ...]) -> bool:
-    """Whether the cost fell on all of the way up to `end`, as fast at last as at first."""
+def _falls_on(look: Look, way: Vector, end: float, before: tuple[float, ...], part: float) -> bool:
+    """Whether the cost fell on all of the way up to `end`, at last by at least this `part` of its first rate."""
     values = np.array([look.value_at(look.x + (end - back) * way) for back in before])
     rates = (values[:-1] - values[1:]) / -np.diff(before)
     return bool(
         np.isfinite(values).all()
         and (rates > 64 * EPS * np.abs(values).max()).all()
-        and rates[-1] >= UNDIMINISHED * rates[0]
+        and rates[-1] >= part * rates[0]
     )
