@@ -175,6 +175,7 @@ def test_poles_of_the_tangent_far_out_are_seen():
         (lambda x: jax.numpy.where(jax.numpy.sqrt(x[0]) > -1, 1 + x[0] ** 2, -5.0), 1e-9),
         (lambda x: jax.numpy.where(jax.numpy.log(x[0]) < 9, (x[0] - 1) ** 2, -5.0), 1.0),
         (lambda x: -jax.numpy.sort(jax.numpy.append(jax.numpy.sqrt(x), 5.0))[0], 4.0),
+        (lambda x: jax.numpy.where(jax.lax.rem(1.0, jax.numpy.maximum(x[0], 0.0)) < 9, 1.0, -5.0), 1.0),
     ],
 )
 def test_what_a_cost_makes_of_having_no_value_counts(cost, at):

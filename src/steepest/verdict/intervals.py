@@ -228,6 +228,8 @@ def _lacks(
             lacks |= lacking[atom]
     if equation.primitive.name in ("sqrt", "rsqrt", "log"):
         lacks |= _any(operands[0][0] < 0.0)
+    elif equation.primitive.name == "rem":
+        lacks |= _any((operands[1][0] <= 0.0) & (operands[1][1] >= 0.0))
     for low, high in results:
         lacks |= _any(np.isnan(low) | np.isnan(high))
     return lacks
