@@ -5,6 +5,8 @@ import pytest
 
 import steepest
 from steepest import verify
+from steepest.verdict import flatness
+from steepest.verdict.weakest import shifted_factor
 
 MINIMUM = ("local minimum", "global minimum")
 
@@ -99,3 +101,20 @@ def test_a_walk_stopped_on_its_way_down_from_great_heights_is_no_minimum():
         if found.success:
             assert found.fun - lowest <= 1e-6 * abs(lowest), (steps, found.message)
     assert words == {"stopped", "local minimum"}
+
+
+def test_corrections_that_creep_along_a_valley_are_not_made_for_ever(monkeypatch):
+    """The bottom y = x + x² rises by x⁴: each correction gains a little of it, and none comes nearer to the bottom."""
+    factors = []
+
+    def counted(*arguments):
+        factors.append(0)
+        return shifted_factor(*arguments)
+
+    monkeypatch.setattr(flatness, "shifted_factor", counted)
+    found = steepest.minimize(
+        lambda x: np.sum((x[1::2] - x[::2] - x[::2] ** 2) ** 2) + np.sum(x[::2] ** 4),
+        np.tile([1.0, 0.5], 300),
+    )
+    assert found.verdict == "local minimum", found.message
+    assert 0 < len(factors) <= flatness.VALLEY_CORRECTIONS
