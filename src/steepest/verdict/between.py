@@ -15,7 +15,7 @@ import numpy as np
 from ..constraints.rows import Rows, outside
 from ..objective import Objective
 from .constrained import MET, SMALL, Multipliers, Point, judge_constrained
-from .judge import judge
+from .judge import SHALLOW, judge
 from .look import look_at
 from .rays import scaled
 from .wording import direction_name, number
@@ -36,9 +36,6 @@ SHOWN = frozenset(
 )
 
 ENDLESS = frozenset({Verdict.INFIMUM_NOT_ATTAINED, Verdict.UNBOUNDED_BELOW})
-
-# A curvature that explains less than this part of the fall over the parameters' sizes may be that of a tail.
-SHALLOW = 1e-6
 
 
 def judge_between(
