@@ -111,8 +111,28 @@ def walk_in_arrays(p):
     return total
 
 
+def every_other(p):
+    """Windows that move along a series, of every other of its numbers."""
+    wave = np.sin(p[1] * Y)
+    state = p[0]
+    for t in range(N - 6):
+        state = np.tanh(p[2] * state + wave[t : t + 6 : 2] @ wave[t : t + 6 : 2]) - p[3] * 0.1 * state
+    return state
+
+
+def counted(p):
+    """Whole numbers of 32 bits that are added up beside a loop, and stay that."""
+    state, count, level = p[0], np.int32(2), np.floor(10 * p[1] + 0.5).astype(np.int32)
+    for t in range(N):
+        state = p[2] * np.tanh(state) + Y[t]
+        count = count + level * np.int32(t)
+        state = state - 0.1 * p[3] * state**2
+    return state + 1e-3 * (count + level)
+
+
 COSTS = [
     moving_average, two_lags, variance, kalman, hidden_markov, orbit, backwards, substeps, walk_in_arrays,
+    every_other, counted,
 ]  # fmt: skip
 AT = np.array([0.4, -0.3, 0.5, 0.7])
 

@@ -481,8 +481,7 @@ class _Looping:
         equation = self.loop.rows[row]
         values = [operand.value for operand in operands]
         if _picks_elsewhere(self.members[row]):
-            starts = [member.params["start_indices"] for member in self.members[row]]
-            self.turns[row, 0] = _Turns(_windows(values[0], starts, equation.outvars[0].aval.shape), True)
+            self.turns[row, 0] = _Turns(_windows(values[0], self.members[row]), True)
             return
         stacked = any(operand.stacked for operand in operands)
         function = self.evaluation.bind(equation)
@@ -528,7 +527,8 @@ class _Looping:
                 # What a turn adds further down has not been added yet where this row ends.
                 count = turns if other <= row else turns - 1
                 whole = (
-                    jnp.sum(lax.slice_in_dim(added.value, 0, count), axis=0)
+                    # Of integers NumPy and JAX make their longest type when they add them up, unless told.
+                    jnp.sum(lax.slice_in_dim(added.value, 0, count), axis=0, dtype=last.aval.dtype)
                     if added.stacked
                     else added.value * last.aval.dtype.type(count)
                 )
@@ -651,10 +651,12 @@ def _picked(stack: Any, turns: Sequence[int]) -> Any:
     return jnp.take(stack, np.asarray(turns), axis=0)
 
 
-def _windows(source: Any, starts: Sequence[Sequence[int]], shape: Sequence[int]) -> Any:
-    """Windows of one shape that begin at `starts`, first axis along those."""
+def _windows(source: Any, slices: Sequence[Any]) -> Any:
+    """What each of the equations `slices`, of one shape, cuts out of `source`; first axis along those."""
     places = np.arange(math.prod(source.shape)).reshape(source.shape)
-    taken = np.stack([places[tuple(slice(a, a + m) for a, m in zip(s, shape, strict=True))] for s in starts])
+    strides = slices[0].params["strides"] or (1,) * places.ndim  # the same in all of them
+    boxes = [(e.params["start_indices"], e.params["limit_indices"]) for e in slices]
+    taken = np.stack([places[tuple(map(slice, low, high, strides))] for low, high in boxes])
     flat = taken.ravel()
     steps = set(np.diff(flat).tolist()) or {1}
     step = steps.pop()
