@@ -32,7 +32,9 @@ def gives_out(reading: Reading, x: Vector) -> bool:
     jaxpr = reading.closed.jaxpr
     values = dict(zip(jaxpr.constvars, map(np.asarray, reading.closed.consts), strict=True))
     values[reading.x] = np.reshape(x, reading.x.aval.shape)
-    too_large = too_small = broken = False
+    too_large = broken = False
+    # Results that hold a zero made of numbers too small to be held, and all that was made from those.
+    shrunk: set[Any] = set()
     for equation in reading.equations:
         operands = [
             np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, jex.Literal) else values.get(atom)
@@ -45,17 +47,19 @@ def gives_out(reading: Reading, x: Vector) -> bool:
         except (NoRule, ValueError, TypeError, IndexError, ArithmeticError):
             return False
         values.update(zip(equation.outvars, results, strict=True))
+        if any(atom in shrunk for atom in equation.invars if isinstance(atom, jex.Var)):
+            shrunk.update(equation.outvars)
         if not all(_finite(operand) for operand in operands):
             continue
         if not all(_finite(result) for result in results):
             if _has_grown(equation, operands, results):
                 too_large = True
-            elif too_small and _at_zero(equation, operands, results):
+            elif shrunk.issuperset(equation.outvars) and _at_zero(equation, operands, results):
                 broken = True
             else:
                 return False
-        elif equation.primitive.name in SHRINKING:
-            too_small = too_small or _has_shrunk(operands, results)
+        elif equation.primitive.name in SHRINKING and _has_shrunk(operands, results):
+            shrunk.update(equation.outvars)
     return too_large or broken
 
 
