@@ -132,9 +132,8 @@ def _one(equation: Any) -> tuple[float, float]:
     overhead = SCALAR_OPERATION if outputs == inputs == len(equation.invars) == 1 else ARRAY_OPERATION
     if all(var.aval.shape == () for var in (*equation.invars, *equation.outvars)):
         overhead = SCALAR_OPERATION
-    elif (
-        max(inputs, outputs) <= MOST
-    ):  # element by element: moving costs nothing, the rest a few scalar operations
+    elif max(inputs, outputs) <= MOST:
+        # Element by element: moving costs nothing, the rest a few scalar operations.
         overhead = 0.0 if name in FREE else min(max(inputs, outputs) * SCALAR_OPERATION, ARRAY_OPERATION)
     if name in FREE:
         return overhead, 0.0
