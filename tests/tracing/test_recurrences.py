@@ -1,8 +1,10 @@
 """Loops whose turns need each other: the same values and slopes as turn by turn, in few equations."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
@@ -177,6 +179,32 @@ def test_turns_that_do_not_repeat_are_left_as_they_are():
     with jax.enable_x64(True):
         recorded = trace(irregular, Parameters.of(AT)).jaxpr
         assert with_loops(recorded) is recorded
+
+
+def test_turns_with_data_inside_their_compiled_functions_are_not_taken_for_alike():
+    """The text of a branch or of an inner loop does not show the arrays its compiled functions hold."""
+
+    def branching(p):
+        state = p[0]
+        for t in range(60):
+            drive = jax.jit(lambda s, y=Y[t : t + 3]: s + 0.1 * jnp.sum(jnp.sin(y * s)))
+            state = 0.9 * lax.cond(state > 0, drive, lambda s: p[2] * s, state)
+            state = state + 0.1 * jnp.sin(state) + p[1]
+        return state
+
+    def looping(p):
+        state = p[0]
+        for t in range(60):
+            drive = jax.jit(lambda s, y=Y[t : t + 3]: s + 0.1 * jnp.sum(jnp.sin(y * s)))
+            state = 0.9 * lax.fori_loop(0, 2, lambda _, s, drive=drive: jnp.tanh(drive(s)), state)
+            state = state + 0.1 * jnp.sin(state) + p[1]
+        return state
+
+    for cost in (branching, looping):
+        with jax.enable_x64(True):
+            loops = with_loops(jax.make_jaxpr(cost)(AT))
+            (ours,) = jax.core.eval_jaxpr(loops.jaxpr, loops.consts, AT)
+            assert_allclose(ours, cost(jnp.asarray(AT)), rtol=1e-12)
 
 
 def test_a_fit_to_the_steps_of_a_simulation_knows_its_residuals():

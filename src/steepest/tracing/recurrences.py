@@ -166,7 +166,7 @@ def _found(closed: Any) -> list[_Loop]:
 def _kinds(equations: Sequence[Any], known: set[Any]) -> np.ndarray:
     """A number for each equation, equal for those that do the same to operands of the same shapes."""
     numbers: dict[Any, int] = {}
-    told: dict[int, tuple[Any, str]] = {}
+    told: dict[int, tuple[Any, Any]] = {}
 
     def parameter(value: Any) -> Any:
         if value is None or isinstance(value, (int, float, str, np.dtype)):
@@ -174,7 +174,8 @@ def _kinds(equations: Sequence[Any], known: set[Any]) -> np.ndarray:
         if isinstance(value, tuple) and all(isinstance(item, (int, tuple)) for item in value):
             return value
         if id(value) not in told:
-            told[id(value)] = value, str(value)
+            # The text of a jaxpr leaves out the constants inside it.
+            told[id(value)] = value, (str(value), tuple(map(id, _constants_in(value))))
         return told[id(value)][1]
 
     kinds = np.empty(len(equations), dtype=np.int64)
@@ -194,6 +195,21 @@ def _kinds(equations: Sequence[Any], known: set[Any]) -> np.ndarray:
         )
         kinds[place] = numbers.setdefault(place if equation.effects else kind, len(numbers))
     return kinds
+
+
+def _constants_in(value: Any) -> Iterator[Any]:
+    """The constants of the jaxprs in a parameter of an equation, however deep inside."""
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _constants_in(item)
+    elif isinstance(value, jex.ClosedJaxpr):
+        yield from value.consts
+        yield from _constants_in(value.jaxpr)
+    elif isinstance(value, jex.Jaxpr):
+        for equation in value.eqns:
+            yield from (a.val for a in equation.invars if isinstance(a, jex.Literal) and a.aval.shape)
+            for inner in equation.params.values():
+                yield from _constants_in(inner)
 
 
 def _periods(kinds: np.ndarray) -> Iterator[tuple[int, int, int]]:
