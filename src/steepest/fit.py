@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds, Vector
+from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
 from .fit_facts import facts_of
 from .fit_result import DataSet, FitResult, Setting, Values, all_covariance
@@ -23,7 +24,7 @@ from .numerics import EPS
 from .objective import Budget
 from .outcome import honest_digits, on_precision
 from .parameters import Parameters
-from .problem import DERIVATIVES, box_of, free_of, is_opaque, pairs_of_ends
+from .problem import DERIVATIVES, is_opaque
 from .residuals import (
     Arrangement,
     MeasuredVector,

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .box import box_of
 from .errors import InputError
 from .fit_result import Values
 from .models.model import Model, as_model
 from .parameters import Parameters
-from .problem import box_of
 from .solvers.batch import SMALLEST_PIVOT, TOLERANCE, Program
 from .verdict.words import Verdict
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds, Vector
+from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
 from .fit_facts import facts_of
 from .objective import Budget, Objective
 from .outcome import result_of
 from .parameters import Parameters
-from .problem import DERIVATIVES, Cost, Problem, box_of, free_of, pairs_of_ends, read_cost
+from .problem import DERIVATIVES, Cost, Problem, read_cost
 from .residuals import (
     Arrangement,
     MeasuredVector,

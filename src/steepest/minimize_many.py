@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds
+from .box import box_of
 from .errors import InputError
 from .minimize import minimize
 from .parameters import Parameters
-from .problem import Cost, box_of, read_cost
+from .problem import Cost, read_cost
 from .solvers.many import Members, Program
 from .verdict.members import judged
 

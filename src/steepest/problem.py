@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bounds import Bounds
+from .box import box_of, free_of
 from .errors import InputError, TracingError
 from .objective import Budget, Later, Linearisation, Linearised, MadeWhenAsked, Objective, SparseHessian
 from .parameters import EntryNames, Parameters
@@ -703,151 +704,7 @@ def _names_of(names: Sequence[str], parameters: Parameters, free: np.ndarray) ->
     )
 
 
-# -- bounds and fixed parameters ---------------------------------------------------------------------------
-
-
 def _moved(parameters: Parameters, start: Vector) -> Parameters:
     return Parameters.of(
         parameters.restore(start), parameters.leaves[0].name if len(parameters.leaves) == 1 else "x"
     )
-
-
-def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
-    """Bounds in any of the forms people write, as one flat box.
-
-    A pair for each parameter; one pair of numbers for all; a dict from name to pair; `scipy.optimize.Bounds`. None or
-    an infinity on either side means no bound.
-    """
-    n = parameters.n
-    if bounds is None:
-        return Bounds.none(n), ()
-    lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
-    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        lower[:], upper[:] = bounds.lb, bounds.ub
-    elif isinstance(bounds, Mapping):
-        for name, pair in bounds.items():
-            span = _span(str(name), parameters, names)
-            lower[span], upper[span] = _pair(pair, str(name))
-    else:
-        pairs = _listed(bounds)
-        if _is_pair(pairs):
-            pairs = [tuple(pairs)] * n
-        if len(pairs) != n:
-            raise InputError(
-                f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"
-                f"{', …' if n > 6 else ''}); give one (low, high) pair for each, or a dict from name to pair"
-            )
-        plain = _plain_pairs(pairs)
-        if plain is not None:
-            lower, upper = plain
-        else:
-            for k, pair in enumerate(pairs):
-                lower[k], upper[k] = _pair(pair, names[k])
-    empty = np.flatnonzero(~(lower <= upper))
-    if empty.size:
-        k = int(empty[0])
-        raise InputError(f"the bounds of {names[k]} leave nothing: {lower[k]} to {upper[k]}")
-    return Bounds(lower, upper), ()
-
-
-def pairs_of_ends(bounds: Any, n: int) -> Any:
-    """SciPy's `(lower, upper)` of `least_squares` and `curve_fit` as a pair for each of the `n` parameters.
-
-    Meant is a tuple of two, lists or arrays of n numbers, one of which may be a single number; all else comes back
-    as it is.
-
-    >>> pairs_of_ends(([0, 1], np.inf), 2)
-    [(0.0, inf), (1.0, inf)]
-    """
-    if type(bounds) is not tuple or len(bounds) != 2:
-        return bounds
-    several = [isinstance(end, list | np.ndarray) for end in bounds]
-    ends = [list(end) if many else [end] * n for end, many in zip(bounds, several, strict=True)]
-    numbers = all(isinstance(value, int | float | np.number) for end in ends for value in end)
-    if not any(several) or not numbers or any(len(end) != n for end in ends):
-        return bounds
-    return [(float(low), float(high)) for low, high in zip(*ends, strict=True)]
-
-
-def _listed(bounds: Any) -> list[Any]:
-    try:
-        return list(bounds)
-    except TypeError:
-        raise InputError(
-            f"bounds={bounds!r}; give one (low, high) pair for each parameter, or a dict from name to pair"
-        ) from None
-
-
-def _plain_pairs(pairs: list[Any]) -> tuple[Vector, Vector] | None:
-    """Pairs of numbers and None as two arrays (n,), all at once; None where any is something else, or NaN."""
-    if not all(type(pair) in (tuple, list) and len(pair) == 2 for pair in pairs):
-        return None
-    lows = [-np.inf if low is None else low for low, _ in pairs]
-    highs = [np.inf if high is None else high for _, high in pairs]
-    if not all(type(end) in (float, int) for end in (*lows, *highs)):
-        return None
-    try:
-        lower, upper = np.array(lows, dtype=np.float64), np.array(highs, dtype=np.float64)
-    except OverflowError:  # an integer that no float holds
-        return None
-    return None if np.isnan(lower).any() or np.isnan(upper).any() else (lower, upper)
-
-
-def _is_pair(value: Any) -> bool:
-    return len(value) == 2 and all(end is None or np.ndim(end) == 0 for end in value)
-
-
-def _pair(pair: Any, name: str) -> tuple[Any, Any]:
-    try:
-        low, high = pair
-        low = -np.inf if low is None else np.asarray(low, dtype=np.float64)
-        high = np.inf if high is None else np.asarray(high, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"the bounds of {name} are {pair!r}; write (low, high), with None where there is none"
-        ) from None
-    if np.isnan(low).any() or np.isnan(high).any():
-        raise InputError(f"the bounds of {name} hold NaN; write None where there is no bound")
-    return np.ravel(low) if np.ndim(low) else low, np.ravel(high) if np.ndim(high) else high
-
-
-def _span(name: str, parameters: Parameters, names: Sequence[str]) -> slice:
-    """Where a leaf or an entry called `name` lies in the flat vector."""
-    for leaf in parameters.leaves:
-        if leaf.name == name:
-            return slice(leaf.start, leaf.stop)
-    if name in names:
-        k = names.index(name)
-        return slice(k, k + 1)
-    import difflib
-
-    known = [leaf.name for leaf in parameters.leaves] if len(parameters.leaves) > 1 else list(names[:20])
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"there is no parameter {name!r}: the parameters are {', '.join(known)}{hint}")
-
-
-def free_of(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndarray | None:
-    """Indices of the parameters that may move; None if all may."""
-    if fixed is None:
-        return None
-    held = np.zeros(parameters.n, dtype=bool)
-    entries = [fixed] if isinstance(fixed, (str, int)) and not isinstance(fixed, bool) else fixed
-    mask = np.asarray(entries) if not isinstance(entries, (Mapping, set, frozenset)) else None
-    if mask is not None and mask.dtype == bool:
-        if mask.size != parameters.n:
-            raise InputError(f"fixed has {mask.size} flags for {parameters.n} parameters")
-        held[:] = mask.ravel()
-    else:
-        for entry in entries:
-            if isinstance(entry, str):
-                held[_span(entry, parameters, names)] = True
-            elif isinstance(entry, (int, np.integer)) and -parameters.n <= entry < parameters.n:
-                held[entry] = True
-            else:
-                raise InputError(
-                    f"fixed={entry!r} is not a parameter; give names, indices or a mask of flags"
-                )
-    if held.all():
-        raise InputError("every parameter is fixed, so there is nothing to minimise; free at least one")
-    return np.flatnonzero(~held)

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "steepest"
 # Earliest first. A row is a layer; its units may import each other as long as no circle closes.
 # docs/design.md shows the same picture.
 LAYERS = (
-    ("errors", "numerics", "optional", "bounds", "parameters", "runs"),
+    ("errors", "numerics", "optional", "bounds", "parameters", "box", "runs"),
     ("reference_problems",),
     ("tracing",),
     (
