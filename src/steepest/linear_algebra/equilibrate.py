@@ -43,6 +43,6 @@ def balanced(H: np.ndarray) -> np.ndarray:
     diagonal = H.diagonal()
     if (diagonal > 0.0).all():
         d = 1.0 / np.sqrt(diagonal)
-        if (np.abs(d[:, None] * H * d) <= ROUNDING).all():
+        if np.maximum.reduce(np.abs(d[:, None] * H * d), None, initial=0.0) <= ROUNDING:
             return d
     return equilibration(H)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -136,10 +136,13 @@ class Curvature:
             return self.along_slope(slope)
         if self.values.size == 0:
             return np.zeros(slope.size), 0.0
-        error = rounding.slope + rounding.grain
         along = self.vectors.T @ slope
-        uncertain = 8.0 * (np.abs(self.vectors).T @ error)
         bent = self.values > self.limit
+        if bent.all():
+            coefficients = -along / self.values
+            return self.vectors @ coefficients, 0.5 * float(-coefficients @ along)
+        error = rounding.slope + rounding.grain
+        uncertain = 8.0 * (np.abs(self.vectors).T @ error)
         lost = ~bent & (np.abs(along) > uncertain)
         coefficients = np.where(bent, -along / np.where(bent, self.values, 1.0), 0.0)
         step = self.vectors @ coefficients
@@ -149,13 +152,16 @@ class Curvature:
     def spread_of(self, error: Vector) -> Vector:
         """How far the minimum can lie from where the slope says, (n,), when the slope errs by `error` (n,)."""
         bent = self.values > self.limit
-        sizes = np.abs(self.vectors[:, bent])
-        return sizes @ ((sizes.T @ error) / self.values[bent])
+        vectors, values = self.vectors, self.values
+        if not bent.all():
+            vectors, values = vectors[:, bent], values[bent]
+        sizes = np.abs(vectors)
+        return sizes @ ((sizes.T @ error) / values)
 
 
 def curvature_of(look: Look) -> Curvature:
     """Dense eigenvalues where that is cheap, otherwise Lanczos from Hessian products with a stated budget."""
-    free = np.flatnonzero(look.free)
+    free = look.free_indices
     objective = look.objective
     if look.hessian is not None and free.size <= DENSE and objective.derivatives == "exact":
         H = _without_rounding(look, np.asarray(look.hessian))
@@ -201,7 +207,8 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
         or look.quadratic
     ):
         return curvature
-    small = (np.abs(curvature.values) < SUSPICIOUS) & (np.abs(curvature.values) > curvature.limit)
+    sizes = np.abs(curvature.values)
+    small = (sizes < SUSPICIOUS) & (sizes > curvature.limit)
     if not small.any():
         return curvature
     unit = 3.0 * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
@@ -235,9 +242,10 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     """
     if look.quadratic or not np.isfinite(H).all():
         return H
-    size = np.where(look.free, look.scale, 0.0)
+    size = look.on_free(look.scale)
     values, vectors = eigensystem(size[:, None] * H * size)
-    weak = (values != 0.0) & (np.abs(values) < FAINT * max(float(np.abs(values).max(initial=0.0)), TINY))
+    sizes = np.abs(values)
+    weak = (values != 0.0) & (sizes < FAINT * max(float(np.maximum.reduce(sizes, initial=0.0)), TINY))
     if not weak.any():
         return H
     V = size[:, None] * vectors
@@ -263,8 +271,9 @@ def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:
     block = curvature.hessian
     if block is None or not block.size or not look.objective.has_hessian or look.quadratic:
         return curvature
-    size = look.scale[curvature.free]
-    if not 0.0 < 0.5 * float(np.linalg.norm(size[:, None] * block * size)) <= rounding < np.inf:
+    size = look.scale if block.shape[0] == look.n else look.scale[curvature.free]
+    sized = (size[:, None] * block * size).ravel("K")
+    if not 0.0 < 0.5 * sqrt(sized.dot(sized)) <= rounding < np.inf:
         return curvature
     weak = (curvature.values > curvature.limit) & (curvature.values < SHALLOW * curvature.values.max())
     if not weak.any():
@@ -291,7 +300,6 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     room = np.minimum(bounds.upper - look.x, look.x - bounds.lower) if bounds.any else None
     if room is not None and (room < h)[free].any():
         return None
-    H = np.zeros((look.n, look.n))
     slopes, spans = np.empty((2, free.size, look.n)), np.empty(free.size)
     for k, i in enumerate(free.tolist()):
         ahead, behind = look.x.copy(), look.x.copy()
@@ -299,20 +307,26 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
         behind[i] -= h[i]
         slopes[0, k], slopes[1, k] = look.slope_at(ahead)[1], look.slope_at(behind)[1]
         spans[k] = ahead[i] - behind[i]
-        change = float(slopes[0, k, i] - slopes[1, k, i])
-        if not isfinite(change):
+        if not isfinite(slopes[0, k, i] - slopes[1, k, i]):
             return None
     change = slopes[0] - slopes[1]
     uneven = np.abs(slopes[0] - 2.0 * look.gradient + slopes[1]) * look.scale
-    if not (uneven.max(axis=1) <= UNEVEN * (np.abs(change) * look.scale).max(axis=1)).all():
+    largest = np.maximum.reduce
+    if not (largest(uneven, 1) <= UNEVEN * largest(np.abs(change) * look.scale, 1)).all():
         return None
-    H[:, free] = (change / spans[:, None]).T
-    units = np.where(look.free, look.scale, 0.0)
+    if free.size == look.n:
+        H, units = (change / spans[:, None]).T, look.scale
+    else:
+        H, units = np.zeros((look.n, look.n)), np.where(look.free, look.scale, 0.0)
+        H[:, free] = (change / spans[:, None]).T
     sized = units[:, None] * H * units
-    if np.abs(sized - sized.T).max(initial=0.0) > UNEVEN * np.abs(sized).max(initial=0.0):
+    skew, size = (largest(np.abs(matrix), None, initial=0.0) for matrix in (sized - sized.T, sized))
+    if skew > UNEVEN * size:
         return None
     half = 0.5 * (sized + sized.T)
-    if free.size and eigenvalues(half[free][:, free])[0] <= SHALLOW * (look.fall or np.inf):
+    if free.size < look.n:
+        half = half[free][:, free]
+    if free.size and eigenvalues(half)[0] <= SHALLOW * (look.fall or np.inf):
         shift = LONGER * h * np.where(look.free, look.signs(), 0.0)
         ahead, behind = bounds.project(look.x + shift), bounds.project(look.x - shift)
         difference = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
@@ -345,7 +359,7 @@ def _difference_product(look: Look) -> Callable[[Vector], Vector]:
 
 
 def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
-    free = np.flatnonzero(look.free)
+    free = look.free_indices
     whole = free.size == look.n
     block = H.copy() if whole else H[np.ix_(free, free)]
     if not np.isfinite(block).all():

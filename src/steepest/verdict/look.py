@@ -74,6 +74,30 @@ class Look:
         """Number of parameters."""
         return self.x.size
 
+    @cached_property
+    def free_indices(self) -> np.ndarray:
+        """Indices of the free parameters, (k,)."""
+        return np.flatnonzero(self.free)
+
+    @cached_property
+    def all_free(self) -> bool:
+        """Whether no bound holds a parameter."""
+        return self.free_indices.size == self.n
+
+    @cached_property
+    def spacing(self) -> Vector:
+        """Distance of each parameter, (n,), to the next number in double precision."""
+        return np.spacing(np.abs(self.x))
+
+    @cached_property
+    def unit(self) -> Vector:
+        """The same, or a rounding of its natural size where that is larger, (n,)."""
+        return np.maximum(self.spacing, EPS * self.scale)
+
+    def on_free(self, v: Vector) -> Vector:
+        """`v` (n,) with zeros for the parameters that are not free; `v` itself where all are."""
+        return v if self.all_free else np.where(self.free, v, 0.0)
+
     @property
     def is_small(self) -> bool:
         """Whether every direction can be looked at."""

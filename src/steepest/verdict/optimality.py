@@ -67,7 +67,7 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     """
     x, g = look.x, look.gradient
     n = look.n
-    unit = np.maximum(np.spacing(np.abs(x)), EPS * look.scale)
+    unit = look.unit
     spread, largest_trend = np.zeros(n), np.zeros(n)
     value_error = EPS * abs(look.value)
     alone, jump = True, 0.0
@@ -76,18 +76,19 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
         shifts = near - x
         told = [look.slope_at(place) for place in near]
         slopes = np.array([slope for _, slope in told])
-        finite = np.isfinite(slopes).all(axis=1)
-        if not finite.all():
+        if not np.isfinite(slopes).all():
+            finite = np.isfinite(slopes).all(axis=1)
             told = [one for one, holds in zip(told, finite, strict=True) if holds]
             shifts, slopes = shifts[finite], slopes[finite]
         if not told:
             continue
         alone = False
         trends = curvature.products_of(shifts)
-        largest_trend = np.maximum(largest_trend, np.abs(trends).max(axis=0))
-        spread = np.maximum(spread, np.abs(slopes - g - trends).max(axis=0))
+        if not look.is_small:
+            largest_trend = np.maximum(largest_trend, np.abs(trends).max(axis=0))
+        spread = np.maximum(spread, np.maximum.reduce(np.abs(slopes - g - trends)))
         # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
-        expected = shifts.dot(g) + 0.5 * (trends * shifts).sum(axis=1)
+        expected = shifts.dot(g) + 0.5 * np.add.reduce(trends * shifts, 1)
         for (value, _), foreseen in zip(told, expected.tolist(), strict=True):
             change = value - look.value
             jump = max(jump, abs(change))
@@ -98,7 +99,7 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
     # many parameters the trend over a few units, found already, has to tell it.
     grain = (
-        np.abs(curvature.product(0.5 * np.where(look.free, np.spacing(np.abs(x)), 0.0)))
+        np.abs(curvature.product(0.5 * look.on_free(look.spacing)))
         if look.is_small
         else np.where(look.free, largest_trend / (2.0 * UNITS), 0.0)
     )
@@ -130,13 +131,13 @@ def _signed(generator: np.random.Generator, rows: int, n: int) -> Vector:
 
 def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optimality:
     """Weigh the projected slope against its error, then what it could still win against the cost's error."""
-    projected = np.where(look.free, look.projected, 0.0)
+    projected = look.on_free(look.projected)
     allowed = SPREAD_FACTOR * (rounding.slope + rounding.grain)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(projected == 0.0, 0.0, np.abs(projected) / allowed)
-    allowed = np.where(look.free, allowed, 0.0)
-    worst = int(np.argmax(ratio)) if look.n else 0
-    slope, limit = float(np.abs(projected[worst])), float(allowed[worst])
+    allowed = look.on_free(allowed)
+    worst = int(ratio.argmax()) if look.n else 0
+    slope, limit = abs(float(projected[worst])), float(allowed[worst])
     within = bool(ratio[worst] <= 1.0)
     if not look.is_small:
         # Of very many entries some exceed their error by chance; what counts, and is told, is the root mean square.

@@ -37,12 +37,14 @@ def digits_of(look: Look, error: Vector) -> Vector:
     A parameter that cannot be told from zero counts its digits relative to its natural size, as the log
     absolute error of the NIST reference data sets does for certified values of zero.
     """
-    size = np.where(np.abs(look.x) > error, np.abs(look.x), look.scale)
+    known = np.abs(look.x)
+    size = np.where(known > error, known, look.scale)
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = -np.log10(error / size)
-    digits = np.where(look.free, digits, MOST_DIGITS)
+    if not look.all_free:
+        digits = np.where(look.free, digits, MOST_DIGITS)
     digits[np.isnan(digits)] = 0.0
-    return digits.clip(0.0, MOST_DIGITS)
+    return np.minimum(np.maximum(digits, 0.0), MOST_DIGITS)
 
 
 def error_of(look: Look, rounding: Rounding, curvature: Curvature, step: Vector, landing: float) -> Vector:
@@ -50,7 +52,7 @@ def error_of(look: Look, rounding: Rounding, curvature: Curvature, step: Vector,
 
     Where Newton steps land badly (`landing` near one) the minimum lies several of them away.
     """
-    error = curvature.spread_of(rounding.slope) + 0.5 * np.spacing(np.abs(look.x))
+    error = curvature.spread_of(rounding.slope) + 0.5 * look.spacing
     ratio = np.sqrt(landing) if 0.0 < landing < 1.0 else (0.0 if not landing >= 1.0 else 0.99)
     return 2.0 * error + np.abs(step) / (1.0 - ratio)
 
