@@ -182,15 +182,15 @@ def curvature_of(look: Look) -> Curvature:
         return _dense(look, H, ERROR_EXACT, f"eigenvalues of the {origin} Hessian")
     if free.size <= (DENSE if objective.has_hessian_product else DENSE_BY_DIFFERENCES):
         exact = objective.has_hessian_product
-        columns = _exact_product(look) if exact else _difference_product(look)
-        H = np.zeros((look.n, look.n))
-        for i in free:
+        product = _exact_product(look) if exact else _difference_product(look)
+        columns = np.zeros((look.n, free.size))
+        for k, i in enumerate(free.tolist()):
             unit = np.zeros(look.n)
             unit[i] = 1.0 if exact else look.scale[i]
-            H[:, i] = columns(unit) / unit[i]
+            columns[:, k] = product(unit) / unit[i]
         if exact:
-            return _dense(look, H, ERROR_EXACT, "eigenvalues of the Hessian, by products")
-        return _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the slope")
+            return _of_columns(look, columns, ERROR_EXACT, "eigenvalues of the Hessian, by products")
+        return _of_columns(look, columns, ERROR_DIFFERENCES, "eigenvalues of differences of the slope")
     return _by_products(look, free)
 
 
@@ -314,27 +314,21 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     largest = np.maximum.reduce
     if not (largest(uneven, 1) <= UNEVEN * largest(np.abs(change) * look.scale, 1)).all():
         return None
-    if free.size == look.n:
-        H, units = (change / spans[:, None]).T, look.scale
-    else:
-        H, units = np.zeros((look.n, look.n)), np.where(look.free, look.scale, 0.0)
-        H[:, free] = (change / spans[:, None]).T
-    sized = units[:, None] * H * units
-    skew, size = (largest(np.abs(matrix), None, initial=0.0) for matrix in (sized - sized.T, sized))
-    if skew > UNEVEN * size:
+    columns, whole = (change / spans[:, None]).T, free.size == look.n
+    size, block = (look.scale, columns) if whole else (look.scale[free], columns[free])
+    sized = size[:, None] * block * size
+    skew, most = (largest(np.abs(matrix), None, initial=0.0) for matrix in (sized - sized.T, sized))
+    if skew > UNEVEN * most:
         return None
-    half = 0.5 * (sized + sized.T)
-    if free.size < look.n:
-        half = half[free][:, free]
-    if free.size and eigenvalues(half)[0] <= SHALLOW * (look.fall or np.inf):
+    if free.size and eigenvalues(0.5 * (sized + sized.T))[0] <= SHALLOW * (look.fall or np.inf):
         shift = LONGER * h * np.where(look.free, look.signs(), 0.0)
         ahead, behind = bounds.project(look.x + shift), bounds.project(look.x - shift)
         difference = look.slope_at(ahead)[1] - look.slope_at(behind)[1]
-        told = H @ (ahead - behind)
-        doubt = UNEVEN * (np.abs(H) @ np.abs(ahead - behind))
-        if not (np.abs(difference - told)[free] <= doubt[free]).all():
+        moved = (ahead - behind)[free]
+        doubt = UNEVEN * (np.abs(block) @ np.abs(moved))
+        if not (np.abs(difference[free] - block @ moved) <= doubt).all():
             return None
-    found = _dense(look, 0.5 * (H + H.T), ERROR_DIFFERENCES, "eigenvalues of differences of the exact slope")
+    found = _of_columns(look, columns, ERROR_DIFFERENCES, "eigenvalues of differences of the exact slope")
     return found if found.values.size and found.values[0] > PLAINLY_POSITIVE else None
 
 
@@ -359,16 +353,40 @@ def _difference_product(look: Look) -> Callable[[Vector], Vector]:
 
 
 def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
+    """Curvature from the whole Hessian `H` (n, n)."""
     free = look.free_indices
-    whole = free.size == look.n
-    block = H.copy() if whole else H[np.ix_(free, free)]
+    block = H.copy() if free.size == look.n else H[np.ix_(free, free)]
+    return _of_block(look, block, lambda v: H @ v, error, how)
+
+
+def _of_columns(look: Look, columns: np.ndarray, error: float, how: str) -> Curvature:
+    """Curvature from the columns (n, k) of the Hessian that belong to the free parameters, few among very many.
+
+    Of what was measured by differences the half above the diagonal and the half below it are taken together.
+    """
+    free, whole = look.free_indices, len(columns.T) == look.n
+    block = columns if whole else columns[free]
+    if error == ERROR_DIFFERENCES:
+        block = 0.5 * (block + block.T)
+    if whole:
+        return _of_block(look, block, lambda v: block @ v, error, how)
+    columns = columns.copy()
+    columns[free] = block
+    return _of_block(look, block, lambda v: columns @ v[free], error, how)
+
+
+def _of_block(
+    look: Look, block: np.ndarray, products: Callable[[np.ndarray], np.ndarray], error: float, how: str
+) -> Curvature:
+    """Curvature from the `block` (k, k) of the Hessian between the free parameters, and products with all of it."""
+    free = look.free_indices
     if not np.isfinite(block).all():
         block = np.where(np.isfinite(block), block, 0.0)
         how += "; entries that are not finite are left out"
     d = balanced(block)
     values, scaled = eigensystem(d[:, None] * block * d)
     vectors, scaling = d[:, None] * scaled, d
-    if not whole:
+    if free.size < look.n:
         within, vectors, scaling = vectors, np.zeros((look.n, free.size)), np.ones(look.n)
         vectors[free], scaling[free] = within, d
     own = eigenvalues(block)
@@ -383,7 +401,7 @@ def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
         extremes,
         own,
         True,
-        lambda v: H @ v,
+        products,
         how,
     )
 

@@ -11,7 +11,7 @@ from .look import Look, Rounding
 from .measured import curvature_evidence
 from .optimality import Optimality
 from .precision import digits_of, error_of, gap_of, sparse_error_of
-from .wording import direction_name, listed, number
+from .wording import direction_name, listed, named, number
 from .words import Evidence, Judgement, Verdict
 
 Vector = np.ndarray
@@ -67,15 +67,15 @@ def flat_minimum(
     evidence: list[Evidence],
 ) -> Judgement:
     """The word for a minimum that is not the only one; the directions of `level` cost nothing."""
-    named = []
+    ways = []
     basis = level[: max(curvature.null.size, 1)]
     for course in basis:
         bend = "a bend that begins along " if course.runs is Runs.BENDING_VALLEY else ""
-        named.append(bend + direction_name(course.direction, look.names))
+        ways.append(bend + direction_name(course.direction, look.names))
     dead = [i for i in getattr(look.structure, "dead", ()) if i < look.n]
     reason = why_global(look, curvature)
     ending = f" {sentence(reason)}, so no lower point exists." if reason else ""
-    never = f" The cost does not depend on {listed([look.names[i] for i in dead])}." if dead else ""
+    never = f" The cost does not depend on {named(look.names, np.array(dead))}." if dead else ""
     digits = known_digits(look, rounding, curvature, optimality)
     if digits is not None:
         for course in level:
@@ -89,7 +89,7 @@ def flat_minimum(
         Verdict.FLAT_MINIMUM,
         tuple(evidence),
         f"Minimum, but not the only one: {slope_words(look, optimality)}{active}, and walking along "
-        f"{listed(named)} costs nothing.{never}{ending}",
+        f"{listed(ways)} costs nothing.{never}{ending}",
         "Fix a parameter in that direction, or add a small penalty, to make the answer unique.",
         digits=digits,
         gap=gap,
@@ -229,7 +229,7 @@ def active_words(look: Look, evidence: list[Evidence]) -> str:
             )
         )
     theirs = "its bound" if held.size == 1 else "their bounds"
-    return f" with {listed([look.names[i] for i in held.tolist()])} held at {theirs}"
+    return f" with {named(look.names, held)} held at {theirs}"
 
 
 def kinks_within(look: Look, radius: float) -> list[str]:

@@ -52,6 +52,19 @@ def listed(words: Sequence[str], most: int = TOLD) -> str:
     'a, b and c'
     """
     words = list(words)
-    if len(words) > most:
-        words = [*words[:most], f"{len(words) - most} more"]
+    return _joined(words[:most], len(words) - most)
+
+
+def named(names: Sequence[str], which: np.ndarray) -> str:
+    """The names of the entries `which` (k,), as `listed` joins them; of very many only those that are told are made.
+
+    >>> named([f"x[{i}]" for i in range(10)], np.array([0, 2, 4, 6, 8, 9]))
+    'x[0], x[2], x[4], x[6] and 2 more'
+    """
+    return _joined([names[i] for i in which[:TOLD].tolist()], which.size - TOLD)
+
+
+def _joined(words: list[str], more: int) -> str:
+    if more > 0:
+        words = [*words, f"{more} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
