@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from steepest.objective import Budget, BudgetSpent, Later, Linearised, Objective
+from steepest.problem import pose
 
 
 def parabola(x):
@@ -121,3 +123,37 @@ def test_what_takes_work_to_find_is_looked_for_once_when_asked_about():
     assert objective.has_residual and not objective.has_sparse_hessian
     assert objective.linearised(np.ones(2)).value == 2.0
     assert looked == [1]
+
+
+def test_what_follows_from_a_sparse_pattern_is_found_once_for_a_thread_and_apart_from_others():
+    problem = posed_chain(200)
+    objective, x = problem.objective, problem.start
+    H = objective.sparse_hessian(x)
+    pattern = objective.analysed(H)
+    assert objective.afresh().analysed(objective.sparse_hessian(x + 1.0)) is pattern
+    assert posed_chain(200).objective.analysed(H) is pattern
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(objective.analysed, H).result()
+    assert other is not pattern
+    b = np.sin(np.arange(200.0))
+    solve = pattern.factorise(H.data, 400.0, None)
+    other.factorise(2.0 * H.data, 900.0, None)
+    np.testing.assert_allclose(solve(b), np.linalg.solve(H.toarray() + 400.0 * np.eye(200), b), rtol=1e-9)
+
+
+def chain(x):
+    return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+
+def posed_chain(n):
+    return pose(
+        chain,
+        np.full(n, 0.5),
+        (),
+        jac=None,
+        hess=None,
+        bounds=None,
+        fixed=None,
+        derivatives="auto",
+        budget=None,
+    )

@@ -82,12 +82,16 @@ def _listed(bounds: Any) -> list[Any]:
 
 def _plain_pairs(pairs: list[Any]) -> tuple[Vector, Vector] | None:
     """Pairs of numbers and None as two arrays (n,), all at once; None where any is something else, or NaN."""
-    if not all(type(pair) in (tuple, list) and len(pair) == 2 for pair in pairs):
+    # One pass in C for each question: of 10,000 parameters, asking pair by pair takes as long as a few factorisations.
+    if not set(map(type, pairs)) <= {tuple, list} or set(map(len, pairs)) != {2}:
         return None
-    lows = [-np.inf if low is None else low for low, _ in pairs]
-    highs = [np.inf if high is None else high for _, high in pairs]
-    if not all(type(end) in (float, int) for end in (*lows, *highs)):
+    lows, highs = zip(*pairs, strict=True)
+    types = set(map(type, lows)) | set(map(type, highs))
+    if not types <= {float, int, type(None)}:
         return None
+    if type(None) in types:
+        lows = tuple(-np.inf if low is None else low for low in lows)
+        highs = tuple(np.inf if high is None else high for high in highs)
     try:
         lower, upper = np.array(lows, dtype=np.float64), np.array(highs, dtype=np.float64)
     except OverflowError:  # an integer that no float holds

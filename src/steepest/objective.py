@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
+from threading import local
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -13,7 +14,11 @@ import numpy as np
 
 from . import numerics
 from .bounds import Bounds, Vector
-from .linear_algebra.elimination import expected_work
+from .linear_algebra.elimination import expected_work, work_to_factorise
+from .linear_algebra.sparse_factor import SymmetricPattern
+
+# Of more entries a pattern is analysed anew for each walk: its factors would hold a gigabyte between the walks.
+KEPT_ENTRIES = 1_000_000
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -56,11 +61,15 @@ class Factorising(NamedTuple):
 
 @dataclass(frozen=True)
 class SparseHessian:
-    """An evaluation that gives a SciPy CSC array (n, n) with entries where `indptr`, `indices` say."""
+    """An evaluation that gives a SciPy CSC array (n, n) with entries where `indptr`, `indices` say.
+
+    What follows from the pattern alone is found once, and serves every walk and every judge of the same cost.
+    """
 
     evaluate: Callable[[Vector], Any]
     indptr: np.ndarray
     indices: np.ndarray
+    _of_thread: local = field(default_factory=local, repr=False, compare=False)
 
     def __call__(self, x: Vector) -> Any:
         """The sparse Hessian at `x` (n,)."""
@@ -70,6 +79,27 @@ class SparseHessian:
     def factorising(self) -> Factorising:
         """What factorising it takes, about."""
         return Factorising(self.indices.size, expected_work(self.indptr, self.indices))
+
+    @cached_property
+    def most_work(self) -> float:
+        """Multiplications that factorising it takes at most; see `work_to_factorise`."""
+        return work_to_factorise(self.indptr, self.indices)
+
+    def analysed(self, matrix: Any) -> SymmetricPattern:
+        """The pattern of one of its matrices, analysed; the same to all within one thread, who factorise in turn."""
+        kept: SymmetricPattern | None = getattr(self._of_thread, "pattern", None)
+        if kept is not None and kept.fits(matrix):
+            return kept
+        made = SymmetricPattern(matrix)
+        if self.indices.size <= KEPT_ENTRIES and self.has_pattern_of(matrix):
+            self._of_thread.pattern = made
+        return made
+
+    def has_pattern_of(self, matrix: Any) -> bool:
+        """Whether a matrix has its entries where those evaluated here have."""
+        if matrix.indptr.size != self.indptr.size or matrix.indices.size != self.indices.size:
+            return False
+        return np.array_equal(matrix.indptr, self.indptr) and np.array_equal(matrix.indices, self.indices)
 
 
 @dataclass(frozen=True)
@@ -263,6 +293,21 @@ class Objective:
         """What factorising the sparse Hessian takes; None where there is none, or its pattern is not known."""
         found = self._found_sparse_hessian()
         return found.factorising if isinstance(found, SparseHessian) else None
+
+    def analysed(self, H: Any) -> SymmetricPattern:
+        """The pattern of a sparse Hessian, analysed for factorising; what is solved with its factors is so at once.
+
+        The next to ask may be handed the same, and factorise another matrix with it.
+        """
+        found = self._found_sparse_hessian()
+        return found.analysed(H) if isinstance(found, SparseHessian) else SymmetricPattern(H)
+
+    def most_work(self, H: Any) -> float:
+        """Multiplications that factorising a sparse Hessian takes at most; see `work_to_factorise`."""
+        found = self._found_sparse_hessian()
+        if isinstance(found, SparseHessian) and found.has_pattern_of(H):
+            return found.most_work
+        return work_to_factorise(H.indptr, H.indices)
 
     @property
     def has_residual(self) -> bool:

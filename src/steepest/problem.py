@@ -433,7 +433,11 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         found = evaluation(traced, "sparse_hessian")
         if found is None or _slopes_are_cheaper(traced):
             return None
-        return SparseHessian(lambda x: found(x)[0], found.plan.indptr, found.plan.indices)
+        if "sparse Hessian" not in traced.kept:
+            plan = found.plan
+            traced.kept["sparse Hessian"] = SparseHessian(lambda x: found(x)[0], plan.indptr, plan.indices)
+        kept: SparseHessian = traced.kept["sparse Hessian"]
+        return kept
 
     def find_on_device() -> Callable[[Any], Any] | None:
         compiled = evaluation(traced, "value_and_gradient").compile()

@@ -104,13 +104,10 @@ class WithRestarts:
         objective, run = self.problem.objective, self.run
         if run.solver != Newton(sparse=True).name:
             return False
-        from .linear_algebra.elimination import work_to_factorise
-        from .linear_algebra.sparse_factor import SymmetricPattern
-
         H = objective.sparse_hessian(self.problem.start)
-        if max(run.steps, OPENING_STEPS) * work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+        if max(run.steps, OPENING_STEPS) * objective.most_work(H) > MOST_WORK:
             return False
-        return SymmetricPattern(H).factorise(H.data, 0.0, None) is None
+        return objective.analysed(H).factorise(H.data, 0.0, None) is None
 
     def _around(self, allowance: int) -> None:
         """Single parameters moved, round after round while that leads lower."""

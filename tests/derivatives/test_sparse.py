@@ -139,3 +139,25 @@ def test_loops_are_left_to_the_other_detector():
 def test_what_no_detector_knows_is_refused():
     with pytest.raises(Dense):
         plan_of(lambda x: jnp.sum(lax.reduce_window(x**3, 0.0, lax.add, (3,), (3,), "VALID") ** 2), 900)
+
+
+def test_the_hessian_of_a_quadratic_is_computed_once_and_handed_out_afresh():
+    n = 60
+    plan = plan_of(lambda x: jnp.sum((x[1:] - x[:-1]) ** 2) + jnp.sum(3.0 * x), n)
+    hessian = Sparse(plan)
+    first = hessian(RNG.normal(size=n))[0]
+    truth = 2.0 * (2.0 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1))
+    truth[0, 0] = truth[-1, -1] = 2.0
+    assert_allclose(first.toarray(), truth)
+    first.data[:] = np.nan  # a solver may write into what it is given
+    assert_allclose(hessian(RNG.normal(size=n))[0].toarray(), truth)
+    timing = hessian._evaluate.timing
+    assert timing.interpreted_calls + timing.compiled_calls == 1
+
+
+def test_a_hessian_that_changes_is_computed_at_each_place():
+    hessian = Sparse(plan_of(rosenbrock, 60))
+    for x in RNG.normal(size=(2, 60)):
+        assert_allclose(
+            hessian(x)[0].toarray(), Tiered(exact.hessian(traced(rosenbrock, 60)))(x)[0], rtol=1e-10
+        )

@@ -1,11 +1,14 @@
 """What a verdict on a plain minimum costs, in evaluations, and that saving them changes no word."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from steepest.descent import structure_of
 from steepest.problem import pose
 from steepest.verdict.judge import judge
+from steepest.verify import verify
 
 
 def rosenbrock(x):
@@ -52,3 +55,19 @@ def test_the_probes_of_one_seed_are_the_same_at_every_look():
     problem = posed(rosenbrock, 4)
     first, second = (judged(problem, np.ones(4)) for _ in range(2))
     assert [item.measured for item in first.evidence] == [item.measured for item in second.evidence]
+
+
+def test_a_corner_of_very_many_bounds_is_judged_in_memory_for_what_is_free():
+    n = 5_000
+    x = np.where(np.arange(n) % 1000 == 0, 0.5, 1.0)
+
+    def cost(x):
+        return np.sum(np.where(np.arange(n) % 1000 == 0, (x - 0.5) ** 2, -(x**2)))
+
+    tracemalloc.start()
+    found = verify(cost, x, bounds=[(-2.0, 1.0)] * n)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.verdict == "local minimum"
+    assert "x[1], x[2], x[3], x[4] and 4991 more held at their bounds" in found.message
+    assert peak < 0.2 * 8 * n * n  # the whole matrix of second derivatives would be 200 MB

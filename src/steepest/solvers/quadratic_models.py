@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bounds import Bounds, Mask, Vector
-from ..linear_algebra.box_quadratic import lowest_in_box
+from ..linear_algebra.box_quadratic import GRADIENT_STEPS, lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
 from ..linear_algebra.long_vectors import inner, length
@@ -98,7 +98,7 @@ def sparse_model(
     """
     H = objective.sparse_hessian(x)
     if pattern is None or not pattern.fits(H):
-        pattern = SymmetricPattern(H)
+        pattern = objective.analysed(H)
     data, bounds = H.data, objective.bounds
     if bounds.any and bounds.only_fix:
         # The others walk as if there were no bounds, the fixed ones, each alone with a curvature of one, nowhere.
@@ -339,7 +339,11 @@ class BoxModel:
         if at_once is not None:
             return at_once
         lower, upper = np.maximum(self.lower, -radius), np.minimum(self.upper, radius)
-        p, decrease = lowest_in_box(self.g, self.curvature.product, lower, upper, newton)
+        # A small dense matrix is factorised in the time of a few products.
+        steps = GRADIENT_STEPS if isinstance(self.curvature, SparseCurvature) else 1
+        p, decrease = lowest_in_box(
+            self.g, self.curvature.product, lower, upper, newton, gradient_steps=steps
+        )
         cut = bool((((p <= lower) & (lower > self.lower)) | ((p >= upper) & (upper < self.upper))).any())
         return Proposal(self.d * p, decrease, cut, shift)
 

@@ -460,6 +460,20 @@ def eliminate_dead(closed: Any) -> Any:
     return jex.ClosedJaxpr(smaller, [c for _, c in pairs])
 
 
+def uses_inputs(closed: Any) -> bool:
+    """Whether anything that is computed depends on the inputs, or does more than compute.
+
+    >>> import jax, numpy as np
+    >>> x = jax.ShapeDtypeStruct((2,), np.float32)
+    >>> [uses_inputs(eliminate_dead(jax.make_jaxpr(f)(x))) for f in (lambda x: 2 * x, lambda x: 0 * x.size + 1)]
+    [True, False]
+    """
+    jaxpr = closed.jaxpr
+    atoms = [*jaxpr.outvars, *(atom for equation in jaxpr.eqns for atom in equation.invars)]
+    read = {atom for atom in atoms if isinstance(atom, jex.Var)}
+    return bool(jaxpr.effects) or not read.isdisjoint(jaxpr.invars)
+
+
 class _Rewriting:
     """A jaxpr under construction: its equations so far, and its constants, each kept once."""
 

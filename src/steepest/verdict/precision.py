@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..linear_algebra.elimination import work_to_factorise
-from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..numerics import EPS
 from .curvature import ERROR_EXACT, Curvature
 from .look import Look, Rounding
@@ -86,9 +84,9 @@ def sparse_error_of(look: Look, rounding: Rounding) -> Vector | None:
 def _sparse_solver(look: Look) -> Callable[[Vector], Vector] | None:
     """How to solve with the sparse Hessian on the free parameters; None where that takes long or means nothing."""
     H = look.sparse_hessian
-    if H is None or not np.isfinite(H.data).all() or work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+    if H is None or not np.isfinite(H.data).all() or look.objective.most_work(H) > MOST_WORK:
         return None
-    pattern, free = SymmetricPattern(H), look.free
+    pattern, free = look.objective.analysed(H), look.free
     solve = pattern.factorise(H.data, 0.0, None if free.all() else free)
     if solve is None:
         return None

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..linear_algebra.elimination import work_to_factorise
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from .curvature import ERROR_EXACT, Curvature
 from .look import Look
@@ -50,9 +49,9 @@ def shifted_factor(look: Look, H: Any, before: ShiftedFactor | None = None) -> S
         return None
     free, pattern = look.free, None if before is None else before.pattern
     if pattern is None or not pattern.fits(H):
-        if work_to_factorise(H.indptr, H.indices) > MOST_WORK:
+        if look.objective.most_work(H) > MOST_WORK:
             return None
-        pattern = SymmetricPattern(H)
+        pattern = look.objective.analysed(H)
     inside = free[pattern.rows] & free[pattern.columns]
     d = pattern.equilibration(np.where(inside, H.data, 0.0))
     data = np.where(inside, H.data, 0.0) * d[pattern.rows] * d[pattern.columns]
