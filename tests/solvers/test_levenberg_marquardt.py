@@ -288,3 +288,34 @@ def test_a_start_that_is_not_finite_says_so():
 def test_a_cost_that_is_no_sum_of_squares_is_refused():
     with pytest.raises(InputError, match="sum of squares"):
         drive(levenberg_marquardt(), plain_objective(parabola, 2), np.zeros(2))
+
+
+def jennrich_sampson():
+    """Moré, Garbow & Hillstrom (1981), problem 6: residuals 2 + 2i - (exp(i·x1) + exp(i·x2)), i = 1..10."""
+    i = np.arange(1.0, 11.0)
+
+    def residual(x):
+        return 2.0 + 2.0 * i - (np.exp(i * x[0]) + np.exp(i * x[1]))
+
+    def jacobian(x):
+        return -np.stack([i * np.exp(i * x[0]), i * np.exp(i * x[1])], axis=1)
+
+    def hessian(x):
+        J, r = jacobian(x), residual(x)
+        curvatures = [-(r @ (i * i * np.exp(i * v))) for v in x]
+        return 2.0 * (J.T @ J + np.diag(curvatures))
+
+    return squares(residual, jacobian, 2, hessian=hessian)
+
+
+def test_large_residuals_that_bend_upwards_cost_no_crawl_of_held_steps():
+    # The published minimum is 124.362... at x1 = x2 = 0.2578...; Gauss-Newton sees a valley there that is flat across.
+    run = drive(levenberg_marquardt(), jennrich_sampson(), np.array([0.3, 0.4]))
+    assert_allclose(run.value, 124.362182, rtol=1e-8)
+    assert_allclose(run.x, [0.2578, 0.2578], atol=5e-5)
+    assert run.steps < 30
+
+
+def test_without_second_derivatives_the_same_minimum_takes_many_times_as_long():
+    run = drive(levenberg_marquardt(newton=False), jennrich_sampson(), np.array([0.3, 0.4]), max_steps=30)
+    assert run.stop is StopReason.OUT_OF_BUDGET

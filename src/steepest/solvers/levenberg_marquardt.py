@@ -30,6 +30,13 @@ FIRST_RADIUS = 1.0
 # gain falls by less than SLOW on PATIENCE free steps, the whole Hessian repays its price.
 SLOW, PATIENCE = 0.1, 3
 
+# Where that curvature is upwards and large, whole steps leap across the valley, and the radius holds every one of them
+# back. After PATIENCE slow held steps, and after twice as many each time after that, both models are asked how the
+# slope changed along the last step; the whole Hessian is taken where it is positive definite and errs by less than this
+# part of what Gauss-Newton does. In a valley that merely bends both err alike, and Gauss-Newton keeps to it with longer
+# steps.
+ERRS_LESS = 0.5
+
 # Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
 # is rounding, not curvature.
 TOO_LITTLE = 1e-3 * EPSILON
@@ -47,8 +54,8 @@ class LMState(NamedTuple):
     `linear`: value, residual (m,) and Jacobian (m, n). `hessian` (n, n): in place of the Gauss-Newton model, or
     None. `scale` (n,): residual units per parameter unit. `radius`: how far the model is trusted, in residual
     units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
-    converged slowly. `spent`: whether what is left to gain is rounding. `grain`: by how much the value may be off
-    because each residual is a difference of two numbers that are larger.
+    converged slowly, `slow_held`: held ones. `spent`: whether what is left to gain is rounding. `grain`: by how much
+    the value may be off because each residual is a difference of two numbers that are larger.
     """
 
     x: Vector
@@ -64,6 +71,7 @@ class LMState(NamedTuple):
     model: Any
     free: Mask | None
     slow: int
+    slow_held: int
     spent: bool
     grain: float
 
@@ -107,7 +115,7 @@ class LevenbergMarquardt:
         scale = np.where(size > 0.0, size, 1.0)
         reach = sqrt(float(((scale * x) ** 2).sum()))
         radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
-        return self._aim(objective, x, linear, None, scale, size, radius, False, 0, None)
+        return self._aim(objective, x, linear, None, scale, size, radius, False, None)
 
     def step(self, objective: Objective, state: LMState) -> LMState:
         """The first step, at shrinking radius, that lowers the cost about as the model says."""
@@ -139,9 +147,7 @@ class LevenbergMarquardt:
             refused = True
         radius = _next_radius(state, move, fell, radius, rounding)
         scale = np.maximum(state.scale, size)
-        return self._aim(
-            objective, trial, found, trial - x, scale, size, radius, move.held, state.slow, state
-        )
+        return self._aim(objective, trial, found, trial - x, scale, size, radius, move.held, state)
 
     def _aim(
         self,
@@ -153,7 +159,6 @@ class LevenbergMarquardt:
         size: Vector,
         radius: float,
         held: bool,
-        slow: int,
         before: LMState | None,
     ) -> LMState:
         """The state at `x` with the model for the next step, and what that model says of the last one."""
@@ -161,12 +166,12 @@ class LevenbergMarquardt:
         gradient = 2.0 * (J.T.dot(r) if type(J) is np.ndarray else J.T @ r)
         if not (isfinite(value) and isfinite(np.add.reduce(gradient))):
             return LMState(
-                x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, False, 0.0
+                x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, 0, False, 0.0
             )
         free = objective.bounds.free(x, gradient) if objective.bounds.any else None
         if free is not None and not free.any():  # the slope pushes every parameter against a bound
             return LMState(
-                x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, True, 0.0
+                x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, 0, True, 0.0
             )
         curved = before is not None and before.hessian is not None
         hessian = _finite_hessian(objective, x) if curved else None
@@ -178,19 +183,26 @@ class LevenbergMarquardt:
         reach = float(moved.dot(moved))
         grain = 4.0 * EPSILON * sqrt(squares * reach)
         spent = decrease <= EPSILON**2 * x.size * (squares + reach)
+        slow, slow_held = (0, 0) if before is None else (before.slow, before.slow_held)
         if before is not None and not spent:
             shrinks_slowly = decrease > SLOW * before.decrease
             if curved or not (self.newton and objective.has_hessian and type(J) is np.ndarray):
                 spent = shrinks_slowly and before.decrease <= EPSILON * abs(value) and not held
             elif decrease <= TOO_LITTLE * abs(value):
                 spent = shrinks_slowly and not held
-            elif not held:
-                slow = slow + 1 if shrinks_slowly else 0
-                if slow >= PATIENCE:
+            else:
+                if held:
+                    slow_held = slow_held + 1 if shrinks_slowly else 0
+                else:
+                    slow, slow_held = slow + 1 if shrinks_slowly else 0, 0
+                if slow >= PATIENCE or _is_time_to_compare(slow_held):
                     hessian = _finite_hessian(objective, x)
                     if hessian is not None:
-                        model = _model(linear, gradient, hessian, scale, free, None)
-                        decrease = model.decrease
+                        whole = _model(linear, gradient, hessian, scale, free, None)
+                        if held and not _tells_more(hessian, whole, J, gradient, scale, before, x):
+                            hessian = None
+                        else:
+                            model, decrease = whole, whole.decrease
         return LMState(
             x,
             value,
@@ -205,6 +217,7 @@ class LevenbergMarquardt:
             model,
             free,
             slow,
+            slow_held,
             spent,
             grain,
         )
@@ -231,6 +244,23 @@ def _model(
     if free is not None and not free.all():
         J, scale = J[:, free], scale[free]
     return of_residual(J, r, scale) if type(J) is np.ndarray else of_sparse_residual(J, r, scale)
+
+
+def _is_time_to_compare(slow_held: int) -> bool:
+    """Whether `slow_held` is PATIENCE, or that doubled and doubled again."""
+    times, rest = divmod(slow_held, PATIENCE)
+    return rest == 0 and times > 0 and times & (times - 1) == 0
+
+
+def _tells_more(
+    hessian: Matrix, model: Any, J: Matrix, gradient: Vector, scale: Vector, before: LMState, x: Vector
+) -> bool:
+    """Whether the Hessian tells the change of slope since `before` much better than 2JᵀJ, and where the bottom is."""
+    if not isfinite(model.decrease):
+        return False
+    step, change = x - before.x, gradient - before.gradient
+    newton, gauss = (change - hessian.dot(step)) / scale, (change - 2.0 * J.T.dot(J.dot(step))) / scale
+    return bool(newton.dot(newton) < ERRS_LESS**2 * gauss.dot(gauss))
 
 
 def _move(bounds: Bounds, state: LMState, radius: float) -> Move:
