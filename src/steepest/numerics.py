@@ -1,12 +1,40 @@
 """Where and how precisely JAX computes: double precision is scoped, the user's own configuration never touched."""
 
 from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 from typing import Any
 
 import numpy as np
 
 # Spacing of double precision numbers near one: the unit in which rounding errors are told.
 EPS = float(np.finfo(np.float64).eps)
+
+
+_IS_QUIET: ContextVar[bool] = ContextVar("is_quiet", default=False)
+
+# Whether what runs now is inside a `Quiet` scope.
+is_quiet = _IS_QUIET.get
+
+
+class Quiet:
+    """A scope in which NumPy gives infinities and NaN without a warning, and in which that can be asked for.
+
+    Whoever evaluates small costs asks by `is_quiet()`: to enter `numpy.errstate` at each evaluation takes a quarter as
+    long as the evaluation.
+
+    >>> with Quiet():
+    ...     np.float64(1.0) / 0.0, is_quiet()
+    (np.float64(inf), True)
+    """
+
+    def __enter__(self) -> None:
+        self._errors = np.errstate(all="ignore")
+        self._errors.__enter__()
+        self._token: Token[bool] = _IS_QUIET.set(True)
+
+    def __exit__(self, *what: Any) -> None:
+        _IS_QUIET.reset(self._token)
+        self._errors.__exit__(*what)
 
 
 def double_precision() -> AbstractContextManager[Any]:

@@ -408,9 +408,10 @@ class Objective:
         if linearised is None:
             raise AttributeError("this objective has no residual; look at has_residual first")
         self._admit()
-        self.counts.values += 1
-        self.counts.jacobians += 1
-        found = linearised(x)
+        counts = self.counts
+        counts.values += 1
+        counts.jacobians += 1
+        found = linearised.evaluate(x) if type(linearised) is Linearisation else linearised(x)
         if found.value < self.best_value:
             self._remember(x, found.value, None)
         return found

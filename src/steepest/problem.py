@@ -427,7 +427,12 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         if found is None:
             return None
         sparse = hasattr(found, "plan")
-        return Linearisation(lambda x: Linearised(*found(x)), sparse, _slopes_are_cheaper(traced))
+
+        def linearised(x: Vector) -> Linearised:
+            value, residual, jacobian = found(x)
+            return Linearised(float(value), residual, jacobian)
+
+        return Linearisation(linearised, sparse, _slopes_are_cheaper(traced))
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")

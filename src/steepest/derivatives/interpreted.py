@@ -46,7 +46,8 @@ def interpret(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
 
     The function takes one array for each input of the jaxpr, of its shape and dtype, and returns a tuple of
     arrays (NumPy scalars for shape ()), none of which shares memory with an input or a constant. Its
-    attribute `source` is the text it was made from. Floating-point trouble gives infinities and NaN, never
+    attribute `source` is the text it was made from, and `within_silence` the same function for those who have silenced
+    NumPy's warnings themselves. Floating-point trouble gives infinities and NaN, never
     an exception or a warning.
 
     Raises `NoRule` when some primitive has no NumPy rule.
@@ -156,18 +157,14 @@ class _Writer:
         result = self._outputs()
 
         body = [*self.lines, f"return {result}"]
-        if not self.inner:
-            self.scope["errstate"] = np.errstate
-            body = ['with errstate(all="ignore"):', *_indented(body)]
         if fallback is not None:
             self.scope.update(fallback=fallback, EXCEPTIONAL=EXCEPTIONAL)
             again = f"return fallback({', '.join(inputs)})"
             body = ["try:", *_indented(body), "except EXCEPTIONAL:", *_indented([again])]
         source = "\n".join([f"def evaluate({', '.join(inputs)}):", *_indented(body)]) + "\n"
         exec(compile(source, "<interpreted>", "exec"), self.scope)
-        function = self.scope["evaluate"]
-        function.source = source
-        return function
+        function: Callable[..., tuple[Any, ...]] = self.scope["evaluate"]
+        return function if self.inner else _silent(function, source)
 
     # Inputs and outputs.
 
@@ -582,6 +579,18 @@ class _Writer:
             self.lists[source] = self._name()
             self.lines.append(f"{self.lists[source]} = {text}.tolist()")
         return self.lists[source]
+
+
+def _silent(warns: Callable[..., tuple[Any, ...]], source: str) -> Callable[..., tuple[Any, ...]]:
+    """The function without warnings; it is `warns` alone where they are silenced already."""
+
+    def evaluate(*arrays: Any) -> tuple[Any, ...]:
+        with np.errstate(all="ignore"):
+            return warns(*arrays)
+
+    evaluate.source = source  # type: ignore[attr-defined]
+    evaluate.within_silence = warns  # type: ignore[attr-defined]
+    return evaluate
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..numerics import is_quiet
 from .costs import foresee
 from .interpreted import NoRule, interpret
 
@@ -74,9 +75,12 @@ class Tiered:
         self._inputs = [(aval.shape, aval.dtype) for aval in closed_jaxpr.in_avals]
         self._only = self._inputs[0] if len(self._inputs) == 1 else None
         self._saving = self.foreseen.saving
+        self._price = self.foreseen.compiling
+        self._surprising = BADLY_WRONG * self.foreseen.interpreted
         self._rent = 0.0
         self._quickest = inf
         self._interpreted: Callable[..., tuple[Any, ...]] | None = None
+        self._within_silence: Callable[..., tuple[Any, ...]] | None = None
         self._compiled: Compiled | None = None
         self._on_trial = False
         self._rejected = False
@@ -86,6 +90,7 @@ class Tiered:
         start = perf_counter()
         try:
             self._interpreted = interpret(closed_jaxpr)
+            self._within_silence = self._interpreted.within_silence  # type: ignore[attr-defined]
         except NoRule:
             self.tier = "compiled"
         self.timing.writing = perf_counter() - start
@@ -96,12 +101,11 @@ class Tiered:
         only = self._only
         if only is None or type(arrays[0]) is not np.ndarray or (arrays[0].shape, arrays[0].dtype) != only:
             inputs = self._checked(arrays)
-        if self.tier == "interpreted":
-            self._pay_rent()
-        if self.tier == "interpreted":
-            assert self._interpreted is not None
+        if self.tier == "interpreted" and not self._is_worth_compiling():
+            evaluate = self._within_silence if is_quiet() else self._interpreted
+            assert evaluate is not None
             timing, start = self.timing, perf_counter()
-            results = self._interpreted(*inputs)
+            results = evaluate(*inputs)
             seconds = perf_counter() - start
             timing.interpreted += seconds
             if seconds < self._quickest:
@@ -109,7 +113,7 @@ class Tiered:
             timing.interpreted_calls += 1
             for result in results:
                 if type(result) is np.ndarray:
-                    result.flags.writeable = False
+                    result.setflags(write=False)
             return results
         compiled = self.compile()
         start = perf_counter()
@@ -141,17 +145,14 @@ class Tiered:
             checked.append(array)
         return checked
 
-    def _pay_rent(self) -> None:
-        """Count what the coming call wastes by not being compiled, and buy when that reaches the price."""
+    def _is_worth_compiling(self) -> bool:
+        """Count what the coming call wastes by not being compiled; true when that reaches the price."""
         if self._rejected:
-            return
-        foreseen, timing = self.foreseen, self.timing
+            return False
         self._rent += self._saving
-        measured = timing.interpreted
         # The quickest call: the mean of others holds what a busy machine made them wait.
-        surprised = inf > self._quickest > BADLY_WRONG * foreseen.interpreted
-        if self._rent >= foreseen.compiling or (surprised and measured > foreseen.compiling):
-            self.tier = "compiled"
+        surprised = inf > self._quickest > self._surprising
+        return self._rent >= self._price or (surprised and self.timing.interpreted > self._price)
 
     def _end_trial(self) -> None:
         """Go back to the interpreter if it was much the faster of the two after all."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..bounds import Vector
 from ..linear_algebra.long_vectors import length
+from ..numerics import Quiet
 from ..objective import BudgetSpent, Objective
 from .contract import Solver, State
 from .history import History
@@ -81,7 +82,7 @@ def drive(
     tell = listener(callback, restore)
     walk = _Walk(solver, objective, tolerance, watch)
     try:
-        with np.errstate(all="ignore"):
+        with Quiet():
             stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell)
     except BudgetSpent as what:
         stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics import EPS
+from ..numerics import EPS, Quiet
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
 from .endless import pole_near, pole_on_the_way, valley_from
@@ -120,7 +120,7 @@ def judge(
     >>> judge(bowl, np.array([0.0]), names=("x",)).verdict
     <Verdict.LOCAL_MINIMUM: 'local minimum'>
     """
-    with np.errstate(all="ignore"):
+    with Quiet():
         look = look_at(objective, x, names, structure, None if stop is None else str(stop), history, seed)
         found = _judge(look)
         if found.verdict is Verdict.INFIMUM_NOT_ATTAINED:
