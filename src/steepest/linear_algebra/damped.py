@@ -70,9 +70,9 @@ class Spectrum(NamedTuple):
             q = a / w
             length = sqrt(q.dot(q))
             if length <= radius * (1.0 + RADIUS_SLACK):
-                return Damped(self.axes.dot(q) * -1.0, 0.0, length, float(a.dot(q)))
+                return Damped(-self.axes.dot(q), 0.0, length, float(a.dot(q)))
         damping, q, length = self._on_the_sphere(radius, lowest)
-        return Damped(self.axes.dot(q) * -1.0, damping, length, float(2.0 * a.dot(q) - (w * q).dot(q)))
+        return Damped(-self.axes.dot(q), damping, length, float(2.0 * a.dot(q) - (w * q).dot(q)))
 
     def _on_the_sphere(self, radius: float, lowest: float) -> tuple[float, Vector, float]:
         """λ with ‖(w + λ)⁻¹a‖ = radius, by Newton's method on 1/radius - 1/‖q‖, kept between its bounds.

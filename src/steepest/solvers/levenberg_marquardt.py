@@ -11,6 +11,7 @@ import numpy as np
 from ..bounds import Bounds, Mask, Vector
 from ..errors import InputError
 from ..linear_algebra.damped import Damped, of_hessian, of_residual, of_sparse_residual
+from ..linear_algebra.long_vectors import is_finite
 from ..objective import Linearised, Matrix, Objective
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
@@ -141,7 +142,7 @@ class LevenbergMarquardt:
             fell = _fell(objective, state.linear, found)
             if fell >= least and isfinite(found.value):
                 size = _column_sizes(found.jacobian)
-                if isfinite(np.add.reduce(size)):
+                if is_finite(size):
                     break
             radius = _cut(state, move, fell) * min(radius, move.length)
             refused = True
@@ -163,8 +164,8 @@ class LevenbergMarquardt:
     ) -> LMState:
         """The state at `x` with the model for the next step, and what that model says of the last one."""
         value, r, J = linear
-        gradient = 2.0 * (J.T.dot(r) if type(J) is np.ndarray else J.T @ r)
-        if not (isfinite(value) and isfinite(np.add.reduce(gradient))):
+        gradient = 2.0 * (r.dot(J) if type(J) is np.ndarray else J.T @ r)
+        if not (isfinite(value) and is_finite(gradient)):
             return LMState(
                 x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, 0, False, 0.0
             )
@@ -332,7 +333,8 @@ def _promise(state: LMState, p: Vector) -> float:
 def _fell(objective: Objective, old: Linearised, new: Linearised) -> float:
     """By how much the cost fell; for squares as (r - r')ᵀ(r + r'), which keeps digits that f - f' loses."""
     if objective.least_squares:
-        return float((old.residual - new.residual).dot(old.residual + new.residual))
+        before, after = old.residual, new.residual
+        return float((before - after).dot(before + after))
     return old.value - new.value
 
 
