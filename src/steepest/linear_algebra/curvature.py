@@ -144,7 +144,7 @@ def newton_step(g: Vector, H: Matrix) -> Vector | None:
     if trouble:
         return None
     pivots = factor.diagonal()
-    if not (pivots * pivots > PIVOT_NOISE * g.size * H.diagonal()).all():
+    if not np.logical_and.reduce(pivots * pivots > PIVOT_NOISE * g.size * H.diagonal()):
         return None
     p, trouble = lapack.dpotrs(factor, -g, 1)
     return p if not trouble and isfinite(float(p.dot(p))) else None

@@ -23,7 +23,7 @@ Ranges = Sequence[slice]
 # OpenBLAS and MKL leave products of two vectors up to this length to one core.
 BLOCK = 8_192
 
-# Up to so many numbers are added quicker by Python than by NumPy.
+# Up to so many numbers are looked at quicker by Python than by NumPy.
 FEW = 16
 
 # Length of a row within a tile. Shorter, and each row's product ends before the memory's prefetching has begun; longer,
@@ -60,7 +60,7 @@ def length(v: Vector) -> float:
     >>> length(np.array([0.0, -2e-200]))
     2e-200
     """
-    square = inner(v, v)
+    square = float(v.dot(v)) if v.size <= BLOCK else inner(v, v)
     if 1e-280 < square < inf:
         return sqrt(square)
     v = np.asarray(v)  # seldom needed; outside its scope an accelerator would divide in single precision
@@ -78,6 +78,11 @@ def is_finite(v: Vector) -> bool:
     (True, False)
     """
     return isfinite(sum(v.tolist()) if v.size <= FEW else np.add.reduce(v))
+
+
+def is_zero(v: Vector) -> bool:
+    """Whether a vector, shape (n,), holds nothing but zeros."""
+    return not (any(v.tolist()) if v.size <= FEW else v.any())
 
 
 class Rows:

@@ -12,7 +12,7 @@ from ..bounds import Bounds, Mask, Vector
 from ..linear_algebra.box_quadratic import GRADIENT_STEPS, lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
-from ..linear_algebra.long_vectors import inner, length
+from ..linear_algebra.long_vectors import FEW, inner, is_finite, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
 from ..objective import Matrix, Objective
@@ -74,11 +74,11 @@ def dense_model(
     """The model at `x` from the whole Hessian, and the unit of each parameter (n,); `before`: those one step ago."""
     H = second_derivatives(objective, x, gradient)
     scale = units(H.diagonal(), gradient, x, before)
-    if not np.isfinite(H).all():
+    if not (is_finite(H.ravel()) or np.isfinite(H).all()):
         H = np.diag(scale * scale)
     d = 1.0 / scale
     scaled = H * d * d[:, None]
-    if np.abs(scaled).max() > OUTWEIGHED:
+    if np.maximum.reduce(np.abs(scaled), None) > OUTWEIGHED:
         d = d * equilibration(scaled)
         scaled = H * d * d[:, None]
     return model_of(objective.bounds, x, gradient, DenseCurvature(scaled), d), scale
@@ -125,18 +125,20 @@ def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) 
 
     D² is the size of the curvature on the `diagonal`; where that is zero at the start, what the slope suggests.
     """
-    with np.errstate(all="ignore"):
-        D = np.sqrt(np.abs(diagonal))
-        if before is not None:
-            D = np.maximum(D, REMEMBERED * before)
-        known = (D > 0.0) & (inf > D)
-        if not known.all():
+    D = np.sqrt(np.abs(diagonal))
+    if before is not None:
+        D = np.maximum(D, REMEMBERED * before)
+    if D.size <= FEW and is_finite(D) and 0.0 not in D.tolist():
+        return D
+    known = (D > 0.0) & (inf > D)
+    if not known.all():
+        with np.errstate(all="ignore"):
             if before is None:
                 other = np.sqrt(np.abs(gradient) / np.maximum(np.abs(x), 1.0))
                 other = np.where((other > 0.0) & (other < inf), other, 1.0)
             else:
                 other = before
-            D = np.where(known, D, other)
+        D = np.where(known, D, other)
     return D
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ..bounds import Vector
-from ..linear_algebra.long_vectors import inner
+from ..linear_algebra.long_vectors import inner, is_zero
 from ..objective import Objective
 from .stopping import VALUE_ROUNDING, StopReason
 
@@ -98,8 +98,9 @@ def advance(
         promised = proposal.promised
         landed = model.place(proposal.step)
         step = landed - x
-        if not step.any() or not promised > 0.0:
-            if trials == 0 and not step.any():
+        stays = is_zero(step)
+        if stays or not promised > 0.0:
+            if trials == 0 and stays:
                 return StopReason.SPACING
             return StopReason.ROUNDING if promised <= rounding else StopReason.NO_PROGRESS
         f, g = objective.value_and_gradient(landed)
