@@ -105,7 +105,8 @@ class Descent:
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history)
-        run = replace(run, steps=self.steps)
+        if run.steps != self.steps:
+            run = replace(run, steps=self.steps)
         return run, judgement if judgement is not None else self._verdict(run)
 
     def _beside(self, run: Run) -> Vector | None:

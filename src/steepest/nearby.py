@@ -8,6 +8,7 @@ the way back has a ridge between it and the minimum; from the lowest of those a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -103,10 +104,12 @@ class _Look:
         self.gained, self.periods = gained, periods
         self.margin = LOWER * abs(value) + 8.0 * EPS * gained
         bounds = objective.bounds
-        boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
-        self.low = np.where(boxed, bounds.lower, np.maximum(bounds.lower, start - REACH * size))
-        self.high = np.where(boxed, bounds.upper, np.minimum(bounds.upper, start + REACH * size))
-        self.size = size
+        self.low, self.high = start - REACH * size, start + REACH * size
+        if bounds.any:
+            boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
+            self.low = np.where(boxed, bounds.lower, np.maximum(bounds.lower, self.low))
+            self.high = np.where(boxed, bounds.upper, np.minimum(bounds.upper, self.high))
+        self.size, self.largest = size, float(np.maximum.reduce(size, initial=0.0))
         self.tried = 0
         self.higher: list[tuple[float, int, float]] = []
 
@@ -153,7 +156,7 @@ class _Look:
         place[i] = t
         value = self.objective.value(place)
         self.tried += 1
-        if not np.isfinite(value):
+        if not isfinite(value):
             return np.inf
         self.higher.append((value, i, t))
         return value
@@ -163,9 +166,9 @@ class _Look:
         x, low, high = float(self.x[i]), float(self.low[i]), float(self.high[i])
         bounds = self.objective.bounds
         wanted = [x + s * part * length for length in self.periods[i] for part in (0.5, 1.0) for s in (-1, 1)]
-        if abs(x) > EPS * self.size.max(initial=0.0):
+        if abs(x) > EPS * self.largest:
             wanted.append(-x)
-        wanted += [end for end in (float(bounds.lower[i]), float(bounds.upper[i])) if np.isfinite(end)]
+        wanted += [end for end in (float(bounds.lower[i]), float(bounds.upper[i])) if isfinite(end)]
         if bounds.lower[i] == low and bounds.upper[i] == high:
             wanted.append(low + (high - x))
         apart = SAME_PLACE * self.size[i]

@@ -1,6 +1,6 @@
 """Where and how precisely JAX computes: double precision is scoped, the user's own configuration never touched."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -35,6 +35,14 @@ class Quiet:
     def __exit__(self, *what: Any) -> None:
         _IS_QUIET.reset(self._token)
         self._errors.__exit__(*what)
+
+
+_NOTHING_LEFT_TO_DO = nullcontext()
+
+
+def quietly() -> AbstractContextManager[Any]:
+    """`Quiet`, or nothing where that holds already: for a few operations that may run inside it or alone."""
+    return _NOTHING_LEFT_TO_DO if _IS_QUIET.get() else Quiet()
 
 
 def double_precision() -> AbstractContextManager[Any]:

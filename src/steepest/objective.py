@@ -15,6 +15,7 @@ import numpy as np
 from . import numerics
 from .bounds import Bounds, Vector
 from .linear_algebra.elimination import expected_work, work_to_factorise
+from .linear_algebra.long_vectors import FEW
 from .linear_algebra.sparse_factor import SymmetricPattern
 
 # Of more entries a pattern is analysed anew for each walk: its factors would hold a gigabyte between the walks.
@@ -381,9 +382,11 @@ class Objective:
 
     def known_hessian(self, x: Vector) -> Matrix | None:
         """The Hessian at `x`, shape (n, n), if it was the last one evaluated; None otherwise. Costs nothing."""
-        if self._last_hessian is None or not np.array_equal(self._last_hessian[0], x):
+        if self._last_hessian is None:
             return None
-        return self._last_hessian[1]
+        there, hessian = self._last_hessian
+        same = there.tolist() == x.tolist() if there.size <= FEW else np.array_equal(there, x)
+        return hessian if same else None
 
     def hessian_product(self, x: Vector, v: Vector) -> Vector:
         """The Hessian at `x` times `v`, shape (n,)."""

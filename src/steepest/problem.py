@@ -258,7 +258,7 @@ def pose(
     names = cost.names if cost.names and len(cost.names) == parameters.n else parameters.names
     box, remarks = box_of(bounds, parameters, names)
     start = parameters.vector
-    if not (box.lower <= start).all() or not (start <= box.upper).all():
+    if box.any and not box.contains(start):
         outside = [names[k] for k in np.flatnonzero((start < box.lower) | (start > box.upper))[:4]]
         remarks += (f"the start of {', '.join(outside)} lay outside its bounds and was moved onto them",)
         start = box.project(start)

@@ -82,7 +82,8 @@ class WithRestarts:
             # What was found so far stands; a lower place that nobody has walked from yet is told.
             if objective.best_x is not None and objective.best_value < self.run.value:
                 self.seen = objective.best_value, np.asarray(objective.best_x)
-        return replace(self.run, steps=self.way.steps), self._told(before)
+        run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
+        return run, self._told(before)
 
     def _are_worth_it(self) -> bool:
         """Whether a lower minimum may exist."""

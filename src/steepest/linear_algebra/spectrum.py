@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics import quietly
 from . import lapack
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -56,7 +57,7 @@ class Spectrum:
         c, above = g.dot(self.vectors), self._above
         least = max(self.lowest, NOISE * self._size)  # smallest distance of λ₁ + shift from zero
         fill = 0.0
-        with np.errstate(all="ignore"):
+        with quietly():
             floor = max(least, float((np.abs(c) / radius - above).max())) if radius < inf else least
             distance = floor
             for _ in range(SECULAR_ROUNDS):

@@ -15,6 +15,7 @@ from ..linear_algebra.equilibrate import equilibration
 from ..linear_algebra.long_vectors import FEW, inner, is_finite, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
+from ..numerics import quietly
 from ..objective import Matrix, Objective
 from .stopping import EPSILON
 from .trust_region import Model, Proposal
@@ -132,7 +133,7 @@ def units(diagonal: Vector, gradient: Vector, x: Vector, before: Vector | None) 
         return D
     known = (D > 0.0) & (inf > D)
     if not known.all():
-        with np.errstate(all="ignore"):
+        with quietly():
             if before is None:
                 other = np.sqrt(np.abs(gradient) / np.maximum(np.abs(x), 1.0))
                 other = np.where((other > 0.0) & (other < inf), other, 1.0)

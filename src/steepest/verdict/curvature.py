@@ -91,6 +91,8 @@ class Curvature:
     @property
     def negative(self) -> bool:
         """Whether some direction bends downwards beyond rounding."""
+        if self.unseen is None:
+            return bool(self.values.size and self.values[0] < -self.limit)
         return bool((self._plain_values < -self.limit).any())
 
     @property

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from ..linear_algebra.long_vectors import is_finite
 from ..numerics import EPS, Quiet
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
@@ -129,9 +131,9 @@ def judge(
 
 
 def _judge(look: Look) -> Judgement:
-    if not np.isfinite(look.value):
+    if not isfinite(look.value):
         return value_not_finite(look)
-    if not np.isfinite(look.gradient[look.free]).all():
+    if not (is_finite(look.gradient) or np.isfinite(look.gradient[look.free]).all()):
         return _slope_not_finite(look)
     repeatability = repeatability_of(look)
     evidence = [repeats(look, repeatability)]
@@ -623,9 +625,8 @@ def _went_far(look: Look) -> bool:
     """Whether the walk left every size that its start knew of: perhaps it is on its way to infinity."""
     if look.start is None:
         return False
-    return bool(
-        np.abs(look.x).max(initial=0.0) > FAR_AWAY * max(1.0, float(np.abs(look.start).max(initial=0.0)))
-    )
+    at, begun = (float(np.maximum.reduce(np.abs(x), initial=0.0)) for x in (look.x, look.start))
+    return at > FAR_AWAY * max(1.0, begun)
 
 
 def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = False) -> Ray | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from ..linear_algebra.long_vectors import is_finite
 from ..numerics import EPS
 from ..objective import Objective
 
@@ -199,7 +201,7 @@ def look_at(
     start, fall = _start_of(history, x, value)
     moved = np.zeros(x.size) if start is None else np.abs(x - start)
     scale = np.maximum(np.abs(x), moved)
-    largest = float(scale.max(initial=0.0))
+    largest = float(np.maximum.reduce(scale, initial=0.0))
     # A parameter that is zero, up to rounding, and never moved says nothing of its own size: the others', or 1,
     # must do.
     unknown = min(largest, 1.0) if largest > 0.0 else 1.0
@@ -231,6 +233,7 @@ def _start_of(history: Any, x: Vector, value: float) -> tuple[Vector | None, flo
     if history is None or len(history) == 0:
         return None, None
     first, row = history.first
-    fall = max(first - value, 0.0) if np.isfinite(first) else None
-    start = row if row is not None and row.shape == x.shape and np.isfinite(row).all() else None
+    fall = max(first - value, 0.0) if isfinite(first) else None
+    known = row is not None and row.shape == x.shape and (is_finite(row) or np.isfinite(row).all())
+    start = row if known else None
     return start, fall

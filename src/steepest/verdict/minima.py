@@ -43,7 +43,7 @@ def minimum(
     ending = f", and {reason}, so no lower point exists" if reason else ""
     active = active_words(look, evidence)
     told = f"{slope}{active}, {bends}{ending}"
-    if not look.free.any():
+    if not look.free_indices.size:
         told = f"every slope pushes against a bound,{active}{ending}"
     return Judgement(word, tuple(evidence), f"Minimum: {told}.", digits=digits, gap=gap)
 
@@ -170,7 +170,7 @@ def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:
 
 def slope_words(look: Look, optimality: Optimality) -> str:
     """In what sense the slope is zero, as part of a sentence."""
-    if not look.free.any():
+    if not look.free_indices.size:
         return "every slope pushes against a bound"
     if optimality.by == "rounding":
         return f"the slope is 0 to within rounding ({number(optimality.slope)} <= {number(optimality.limit)})"
@@ -215,9 +215,9 @@ def why_global(look: Look, curvature: Curvature) -> str:
 
 def active_words(look: Look, evidence: list[Evidence]) -> str:
     """Which parameters their bounds hold, as part of a sentence; their multipliers go into `evidence`."""
-    held = np.flatnonzero(~look.free)
-    if not held.size:
+    if look.all_free:
         return ""
+    held = np.flatnonzero(~look.free)
     for i in held[:20].tolist():
         evidence.append(
             Evidence(

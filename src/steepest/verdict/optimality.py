@@ -9,7 +9,7 @@ from math import isfinite
 
 import numpy as np
 
-from ..numerics import EPS
+from ..numerics import EPS, quietly
 from .curvature import Curvature
 from .look import Look, Rounding
 
@@ -133,7 +133,7 @@ def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optim
     """Weigh the projected slope against its error, then what it could still win against the cost's error."""
     projected = look.on_free(look.projected)
     allowed = SPREAD_FACTOR * (rounding.slope + rounding.grain)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with quietly():
         ratio = np.where(projected == 0.0, 0.0, np.abs(projected) / allowed)
     allowed = look.on_free(allowed)
     worst = int(ratio.argmax()) if look.n else 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..numerics import EPS
+from ..numerics import EPS, quietly
 from .curvature import ERROR_EXACT, Curvature
 from .look import Look, Rounding
 
@@ -37,7 +37,7 @@ def digits_of(look: Look, error: Vector) -> Vector:
     """
     known = np.abs(look.x)
     size = np.where(known > error, known, look.scale)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with quietly():
         digits = -np.log10(error / size)
     if not look.all_free:
         digits = np.where(look.free, digits, MOST_DIGITS)
