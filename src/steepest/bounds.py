@@ -11,6 +11,7 @@ import numpy as np
 from .errors import InputError
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
+FLOAT = np.dtype(np.float64)
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -58,7 +59,7 @@ class Bounds:
     def project(self, x: Vector) -> Vector:
         """The nearest point inside the box, shape (n,); a new array."""
         if not self.any:
-            return np.array(x, dtype=np.float64)
+            return x.copy() if type(x) is np.ndarray and x.dtype == FLOAT else np.array(x, dtype=np.float64)
         inside = np.maximum(x, self.lower)
         return np.minimum(inside, self.upper, out=inside)
 

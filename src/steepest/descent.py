@@ -265,14 +265,20 @@ def structure_of(problem: Problem) -> Any:
     """The facts read off the trace, kept with it; None for a cost without a trace."""
     if problem.trace is None:
         return None
-    from .structure.facts import read
-
-    kept = problem.trace.kept
-    box = problem.objective.bounds
-    key = ("structure", box.lower.tobytes(), box.upper.tobytes()) if box.any else "structure"
+    kept, box_there = problem.trace.kept, box_key(problem)
+    key = "structure" if box_there is None else ("structure", *box_there)
     if key not in kept:
+        from .structure.facts import read
+
+        box = problem.objective.bounds
         kept[key] = read(problem.trace.jaxpr, box if box.any else None)
     return kept[key]
+
+
+def box_key(problem: Problem) -> tuple[bytes, bytes] | None:
+    """What is equal for two problems with the same bounds; None where there are none."""
+    box = problem.objective.bounds
+    return (box.lower.tobytes(), box.upper.tobytes()) if box.any else None
 
 
 def _point_below(problem: Problem, run: Run, downhill: np.ndarray) -> np.ndarray | None:

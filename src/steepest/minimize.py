@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import constrained, multistart, restarts
-from .descent import Descent, structure_of
+from .descent import Descent, box_key, structure_of
 from .errors import InputError
 from .objective import Budget, Objective
 from .outcome import result_of
@@ -18,7 +18,7 @@ from .problem import Problem, pose
 from .recording import check_record, recorded
 from .results import Result
 from .solvers import choose, plan_for
-from .solvers.choice import unconstrained_plan
+from .solvers.choice import Plan, unconstrained_plan
 from .solvers.driver import Run
 from .verdict.supplied import wrong_from_the_start
 from .verdict.words import Judgement
@@ -125,9 +125,7 @@ def minimize(
     if rows is not None:
         plan = constrained.plan_between(method, options, rows)
     else:
-        plan = unconstrained_plan(
-            settings or choose(problem.objective, options, lambda: structure_of(problem))
-        )
+        plan = unconstrained_plan(settings or _chosen(problem, options))
     _limit_evaluations(problem.objective, plan.max_evaluations)
     if wrong_from_the_start(problem.objective, problem.start, problem.names, seed):
         plan = replace(plan, max_steps=0)
@@ -169,6 +167,17 @@ def minimize(
     if rows is not None:
         result["remarks"] = (*result["remarks"], *rows.remarks)
     return result
+
+
+def _chosen(problem: Problem, options: Mapping[str, Any] | None) -> Plan:
+    """The plan; without options it depends on the trace and the bounds alone, and is kept with the trace."""
+    if problem.trace is None or options:
+        return choose(problem.objective, options, lambda: structure_of(problem))
+    kept, key = problem.trace.kept, ("plan", box_key(problem))
+    if key not in kept:
+        kept[key] = choose(problem.objective, None, lambda: structure_of(problem))
+    plan: Plan = kept[key]
+    return plan
 
 
 def _budget(budget: int | Mapping[str, Any] | Budget | None) -> Budget:

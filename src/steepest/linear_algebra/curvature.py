@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import lapack
+from .long_vectors import holds_everywhere
 from .shifted_step import BallStep, Solve, shifted_step
 from .sparse_factor import SymmetricPattern, Upwards
 from .spectrum import Spectrum
@@ -144,7 +145,7 @@ def newton_step(g: Vector, H: Matrix) -> Vector | None:
     if trouble:
         return None
     pivots = factor.diagonal()
-    if not np.logical_and.reduce(pivots * pivots > PIVOT_NOISE * g.size * H.diagonal()):
+    if not holds_everywhere(pivots * pivots > PIVOT_NOISE * g.size * H.diagonal()):
         return None
     p, trouble = lapack.dpotrs(factor, -g, 1)
     return p if not trouble and isfinite(float(p.dot(p))) else None

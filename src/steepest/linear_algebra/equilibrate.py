@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..numerics import EPS
+from .long_vectors import holds_everywhere
 
 # An entry may exceed those on the diagonal by rounding alone.
 ROUNDING = 1.0 + 64.0 * EPS
@@ -41,7 +42,7 @@ def balanced(H: np.ndarray) -> np.ndarray:
     array([5.e-07, 1.e+06])
     """
     diagonal = H.diagonal()
-    if (diagonal > 0.0).all():
+    if holds_everywhere(diagonal > 0.0):
         d = 1.0 / np.sqrt(diagonal)
         if np.maximum.reduce(np.abs(d[:, None] * H * d), None, initial=0.0) <= ROUNDING:
             return d

@@ -80,6 +80,11 @@ def is_finite(v: Vector) -> bool:
     return isfinite(sum(v.tolist()) if v.size <= FEW else np.add.reduce(v))
 
 
+def holds_everywhere(mask: Any) -> bool:
+    """Whether all of a mask, shape (n,), is true."""
+    return all(mask.tolist()) if mask.size <= FEW else bool(mask.all())
+
+
 def is_zero(v: Vector) -> bool:
     """Whether a vector, shape (n,), holds nothing but zeros."""
     return not (any(v.tolist()) if v.size <= FEW else v.any())

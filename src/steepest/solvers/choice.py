@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -62,6 +62,9 @@ FEW_PARAMETERS = 30
 # Steps after which a rung is left for the next one, where there is one: a walk that needs more follows a curved
 # valley that another method may see the end of. Fewer, and slow but steady walks are broken off.
 RUNG_STEPS = 1_000
+
+# Go as far as double precision does.
+NOTHING_ASKED = Tolerance()
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,7 @@ class Plan:
     solver: Solver
     because: str
     passed_over: tuple[tuple[str, str], ...] = ()
-    asked: Tolerance = field(default_factory=Tolerance)
+    asked: Tolerance = NOTHING_ASKED
     max_steps: int | None = None
     max_evaluations: int | None = None
     next_rungs: tuple[Rung, ...] = ()

@@ -924,7 +924,7 @@ def mark_of(value: Any, room: int = MOST_ENTRIES) -> Any:
         if len(items) <= room:
             return [(type(item), id(item), mark_of(item, room - len(items))) for item in items]
     if _is_record(value):
-        items = list(vars(value).values())
+        items = list((_fields_of(value) or {}).values())
         return [(type(item), id(item), mark_of(item, room - len(items))) for item in items]
     raise Changeable
 
@@ -932,7 +932,16 @@ def mark_of(value: Any, room: int = MOST_ENTRIES) -> Any:
 def _is_record(value: Any) -> bool:
     """Whether a value is an instance of a dataclass, all of whose contents can be looked at."""
     kind = type(value)
-    return dataclasses.is_dataclass(kind) and not issubclass(kind, type) and hasattr(value, "__dict__")
+    return dataclasses.is_dataclass(kind) and not issubclass(kind, type) and _fields_of(value) is not None
+
+
+def _fields_of(value: Any) -> dict[str, Any] | None:
+    """What `vars` gives, without asking a class that looks up its attributes by Python; None if there is none."""
+    try:
+        fields: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return fields
 
 
 def is_fixed(value: Any) -> bool:

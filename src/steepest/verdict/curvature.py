@@ -10,6 +10,7 @@ import numpy as np
 
 from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
+from ..linear_algebra.long_vectors import holds_everywhere, is_finite
 from ..linear_algebra.symmetric import eigensystem, eigenvalues
 from ..numerics import EPS
 from .look import Look, Rounding
@@ -140,7 +141,7 @@ class Curvature:
             return np.zeros(slope.size), 0.0
         along = self.vectors.T @ slope
         bent = self.values > self.limit
-        if bent.all():
+        if holds_everywhere(bent):
             coefficients = -along / self.values
             return self.vectors @ coefficients, 0.5 * float(-coefficients @ along)
         error = rounding.slope + rounding.grain
@@ -155,7 +156,7 @@ class Curvature:
         """How far the minimum can lie from where the slope says, (n,), when the slope errs by `error` (n,)."""
         bent = self.values > self.limit
         vectors, values = self.vectors, self.values
-        if not bent.all():
+        if not holds_everywhere(bent):
             vectors, values = vectors[:, bent], values[bent]
         sizes = np.abs(vectors)
         return sizes @ ((sizes.T @ error) / values)
@@ -242,7 +243,7 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
 
     Made equally large with the others, a row that is rounding would count as much as they do.
     """
-    if look.quadratic or not np.isfinite(H).all():
+    if look.quadratic or not (is_finite(H.ravel()) or np.isfinite(H).all()):
         return H
     size = look.on_free(look.scale)
     values, vectors = eigensystem(size[:, None] * H * size)
@@ -382,7 +383,7 @@ def _of_block(
 ) -> Curvature:
     """Curvature from the `block` (k, k) of the Hessian between the free parameters, and products with all of it."""
     free = look.free_indices
-    if not np.isfinite(block).all():
+    if not (is_finite(block.ravel()) or np.isfinite(block).all()):
         block = np.where(np.isfinite(block), block, 0.0)
         how += "; entries that are not finite are left out"
     d = balanced(block)

@@ -38,7 +38,8 @@ class Look:
     `hessian` (n, n): where it was evaluated at this very point before, by whomever; it needs no second evaluation.
     `seed`: of every random probe.
     `projected` (n,): the gradient without the parts that push against an active bound; `free` (n,): mask
-    of the parameters that are not held by a bound.
+    of the parameters that are not held by a bound; `all_free`: whether none is. `n`: number of parameters; `is_small`:
+    whether every direction can be looked at.
     """
 
     objective: Objective
@@ -57,8 +58,13 @@ class Look:
     projected: Vector = field(init=False)
     free: np.ndarray = field(init=False)
     touching: np.ndarray = field(init=False)
+    n: int = field(init=False)
+    is_small: bool = field(init=False)
+    all_free: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self.n = self.x.size
+        self.is_small = self.n <= SMALL
         bounds = self.objective.bounds
         if bounds.any:
             self.projected = bounds.projected_gradient(self.x, self.gradient)
@@ -66,25 +72,17 @@ class Look:
             self.free = ~(at_bound & (self.projected == 0.0) & (self.gradient != 0.0))
             self.free &= bounds.lower < bounds.upper
             self.touching = at_bound & self.free
+            self.all_free = bool(self.free.all())
         else:
+            self.all_free = True
             self.projected = self.gradient
             self.free = np.ones(self.n, dtype=bool)
             self.touching = np.zeros(self.n, dtype=bool)
-
-    @property
-    def n(self) -> int:
-        """Number of parameters."""
-        return self.x.size
 
     @cached_property
     def free_indices(self) -> np.ndarray:
         """Indices of the free parameters, (k,)."""
         return np.flatnonzero(self.free)
-
-    @cached_property
-    def all_free(self) -> bool:
-        """Whether no bound holds a parameter."""
-        return self.free_indices.size == self.n
 
     @cached_property
     def spacing(self) -> Vector:
@@ -99,11 +97,6 @@ class Look:
     def on_free(self, v: Vector) -> Vector:
         """`v` (n,) with zeros for the parameters that are not free; `v` itself where all are."""
         return v if self.all_free else np.where(self.free, v, 0.0)
-
-    @property
-    def is_small(self) -> bool:
-        """Whether every direction can be looked at."""
-        return self.n <= SMALL
 
     @property
     def convex(self) -> bool:
