@@ -2,12 +2,28 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 # Spacing of double precision numbers near one: the unit in which rounding errors are told.
 EPS = float(np.finfo(np.float64).eps)
+
+
+# Up to so many numbers are looked at quicker by Python than by NumPy.
+FEW = 16
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Whether an array of any shape holds no NaN and no infinity.
+
+    >>> all_finite(np.array([1.0, -2.0])), all_finite(np.array([1.0, np.nan]))
+    (True, False)
+    """
+    if array.size <= FEW and isfinite(sum(array.ravel().tolist())):
+        return True
+    return bool(np.isfinite(array).all())
 
 
 _IS_QUIET: ContextVar[bool] = ContextVar("is_quiet", default=False)

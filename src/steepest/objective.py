@@ -15,7 +15,6 @@ import numpy as np
 from . import numerics
 from .bounds import Bounds, Vector
 from .linear_algebra.elimination import expected_work, work_to_factorise
-from .linear_algebra.long_vectors import FEW
 from .linear_algebra.sparse_factor import SymmetricPattern
 
 # Of more entries a pattern is analysed anew for each walk: its factors would hold a gigabyte between the walks.
@@ -385,7 +384,7 @@ class Objective:
         if self._last_hessian is None:
             return None
         there, hessian = self._last_hessian
-        same = there.tolist() == x.tolist() if there.size <= FEW else np.array_equal(there, x)
+        same = there.tolist() == x.tolist() if there.size <= numerics.FEW else np.array_equal(there, x)
         return hessian if same else None
 
     def hessian_product(self, x: Vector, v: Vector) -> Vector:

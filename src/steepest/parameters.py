@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
+from .numerics import all_finite
 
 Vector = np.ndarray
 
@@ -237,7 +238,7 @@ class _Reader:
                 f"{name} = {_short(node)} is not real numbers; parameters are floats, arrays, dicts, lists or "
                 "dataclasses of real numbers"
             ) from None
-        if not (isfinite(value) if value.ndim == 0 else np.isfinite(value).all()):
+        if not (isfinite(value) if value.ndim == 0 else all_finite(value)):
             place = tuple(int(k) for k in np.argwhere(~np.isfinite(value))[0])
             entry = f"{name}[{', '.join(map(str, place))}]" if place else name
             raise InputError(f"{entry} = {value[place]} is not finite; give a finite number")

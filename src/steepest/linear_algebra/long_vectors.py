@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics import FEW
+
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -22,9 +24,6 @@ Ranges = Sequence[slice]
 
 # OpenBLAS and MKL leave products of two vectors up to this length to one core.
 BLOCK = 8_192
-
-# Up to so many numbers are looked at quicker by Python than by NumPy.
-FEW = 16
 
 # Length of a row within a tile. Shorter, and each row's product ends before the memory's prefetching has begun; longer,
 # and the vector's own part has left the first-level cache when the next row comes: 17, 26 and 19 GB/s were measured

@@ -12,10 +12,10 @@ from ..bounds import Bounds, Mask, Vector
 from ..linear_algebra.box_quadratic import GRADIENT_STEPS, lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
-from ..linear_algebra.long_vectors import FEW, inner, is_finite, length
+from ..linear_algebra.long_vectors import inner, is_finite, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
-from ..numerics import quietly
+from ..numerics import FEW, all_finite, quietly
 from ..objective import Matrix, Objective
 from .stopping import EPSILON
 from .trust_region import Model, Proposal
@@ -75,7 +75,7 @@ def dense_model(
     """The model at `x` from the whole Hessian, and the unit of each parameter (n,); `before`: those one step ago."""
     H = second_derivatives(objective, x, gradient)
     scale = units(H.diagonal(), gradient, x, before)
-    if not (is_finite(H.ravel()) or np.isfinite(H).all()):
+    if not all_finite(H):
         H = np.diag(scale * scale)
     d = 1.0 / scale
     scaled = H * d * d[:, None]

@@ -90,8 +90,9 @@ class Lookalike:
         self.cacheable = True
         self.seeded = False
         self._reads: dict[tuple[int, Any], tuple[Callable[[Any], Any], Any, Any, Any]] = {}
-        # The same column by column: how each is read, by what key, its value, and those (value, mark) that have a mark.
-        self._columns: tuple[list[Any], ...] = ([], [], [], [])
+        # The same column by column: how each is read, by what key, and its value; those (value, mark) that have a mark,
+        # and apart from them the records.
+        self._columns: tuple[list[Any], ...] = ([], [], [], [], [])
         self._memo: dict[int, tuple[Any, Any]] = {}
         self._overlays: dict[int, Overlay] = {}
         self._shared: dict[int, Any] = {}
@@ -192,10 +193,11 @@ class Lookalike:
         if not self.cacheable:
             return False
         try:
-            reads, keys, values, marked = self._in_columns()
+            reads, keys, values, marked, records = self._in_columns()
             # Nearly always all are the very same objects, and a loop outside Python finds that ten times as fast.
             if all(map(operator.is_, map(operator.call, reads, keys), values)):
-                return all(mark_of(value) == mark for value, mark in marked)
+                unmoved = not records or all(_holds_the_same(value, mark) for value, mark in records)
+                return unmoved and (not marked or all(mark_of(value) == mark for value, mark in marked))
             for read, key, value, mark in self._reads.values():
                 current = read(key)
                 if (current is not value or mark is not None) and not unchanged(current, value, mark):
@@ -209,7 +211,9 @@ class Lookalike:
             rows = list(self._reads.values())
             reads, keys, values = ([row[k] for row in rows] for k in range(3))
             marked = [(value, mark) for _, _, value, mark in rows if mark is not None]
-            self._columns = (reads, keys, values, marked)
+            records = [pair for pair in marked if _is_plain_record(pair[0])]
+            marked = [pair for pair in marked if not _is_plain_record(pair[0])]
+            self._columns = (reads, keys, values, marked, records)
         return self._columns
 
     # -- replacing ---------------------------------------------------------------------------------------
@@ -933,6 +937,22 @@ def _is_record(value: Any) -> bool:
     """Whether a value is an instance of a dataclass, all of whose contents can be looked at."""
     kind = type(value)
     return dataclasses.is_dataclass(kind) and not issubclass(kind, type) and _fields_of(value) is not None
+
+
+def _is_plain_record(value: Any) -> bool:
+    """Whether the mark of a value is made of its fields."""
+    kind = type(value)
+    known = issubclass(kind, np.ndarray) or kind.__module__.startswith("scipy.sparse.")
+    return _is_record(value) and not known and kind not in (*_CONTAINERS, tuple)
+
+
+def _holds_the_same(record: Any, mark: list[tuple[type, int, Any]]) -> bool:
+    """Whether a record's mark is still `mark`; what cannot change without being replaced is not looked into."""
+    items = (_fields_of(record) or {}).values()
+    return len(items) == len(mark) and all(
+        type(item) is kind and id(item) == known and (inner is None or mark_of(item) == inner)
+        for item, (kind, known, inner) in zip(items, mark, strict=True)
+    )
 
 
 def _fields_of(value: Any) -> dict[str, Any] | None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
-from ..linear_algebra.long_vectors import holds_everywhere, is_finite
+from ..linear_algebra.long_vectors import holds_everywhere
 from ..linear_algebra.symmetric import eigensystem, eigenvalues
-from ..numerics import EPS
+from ..numerics import EPS, all_finite
 from .look import Look, Rounding
 
 Vector = np.ndarray
@@ -243,7 +243,7 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
 
     Made equally large with the others, a row that is rounding would count as much as they do.
     """
-    if look.quadratic or not (is_finite(H.ravel()) or np.isfinite(H).all()):
+    if look.quadratic or not all_finite(H):
         return H
     size = look.on_free(look.scale)
     values, vectors = eigensystem(size[:, None] * H * size)
@@ -383,7 +383,7 @@ def _of_block(
 ) -> Curvature:
     """Curvature from the `block` (k, k) of the Hessian between the free parameters, and products with all of it."""
     free = look.free_indices
-    if not (is_finite(block.ravel()) or np.isfinite(block).all()):
+    if not all_finite(block):
         block = np.where(np.isfinite(block), block, 0.0)
         how += "; entries that are not finite are left out"
     d = balanced(block)

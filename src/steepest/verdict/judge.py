@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..linear_algebra.long_vectors import is_finite
-from ..numerics import EPS, Quiet
+from ..numerics import EPS, Quiet, all_finite
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
 from .endless import pole_near, pole_on_the_way, valley_from
@@ -133,7 +132,7 @@ def judge(
 def _judge(look: Look) -> Judgement:
     if not isfinite(look.value):
         return value_not_finite(look)
-    if not (is_finite(look.gradient) or np.isfinite(look.gradient[look.free]).all()):
+    if not (all_finite(look.gradient) or np.isfinite(look.gradient[look.free]).all()):
         return _slope_not_finite(look)
     repeatability = repeatability_of(look)
     evidence = [repeats(look, repeatability)]

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..linear_algebra.long_vectors import is_finite
-from ..numerics import EPS
+from ..numerics import EPS, all_finite
 from ..objective import Objective
 
 Vector = np.ndarray
@@ -227,6 +226,6 @@ def _start_of(history: Any, x: Vector, value: float) -> tuple[Vector | None, flo
         return None, None
     first, row = history.first
     fall = max(first - value, 0.0) if isfinite(first) else None
-    known = row is not None and row.shape == x.shape and (is_finite(row) or np.isfinite(row).all())
+    known = row is not None and row.shape == x.shape and all_finite(row)
     start = row if known else None
     return start, fall

@@ -9,8 +9,7 @@ from math import isfinite
 
 import numpy as np
 
-from ..linear_algebra.long_vectors import is_finite
-from ..numerics import EPS, quietly
+from ..numerics import EPS, all_finite, quietly
 from .curvature import Curvature
 from .look import Look, Rounding
 
@@ -77,7 +76,7 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
         shifts = near - x
         told = [look.slope_at(place) for place in near]
         slopes = np.array([slope for _, slope in told])
-        if not (is_finite(slopes.ravel()) or np.isfinite(slopes).all()):
+        if not all_finite(slopes):
             finite = np.isfinite(slopes).all(axis=1)
             told = [one for one, holds in zip(told, finite, strict=True) if holds]
             shifts, slopes = shifts[finite], slopes[finite]
