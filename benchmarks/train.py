@@ -165,7 +165,7 @@ def scaling(rounds: int, cores: int) -> str:
         for row in report(SCALING, name, str(rounds)):
             found.append(
                 [
-                    f"{name}, batch {BATCHES[name]:,}",
+                    f"{name}, batch {row['batch']:,}",
                     row["processes"],
                     row["cores"],
                     1e3 * row["wall"],
@@ -178,9 +178,10 @@ def scaling(rounds: int, cores: int) -> str:
     header = ["a step of Adam", "processes", "cores", "ms", "times as fast", "CPU ms, all processes"]
     note = (
         "One process is held to one core, two to two. Milliseconds of the clock, CPU milliseconds of all processes "
-        "together; both ratios are medians of those within a round. The last but one is how many times as fast as one "
-        "process these would be with a core for each and no waiting: processes × CPU seconds of one ÷ CPU seconds of "
-        "all. On a machine that does other things besides, it is the one to read."
+        "together; both ratios are of rows a second, medians of those within a round. The last but one is how many "
+        "times as fast as one process these would be with a core for each and no waiting: processes × CPU seconds a "
+        "row of one ÷ CPU seconds a row of all. On a machine that does other things besides, it is the one to read. A "
+        "batch twice as large gives each of two processes as many rows as one alone has."
     )
     return "\n\n".join([markdown([*header, "by CPU time", "cost reached"], found), note])
 

@@ -1,7 +1,9 @@
 """One run on 1, 2 and 4 gloo processes: examples a second, CPU seconds, and the cost they come to.
 
-Each run is `steepest train` by itself, held to as many cores as it has processes (never more than the machine has), so
-that one process is held to one core. Runs take turns.
+The batch is the same on any number of processes, which share it (strong scaling), and in one more run on two processes
+twice as large, so that each has as many rows as one process alone (weak scaling). Each run is `steepest train` by
+itself, held to as many cores as it has processes (never more than the machine has), so that one process is held to one
+core. Runs take turns.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ import numpy as np
 from ..processes import ROOT
 from .throughput import MODELS
 
-COUNTS = (1, 2, 4)
+# Processes, and how many times the batch.
+RUNS = ((1, 1), (2, 1), (2, 2), (4, 1))
 # Batches large enough to be shared: many parameters to exchange, and few.
 BATCH, STEPS = {"mlp": 2048, "convolution": 512}, 30
 # The part of a run that compiles and warms up, and is not counted.
@@ -29,14 +32,14 @@ PROGRAM = "import sys; from steepest.cli import main; sys.exit(main())"
 
 
 def job() -> dict[str, Any]:
-    """A model of the speed part, named by $MODEL."""
+    """A model of the speed part, named by $MODEL, with $TIMES its batch."""
     name = os.environ["MODEL"]
     cost_of, params, data = MODELS[name]()
     return {
         "cost": cost_of(np),
         "params": params,
         "data": data,
-        "batch_size": BATCH[name],
+        "batch_size": BATCH[name] * int(os.environ["TIMES"]),
         "steps": STEPS,
         "method": "adam",
         "rate": 1e-3,
@@ -58,13 +61,17 @@ class Clock:
             file.write(f"{row.step} {time.perf_counter()} {time.process_time()}\n")
 
 
-def run(name: str, count: int) -> dict[str, float]:
-    """One run on `count` processes: wall and CPU seconds a step after warming up, and the cost it came to."""
+def run(name: str, count: int, times: int = 1) -> dict[str, float]:
+    """One run on `count` processes and a batch `times` as large.
+
+    Wall and CPU seconds a step after warming up, and the cost it came to.
+    """
     cores = sorted(os.sched_getaffinity(0))[:count]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "job.py").write_text("from benchmarks.training.scaling import job\n")
         command = [sys.executable, "-c", PROGRAM, "train", f"{folder}/job.py:job", "--json"]
-        own = {"MODEL": name, "SCALING": folder, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        own = {"MODEL": name, "TIMES": str(times), "SCALING": folder}
+        own["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
         done = subprocess.run(
             [*command, *(["--processes", str(count)] if count > 1 else [])],
             capture_output=True,
@@ -88,21 +95,22 @@ def _a_step(path: Path) -> tuple[float, float]:
 
 
 def measure(name: str, rounds: int) -> list[dict[str, Any]]:
-    """Medians over the rounds for each number of processes, and throughput against one process in the same round."""
-    taken: dict[int, list[dict[str, float]]] = {count: [] for count in COUNTS}
+    """Medians over the rounds for each number of processes, and rows a second against one process in that round."""
+    taken: dict[tuple[int, int], list[dict[str, float]]] = {which: [] for which in RUNS}
     for _ in range(rounds):
-        for count in COUNTS:
-            taken[count].append(run(name, count))
-    found = []
-    for count, runs in taken.items():
-        pairs = list(zip(taken[1], runs, strict=True))
+        for count, times in RUNS:
+            taken[count, times].append(run(name, count, times))
+    alone, found = taken[RUNS[0]], []
+    for (count, times), runs in taken.items():
+        pairs = list(zip(alone, runs, strict=True))
         found.append(
             {
                 "processes": count,
+                "batch": times * BATCH[name],
                 "cores": min(count, len(os.sched_getaffinity(0))),
                 **{key: median(one[key] for one in runs) for key in ("wall", "cpu", "cost")},
-                "faster": median(one["wall"] / several["wall"] for one, several in pairs),
-                "cpu faster": median(count * one["cpu"] / several["cpu"] for one, several in pairs),
+                "faster": median(times * one["wall"] / several["wall"] for one, several in pairs),
+                "cpu faster": median(count * times * one["cpu"] / several["cpu"] for one, several in pairs),
             }
         )
     return found

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,14 @@ def spread():
 def without_end():
     return spread() | {"steps": 10_000_000, "checkpoint": {"folder": ".", "steps": 20}}
 
+def mixing_rows():
+    def cost(params, batch):
+        x, y = batch
+        hidden = x @ params["W"] + params["b"]
+        hidden = np.tanh((hidden - 0.5 * np.mean(hidden, axis=0)) / (1 + np.std(hidden, axis=0)))
+        return np.mean((hidden @ params["v"] - y) ** 2)
+    return job() | {"cost": cost}
+
 def diverging():
     return spread() | {"method": "sgd", "rate": 300.0}
 
@@ -76,6 +85,9 @@ def sleeping_over_all_rows():
             time.sleep(1000)
     given = job() | {"method": "l-bfgs", "callback": callback}
     return {name: value for name, value in given.items() if name not in ("rate", "batch_size")}
+
+def slow():
+    return job() | {"steps": 1_000_000, "callback": lambda row: time.sleep(0.1)}
 
 def sleeping():
     x, y = job()["data"]
@@ -137,6 +149,17 @@ def test_two_processes_with_spread_parameters_come_to_the_parameters_of_one(run,
     assert told["processes"] == 2
     assert_allclose([told["cost"], told["validation"]], [one.cost, one.validation], rtol=1e-5)
     assert told["remarks"] == ["100.0% of the parameters are spread over 2 devices"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["job", "mixing_rows"])
+def test_a_cost_that_mixes_rows_and_one_that_does_not_come_to_the_parameters_of_one_process(
+    run, tmp_path, function
+):
+    out = tmp_path / "two.npz"
+    done = run(function, "--processes", 2, "--out", out)
+    assert done.returncode == 0, done.stderr
+    same_to_rounding(out, alone(function))
 
 
 @pytest.mark.slow
@@ -270,6 +293,107 @@ def test_processes_that_slurm_started_find_each_other_and_name_the_late_one(run,
     assert "error: process 1 of 2 has stood at step" in done[0].stderr
 
 
+def by_hand(tmp_path, count, function, *arguments, **environment):
+    """Processes started without a launcher, as a scheduler would; process 0's words are kept."""
+    given = {"STEEPEST_COORDINATOR": address(), "STEEPEST_PROCESSES": str(count)}
+    return [
+        subprocess.Popen(
+            command(tmp_path, function, *arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE if index == 0 else subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **given, **environment, "STEEPEST_PROCESS": str(index)},
+        )
+        for index in range(count)
+    ]
+
+
+@pytest.mark.slow
+def test_processes_in_pods_find_each_other_by_the_three_variables_alone(run, tmp_path):
+    run("job", "--steps", 1)
+    pod = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    first, second = by_hand(tmp_path, 2, "job", "--json", "--out", tmp_path / "pods.npz", **pod)
+    said = first.communicate(timeout=300)[1]
+    assert (first.returncode, second.wait(timeout=100)) == (0, 0), said
+    assert "kubernetes" not in said.lower()
+    same_to_rounding(tmp_path / "pods.npz", alone("job"))
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_where_no_launcher_watches_is_named_by_the_first(run, tmp_path):
+    run("job", "--steps", 1)
+    processes = by_hand(tmp_path, 4, "slow")
+    said = processes[0].stderr.readline()  # the first progress line: all are in the loop
+    processes[1].kill()
+    said += processes[0].communicate(timeout=200)[1]
+    assert processes[0].returncode == roll.NAMED, said
+    assert "error: process 1 of 4 is gone; last heard of at step" in said
+    assert all(other.wait(timeout=100) != 0 for other in processes[2:])
+
+
+OPEN_MPI = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]
+
+
+def started_by(scheduler):
+    """The words before the command; skips where the scheduler is not there, or has no node to give."""
+    if shutil.which(scheduler) is None:
+        pytest.skip(f"{scheduler} is not installed")
+    if scheduler == "mpirun":
+        return OPEN_MPI
+    ready = subprocess.run(
+        ["sinfo", "-h", "-t", "idle", "-o", "%C"], capture_output=True, text=True, check=False
+    )
+    if ready.returncode or not ready.stdout.strip():
+        pytest.skip("Slurm is installed, but no controller answers with an idle node")
+    return ["srun", "-n", "2"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduler", ["mpirun", "srun"])
+def test_a_scheduler_that_is_here_runs_what_the_launcher_runs_bit_for_bit(run, tmp_path, scheduler):
+    words = started_by(scheduler)
+    assert run("job", "--processes", 2, "--out", tmp_path / "launched.npz").returncode == 0
+    done = subprocess.run(
+        [*words, *command(tmp_path, "job", "--out", tmp_path / "scheduled.npz")],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "launched.npz") as one, np.load(tmp_path / "scheduled.npz") as other:
+        assert one.files == other.files
+        for name in one.files:
+            assert one[name].tobytes() == other[name].tobytes()
+
+
+@pytest.mark.slow
+def test_processes_that_open_mpi_started_find_each_other(run, tmp_path):
+    # What mpirun 4 leaves in the environment of each process, as far as JAX reads it.
+    port = _free_port()
+    given = {"OMPI_COMM_WORLD_SIZE": "2", "JAX_COORDINATOR_PORT": str(port)}
+    given |= {"OMPI_MCA_orte_hnp_uri": f"{4096 * (port % 4096)}.0;tcp://127.0.0.1:41111"}
+    done = {}
+
+    def task(index):
+        own = {"OMPI_COMM_WORLD_RANK": str(index), "OMPI_COMM_WORLD_LOCAL_RANK": str(index)}
+        done[index] = run("job", "--json", **given, **own)
+
+    other = threading.Thread(target=task, args=(1,))
+    other.start()
+    task(0)
+    other.join()
+    assert [done[k].returncode for k in (0, 1)] == [0, 0], done[0].stderr
+    assert json.loads(done[0].stdout)["processes"] == 2
+    assert done[1].stdout == ""
+
+
+def test_open_mpi_5_which_names_no_address_is_answered_with_what_to_set(run):
+    refused = run("job", OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK="0", OMPI_COMM_WORLD_LOCAL_RANK="0")
+    assert refused.returncode == 2
+    assert "STEEPEST_COORDINATOR=HOST:PORT" in refused.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("who", ["the launcher", "process 1"])
 def test_a_signal_to_end_has_all_processes_leave_in_order(run, tmp_path, who):
@@ -342,6 +466,44 @@ def test_the_watchdog_names_the_late_process(way):
     assert said
     assert said[0].startswith("process 2 of 3")
     assert f"step {5 if way == 'stands still' else 0:,}" in said[0]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(roll, "SILENCE", 1.0)
+    monkeypatch.setattr(roll, "BEAT", 0.2)
+
+
+@pytest.mark.parametrize("killed", [(2,), ()])
+def test_once_the_exchange_has_failed_whoever_fell_silent_is_named(quick, killed):
+    where, said, over = address(), [], threading.Event()
+    dog = roll.Watchdog(where, 0, 4, lambda: (7, 7), patience=100.0, end=said.append)
+
+    def beat(index):
+        while not over.wait(0.1):
+            roll.tell(where, f"{index} 7 7")
+
+    alive = [threading.Thread(target=beat, args=(k,)) for k in (1, 2) if k not in killed]
+    for thread in alive:
+        thread.start()
+    for k in killed:
+        roll.tell(where, f"{k} 6 6")
+    roll.tell(where, "3 7 7")
+    roll.tell(where, f"3 {roll.LEAVING} 0")  # says that it leaves, and is silent then
+    dog.broken()
+    over.set()
+    for thread in alive:
+        thread.join()
+    dog.close()
+    assert said == [f"process {k} of 4 is gone; last heard of at step 6" for k in killed]
+
+
+def test_that_the_first_process_is_gone_is_said_by_the_others():
+    said = []
+    dog = roll.Watchdog(address(), 2, 3, lambda: (0, 0), patience=100.0, end=said.append)
+    dog.broken()
+    dog.close()
+    assert said == ["process 0 of 3 is gone, or does not listen any more"]
 
 
 def test_the_copies_are_started_without_being_told_to_start_copies():

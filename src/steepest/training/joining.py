@@ -24,6 +24,9 @@ PATIENCE, LATE = "STEEPEST_PATIENCE", 120.0
 ARRIVAL, ALL_HERE = "STEEPEST_ARRIVAL", 300.0
 # What schedulers set that start several tasks of one job; JAX reads the rest from the same environment.
 SCHEDULERS = {"SLURM_NTASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI"}
+KUBERNETES = "KUBERNETES_SERVICE_HOST"
+# Where JAX reads the address of process 0 under Open MPI up to version 4.
+OPEN_MPI_4 = "OMPI_MCA_orte_hnp_uri"
 
 
 def join() -> bool:
@@ -33,9 +36,18 @@ def join() -> bool:
     if address is not None:
         count, index = int(os.environ[COUNT]), int(os.environ[INDEX])
         _call_roll(address, count, index, arrival)
-        _initialize(arrival, coordinator_address=address, num_processes=count, process_id=index)
+        # All is said; under Kubernetes JAX would ask the cluster besides, or warn that it has no means to.
+        how = "deactivate" if KUBERNETES in os.environ else None
+        _initialize(
+            arrival,
+            coordinator_address=address,
+            num_processes=count,
+            process_id=index,
+            cluster_detection_method=how,
+        )
         return True
     if _scheduled():
+        _check_findable()
         _initialize(arrival)
         return True
     return False
@@ -55,6 +67,17 @@ def leave_alone(status: int) -> None:
 def _scheduled() -> bool:
     """Whether a scheduler has started several tasks of this job."""
     return any(int(os.environ.get(variable, "1")) > 1 for variable in SCHEDULERS)
+
+
+def _check_findable() -> None:
+    """Raises `InputError` where JAX would not find process 0 from what the scheduler left."""
+    if OPEN_MPI_4 in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        return
+    raise InputError(
+        "Open MPI has started several processes, but from version 5 on it does not say where the first one is; set "
+        f"{ADDRESS}=HOST:PORT of the first, {COUNT}=$OMPI_COMM_WORLD_SIZE and {INDEX}=$OMPI_COMM_WORLD_RANK in each "
+        "(a recipe is in the documentation under Clusters)"
+    )
 
 
 def _initialize(arrival: float, **given: Any) -> None:
@@ -95,25 +118,32 @@ def watched(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -
     dog = _watchdog(progress, busy)
     try:
         yield
+    except Exception as error:
+        if dog is not None and _from_devices(error):
+            dog.broken()
+        raise
     finally:
         if dog is not None:
             dog.close()
 
 
+def _from_devices(error: Exception) -> bool:
+    import jax
+
+    return isinstance(error, jax.errors.JaxRuntimeError)
+
+
 def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Watchdog | None:
-    address, count = os.environ.get(ADDRESS), int(os.environ.get(COUNT, "1"))
-    if address is None and not _scheduled():
-        return None
+    import jax
+
     from .roll import Watchdog, meeting_place
 
-    if address is not None:
-        index = int(os.environ[INDEX])
-    else:
-        import jax
-
-        count, index = jax.process_count(), jax.process_index()
-        address = meeting_place(index, count)
-    if address is None or count == 1:
+    # Whoever joined them: a scheduler, Ray, or the user by `jax.distributed.initialize`.
+    count, index = jax.process_count(), jax.process_index()
+    if count == 1:
+        return None
+    address = os.environ.get(ADDRESS) or meeting_place(index, count)
+    if address is None:
         return None
     return Watchdog(address, index, count, progress, float(os.environ.get(PATIENCE, LATE)), busy=busy)
 

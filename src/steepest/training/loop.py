@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf, isfinite
 from typing import Any
 
@@ -43,6 +44,7 @@ from .steps import (
     program,
 )
 from .stretches import Piece, Stretches, block_length, forecast, pieces
+from .together import cost_of_a_part, together
 from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line, rows_apart, smoothed
 
@@ -181,15 +183,7 @@ class Walker:
         state = self._given or first_state(job.method, self.tree, job.layout.arrays, total, placed)
         self.began = began
         self.state: State = self._resumed(state) if job.resume else state
-        self.steps = self._steps or program(
-            job.recorded,
-            job.method,
-            self.tree,
-            precision=job.precision,
-            remat=job.remat,
-            accumulate=job.accumulate,
-            sharding=self.placement.of_state(self.state),
-        )
+        self.steps = self._steps or self._compiled()
         self.constants = self.placement.constants(self.steps.constants)
         self.large = saved.size_of(self.state) > IN_MEMORY
         if self.cursor.step == 0 and job.ceiling is None:
@@ -206,6 +200,19 @@ class Walker:
         self.saved_at = time.perf_counter()
         self._timed = (time.perf_counter(), self.cursor.step)
         self._paced = (time.perf_counter(), self.cursor.step + self.look)  # the first steps compile
+
+    def _compiled(self) -> Program:
+        job, part = self.job, cost_of_a_part(self.job, self.placement)
+        return program(
+            job.recorded if part is None else part,
+            job.method,
+            self.tree,
+            precision=job.precision,
+            remat=job.remat,
+            accumulate=job.accumulate,
+            sharding=self.placement.of_state(self.state),
+            joined=None if part is None else partial(together, mesh=job.mesh),
+        )
 
     def _cut(self, every: int) -> tuple[Stretches, int]:
         """Which steps go in one dispatch; and the steps from a watched one to the next, a whole number of blocks."""

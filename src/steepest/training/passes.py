@@ -345,12 +345,14 @@ FEW = 16
 AGREES = 1e-9
 
 
-def is_mean_over_rows(cost: Callable[..., Any], layout: Layout, source: Any, x: Vector) -> bool:
+def is_mean_over_rows(
+    cost: Callable[..., Any], layout: Layout, source: Any, x: Vector, few: int = FEW
+) -> bool:
     """Whether the cost of two groups of rows is the mean of the costs of each: only then may rows be seen in blocks.
 
     Measured in double precision at `x` and at a point beside it.
     """
-    few = min(FEW, source.rows // 2)
+    few = min(few, source.rows // 2)
     if few < 1:
         return False
     places = np.linspace(0, source.rows - 1, 2 * few).astype(int)

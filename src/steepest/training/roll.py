@@ -23,8 +23,12 @@ NAMED = 3
 BEAT = 1.0
 # All at the same stage for this many times the patience wait for each other in vain; less may be a long compilation.
 STANDSTILL = 10
+# Seconds without a line after which a process is held to be gone, once what the devices exchange has failed.
+SILENCE = 4 * BEAT
 # Bytes of one line: "index stage step\n".
 LINE = 64
+# The stage that a process tells when it leaves with an error of its own, or because another one is gone.
+LEAVING = -1
 # Bytes in which an address travels to the other processes; a host's name has 253 at most.
 ADDRESS_BYTES = 300
 
@@ -97,13 +101,17 @@ def meeting_place(index: int, count: int) -> str | None:
 
 @dataclass
 class Heard:
-    """What was last heard of a process: stages and steps behind it, when, and since when another is further."""
+    """What was last heard of a process: stages and steps behind it, when, and since when another is further.
+
+    `left`: it said that it leaves.
+    """
 
     stage: int
     step: int
     when: float
     moved: float
     behind_since: float | None = None
+    left: bool = False
 
 
 class Watchdog:
@@ -167,7 +175,9 @@ class Watchdog:
             return
         now = time.monotonic()
         before = self._heard[index]
-        if before.stage == stage:
+        if stage == LEAVING:
+            before.left = True
+        elif before.stage == stage:
             before.when = now
         else:
             self._heard[index] = Heard(stage, step, now, now)
@@ -196,6 +206,24 @@ class Watchdog:
         if standing > STANDSTILL * self.patience:
             return f"all {self.count} processes have stood at step {furthest:,} for {standing:.0f} s"
         return ""
+
+    def broken(self) -> None:
+        """What the devices exchange has failed: say which process is gone, if one is, and `end`; else return.
+
+        The processes that are left hear of it at about the same time, and say that they leave.
+        """
+        if self.index != 0:
+            if not tell(self.address, f"{self.index} {LEAVING} 0"):
+                self.end(f"process 0 of {self.count} is gone, or does not listen any more")
+            return
+        time.sleep(SILENCE + BEAT)
+        now = time.monotonic()
+        gone = [k for k, heard in self._heard.items() if k and not heard.left and now - heard.when > SILENCE]
+        if gone and not self._done.is_set():
+            last = max(self._heard[k].step for k in gone)
+            who = f"process{'es' if len(gone) > 1 else ''} {', '.join(map(str, gone))} of {self.count}"
+            self._done.set()
+            self.end(f"{who} {'are' if len(gone) > 1 else 'is'} gone; last heard of at step {last:,}")
 
     def close(self) -> None:
         """Stop watching."""

@@ -152,10 +152,16 @@ def program(
     remat: bool,
     accumulate: int,
     sharding: Any = None,
+    joined: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
 ) -> Program:
-    """Compile (when first called) the steps of `method` on `cost`."""
+    """Compile (when first called) the steps of `method` on `cost`.
+
+    `joined` makes the slope of a whole batch from that of one device's part, where the cost is recorded for parts.
+    """
     value = plain_cost(cost, tree, precision=precision, remat=remat)
-    gradient = partial(_accumulated, jax.value_and_grad(value), accumulate)
+    gradient: Callable[..., Any] = partial(_accumulated, jax.value_and_grad(value), accumulate)
+    if joined is not None:
+        gradient = joined(gradient)
 
     def one(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any, Any]:
         batch = gathered(batch)
