@@ -94,6 +94,8 @@ class Descent:
                 break
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
             start = self.problem.start if astray and rung.afresh else run.x
+            if astray and _has_vanished(run) and not rung.afresh and rung.begins is None:
+                continue  # on the same way to infinity
             if rung.begins is not None:
                 elsewhere = self._elsewhere(rung.begins, run.x) if anywhere else None
                 if elsewhere is None:
@@ -163,13 +165,14 @@ class Descent:
         """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on.
 
         `before`: the history of earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk
-        whose steps ran out, when another solver stands ready to take over.
+        whose steps ran out, when another solver stands ready to take over and something is left to gain.
         """
         self.taken.append(rung.label)
         run = self.walk(rung, start)
         if before is not None:
             run.history.prepend(before)
-        if not last and run.stop is StopReason.OUT_OF_BUDGET and not self.is_spent:
+        ran_out = run.stop is StopReason.OUT_OF_BUDGET and not self.is_spent
+        if ran_out and not last and not _has_vanished(run):
             return run, None
         return self.settled(rung, run)
 
@@ -244,6 +247,11 @@ def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgem
     if judgement is None or (arrived and not had_arrived):
         return onward.value <= run.value + rounding
     return onward.value < run.value - rounding or not np.isfinite(run.value)
+
+
+def _has_vanished(run: Run) -> bool:
+    """Whether next to nothing is left of the cost that the walk began with."""
+    return len(run.history) > 0 and abs(run.value) <= NOTHING_LOWER * abs(float(run.history.first[0]))
 
 
 def part_left(problem: Problem, run: Run) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from steepest import minimize
+from steepest import Verdict, minimize
 from steepest.errors import InputError
 from steepest.solvers import (
     StopReason,
@@ -240,3 +240,24 @@ def test_a_heavy_minimum_is_found_by_cheap_steps_and_made_exact_by_few_dear_ones
     found = minimize(minimal_surface(side), np.zeros(side * side))
     assert found.success and found.plan.name == "L-BFGS"
     np.testing.assert_allclose(found.fun, dear.fun, rtol=1e-13)
+
+
+def test_a_walk_of_which_nothing_is_left_is_judged_where_its_steps_ran_out():
+    # Its minimum, zero, is that of fourth powers that all share the last parameter: the steps of the first rung run
+    # out at some 1e-35 of the 1e5 it began with, and no other method can win what is lost in rounding.
+    def cost(x):
+        return (x[0] - x[1]) ** 2 + (x[-2] - x[-1]) ** 2 + np.sum((x[:-2] + x[1:-1] + x[-1]) ** 4)
+
+    result = minimize(cost, np.tile([1.0, -1.0], 1000))
+    assert result.success
+    assert result.fun < 1e-25
+    assert result.nfev < 300
+
+
+def test_a_walk_that_faded_on_its_way_to_infinity_is_not_walked_on_by_every_method():
+    def cost(x):
+        return np.sum((x[:-2] + x[1:-1]) * np.exp(-x[2:] * (x[:-2] + x[1:-1])))
+
+    result = minimize(cost, np.ones(1000))
+    assert result.verdict is Verdict.INFIMUM_NOT_ATTAINED
+    assert result.nfev < 300

@@ -53,7 +53,7 @@ def test_units_apart_by_twenty_orders_of_magnitude_change_nothing(unit):
             )
             return D[:, None] * H * D
 
-        run = drive(newton(), with_hessian(cost, hessian, 2), np.array([-3.0, 4.0]) / D, max_steps=12)
+        run = drive(newton(), with_hessian(cost, hessian, 2), np.array([-3.0, 4.0]) / D, max_steps=9)
         return run.history.x * D
 
     assert_allclose(path(unit), path(1.0), rtol=1e-6, atol=1e-9)
@@ -364,3 +364,33 @@ def test_the_units_of_the_others_do_not_hang_on_parameters_that_equal_bounds_hol
         left_out = minimize(cost_with(own), start, method="newton", fixed=[0], starts=1)
         assert_allclose(held.history.value, left_out.history.value, rtol=1e-12)
         assert_allclose(held.x, left_out.x, rtol=1e-10)
+
+
+@pytest.mark.parametrize("power", [4, 6])
+@pytest.mark.parametrize("bounds", [None, Bounds(np.full(2, -10.0), np.full(2, 10.0))])
+def test_where_curvature_vanishes_at_the_minimum_the_steps_to_come_are_taken_at_once(power, bounds):
+    # On a power p each of Newton's steps leaves (p - 2)/(p - 1) of the way: alone they need 68 (p = 4) and 124 (p = 6)
+    # for twelve digits of the way.
+    def cost(x):
+        return float(np.sum((x - 1.0) ** power)), power * (x - 1.0) ** (power - 1)
+
+    def hessian(x):
+        return np.diag(power * (power - 1) * (x - 1.0) ** (power - 2))
+
+    run = drive(newton(), with_hessian(cost, hessian, 2, bounds), np.array([5.0, 3.0]))
+    assert_allclose(run.x, 1.0, rtol=0, atol=1e-9)
+    assert run.steps <= 12
+
+
+def test_steps_at_once_that_lead_no_lower_are_not_taken():
+    # x⁴ down to 0.05, then a wall: the sum of all steps leads behind it, and each step alone does not.
+    def cost(x):
+        behind = np.minimum(x - 0.05, 0.0)
+        return float(np.sum(x**4 + 1e6 * behind**2)), 4.0 * x**3 + 2e6 * behind
+
+    def hessian(x):
+        return np.diag(12.0 * x**2 + 2e6 * (x < 0.05))
+
+    run = drive(newton(), with_hessian(cost, hessian, 1), np.array([4.0]))
+    # The minimum: 4x³ = 2e6·(0.05 - x), so x = 0.05 - 2.5e-10 to first order.
+    assert_allclose(run.x, 0.05 - 2.5e-10, rtol=0, atol=1e-15)

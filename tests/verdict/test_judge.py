@@ -509,3 +509,14 @@ def test_a_sum_of_singular_values_is_lowest_at_the_kink_where_they_are_zero():
         lambda x: np.sum(np.linalg.svd(x.reshape(2, 2) - np.eye(2), compute_uv=False)), np.eye(2).ravel()
     )
     assert found == "minimum at a kink", found.message
+
+
+def test_a_cost_that_can_hardly_be_lower_is_a_minimum_though_its_slope_is_not_rounding():
+    # Fourth powers that all share the last parameter: where 1e-45 is left of 1e3, the slope of each is told to its last
+    # digit, and is not zero; but no power is below zero, and the only point where all vanish is the origin.
+    def cost(x):
+        return (x[0] - x[1]) ** 2 + (x[-2] - x[-1]) ** 2 + np.sum((x[:-2] + x[1:-1] + x[-1]) ** 4)
+
+    result = steepest.minimize(cost, np.tile([1.0, -1.0], 1000))
+    assert result.verdict is Verdict.GLOBAL_MINIMUM
+    assert np.abs(result.x).max() < 1e-7

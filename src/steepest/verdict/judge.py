@@ -66,6 +66,10 @@ ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 DOWN_A_FLOOR = (1e-4, 1e-3, 1e-2)
 FLOOR_FALL = 1e-8
 
+# A cost above the lowest number it can be by less than this part of all it fell has nothing left to lose. Larger, and a
+# walk along a tail would end there by what is left, not by where it leads.
+NEXT_TO_NOTHING = EPS**2
+
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
 SADDLE_STEP = 1e-6
 
@@ -589,7 +593,13 @@ def _not_stationary(
 def _settled_without_curvature(
     look: Look, curvature: Curvature, optimality: Optimality, ray: Ray
 ) -> Optimality | None:
-    """Near a bottom too flat for a Newton step to say how near: what the slope can still win is probed instead."""
+    """Near a bottom too flat for a Newton step to say how near: what the slope can still win is told otherwise.
+
+    By the lowest number that the cost can be, read off its trace, or by probes.
+    """
+    above = look.value - getattr(look.structure, "lowest", -np.inf)
+    if look.fall is not None and above <= NEXT_TO_NOTHING * look.fall:
+        return replace(optimality, stationary=True, by="lowest", remaining=above)
     if not curvature.complete or curvature.negative or not curvature.null.size or look.fall is None:
         return None
     along = curvature.vectors.T @ np.where(look.free, look.projected, 0.0)

@@ -26,13 +26,16 @@ def repeats(look: Look, repeatability: Repeatability) -> Evidence:
 def slope_evidence(look: Look, optimality: Optimality) -> Evidence:
     """How large the slope is, against what rounding explains; or what is still to be gained."""
     bounds = ", bounds applied" if look.objective.bounds.any else ""
-    if optimality.by == "probe":
+    if optimality.by in ("probe", "lowest"):
+        probed = optimality.by == "probe"
         return Evidence(
             "decrease still to be had",
             optimality.remaining,
-            optimality.remaining_limit,
+            optimality.remaining_limit if probed else None,
             True,
-            f"lowest of the probes straight down the slope{bounds}",
+            f"lowest of the probes straight down the slope{bounds}"
+            if probed
+            else "above the lowest number the cost can be, by its trace",
         )
     if optimality.by in ("decrease", "landing"):
         limit = optimality.remaining_limit if optimality.by == "decrease" else None

@@ -179,6 +179,8 @@ def slope_words(look: Look, optimality: Optimality) -> str:
             f"what the slope could still gain ({number(optimality.remaining)}) is below the rounding of the "
             f"cost over the walk ({number(optimality.remaining_limit)})"
         )
+    if optimality.by == "lowest":
+        return f"the cost is only {number(optimality.remaining)} above the lowest number it can be"
     if optimality.by == "decrease":
         return (
             f"what a Newton step could still gain ({number(optimality.remaining)}) is below the rounding of "

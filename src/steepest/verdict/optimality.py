@@ -45,7 +45,8 @@ class Optimality:
     """The answer: whether the slope is zero as far as double precision can say, and in which sense.
 
     `remaining`: decrease that a Newton step still promises (infinite when curvature is not positive);
-    `step` (n,): that step. `by`: "rounding", "decrease", "landing" or "" when it is not zero.
+    `step` (n,): that step. `by`: "rounding", "decrease", "landing", "probe", "lowest" or "" when it
+    is not zero.
     `landing`: ratio of remaining decreases after and before that step, NaN where not looked at.
     """
 
