@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..linear_algebra.symmetric import eigensystem
 from ..numerics import EPS
 from .curvature import Curvature
 from .look import Look
-from .weakest import ShiftedFactor, shifted_factor
+from .weakest import shifted_factor
 
 Vector = np.ndarray
 
@@ -41,7 +41,7 @@ VALLEY_CORRECTIONS = 100
 # the order. Where it gains more, and next to nothing of the whole, they creep along the valley and not to its bottom.
 SLOWEST_GAIN, CREEPING = 0.5, 1e-4
 
-# While each correction leaves at most this part of the slope, those directions need not be found again for the next.
+# While each correction leaves at most this part of the slope, the directions need not be found again for the next.
 STILL_TURNED = 0.3
 
 # A rise of this part of what the curved directions cost over one natural size is none: a bottom of order ten
@@ -77,10 +77,6 @@ SIGNS = 8
 # A slope this small a part of the cost has all but underflowed: the cost was still falling when double precision
 # gave out. No polynomial comes down so far between neighbouring numbers.
 UNDERFLOW = 1e-100
-
-
-# From a place (n,) and the slope there to the step that is to be taken off, None where there is none.
-_Back = Callable[[Vector, Vector], Vector | None]
 
 
 class Runs(StrEnum):
@@ -330,7 +326,12 @@ def _along_the_bend(
     followed by steps that double: what one step hides in rounding, several show. A fall that goes on to the end of
     them and dies out is one towards a limit. Gives the word, and of a fall its direction, and where it was lowest.
     """
-    first = [_put_back(look, look.x + s * VALLEY_STEP * direction, curvature, rounding) for s in (1.0, -1.0)]
+    back: _Back = (
+        _ByFactors(look, curvature)
+        if not curvature.complete and look.objective.has_sparse_hessian
+        else _ByVectors(look, curvature)
+    )
+    first = [_put_back(look, look.x + s * VALLEY_STEP * direction, back, rounding) for s in (1.0, -1.0)]
     ends = [
         (bottom.value, s, bottom) for s, bottom in zip((1.0, -1.0), first, strict=True) if bottom is not None
     ]
@@ -343,7 +344,7 @@ def _along_the_bend(
     length = VALLEY_STEP
     while len(course) <= DOUBLINGS:
         length *= 2.0
-        onward = _put_back(look, course[-1].place + sign * length * direction, curvature, rounding)
+        onward = _put_back(look, course[-1].place + sign * length * direction, back, rounding)
         if onward is None or look.apart(onward.place, course[-1].place) > 2.0 * length:
             break
         if onward.value - course[-1].value > onward.allowed:
@@ -365,67 +366,109 @@ def _is_fall(course: list[_Bottom]) -> bool:
     return course[0].value - course[-1].value > BEYOND * max(end.allowed for end in course)
 
 
-def _put_back(look: Look, x: Vector, curvature: Curvature, rounding: float) -> _Bottom | None:
-    """The bottom of the valley near `x` (n,), found by Newton steps along the curved directions alone."""
-    many = not curvature.complete and look.objective.has_sparse_hessian
-    back, unit = _by_factors(look, curvature) if many else _by_vectors(look, curvature)
+def _put_back(look: Look, x: Vector, back: _Back, rounding: float) -> _Bottom | None:
+    """The bottom of the valley near `x` (n,), found by Newton steps along the curved directions alone.
+
+    Second derivatives from elsewhere in the valley serve as long as each step leaves a small part of the slope and
+    lowers the cost; where they do not, they are made anew. So it ends where new ones win nothing either, or where the
+    cost is level and the step promises less than its rounding.
+    """
     place, value = x, np.inf
+    slope, promised = x, np.inf
     gained = gain = 0.0
+    fresh = False
     for _ in range(VALLEY_CORRECTIONS):
         here, gradient = look.slope_at(x)
-        if not (np.isfinite(gradient).all() and here < value):
+        lower = bool(np.isfinite(gradient).all() and here < value)
+        if not lower and (fresh or not np.isfinite(value)):
             break
-        before, gain = gain, value - here if np.isfinite(value) else 0.0
-        gained += gain
-        place, value = x, here
-        if many and SLOWEST_GAIN * before < gain <= CREEPING * gained:
+        if lower:
+            before, gain = gain, value - here if np.isfinite(value) else 0.0
+            gained += gain
+            place, value, slope = x, here, np.where(look.free, gradient, 0.0)
+            if back.creeps and SLOWEST_GAIN * before < gain <= CREEPING * gained:
+                break
+        step, promise = back.step(slope)
+        if lower and promise <= rounding and value - look.value <= 8 * rounding:
             break
-        step = back(x, np.where(look.free, gradient, 0.0))
-        if step is None:
-            break
-        x = x - step
+        fresh = not (lower and promise <= STILL_TURNED**2 * promised)
+        if fresh:
+            if not back.renew(place):
+                break
+            step, promise = back.step(slope)
+        promised = promise
+        x = place - step
     if not np.isfinite(value):
         return None
-    allowed = 8 * max(rounding, look.trembling(place, value)) + VALLEY_FLOOR * unit
+    allowed = 8 * max(rounding, look.trembling(place, value)) + VALLEY_FLOOR * back.unit
     return _Bottom(place, value, allowed)
 
 
-def _by_vectors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
-    """Steps back along the most curved directions, and what they cost over one natural size.
+class _Back(Protocol):
+    """Steps back to the bottom of a valley, by second derivatives met somewhere along it.
 
-    A bottom of order k rises by a step to the k of that.
+    `unit`: what the curved directions cost over one natural size; a bottom of order k rises by a step to the k of that.
+    `creeps`: whether the steps may come to follow the valley, ever shorter, instead of ending at its bottom.
     """
-    bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
-    V, curvatures = curvature.vectors[:, bent], curvature.values[bent]
 
-    follows = curvature.hessian is not None and look.objective.has_hessian
-    turned, along, before = V, curvatures, 0.0
+    unit: float
+    creeps: bool
 
-    def back(x: Vector, gradient: Vector) -> Vector:
-        nonlocal turned, along, before
-        slope = turned.T @ gradient
-        left = float(np.abs(slope).max(initial=0.0))
-        if follows and not left <= STILL_TURNED * before:
-            turned, along = _turned(look, curvature, x, int(bent.sum()))
-            slope = turned.T @ gradient
-            left = float(np.abs(slope).max(initial=0.0))
-        before = left
-        return np.asarray(turned @ (slope / along))
+    def step(self, gradient: Vector) -> tuple[Vector, float]:
+        """What is to be taken off, (n,), for a slope (n,), and the decrease that this promises."""
+        ...
 
-    unit = float((curvatures / np.max(np.abs(V) / look.scale[:, None], axis=0) ** 2).max(initial=0.0))
-    return back, unit
+    def renew(self, x: Vector) -> bool:
+        """Take the second derivatives at `x` (n,); false where there are none."""
+        ...
 
 
-def _by_factors(look: Look, curvature: Curvature) -> tuple[_Back, float]:
+class _ByVectors:
+    """Steps along the most curved directions, those that bend at the end point of the walk or as many elsewhere."""
+
+    creeps = False
+
+    def __init__(self, look: Look, curvature: Curvature) -> None:
+        bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
+        self._look, self._curvature = look, curvature
+        self._vectors, self._curvatures = curvature.vectors[:, bent], curvature.values[bent]
+        longest = np.max(np.abs(self._vectors) / look.scale[:, None], axis=0)
+        self.unit = float((self._curvatures / longest**2).max(initial=0.0))
+
+    def step(self, gradient: Vector) -> tuple[Vector, float]:
+        """See `_Back`."""
+        along = self._vectors.T @ gradient
+        coefficients = along / self._curvatures
+        return self._vectors @ coefficients, 0.5 * float(along @ coefficients)
+
+    def renew(self, x: Vector) -> bool:
+        """See `_Back`. Where there is no Hessian, the directions stay what they are."""
+        if self._curvature.hessian is not None and self._look.objective.has_hessian:
+            count = self._curvatures.size
+            self._vectors, self._curvatures = _turned(self._look, self._curvature, x, count)
+        return True
+
+
+class _ByFactors:
     """The same for very many parameters: a factor with a small shift hardly moves what no curvature holds."""
-    factor: ShiftedFactor | None = None
 
-    def back(x: Vector, gradient: Vector) -> Vector | None:
-        nonlocal factor
-        factor = shifted_factor(look, look.objective.sparse_hessian(x), factor)
-        if factor is None:
-            return None
-        d = factor.scaling
-        return np.where(look.free, d * factor.solve(d * gradient), 0.0)
+    creeps = True
 
-    return back, float(curvature.extremes[1]) * float(look.scale.max()) ** 2
+    def __init__(self, look: Look, curvature: Curvature) -> None:
+        self._look = look
+        self._factor = shifted_factor(look, look.sparse_hessian)
+        self.unit = float(curvature.extremes[1]) * float(look.scale.max()) ** 2
+
+    def step(self, gradient: Vector) -> tuple[Vector, float]:
+        """See `_Back`."""
+        if self._factor is None:
+            return np.zeros(gradient.size), np.inf
+        slope = self._factor.scaling * gradient
+        found = self._factor.solve(slope)
+        step = np.where(self._look.free, self._factor.scaling * found, 0.0)
+        return step, 0.5 * float(slope @ found)
+
+    def renew(self, x: Vector) -> bool:
+        """See `_Back`."""
+        self._factor = shifted_factor(self._look, self._look.objective.sparse_hessian(x), self._factor)
+        return self._factor is not None
