@@ -43,3 +43,24 @@ def test_residuals_give_the_least_squares_step_where_the_radius_allows(n):
     J, r = generator.standard_normal((3 * n, n)), generator.standard_normal(3 * n)
     step = of_residual(J, r, np.ones(n)).step(np.inf).step
     np.testing.assert_allclose(step, np.linalg.lstsq(J, -r, rcond=None)[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 7, 20])
+def test_the_step_of_a_jacobian_of_low_rank_is_the_shortest_least_squares_solution(rank):
+    rng = np.random.default_rng(rank)
+    J = rng.normal(size=(45, rank)) @ rng.normal(size=(rank, 20)) if rank else np.zeros((45, 20))
+    r = rng.normal(size=45)
+    model = of_residual(J, r, np.ones(20))
+    truth, _, found_rank, values = np.linalg.lstsq(J, -r, rcond=1e-12)
+    assert found_rank == rank == model.values.size
+    np.testing.assert_allclose(np.sqrt(model.values), values[:rank][::-1], rtol=1e-12)
+    np.testing.assert_allclose(model.step(np.inf).step, truth, atol=1e-12)
+    np.testing.assert_allclose(model.decrease, r @ r - np.sum((r + J @ truth) ** 2), atol=1e-12)
+
+
+def test_small_singular_values_beside_large_ones_keep_their_digits():
+    rng = np.random.default_rng(3)
+    left, right = (np.linalg.qr(rng.normal(size=(n, n)))[0] for n in (30, 12))
+    values = 10.0 ** -np.arange(12.0)
+    model = of_residual(left[:, :12] * values @ right.T, np.ones(30), np.ones(12))
+    np.testing.assert_allclose(np.sqrt(model.values), values[::-1], rtol=1e-4)

@@ -1,5 +1,6 @@
 """What a verdict on a plain minimum costs, in evaluations, and that saving them changes no word."""
 
+import re
 import tracemalloc
 
 import numpy as np
@@ -71,3 +72,30 @@ def test_a_corner_of_very_many_bounds_is_judged_in_memory_for_what_is_free():
     assert found.verdict == "local minimum"
     assert "x[1], x[2], x[3], x[4] and 4991 more held at their bounds" in found.message
     assert peak < 0.2 * 8 * n * n  # the whole matrix of second derivatives would be 200 MB
+
+
+def test_a_valley_that_bends_is_followed_by_the_second_derivatives_at_hand():
+    # Each pair of parameters lies on a circle of its own: there are as many level directions as circles.
+    def circles(x):
+        return np.sum((x[::2] ** 2 + x[1::2] ** 2 - 1.0) ** 2)
+
+    problem = posed(circles, 60)
+    angles = np.linspace(0.1, 6.0, 30)
+    found = judged(problem, np.column_stack([np.cos(angles), np.sin(angles)]).ravel())
+    assert found.verdict == "flat minimum"
+    assert "a bend that begins along" in found.sentence
+    assert found.spent.hessians <= 24  # two for each direction that is looked along
+
+
+def test_many_level_directions_are_told_by_parameters_that_no_other_has():
+    # Of 150 parameters only 50 sums of three are told.
+    def sums(x):
+        return np.sum((x.reshape(50, 3).sum(axis=1) - 1.0) ** 2)
+
+    found = judged(posed(sums, 150), np.full(150, 1 / 3))
+    assert found.verdict == "flat minimum"
+    along = [item.name for item in found.evidence if item.name.startswith("cost along")]
+    assert len(along) == 12
+    for name in along[:6]:
+        numbers = [int(part) for part in re.findall(r"x\[(\d+)\]", name)]
+        assert len(numbers) == 2 and numbers[0] // 3 == numbers[1] // 3

@@ -19,7 +19,6 @@ from ..linear_algebra.elimination import stays_sparse
 from ..numerics import double_precision
 from ..structure.colouring import Colouring, colour_columns, colour_symmetric
 from ..structure.sparsity import Dense, jacobian_pattern
-from ..tracing.passes import uses_inputs
 from . import exact
 from .tiers import Tiered
 
@@ -66,26 +65,16 @@ class Sparse:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._evaluate = Tiered(plan.jaxpr)
-        self._is_constant = not uses_inputs(plan.jaxpr)
-        self._constant: tuple[Any, ...] | None = None
 
     def __call__(self, x: Vector) -> tuple[Any, ...]:
         """The results at `x`, the last of them a SciPy CSC array whose structure is always the same."""
         from scipy.sparse import csc_array
 
-        *before, data = self._results(x)
+        *before, data = self._evaluate(x)
         # The solver may change what it is given.
         matrix = csc_array((np.array(data), self.plan.indices, self.plan.indptr), shape=self.plan.shape)
         matrix.has_sorted_indices = True
         return (*before, matrix)
-
-    def _results(self, x: Vector) -> tuple[Any, ...]:
-        """The results at `x`; those of a quadratic are the same everywhere, and computed once."""
-        if not self._is_constant:
-            return self._evaluate(x)
-        if self._constant is None:
-            self._constant = self._evaluate(x)
-        return self._constant
 
 
 def hessian_plan(cost: Any, gradient: Any) -> Plan:

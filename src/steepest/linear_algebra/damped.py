@@ -21,6 +21,10 @@ SQUARED_IS_SAFE = 1e-9
 # Singular values below this many roundings (times m) of the largest are zero to within rounding.
 RANK = 8.0 * EPS
 
+# A row of R whose diagonal entry is this much below what is zero to within rounding holds nothing of any singular value
+# that counts; one nearer to it may.
+NEGLIGIBLE = 1e-2
+
 # The radius is kept to within a tenth (Moré 1978): a closer fit costs factor work and gains no decrease.
 RADIUS_SLACK = 0.1
 
@@ -163,12 +167,19 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
     values, axes, trouble = lapack.dsyevd(gram)
     if trouble == 0 and n <= m and values[0] > SQUARED_IS_SAFE * values[-1]:
         return Spectrum(values, axes.T.dot(A.T.dot(r)), axes)
-    U, s, Vt, trouble = lapack.dgesdd(A, full_matrices=0)
+    # A·P = Q·R by columns of falling length: of a J of low rank but a few rows of R are left.
+    R, pivots, turns, _, _ = lapack.dgeqp3(A)
+    length = np.abs(R.diagonal())
+    rows = max(int((length > NEGLIGIBLE * RANK * max(m, n) * length[0]).sum()), 1)
+    right = np.zeros((rows, n))
+    right[:, pivots - 1] = np.triu(R[:rows])
+    turned, _, _ = lapack.dormqr("L", "T", R[:, : turns.size], turns, r[:, None], max(64, n) * 32)
+    U, s, Vt, trouble = lapack.dgesdd(right, full_matrices=0)
     if trouble:
-        U, s, Vt, trouble = lapack.dgesvd(A, full_matrices=0)
+        U, s, Vt, trouble = lapack.dgesvd(right, full_matrices=0)
     rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
     s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
-    return Spectrum(s * s, s * U.T.dot(r), Vt.T)
+    return Spectrum(s * s, s * U.T.dot(turned[:rows, 0]), Vt.T)
 
 
 def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..linear_algebra import lapack
 from ..linear_algebra.symmetric import eigensystem
 from ..numerics import EPS
 from .curvature import Curvature
@@ -130,24 +131,41 @@ def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
     k = len(basis)
     if null.size == curvature.values.size and not look.fall and k > 1:
         # Nothing is known: a product of many factors changes only where all of them do.
-        signs = look.generator.choice((-1.0, 1.0), (SIGNED, k)) @ np.array(basis)
+        signs = look.generator.choice((-1.0, 1.0), (SIGNED, k)) @ basis
         return [*basis[:PROBED], np.sum(basis, axis=0), *signs]
     if k > PROBED:
-        mixed = [look.generator.choice((-1.0, 1.0), k) @ np.array(basis) for _ in range(PROBED)]
-        return [*basis[: PROBED // 2], *mixed[: PROBED // 2]]
+        return [*basis[: PROBED // 2], *(look.generator.choice((-1.0, 1.0), (PROBED // 2, k)) @ basis)]
     if k > 1:
-        combinations = [look.generator.standard_normal(k) @ np.array(basis) for _ in range(2)]
-        return basis + combinations
-    return basis
+        return [*basis, *(look.generator.standard_normal((2, k)) @ basis)]
+    return list(basis)
 
 
-def _sparse_basis(N: np.ndarray, scale: Vector) -> list[Vector]:
-    """Columns of N (n, k) recombined by Gauss-Jordan with pivoting, each in units of the parameters' size."""
+def _sparse_basis(N: np.ndarray, scale: Vector) -> np.ndarray:
+    """Columns of N (n, k) recombined to rows (k, n), of which each has a parameter that no other has.
+
+    In units of the parameters' size. Few are recombined by Gauss-Jordan with pivoting, and many by one factorisation.
+    """
     rows = (N / scale[:, None]).T.copy()
-    k = rows.shape[0]
+    rows = _eliminated(rows) if len(rows) <= PROBED else _solved(rows)
+    rows[np.abs(rows) < 1e-9] = 0.0
+    return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-300) * scale
+
+
+def _solved(rows: np.ndarray) -> np.ndarray:
+    """The same as `_eliminated`, with the pivots that QR would take."""
+    factor, pivots, _, _, _ = lapack.dgeqp3(rows)
+    size = np.abs(factor.diagonal())
+    if not (size > EPS * size[0]).all():
+        return _eliminated(rows)
+    return np.linalg.solve(rows[:, pivots[: len(rows)] - 1], rows)
+
+
+def _eliminated(rows: np.ndarray) -> np.ndarray:
+    """Rows (k, n) recombined by Gauss-Jordan with complete pivoting; those that depend on others are left out."""
+    k = len(rows)
     for i in range(k):
         sizes = np.abs(rows[i:])
-        r, c = np.unravel_index(int(np.argmax(sizes)), sizes.shape)
+        r, c = divmod(int(np.argmax(sizes)), sizes.shape[1])
         rows[[i, i + r]] = rows[[i + r, i]]
         if rows[i, c] == 0.0:
             rows = rows[:i]
@@ -156,8 +174,7 @@ def _sparse_basis(N: np.ndarray, scale: Vector) -> list[Vector]:
         others = rows[:, c].copy()
         others[i] = 0.0
         rows -= others[:, None] * rows[i]
-    rows[np.abs(rows) < 1e-9] = 0.0
-    return [row / max(float(np.abs(row).max()), 1e-300) * scale for row in rows]
+    return rows
 
 
 def course_along(look: Look, direction: Vector, rounding: float, curvature: Curvature) -> Course:
@@ -178,6 +195,10 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
     if len(changed) == 2:
         if curvature.values.size > curvature.null.size:
             bend = _along_the_bend(look, direction, curvature, rounding)
+            if bend is not None and bend[0] is Runs.BENDING_VALLEY and look.quadratic:
+                return Course(
+                    direction, Runs.LEVEL, np.inf
+                )  # a straight one; rounding had turned the direction
             if bend is not None:
                 return Course(direction, bend[0], np.inf, *bend[1:])
         # A power rises from the point itself, be it too little to see; a level stretch has no slope at all.
@@ -344,7 +365,9 @@ def _along_the_bend(
     length = VALLEY_STEP
     while len(course) <= DOUBLINGS:
         length *= 2.0
-        onward = _put_back(look, course[-1].place + sign * length * direction, back, rounding)
+        # What falls is followed far, and there the curved directions are others.
+        far = len(course) > LOCAL
+        onward = _put_back(look, course[-1].place + sign * length * direction, back, rounding, anew=far)
         if onward is None or look.apart(onward.place, course[-1].place) > 2.0 * length:
             break
         if onward.value - course[-1].value > onward.allowed:
@@ -366,15 +389,15 @@ def _is_fall(course: list[_Bottom]) -> bool:
     return course[0].value - course[-1].value > BEYOND * max(end.allowed for end in course)
 
 
-def _put_back(look: Look, x: Vector, back: _Back, rounding: float) -> _Bottom | None:
+def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool = False) -> _Bottom | None:
     """The bottom of the valley near `x` (n,), found by Newton steps along the curved directions alone.
 
     Second derivatives from elsewhere in the valley serve as long as each step leaves a small part of the slope and
-    lowers the cost; where they do not, they are made anew. So it ends where new ones win nothing either, or where the
-    cost is level and the step promises less than its rounding.
+    lowers the cost; where they do not, they are made anew, and with `anew` at once. So it ends where new ones win
+    nothing either, or where the cost is level and the step promises less than its rounding.
     """
     place, value = x, np.inf
-    slope, promised = x, np.inf
+    slope, promised = x, 0.0 if anew else np.inf
     gained = gain = 0.0
     fresh = False
     for _ in range(VALLEY_CORRECTIONS):
