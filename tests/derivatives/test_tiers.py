@@ -107,8 +107,8 @@ def test_unrolled_sums_are_foreseen_to_compile_slowly():
 
 
 def test_a_forecast_that_is_badly_wrong_is_overruled_by_the_clock(monkeypatch):
-    tiered = Tiered(traced(lambda x: jnp.sum(x)))
     monkeypatch.setattr(tiers, "BADLY_WRONG", 0.0)
+    tiered = Tiered(traced(lambda x: jnp.sum(x)))
     tiered.timing.interpreted, tiered.timing.interpreted_calls = 100.0, 1
     tiered(np.ones(3))
     assert tiered.tier == "interpreted"  # one call has to show that the forecast is wrong
