@@ -511,6 +511,17 @@ def test_the_copies_are_started_without_being_told_to_start_copies():
     assert _without_processes(given) == ["train", "job.py:job", "--steps", "3"]
 
 
+@pytest.mark.parametrize(
+    ("count", "held"),
+    [(1, [{2, 3, 5}]), (2, [{2}, {3}]), (3, [{2}, {3}, {5}]), (5, [{2}, {3}, {5}, {2}, {3}])],
+)
+def test_processes_have_cores_of_their_own_and_share_them_evenly_where_they_are_too_few(
+    monkeypatch, count, held
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5, 2, 3})
+    assert launch._cores(count) == held
+
+
 def test_where_a_process_cannot_be_started_those_that_were_are_ended(monkeypatch):
     started, begin = [], subprocess.Popen
 
