@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,7 @@ Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
-# Products spent on one iterate at most: beyond, keeping the basis orthogonal costs more than the products, and a step
-# in another place teaches more than a better one here.
+# Products whose vectors are kept: beyond, keeping the basis orthogonal costs more than the products.
 MOST_PRODUCTS = 100
 
 # Numbers the basis may hold, 400 MB: with many parameters fewer vectors.
@@ -40,16 +39,20 @@ class KrylovCurvature:
     of the quadratic within that space: that of conjugate gradients where H is positive definite, and for any radius
     without a further product (Gould, Lucidi, Roma & Toint, "Solving the trust-region subproblem using the Lanczos
     method", SIAM J. Optim. 9, 1999). `accuracy`: the space is large enough when the slope that Newton's step leaves is
-    this part of g.
+    this part of g. `further`: products that may follow those whose vectors are kept. They are conjugate gradients', and
+    of the space they search only the point they end at is added to the basis, and a direction that bends downwards.
+    They end where they leave the ball of radius `reach`: they only go further away (Steihaug, SIAM J. Numer. Anal. 20,
+    1983).
 
     >>> curvature = KrylovCurvature(lambda v: np.array([1.0, 4.0]) * v, accuracy=1e-6)
     >>> curvature.newton(np.array([1.0, 4.0]), None)
     array([-1., -1.])
     """
 
-    def __init__(self, times: Callable[[Vector], Vector], accuracy: float) -> None:
+    def __init__(self, times: Callable[[Vector], Vector], accuracy: float, further: int = 0, reach: float = inf) -> None:
         self.times = times
         self.accuracy = accuracy
+        self.further, self.reach = further, reach
         self._space: _Space | None = None
 
     def product(self, v: Vector) -> Vector:
@@ -61,6 +64,8 @@ class KrylovCurvature:
         space = self._space_of(g, free)
         if space.indefinite or not space.size:
             return None
+        if space.far is not None:
+            return space.far
         y, _ = space.spectrum.lowest_in_ball(space.start, np.inf)
         return y @ space.basis
 
@@ -76,19 +81,29 @@ class KrylovCurvature:
         """The space for this slope, from memory if it was the last one asked for."""
         last = self._space
         if last is None or not (last.g is g and last.fits(free)):
-            last = self._space = _Space(self.times, g, free, self.accuracy)
+            last = self._space = _Space(self.times, g, free, self.accuracy, self.further, self.reach)
         return last
 
 
 class _Space:
-    """The Krylov space of g over the parameters in `free`: `basis` (k, n), `spectrum` of T, `start` = |g|e₁ (k,)."""
+    """The Krylov space of g over the parameters in `free`: `basis` (k, n), `spectrum` of T, `start` = |g|e₁ (k,).
+
+    `far` (n,): where conjugate gradients went from the lowest point of the space; None where they were not needed.
+    """
 
     def __init__(
-        self, times: Callable[[Vector], Vector], g: Vector, free: Mask | None, accuracy: float
+        self,
+        times: Callable[[Vector], Vector],
+        g: Vector,
+        free: Mask | None,
+        accuracy: float,
+        further: int,
+        reach: float,
     ) -> None:
         self.g = g
         self.free = free
         self.indefinite = False
+        self.far: Vector | None = None
         start = g if free is None else np.where(free, g, 0.0)
         size = length(start)
         limit = min(MOST_PRODUCTS, g.size, max(MOST_NUMBERS // g.size, 1))
@@ -121,17 +136,85 @@ class _Space:
             last_entry *= beta / abs(pivot) if pivot != 0.0 else 1.0
             if not self.indefinite and last_entry <= accuracy * size:
                 break
-        self.size = k
-        self.basis = basis[:k]
-        self.start = np.zeros(k)
+        arrived = k < stop_at or last_entry <= accuracy * size
+        T = np.diag(diagonal) + np.diag(side[: k - 1], 1) + np.diag(side[: k - 1], -1)
+        basis = basis[:k]
+        if k > 1 and further > 0 and not (self.indefinite or arrived):
+            far = self._further(times, basis, T, w, size, accuracy, further, reach)
+            basis, T = _with(basis, T, far, times, free)
+        self.size = len(basis)
+        self.basis = basis
+        self.start = np.zeros(self.size)
         if k:
             self.start[0] = size
-            self.spectrum = Spectrum(
-                np.diag(diagonal) + np.diag(side[: k - 1], 1) + np.diag(side[: k - 1], -1)
-            )
+            self.spectrum = Spectrum(T)
+
+    def _further(
+        self,
+        times: Callable[[Vector], Vector],
+        basis: Matrix,
+        T: Matrix,
+        w: Vector,
+        size: float,
+        accuracy: float,
+        most: int,
+        reach: float,
+    ) -> list[Vector]:
+        """Conjugate gradients from the lowest point of the space on, as if they had led there; what to add to it.
+
+        `w` (n,): the next vector of the basis, times the entry of T that it would have. The step before ended at the
+        lowest point of the space without its last vector (Golub & Van Loan 2013, section 11.3).
+        """
+        k = len(basis)
+        start = np.zeros(k)
+        start[0] = -size
+        last = np.linalg.solve(T, start)
+        moved = last.copy()
+        moved[:-1] -= np.linalg.solve(T[:-1, :-1], start[:-1])
+        p, r = last @ basis, last[-1] * w
+        square = inner(r, r)
+        d = square / float(moved @ T @ moved) * (moved @ basis) - r
+        for _ in range(most if length(p) <= reach else 0):
+            along = times(d)
+            if self.free is not None:
+                along = np.where(self.free, along, 0.0)
+            bend = inner(d, along)
+            if not isfinite(bend):
+                break
+            if bend <= 0.0:
+                self.indefinite = True
+                return [p, d]
+            t = square / bend
+            p = p + t * d
+            r = r + t * along
+            before, square = square, inner(r, r)
+            if square <= (accuracy * size) ** 2 or length(p) > reach:
+                break
+            d = square / before * d - r
+        self.far = p
+        return [p]
 
     def fits(self, free: Mask | None) -> bool:
         """Whether this is the space over these parameters."""
         if free is None or self.free is None:
             return free is self.free
         return np.array_equal(free, self.free)
+
+
+def _with(
+    basis: Matrix, T: Matrix, others: list[Vector], times: Callable[[Vector], Vector], free: Mask | None
+) -> tuple[Matrix, Matrix]:
+    """The basis (k, n) with what of the others is new, and its matrix QHQᵀ."""
+    for other in others:
+        v = other / (length(other) or 1.0)
+        v = v - basis.T @ (basis @ v)
+        v = v - basis.T @ (basis @ v)
+        size = length(v)
+        if not size > BREAKDOWN:
+            continue
+        v = v / size
+        w = times(v)
+        side = basis @ (w if free is None else np.where(free, w, 0.0))
+        T = np.block([[T, side[:, None]], [side, inner(v, w)]])
+        basis = np.concatenate([basis, v[None]])
+    return basis, T

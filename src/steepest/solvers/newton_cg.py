@@ -21,7 +21,7 @@ from ..linear_algebra.long_vectors import length
 from ..objective import Objective
 from .quadratic_models import model_of, units
 from .stopping import EPSILON, StopReason
-from .trust_region import Model, Proposal, advance
+from .trust_region import GROWTH, Model, Proposal, advance
 
 # How accurate a step is at first, as the part of the slope that it leaves; the rest of the way the slope's own progress
 # says, so that the last steps converge faster than linearly (Eisenstat & Walker 1996).
@@ -30,6 +30,12 @@ ROUGH = 0.1
 # Entries in a row of the Hessian, on average, up to which it is evaluated: it takes about as many products as a row has
 # entries, and more than these are not needed for one step.
 FEW_IN_A_ROW = 50
+
+# Products for one iterate beyond the first hundred: none, until a step was as good as foreseen and as long as it wanted;
+# then `FURTHER`, and after each further one so many times more. Far from a minimum a step in another place teaches more
+# than a better one here; near it each step then takes as many products as there are curvatures to tell apart, instead
+# of hundreds of steps that see the flattest of them each time anew.
+FURTHER, TIMES_MORE, MOST_FURTHER = 300, 3, 30_000
 
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
 # truncation against rounding.
@@ -40,7 +46,8 @@ class NewtonCGState(NamedTuple):
     """What the driver reads, the model, and what the next step begins with.
 
     `radius`: how far the model is trusted; `steepest`: the largest slope so far, in units of `scale` (n,), that of each
-    parameter, or None where all are one; the rest as for Newton's method.
+    parameter, or None where all are one; `further`: products beyond the first hundred that its model may take; the rest
+    as for Newton's method.
     """
 
     x: Vector
@@ -54,6 +61,7 @@ class NewtonCGState(NamedTuple):
     steepest: float
     proposal: Proposal
     scale: Vector | None
+    further: int
 
 
 @dataclass(frozen=True)
@@ -98,11 +106,18 @@ def _modelled(
     slope = length(down if scale is None else d * down)
     steepest = max(0.0 if last is None else last.steepest, slope)
     accuracy = min(ROUGH, sqrt(slope / steepest)) if steepest > 0.0 else ROUGH
-    model = model_of(objective.bounds, x, gradient, KrylovCurvature(times, accuracy), d)
+    further = 0
+    if last is not None and not last.proposal.cut and growth >= GROWTH:
+        further = min(max(TIMES_MORE * last.further, FURTHER), MOST_FURTHER)
+    reach = inf
+    if step is not None and not objective.bounds.any:
+        reach = growth * length(step if scale is None else scale * step)
+    curvature = KrylovCurvature(times, accuracy, further, reach)
+    model = model_of(objective.bounds, x, gradient, curvature, d)
     radius = model.first_radius if step is None else growth * model.length(step)
     proposal = model.within(radius, 0.0)
     left = inf if proposal.cut else proposal.promised
-    return NewtonCGState(x, value, gradient, step, left, None, model, radius, steepest, proposal, scale)
+    return NewtonCGState(x, value, gradient, step, left, None, model, radius, steepest, proposal, scale, further)
 
 
 def _curvature(
