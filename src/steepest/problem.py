@@ -537,6 +537,10 @@ def evaluation(traced: Trace, kind: str) -> Any:
             both = _value_and_gradient_jaxpr(traced)
             if kind == "sparse_hessian":
                 traced.kept[kind] = _sparse_hessian_evaluation(number, both)
+            elif kind == "hessian_product" and traced.n > SMALL:
+                from .derivatives.products import Products
+
+                traced.kept[kind] = Products(exact.hessian_product(number, both))
             else:
                 traced.kept[kind] = Tiered(getattr(exact, kind)(number, both))
     return traced.kept[kind]

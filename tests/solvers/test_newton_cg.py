@@ -116,3 +116,115 @@ def test_units_change_nothing_where_the_hessian_is_sparse():
     assert_allclose(runs[1].x, 1.0 / scale, rtol=1e-9)
     assert abs(runs[0].steps - runs[1].steps) <= 3
     assert scaled.counts.products == 0
+
+
+def ill_conditioned(n, spread):
+    """A symmetric positive definite matrix (n, n) whose eigenvalues spread over so many powers of ten."""
+    Q, _ = np.linalg.qr(RNG.normal(size=(n, n)))
+    return (Q * np.logspace(-spread, 0.0, n)) @ Q.T
+
+
+def test_conjugate_gradients_go_on_where_the_kept_vectors_end():
+    """Curvatures spread over 10⁵ take more products than vectors are kept for; the step is still Newton's."""
+    n = 400
+    H, g = ill_conditioned(n, 5.0), RNG.normal(size=n)
+    exact = -np.linalg.solve(H, g)
+    short = KrylovCurvature(H.dot, accuracy=1e-8).newton(g, None)
+    long = KrylovCurvature(H.dot, accuracy=1e-8, further=1_000).newton(g, None)
+    assert np.linalg.norm(short - exact) > 1e-2 * np.linalg.norm(exact)
+    assert np.linalg.norm(long - exact) < 1e-3 * np.linalg.norm(exact)
+
+
+def test_the_way_on_takes_no_more_products_than_conjugate_gradients_from_the_start():
+    """It is the same walk: the directions before the hand-over still count, or it would begin anew."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    n = 400
+    H, g = ill_conditioned(n, 3.0), RNG.normal(size=n)
+    seen = {"ours": 0, "scipy": 0}
+
+    def counted(who):
+        def times(v):
+            seen[who] += 1
+            return H @ v
+
+        return times
+
+    KrylovCurvature(counted("ours"), accuracy=1e-6, further=2_000).newton(g, None)
+    cg(LinearOperator((n, n), counted("scipy"), dtype=np.float64), -g, rtol=1e-6, atol=0.0)
+    assert seen["ours"] <= 1.1 * seen["scipy"] + 2
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_a_step_within_a_ball_counts_on_the_way_on(part):
+    """Where the radius ends Newton's step, the space with its end in it holds a step at least as low as that, cut."""
+    n = 400
+    H, g = ill_conditioned(n, 3.0), RNG.normal(size=n)
+    curvature = KrylovCurvature(H.dot, accuracy=1e-8, further=1_000)
+    whole = curvature.newton(g, None)
+    radius = part * np.linalg.norm(whole)
+    found = curvature.in_ball(g, radius, 0.0, None)
+    cut = part * whole
+    assert np.linalg.norm(found.step) <= 1.25 * radius
+    assert g @ found.step + 0.5 * found.step @ H @ found.step <= g @ cut + 0.5 * cut @ H @ cut
+    assert_allclose(found.decrease, -(g @ found.step + 0.5 * found.step @ H @ found.step), rtol=1e-6)
+
+
+def test_negative_curvature_met_on_the_way_on_is_followed():
+    n = 400
+    Q, _ = np.linalg.qr(RNG.normal(size=(n, n)))
+    values = np.logspace(-3.0, 0.0, n)
+    values[0] = -1e-3
+    H, g = (Q * values) @ Q.T, RNG.normal(size=n)
+    curvature = KrylovCurvature(H.dot, accuracy=1e-10, further=5_000)
+    assert curvature.newton(g, None) is None
+    step = curvature.in_ball(g, 1e4, 0.0, None).step
+    assert step @ H @ step < 0.0
+    assert_allclose(np.linalg.norm(step), 1e4, rtol=0.3)
+
+
+def test_the_last_steps_converge_faster_than_by_a_fixed_factor():
+    """Curvatures that differ by 10⁶ in 600 parameters: a hundred products a step leave part of the slope each time."""
+    n = 600
+    H = ill_conditioned(n, 6.0)
+
+    def value_and_gradient(x):
+        z = H @ x
+        return float(np.sum(np.log(np.cosh(x - 1.0))) * 1e-6 + 0.5 * x @ z), np.tanh(x - 1.0) * 1e-6 + z
+
+    problem = Objective(
+        n,
+        value_and_gradient=value_and_gradient,
+        hessian_product=lambda x, v: H @ v + v * 1e-6 / np.cosh(x - 1.0) ** 2,
+    )
+    run = drive(newton_cg(), problem, RNG.normal(size=n), max_steps=10)
+    assert np.abs(run.gradient).max() < 1e-12
+
+
+def test_a_bent_valley_is_walked_in_long_steps_back_onto_its_floor():
+    """From the unit matrix to a far rotation along XᵀX = 1, the floor of a valley whose walls are far steeper."""
+    n = 8
+    Q, _ = np.linalg.qr(RNG.normal(size=(n, n)))
+    if np.linalg.det(Q) < 0.0:
+        Q[:, 0] = -Q[:, 0]
+
+    def cost(x):
+        X = x.reshape(n, n)
+        far, wall = X - Q, X.T @ X - np.eye(n)
+        return float(np.sum(far**2) + 1e3 * np.sum(wall**2)), (2.0 * far + 4e3 * X @ wall).ravel()
+
+    def product(x, v):
+        X, V = x.reshape(n, n), v.reshape(n, n)
+        wall = X.T @ X - np.eye(n)
+        return (2.0 * V + 4e3 * (V @ wall + X @ (V.T @ X + X.T @ V))).ravel()
+
+    def steps(corrected):
+        problem = Objective(n * n, value_and_gradient=cost, hessian_product=product)
+        with pytest.MonkeyPatch.context() as patch:
+            if not corrected:
+                patch.setattr("steepest.solvers.quadratic_models.FreeModel.corrected", lambda *_: None)
+            run = drive(newton_cg(), problem, np.eye(n).ravel())
+        assert_allclose(run.x.reshape(n, n), Q, atol=1e-8)
+        return run.steps
+
+    assert steps(True) < 0.6 * steps(False)

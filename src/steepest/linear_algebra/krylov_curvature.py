@@ -25,6 +25,10 @@ MOST_NUMBERS = 50_000_000
 # Once negative curvature was met, this many more products turn the space towards where it is most negative.
 MORE_WHEN_INDEFINITE = 10
 
+# Back from the wall of a bent valley: products at most, and the part of the slope there that may be left. More would go
+# along the valley again.
+PRODUCTS_BACK, BACK_TO = 20, 0.1
+
 # A new vector shorter than this part of the largest entry is rounding: the space is invariant.
 BREAKDOWN = 1e-12
 
@@ -49,7 +53,9 @@ class KrylovCurvature:
     array([-1., -1.])
     """
 
-    def __init__(self, times: Callable[[Vector], Vector], accuracy: float, further: int = 0, reach: float = inf) -> None:
+    def __init__(
+        self, times: Callable[[Vector], Vector], accuracy: float, further: int = 0, reach: float = inf
+    ) -> None:
         self.times = times
         self.accuracy = accuracy
         self.further, self.reach = further, reach
@@ -76,6 +82,26 @@ class KrylovCurvature:
             return BallStep(np.zeros_like(g), 0.0, False, 0.0)
         y, decrease = space.spectrum.lowest_in_ball(space.start, radius)
         return BallStep(y @ space.basis, decrease, length(y) > NEARLY * radius, 0.0)
+
+    def back(self, g: Vector, radius: float) -> Vector:
+        """A few conjugate gradients, (n,), from a slope g (n,) elsewhere: to where it vanishes in stiff directions."""
+        p, r, square = np.zeros_like(g), g, inner(g, g)
+        d, least = -g, (BACK_TO * BACK_TO) * square
+        for _ in range(PRODUCTS_BACK):
+            along = self.times(d)
+            bend = inner(d, along)
+            if not (isfinite(bend) and bend > 0.0):
+                break
+            t = square / bend
+            if length(p + t * d) > radius:
+                break
+            p = p + t * d
+            r = r + t * along
+            before, square = square, inner(r, r)
+            if square <= least:
+                break
+            d = square / before * d - r
+        return p
 
     def _space_of(self, g: Vector, free: Mask | None) -> _Space:
         """The space for this slope, from memory if it was the last one asked for."""
@@ -174,7 +200,9 @@ class _Space:
         p, r = last @ basis, last[-1] * w
         square = inner(r, r)
         d = square / float(moved @ T @ moved) * (moved @ basis) - r
-        for _ in range(most if length(p) <= reach else 0):
+        for _ in range(most):
+            if length(p) > reach:
+                break
             along = times(d)
             if self.free is not None:
                 along = np.where(self.free, along, 0.0)
@@ -188,7 +216,7 @@ class _Space:
             p = p + t * d
             r = r + t * along
             before, square = square, inner(r, r)
-            if square <= (accuracy * size) ** 2 or length(p) > reach:
+            if square <= (accuracy * size) ** 2:
                 break
             d = square / before * d - r
         self.far = p

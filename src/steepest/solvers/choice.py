@@ -56,6 +56,11 @@ BEARABLE = 5e9
 # Steps of L-BFGS before a factorisation that is heavy, yet bearable, is made: by then it has arrived, or never will.
 HEAVY_CROSSING_STEPS = 5_000
 
+# Steps of L-BFGS where second derivatives are neither few nor sparse. It comes nearer by about the same part with each;
+# after so many, steps that solve for the minimum by products with the Hessian are quicker. Fewer, and it hands over far
+# from the minimum, where those see no further.
+LONG_CROSSING_STEPS = 2_500
+
 # A quadratic model through values alone needs some n² of them; with more parameters than this too many.
 FEW_PARAMETERS = 30
 
@@ -312,13 +317,20 @@ RULES = (
         when=lambda s: True,
         because="the cost has {n} parameters, too many for a matrix of curvatures; the last steps stand in for it",
         otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
-        most_steps=None,
+        most_steps=LONG_CROSSING_STEPS,
     ),
     Rule(
         NewtonCG,
         when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS,
         because="products with the Hessian see curvature that the last steps have forgotten",
         otherwise="it needs exact products with the Hessian; up to {hessian_limit} parameters it is taken whole",
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: s.exact and s.n > DENSE_PARAMETERS,
+        because="where products with the Hessian tell no more, as at kinks, cheap steps go on",
+        otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
+        most_steps=None,
     ),
     Rule(
         Cobyqa,

@@ -31,10 +31,10 @@ ROUGH = 0.1
 # entries, and more than these are not needed for one step.
 FEW_IN_A_ROW = 50
 
-# Products for one iterate beyond the first hundred: none, until a step was as good as foreseen and as long as it wanted;
-# then `FURTHER`, and after each further one so many times more. Far from a minimum a step in another place teaches more
-# than a better one here; near it each step then takes as many products as there are curvatures to tell apart, instead
-# of hundreds of steps that see the flattest of them each time anew.
+# Products for one iterate beyond the first hundred: none, until a step was as good as foreseen and as long as it
+# wanted; then `FURTHER`, and after each further one so many times more, up to a number that only rounding asks for. Far
+# from a minimum a step in another place teaches more than a better one here; near it hundreds of steps would each see
+# the flattest curvatures anew, and converge no faster than a fixed factor.
 FURTHER, TIMES_MORE, MOST_FURTHER = 300, 3, 30_000
 
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
@@ -117,7 +117,9 @@ def _modelled(
     radius = model.first_radius if step is None else growth * model.length(step)
     proposal = model.within(radius, 0.0)
     left = inf if proposal.cut else proposal.promised
-    return NewtonCGState(x, value, gradient, step, left, None, model, radius, steepest, proposal, scale, further)
+    return NewtonCGState(
+        x, value, gradient, step, left, None, model, radius, steepest, proposal, scale, further
+    )
 
 
 def _curvature(

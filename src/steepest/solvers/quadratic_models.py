@@ -12,6 +12,7 @@ from ..bounds import Bounds, Mask, Vector
 from ..linear_algebra.box_quadratic import GRADIENT_STEPS, lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
+from ..linear_algebra.krylov_curvature import KrylovCurvature
 from ..linear_algebra.long_vectors import inner, is_finite, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
@@ -186,6 +187,12 @@ class FreeModel:
         landed = self.x + step
         landed.setflags(write=False)
         return landed
+
+    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+        """See `Model`."""
+        if not isinstance(self.curvature, KrylovCurvature):
+            return None
+        return step + self.d * self.curvature.back(self.d * gradient, self.length(step))
 
 
 class _Damped(NamedTuple):
@@ -377,3 +384,7 @@ class BoxModel:
         landed = self.bounds.travel(self.x, step, self.bounds.room(self.x, step), 1.0)
         landed.setflags(write=False)
         return landed
+
+    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+        """See `Model`: bounds would have to be met again."""
+        return None

@@ -71,6 +71,9 @@ class Model(Protocol):
     def place(self, step: Vector) -> Vector:
         """The point one step away, shape (n,), inside the bounds and exactly on those it reaches."""
 
+    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+        """The step (n,) and what its end's gradient asks for besides; None where only another model could tell."""
+
 
 class Landing(NamedTuple):
     """A trial that was taken, `step` (n,) from the last iterate; `growth`: the next radius in lengths of it."""
@@ -116,6 +119,12 @@ def advance(
                 # The trapezoid of both slopes: exact for a quadratic, and free of the rounding of the values.
                 fell = -0.5 * (start_slope + end_slope)
             ratio = fell / promised
+            if ratio < GOOD and promised > rounding:
+                better = _corrected(objective, x, value, model, proposal.step, g, promised, ratio)
+                if better is not None:
+                    landed, f, g, ratio = better
+                    step = landed - x
+                    size = max(size, model.length(step))
             if ratio > ENOUGH:
                 return Landing(landed, f, g, step, _growth(ratio, radius, size, proposal.cut))
             radius = min(size, radius) * _shrinking(value, f, start_slope, end_slope)
@@ -123,6 +132,32 @@ def advance(
         if trials >= (TRIALS_IN_ROUNDING if lost else MAX_TRIALS):
             return StopReason.ROUNDING if lost else StopReason.NO_PROGRESS
         proposal = model.within(radius, proposal.shift)
+
+
+def _corrected(
+    objective: Objective,
+    x: Vector,
+    value: float,
+    model: Model,
+    step: Vector,
+    gradient: Vector,
+    promised: float,
+    ratio: float,
+) -> tuple[Vector, float, Vector, float] | None:
+    """Where the corrected step ends, if lower: the point, its cost, gradient and ratio.
+
+    A long step along a bent valley ends on its wall. From there the model, which knows the wall, leads back to the
+    floor, and how far it could be trusted is told by what both gained together (second-order correction: Conn, Gould &
+    Toint, "Trust-Region Methods", 2000, section 15.3.2.3).
+    """
+    further = model.corrected(step, gradient)
+    if further is None:
+        return None
+    landed = model.place(further)
+    f, g = objective.value_and_gradient(landed)
+    if not (isfinite(f) and (value - f) / promised > ratio):
+        return None
+    return landed, f, g, (value - f) / promised
 
 
 def _growth(ratio: float, radius: float, size: float, cut: bool) -> float:
