@@ -120,6 +120,9 @@ def _integer_power(equation: Any, is_scalar: bool) -> Code | None:
         return Code("{0} * {0} * {0}")
     if power == -1:
         return Code("{one} / {0}", {"one": np.dtype(equation.invars[0].aval.dtype).type(1)})
+    if power in (-2, -3):  # of every quotient's derivatives; multiplied in the order of `_repeated_product`
+        product = "{0} * {0}" if power == -2 else "{0} * ({0} * {0})"
+        return Code(f"1.0 / ({product})")
     return Code("{f}({0})", {"f": _repeated_product(power)})
 
 
