@@ -83,3 +83,16 @@ def test_where_an_infimum_is_reached_to_double_precision_the_gap_says_so(cost, s
     assert found.fun - found.gap <= lowest + 1e-15
     assert found.gap <= 1e-15
     assert "nothing is left to gain" in found.message
+
+
+def test_a_valley_that_was_followed_until_its_fall_drowned_in_rounding_has_no_lowest_point():
+    """a + b·exp(ct) nears straight lines as c goes to 0 and b to infinity; cubic noise is orthogonal to all parabolas.
+
+    So the infimum is the noise's own square, 20·0.1², which no finite parameters reach.
+    """
+    t = np.arange(4.0)
+    y = t + 0.1 * np.array([1.0, -3.0, 3.0, -1.0])
+    cost = lambda x: np.sum((x[0] + x[1] * np.exp(x[2] * t) - y) ** 2)  # noqa: E731
+    found = st.minimize(cost, [0.1, 0.1, 0.1], method="levenberg-marquardt")
+    assert found.verdict == "infimum not attained"
+    assert abs(found.fun - 0.2) < 1e-9  # the rounding of what is left of differences of 10⁵, too

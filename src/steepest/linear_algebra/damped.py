@@ -78,6 +78,10 @@ class Spectrum(NamedTuple):
         damping, q, length = self._on_the_sphere(radius, lowest)
         return Damped(-self.axes.dot(q), damping, length, float(2.0 * a.dot(q) - (w * q).dot(q)))
 
+    def damped(self, slope: Vector, damping: float) -> Vector:
+        """-(B + damping)⁻¹slope for another `slope` (n,), half of a gradient, in scaled parameters, shape (n,)."""
+        return self.axes.dot(self.axes.T.dot(slope) / (self.values + damping)) * -1.0
+
     def _on_the_sphere(self, radius: float, lowest: float) -> tuple[float, Vector, float]:
         """λ with ‖(w + λ)⁻¹a‖ = radius, by Newton's method on 1/radius - 1/‖q‖, kept between its bounds.
 
@@ -222,10 +226,21 @@ class SparseModel:
         self._gram = sparse.csc_matrix(sparse.triu(A.T @ A, format="csc"))
         self._identity = sparse.csc_matrix(sparse.eye_array(scale.size, format="csc"))
         self._solver: Any = None
+        self._damping = nan
         self._newton = self._solve(TINY_DAMPING)
         self.decrease = -float(self._slope @ self._newton)
 
     def _solve(self, damping: float) -> Vector:
+        return self.damped(self._slope, damping)
+
+    def damped(self, slope: Vector, damping: float) -> Vector:
+        """See `Spectrum.damped`; a factorisation where the last one had another damping."""
+        self._factorise(max(damping, TINY_DAMPING))
+        return -np.asarray(self._solver.solve(slope))
+
+    def _factorise(self, damping: float) -> None:
+        if damping == self._damping:
+            return
         import qdldl
 
         matrix = self._gram + damping * self._identity
@@ -233,7 +248,7 @@ class SparseModel:
             self._solver = qdldl.Solver(matrix, upper=True)
         else:
             self._solver.update(matrix, upper=True)
-        return -np.asarray(self._solver.solve(self._slope))
+        self._damping = damping
 
     def step(self, radius: float) -> Damped:
         """The lowest point of the model within `radius`, as `Spectrum.step`; a factorisation for each λ tried."""
@@ -241,14 +256,12 @@ class SparseModel:
         p, damping = self._newton, 0.0
         length = sqrt(p.dot(p))
         low, high = 0.0, sqrt(a.dot(a)) / radius if radius > 0 else inf
-        fresh = False  # whether the factors at hand belong to p
         for _ in range(SECULAR_ROUNDS):
             if length <= radius * (1.0 + RADIUS_SLACK) and (
                 damping == 0.0 or length >= radius * (1.0 - RADIUS_SLACK)
             ):
                 break
-            if not fresh:
-                self._solve(max(damping, TINY_DAMPING))
+            self._factorise(max(damping, TINY_DAMPING))
             if length > radius:
                 low = damping
             else:
@@ -258,7 +271,7 @@ class SparseModel:
             if not low < following < high:
                 following = max(sqrt(low * high), low + 1e-3 * (high - low))
             damping = following
-            p, fresh = self._solve(damping), True
+            p = self._solve(damping)
             length = sqrt(p.dot(p))
         return Damped(p, damping, length, -float(a.dot(p)) + damping * length * length)
 
@@ -299,6 +312,9 @@ class IterativeModel:
             squared, last = float(slope @ slope), squared
             direction = -slope + squared / last * direction
         return Damped(p, damping, sqrt(float(p @ p)), before - float(residual @ residual))
+
+    def damped(self, slope: Vector, damping: float) -> None:
+        """No step for another slope: there is no factorisation."""
 
 
 def _to_the_sphere(p: Vector, direction: Vector, radius: float) -> float:

@@ -13,6 +13,17 @@ from ..errors import InputError
 from ..linear_algebra.damped import Damped, of_hessian, of_residual, of_sparse_residual
 from ..linear_algebra.long_vectors import is_finite
 from ..objective import Linearised, Matrix, Objective
+from .bent_path import (
+    AFTER_REFUSAL,
+    PUT_BACK_BELOW,
+    WORTH_PUTTING_BACK,
+    Bend,
+    Reach,
+    foretold,
+    is_bearable,
+    next_radius,
+    reach_of,
+)
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
 # A step is taken when it gains this part of what the model promised (Moré 1978).
@@ -56,7 +67,8 @@ class LMState(NamedTuple):
     None. `scale` (n,): residual units per parameter unit. `radius`: how far the model is trusted, in residual
     units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
     converged slowly, `slow_held`: held ones. `spent`: whether what is left to gain is rounding. `grain`: by how much
-    the value may be off because each residual is a difference of two numbers that are larger.
+    the value may be off because each residual is a difference of two numbers that are larger. `bend`: that of the last
+    step, if the radius held it; `reach`: what it tells of longer ones, if it was bent.
     """
 
     x: Vector
@@ -75,15 +87,34 @@ class LMState(NamedTuple):
     slow_held: int
     spent: bool
     grain: float
+    bend: Bend | None = None
+    reach: Reach | None = None
 
 
 class Move(NamedTuple):
-    """A step p (n,), the decrease the model promises, its scaled length, whether the radius held it back."""
+    """A step p (n,), the decrease the model promises, its scaled length, whether the radius held it back.
+
+    `damping`: the λ that did so; zero where the step is not the model's own, for the bounds.
+    """
 
     p: Vector
     promise: float
     length: float
     held: bool
+    damping: float
+
+
+class Trial(NamedTuple):
+    """A place tried, x (n,), what is known there, and by how much the cost fell; `missed`: at the first of its kind.
+
+    That is a part of the promise. `bent`: whether the step there is more than the model's.
+    """
+
+    x: Vector
+    found: Linearised
+    fell: float
+    missed: float
+    bent: bool
 
 
 @dataclass(frozen=True)
@@ -127,28 +158,38 @@ class LevenbergMarquardt:
         refused = False
         while True:
             move = _move(objective.bounds, state, radius)
-            trial = x + move.p
-            if objective.bounds.any:
-                trial = objective.bounds.project(trial)
-            if not move.promise > 0.0 or (move.promise <= rounding and bool((trial == x).all())):
+            ahead = _foretold(state, move)
+            place = _place(objective.bounds, x, move.p if ahead is None else move.p + ahead)
+            if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
                 lost = state.decrease <= rounding
                 return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
-            trial.setflags(write=False)
             least = WORTH_TAKING * move.promise if move.promise > rounding else -rounding
-            if refused and not value - objective.value(trial) >= least:
+            if refused and not value - objective.value(place) >= least:
                 radius = SMALLEST_CUT * min(radius, move.length)
                 continue
-            found = objective.linearised(trial)
-            fell = _fell(objective, state.linear, found)
-            if fell >= least and isfinite(found.value):
-                size = _column_sizes(found.jacobian)
+            trial = _tried(objective, state, move, place, ahead is not None)
+            if move.damping > 0.0 and move.promise > rounding:
+                trial = _put_back(objective, state, move, trial)
+            if trial.fell >= least and isfinite(trial.found.value):
+                size = _column_sizes(trial.found.jacobian)
                 if is_finite(size):
                     break
-            radius = _cut(state, move, fell) * min(radius, move.length)
+            cut = AFTER_REFUSAL if trial.bent else _cut(state, move, trial.fell)
+            radius = cut * min(radius, move.length)
             refused = True
-        radius = _next_radius(state, move, fell, radius, rounding)
+        reach = None
+        if trial.bent and move.promise > rounding:
+            reach = reach_of(state.reach, move.length, trial.missed)
+            poor = trial.fell < POOR * move.promise
+            radius = LARGEST_CUT * min(radius, move.length) if poor else next_radius(reach)
+        else:
+            radius = _next_radius(state, move, trial.fell, radius, rounding)
         scale = np.maximum(state.scale, size)
-        return self._aim(objective, trial, found, trial - x, scale, size, radius, move.held, state)
+        step = trial.x - x
+        onward = self._aim(objective, trial.x, trial.found, step, scale, size, radius, move.held, state)
+        if not move.damping > 0.0 or onward.model is None:
+            return onward
+        return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
 
     def _aim(
         self,
@@ -268,7 +309,8 @@ def _move(bounds: Bounds, state: LMState, radius: float) -> Move:
     """The model's step within the radius, bent to stay inside the bounds."""
     damped: Damped = state.model.step(radius)
     if state.free is None:
-        return Move(damped.step / state.scale, damped.promise, damped.length, damped.damping > 0.0)
+        held = damped.damping > 0.0
+        return Move(damped.step / state.scale, damped.promise, damped.length, held, damped.damping)
     return _inside(bounds, state, radius, damped)
 
 
@@ -280,7 +322,7 @@ def _inside(bounds: Bounds, state: LMState, radius: float, damped: Damped) -> Mo
     out = free & ~((x + p >= bounds.lower) & (x + p <= bounds.upper))
     held = damped.damping > 0.0
     if not out.any():
-        return Move(p, damped.promise, damped.length, held)
+        return Move(p, damped.promise, damped.length, held, damped.damping)
     moved = np.zeros(x.size)
     for _ in range(ROUNDS):
         moved[out] = (bounds.project(x + p) - x)[out]
@@ -298,7 +340,7 @@ def _inside(bounds: Bounds, state: LMState, radius: float, damped: Damped) -> Mo
     promise = _promise(state, p)
     if not promise > KEPT_PROMISE * damped.promise:
         p, promise = _bent_slope(bounds, state, radius, p, promise)
-    return Move(p, promise, sqrt(float(((scale * p) ** 2).sum())), held)
+    return Move(p, promise, sqrt(float(((scale * p) ** 2).sum())), held, 0.0)
 
 
 def _bent_slope(
@@ -319,6 +361,80 @@ def _bent_slope(
             return (bent, gained) if gained > promise else (p, promise)
         t *= 0.5
     return p, promise
+
+
+def _place(bounds: Bounds, x: Vector, step: Vector) -> Vector:
+    """One step (n,) from `x` (n,), inside the bounds and marked read-only, as it is kept."""
+    place = x + step
+    if bounds.any:
+        place = bounds.project(place)
+    place.setflags(write=False)
+    return place
+
+
+def _tried(objective: Objective, state: LMState, move: Move, place: Vector, bent: bool) -> Trial:
+    found = objective.linearised(place)
+    fell = _fell(objective, state.linear, found)
+    return Trial(place, found, fell, 1.0 - fell / move.promise, bent)
+
+
+def _foretold(state: LMState, move: Move) -> Vector | None:
+    """The second-order part (n,) of a step that the radius holds, from the bend of the last one; None for none."""
+    if not move.damping > 0.0:
+        return None
+    off = foretold(state.bend, move.p, state.scale)
+    return None if off is None else _bent(state, move, off)
+
+
+def _put_back(objective: Objective, state: LMState, move: Move, trial: Trial) -> Trial:
+    """A trial that fell short, or the one on the floor of the valley beside it, if that is lower."""
+    if trial.fell > PUT_BACK_BELOW * move.promise:
+        return trial
+    place = _beside(objective, state, move, trial)
+    if place is None:
+        return trial
+    back = _tried(objective, state, move, place, True)
+    return back._replace(missed=trial.missed) if back.fell > trial.fell else trial
+
+
+def _beside(objective: Objective, state: LMState, move: Move, trial: Trial) -> Vector | None:
+    """The place (n,) on the floor of the valley beside a trial, if the model promises to find what is missing there."""
+    bent = _bent(state, move, _off(state, trial.found, trial.x - state.x))
+    if bent is None:
+        return None
+    place = _place(objective.bounds, state.x, move.p + bent)
+    across = place - trial.x
+    r, J = trial.found.residual, trial.found.jacobian
+    if state.hessian is None:
+        image = state.linear.jacobian @ across
+        gain = -2.0 * float(r.dot(image)) - float(image.dot(image))
+    else:
+        gain = -2.0 * float((J.T @ r).dot(across)) - 0.5 * float(across.dot(state.hessian.dot(across)))
+    return place if gain >= WORTH_PUTTING_BACK * (move.promise - trial.fell) else None
+
+
+def _off(state: LMState, there: Linearised, step: Vector) -> Vector:
+    """By how much the model at `state` is off one `step` (n,) away: its residuals (m,), or half its slope (n,)."""
+    if state.hessian is None:
+        return there.residual - state.linear.residual - state.linear.jacobian @ step
+    return there.jacobian.T @ there.residual - 0.5 * (state.gradient + state.hessian.dot(step))
+
+
+def _bent(state: LMState, move: Move, off: Vector) -> Vector | None:
+    """What (n,) makes up for a model that is `off`, with the damping of the step; None where that is too much."""
+    if off.size != (state.linear.residual.size if state.hessian is None else state.x.size):
+        return None  # seen by a model of the other kind
+    slope = off if state.hessian is not None else state.linear.jacobian.T @ off
+    scale, free = state.scale, state.free
+    if free is None:
+        q = state.model.damped(slope / scale, move.damping)
+        bent = None if q is None else q / scale
+    else:
+        q = state.model.damped(slope[free] / scale[free], move.damping)
+        bent = None if q is None else np.zeros(scale.size)
+        if bent is not None:
+            bent[free] = q / scale[free]
+    return bent if bent is not None and is_bearable(bent, move.length, scale) else None
 
 
 def _promise(state: LMState, p: Vector) -> float:
@@ -349,7 +465,8 @@ def _cut(state: LMState, move: Move, fell: float) -> float:
 
 def _next_radius(state: LMState, move: Move, fell: float, radius: float, rounding: float) -> float:
     if move.promise <= rounding:
-        return radius
+        # Nothing speaks against a longer step, and steps as short as this are lost in rounding one after the other.
+        return GROWTH * radius if move.held else radius
     ratio = fell / move.promise
     if ratio < POOR:
         return _cut(state, move, fell) * min(radius, move.length)

@@ -47,6 +47,9 @@ FAR_PART = 1e-2
 # So many last falls tell whether they die out.
 LAST = 6
 
+# A fall of this many times the rounding of the cost is no chance.
+SEEN = 2.0
+
 # Recent places of the walk from which the valley's direction is read.
 BACK = 10
 
@@ -134,6 +137,29 @@ def valley_from(look: Look, rounding: float) -> Valley | None:
     return _followed(look, lately, rounding, turning=True) or _followed(
         look, farthest, rounding, turning=False
     )
+
+
+def valley_walked(look: Look, rounding: float) -> Valley | None:
+    """The valley that the walk followed until its fall drowned in rounding; None where it led to an end or is not seen.
+
+    Whenever the walk had come twice as far from its start the cost had fallen again, and every time by less.
+    """
+    if look.history is None or look.start is None or len(look.history) < LAST:
+        return None
+    places, values = np.asarray(look.history.x), np.asarray(look.history.value)
+    if places.shape != (values.size, look.n):
+        return None
+    whole = np.abs(look.x - look.start)
+    far = whole >= FAR_PART * whole.max(initial=0.0)
+    away = np.linalg.norm(((places - look.start)[:, far]) / whole[far], axis=1)
+    first = [int(np.argmax(away >= away[-1] / 2.0**k)) for k in range(DOUBLINGS, -1, -1)]
+    falls = -np.diff(values[first])
+    seen = np.flatnonzero(falls > SEEN * max(rounding, EPS * abs(look.value)))
+    falls = falls[: seen[-1] + 1] if seen.size else falls[:0]
+    if seen.size < LAST or seen[-LAST] != falls.size - LAST or _leads(falls, look.value, True) is None:
+        return None
+    way = look.x - places[max(len(places) - 1 - BACK, 0)]
+    return Valley(Leads.TO_A_LIMIT, way, look.value, float(np.linalg.norm(look.x - look.start)), LAST)
 
 
 def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Valley | None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..numerics import EPS, Quiet, all_finite
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
-from .endless import pole_near, pole_on_the_way, valley_from
+from .endless import pole_near, pole_on_the_way, valley_from, valley_walked
 from .failures import (
     along_ray,
     along_valley,
@@ -363,6 +363,10 @@ def _without_curvature(
         for c in found
         if c.runs in (Runs.LEVEL, Runs.LEVEL_ONE_WAY, Runs.BENDING_VALLEY, Runs.RISING_FARTHER_OFF)
     ]
+    if any(c.runs is Runs.BENDING_VALLEY for c in level) and _went_on_and_on(look) and not look.convex:
+        walked = valley_walked(look, rounding.value)
+        if walked is not None:
+            return along_valley(look, walked, evidence)
     bent = curvature.values.size > curvature.null.size
     if (_is_shallow(look, curvature) or (level and not bent)) and not look.quadratic:
         tail = _came_down_a_tail(look, rounding)
