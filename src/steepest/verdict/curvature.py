@@ -217,8 +217,13 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
     unit = 3.0 * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
     near = look.objective.bounds.project(look.x + look.signs() * unit)
     change = np.asarray(look.objective.hessian(near)) - np.asarray(look.objective.hessian(look.x))
-    error = np.abs(np.einsum("ik,ij,jk->k", curvature.vectors, np.nan_to_num(change), curvature.vectors))
+    error = np.abs(_bent_by(np.nan_to_num(change), curvature.vectors))
     return replace(curvature, unseen=small & (np.abs(curvature.values) <= TREMBLES * error))
+
+
+def _bent_by(H: np.ndarray, vectors: np.ndarray) -> Vector:
+    """vᵀHv for each column v of `vectors` (n, k), shape (k,); `einsum` of all three takes a hundred times as long."""
+    return np.asarray(((H @ vectors) * vectors).sum(axis=0))
 
 
 def _as_seen_farther(look: Look, H: np.ndarray) -> np.ndarray:
@@ -257,7 +262,7 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
         shift = units * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
         near = look.objective.bounds.project(look.x + look.signs() * shift)
         change = np.nan_to_num(np.asarray(look.objective.hessian(near)) - H)
-        error = np.maximum(error, np.abs(np.einsum("ik,ij,jk->k", V, change, V)))
+        error = np.maximum(error, np.abs(_bent_by(change, V)))
     made = weak & (np.abs(values) <= TREMBLES * error)
     if not made.any():
         return H
@@ -284,7 +289,7 @@ def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:
     shift = ASIDE * look.scale * look.signs()
     near = look.objective.bounds.project(np.where(look.free, look.x + shift, look.x))
     there = np.nan_to_num(np.asarray(look.objective.hessian(near)))
-    values = np.einsum("ik,ij,jk->k", curvature.vectors, there, curvature.vectors)
+    values = _bent_by(there, curvature.vectors)
     unseen = weak & (np.abs(values - curvature.values) > UNSTEADY * curvature.values)
     return replace(curvature, unseen=unseen if curvature.unseen is None else unseen | curvature.unseen)
 
