@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 Vector = np.ndarray
 
-# Bytes of a block: with its intermediate results it stays in a core's own cache, and BLAS takes one thread for it.
-# Four times as many were read from memory twice; a quarter as many spend their time in Python.
-BLOCK_BYTES = 1 << 20
+# Bytes of a block: it is still near the core when it is read for the second time, and BLAS takes one thread for it.
+# Twice as many, and half as many, took a tenth longer: the data come from farther away, or the calls weigh.
+BLOCK_BYTES = 1 << 21
 # A pass adds the slope, n numbers, once for each block: of fewer numbers than this part of n a block is too small.
 SLOPE_PART = 4
 # XLA is worth its while where it saves this part of a call, matrix-vector products alone it does not make faster, and
@@ -70,7 +70,8 @@ class Passes:
     `arrays`: one for each leaf of the data, NumPy or SciPy's sparse rows. `together`: whether the rows must be seen at
     once, for a cost that is no mean over rows. `fewest`: blocks at least, for a spread worth its name. `size`: rows
     of a block, 0 to have it measured out. `copied`: data of
-    another type than the run's are copied up to so many bytes. `spent`: passes so far; a Hessian product takes two.
+    another type than the run's are copied up to so many bytes. `every`: 1, or only each so-manieth block is looked at.
+    `spent`: passes so far; a Hessian product takes two.
 
     >>> from .batches import read_data
     >>> data = read_data(np.arange(6.0), 0)
@@ -88,6 +89,7 @@ class Passes:
     fewest: int = 1
     size: int = 0
     copied: int = COPIED_BYTES
+    every: int = 1
     spent: float = 0.0
     _made: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False)
 
@@ -101,6 +103,12 @@ class Passes:
     def rows(self) -> int:
         """How many rows there are."""
         return int(self.arrays[0].shape[0])
+
+    @property
+    def seen(self) -> int:
+        """How many of them a pass looks at."""
+        starts = range(0, self.rows, self.block * self.every)
+        return sum(min(self.block, self.rows - start) for start in starts)
 
     def look(self, x: Vector) -> Sums:
         """Cost and slope at `x`."""
@@ -132,7 +140,7 @@ class Passes:
         total = np.zeros(x.size)
         for count, (piece,) in self._over_blocks("product", (x, v)):
             total += count * np.asarray(piece, np.float64)
-        return total / self.rows
+        return total / self.seen
 
     def matrix(self, x: Vector) -> np.ndarray:
         """The Hessian at `x`, (n, n), from products with many vectors at a time: matrix times matrix, in the cache."""
@@ -146,7 +154,7 @@ class Passes:
             total = np.zeros((COLUMNS, n))
             for count, (piece,) in self._over_blocks("products", (x, columns)):
                 total += count * np.asarray(piece, np.float64)
-            found[start : start + wide] = total[:wide] / self.rows
+            found[start : start + wide] = total[:wide] / self.seen
         return 0.5 * (found + found.T)
 
     @property
@@ -175,7 +183,7 @@ class Passes:
         """(rows, outputs) of every block, in order; the blocks are shared out among threads."""
         kind = kept_type(np.dtype(np.float64), self.precision)
         given = [np.ascontiguousarray(vector, kind) for vector in vectors]
-        starts = list(range(0, self.rows, self.block))
+        starts = list(range(0, self.rows, self.block * self.every))
         counts = {min(self.block, self.rows - start) for start in (starts[0], starts[-1])}
         functions = {count: self._function(what, count) for count in counts}
 
@@ -235,6 +243,14 @@ class Passes:
         sampled = Passes(self.cost, self.layout, self.source, arrays, self.precision, size=size)
         sampled._made = self._made
         return sampled
+
+    def thinned(self, every: int) -> Passes:
+        """The same over each so-manieth block alone, of which there are evenly many all through the rows; no copy."""
+        thinned = Passes(
+            self.cost, self.layout, self.source, self.arrays, self.precision, size=self.block, every=every
+        )
+        thinned._made = self._made
+        return thinned
 
 
 def _evaluator(closed: Any, sparse: list[Any], calls: int) -> Callable[..., Any]:

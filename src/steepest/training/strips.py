@@ -47,6 +47,14 @@ def remember(
     return pairs, against, squares
 
 
+def against(pairs: Matrix, slope: Vector) -> Vector:
+    """The products of all rows of `pairs`, (2m, n), with the slope, (2m,)."""
+    total = np.zeros(len(pairs))
+    for strip in _strips(slope.size):
+        total += pairs[:, strip] @ slope[strip]
+    return total
+
+
 def combined(pairs: Matrix, weights: Vector, slope: Vector, own: float) -> Vector:
     """The rows of `pairs`, (2m, n), times `weights`, (2m,), and `own` times the slope, added up: shape (n,)."""
     weights = np.asarray(weights, pairs.dtype)

@@ -170,14 +170,27 @@ class LimitedMemory:
         # sᵀy > 0, beyond rounding
         if self.products[row, memory + row] > self.eps * np.sqrt(sizes[0] * sizes[1]):
             self.order.append(row)
-        if not self.order:
-            self._straight_down()
-            return
-        weights, own = _two_loops(self.products, against[:, 2], self.order, memory)
-        self.direction = vectors.combined(self.pairs, weights, self.slope, own)
-        self.downhill, self.length = float(weights @ against[:, 2] + own * sizes[2]), 1.0
-        if not self.downhill < 0:
-            self._straight_down()
+        self._aim(against[:, 2])
+
+    def look_anew(self, value_and_slope: Callable[[Any], tuple[Any, Any]], rounding: float) -> None:
+        """Go on from here over a cost much like the one before: what was learned of its curvature is kept."""
+        run = self.run
+        self.look, self.rounding, self.idle = value_and_slope, rounding, 0
+        value, self.slope = self.look(run.x)
+        run.evaluations += 1
+        run.value = float(value)
+        run.slope = self.size = float(self.vectors.length(self.slope))
+        self._aim(np.asarray(self.vectors.against(self.pairs, self.slope), np.float64))
+
+    def _aim(self, with_slope: np.ndarray) -> None:
+        """Aim by the pairs; straight down where there are none, or none that lead down."""
+        if self.order:
+            weights, own = _two_loops(self.products, with_slope, self.order, self.memory)
+            self.direction = self.vectors.combined(self.pairs, weights, self.slope, own)
+            self.downhill, self.length = float(weights @ with_slope + own * self.size**2), 1.0
+            if self.downhill < 0:
+                return
+        self._straight_down()
 
     def _straight_down(self) -> None:
         self.order, self.direction, self.downhill = [], -self.slope, -(self.size**2)
@@ -283,6 +296,7 @@ class Vectors:
     moved: Callable[..., Any]
     along: Callable[..., Any]
     length: Callable[..., Any]
+    against: Callable[..., Any]
 
 
 @partial(jax.jit, donate_argnums=0)
@@ -319,10 +333,22 @@ def _length(slope: Any) -> Any:
     return jnp.sqrt(jnp.vdot(slope, slope, precision=jax.lax.Precision.HIGHEST))
 
 
-DEVICE = Vectors(jnp.zeros, jnp.asarray, _remember, _combined, _moved, _along, _length)
+@jax.jit
+def _against(pairs: Any, slope: Any) -> Any:
+    return jnp.matmul(pairs, slope, precision=jax.lax.Precision.HIGHEST)
+
+
+DEVICE = Vectors(jnp.zeros, jnp.asarray, _remember, _combined, _moved, _along, _length, _against)
 
 
 # On the host strip by strip; a CPU's own memory is no device to stay on.
 HOST = Vectors(
-    np.zeros, np.array, strips.remember, strips.combined, strips.moved, strips.along, strips.length
+    np.zeros,
+    np.array,
+    strips.remember,
+    strips.combined,
+    strips.moved,
+    strips.along,
+    strips.length,
+    strips.against,
 )

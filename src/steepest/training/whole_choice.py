@@ -29,6 +29,12 @@ MOST_BYTES = 16 << 30
 HESSIAN_PASSES = 2.0
 # Data a structure is read off whole, where the rows do not stand alone.
 MOST_BYTES_READ = 1 << 26
+# Up to so many bytes an array is looked through for its extremes without asking whether they matter.
+MOST_BYTES_LOOKED = 1 << 24
+# What changes nothing of parameters but their places.
+AS_THEY_ARE = frozenset(
+    {"reshape", "transpose", "squeeze", "expand_dims", "slice", "copy", "convert_element_type"}
+)
 # Rows the structure is read off: the ones with the extremes of each column, and some more.
 ROWS_READ, COLUMNS_READ = 24, 16
 # Bytes looked through at a time for both extremes: they stay in the cache for the second.
@@ -101,7 +107,7 @@ def structure_of(
 
     if layout.n > MOST_PARAMETERS or (together and _bytes(source) > MOST_BYTES_READ):
         return None
-    rows = np.arange(source.rows) if together else telling_rows(source)
+    rows = np.arange(source.rows) if together else telling_rows(source, _multiplied(cost, layout, source))
     arrays = [
         array[rows].toarray() if is_sparse(array) else np.asarray(array[rows]) for array in source.arrays
     ]
@@ -114,12 +120,49 @@ def structure_of(
         return read(jax.make_jaxpr(lambda x: value(x, *seen.arrays))(vector))
 
 
-def telling_rows(source: Any) -> np.ndarray:
-    """Rows that hold the least and the greatest entry of each array, and of its first columns, and a few more."""
+def _multiplied(cost: Callable[..., Any], layout: Any, source: Any) -> frozenset[int]:
+    """The large arrays that the cost does nothing with but multiply them by parameters as they are.
+
+    Such a product is affine in the parameters whatever the signs of the data, so that their extremes tell nothing.
+    """
+    from .passes import Passes
+
+    large = [
+        k for k, array in enumerate(source.arrays) if int(getattr(array, "nbytes", 0)) > MOST_BYTES_LOOKED
+    ]
+    few = min(ROWS_READ, source.rows)
+    seen = Passes(cost, layout, source, [array[:few] for array in source.arrays], "float64")
+    if not large or not seen.takes(few):
+        return frozenset()
+    recorded = seen.recorded(few)
+    jaxpr, inputs = recorded.closed.jaxpr, recorded.closed.jaxpr.invars
+    plain = set(inputs[: recorded.parameters])
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in AS_THEY_ARE and equation.invars[0] in plain:
+            plain |= set(equation.outvars)
+
+    def only_multiplied(array: Any) -> bool:
+        readers = [equation for equation in jaxpr.eqns if any(atom is array for atom in equation.invars)]
+        return all(
+            equation.primitive.name == "dot_general"
+            and all(atom is array or atom in plain for atom in equation.invars)
+            for equation in readers
+        )
+
+    return frozenset(k for k in large if only_multiplied(inputs[recorded.parameters + k]))
+
+
+def telling_rows(source: Any, multiplied: frozenset[int] = frozenset()) -> np.ndarray:
+    """Rows that hold the least and the greatest entry of each array, and of its first columns, and a few more.
+
+    Arrays whose place is in `multiplied` are not looked through.
+    """
     from .sparse_rows import is_sparse
 
     rows = set(np.linspace(0, source.rows - 1, min(ROWS_READ, source.rows)).astype(int).tolist())
-    for array in source.arrays:
+    for place, array in enumerate(source.arrays):
+        if place in multiplied:
+            continue
         if is_sparse(array):
             for entries in (array.argmax(), array.argmin()):
                 rows.add(int(entries) // array.shape[1])

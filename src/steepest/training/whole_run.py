@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,8 @@ from .batches import Rows
 from .distributed import Placement
 from .job import recorded_for
 from .joining import watched
-from .newton_rows import SampledNewton
-from .passes import Passes, is_mean_over_rows
+from .newton_rows import LARGER, LARGEST_PART, SampledNewton, sample_sizes
+from .passes import COPIED_BYTES, Passes, bytes_of, is_mean_over_rows
 from .signals import interruptible
 from .sparse_rows import is_sparse
 from .steps import Tree, plain_cost
@@ -38,6 +39,11 @@ MOST_ON_HOST = 1_000_000
 # Blocks of random rows whose slopes' spread scales the parameters of a convex cost, and rows in all; more of them where
 # a rare column might otherwise go unseen.
 SCALING_ROWS, SPARSE_ROWS, SCALING_BLOCKS = 2048, 8192, 32
+# A walk begins on a sample of the rows, and leaves it when its slope, squared, is below this part of what sampling
+# alone makes of it. Left at once or at a fiftieth, one or two passes more were needed over all rows of ten.
+LEFT_OF_SAMPLING = 0.1
+# Blocks at least of the second sample: their spread tells its noise.
+FEWEST_BLOCKS = 8
 # The smallest spread in parts of the largest, and what of it is rounding: no entry of that column was seen.
 SMALLEST_SPREAD, UNSEEN = 1e-8, 1e-14
 # A cost summed over many rows is known to the rounding of one of them over the root of their number; eight of these.
@@ -153,12 +159,15 @@ class WholeWalker:
         if job.method.name == "newton-cg":
             return SampledNewton(passes, start, seed=job.seed, rounding=rounding)
         scale = self._scale(start)
-
-        def look(u: np.ndarray) -> tuple[float, np.ndarray]:
-            sums = passes.look(scale * u)
-            return sums.value, scale * sums.slope
-
-        walk = Scaled(look, start / scale, scale, rounding, passes)
+        samples = [] if self._sample is None else [self._sample[0]]
+        walk: Scaled
+        if samples and samples[0].rows <= LARGEST_PART * passes.rows:
+            every = int(passes.rows / (LARGER * samples[0].rows))
+            if every > 1 and passes.rows >= FEWEST_BLOCKS * every * passes.block:
+                samples.append(passes.thinned(every))
+            walk = FromSamples(samples, passes, start, scale, rounding)
+        else:
+            walk = Scaled(_looking(passes, scale), start / scale, scale, rounding, passes, samples)
         self._first_length(walk.inner, start, scale)
         return walk
 
@@ -170,8 +179,6 @@ class WholeWalker:
         self._sample = None
         length = 1.0 / walk.size  # far enough to be told from rounding
         after = sample.look(start + scale * (length * walk.direction))
-        assert self.passes is not None
-        self.passes.spent += sample.rows / self.passes.rows
         change = float((after.slope - before) @ (scale * walk.direction))
         if isfinite(change) and change > 0.0:
             walk.length = -walk.downhill * length / change
@@ -189,13 +196,15 @@ class WholeWalker:
             return none
         rows = self.passes.rows
         enough = SPARSE_ROWS if any(map(is_sparse, self.source.arrays)) else SCALING_ROWS
+        # The same rows serve to begin the walk on, where they are few of all.
+        most = int(COPIED_BYTES * rows / max(bytes_of(self.passes.arrays), 1))
+        enough = max([enough, *(min(size, most) for size in sample_sizes(start.size, rows)[-1:])])
         size = max(1, min(rows, enough) // SCALING_BLOCKS)
         count = min(SCALING_BLOCKS, rows // size) * size
         chosen = np.random.default_rng([job.seed, 9]).permutation(rows)[:count]
         sample = self.passes.sampled(chosen, size)
         seen = sample.look(start)
         self._sample, spread = (sample, seen.slope), seen.spread
-        self.passes.spent += sample.rows / rows
         if not (np.isfinite(spread).all() and spread.max() > 0):
             return none
         scale = 1.0 / np.sqrt(self._with_the_rare(spread, sample.rows))
@@ -358,6 +367,8 @@ class WholeWalker:
         if self.job.patience is not None and self.best is not None:
             return None
         walker = self.walker
+        if isinstance(walker, FromSamples) and not walker.on_all:
+            return None
         if isinstance(walker, Scaled):
             seen = walker.run.value, np.asarray(walker.inner.slope) / walker.scale
             return None if walker.passes is None else seen
@@ -431,13 +442,27 @@ def _seen(found: tuple[Any, Any]) -> tuple[float, np.ndarray]:
 
 
 class Scaled:
-    """L-BFGS in the variables u = x / scale. `look(u)`: the cost and its slope along u; `passes`: who counts them."""
+    """L-BFGS in the variables u = x / scale. `look(u)`: the cost and its slope along u.
 
-    def __init__(self, look: Any, start: Any, scale: np.ndarray, rounding: float | None, passes: Any) -> None:
-        self.scale, self.passes = scale, passes
+    `passes`, and those over `samples`, of which the first gave the scale: who counts.
+    """
+
+    def __init__(
+        self,
+        look: Any,
+        start: Any,
+        scale: np.ndarray,
+        rounding: float | None,
+        passes: Any,
+        samples: Sequence[Passes] = (),
+    ) -> None:
+        self.scale, self.passes, self.samples = scale, passes, samples
         self.inner = LimitedMemory(look, start, eps=rounding)
         self.run = self.inner.run
-        self.step = self.inner.step
+
+    def step(self) -> bool:
+        """Take a step; False where none was taken, with the reason in `run.reason`."""
+        return self.inner.step()
 
     @property
     def x(self) -> np.ndarray:
@@ -447,16 +472,92 @@ class Scaled:
 
     @property
     def spent(self) -> float:
-        """Passes so far."""
-        return float(self.run.evaluations) if self.passes is None else self.passes.spent
+        """Passes over all rows so far, those over samples by their part."""
+        if self.passes is None:
+            return float(self.run.evaluations)
+        beside = sum(sample.spent * sample.seen for sample in self.samples)
+        return float(self.passes.spent + beside / self.passes.rows)
 
     def pack(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """See `LimitedMemory`."""
         numbers, arrays = self.inner.pack()
-        return {**numbers, "spent": self.spent}, arrays
+        return {**numbers, "spent": [counter.spent for counter in self._counters()]}, arrays
 
     def unpack(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
         """See `LimitedMemory`. The scale comes from the seed, with the same bits."""
         self.inner.unpack(numbers, arrays)
-        if self.passes is not None:
-            self.passes.spent = numbers["spent"]
+        for counter, spent in zip(self._counters(), numbers["spent"], strict=True):
+            counter.spent = spent
+
+    def _counters(self) -> list[Passes]:
+        return [] if self.passes is None else [self.passes, *self.samples]
+
+
+class FromSamples(Scaled):
+    """L-BFGS that begins on `samples` of the rows, each as long as its slope is told from what sampling makes of it.
+
+    A pass over a sample costs a small part of one over all rows, and what is learned there of the curvature is kept:
+    Byrd, Chin, Nocedal & Wu, "Sample size selection in optimization methods for machine learning", Math. Program. 134,
+    2012, whose norm test ends the beginning.
+    """
+
+    def __init__(
+        self, samples: list[Passes], passes: Passes, start: np.ndarray, scale: np.ndarray, rounding: float
+    ) -> None:
+        self.levels, self.rounding, self.level = [*samples, passes], rounding, 0
+        self.noise = 0.0  # the square of what sampling alone makes of the slope
+        self.scale, self.passes = scale, passes
+        super().__init__(self._look(), start / scale, scale, self._coarser(), passes, samples)
+
+    @property
+    def on_all(self) -> bool:
+        """Whether the walk has come to all rows."""
+        return self.level == len(self.levels) - 1
+
+    def step(self) -> bool:
+        """Take a step, on a sample or on all rows."""
+        while not self.on_all:
+            exhausted = self.inner.size**2 <= LEFT_OF_SAMPLING * self.noise
+            if not exhausted and self.inner.step() and not self.run.reason:
+                return True
+            self.run.reason = ""
+            self.level += 1
+            self.inner.look_anew(self._look(), self._coarser())
+        return self.inner.step()
+
+    def _look(self) -> Any:
+        looking, level = _looking(self.levels[self.level], self.scale), self.levels[self.level]
+        if self.on_all:
+            return looking
+
+        def look(u: np.ndarray) -> tuple[float, np.ndarray]:
+            sums = level.look(self.scale * u)
+            self.noise = float(np.sum(self.scale * self.scale * sums.spread)) / sums.blocks
+            return sums.value, self.scale * sums.slope
+
+        return look
+
+    def _coarser(self) -> float:
+        """The rounding of a mean over this level's rows."""
+        return float(self.rounding * (self.passes.rows / self.levels[self.level].seen) ** 0.5)
+
+    def pack(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `LimitedMemory`."""
+        numbers, arrays = super().pack()
+        return {**numbers, "level": self.level, "noise": self.noise}, arrays
+
+    def unpack(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """See `LimitedMemory`. The samples come from the seed."""
+        super().unpack(numbers, arrays)
+        self.level, self.noise = numbers["level"], numbers["noise"]
+        self.inner.look, self.inner.rounding = self._look(), self._coarser()
+
+
+def _looking(passes: Passes, scale: np.ndarray) -> Any:
+    """Cost and slope along u = x / scale."""
+
+    def look(u: np.ndarray) -> tuple[float, np.ndarray]:
+        sums = passes.look(scale * u)
+        return sums.value, scale * sums.slope
+
+    return look
