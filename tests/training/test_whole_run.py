@@ -138,6 +138,31 @@ def test_a_start_without_a_finite_cost_is_told_as_that(method):
     assert "at the start" in result.message
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_start_with_a_cost_but_no_finite_slope_is_told_with_group_row_and_line(method):
+    x, sign = task(300)
+    x[:] = np.abs(x)
+    x[41] = 0.0
+
+    def cost(params, batch):
+        rows, y = batch
+        return np.mean(
+            (np.sqrt(rows @ params["w"]) - y) ** 2 + params["b"] ** 2  # no slope at sqrt(0)
+        )
+
+    result = steepest.train(cost, {"w": np.ones(8), "b": 1.0}, (x, sign), method=method, progress=False)
+    assert result.verdict == "not finite" and not result.verdict.is_success
+    assert np.isfinite(result.cost)
+    assert "that of w, row 41;" in result.message
+    assert "np.sqrt(rows @" in result.message and "test_whole_run.py" in result.message
+    everywhere = steepest.train(
+        lambda params, batch: logistic(params, batch) + np.sqrt(np.sum(params["w"] ** 2)),
+        start(), (x, sign), method=method, progress=False,
+    )  # fmt: skip
+    assert everywhere.verdict == "not finite"
+    assert "in every row" in everywhere.message
+
+
 @pytest.mark.parametrize("method", [*METHODS, "auto"])
 def test_data_may_have_a_part_without_columns(method):
     x, sign = task(300)

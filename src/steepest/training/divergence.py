@@ -264,23 +264,28 @@ def first_bad_operation(
     cost: Any, constants: Any, parameters: Any, batch: Any, batch_size: int
 ) -> tuple[Any, tuple[int, ...], float]:
     """The first equation whose result is not finite though all it reads is, the rows of it, and its operands' size."""
-    jaxpr = cost.closed.jaxpr
+    equation, values, array = first_bad(cost.closed.jaxpr, constants, [*parameters, *batch])
+    if equation is None:
+        return None, (), 0.0
+    sizes = [
+        float(np.max(np.abs(np.asarray(v)), initial=0)) for v in values if np.asarray(v).dtype.kind == "f"
+    ]
+    rows = _bad_rows(array) if array.ndim and array.shape[0] == batch_size else ()
+    return equation, rows, max(sizes, default=0.0)
+
+
+def first_bad(jaxpr: Any, constants: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any], Any]:
+    """The first equation whose result is not finite though all it reads is, what it reads, and the result."""
     environment = dict(zip(jaxpr.constvars, constants, strict=True))
-    environment.update(zip(jaxpr.invars, [*parameters, *batch], strict=True))
+    environment.update(zip(jaxpr.invars, inputs, strict=True))
     for equation in jaxpr.eqns:
         values = [read_atom(atom, environment) for atom in equation.invars]
         run_equation(equation, environment, jaxpr)
         for variable in equation.outvars:
             array = np.asarray(environment[variable])
             if array.dtype.kind == "f" and not np.isfinite(array).all() and _all_finite(values):
-                sizes = [
-                    float(np.max(np.abs(np.asarray(v)), initial=0))
-                    for v in values
-                    if np.asarray(v).dtype.kind == "f"
-                ]
-                rows = _bad_rows(array) if array.ndim and array.shape[0] == batch_size else ()
-                return equation, rows, max(sizes, default=0.0)
-    return None, (), 0.0
+                return equation, values, array
+    return None, [], None
 
 
 def _all_finite(values: list[Any]) -> bool:

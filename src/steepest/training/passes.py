@@ -127,6 +127,17 @@ class Passes:
             spread = np.maximum(square / count - slope * slope, 0.0) * (count / max(count - 1, 1))
         return Sums(value, slope, spread, count)
 
+    def slopes(self, x: Vector) -> list[Vector]:
+        """The slope over each block by itself, (n,)."""
+        return [piece for _, (_, piece) in self._over_blocks("slope", (x,))]
+
+    def slope_program(self) -> tuple[Any, list[Any]]:
+        """The jaxpr of cost and slope over the first block, and that block, dense: its inputs after the vector."""
+        piece = self._piece(0, min(self.block, self.rows))
+        dense = [array.toarray() if is_sparse(array) else array for array in piece]
+        with numbers_in(self.precision):
+            return _slope(self.recorded(len(dense[0])), self.layout), dense
+
     def value(self, x: Vector) -> float:
         """The cost alone."""
         self.spent += 0.5

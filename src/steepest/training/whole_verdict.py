@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tracing.batched import numbers_in
+from ..tracing.source import user_line
 from ..verdict.words import Evidence
-from .divergence import bad_data
+from .divergence import bad_data, first_bad
 from .newton_rows import MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
 from .passes import MATRIX_PRODUCT, Passes, bytes_of
 from .verdict import Finding, TrainVerdict
@@ -60,6 +61,8 @@ def judge(job: Job, run: WholeRun) -> Finding:
             )
     if not isfinite(cost):
         return _not_finite(run.walker.source, evidence, cost)
+    if not isfinite(found.slope) or (look is not None and not look.finite):
+        return _slope_not_finite(job, run, look, evidence, cost)
     if found.reason == "stopped early":
         never = run.walker.best is None
         return Finding(
@@ -314,6 +317,63 @@ def _not_finite(source: Rows, evidence: tuple[Evidence, ...], cost: float) -> Fi
     sentence = "The cost over all data is not a finite number at the start."
     following = "begin elsewhere; steepest.diagnose(lambda params: cost(params, data), params) names the line"
     return Finding(word, evidence, sentence, following, cost, rows)
+
+
+def _slope_not_finite(
+    job: Job, run: WholeRun, look: _Look | None, evidence: tuple[Evidence, ...], cost: float
+) -> Finding:
+    """For a finite cost without a finite slope: of which parameters, in which rows, from which line."""
+    found, rows = run.descent, job.batch_size
+    when = "at the start" if found.steps == 0 else f"at step {found.steps:,}"
+    sentence = f"The cost over all data is finite {when}, its slope is not"
+    following = "begin elsewhere, or write the cost so that it has a slope there"
+    if look is None or look.finite:
+        sentence += f" in {job.precision}." if look is not None else "."
+        if look is not None and job.precision != "float64":
+            following = 'precision="float64" holds it'
+        return Finding(TrainVerdict.NOT_FINITE, evidence, sentence, following, cost, rows)
+    groups = [
+        leaf.name for leaf in job.layout.leaves if not np.isfinite(look.slope[leaf.start : leaf.stop]).all()
+    ]
+    more = f" and {len(groups) - 1} more" if len(groups) > 1 else ""
+    sentence += f": that of {groups[0]}{more}"
+    with numbers_in("float64"):
+        bad, line = _where_the_slope_breaks(look)
+    if bad is not None:
+        beside = f" and {len(bad) - 1:,} more near it" if len(bad) > 1 else ""
+        sentence += f", {'in every row' if not len(bad) else f'row {bad[0]:,}{beside}'}"
+    if line:
+        sentence += f"; the first value that is not finite comes from the derivative of {line}"
+    return Finding(TrainVerdict.NOT_FINITE, evidence, f"{sentence}.", following, cost, rows)
+
+
+def _where_the_slope_breaks(look: _Look) -> tuple[np.ndarray | None, str]:
+    """The first rows whose own slope is not finite, none for all that were looked at; and the user's line of it.
+
+    None for the rows where they cannot be seen apart.
+    """
+    passes = look.passes
+    if passes.together:
+        return None, _line_of_the_slope(passes, look.x)
+    size = passes.block
+    for first in range(0, passes.rows, size):
+        chosen = np.arange(first, min(first + size, passes.rows))
+        apart = passes.sampled(chosen, 1)
+        bad = chosen[[not np.isfinite(slope).all() for slope in apart.slopes(look.x)]]
+        if bad.size:
+            line = _line_of_the_slope(passes.sampled(bad[:1], 1), look.x)
+            return (bad[:0] if bad.size == chosen.size else bad), line
+    return None, ""
+
+
+def _line_of_the_slope(passes: Passes, x: np.ndarray) -> str:
+    """Where the first value of the slope over these rows that is not finite comes from, "" where nothing tells."""
+    closed, rows = passes.slope_program()
+    equation, _, _ = first_bad(closed.jaxpr, closed.consts, [x, *rows])
+    place = None if equation is None else user_line(equation)
+    if place is None:
+        return ""
+    return f"{place} ({place.expression})" if place.expression else f"{place}"
 
 
 def _on_device(run: WholeRun) -> Evidence:
