@@ -50,19 +50,21 @@ def lanczos(product: Callable[[Vector], Vector], start: Vector, products: int) -
     >>> krylov.values.round(12)
     array([-2.,  1.,  3.])
     """
-    basis = [start / length(start)]
+    most = min(products, start.size)
+    basis = np.empty((most, start.size))  # memory is taken up as rows are written
+    np.divide(start, length(start), out=basis[0])
     diagonal: list[float] = []
     off_diagonal: list[float] = []
     largest = 0.0
     exhausted = False
-    for _ in range(min(products, start.size)):
-        v = basis[-1]
+    for known in range(1, most + 1):
+        v = basis[known - 1]
         w = product(v)
         if not np.isfinite(w).all():
             break
         diagonal.append(inner(v, w))
         for _ in range(2):  # twice is enough (Kahan; Parlett 1998, section 6.9)
-            for q in basis:
+            for q in basis[:known]:
                 w = w - inner(q, w) * q
         residual = length(w)
         largest = max(largest, abs(diagonal[-1]), residual)
@@ -70,7 +72,8 @@ def lanczos(product: Callable[[Vector], Vector], start: Vector, products: int) -
         if residual <= BREAKDOWN * largest:
             exhausted = True
             break
-        basis.append(w / residual)
+        if known < most:
+            np.divide(w, residual, out=basis[known])
     k = len(diagonal)
     T = np.diag(diagonal)
     if k > 1:
@@ -79,6 +82,4 @@ def lanczos(product: Callable[[Vector], Vector], start: Vector, products: int) -
     values, vectors = np.linalg.eigh(T) if k else (np.empty(0), np.empty((0, 0)))
     last = off_diagonal[k - 1] if k else 0.0
     errors = abs(last) * np.abs(vectors[-1]) if k else np.empty(0)
-    return Krylov(
-        values, vectors, np.array(basis[:k]).reshape(k, start.size), errors, exhausted or k == start.size
-    )
+    return Krylov(values, vectors, basis[:k], errors, exhausted or k == start.size)

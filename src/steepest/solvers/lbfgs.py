@@ -43,8 +43,8 @@ NOTHING: AbstractContextManager[Any] = nullcontext()
 class Pairs(NamedTuple):
     """The last k steps s and changes of gradient y, and the small matrices made of them, oldest first.
 
-    `ring`, 2·(memory + 1) rows of shape (n,), holds s in row 2i and y in row 2i + 1 of slot i; one slot is always
-    spare, so that the next pair can be written while this one is still whole. `slots`: slot of each pair.
+    `ring`, 2·memory rows of shape (n,), holds s in row 2i and y in row 2i + 1 of slot i; once all slots are taken the
+    next pair is written over the oldest. `slots`: slot of each pair.
     `R_inverse`: inverse of the upper triangle of SᵀY, shape (k, k). `D`: its diagonal, shape (k,). `YY`: YᵀY.
     `scale`: γ = sᵀy / yᵀy of the newest. `SY`, `SS`: SᵀY and SᵀS, kept only with bounds.
     """
@@ -65,7 +65,7 @@ class Pairs(NamedTuple):
 
     @property
     def ranges(self) -> tuple[slice, ...]:
-        """The stretches of rows in use; the spare slot is not worth a look."""
+        """The stretches of rows in use."""
         return _ranges(self.slots)
 
 
@@ -113,7 +113,7 @@ class LBFGS:
         Where an accelerator computes a cost of many parameters, all vectors of the walk stay there.
         """
         if x.size > LARGE and not objective.bounds.any:
-            x = objective.on_device(x, room_for=2 * (self._pairs_kept(x.size) + 1) * x.size)
+            x = objective.on_device(x, room_for=2 * self._pairs_kept(x.size) * x.size)
         with _precision_for(x):
             value, gradient = objective.value_and_gradient(x)
             return _aim(objective, x, value, gradient, None, None, None)
@@ -139,7 +139,7 @@ class LBFGS:
             return state._replace(stop=StopReason.NO_PROGRESS)
         memory = self._pairs_kept(x.size)
         if pairs is None:
-            pairs = _no_pairs(_rows_like(x, 2 * (memory + 1)), objective.bounds.any)
+            pairs = _no_pairs(_rows_like(x, 2 * memory), objective.bounds.any)
         pairs, products, step = _remember(objective, state, landing, pairs, memory)
         return _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
 
@@ -149,7 +149,10 @@ def _remember(
 ) -> tuple[Pairs, Vector | None, Vector]:
     """The pairs with the newest added, their products with the new gradient, and the step taken."""
     s, ring = _step_taken(state, landing), pairs.ring
-    slot = _spare(pairs.slots, memory)
+    full = len(pairs.slots) == memory
+    slot = pairs.slots[0] if full else _unused(pairs.slots)
+    if full:
+        pairs = _without_the_oldest(pairs)
     every = (*pairs.slots, slot)
     products, ss, sy, yy = ring.learn(2 * slot, s, landing.gradient, state.gradient, _ranges(every))
     if not (sy > CURVATURE_FLOOR * sqrt(ss * yy) and SMALLEST < yy < inf):
@@ -157,8 +160,7 @@ def _remember(
             return pairs, None, s
         return pairs, products[: pairs.used], s
     used = max(2 * slot + 2, pairs.used)
-    drop = max(len(pairs.slots) - memory + 1, 0)
-    kept = pairs.slots[drop:]
+    kept = pairs.slots
     rows = 2 * np.array(kept, dtype=np.intp)
     SY, SS = pairs.SY, pairs.SS
     if objective.bounds.any:
@@ -166,8 +168,8 @@ def _remember(
         s_products = ring.times(s, used)
         y_products = ring.times(landing.gradient - state.gradient, used)
         Sy, Yy = y_products[rows], y_products[rows + 1]
-        SY = _bordered(SY[drop:, drop:], Sy, s_products[rows + 1], sy)
-        SS = _bordered(SS[drop:, drop:], s_products[rows], s_products[rows], ss)
+        SY = _bordered(SY, Sy, s_products[rows + 1], sy)
+        SS = _bordered(SS, s_products[rows], s_products[rows], ss)
     elif state.products is not None and kept:
         # Sᵀy and Yᵀy of the new y = g⁺ - g, from products that are known already.
         Sy = products[rows] - state.products[rows]
@@ -175,13 +177,13 @@ def _remember(
     else:
         Sy = Yy = np.zeros(0)
     # The inverse of a triangle with one more column: [[R, r], [0, ρ]]⁻¹ = [[R⁻¹, -R⁻¹r/ρ], [0, 1/ρ]].
-    R_inverse = pairs.R_inverse[drop:, drop:]
+    R_inverse = pairs.R_inverse
     grown = Pairs(
         ring=ring,
         slots=(*kept, slot),
         R_inverse=_bordered(R_inverse, R_inverse.dot(Sy) / -sy, np.zeros(len(kept)), 1.0 / sy),
-        D=np.append(pairs.D[drop:], sy),
-        YY=_bordered(pairs.YY[drop:, drop:], Yy, Yy, yy),
+        D=np.append(pairs.D, sy),
+        YY=_bordered(pairs.YY, Yy, Yy, yy),
         scale=sy / yy,
         SY=SY,
         SS=SS,
@@ -365,9 +367,21 @@ def _ranges(slots: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(found)
 
 
-def _spare(slots: tuple[int, ...], memory: int) -> int:
-    """A slot of the ring that no remembered pair uses; the next unused one while the ring fills."""
-    return next(slot for slot in range(memory + 1) if slot not in slots)
+def _unused(slots: tuple[int, ...]) -> int:
+    """The first slot of the ring that no remembered pair uses."""
+    return next(slot for slot in range(len(slots) + 1) if slot not in slots)
+
+
+def _without_the_oldest(pairs: Pairs) -> Pairs:
+    """The pairs but the oldest; the trailing block of a triangle's inverse is the inverse of its trailing block."""
+    return pairs._replace(
+        slots=pairs.slots[1:],
+        R_inverse=pairs.R_inverse[1:, 1:],
+        D=pairs.D[1:],
+        YY=pairs.YY[1:, 1:],
+        SY=None if pairs.SY is None else pairs.SY[1:, 1:],
+        SS=None if pairs.SS is None else pairs.SS[1:, 1:],
+    )
 
 
 def _bordered(matrix: Matrix, column: Vector, row: Vector, corner: float) -> Matrix:

@@ -127,6 +127,8 @@ class Curvature:
         """H·v for each row v of (k, n), as rows."""
         if self.complete:
             return self.products(rows.T).T
+        if len(rows) == 1:
+            return self.products(rows[0])[None]
         return np.array([self.products(row) for row in rows])
 
     def newton(self, slope: Vector, rounding: Rounding) -> tuple[Vector, float]:
@@ -417,16 +419,14 @@ def _of_block(
 def _by_products(look: Look, free: np.ndarray) -> Curvature:
     exact = look.objective.has_hessian_product
     whole = _exact_product(look) if exact else _difference_product(look)
-    mask = look.free
     spent = {"products": 0}
 
     def product(v: Vector) -> Vector:
         spent["products"] += 1
-        return np.where(mask, whole(np.where(mask, v, 0.0)), 0.0)
+        return look.on_free(whole(look.on_free(v)))
 
-    projected = np.where(mask, look.projected, 0.0)
-    random = np.where(mask, look.generator.standard_normal(look.n), 0.0)
-    krylov = lanczos(product, random, PRODUCTS_AT_RANDOM)
+    projected = look.on_free(look.projected)
+    krylov = lanczos(product, look.on_free(look.generator.standard_normal(look.n)), PRODUCTS_AT_RANDOM)
     size = float(np.abs(krylov.values).max(initial=0.0))
     error = ERROR_EXACT if exact else ERROR_DIFFERENCES
     slope_krylov = lanczos(product, projected, PRODUCTS_ALONG_SLOPE) if projected.any() else None
@@ -436,28 +436,34 @@ def _by_products(look: Look, free: np.ndarray) -> Curvature:
         size = max(size, float(np.abs(slope_krylov.values).max()))
     vectors = np.column_stack([krylov.direction(i) for i in range(krylov.values.size)])
     limit = error * np.sqrt(free.size) * size
+    # The step is made now, so that its basis need not be kept: of many parameters each vector counts.
+    bends: np.ndarray | None = None
+    promise, step = 0.0, np.broadcast_to(0.0, look.n)
+    if slope_krylov is not None and slope_krylov.values.size:
+        bends = slope_krylov.values
+        if bends[0] > limit:
+            promise = float(slope_krylov.weights @ (1.0 / bends))
+            coefficients = slope_krylov.vectors @ (slope_krylov.vectors[0] / bends)
+            step = -float(np.linalg.norm(projected)) * coefficients @ slope_krylov.basis
+    values = krylov.values
+    del krylov, slope_krylov
 
     def along_slope(slope: Vector) -> tuple[Vector, float]:
         length = float(np.linalg.norm(slope))
-        if length == 0.0 or slope_krylov is None or not slope_krylov.values.size:
+        if length == 0.0 or bends is None:
             return np.zeros(look.n), 0.0
-        if slope_krylov.values[0] <= limit:
+        if bends[0] <= limit:
             return np.zeros(look.n), np.inf
         if np.array_equal(slope, projected):
-            coefficients = slope_krylov.vectors @ (slope_krylov.vectors[0] / slope_krylov.values)
-            step = -length * coefficients @ slope_krylov.basis
-            return step, 0.5 * length**2 * float(slope_krylov.weights @ (1.0 / slope_krylov.values))
+            return step, 0.5 * length**2 * promise
         # Another slope: the mean curvature seen along the first one has to do.
-        return -slope / slope_krylov.values[0], 0.5 * length**2 / float(
-            1.0 / (slope_krylov.weights @ (1.0 / slope_krylov.values))
-        )
+        return -slope / bends[0], 0.5 * length**2 / float(1.0 / promise)
 
-    values = krylov.values
     extremes = (float(values[0]), float(size)) if values.size else (np.nan, np.nan)
     return Curvature(
         None,
         free,
-        np.ones(look.n),
+        np.broadcast_to(1.0, look.n),
         values,
         vectors,
         limit,

@@ -91,7 +91,7 @@ class Look:
     @cached_property
     def unit(self) -> Vector:
         """The same, or a rounding of its natural size where that is larger, (n,)."""
-        return np.maximum(self.spacing, EPS * self.scale)
+        return np.maximum(np.spacing(np.abs(self.x)), EPS * self.scale)
 
     def on_free(self, v: Vector) -> Vector:
         """`v` (n,) with zeros for the parameters that are not free; `v` itself where all are."""
@@ -139,8 +139,10 @@ class Look:
 
     def slope_at(self, x: Vector) -> tuple[float, Vector]:
         """The cost and gradient at `x`, put inside the bounds; NaN where they do not exist."""
+        inside = self.objective.bounds.project(x)
+        inside.setflags(write=False)  # the objective may keep it without a copy
         try:
-            return self.objective.value_and_gradient(self.objective.bounds.project(x))
+            return self.objective.value_and_gradient(inside)
         except NO_NUMBER:
             return np.nan, np.full(self.n, np.nan)
 

@@ -74,9 +74,11 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     alone, jump = True, 0.0
     for signed in _signed_sizes(look):
         near = look.objective.bounds.project(x + signed * (UNITS * unit))
+        del signed  # of many parameters each vector counts that is held while slopes are evaluated
         shifts = near - x
         told = [look.slope_at(place) for place in near]
-        slopes = np.array([slope for _, slope in told])
+        del near
+        slopes = told[0][1][None] if len(told) == 1 else np.array([slope for _, slope in told])
         if not all_finite(slopes):
             finite = np.isfinite(slopes).all(axis=1)
             told = [one for one, holds in zip(told, finite, strict=True) if holds]
@@ -87,7 +89,10 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
         trends = curvature.products_of(shifts)
         if not look.is_small:
             largest_trend = np.maximum(largest_trend, np.abs(trends).max(axis=0))
-        spread = np.maximum(spread, np.maximum.reduce(np.abs(slopes - g - trends)))
+        left = slopes - g
+        left -= trends
+        spread = np.maximum(spread, np.maximum.reduce(np.abs(left, out=left)))
+        del left, slopes
         # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
         expected = shifts.dot(g) + 0.5 * np.add.reduce(trends * shifts, 1)
         for (value, _), foreseen in zip(told, expected.tolist(), strict=True):
