@@ -203,6 +203,7 @@ class Objective:
         self.best_value = inf
         self.best_gradient: Vector | None = None
         self.minus_infinity = False
+        self._keeps_best = True
         self._value = value
         self._value_and_gradient = value_and_gradient
         self._hessian = hessian
@@ -238,8 +239,11 @@ class Objective:
             self._deadline = perf_counter() + self.budget.seconds
 
     def afresh(self) -> Objective:
-        """The same cost with no budget, nothing counted and nothing remembered: what a judge looks through."""
-        return Objective(
+        """The same cost with no budget, nothing counted and nothing remembered: what a judge looks through.
+
+        Nor is the lowest point kept there: of many parameters each vector counts.
+        """
+        fresh = Objective(
             self.n,
             value_and_gradient=self._value_and_gradient,
             value=self._value,
@@ -255,6 +259,8 @@ class Objective:
             calls=self._calls,
             on_device=self._on_device,
         )
+        fresh._keeps_best = False
+        return fresh
 
     @property
     def evaluations(self) -> int:
@@ -453,6 +459,8 @@ class Objective:
     def _remember(self, x: Vector, value: float, gradient: Vector | None) -> None:
         if value == -inf:
             self.minus_infinity = True
+            return
+        if not self._keeps_best:
             return
         self.best_value = value
         # An array on a device never changes.

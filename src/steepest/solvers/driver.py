@@ -197,7 +197,10 @@ class _Walk:
             x, value, gradient = objective.best_x, objective.best_value, objective.best_gradient
         assert x is not None
         slopes = np.full(objective.n, nan) if gradient is None else np.array(gradient, dtype=np.float64)
-        return Run(np.array(x), value, slopes, stop, reason, self.history, steps, self.solver.name)
+        kept = np.array(x)
+        if objective.best_x is x:  # the one copy serves both; of many parameters each vector counts
+            objective.best_x, objective.best_gradient = kept, None if gradient is None else slopes
+        return Run(kept, value, slopes, stop, reason, self.history, steps, self.solver.name)
 
     def _taken(self, act: Callable[..., Any], index: int, *arguments: Any) -> Any:
         """Call the solver; what the user's cost raises goes on its way with a note."""
