@@ -18,7 +18,7 @@ from .batches import Rows
 from .distributed import Placement
 from .job import recorded_for
 from .joining import watched
-from .newton_rows import LARGER, LARGEST_PART, SampledNewton, sample_sizes
+from .newton_rows import LARGER, SampledNewton, sample_sizes
 from .passes import COPIED_BYTES, Passes, bytes_of, is_mean_over_rows
 from .signals import interruptible
 from .sparse_rows import is_sparse
@@ -161,7 +161,7 @@ class WholeWalker:
         scale = self._scale(start)
         samples = [] if self._sample is None else [self._sample[0]]
         walk: Scaled
-        if samples and samples[0].rows <= LARGEST_PART * passes.rows:
+        if samples and self._rows_to_begin_on():
             every = int(passes.rows / (LARGER * samples[0].rows))
             if every > 1 and passes.rows >= FEWEST_BLOCKS * every * passes.block:
                 samples.append(passes.thinned(every))
@@ -170,6 +170,13 @@ class WholeWalker:
             walk = Scaled(_looking(passes, scale), start / scale, scale, rounding, passes, samples)
         self._first_length(walk.inner, start, scale)
         return walk
+
+    def _rows_to_begin_on(self) -> int:
+        """Rows of the sample a walk begins on: of 20 n they tell the curvature; none where they are too many."""
+        rows = self.source.rows
+        sizes = sample_sizes(self.job.layout.n, rows)
+        copied = bytes_of(self.source.arrays) * sizes[-1] / rows if sizes else 0.0
+        return sizes[-1] if len(sizes) == 2 and copied <= COPIED_BYTES else 0
 
     def _first_length(self, walk: LimitedMemory, start: np.ndarray, scale: np.ndarray) -> None:
         """Let the first step go to where the slope along it vanishes, by what it changes to over the sample."""
@@ -197,8 +204,7 @@ class WholeWalker:
         rows = self.passes.rows
         enough = SPARSE_ROWS if any(map(is_sparse, self.source.arrays)) else SCALING_ROWS
         # The same rows serve to begin the walk on, where they are few of all.
-        most = int(COPIED_BYTES * rows / max(bytes_of(self.passes.arrays), 1))
-        enough = max([enough, *(min(size, most) for size in sample_sizes(start.size, rows)[-1:])])
+        enough = max(enough, self._rows_to_begin_on())
         size = max(1, min(rows, enough) // SCALING_BLOCKS)
         count = min(SCALING_BLOCKS, rows // size) * size
         chosen = np.random.default_rng([job.seed, 9]).permutation(rows)[:count]
