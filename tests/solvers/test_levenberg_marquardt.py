@@ -8,6 +8,7 @@ import scipy.optimize
 import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 
+from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.errors import InputError
 from steepest.linear_algebra import damped
@@ -320,3 +321,19 @@ def test_large_residuals_that_bend_upwards_cost_no_crawl_of_held_steps():
 def test_without_second_derivatives_the_same_minimum_takes_many_times_as_long():
     run = drive(levenberg_marquardt(newton=False), jennrich_sampson(), np.array([0.3, 0.4]), max_steps=30)
     assert run.stop is StopReason.OUT_OF_BUDGET
+
+
+def test_curvatures_are_seen_after_a_fall_from_a_start_that_was_many_times_as_steep():
+    # Moré, Garbow & Hillstrom (1981), problem 35, eight parameters: 3.51687e-3 at best, 2e22 at ten times its start.
+    def chebyquad(x):
+        z = 2.0 * x - 1.0
+        last, this = np.ones(8), z
+        residuals = []
+        for i in range(1, 9):
+            residuals.append(np.sum(this) / 8 - (0.0 if i % 2 else -1.0 / (i * i - 1)))
+            last, this = this, 2.0 * z * this - last
+        return np.sum(np.stack(residuals) ** 2)
+
+    result = minimize(chebyquad, 10.0 * np.arange(1.0, 9.0) / 9.0)
+    assert result.success
+    assert_allclose(result.fun, 3.51687e-3, rtol=1e-5)

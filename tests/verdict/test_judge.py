@@ -520,3 +520,11 @@ def test_a_cost_that_can_hardly_be_lower_is_a_minimum_though_its_slope_is_not_ro
     result = steepest.minimize(cost, np.tile([1.0, -1.0], 1000))
     assert result.verdict is Verdict.GLOBAL_MINIMUM
     assert np.abs(result.x).max() < 1e-7
+
+
+@pytest.mark.slow
+def test_no_valley_of_a_cost_with_a_floor_is_one_without_a_limit():
+    # No sum of 99 sines is below -99, however long a bent valley keeps falling.
+    result = steepest.minimize(lambda x: np.sum(np.sin(x[:-1] ** 2 - 0.5 * x[1:])), np.ones(100))
+    assert result.fun >= -99.0
+    assert result.verdict is not Verdict.UNBOUNDED_BELOW

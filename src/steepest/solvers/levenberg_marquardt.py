@@ -49,6 +49,12 @@ SLOW, PATIENCE = 0.1, 3
 # steps.
 ERRS_LESS = 0.5
 
+# The units of the parameters never shrink on the way (Moré 1978), but the Hessian holds their squares: after a fall
+# from a start 10⁸ times as steep, curvatures in units of that time drown in rounding. Where a unit has become so many
+# times too large, units shrink with it, to this part at most from one step to the next.
+DROWNED = 1e-4
+REMEMBERED = 0.1
+
 # Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
 # is rounding, not curvature.
 TOO_LITTLE = 1e-3 * EPSILON
@@ -185,6 +191,10 @@ class LevenbergMarquardt:
         else:
             radius = _next_radius(state, move, trial.fell, radius, rounding)
         scale = np.maximum(state.scale, size)
+        if state.hessian is not None and (size < DROWNED * scale).any():
+            scale = np.where(size > 0.0, np.maximum(REMEMBERED * scale, size), scale)
+            radius *= sqrt(float(((scale * move.p) ** 2).sum())) / move.length if move.length > 0.0 else 1.0
+            reach = None  # it was told in the units before
         step = trial.x - x
         onward = self._aim(objective, trial.x, trial.found, step, scale, size, radius, move.held, state)
         if not move.damping > 0.0 or onward.model is None:

@@ -589,7 +589,8 @@ def _not_stationary(
         return level_but_sloping(look, course, optimality, evidence)
     if look.stop not in ASKED_TO_STOP:
         valley = valley_from(look, rounding.value)
-        if valley is not None:
+        has_a_floor = getattr(look.structure, "lowest", -np.inf) > -np.inf
+        if valley is not None and not (valley.leads is Leads.DOWN_FOR_EVER and has_a_floor):
             return along_valley(look, valley, evidence)
     return by_stop(look, curvature, optimality, ray, evidence)
 
