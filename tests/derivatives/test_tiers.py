@@ -1,5 +1,7 @@
 """Both tiers give the same numbers, and the move between them comes when it pays."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,3 +145,26 @@ def test_compiling_leaves_the_users_precision_alone():
     (value,) = compile_jaxpr(traced(lambda x: jnp.sum(x) / 3.0))(np.ones(3) * 0.1)
     assert value.dtype == np.float64
     assert_array_equal(jax.config.jax_enable_x64, before)
+
+
+def test_what_is_compiled_alone_is_foreseen_to_take_longer_and_does():
+    """The slope of picked entries against that of stretches: gathers and scatters are programs of their own to XLA."""
+    n, terms = 300, 12
+    rng = np.random.default_rng(0)
+    picks = [rng.permutation(n)[: n - terms].astype(np.int32) for _ in range(terms)]
+
+    def picked(x):
+        return sum((k + 1.0) * (x[pick] ** 2).sum() for k, pick in enumerate(picks))
+
+    def stretches(x):
+        return sum((k + 1.0) * (x[k : n - terms + k] ** 2).sum() for k in range(terms))
+
+    foreseen, taken = [], []
+    for cost in (stretches, picked):
+        jaxpr = traced(jax.grad(cost), (n,))
+        foreseen.append(foresee(jaxpr).compiling)
+        begin = time.process_time()
+        compile_jaxpr(jaxpr)
+        taken.append(time.process_time() - begin)
+    assert foreseen[1] > 2.0 * foreseen[0]
+    assert taken[1] > 1.5 * taken[0]
