@@ -43,11 +43,11 @@ FIRST_RADIUS = 1.0
 SLOW, PATIENCE = 0.1, 3
 
 # Where that curvature is upwards and large, whole steps leap across the valley, and the radius holds every one of them
-# back. After PATIENCE slow held steps, and after twice as many each time after that, both models are asked how the
-# slope changed along the last step; the whole Hessian is taken where it is positive definite and errs by less than this
-# part of what Gauss-Newton does. In a valley that merely bends both err alike, and Gauss-Newton keeps to it with longer
-# steps.
-ERRS_LESS = 0.5
+# back. After HELD_PATIENCE slow held steps, and after twice as many each time after that, both models are asked how the
+# slope changed along the last step; the whole Hessian is taken where it is positive definite and errs by less than
+# ERRS_LESS of what Gauss-Newton does. In a valley that merely bends both err alike, and Gauss-Newton keeps to it with
+# longer steps; most are through in fewer, and never pay for the program of a Hessian, worth some 80 steps.
+HELD_PATIENCE, ERRS_LESS = 12, 0.5
 
 # The units of the parameters never shrink on the way (Moré 1978), but the Hessian holds their squares: after a fall
 # from a start 10⁸ times as steep, curvatures in units of that time drown in rounding. Where a unit has become so many
@@ -299,8 +299,8 @@ def _model(
 
 
 def _is_time_to_compare(slow_held: int) -> bool:
-    """Whether `slow_held` is PATIENCE, or that doubled and doubled again."""
-    times, rest = divmod(slow_held, PATIENCE)
+    """Whether `slow_held` is HELD_PATIENCE, or that doubled and doubled again."""
+    times, rest = divmod(slow_held, HELD_PATIENCE)
     return rest == 0 and times > 0 and times & (times - 1) == 0
 
 
