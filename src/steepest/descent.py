@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
+from .numerics import EPS
 from .objective import BudgetSpent, Objective
 from .problem import Problem
 from .recording import Recording
@@ -24,6 +25,10 @@ from .verdict.words import Judgement, Verdict
 # A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
 # any of the reference problems needs.
 ESCAPES = 10
+
+# A walk down an exponential wall is taken up again at most this often where the height of the wall hid what was left to
+# gain; each leg sees some 48 digits, and no cost that fits in a double is as high as this many of them.
+LEGS = 20
 
 # What is left of the way from the start down to a cost's lowest number, where no other method is asked to find more.
 # Larger, and a walk astray along a tail would keep a method from a minimum that exists.
@@ -177,8 +182,18 @@ class Descent:
         return self.settled(rung, run)
 
     def settled(self, rung: Rung, run: Run) -> tuple[Run, Judgement]:
-        """The end of a walk, judged; at a saddle or a maximum the way down is followed first."""
+        """The end of a walk, judged; down a wall it goes on, and at a saddle or a maximum the way down is followed."""
         judgement = self._verdict(run)
+        for _ in range(LEGS):
+            if judgement.verdict is not Verdict.STOPPED or not _is_hidden(run):
+                break
+            onward = self.walk(rung, run.x)
+            onward_hidden = _is_hidden(onward)
+            onward.history.prepend(run.history)
+            run = onward
+            judgement = self._verdict(run)
+            if not onward_hidden:
+                break
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -252,6 +267,12 @@ def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgem
 def _has_vanished(run: Run) -> bool:
     """Whether next to nothing is left of the cost that the walk began with."""
     return len(run.history) > 0 and abs(run.value) <= NOTHING_LOWER * abs(float(run.history.first[0]))
+
+
+def _is_hidden(run: Run) -> bool:
+    """Whether a walk ended because what was left to gain was rounding of its fall, though not of its last cost."""
+    fall = run.history.first[0] - run.value if len(run.history) else 0.0
+    return run.stop is StopReason.ROUNDING and EPS * fall > abs(run.value)
 
 
 def part_left(problem: Problem, run: Run) -> float:

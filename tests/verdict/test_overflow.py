@@ -5,6 +5,7 @@ Each deviation here can shrink onto data that the model meets exactly, so that t
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 import steepest as st
 
@@ -86,3 +87,18 @@ def test_a_wall_that_overflows_far_from_the_minimum_is_none_of_its_story(cost):
 def test_a_cusp_of_two_parameters_is_a_kink_although_its_slopes_are_infinite():
     found = st.minimize(lambda x: np.sum(np.sqrt(np.abs(x - 1))), np.array([3.0, -1.0]))
     assert found.verdict == "minimum at a kink", found.message
+
+
+@pytest.mark.parametrize(
+    ("cost", "slope", "start"),
+    [
+        (lambda x: np.cosh(100 * x[0]) + x[0], lambda t: 100 * np.sinh(100 * t) + 1, [5.0]),
+        (lambda x: np.sum(np.exp(50 * x) + x**2), lambda t: 50 * np.exp(50 * t) + 2 * t, [5.0, 3.0]),
+        (lambda x: np.sum(np.exp(50 * x) - x), lambda t: 50 * np.exp(50 * t) - 1, [10.0, 0.0]),
+    ],
+)
+def test_a_wall_of_a_hundred_digits_hides_no_minimum_at_its_foot(cost, slope, start):
+    """The fall from 10²¹⁷ rounds away all that lies below, but a walk that goes on from where it is sees it again."""
+    found = st.minimize(cost, np.array(start))
+    assert found.verdict.is_minimum, found.message
+    np.testing.assert_allclose(found.x, brentq(slope, -1.0, 0.0, xtol=1e-15), rtol=1e-7)

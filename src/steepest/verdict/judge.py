@@ -70,6 +70,10 @@ FLOOR_FALL = 1e-8
 # walk along a tail would end there by what is left, not by where it leads.
 NEXT_TO_NOTHING = EPS**2
 
+# A bottom of order ten, come down to that, is no wider than this, in natural sizes; nor is a point on it so much higher
+# than the lowest place straight down its slope as one over this.
+WIDE = 1e-2
+
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
 SADDLE_STEP = 1e-6
 
@@ -602,6 +606,10 @@ def _settled_without_curvature(
 
     By the lowest number that the cost can be, read off its trace, or by probes.
     """
+    if ray.leads is Leads.DOWN_AND_UP and ray.distance > WIDE and ray.value < WIDE * look.value:
+        return (
+            None  # lower by far more than a bottom is wide: the fall was down a wall that says nothing of it
+        )
     above = look.value - getattr(look.structure, "lowest", -np.inf)
     if look.fall is not None and above <= NEXT_TO_NOTHING * look.fall:
         return replace(optimality, stationary=True, by="lowest", remaining=above)

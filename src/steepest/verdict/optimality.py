@@ -36,6 +36,10 @@ REMAINING_PART = 1e-10
 STEP_PART = 1e-5
 ASKED_PART = 1e-2
 
+# A fall from very high excuses what is left only as far as a Newton step moves no parameter by more than this part of
+# its size: what the rounding of 10²² hides may well be a minimum far away.
+EXCUSED_STEP = 1e-3
+
 # Ends of a walk that were not its own.
 STOPPED_BY_OTHERS = ("stopped", "out of budget")
 
@@ -180,11 +184,12 @@ def _by_landing(
     remaining_limit: float,
 ) -> tuple[str, float]:
     """Whether a Newton step ends where it promised; only then does its promise say where the minimum is."""
-    below_rounding = remaining <= remaining_limit
+    units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
+    excused = bool((np.abs(step) <= EXCUSED_STEP * units).all())
+    below_rounding = remaining <= (remaining_limit if excused else SPREAD_FACTOR * rounding.value)
     # Of very many parameters the step is a rough one that lands anywhere, and the fall of a walk cut off says nothing.
     fall = look.fall if curvature.complete else _fall_that_counts(look, curvature)
     size = max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
-    units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
     asked = look.stop == "tolerance reached"
     near = remaining <= (ASKED_PART if asked else REMAINING_PART) * size
     near &= bool((np.abs(step) <= (ASKED_PART if asked else STEP_PART) * units).all())

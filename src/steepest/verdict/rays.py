@@ -29,6 +29,10 @@ SHRINKING = 3
 # -log(t) falls by the same each time, and has no limit.
 UNDIMINISHED = 0.9
 
+# So many probes in a row, each this many times as high as the one before and rising, are no rounding, however far below
+# the rounding of the point they lie: down an exponential wall all that follows does.
+RISING, RISE = 5, 1.5
+
 
 class Leads(StrEnum):
     """What a ray was seen to do."""
@@ -143,6 +147,10 @@ def _closer_in(look: Look, direction: Vector, rounding: float, first: float) -> 
 
 def _verdict_of(values: Vector, slopes: Vector, places: Vector, rounding: float) -> Leads:
     """What a walk that never rose and never ended leads to."""
+    if values.size > RISING + 1 and (slopes[-RISING:] > 0.0).all():
+        last = values[-RISING - 1 :]
+        if last[0] > 0.0 and (last[1:] > RISE * last[:-1]).all():
+            return Leads.DOWN_AND_UP
     falls = values[:-1] - values[1:]
     tolerance = rounding + 4 * EPS * np.abs(values[1:])
     if falls.size > 6 and (falls[-6:] > tolerance[-6:]).all() and falls[-1] >= UNDIMINISHED * falls[-6]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..numerics import EPS
 from .look import Look, Rounding
+from .rays import Leads, walk
 
 Vector = np.ndarray
 
@@ -65,9 +66,16 @@ def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
     `direction` (n,) is as long as the parameters' own size, so that the walk came from within one length.
     """
     for away in (direction, -direction):
-        if _dies_out(look, away, rounding) and not _rises_beyond(look, away, rounding):
+        if not _dies_out(look, away, rounding) or _rises_beyond(look, away, rounding):
+            continue
+        if not (_is_hidden(look) and walk(look, -away, rounding.value).leads is Leads.DOWN_AND_UP):
             return -away
     return None
+
+
+def _is_hidden(look: Look) -> bool:
+    """Whether the cost is less than the rounding of its own fall: down a wall that says nothing of what lies below."""
+    return look.fall is not None and EPS * look.fall > abs(look.value)
 
 
 def _rises_beyond(look: Look, away: Vector, rounding: Rounding) -> bool:
