@@ -12,6 +12,7 @@ import numpy as np
 from ..numerics import EPS, all_finite, quietly
 from .curvature import Curvature
 from .look import Look, Rounding
+from .rays import STRIDE, Leads, scaled, walk
 
 Vector = np.ndarray
 
@@ -36,8 +37,8 @@ REMAINING_PART = 1e-10
 STEP_PART = 1e-5
 ASKED_PART = 1e-2
 
-# A fall from very high excuses what is left only as far as a Newton step moves no parameter by more than this part of
-# its size: what the rounding of 10²² hides may well be a minimum far away.
+# A fall from very high excuses what is left where a Newton step moves no parameter by more than this part of its size,
+# or the cost falls for ever along it: what the rounding of 10²² hides may well be a minimum farther away.
 EXCUSED_STEP = 1e-3
 
 # Ends of a walk that were not its own.
@@ -185,8 +186,9 @@ def _by_landing(
 ) -> tuple[str, float]:
     """Whether a Newton step ends where it promised; only then does its promise say where the minimum is."""
     units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
-    excused = bool((np.abs(step) <= EXCUSED_STEP * units).all())
-    below_rounding = remaining <= (remaining_limit if excused else SPREAD_FACTOR * rounding.value)
+    below_rounding = remaining <= remaining_limit
+    if below_rounding and remaining > SPREAD_FACTOR * rounding.value:
+        below_rounding = bool((np.abs(step) <= EXCUSED_STEP * units).all()) or not _turns_up(look, step, rounding)
     # Of very many parameters the step is a rough one that lands anywhere, and the fall of a walk cut off says nothing.
     fall = look.fall if curvature.complete else _fall_that_counts(look, curvature)
     size = max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
@@ -206,3 +208,12 @@ def _by_landing(
     if landing <= LANDING or (not curvature.complete and landing <= 1.0):
         return "landing", landing
     return "", landing
+
+
+def _turns_up(look: Look, step: Vector, rounding: Rounding) -> bool:
+    """Whether the cost is seen to rise farther along a Newton step, if need be until no number holds it."""
+    direction = scaled(look, step)
+    ray = walk(look, direction, rounding.value)
+    if ray.leads is Leads.DOWN_TO_EDGE:
+        return bool(look.value_at(look.x + STRIDE * ray.reach * direction) == np.inf)
+    return ray.leads is Leads.DOWN_AND_UP
