@@ -411,3 +411,14 @@ def test_a_fit_prints_and_goes_into_json_and_frames():
     frame = found.to_frame()
     assert frame["name"].to_list() == ["a", "b", "c"]
     assert_allclose(frame["error"].to_numpy(), np.asarray(found.errors))
+
+
+@pytest.mark.parametrize("loss", ["cauchy", "arctan"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loss_that_levels_off_does_not_let_go_of_the_data(loss, seed):
+    y = noisy(seed)
+    y[::9] += 2.0
+    found = fit(decay, T, y, START, loss=loss, f_scale=0.1)
+    assert found.success, found.message
+    plain = fit(decay, np.delete(T, np.s_[::9]), np.delete(y, np.s_[::9]), START)
+    assert_allclose(found.params, plain.params, atol=0.2)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .outcome import honest_digits, on_precision
 from .parameters import Parameters
 from .problem import DERIVATIVES, is_opaque
 from .residuals import (
+    LOSSES,
     Arrangement,
     MeasuredVector,
     Residuals,
@@ -40,6 +42,9 @@ from .starts import Suspicion, around, from_data, suspicion_of
 from .verdict.words import Judgement
 
 NOISE = ("unknown", "known")
+
+# The loss whose fit is a start for other robust losses: convex in the residual, and hardly moved by wild points.
+GENTLE = "soft_l1"
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -615,12 +620,21 @@ def _look_further(
     seed: int,
     facts: Any,
 ) -> Found:
-    """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest."""
+    """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest.
+
+    With a robust loss the first of them is where a gentler one leads: a loss that levels off lets go of all the data.
+    """
     names = task.moving()
     spent = best.evaluations
     tried = 0
     lowest = best
-    for start in around(residuals, task.start, best.run.x, task.bounds, starts, seed):
+    places: Iterator[Vector] = around(residuals, task.start, best.run.x, task.bounds, starts, seed)
+    if residuals.rho is not None:
+        gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds)
+        run = drive(plan.solver, gentle, task.start, tolerance=plan.tolerance(None), max_steps=plan.max_steps)
+        spent += gentle.evaluations
+        places = chain([run.x], places)
+    for start in places:
         objective = residuals.objective(task.bounds)
         run = drive(plan.solver, objective, start, tolerance=plan.tolerance(None), max_steps=plan.max_steps)
         spent += objective.evaluations

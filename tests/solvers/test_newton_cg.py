@@ -13,6 +13,13 @@ from steepest.objective import Objective
 from steepest.solvers import drive, newton_cg
 
 RNG = np.random.default_rng(17)
+SEEDED = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def numbers_of_its_own():
+    """Each test draws the same numbers whichever ran before it, and wherever."""
+    RNG.bit_generator.state = SEEDED
 
 
 def test_rosenbrock_in_a_hundred_dimensions_ends_on_its_minimum():

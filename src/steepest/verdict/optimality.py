@@ -188,7 +188,9 @@ def _by_landing(
     units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
     below_rounding = remaining <= remaining_limit
     if below_rounding and remaining > SPREAD_FACTOR * rounding.value:
-        below_rounding = bool((np.abs(step) <= EXCUSED_STEP * units).all()) or not _turns_up(look, step, rounding)
+        below_rounding = bool((np.abs(step) <= EXCUSED_STEP * units).all()) or not _turns_up(
+            look, step, rounding
+        )
     # Of very many parameters the step is a rough one that lands anywhere, and the fall of a walk cut off says nothing.
     fall = look.fall if curvature.complete else _fall_that_counts(look, curvature)
     size = max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
