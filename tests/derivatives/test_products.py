@@ -1,5 +1,7 @@
 """Products in two halves: the same numbers as whole, and what depends on the place alone computed once."""
 
+from threading import Thread
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +51,30 @@ def test_a_place_that_was_changed_where_it_stands_is_another_place():
     assert_allclose(products(x, v)[0], expected, rtol=1e-12)
     x /= 2.0
     assert_allclose(products(x, v)[0], first, rtol=1e-12)
+
+
+class InterruptedWhileRead:
+    """A place (n,) that is read by one thread only after `another` thread has run to its end."""
+
+    def __init__(self, place, another):
+        self.place, self.another = place, another
+
+    def __array__(self, dtype=None, copy=None):
+        thread = Thread(target=self.another)
+        thread.start()
+        thread.join()
+        return self.place
+
+
+def test_threads_that_share_a_cost_get_the_products_of_their_own_places():
+    """Traces are kept, so that two walks of one cost in two threads use the same products at different places."""
+    products = Products(product_of(COSTS["matrices"]))
+    here, there, v = np.ones(9), np.full(9, 3.0), np.arange(9.0)
+    expected = np.array(products(there, v)[0]), np.array(products(here, v)[0])
+    seen = []
+    place = InterruptedWhileRead(here, lambda: seen.append(products(there, v)[0]))
+    assert_allclose(products(place, v)[0], expected[1], rtol=1e-12)
+    assert_allclose(seen[0], expected[0], rtol=1e-12)
 
 
 def test_what_depends_on_the_place_alone_is_not_done_again():
