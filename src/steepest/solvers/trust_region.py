@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ..bounds import Vector
-from ..linear_algebra.long_vectors import inner, is_zero
+from ..linear_algebra.long_vectors import inner, is_finite, is_zero
 from ..objective import Objective
 from .stopping import VALUE_ROUNDING, StopReason
 
@@ -124,6 +124,7 @@ def advance(
                 if better is not None:
                     landed, f, g, ratio = better
                     step = landed - x
+                    start_slope, end_slope = inner(gradient, step), inner(g, step)
                     size = max(size, model.length(step))
             if ratio > ENOUGH:
                 return Landing(landed, f, g, step, _growth(ratio, radius, size, proposal.cut))
@@ -144,7 +145,7 @@ def _corrected(
     promised: float,
     ratio: float,
 ) -> tuple[Vector, float, Vector, float] | None:
-    """Where the corrected step ends, if lower: the point, its cost, gradient and ratio.
+    """Where the corrected step ends, if lower and with a finite slope: the point, its cost, gradient and ratio.
 
     A long step along a bent valley ends on its wall. From there the model, which knows the wall, leads back to the
     floor, and how far it could be trusted is told by what both gained together (second-order correction: Conn, Gould &
@@ -155,7 +156,7 @@ def _corrected(
         return None
     landed = model.place(further)
     f, g = objective.value_and_gradient(landed)
-    if not (isfinite(f) and (value - f) / promised > ratio):
+    if not (isfinite(f) and is_finite(g) and (value - f) / promised > ratio):
         return None
     return landed, f, g, (value - f) / promised
 
