@@ -453,6 +453,10 @@ class Objective:
         budget = self.budget
         if budget.evaluations is not None and self.evaluations >= budget.evaluations:
             raise BudgetSpent("evaluations")
+        self.check_clock()
+
+    def check_clock(self) -> None:
+        """Raise `BudgetSpent` once the seconds are spent; for work that may take long between two evaluations."""
         if self._deadline < inf and perf_counter() > self._deadline:
             raise BudgetSpent("seconds")
 

@@ -1,5 +1,7 @@
 """Newton's method by products: the same ends as with the matrix, and no more products than the space has dimensions."""
 
+from time import sleep
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -9,8 +11,9 @@ from scipy.sparse import csc_array
 from steepest.bounds import Bounds
 from steepest.linear_algebra.krylov_curvature import KrylovCurvature
 from steepest.linear_algebra.spectrum import Spectrum
-from steepest.objective import Objective
+from steepest.objective import Budget, BudgetSpent, Objective
 from steepest.solvers import drive, newton_cg
+from steepest.solvers.newton_cg import _curvature
 
 RNG = np.random.default_rng(17)
 SEEDED = RNG.bit_generator.state
@@ -125,6 +128,22 @@ def test_units_change_nothing_where_the_hessian_is_sparse():
     assert scaled.counts.products == 0
 
 
+def test_long_solves_with_a_sparse_hessian_end_when_the_seconds_are_spent():
+    """Thousands of products follow one evaluation of a sparse Hessian; the clock is looked at in each."""
+    problem = Objective(
+        2,
+        value_and_gradient=lambda x: (float(x @ x), 2.0 * x),
+        sparse_hessian=lambda x: csc_array(2.0 * np.eye(2)),
+        budget=Budget(seconds=0.2),
+    )
+    x = np.ones(2)
+    times, _ = _curvature(problem, x, 2.0 * x, None)
+    assert_allclose(times(x), 1.0)  # in units where curvatures are one
+    sleep(0.25)
+    with pytest.raises(BudgetSpent, match="seconds"):
+        times(x)
+
+
 def ill_conditioned(n, spread):
     """A symmetric positive definite matrix (n, n) whose eigenvalues spread over so many powers of ten."""
     Q, _ = np.linalg.qr(RNG.normal(size=(n, n)))
@@ -140,6 +159,20 @@ def test_conjugate_gradients_go_on_where_the_kept_vectors_end():
     long = KrylovCurvature(H.dot, accuracy=1e-8, further=1_000).newton(g, None)
     assert np.linalg.norm(short - exact) > 1e-2 * np.linalg.norm(exact)
     assert np.linalg.norm(long - exact) < 1e-3 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-163, 1e150])
+@pytest.mark.parametrize("of_curvature", [False, True])
+def test_the_way_on_does_not_depend_on_the_unit_of_the_cost(unit, of_curvature):
+    """Squares of slopes in such units are no doubles; where they were taken, the way on divided by zero."""
+    n = 400
+    H, g = ill_conditioned(n, 4.0), RNG.normal(size=n)
+    exact = -np.linalg.solve(H, g) * (1.0 if of_curvature else unit)
+    if of_curvature:
+        H = unit * H
+    with np.errstate(over="ignore"):  # as on every walk
+        step = KrylovCurvature(H.dot, accuracy=1e-8, further=1_000).newton(unit * g, None)
+    assert np.abs(step - exact).max() < 1e-3 * np.abs(exact).max()
 
 
 def test_the_way_on_takes_no_more_products_than_conjugate_gradients_from_the_start():

@@ -22,6 +22,9 @@ MOST_PRODUCTS = 100
 # Numbers the basis may hold, 400 MB: with many parameters fewer vectors.
 MOST_NUMBERS = 50_000_000
 
+# The way on after them adds at most the point where it ends and a direction that bends downwards.
+MOST_ADDED = 2
+
 # Once negative curvature was met, this many more products turn the space towards where it is most negative.
 MORE_WHEN_INDEFINITE = 10
 
@@ -133,7 +136,7 @@ class _Space:
         start = g if free is None else np.where(free, g, 0.0)
         size = length(start)
         limit = min(MOST_PRODUCTS, g.size, max(MOST_NUMBERS // g.size, 1))
-        basis = np.empty((limit, g.size))
+        basis = np.empty((limit + MOST_ADDED, g.size))  # memory is taken up as rows are written
         diagonal: list[float] = []
         side: list[float] = []
         pivot, last_entry = 0.0, size  # of LDLᵀ of T, and |residual| of the Newton step in the space so far
@@ -152,7 +155,7 @@ class _Space:
             w = w - basis[:k].T @ (basis[:k] @ w)  # twice is enough (Kahan; Parlett 1998, section 6.9)
             beta = length(w)
             diagonal.append(alpha)
-            pivot = alpha - (side[-1] * side[-1] / pivot if k > 1 and pivot != 0.0 else 0.0)
+            pivot = alpha - (side[-1] * (side[-1] / pivot) if k > 1 and pivot != 0.0 else 0.0)
             side.append(beta)
             if pivot <= 0.0 and not self.indefinite:
                 self.indefinite = True
@@ -164,12 +167,13 @@ class _Space:
                 break
         arrived = k < stop_at or last_entry <= accuracy * size
         T = np.diag(diagonal) + np.diag(side[: k - 1], 1) + np.diag(side[: k - 1], -1)
-        basis = basis[:k]
         if k > 1 and further > 0 and not (self.indefinite or arrived):
-            far = self._further(times, basis, T, w, size, accuracy, further, reach)
-            basis, T = _with(basis, T, far, times, free)
-        self.size = len(basis)
-        self.basis = basis
+            ends = self._further(times, basis[:k], T, w, accuracy, further, reach / size)
+            if not self.indefinite:
+                self.far = size * ends[0]
+            T = _with(basis, T, ends, times, free)
+        self.size = len(T)
+        self.basis = basis[: self.size]
         self.start = np.zeros(self.size)
         if k:
             self.start[0] = size
@@ -181,7 +185,6 @@ class _Space:
         basis: Matrix,
         T: Matrix,
         w: Vector,
-        size: float,
         accuracy: float,
         most: int,
         reach: float,
@@ -189,11 +192,11 @@ class _Space:
         """Conjugate gradients from the lowest point of the space on, as if they had led there; what to add to it.
 
         `w` (n,): the next vector of the basis, times the entry of T that it would have. The step before ended at the
-        lowest point of the space without its last vector (Golub & Van Loan 2013, section 11.3).
+        lowest point of the space without its last vector (Golub & Van Loan 2013, section 11.3). The slope is taken to
+        be of length one, and `reach` and the ends for it: the squares of one in small units would be zero.
         """
-        k = len(basis)
-        start = np.zeros(k)
-        start[0] = -size
+        start = np.zeros(len(basis))
+        start[0] = -1.0
         last = np.linalg.solve(T, start)
         moved = last.copy()
         moved[:-1] -= np.linalg.solve(T[:-1, :-1], start[:-1])
@@ -216,10 +219,9 @@ class _Space:
             p = p + t * d
             r = r + t * along
             before, square = square, inner(r, r)
-            if square <= (accuracy * size) ** 2:
+            if square <= accuracy * accuracy:
                 break
             d = square / before * d - r
-        self.far = p
         return [p]
 
     def fits(self, free: Mask | None) -> bool:
@@ -231,18 +233,19 @@ class _Space:
 
 def _with(
     basis: Matrix, T: Matrix, others: list[Vector], times: Callable[[Vector], Vector], free: Mask | None
-) -> tuple[Matrix, Matrix]:
-    """The basis (k, n) with what of the others is new, and its matrix QHQᵀ."""
+) -> Matrix:
+    """What of the others is new, written below the rows Q of `basis` of which T (k, k) is QHQᵀ; gives the new T."""
     for other in others:
+        k = len(T)
+        known = basis[:k]
         v = other / (length(other) or 1.0)
-        v = v - basis.T @ (basis @ v)
-        v = v - basis.T @ (basis @ v)
+        v = v - known.T @ (known @ v)
+        v = v - known.T @ (known @ v)
         size = length(v)
         if not size > BREAKDOWN:
             continue
-        v = v / size
+        v = basis[k] = v / size
         w = times(v)
-        side = basis @ (w if free is None else np.where(free, w, 0.0))
+        side = known @ (w if free is None else np.where(free, w, 0.0))
         T = np.block([[T, side[:, None]], [side, inner(v, w)]])
-        basis = np.concatenate([basis, v[None]])
-    return basis, T
+    return T

@@ -132,7 +132,13 @@ def _curvature(
         if np.isfinite(H.data).all():
             scale = units(H.diagonal(), gradient, x, before)
             d = 1.0 / scale
-            return (lambda v: d * (H @ (d * v))), scale
+
+            def times(v: Vector) -> Vector:
+                objective.check_clock()  # thousands of these follow one evaluation
+                product: Vector = d * (H @ (d * v))
+                return product
+
+            return times, scale
     return partial(hessian_times, objective, x, gradient), None
 
 
