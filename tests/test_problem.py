@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import Bounds
 
 import steepest as st
 from steepest import InputError
@@ -43,8 +44,6 @@ def test_one_pair_of_numbers_bounds_every_parameter(bounds):
 
 
 def test_scipy_bounds_are_understood():
-    from scipy.optimize import Bounds
-
     result = st.minimize(bowl, np.zeros(3), bounds=Bounds([-1, -1, -1], [0.5, 5, 5]))
     assert_allclose(result.x, [0.5, 2.0, 3.0], atol=1e-12)
 
@@ -56,7 +55,7 @@ def test_a_start_outside_the_bounds_is_moved_onto_them_and_said():
 
 
 @pytest.mark.parametrize(
-    "fixed", [["p[1]"], [1], "p[1]", [False, True, False], np.array([False, True, False])]
+    "fixed", [["p[1]"], [1], "p[1]", np.int64(1), [False, True, False], np.array([False, True, False])]
 )
 def test_fixed_parameters_keep_their_value(fixed):
     result = st.minimize(bowl, np.array([0.0, 7.0, 0.0]), fixed=fixed)
@@ -102,6 +101,11 @@ def test_args_are_data():
         ({"bounds": [(1, 0), (0, 1), (0, 1)]}, r"bounds of p\[0\] leave nothing"),
         ({"bounds": [(0, np.nan), (0, 1), (0, 1)]}, "NaN"),
         ({"bounds": {"q": (0, 1)}}, "no parameter 'q'"),
+        ({"bounds": {"p": ([0, 0], 1)}}, "bounds of p hold 2 numbers on one side, for 3"),
+        ({"bounds": [(0, 1), ([0, 0], 1), (0, 1)]}, r"bounds of p\[1\] hold 2 numbers on one side, for 1"),
+        ({"bounds": Bounds([0, 0], [1, 1])}, "bounds of all parameters hold 2 numbers on one side, for 3"),
+        ({"bounds": Bounds([0, 0, np.nan], 1)}, "NaN"),
+        ({"fixed": 1.5}, "fixed=1.5 is not a parameter"),
         ({"fixed": ["p[7]"]}, "no parameter"),
         ({"fixed": [0, 1, 2]}, "every parameter is fixed"),
         ({"fixed": [9]}, "not a parameter"),

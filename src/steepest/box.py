@@ -25,11 +25,11 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
         return Bounds.none(n), ()
     lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        lower[:], upper[:] = bounds.lb, bounds.ub
+        _set(lower, upper, (bounds.lb, bounds.ub), "all parameters")
     elif isinstance(bounds, Mapping):
         for name, pair in bounds.items():
             span = _span(str(name), parameters, names)
-            lower[span], upper[span] = _pair(pair, str(name))
+            _set(lower[span], upper[span], pair, str(name))
     else:
         pairs = _listed(bounds)
         if _is_pair(pairs):
@@ -44,7 +44,7 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
             lower, upper = plain
         else:
             for k, pair in enumerate(pairs):
-                lower[k], upper[k] = _pair(pair, names[k])
+                _set(lower[k : k + 1], upper[k : k + 1], pair, names[k])
     empty = np.flatnonzero(~(lower <= upper))
     if empty.size:
         k = int(empty[0])
@@ -103,6 +103,17 @@ def _is_pair(value: Any) -> bool:
     return len(value) == 2 and all(end is None or np.ndim(end) == 0 for end in value)
 
 
+def _set(lower: Vector, upper: Vector, pair: Any, name: str) -> None:
+    """Write a pair, each of it one number for all or one for each, into both ends (k,) of what is called `name`."""
+    for end, values in zip((lower, upper), _pair(pair, name), strict=True):
+        if np.size(values) not in (1, end.size):
+            raise InputError(
+                f"the bounds of {name} hold {np.size(values)} numbers on one side, for {end.size}; give one number for "
+                "all, or one for each"
+            )
+        end[:] = values
+
+
 def _pair(pair: Any, name: str) -> tuple[Any, Any]:
     try:
         low, high = pair
@@ -138,7 +149,7 @@ def free_of(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndar
     if fixed is None:
         return None
     held = np.zeros(parameters.n, dtype=bool)
-    entries = [fixed] if isinstance(fixed, (str, int)) and not isinstance(fixed, bool) else fixed
+    entries = fixed if np.iterable(fixed) and not isinstance(fixed, str) else [fixed]
     mask = np.asarray(entries) if not isinstance(entries, (Mapping, set, frozenset)) else None
     if mask is not None and mask.dtype == bool:
         if mask.size != parameters.n:
