@@ -432,8 +432,6 @@ def _off(state: LMState, there: Linearised, step: Vector) -> Vector:
 
 def _bent(state: LMState, move: Move, off: Vector) -> Vector | None:
     """What (n,) makes up for a model that is `off`, with the damping of the step; None where that is too much."""
-    if off.size != (state.linear.residual.size if state.hessian is None else state.x.size):
-        return None  # seen by a model of the other kind
     slope = off if state.hessian is not None else state.linear.jacobian.T @ off
     scale, free = state.scale, state.free
     if free is None:
