@@ -92,6 +92,7 @@ def test_a_registered_pytree_is_a_structure():
         (1j, "is not real numbers"),
         ([], "holds no parameter"),
         ({}, "holds no parameter"),
+        (np.zeros((0, 3)), "holds no parameter"),
         (np.array([["a"]]), "is not real numbers"),
         ({"a": [1.0, object()]}, r"a\[1\] = <object object"),
     ],

@@ -112,7 +112,7 @@ class Parameters:
         """Read `structure`; raises `InputError` naming the place of anything that is not a real number."""
         reader = _Reader()
         assemble = reader.read(structure, name, top=True)
-        if not reader.values:
+        if not reader.size:
             raise InputError(f"{name} = {structure!r} holds no parameter; give at least one number")
         vector = np.concatenate([value.ravel() for value in reader.values])
         return cls(tuple(reader.leaves), vector, assemble, "".join(reader.key) if reader.plain else None)
