@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
-from .numerics import EPS
 from .objective import BudgetSpent, Objective
 from .problem import Problem
 from .recording import Recording
@@ -20,6 +19,7 @@ from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.stopping import VALUE_ROUNDING, StopReason
 from .verdict.judge import judge
+from .verdict.look import is_lost_in
 from .verdict.words import Judgement, Verdict
 
 # A walk is taken up again from a saddle at most this often: each leg goes lower, and a handful is the most
@@ -272,7 +272,7 @@ def _has_vanished(run: Run) -> bool:
 def _is_hidden(run: Run) -> bool:
     """Whether a walk ended because what was left to gain was rounding of its fall, though not of its last cost."""
     fall = run.history.first[0] - run.value if len(run.history) else 0.0
-    return run.stop is StopReason.ROUNDING and EPS * fall > abs(run.value)
+    return run.stop is StopReason.ROUNDING and is_lost_in(fall, run.value)
 
 
 def part_left(problem: Problem, run: Run) -> float:

@@ -102,3 +102,23 @@ def test_a_wall_of_a_hundred_digits_hides_no_minimum_at_its_foot(cost, slope, st
     found = st.minimize(cost, np.array(start))
     assert found.verdict.is_minimum, found.message
     np.testing.assert_allclose(found.x, brentq(slope, -1.0, 0.0, xtol=1e-15), rtol=1e-7)
+
+
+@pytest.mark.parametrize(("order", "start"), [(4, 1e20), (10, 1e7), (20, 1e5), (40, 1e5), (100, 1e2)])
+def test_a_far_start_does_not_make_a_place_up_a_wall_the_minimum(order, start):
+    """Where the walk first ends is a small part of its way from the minimum, and its cost up to 10¹⁰⁶ all the same."""
+    found = st.minimize(lambda x: x[0] ** order + (x[0] - 1) ** 2, np.array([start]))
+    assert found.verdict.is_minimum, found.message
+    truth = brentq(lambda t: order * t ** (order - 1) + 2 * (t - 1), 0.0, 1.0, xtol=1e-15)
+    np.testing.assert_allclose(found.x, truth, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("order", "start", "rest"), [(10, 3.0, 0.0), (10, 1e5, 0.0), (20, 1e3, 5.0), (40, 1e5, 0.0)]
+)
+def test_a_flat_bottom_of_high_order_is_a_minimum_from_near_and_far(order, start, rest):
+    """The floor, where the cost is nothing beside what the walk won, is 0.2 wide at order 20."""
+    found = st.minimize(lambda x: (x[0] - 1) ** order + rest, np.array([start]))
+    assert found.verdict.is_minimum, found.message
+    assert abs(found.x[0] - 1.0) < 0.2
+    assert found.fun - rest < 1e-12

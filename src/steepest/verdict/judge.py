@@ -70,8 +70,8 @@ FLOOR_FALL = 1e-8
 # walk along a tail would end there by what is left, not by where it leads.
 NEXT_TO_NOTHING = EPS**2
 
-# A bottom of order ten, come down to that, is no wider than this, in natural sizes; nor is a point on it so much higher
-# than the lowest place straight down its slope as one over this.
+# A bottom of order ten, come down to that, is no wider than this, in sizes of its own; nor is a point on it so much
+# higher than the lowest place straight down its slope as one over this.
 WIDE = 1e-2
 
 # A saddle nearer than this, in parts of the sizes that matter, is where the point is; farther off it is not.
@@ -576,7 +576,7 @@ def _not_stationary(
             return found
     if ray.leads in (Leads.DOWN_AND_UP, Leads.UP):
         settled = _settled_without_curvature(look, curvature, optimality, ray)
-        if settled is not None:
+        if settled is not None and not _is_far_above(look, ray.direction, rounding):
             return _stationary(look, curvature, rounding, settled, [*evidence, slope_evidence(look, settled)])
     other = _along_last_displacement(look, rounding)
     if other is not None:
@@ -606,10 +606,6 @@ def _settled_without_curvature(
 
     By the lowest number that the cost can be, read off its trace, or by probes.
     """
-    if ray.leads is Leads.DOWN_AND_UP and ray.distance > WIDE and ray.value < WIDE * look.value:
-        return (
-            None  # lower by far more than a bottom is wide: the fall was down a wall that says nothing of it
-        )
     above = look.value - getattr(look.structure, "lowest", -np.inf)
     if look.fall is not None and above <= NEXT_TO_NOTHING * look.fall:
         return replace(optimality, stationary=True, by="lowest", remaining=above)
@@ -622,6 +618,13 @@ def _settled_without_curvature(
     if left > optimality.remaining_limit:
         return None
     return replace(optimality, stationary=True, by="probe", remaining=left)
+
+
+def _is_far_above(look: Look, direction: Vector, rounding: Rounding) -> bool:
+    """Whether nearly all of the cost is lost farther down `direction` (n,) than a bottom is wide: it is up a wall."""
+    ray = walk(look, direction / float(np.max(np.abs(direction) / look.own_size)), rounding.value)
+    lower = look.value - ray.value > (1.0 - WIDE) * abs(look.value)
+    return ray.leads is Leads.DOWN_AND_UP and ray.distance > WIDE and lower
 
 
 def _is_level(look: Look, curvature: Curvature, rounding: Rounding) -> bool:

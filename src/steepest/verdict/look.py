@@ -93,6 +93,18 @@ class Look:
         """The same, or a rounding of its natural size where that is larger, (n,)."""
         return np.maximum(np.spacing(np.abs(self.x)), EPS * self.scale)
 
+    @cached_property
+    def own_size(self) -> Vector:
+        """Natural sizes, (n,), that owe nothing to a far start: each value, or up to one of how far it came."""
+        if self.start is None:
+            return np.maximum(self.scale, 1.0)
+        return np.maximum(np.abs(self.x), np.minimum(self.scale, 1.0))
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the cost is less than the rounding of its own fall, which says nothing of what lies below."""
+        return self.fall is not None and is_lost_in(self.fall, self.value)
+
     def on_free(self, v: Vector) -> Vector:
         """`v` (n,) with zeros for the parameters that are not free; `v` itself where all are."""
         return v if self.all_free else np.where(self.free, v, 0.0)
@@ -215,6 +227,15 @@ def look_at(
         start,
         hessian,
     )
+
+
+def is_lost_in(fall: float, value: float) -> bool:
+    """Whether a cost that fell by `fall` to `value` is less than the rounding of that fall.
+
+    >>> is_lost_in(1e20, 1.0), is_lost_in(1e10, 1.0)
+    (True, False)
+    """
+    return EPS * fall > abs(value)
 
 
 @lru_cache(maxsize=16)

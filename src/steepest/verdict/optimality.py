@@ -37,8 +37,9 @@ REMAINING_PART = 1e-10
 STEP_PART = 1e-5
 ASKED_PART = 1e-2
 
-# A fall from very high excuses what is left where a Newton step moves no parameter by more than this part of its size,
-# or the cost falls for ever along it: what the rounding of 10²² hides may well be a minimum farther away.
+# A fall from very high excuses what is left where a Newton step moves no parameter by more than this part of a size
+# that owes nothing to a far start, or where the cost falls for ever along the step: what the rounding of 10²² hides may
+# well be a minimum farther away.
 EXCUSED_STEP = 1e-3
 
 # Ends of a walk that were not its own.
@@ -188,9 +189,8 @@ def _by_landing(
     units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
     below_rounding = remaining <= remaining_limit
     if below_rounding and remaining > SPREAD_FACTOR * rounding.value:
-        below_rounding = bool((np.abs(step) <= EXCUSED_STEP * units).all()) or not _turns_up(
-            look, step, rounding
-        )
+        tiny = bool((np.abs(step) <= EXCUSED_STEP * look.own_size).all())
+        below_rounding = tiny or not _turns_up(look, step, rounding)
     # Of very many parameters the step is a rough one that lands anywhere, and the fall of a walk cut off says nothing.
     fall = look.fall if curvature.complete else _fall_that_counts(look, curvature)
     size = max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)

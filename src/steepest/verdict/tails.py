@@ -68,14 +68,9 @@ def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
     for away in (direction, -direction):
         if not _dies_out(look, away, rounding) or _rises_beyond(look, away, rounding):
             continue
-        if not (_is_hidden(look) and walk(look, -away, rounding.value).leads is Leads.DOWN_AND_UP):
+        if not (look.is_hidden and walk(look, -away, rounding.value).leads is Leads.DOWN_AND_UP):
             return -away
     return None
-
-
-def _is_hidden(look: Look) -> bool:
-    """Whether the cost is less than the rounding of its own fall: down a wall that says nothing of what lies below."""
-    return look.fall is not None and EPS * look.fall > abs(look.value)
 
 
 def _rises_beyond(look: Look, away: Vector, rounding: Rounding) -> bool:
