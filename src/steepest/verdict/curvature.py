@@ -107,7 +107,7 @@ class Curvature:
 
     def seen_over(self, scale: Vector, rounding: float) -> Curvature:
         """The same, with downward curvatures taken for zero that cost less than `rounding` over a natural size."""
-        if not self.values.size or self.values[0] >= -self.limit or not self.complete:
+        if not self.values.size or self.values[0] >= -self.limit:
             return self
         longest = np.max(np.abs(self.vectors) / scale[:, None], axis=0)
         fall = 0.5 * np.abs(self.values) / np.where(longest > 0, longest, 1.0) ** 2

@@ -154,7 +154,7 @@ def _judge(look: Look) -> Judgement:
     curvature = curvature_of(look)
     rounding = rounding_of(look, curvature, off)
     curvature = confirmed(look, curvature)
-    invisible = SPREAD_FACTOR * rounding.value + EPS * (look.fall or 0.0)
+    invisible = _invisible(look, rounding)
     curvature = steady(look, curvature.seen_over(look.scale, invisible), invisible)
     optimality = optimality_of(look, rounding, curvature)
     evidence.append(slope_evidence(look, optimality))
@@ -177,6 +177,11 @@ def _judge(look: Look) -> Judgement:
     if curvature.negative and _slope_is_small(look, curvature):
         return _saddle(look, curvature, rounding, evidence)
     return _not_stationary(look, curvature, rounding, optimality, evidence)
+
+
+def _invisible(look: Look, rounding: Rounding) -> float:
+    """What the cost can change by without that being told from rounding, here or over the walk."""
+    return SPREAD_FACTOR * rounding.value + EPS * (look.fall or 0.0)
 
 
 def _stationary(
@@ -227,7 +232,7 @@ def _stationary(
         if found is not None:
             return found
     if null.size == 0:
-        curvature = with_weakest(look, curvature)
+        curvature = with_weakest(look, curvature).seen_over(look.scale, _invisible(look, rounding))
         if curvature.negative and not look.convex:
             return _saddle(look, curvature, rounding, evidence)
         if curvature.null.size == 0:
