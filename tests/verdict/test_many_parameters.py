@@ -78,6 +78,23 @@ def test_thousands_of_quartic_bottoms_are_not_flat():
     assert found.verdict != "flat minimum", found.message
 
 
+@pytest.mark.parametrize("n", [1000, 5000])
+def test_quartic_bottoms_among_a_large_cost_are_no_saddle_and_not_flat(n):
+    """Off the ends of the chain sin² + cos² is one, and the rest rises by a fourth power of every step.
+
+    Rounding leaves curvatures of -10⁻²¹ there, and no double of a cost of thousands could show what they win.
+    """
+    found = steepest.minimize(
+        lambda x: np.sum(
+            (x[:-1] ** 2 + x[1:] ** 2 + x[:-1] * x[1:]) ** 2 + np.sin(x[:-1]) ** 2 + np.cos(x[1:]) ** 2
+        ),
+        np.tile([3.0, 0.1], n // 2),
+    )
+    assert found.verdict == "local minimum", found.message
+    # Only the end of the chain is lower than n - 1; SciPy's BFGS ends at 10.7220414 for a chain of twelve.
+    assert found.fun == pytest.approx(n - 2 + 0.7220414, abs=1e-6)
+
+
 def test_a_walk_stopped_on_its_way_down_from_great_heights_is_no_minimum():
     """Its fall of 10²⁹ says nothing of the rounding at the end: each term is lowest where q⁴ - 20q² - 0.1q is."""
     n = 400

@@ -57,6 +57,10 @@ DOUBLINGS, LOCAL, DYING = 13, 5, 3
 # A fall along a bend counts when it is this many times what rounding explains: both ends tremble.
 BEYOND = 4.0
 
+# A course that is no longer than so many times the distance at which the cost rises straight on follows no bend: on a
+# bottom of higher order, put back until its rise is rounding, it ends a little beyond.
+BEYOND_STRAIGHT = 2.0
+
 # A level stretch of at least this part of the natural size, without any slope, is one.
 STRETCH = 1e-3
 
@@ -194,7 +198,8 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
         return Course(direction, runs, level, side.direction, side.place, side.value)
     if len(changed) == 2:
         if curvature.values.size > curvature.null.size:
-            bend = _along_the_bend(look, direction, curvature, rounding)
+            straight = min(side.first_change for side in changed)
+            bend = _along_the_bend(look, direction, curvature, rounding, straight)
             if bend is not None and bend[0] is Runs.BENDING_VALLEY and look.quadratic:
                 return Course(
                     direction, Runs.LEVEL, np.inf
@@ -339,13 +344,15 @@ class _Bottom:
 
 
 def _along_the_bend(
-    look: Look, direction: Vector, curvature: Curvature, rounding: float
+    look: Look, direction: Vector, curvature: Curvature, rounding: float, straight: float
 ) -> tuple[Runs, Vector | None, Vector | None, float] | None:
     """How the bottom of a valley runs that begins along ±`direction`; None where it rises or ends.
 
     A step to each side, put back by the curved directions, must be level to rounding, or lower. The lower side is then
     followed by steps that double: what one step hides in rounding, several show. A fall that goes on to the end of
-    them and dies out is one towards a limit. Gives the word, and of a fall its direction, and where it was lowest.
+    them and dies out is one towards a limit. What is level and leads no farther than the cost is level straight on, to
+    the distance `straight`, is the floor of one place. Gives the word, and of a fall its direction, and where it was
+    lowest.
     """
     back: _Back = (
         _ByFactors(look, curvature)
@@ -376,6 +383,9 @@ def _along_the_bend(
         if len(course) == LOCAL + 1 and not _is_fall(course):
             break
     if not _is_fall(course[: LOCAL + 1]):
+        # The steps asked for add up to twice the last.
+        if look.apart(course[-1].place, look.x) <= min(BEYOND_STRAIGHT * straight, length):
+            return None
         return Runs.BENDING_VALLEY, None, None, np.inf
     lowest = min(course, key=lambda end: end.value)
     falls = -np.diff([end.value for end in course])
