@@ -528,3 +528,22 @@ def test_no_valley_of_a_cost_with_a_floor_is_one_without_a_limit():
     result = steepest.minimize(lambda x: np.sum(np.sin(x[:-1] ** 2 - 0.5 * x[1:])), np.ones(100))
     assert result.fun >= -99.0
     assert result.verdict is not Verdict.UNBOUNDED_BELOW
+
+
+def _mccormick(x, pull):
+    """McCormick's function in many parameters: all lowered by one lower it by n - 1, up to the sines."""
+    steps = (x[:-1] - x[1:]) ** 2 + np.sin(x[:-1] + x[1:])
+    return np.sum(-1.5 * x[:-1] + 2.5 * x[1:] + 1 + steps) + pull * np.sum(x**2)
+
+
+@pytest.mark.parametrize(("n", "begin"), [(10, 0.0), (10, 1.0), (20, -3.0)])
+def test_parameters_that_went_equally_far_but_for_rounding_go_on_for_ever(n, begin):
+    found = steepest.minimize(lambda x: _mccormick(x, 0.0), np.full(n, begin))
+    assert found.verdict == "unbounded below", found.message
+
+
+@pytest.mark.parametrize("pull", [1e-10, 1e-6])
+def test_parameters_that_went_equally_far_and_are_held_back_there_do_not(pull):
+    """Its lower end lies near -0.45/pull, however far that is; the sines end the walk before it."""
+    found = steepest.minimize(lambda x: _mccormick(x, pull), np.ones(10))
+    assert found.verdict != "unbounded below", found.message
