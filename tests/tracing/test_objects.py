@@ -301,6 +301,62 @@ def test_a_jax_cost_that_reads_a_dataclass_is_traced_once():
     assert len(runs) == 1
 
 
+def test_a_jax_cost_that_names_classes_is_traced_once_until_one_of_them_changes():
+    """Changed in the class or in the one it inherits from, hidden by a new name, or reached through a third class."""
+    import jax.numpy as jnp
+
+    class Units:
+        _metre = 1.0
+
+        @staticmethod
+        def metre():
+            return Units._metre
+
+    @dataclass
+    class Ground:
+        level: ClassVar[float] = 1.0
+
+        def height(self):
+            return self.level * Units.metre()
+
+    @dataclass
+    class Hill(Ground):
+        steepness: float = 2.0
+
+        def slope(self):
+            return self.steepness
+
+    @dataclass
+    class Walk:
+        length: float
+
+        def loss(self, p):
+            runs.append(1)
+            hill = Hill()
+            return self.length * jnp.sum(hill.slope() * hill.height() * p)
+
+    runs: list[int] = []
+    walk, restore = Walk(1.0), jnp.ravel
+
+    def cost(p):
+        return walk.loss(restore(p))
+
+    def traced_to(expected, times):
+        for _ in range(2):
+            assert_allclose(gradient(cost)(np.ones(2)), [expected, expected])
+        assert len(runs) == times
+
+    traced_to(2.0, 1)
+    Ground.level = 3.0
+    traced_to(6.0, 2)
+    Hill.level = 5.0
+    traced_to(10.0, 3)
+    Units._metre = 2.0
+    traced_to(20.0, 4)
+    Hill.slope = lambda self: 1.0
+    traced_to(10.0, 5)
+
+
 def test_jax_functions_that_call_each_other_and_something_unwatchable_are_traced():
     import jax.numpy as jnp
 

@@ -153,6 +153,11 @@ class Lookalike:
             if _is_record(value):
                 self._watch_record(owner, read, key, value)
                 continue
+            if isinstance(value, type) and not is_fixed(value):
+                if not known:
+                    self._reads[id(owner), key] = (read, key, value, None)
+                    self._watch_class(value)
+                continue
             self.note_read(owner, read, key, value)
             if isinstance(value, types.FunctionType) and not known:
                 self.watch(value)
@@ -168,16 +173,25 @@ class Lookalike:
         except Changeable:
             self.cacheable = False
             return
-        for kind in type(record).__mro__:
+        self._watch_class(type(record))
+
+    def _watch_class(self, made: type) -> None:
+        """Note what a class and its ancestors hold, and all that their methods could read; once for each class."""
+        if (id(made), "__mro__") in self._reads:
+            return
+        self._reads[id(made), "__mro__"] = (functools.partial(getattr, made), "__mro__", made.__mro__, None)
+        for kind in made.__mro__:
             if kind.__module__.partition(".")[0] in _STDLIB | {"equinox"}:
                 continue
+            # A name given to it later may hide one of its ancestors'.
+            self._reads[id(kind), len] = (len, vars(kind), len(vars(kind)), None)
             for name, member in vars(kind).items():
                 method = getattr(member, "fget", None) or getattr(member, "__func__", member)
                 if isinstance(method, types.FunctionType):
                     self._reads[id(kind), name] = (vars(kind).__getitem__, name, member, None)
                     if method.__module__ == kind.__module__:
                         self.watch(method)
-                elif not name.startswith("_"):
+                elif not name.startswith("__") and name != "_abc_impl":  # Python's own
                     self.note_read(kind, vars(kind).__getitem__, name, member)
 
     def _is_followed(self, value: Any) -> bool:
