@@ -244,6 +244,30 @@ def test_lbfgs_begins_on_samples_and_ends_with_the_optimum_over_all_rows(order):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [60.0, 1000.0])
+def test_a_row_that_no_sample_held_does_not_spoil_the_walk(method, size, capsys):
+    """At the optimum of the others it costs e²⁵ or overflows: counts whose mean is exp(x @ w), and one wild row."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(40_000, 5)), rng.normal(size=5)
+    y = rng.poisson(np.exp(0.5 * x @ w)).astype(float)
+    x[77], y[77] = size * w, 0.0
+
+    def counts(params, batch):
+        rows, found = batch
+        return np.mean(np.exp(rows @ params) - found * (rows @ params))
+
+    result = steepest.train(counts, np.zeros(5), (x, y), method=method, precision="float64", progress=True)
+    assert min(result.history.costs[:5]) < 0.6  # over samples
+    assert result.cost < 1.0, str(result)  # that of the start
+    expected = np.exp(x @ result.params)
+    slope, first = x.T @ (expected - y) / len(y), x.T @ (1.0 - y) / len(y)
+    assert np.linalg.norm(slope) < 1e-5 * np.linalg.norm(first)
+    assert any("samples" in remark for remark in result.remarks)
+    assert "on the cost is that of all rows" in capsys.readouterr().err
+    assert len(result.history.costs) == result.steps
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_run_stopped_at_any_step_and_taken_up_again_ends_with_the_same_bits(method, tmp_path):
     data = task(rows=12_000)
     whole = trained(data, method)

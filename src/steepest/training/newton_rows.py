@@ -117,6 +117,18 @@ def sample_sizes(n: int, rows: int) -> list[int]:
     return [size for size in (small, LARGER * small) if size <= LARGEST_PART * rows]
 
 
+def start_is_lower(run: Descent, passes: Passes, start: Vector) -> bool:
+    """Whether a walk that comes from a sample stands higher over more rows, `passes`, than it would at its start, (n,).
+
+    A row that no sample held may cost more here than all others gained, or overflow. The start is looked at (half a
+    pass) only where the cost is above the first one, that of the sample at the start.
+    """
+    finite = isfinite(run.value) and isfinite(run.slope)
+    if finite and run.value <= run.costs[0]:
+        return False
+    return not finite or passes.value(start) < run.value
+
+
 class SampledNewton:
     """The walk, one step at a time; `pack` and `unpack` take it up again with the same bits.
 
@@ -136,6 +148,7 @@ class SampledNewton:
         self.pairs: list[tuple[Vector, Vector]] = []
         self.idle = 0
         self.here: Sums
+        self.begun = np.array(x)
         self.run = Descent(x, float("nan"), float("nan"), 0, 0, "")
         self._arrive()
 
@@ -228,6 +241,9 @@ class SampledNewton:
         spread = self.here.spread
         self.level += 1
         self._arrive()
+        if start_is_lower(self.run, self.levels[self.level], self.begun):
+            self.run.x = np.array(self.begun)
+            self._arrive()
         if self.on_all:
             # Stored rows may be sorted: the spread that scales is the sample's.
             self.here.spread = spread

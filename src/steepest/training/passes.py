@@ -117,13 +117,15 @@ class Passes:
         rows = np.array([count for count, _ in parts], dtype=float)
         value = float(np.dot(rows, [float(out[0]) for _, out in parts]) / rows.sum())
         slope, square = np.zeros(x.size), np.zeros(x.size)
-        for count, (_, piece) in parts:
-            piece = np.asarray(piece, np.float64)
-            slope += count * piece
-            square += piece * piece
-        slope /= rows.sum()
-        count = len(parts)
-        with np.errstate(invalid="ignore"):  # of slopes that are not finite, which the walk tells of
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # of slopes not finite or huge, which the walk tells of
+            for count, (_, piece) in parts:
+                piece = np.asarray(piece, np.float64)
+                slope += count * piece
+                square += piece * piece
+            slope /= rows.sum()
+            count = len(parts)
             spread = np.maximum(square / count - slope * slope, 0.0) * (count / max(count - 1, 1))
         return Sums(value, slope, spread, count)
 

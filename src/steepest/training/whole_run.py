@@ -18,7 +18,7 @@ from .batches import Rows
 from .distributed import Placement
 from .job import recorded_for
 from .joining import watched
-from .newton_rows import LARGER, SampledNewton, sample_sizes
+from .newton_rows import LARGER, SampledNewton, sample_sizes, start_is_lower
 from .passes import COPIED_BYTES, Passes, bytes_of, is_mean_over_rows
 from .signals import interruptible
 from .sparse_rows import is_sparse
@@ -99,13 +99,17 @@ class WholeWalker:
             begun = self._host_walk if self._on_host() else self._device_walk
             self.walker = begun(self._flat())
             run = self.walker.run
+            if not self.walker.on_all:
+                job.remarks.append("the walk began on samples of the rows: its first costs are theirs")
             if job.resume:
                 self._resume()
             prepared = self._elapsed()
             while not run.reason:
-                run.reason = self._reason_to_stop()
+                run.reason, on_sample = self._reason_to_stop(), not self.walker.on_all
                 if not run.reason and self.walker.step():
                     run.seconds.append(self._elapsed())
+                    if on_sample and self.walker.on_all:
+                        self.teller.note(f"from step {run.steps:,} on the cost is that of all rows")
                     self._after_step()
             if job.checkpoints is not None:
                 self._save()
@@ -373,12 +377,12 @@ class WholeWalker:
         if self.job.patience is not None and self.best is not None:
             return None
         walker = self.walker
-        if isinstance(walker, FromSamples) and not walker.on_all:
+        if not walker.on_all:
             return None
         if isinstance(walker, Scaled):
             seen = walker.run.value, np.asarray(walker.inner.slope) / walker.scale
             return None if walker.passes is None else seen
-        return (walker.here.value, walker.here.slope) if walker.on_all else None
+        return walker.here.value, walker.here.slope
 
     def spread(self) -> np.ndarray:
         """The diagonal that scales the parameters, (n,): ones where nothing was measured."""
@@ -466,6 +470,11 @@ class Scaled:
         self.inner = LimitedMemory(look, start, eps=rounding)
         self.run = self.inner.run
 
+    @property
+    def on_all(self) -> bool:
+        """Whether the cost is that of all rows."""
+        return True
+
     def step(self) -> bool:
         """Take a step; False where none was taken, with the reason in `run.reason`."""
         return self.inner.step()
@@ -513,23 +522,35 @@ class FromSamples(Scaled):
         self.levels, self.rounding, self.level = [*samples, passes], rounding, 0
         self.noise = 0.0  # the square of what sampling alone makes of the slope
         self.scale, self.passes = scale, passes
-        super().__init__(self._look(), start / scale, scale, self._coarser(), passes, samples)
+        self.begun = start / scale
+        super().__init__(self._look(), self.begun, scale, self._coarser(), passes, samples)
 
     @property
     def on_all(self) -> bool:
-        """Whether the walk has come to all rows."""
+        """Whether the cost is that of all rows."""
         return self.level == len(self.levels) - 1
 
     def step(self) -> bool:
         """Take a step, on a sample or on all rows."""
         while not self.on_all:
             exhausted = self.inner.size**2 <= LEFT_OF_SAMPLING * self.noise
-            if not exhausted and self.inner.step() and not self.run.reason:
+            taken = not exhausted and self.inner.step()
+            if taken and not self.run.reason:
                 return True
             self.run.reason = ""
-            self.level += 1
-            self.inner.look_anew(self._look(), self._coarser())
+            self._to_more_rows()
+            if taken:
+                return True
         return self.inner.step()
+
+    def _to_more_rows(self) -> None:
+        """Go on over the next sample, or all rows: from here, or from the start where that is lower over them."""
+        self.level += 1
+        with np.errstate(invalid="ignore"):  # where the slope is not finite here
+            self.inner.look_anew(self._look(), self._coarser())
+        if start_is_lower(self.run, self.levels[self.level], self.scale * self.begun):
+            self.run.x = np.array(self.begun)
+            self.inner.look_anew(self._look(), self._coarser())
 
     def _look(self) -> Any:
         looking, level = _looking(self.levels[self.level], self.scale), self.levels[self.level]
