@@ -430,6 +430,30 @@ def address():
     return f"127.0.0.1:{_free_port()}"
 
 
+@pytest.mark.parametrize("taken", [None, 40_000])
+def test_the_port_after_the_free_one_is_free_too_and_no_port_that_connections_leave_from(monkeypatch, taken):
+    """Linux gives odd ports to who listens, even ones to who connects; these cannot be listened at for a minute."""
+    given = [40_001, 40_011]
+
+    class Socket:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def bind(self, place):
+            self.port = place[1] or given.pop(0)
+            if self.port == taken:
+                raise OSError("taken")
+
+        def getsockname(self):
+            return "", self.port
+
+    monkeypatch.setattr(launch.socket, "socket", Socket)
+    assert _free_port() == (40_010 if taken else 40_000)
+
+
 def test_the_roll_names_the_processes_that_did_not_come():
     where = address()
     came = threading.Thread(target=roll.answer, args=(where, 2, 5.0))
@@ -520,6 +544,15 @@ def test_processes_have_cores_of_their_own_and_share_them_evenly_where_they_are_
 ):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5, 2, 3})
     assert launch._cores(count) == held
+
+
+def test_a_process_that_is_aborted_because_the_first_one_goes_does_not_answer_for_it(capfd):
+    """JAX aborts the others when process 0 goes: at times before the system has seen it off."""
+    first = f"import os, time; time.sleep(2); os._exit({roll.NAMED})"
+    programs = [first, "import os; os.abort()"]
+    children = [launch.Child(subprocess.Popen([sys.executable, "-c", p]), None) for p in programs]
+    assert launch._watched(children) == roll.NAMED
+    assert "process 1" not in capfd.readouterr().err
 
 
 def test_where_a_process_cannot_be_started_those_that_were_are_ended(monkeypatch):

@@ -84,6 +84,10 @@ def _watched(children: list[Child]) -> int:
 
 
 def _failed(children: list[Child]) -> int:
+    if any(child.process.poll() == -signal.SIGABRT for child in children[1:]):
+        # JAX aborts them when process 0 goes: on a busy machine before the system has seen that one off.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            children[0].process.wait(GRACE)
     codes = [child.process.poll() for child in children]
     guilty = [k for k, code in enumerate(codes) if code not in (None, *ORDERLY)]
     _end(children)
@@ -167,6 +171,14 @@ def _cores(count: int) -> list[set[int]] | None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free, as is the one after it, where processes tell how far they are.
+
+    Linux gives odd ports to who listens and even ones to who connects, and one that was connected cannot be listened at
+    for a minute: the port after the one that the system names would often be taken.
+    """
+    while True:
+        with socket.socket() as after, socket.socket() as probe, contextlib.suppress(OSError):
+            after.bind(("", 0))
+            port = int(after.getsockname()[1]) - 1
+            probe.bind(("", port))
+            return port
