@@ -357,6 +357,54 @@ def test_a_jax_cost_that_names_classes_is_traced_once_until_one_of_them_changes(
     traced_to(10.0, 5)
 
 
+def test_a_kept_trace_sees_changes_of_the_records_and_classes_that_a_class_holds():
+    import jax.numpy as jnp
+
+    @dataclass
+    class Soil:
+        density: float
+
+    class Scale:
+        factor = 1.0
+
+    class Ground:
+        soil = Soil(1.0)
+        scale = Scale
+
+        def weight(self):
+            return self.soil.density * self.scale.factor
+
+    @dataclass
+    class Walk:
+        length: float
+
+        def loss(self, p):
+            return self.length * jnp.sum(Ground().weight() * p)
+
+    walk, restore = Walk(1.0), jnp.ravel
+
+    def cost(p):
+        return walk.loss(restore(p))
+
+    at = np.ones(2)
+    assert_allclose(gradient(cost)(at), [1.0, 1.0])
+    Ground.soil.density = 3.0
+    assert_allclose(gradient(cost)(at), [3.0, 3.0])
+    Scale.factor = 5.0
+    assert_allclose(gradient(cost)(at), [15.0, 15.0])
+
+
+def test_a_kept_trace_of_a_jax_cost_sees_a_jitted_function_given_another():
+    import jax
+    import jax.numpy as jnp
+
+    namespace = {"jnp": jnp, "times": jax.jit(lambda x: 2.0 * x)}
+    exec("def cost(p):\n    return jnp.sum(times(p))", namespace)
+    assert_allclose(gradient(namespace["cost"])(np.ones(2)), [2.0, 2.0])
+    namespace["times"] = jax.jit(lambda x: 7.0 * x)
+    assert_allclose(gradient(namespace["cost"])(np.ones(2)), [7.0, 7.0])
+
+
 def test_jax_functions_that_call_each_other_and_something_unwatchable_are_traced():
     import jax.numpy as jnp
 

@@ -146,34 +146,32 @@ class Lookalike:
             (cell, functools.partial(getattr, cell), "cell_contents") for cell in plain.__closure__ or ()
         ]
         for owner, read, key in held:
-            value = read(key)
-            known = (id(owner), key) in self._reads
-            if _is_jax(value) or isinstance(value, jax.Array):
-                continue
-            if _is_record(value):
-                self._watch_record(owner, read, key, value)
-                continue
-            if isinstance(value, type) and not is_fixed(value):
-                if not known:
-                    self._reads[id(owner), key] = (read, key, value, None)
-                    self._watch_class(value)
-                continue
+            self._watch_value(owner, read, key, read(key))
+
+    def _watch_value(self, owner: Any, read: Callable[[Any], Any], key: str, value: Any) -> None:
+        """Note `value = read(key)` and all that it could read in turn: of a dataclass or a class, by their methods."""
+        if not self.cacheable or (id(owner), key) in self._reads:
+            return
+        if _is_jax(value) or (isinstance(value, type) and not is_fixed(value)):
+            self._reads[id(owner), key] = (read, key, value, None)
+            wrapped = isinstance(getattr(value, "__wrapped__", None), types.FunctionType)
+            if wrapped and not str(value.__module__).startswith("jax"):
+                self.watch(value)  # a function of the user's, jitted
+            elif isinstance(value, type) and not _is_jax(value):
+                self._watch_class(value)
+        elif _is_record(value):
+            try:
+                self._reads[id(owner), key] = (read, key, value, mark_of(value))
+            except Changeable:
+                self.cacheable = False
+            else:
+                self._watch_class(type(value))
+        else:
             self.note_read(owner, read, key, value)
-            if isinstance(value, types.FunctionType) and not known:
+            if isinstance(value, types.FunctionType):
                 self.watch(value)
             elif self._is_followed(value) and not is_fixed(value):
                 self.cacheable = False
-
-    def _watch_record(self, owner: Any, read: Callable[[Any], Any], key: str, record: Any) -> None:
-        """Note a dataclass: what its fields and its classes hold, and all that their methods could read."""
-        if (id(owner), key) in self._reads:
-            return
-        try:
-            self._reads[id(owner), key] = (read, key, record, mark_of(record))
-        except Changeable:
-            self.cacheable = False
-            return
-        self._watch_class(type(record))
 
     def _watch_class(self, made: type) -> None:
         """Note what a class and its ancestors hold, and all that their methods could read; once for each class."""
@@ -192,7 +190,7 @@ class Lookalike:
                     if method.__module__ == kind.__module__:
                         self.watch(method)
                 elif not name.startswith("__") and name != "_abc_impl":  # Python's own
-                    self.note_read(kind, vars(kind).__getitem__, name, member)
+                    self._watch_value(kind, vars(kind).__getitem__, name, member)
 
     def _is_followed(self, value: Any) -> bool:
         """Whether what is read through a value is noted by itself, so that only the value's identity counts."""
