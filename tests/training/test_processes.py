@@ -59,6 +59,13 @@ def mixing_rows():
 def diverging():
     return spread() | {"method": "sgd", "rate": 300.0}
 
+def diverging_with_a_weight_for_each_row():
+    def cost(params, batch):
+        x, y = batch
+        hidden = np.tanh(x @ params["W"] + params["b"])
+        return np.mean(np.full(len(x), 0.5) * (hidden @ params["v"] - y) ** 2)
+    return job() | {"cost": cost, "method": "sgd", "rate": 300.0}
+
 def elsewhere():
     import jax
     given = job()
@@ -219,11 +226,12 @@ spread.save(sys.argv[2])
 
 
 @pytest.mark.slow
-def test_processes_agree_on_why_a_run_blew_up(run):
-    done = run("diverging", "--processes", 2, "--json")
+@pytest.mark.parametrize("function", ["diverging", "diverging_with_a_weight_for_each_row"])
+def test_processes_agree_on_why_a_run_blew_up(run, function):
+    done = run(function, "--processes", 2, "--json")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
-    one = alone("diverging")
+    one = alone(function)
     assert told["ended"] == one.ended
     assert len(told["events"]) == len(one.events)
     for ours, its in zip(told["events"], one.events, strict=True):

@@ -175,7 +175,9 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
 
         return jax.lax.fori_loop(0, POWER_ITERATIONS, turn, (start, jnp.zeros((), leaves[0].dtype)))[1]
 
-    curvature = float(largest(state.parameters, batch, walker.constants, scaling))
+    # Those of whole batches: the steps may be recorded for parts of them.
+    constants = walker.placement.constants(walker.job.recorded.constants)
+    curvature = float(largest(state.parameters, batch, constants, scaling))
     step = -float(step_factor(method, state))
     return curvature, step * curvature, limits[method.family]
 
@@ -219,7 +221,7 @@ def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int
         )
     parameters = [walker.placement.whole(leaf) for leaf in walker.tree.leaves(state.parameters)]
     equation, rows, operands = first_bad_operation(
-        job.recorded, walker.steps.constants, parameters, arrays, job.batch_size
+        job.recorded, job.recorded.constants, parameters, arrays, job.batch_size
     )
     if equation is None:
         name = _bad_slope(walker, state, batch)
