@@ -183,17 +183,14 @@ class Descent:
 
     def settled(self, rung: Rung, run: Run) -> tuple[Run, Judgement]:
         """The end of a walk, judged; down a wall it goes on, and at a saddle or a maximum the way down is followed."""
-        judgement = self._verdict(run)
+        judgement, hidden = self._verdict(run), _is_hidden(run)
         for _ in range(LEGS):
-            if judgement.verdict is not Verdict.STOPPED or not _is_hidden(run):
+            if not hidden or judgement.verdict is not Verdict.STOPPED:
                 break
             onward = self.walk(rung, run.x)
-            onward_hidden = _is_hidden(onward)
+            hidden = _is_hidden(onward)
             onward.history.prepend(run.history)
-            run = onward
-            judgement = self._verdict(run)
-            if not onward_hidden:
-                break
+            run, judgement = onward, self._verdict(onward)
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -202,8 +199,7 @@ class Descent:
                 break
             onward = self.walk(rung, lower)
             onward.history.prepend(run.history)
-            run = onward
-            judgement = self._verdict(run)
+            run, judgement = onward, self._verdict(onward)
         return run, judgement
 
     def walk(self, rung: Rung, start: Vector) -> Run:

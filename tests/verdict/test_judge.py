@@ -234,6 +234,24 @@ def test_a_bottom_without_curvature_is_a_minimum_once_nothing_of_the_fall_is_lef
     assert not far.verdict.is_minimum
 
 
+@pytest.mark.parametrize(
+    ("method", "start"), [("newton-cg", [1.0, 0.7]), ("newton-cg", [0.5, 0.4]), ("l-bfgs", [2.0, 2.0])]
+)
+def test_an_inflection_that_a_walk_creeps_up_to_is_no_minimum(method, start):
+    """Right before x = 0 slope and curvature of x³ + x⁴ are zero to rounding and positive; it is lowest at -3/4."""
+    result = steepest.minimize(lambda x: np.sum(x**3 + x**4), np.array(start), method=method)
+    assert_allclose(result.x, -0.75, rtol=1e-9)
+    assert result.success
+
+
+@pytest.mark.parametrize("power", [4, 6, 8])
+@pytest.mark.parametrize("method", ["newton-cg", "l-bfgs", "bfgs"])
+def test_a_bottom_of_higher_order_is_a_minimum_however_it_was_come_to(method, power):
+    result = steepest.minimize(lambda x: np.sum((x - 1.0) ** power), np.array([3.0, 2.6]), method=method)
+    assert_allclose(result.x, 1.0, atol=2e-2)
+    assert result.success
+
+
 def test_a_flat_direction_is_told_in_the_parameters_names():
     objective, structure = traced(lambda p: (p[0] / p[1] - 2) ** 2 + (p[2] - 1) ** 2, 3)
     judgement = judge(

@@ -66,6 +66,9 @@ ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 DOWN_A_FLOOR = (1e-4, 1e-3, 1e-2)
 FLOOR_FALL = 1e-8
 
+# How far beyond a point without curvature to speak of the walk's way is looked along, in natural sizes.
+BEYOND = (1e-4, 1e-3, 1e-2)
+
 # A cost above the lowest number it can be by less than this part of all it fell has nothing left to lose. Larger, and a
 # walk along a tail would end there by what is left, not by where it leads.
 NEXT_TO_NOTHING = EPS**2
@@ -303,6 +306,11 @@ def _tail_or_minimum(
         tail = _came_down_a_tail(look, rounding)
         if tail is not None:
             return fades(look, tail, evidence)
+        onward = _falls_beyond(look, rounding)
+        if onward is not None:
+            return falls(
+                look, onward, rounding, evidence, "the curvature dies out on the way, and the cost falls on"
+            )
     return minimum(look, curvature, rounding, optimality, evidence)
 
 
@@ -319,6 +327,26 @@ def _came_down_a_tail(look: Look, rounding: Rounding) -> Vector | None:
     else:
         way = scaled(look, np.where(look.free & np.isfinite(look.start), look.x - look.start, 0.0))
     return is_tail(look, way, rounding) if way.any() else None
+
+
+def _falls_beyond(look: Look, rounding: Rounding) -> Vector | None:
+    """The way (n,) the walk came from its start, if the first that shows of the cost beyond its end is a fall.
+
+    At x = 0 of x³ + x⁴ slope and curvature vanish together, and right before it both say that it is a minimum. What
+    shows is more than the rounding of all that the walk fell by: no walk ends nearer than that to a quartic's bottom.
+    """
+    if look.start is None:
+        return None
+    way = scaled(look, np.where(look.free & np.isfinite(look.start), look.x - look.start, 0.0))
+    shows = 8.0 * (rounding.value + EPS * (look.fall or 0.0))
+    for t in BEYOND:
+        x = look.x + t * way
+        if not np.array_equal(x, look.objective.bounds.project(x)):
+            return None
+        change = look.value_at(x) - look.value
+        if not abs(change) <= shows:
+            return way if change < 0.0 else None
+    return None
 
 
 def _without_curvature(
