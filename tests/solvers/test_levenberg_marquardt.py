@@ -337,3 +337,19 @@ def test_curvatures_are_seen_after_a_fall_from_a_start_that_was_many_times_as_st
     result = minimize(chebyquad, 10.0 * np.arange(1.0, 9.0) / 9.0)
     assert result.success
     assert_allclose(result.fun, 3.51687e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("a", [1e4, 1e6, 1e7])
+def test_residuals_of_unlike_size_are_all_met_to_the_rounding_of_their_own(a):
+    """x = a and x·y = 3: the rounding of the first, a·10⁻¹⁶, hides none of the second's, 3·10⁻¹⁶."""
+    run = drive(
+        levenberg_marquardt(),
+        squares(
+            lambda p: np.array([p[0] - a, p[0] * p[1] - 3.0]),
+            lambda p: np.array([[1.0, 0.0], [p[1], p[0]]]),
+            2,
+        ),
+        np.array([2.0, 0.5]),
+    )
+    assert_allclose(run.x, [a, 3.0 / a], rtol=1e-15)
+    assert abs(run.gradient[1]) <= 2.0 * a * 3.0 * 8 * np.finfo(float).eps

@@ -59,6 +59,9 @@ REMEMBERED = 0.1
 # is rounding, not curvature.
 TOO_LITTLE = 1e-3 * EPSILON
 
+# A change of a residual by so many roundings of what it is made of may be one of x.
+FEIGNED = 2.0
+
 # A step that has lost most of its promise to the bounds is worse than the slope bent onto them.
 KEPT_PROMISE = 0.01
 
@@ -235,6 +238,8 @@ class LevenbergMarquardt:
         reach = float(moved.dot(moved))
         grain = 4.0 * EPSILON * sqrt(squares * reach)
         spent = decrease <= EPSILON**2 * x.size * (squares + reach)
+        if spent and before is not None and decrease <= SLOW * before.decrease:
+            spent = not _is_above_rounding(model, x, linear, scale, free)
         slow, slow_held = (0, 0) if before is None else (before.slow, before.slow_held)
         if before is not None and not spent:
             shrinks_slowly = decrease > SLOW * before.decrease
@@ -273,6 +278,18 @@ class LevenbergMarquardt:
             spent,
             grain,
         )
+
+
+def _is_above_rounding(model: Any, x: Vector, linear: Linearised, scale: Vector, free: Mask | None) -> bool:
+    """Whether the model's step changes some residual by more than the rounding of `x` and of itself could.
+
+    Where residuals are of unlike size, the rounding of the large ones hides what the small ones still have to gain.
+    """
+    r, J = linear.residual, linear.jacobian
+    p = np.zeros(x.size)
+    p[slice(None) if free is None else free] = model.step(inf).step
+    rounding = np.abs(J) @ np.abs(x) + np.abs(r)
+    return bool((np.abs(J @ (p / scale)) > FEIGNED * EPSILON * rounding).any())
 
 
 def _model(
