@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from steepest.linear_algebra.damped import FEW, RADIUS_SLACK, of_hessian, of_residual
+from steepest.linear_algebra.damped import FEW, RADIUS_SLACK, of_hessian, of_residual, of_sparse_residual
+from steepest.linear_algebra.damped_factors import CholeskyModel
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, FEW, FEW + 1, 40])
@@ -45,7 +47,7 @@ def test_residuals_give_the_least_squares_step_where_the_radius_allows(n):
     np.testing.assert_allclose(step, np.linalg.lstsq(J, -r, rcond=None)[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize("rank", [0, 1, 7, 20])
+@pytest.mark.parametrize("rank", [0, 1, 7, 19])
 def test_the_step_of_a_jacobian_of_low_rank_is_the_shortest_least_squares_solution(rank):
     rng = np.random.default_rng(rank)
     J = rng.normal(size=(45, rank)) @ rng.normal(size=(rank, 20)) if rank else np.zeros((45, 20))
@@ -64,3 +66,37 @@ def test_small_singular_values_beside_large_ones_keep_their_digits():
     values = 10.0 ** -np.arange(12.0)
     model = of_residual(left[:, :12] * values @ right.T, np.ones(30), np.ones(12))
     np.testing.assert_allclose(np.sqrt(model.values), values[::-1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_many_columns_are_factorised_and_each_radius_asked_for_gets_its_lowest_point(sparse):
+    """(B + λ)p = -a (Nocedal & Wright 2006, theorem 4.1), whichever radius was asked for before."""
+    rng = np.random.default_rng(5)
+    J, r, slope = rng.normal(size=(90, 40)), rng.normal(size=90), rng.normal(size=40)
+    if sparse:
+        J *= rng.random(J.shape) < 0.2
+    scale = rng.uniform(0.5, 20.0, 40)
+    make = of_sparse_residual if sparse else of_residual
+    model = make(scipy.sparse.csc_array(J) if sparse else J, r, scale)
+    assert isinstance(model, CholeskyModel)
+    A = J / scale
+    for radius in (0.3, 1e-2, np.inf, 0.5):
+        p, damping, length, promise = model.step(radius)
+        assert length <= (1.0 + RADIUS_SLACK) * radius
+        assert damping == 0.0 or length >= (1.0 - RADIUS_SLACK) * radius
+        B = A.T @ A + damping * np.eye(40)
+        np.testing.assert_allclose(B @ p, -A.T @ r, atol=1e-10)
+        np.testing.assert_allclose(promise, r @ r - np.sum((r + A @ p) ** 2), rtol=1e-9)
+        np.testing.assert_allclose(B @ model.damped(slope, damping), -slope, atol=1e-10)
+    np.testing.assert_allclose(model.decrease, model.step(np.inf).promise, rtol=1e-12)
+
+
+def test_columns_that_all_but_repeat_each_other_are_not_trusted_to_the_factors_of_their_products():
+    """Halves of 1e-6: JᵀJ holds the condition 1e12, of which its factors would lose all but four digits."""
+    rng = np.random.default_rng(7)
+    J, r = rng.normal(size=(60, 20)), rng.normal(size=60)
+    J[:, 1] = J[:, 0] + 1e-6 * J[:, 1]
+    model = of_residual(J, r, np.ones(20))
+    assert not isinstance(model, CholeskyModel)
+    truth = np.linalg.lstsq(J, -r)[0]
+    np.testing.assert_allclose(model.step(np.inf).step, truth, rtol=1e-8, atol=1e-8 * np.abs(truth).max())

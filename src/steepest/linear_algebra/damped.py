@@ -1,4 +1,4 @@
-"""Damped steps of a quadratic model: the way down within a trust radius, from one factorisation."""
+"""Damped steps of a quadratic model: the way down within a trust radius, in the model's own axes or by factors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..numerics import EPS
 from . import lapack
+from .damped_factors import RADIUS_SLACK, SECULAR_ROUNDS, CholeskyModel, Damped, SparseModel
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,23 +26,8 @@ RANK = 8.0 * EPS
 # that counts; one nearer to it may.
 NEGLIGIBLE = 1e-2
 
-# The radius is kept to within a tenth (Moré 1978): a closer fit costs factor work and gains no decrease.
-RADIUS_SLACK = 0.1
-
 # Up to so many axes the secular equation is solved on Python's floats.
 FEW = 12
-
-# Newton's method on the secular equation needs two or three rounds; bad luck with rounding is cut off here.
-SECULAR_ROUNDS = 25
-
-
-class Damped(NamedTuple):
-    """A step in scaled parameters, shape (n,): its damping λ, its length, and the decrease the model promises."""
-
-    step: Vector
-    damping: float
-    length: float
-    promise: float
 
 
 class Spectrum(NamedTuple):
@@ -156,10 +142,11 @@ def _few_measured(w: Vector, a: Vector) -> Callable[[float], tuple[float, float]
     return measured
 
 
-def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
+def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum | CholeskyModel:
     """The Gauss-Newton model |r + Jp|² for p in units of 1/`scale`, shape (n,); J (m, n), r (m,).
 
-    Safe for a rank-deficient J: directions that change nothing beyond rounding are left out.
+    Safe for a rank-deficient J: directions that change nothing beyond rounding are left out. More than a few columns
+    are factorised where that is safe, for a twentieth of what axes of the model take.
 
     >>> model = of_residual(np.array([[2.0], [0.0]]), np.array([4.0, 3.0]), np.array([2.0]))
     >>> model.step(np.inf).step, model.decrease
@@ -167,10 +154,15 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
     """
     A = J / scale
     m, n = A.shape
-    gram = A.T.dot(A)
-    values, axes, trouble = lapack.dsyevd(gram)
-    if trouble == 0 and n <= m and values[0] > SQUARED_IS_SAFE * values[-1]:
-        return Spectrum(values, axes.T.dot(A.T.dot(r)), axes)
+    gram, factor = A.T.dot(A), None
+    if FEW < n <= m:
+        factor, is_safe = _factor(gram)
+        if is_safe:
+            return CholeskyModel(gram, A.T.dot(r), factor)
+    if n <= FEW or factor is not None:
+        values, axes, trouble = lapack.dsyevd(gram)
+        if trouble == 0 and n <= m and values[0] > SQUARED_IS_SAFE * values[-1]:
+            return Spectrum(values, axes.T.dot(A.T.dot(r)), axes)
     # A·P = Q·R by columns of falling length: of a J of low rank but a few rows of R are left.
     R, pivots, turns, _, _ = lapack.dgeqp3(A)
     length = np.abs(R.diagonal())
@@ -184,6 +176,15 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum:
     rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
     s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
     return Spectrum(s * s, s * U.T.dot(turned[:rows, 0]), Vt.T)
+
+
+def _factor(gram: Matrix) -> tuple[Any, bool]:
+    """The upper Cholesky factor of JᵀJ (n, n), None where there is none, and whether it is safe to go by it."""
+    factor, trouble = lapack.dpotrf(gram.T, clean=0)
+    if trouble:
+        return None, False
+    # The trace is no less than the largest eigenvalue.
+    return factor, lapack.dpocon(factor, gram.trace())[0] > SQUARED_IS_SAFE
 
 
 def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
@@ -206,74 +207,13 @@ def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
 # gradients on J itself take over.
 FILL = 30.0
 
-# Added to the diagonal of the scaled JᵀJ, whose entries are about one, so that dead directions do not divide by
-# zero; larger, and steps along weak directions are cut short.
-TINY_DAMPING = 1e-14
+# A sparse J with no more columns and entries, zeros counted, is factorised as if it were dense: SciPy takes 0.5 ms to
+# make its sparse product and factor ready, however small they are, and LAPACK a third of that.
+DENSE_COLUMNS, DENSE_ENTRIES = 200, 1 << 16
 
 # Conjugate gradients stop when the slope of the model has fallen by this much: more is lost on the next step.
 CG_REDUCTION = 1e-3
 CG_ROUNDS = 300
-
-
-class SparseModel:
-    """The Gauss-Newton model |r + Jp|² for a sparse J (m, n), p in units of 1/`scale`, by sparse LDLᵀ of JᵀJ + λ."""
-
-    def __init__(self, J: Any, r: Vector, scale: Vector) -> None:
-        import scipy.sparse as sparse
-
-        A = J @ sparse.diags_array(1.0 / scale)
-        self._slope = A.T @ r
-        self._gram = sparse.csc_matrix(sparse.triu(A.T @ A, format="csc"))
-        self._identity = sparse.csc_matrix(sparse.eye_array(scale.size, format="csc"))
-        self._solver: Any = None
-        self._damping = nan
-        self._newton = self._solve(TINY_DAMPING)
-        self.decrease = -float(self._slope @ self._newton)
-
-    def _solve(self, damping: float) -> Vector:
-        return self.damped(self._slope, damping)
-
-    def damped(self, slope: Vector, damping: float) -> Vector:
-        """See `Spectrum.damped`; a factorisation where the last one had another damping."""
-        self._factorise(max(damping, TINY_DAMPING))
-        return -np.asarray(self._solver.solve(slope))
-
-    def _factorise(self, damping: float) -> None:
-        if damping == self._damping:
-            return
-        import qdldl
-
-        matrix = self._gram + damping * self._identity
-        if self._solver is None:
-            self._solver = qdldl.Solver(matrix, upper=True)
-        else:
-            self._solver.update(matrix, upper=True)
-        self._damping = damping
-
-    def step(self, radius: float) -> Damped:
-        """The lowest point of the model within `radius`, as `Spectrum.step`; a factorisation for each λ tried."""
-        a = self._slope
-        p, damping = self._newton, 0.0
-        length = sqrt(p.dot(p))
-        low, high = 0.0, sqrt(a.dot(a)) / radius if radius > 0 else inf
-        for _ in range(SECULAR_ROUNDS):
-            if length <= radius * (1.0 + RADIUS_SLACK) and (
-                damping == 0.0 or length >= radius * (1.0 - RADIUS_SLACK)
-            ):
-                break
-            self._factorise(max(damping, TINY_DAMPING))
-            if length > radius:
-                low = damping
-            else:
-                high = damping
-            descent = float(p @ np.asarray(self._solver.solve(p)))
-            following = damping + length * length / descent * (length - radius) / radius
-            if not low < following < high:
-                following = max(sqrt(low * high), low + 1e-3 * (high - low))
-            damping = following
-            p = self._solve(damping)
-            length = sqrt(p.dot(p))
-        return Damped(p, damping, length, -float(a.dot(p)) + damping * length * length)
 
 
 class IterativeModel:
@@ -325,8 +265,18 @@ def _to_the_sphere(p: Vector, direction: Vector, radius: float) -> float:
     return (-b + sqrt(max(b * b - a * c, 0.0))) / a
 
 
-def of_sparse_residual(J: Any, r: Vector, scale: Vector) -> SparseModel | IterativeModel:
-    """The Gauss-Newton model of a sparse J, factorised where JᵀJ stays sparse, iterated on where it does not."""
+def of_sparse_residual(J: Any, r: Vector, scale: Vector) -> CholeskyModel | SparseModel | IterativeModel:
+    """The Gauss-Newton model of a sparse J, factorised where JᵀJ stays sparse, iterated on where it does not.
+
+    A small one is factorised as if it were dense, where that is safe.
+    """
+    m, n = J.shape
+    if n <= DENSE_COLUMNS and m * n <= DENSE_ENTRIES:
+        A = J.toarray() / scale
+        gram = A.T.dot(A)
+        factor, is_safe = _factor(gram)
+        if is_safe:
+            return CholeskyModel(gram, A.T.dot(r), factor)
     rows = np.diff(J.tocsr().indptr)
     products = float(rows.astype(np.float64) @ rows)
     return (SparseModel if products <= FILL * max(J.nnz, 1) else IterativeModel)(J, r, scale)

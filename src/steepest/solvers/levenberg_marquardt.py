@@ -504,7 +504,9 @@ def _column_sizes(J: Any) -> Vector:
     """Length of each column of J (m, n), shape (n,)."""
     if type(J) is np.ndarray:
         return np.sqrt(np.add.reduce(J * J))
-    return np.sqrt(np.asarray(J.multiply(J).sum(axis=0)).ravel())
+    J = J.tocsc()
+    columns = np.repeat(np.arange(J.shape[1]), np.diff(J.indptr))
+    return np.sqrt(np.bincount(columns, J.data * J.data, J.shape[1]))
 
 
 def _finite_hessian(objective: Objective, x: Vector) -> Matrix | None:
