@@ -127,7 +127,8 @@ import steepest, jax
 begin = time.perf_counter()
 result = steepest.minimize(family(np), start, method=METHOD, budget={"seconds": limit})
 total = time.perf_counter() - begin
-trace = [[result.timing["trace"] + s, v, int(e)]
+before = result.history.began - begin  # tracing, finding zeros and choosing, and looking for a place to begin from
+trace = [[before + s, v, int(e)]
          for s, v, e in zip(result.history.seconds, result.history.value, result.history.evaluations)]
 x = result.x
 """

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -132,6 +133,19 @@ def test_a_budget_that_is_spent_before_the_first_step_is_told(budget, n):
     assert_allclose(result.x, 0.5, rtol=0)
     if budget == 1:
         assert_allclose(result.fun, n * np.cosh(0.5), rtol=1e-12)
+
+
+def test_the_seconds_of_a_budget_count_from_the_call():
+    def slow_to_trace(x):
+        time.sleep(0.3)  # run once, to be traced
+        return np.sum(np.cosh(x - 1.0))
+
+    result = st.minimize(slow_to_trace, np.full(3, 0.5), budget={"seconds": 0.2})
+    assert result.verdict == "out of budget" and result.nit == 0 and result.nfev == 1
+    assert_allclose(result.fun, 3 * np.cosh(0.5), rtol=1e-12)
+    phases = [result.timing[phase] for phase in ("trace", "choose", "walk", "judge")]
+    assert phases[0] >= 0.3
+    assert_allclose(sum(phases), result.timing["total"], rtol=1e-9)
 
 
 def test_callbacks_in_both_forms_can_stop_the_walk():

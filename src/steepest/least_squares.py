@@ -103,6 +103,7 @@ def least_squares(
         problem.restore,
         seed,
         structure=facts_of(residuals),
+        began=began,
     )
     timing = {
         "trace": posed - began,
@@ -239,13 +240,17 @@ def walk_and_judge(
     restore: Callable[[Vector], Any] | None = None,
     seed: int = 0,
     structure: Any = None,
+    began: float | None = None,
 ) -> tuple[Run, Judgement]:
-    """Walk from `start`, judge the end afresh, and go on from a saddle while it leads lower."""
+    """Walk from `start`, judge the end afresh, and go on from a saddle while it leads lower.
+
+    `began`: when `time.perf_counter` read this, the seconds of the budget began to count; None: they begin now.
+    """
     if plan.max_evaluations is not None:
         allowed = objective.budget.evaluations
         most = plan.max_evaluations if allowed is None else min(plan.max_evaluations, allowed)
         objective.budget = replace(objective.budget, evaluations=most)
-    objective.start_clock()
+    objective.start_clock(began)
 
     def walked(x: Vector) -> Run:
         return drive(

@@ -63,7 +63,8 @@ def minimize(
     fixed : names, indices or a mask of parameters that keep their value at `x0`.
     tol : stop when what is left to gain is below this fraction of what was gained. By default the walk goes as
         far as double precision can tell.
-    budget : what may be spent: a number of evaluations, or a dict with "evaluations", "seconds", "steps".
+    budget : what may be spent: a number of evaluations, or a dict with "evaluations", "seconds", "steps". Seconds count
+        from the call; the verdict takes a moment more.
     callback : called after each step with `x`, or with `intermediate_result` if its parameter has that name;
         returning True (or raising StopIteration) stops the walk.
     options : of the solver, such as {"rate": 0.1} or SciPy's {"maxiter": 100}.
@@ -129,7 +130,8 @@ def minimize(
     _limit_evaluations(problem.objective, plan.max_evaluations)
     if wrong_from_the_start(problem.objective, problem.start, problem.names, seed):
         plan = replace(plan, max_steps=0)
-    problem.objective.start_clock()
+    problem.objective.start_clock(began)
+    chosen = time.perf_counter()
     with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         if rows is None:
             descent: Any = Descent(problem, plan, tol, callback, seed, recording)
@@ -151,7 +153,8 @@ def minimize(
     ended = time.perf_counter()
     timing = {
         "trace": posed - began,
-        "walk": ended - posed - descent.judging,
+        "choose": chosen - posed,
+        "walk": ended - chosen - descent.judging,
         "judge": descent.judging,
         "total": ended - began,
     }

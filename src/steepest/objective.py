@@ -233,10 +233,13 @@ class Objective:
         self.best_x, self.best_value, self.best_gradient = None, inf, None
         self.minus_infinity = False
 
-    def start_clock(self) -> None:
-        """Count the seconds of the budget from now."""
+    def start_clock(self, began: float | None = None) -> None:
+        """Count the seconds of the budget from now, or from when `perf_counter` read `began`.
+
+        The first evaluation is made however late it is: without it nothing could be told of the start.
+        """
         if self.budget.seconds is not None:
-            self._deadline = perf_counter() + self.budget.seconds
+            self._deadline = (perf_counter() if began is None else began) + self.budget.seconds
 
     def afresh(self) -> Objective:
         """The same cost with no budget, nothing counted and nothing remembered: what a judge looks through.
@@ -453,7 +456,8 @@ class Objective:
         budget = self.budget
         if budget.evaluations is not None and self.evaluations >= budget.evaluations:
             raise BudgetSpent("evaluations")
-        self.check_clock()
+        if self.counts.values:
+            self.check_clock()
 
     def check_clock(self) -> None:
         """Raise `BudgetSpent` once the seconds are spent; for work that may take long between two evaluations."""

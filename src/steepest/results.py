@@ -120,7 +120,8 @@ class Result(dict[str, Any]):
     `verdict`: a `Verdict`; `success`: whether that is a minimum; `message`: the verdict in a sentence;
     `evidence`: what was measured for it; `next_step`: what to do when the news is not good. `digits`:
     trustworthy digits of each parameter. `plan`: the solver, why, and what was passed over. `history`: one row
-    for each accepted step. `timing`: seconds by phase. `stop`: why the solver stopped, which is not the verdict.
+    for each accepted step. `timing`: seconds by phase; "choose" holds finding the zeros of the second derivatives of a
+    large cost. `stop`: why the solver stopped, which is not the verdict.
     """
 
     _problem: Problem

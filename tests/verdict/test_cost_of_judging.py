@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import steepest
 from steepest.descent import structure_of
 from steepest.problem import pose
 from steepest.verdict.judge import judge
@@ -36,6 +37,18 @@ def test_a_plain_minimum_costs_two_slopes_for_each_parameter_and_six_more(n):
     assert found.verdict.is_minimum
     assert found.spent.gradients <= 2 * n + 6
     assert found.spent.hessians == found.spent.products == 0
+
+
+def test_a_long_way_down_to_nearly_nothing_is_not_taken_for_the_way_into_a_pole():
+    def cost(x):
+        return np.sum((x**3 + x - 2.0) ** 2)
+
+    n = 20_000  # so many that no place of the walk is kept, only how far the cost fell
+    walk = steepest.minimize(cost, np.linspace(2.0, 3.0, n))
+    # The cost is next to nothing: its change from one number to the next is much beside it, and little beside the fall.
+    found = judge(posed(cost, n).objective, np.full(n, 1.0 + 1e-15), names=None, history=walk.history)
+    assert found.verdict != "unbounded below"
+    assert found.spent.values <= 200  # to look for a pole takes some seven hundred
 
 
 @pytest.mark.parametrize("cost", [bowl, rosenbrock])

@@ -100,6 +100,11 @@ class History:
         return len(self._rows)
 
     @property
+    def began(self) -> float:
+        """What `time.perf_counter` read where `seconds` are zero: tracing and choosing a solver came before."""
+        return self._started
+
+    @property
     def first(self) -> tuple[float, Vector | None]:
         """The cost of the first iterate and, where it was kept, the iterate itself, shape (n,)."""
         return self._rows[0][0], self._x[0] if self._kept and self._kept[0] == 0 else None

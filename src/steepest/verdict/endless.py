@@ -85,7 +85,7 @@ def pole_on_the_way(look: Look) -> Pole | None:
 def pole_near(look: Look) -> Pole | None:
     """The pole that the point lies beside; None where the falls towards it die out, as at a cusp."""
     change = float(np.abs(look.on_free(look.projected)).dot(look.unit))
-    size = max(look.fall or 0.0, abs(look.value)) if look.start is not None else abs(look.value)
+    size = max(look.fall or 0.0, abs(look.value))
     if not (change > STEEP * size or str(look.stop) == "unbounded below"):
         return None
     return _pole_along(look, scaled_descent(look))
