@@ -123,7 +123,12 @@ def note(value, x):
 """
 
 MINIMIZE = """
-import steepest, jax
+import importlib, pkgutil, jax, steepest
+import qdldl, scipy.linalg, scipy.sparse.csgraph
+for part in ("tracing", "structure", "derivatives", "linear_algebra", "solvers", "verdict"):
+    package = importlib.import_module("steepest." + part)
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
 begin = time.perf_counter()
 result = steepest.minimize(family(np), start, method=METHOD, budget={"seconds": limit})
 total = time.perf_counter() - begin

@@ -97,6 +97,8 @@ class Descent:
         for rung in rungs[1:]:
             if not self._is_unfinished(run, judgement):
                 break
+            if rung.fits is not None and not rung.fits(self.problem.objective):
+                continue
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
             start = self.problem.start if astray and rung.afresh else run.x
             if astray and _has_vanished(run) and not rung.afresh and rung.begins is None:

@@ -606,11 +606,13 @@ def _slopes_are_cheaper(traced: Trace) -> bool:
     So it is where many points are seen by each of some cameras: a residual depends on one of either, but the sum of
     their squares makes each camera meet all its points.
     """
-    slopes = getattr(evaluation(traced, "linearised"), "plan", None)
-    if slopes is None:
-        return False
     curvature = evaluation(traced, "sparse_hessian")
-    return curvature is not None and bool(curvature.plan.products > DEARER * slopes.products)
+    if (
+        curvature is None or curvature.plan.products <= DEARER
+    ):  # a Jacobian, which takes work to find, takes one at least
+        return False
+    slopes = getattr(evaluation(traced, "linearised"), "plan", None)
+    return slopes is not None and bool(curvature.plan.products > DEARER * slopes.products)
 
 
 def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:

@@ -140,7 +140,8 @@ class WithRestarts:
     def _by_linear_residuals(self) -> None:
         """From where the linear residuals alone would have the parameters, if that is lower."""
         objective, run = self.problem.objective, self.run
-        if not (Situation(objective).is_bearable and objective.has_sparse_jacobian):
+        situation = Situation(objective, lambda: structure_of(self.problem))
+        if not (situation.is_bearable and objective.least_squares and situation.is_partly_linear):
             return
         place = met_by_linear_residuals(objective, run.x)
         if place is not None and objective.value(place) < run.value - LOWER * abs(run.value):

@@ -160,3 +160,22 @@ def test_the_terms_are_told_by_their_lines():
     assert len(places) == 2
     assert "jnp.sum((A @ x - Y) ** 2)" in places[0]
     assert "jnp.dot(x, x)" in places[1]
+
+
+@pytest.mark.parametrize(
+    ("cost", "known"),
+    [
+        (lambda x: jnp.sum((x[1:] - x[:-1] ** 2) ** 2) + jnp.sum((1.0 - x[:-1]) ** 2), True),
+        (lambda x: jnp.sum(((3.0 - 2.0 * x) * x - 1.0) ** 2), False),
+        (lambda x: jnp.sum((2.0 * jnp.where(jnp.arange(N) > 1, x - 1.0, x**3)) ** 2), True),
+        (lambda x: jnp.sum(jnp.concatenate([x[:1] * x[1:2], 3.0 * x[2:]])[::-1] ** 2), True),
+        (lambda x: jnp.sum((jnp.exp(A @ x) - Y) ** 2), False),
+    ],
+)
+def test_some_residuals_are_linear_where_their_second_derivatives_are_zero(cost, known):
+    found = squares(cost)
+    residual = jax.core.jaxpr_as_fun(found.residual)
+    with double_precision():
+        bends = jax.hessian(lambda x: residual(x)[0])(jnp.linspace(0.3, 0.9, N))
+    assert bool((np.abs(np.asarray(bends)).max(axis=(1, 2)) == 0.0).any()) is known
+    assert found.partly_linear is known

@@ -155,6 +155,14 @@ def linearised_plan(both: Any, residual: Any) -> Plan:
 
 def _symmetric(pattern: Any) -> Any:
     """The pattern with its transpose and the whole diagonal, CSC with sorted indices."""
+    n = pattern.shape[0]
+    transposed = pattern.tocsr()  # its arrays are those of the transpose in CSC, with sorted indices
+    pattern.sort_indices()
+    same = np.array_equal(pattern.indptr, transposed.indptr) and np.array_equal(
+        pattern.indices, transposed.indices
+    )
+    if same and np.count_nonzero(pattern.indices == _columns(pattern)) == n:
+        return pattern
     from scipy.sparse import eye_array
 
     whole = (pattern + pattern.T + eye_array(pattern.shape[0], dtype=np.int8, format="csc")).tocsc()
@@ -179,19 +187,26 @@ def _numbered(places: np.ndarray, size: int) -> np.ndarray:
 
 
 def _columns(pattern: Any) -> np.ndarray:
-    return np.repeat(np.arange(pattern.shape[1]), np.diff(pattern.indptr))
+    return np.repeat(np.arange(pattern.shape[1], dtype=pattern.indices.dtype), np.diff(pattern.indptr))
 
 
 def _symmetric_places(pattern: Any, colours: np.ndarray, colouring: Colouring) -> np.ndarray:
     """Where in the products, flattened, each entry stands; both triangles read the same ones."""
-    i, j = pattern.indices.astype(np.int64), _columns(pattern)
+    n = pattern.shape[0]
+    i, j = pattern.indices, _columns(pattern)
+    if not colouring.aside.size:
+        small = colouring.products * n < np.iinfo(np.int32).max
+        begins = colours.astype(np.int32 if small else np.int64) * n
+        places: np.ndarray = begins[np.minimum(i, j)] + np.maximum(i, j)
+        return places
+    i = i.astype(np.int64)
     aside = np.zeros(pattern.shape[0], dtype=bool)
     aside[colouring.aside] = True
     larger, smaller = np.maximum(i, j), np.minimum(i, j)
     # A column of the set aside shows its entries by its own product; its row is not seen in any other.
     swap = aside[smaller] & ~aside[larger]
     column, row = np.where(swap, smaller, larger), np.where(swap, larger, smaller)
-    return _small(colours[column].astype(np.int64) * pattern.shape[0] + row)
+    return _small(colours[column].astype(np.int64) * n + row)
 
 
 def _places(pattern: Any, colouring: Colouring, backwards: bool) -> np.ndarray:

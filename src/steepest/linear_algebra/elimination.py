@@ -39,9 +39,13 @@ def stays_sparse(indptr: np.ndarray, indices: np.ndarray) -> bool:
     n = indptr.size - 1
     if n <= FEW_ROWS:
         return True
-    widths, busy = _envelope(indptr, indices)
-    fits = float(widths.sum()) + float(busy) * n <= MOST_IN_FACTOR
-    return fits and _dissected(widths, busy) <= MOST_WORK
+    return any(_is_small(*_widths(indptr, indices, reorder=reorder)) for reorder in (False, True))
+
+
+def _is_small(widths: np.ndarray, busy: int) -> bool:
+    """Whether a factor within this envelope is small, and soon made."""
+    numbers = float(widths.sum()) + float(busy) * widths.size
+    return numbers <= MOST_IN_FACTOR and _dissected(widths, busy) <= MOST_WORK
 
 
 def work_to_factorise(indptr: np.ndarray, indices: np.ndarray) -> float:
@@ -53,10 +57,16 @@ def work_to_factorise(indptr: np.ndarray, indices: np.ndarray) -> float:
     >>> work_to_factorise(np.arange(n + 1), np.arange(n)) <= n
     True
     """
-    widths, busy = _envelope(indptr, indices)
-    return float((widths.astype(np.float64) ** 2).sum()) + 2.0 * float(busy) * float(
-        widths.sum() + indptr.size
-    )
+    work = _within(*_widths(indptr, indices, reorder=False))
+    if work > EASY * indices.size:
+        work = min(work, _within(*_widths(indptr, indices, reorder=True)))
+    return work
+
+
+def _within(widths: np.ndarray, busy: int) -> float:
+    """What an envelope costs with its busy rows, of which it knows nothing but their number."""
+    band = float((widths.astype(np.float64) ** 2).sum())
+    return band + 2.0 * float(busy) * float(widths.sum() + widths.size + busy + 1)
 
 
 def expected_work(indptr: np.ndarray, indices: np.ndarray) -> float:
@@ -87,16 +97,18 @@ def _dissected(widths: np.ndarray, busy: int) -> float:
     return min(band, DISSECTION * max(n * b, b**3)) + 2.0 * float(busy) * float(widths.sum() + n)
 
 
-def _envelope(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, int]:
-    """The width of each row's envelope after reverse Cuthill-McKee, and how many busy rows were left out."""
-    return _widths(indptr, indices, reorder=True)
-
-
 def _widths(indptr: np.ndarray, indices: np.ndarray, *, reorder: bool) -> tuple[np.ndarray, int]:
-    """The width of each row's envelope as it stands or reordered, and how many busy rows were left out."""
+    """The width of each row's envelope, and how many busy rows were left out.
+
+    As the rows stand, or reordered by reverse Cuthill-McKee; that takes as long as some dozens of slopes.
+    """
     n = indptr.size - 1
     counts = np.diff(indptr)
     busy = counts > BUSY * np.sqrt(n)
+    if not (reorder or busy.any()):
+        first, filled = np.arange(n), np.flatnonzero(counts)
+        first[filled] = np.minimum(first[filled], np.minimum.reduceat(indices, indptr[filled]))
+        return np.arange(n) - first, 0
     rows, columns = np.asarray(indices), np.repeat(np.arange(n), counts)
     if busy.any():
         place = np.cumsum(~busy) - 1

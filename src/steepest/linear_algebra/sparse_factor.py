@@ -15,7 +15,9 @@ Vector = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-# Up to here a narrow band is factorised by LAPACK, in a tenth of the time; with more parameters QDLDL is faster.
+# A band this narrow is factorised by LAPACK, which needs no order of elimination: of 10⁶ parameters in 40 ms, where
+# QDLDL takes 30, after half a second that it needs once. Of few parameters a wider one is too, in a tenth of the time.
+NARROW_BAND = 8
 BANDED_PARAMETERS, BAND = 4_000, 30
 
 # Columns with at most so many entries are laid side by side to find their largest.
@@ -59,25 +61,35 @@ class SymmetricPattern:
         self.rows = np.asarray(matrix.indices)
         self.columns = np.repeat(np.arange(n, dtype=self.rows.dtype), np.diff(matrix.indptr))
         self.on_diagonal = self.rows == self.columns
-        # The upper triangle with its whole diagonal, column by column: entries of the matrix, then a zero for each
-        # column, added up where both stand on the diagonal.
+        # The upper triangle with its whole diagonal, column by column, and where entries and diagonal stand in it.
         upper = np.flatnonzero(self.rows <= self.columns)
-        rows = np.concatenate([self.rows[upper], np.arange(n, dtype=self.rows.dtype)])
-        columns = np.concatenate([self.columns[upper], np.arange(n, dtype=self.rows.dtype)])
+        rows, columns = self.rows[upper], self.columns[upper]
+        if _is_in_order(rows, columns) and np.count_nonzero(rows == columns) == n:
+            self._place: Any = slice(None)
+            self._diagonal = np.flatnonzero(rows == columns)
+            self._rows, self._columns = rows, columns
+        else:
+            place = self._with_whole_diagonal(rows, columns)
+            self._place, self._diagonal = place[: upper.size], place[upper.size :]
+        self._upper = upper
+        self._starts = np.zeros(n + 1, dtype=np.int64)
+        np.cumsum(np.bincount(self._columns, minlength=n), out=self._starts[1:])
+        self._width = int((self._columns - self._rows).max(initial=0))
+        self._is_narrow = self._width <= (BAND if n <= BANDED_PARAMETERS else NARROW_BAND)
+        self._solver: Any = None
+        self._held: Any = None
+
+    def _with_whole_diagonal(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Places of entries of the upper triangle, then of the diagonal, once they are sorted; equal places are one."""
+        every = np.arange(self.n, dtype=self.rows.dtype)
+        rows, columns = np.concatenate([rows, every]), np.concatenate([columns, every])
         order = np.lexsort((rows, columns))
         first = np.ones(order.size, dtype=bool)
         first[1:] = (np.diff(rows[order]) != 0) | (np.diff(columns[order]) != 0)
         place = np.empty(order.size, dtype=np.intp)
         place[order] = np.cumsum(first) - 1
-        self._upper, self._place = upper, place[: upper.size]
-        self._diagonal = place[upper.size :]
         self._rows, self._columns = rows[order][first], columns[order][first]
-        self._starts = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self._columns, minlength=n), out=self._starts[1:])
-        self._width = int((self._columns - self._rows).max(initial=0))
-        self._is_narrow = n <= BANDED_PARAMETERS and self._width <= BAND
-        self._solver: Any = None
-        self._held: Any = None
+        return place
 
     def fits(self, matrix: Any) -> bool:
         """Whether a matrix has its entries where this one has."""
@@ -94,7 +106,8 @@ class SymmetricPattern:
     def diagonal(self, data: Vector) -> Vector:
         """The diagonal, shape (n,)."""
         found = np.zeros(self.n)
-        found[self.rows[self.on_diagonal]] = data[self.on_diagonal]
+        places = np.flatnonzero(self.on_diagonal)
+        found[self.rows[places]] = data[places]
         return found
 
     def column_sums(self, data: Vector) -> Vector:
@@ -103,7 +116,10 @@ class SymmetricPattern:
 
     def scaled(self, data: Vector, d: Vector) -> Vector:
         """The numbers of d·A·d, for d of shape (n,)."""
-        return data * d[self.rows] * d[self.columns]
+        found: Vector = np.repeat(d, np.diff(self.indptr))
+        found *= d[self.rows]
+        found *= data
+        return found
 
     def equilibration(self, data: Vector) -> Vector:
         """d (n,) such that every nonzero row of d·A·d has its largest entry near one; see `equilibrate`."""
@@ -192,10 +208,16 @@ class SymmetricPattern:
         return place, rows
 
     def _banded(self, values: Vector) -> Callable[[Vector], Vector] | None:
-        band = np.zeros((self._width + 1, self.n), order="F")
-        band[self._columns - self._rows, self._rows] = values
-        factor, trouble = lapack.dpbtrf(band, 1, overwrite_ab=1)
-        return None if trouble else lambda b: lapack.dpbtrs(factor, b, 1)[0]
+        # LAPACK holds the upper triangle of a band column by column, as it stands here.
+        band = np.zeros((self.n, self._width + 1))
+        band.ravel()[self._in_band] = values
+        factor, trouble = lapack.dpbtrf(band.T, 0, overwrite_ab=1)
+        return None if trouble else lambda b: lapack.dpbtrs(factor, b, 0)[0]
+
+    @cached_property
+    def _in_band(self) -> np.ndarray:
+        """Where the entries of the upper triangle stand in the band, flattened."""
+        return self._columns.astype(np.intp) * self._width + self._width + self._rows
 
     def _shifted(self, data: Vector, shift: float | Vector) -> Vector:
         """The upper triangle of A plus a shift of its diagonal, as it is factorised."""
@@ -224,6 +246,11 @@ class SymmetricPattern:
         except RuntimeError:  # a pivot is exactly zero
             return False
         return True
+
+
+def _is_in_order(rows: np.ndarray, columns: np.ndarray) -> bool:
+    """Whether entries in order of their columns have their rows in order within each, and none twice."""
+    return bool(((rows[1:] > rows[:-1]) | (columns[1:] != columns[:-1])).all())
 
 
 def _upper_triangle(n: int, rows: np.ndarray, starts: np.ndarray) -> Any:

@@ -124,9 +124,22 @@ class Situation:
 
     @property
     def has_sparse_normal_matrix(self) -> bool:
-        """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is."""
+        """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is.
+
+        Where that is sparse J is as a rule too; whether it is takes work to tell, and is told when its turn comes.
+        """
         objective = self.objective
-        return (self.is_bearable or objective.has_slopes_instead) and objective.has_sparse_jacobian
+        if self.is_bearable:
+            return objective.least_squares
+        return objective.has_slopes_instead and objective.has_sparse_jacobian
+
+    @property
+    def is_partly_linear(self) -> bool:
+        """Whether some residuals are linear and others are not: those alone have another lowest place."""
+        facts = self.facts
+        if facts is None:
+            return True
+        return facts.degree > 2 and (facts.squares is None or facts.squares.partly_linear)
 
     @property
     def exact(self) -> bool:
@@ -140,7 +153,7 @@ class Rule:
 
     Both sentences may use {n}, the number of parameters, {limit}, {hessian_limit}, and the {work} of a factorisation.
     `most_steps`: after which the next rung takes over, where there is one; None: when its own limit is reached.
-    `afresh`, `begins`: as in `Rung`.
+    `afresh`, `begins`, `fits`: as in `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -150,6 +163,7 @@ class Rule:
     most_steps: int | None = RUNG_STEPS
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
+    fits: Callable[[Objective], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +171,8 @@ class Rung:
     """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit).
 
     `afresh`: begins at the start again, where the walk before was broken off or led towards infinity. `begins`: from
-    the best point so far to where this one begins instead; None there passes it over.
+    the best point so far to where this one begins instead; None there passes it over. `fits`: a last question, too
+    dear to be asked before its turn comes.
     """
 
     solver: Solver
@@ -165,6 +180,7 @@ class Rung:
     max_steps: int | None = None
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
+    fits: Callable[[Objective], bool] | None = None
 
     @property
     def label(self) -> str:
@@ -271,7 +287,7 @@ RULES = (
     ),
     Rule(
         lambda: Newton(sparse=True),
-        when=lambda s: s.is_light and s.has_sparse_normal_matrix,
+        when=lambda s: s.is_light and s.has_sparse_normal_matrix and s.is_partly_linear,
         because="where its linear residuals alone would have the parameters is another place to begin from",
         otherwise="it needs residuals that depend on few of many parameters each",
         most_steps=OPENING_STEPS,
@@ -305,6 +321,7 @@ RULES = (
         when=lambda s: s.n > DENSE_PARAMETERS and s.has_sparse_normal_matrix,
         because="the cost is a sum of squares whose residuals depend on few parameters each",
         otherwise="up to {limit} parameters its Jacobian is taken whole",
+        fits=lambda objective: objective.has_sparse_jacobian,
     ),
     Rule(
         BFGS,
@@ -397,6 +414,7 @@ def _in_words(
             rule.most_steps if rule is not holding[-1] else None,
             rule.afresh,
             rule.begins,
+            rule.fits,
         )
         for rule in holding[1:]
     )

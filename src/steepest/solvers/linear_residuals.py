@@ -33,7 +33,7 @@ GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
 def met_by_linear_residuals(objective: Objective, x: Vector) -> Vector | None:
     """The place (n,) that meets the linear residuals best, those they tell nothing of following the others.
 
-    The objective has a sparse Jacobian. None where its linear residuals do not tell most of the parameters, of which
+    None where the objective has no sparse Jacobian or its linear residuals do not tell most of the parameters, of which
     those that equal bounds hold are none. Raises `BudgetSpent` where the budget ends on the way.
 
     >>> from scipy.sparse import csr_array
@@ -46,6 +46,8 @@ def met_by_linear_residuals(objective: Objective, x: Vector) -> Vector | None:
     >>> met_by_linear_residuals(objective, np.array([-1.2, 1.0]))
     array([1., 1.])
     """
+    if not objective.has_sparse_jacobian:
+        return None
     with np.errstate(all="ignore"):  # what is not a number anywhere here is no linear residual, or no place
         here = objective.linearised(x)
         linear = _are_linear(objective, x, here)

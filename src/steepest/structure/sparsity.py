@@ -161,6 +161,10 @@ class _Propagation:
 
         if len(found.columns) * size > 4 * MOST_ENTRIES:
             raise Dense(tuple(dict.fromkeys(self.unknown)))
+        if found.rest is None:
+            side_by_side = _in_order(found.columns)
+            if side_by_side is not None:
+                return csr_array(side_by_side, shape=(size, self.n))
         rows, cols = [], []
         everyone = np.arange(size, dtype=np.int32)
         for column in found.columns:
@@ -231,6 +235,28 @@ class _Propagation:
         gather = coo_array((ones, (target[source], source)), shape=shape).tocsr()
         matrix = self.matrix(found, target.size)
         return Dependence((), _ones(gather.astype(np.int32) @ matrix.astype(np.int32)))
+
+
+def _in_order(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Data, indices and starts of the rows of a CSR matrix, where each column names a later parameter than the last.
+
+    None where there are many columns or some elements have them in another order; to sort takes four times as long.
+    """
+    if not 0 < len(columns) <= CROWDED:
+        return None
+    middle = columns[0].size // 2
+    ordered = sorted(columns, key=lambda column: int(column[middle]) if column.size else 0)
+    largest = ordered[0]
+    for column in ordered[1:]:
+        if not bool(((column > largest) | (column < 0)).all()):
+            return None
+        largest = np.maximum(largest, column)
+    table = np.stack(ordered, axis=1)
+    inside = table >= 0
+    starts = np.zeros(table.shape[0] + 1, dtype=np.int32)
+    np.cumsum(inside.sum(axis=1, dtype=np.int32), out=starts[1:])
+    indices = table[inside] if int(starts[-1]) < table.size else table.ravel()
+    return np.ones(indices.size, dtype=np.int8), indices, starts
 
 
 def _merged(columns: list[Column]) -> list[Column]:

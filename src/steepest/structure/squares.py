@@ -25,6 +25,12 @@ from .writing import Writer
 # A matrix between two equal vectors is factorised up to this many rows (0.2 s); beyond, the cost is no sum of squares.
 MOST_ROWS = 2000
 
+# Operations of which some elements of the result come from one operand alone, times a constant at most.
+TOGETHER = SHUFFLING | {
+    "concatenate", "pad", "select_n", "slice", "gather", "broadcast_in_dim", "mul", "div", "neg",
+    "dynamic_update_slice", "scatter", "stack",
+}  # fmt: skip
+
 # Residuals whose weight is zero are left out when they are more than this part of their array.
 MANY_ZEROS = 0.25
 
@@ -52,6 +58,24 @@ class Squares:
         """Whether r is linear in the parameters: one linear least-squares problem."""
         reading = Reading(self.residual)
         return degrees(reading).get(reading.out, 0) <= 1
+
+    @cached_property
+    def partly_linear(self) -> bool:
+        """Whether some of the arrays that make up r are linear in the parameters."""
+        reading = Reading(self.residual)
+        degree = degrees(reading)
+
+        def is_in(atom: Any) -> bool:
+            if not reading.depends(atom):
+                return False
+            equation = reading.producer(atom)
+            if degree[atom] <= 1:
+                return True
+            if equation is None or equation.primitive.name not in TOGETHER:
+                return False
+            return any(is_in(operand) for operand in equation.invars)
+
+        return is_in(reading.out)
 
     @property
     def places(self) -> tuple[str, ...]:

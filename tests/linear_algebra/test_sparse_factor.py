@@ -1,0 +1,68 @@
+"""Factors of sparse symmetric matrices solve with them, whichever way they are made and however entries stand."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse import csc_array, diags_array
+
+from steepest.linear_algebra.sparse_factor import NARROW_BAND, SymmetricPattern
+
+FREE = {"all": None, "some": 3}
+
+
+def band(n, width, seed=0):
+    rng = np.random.default_rng(seed)
+    A = diags_array(
+        [rng.standard_normal(n - k) for k in range(width + 1)], offsets=range(width + 1)
+    ).toarray()
+    A = A + A.T
+    np.fill_diagonal(A, np.abs(A).sum(axis=1) + 1.0)
+    return A
+
+
+@pytest.mark.parametrize("n", [50, 5_000])
+@pytest.mark.parametrize("width", [0, 1, 2, NARROW_BAND, NARROW_BAND + 1])
+@pytest.mark.parametrize("free", FREE)
+def test_a_band_of_any_width_is_solved_as_the_dense_matrix_is(n, width, free):
+    A = band(n, width) if n < 100 else None
+    rng = np.random.default_rng(1)
+    diagonals = [4.0 * width + 1.0 + rng.random(n)]
+    diagonals += [rng.standard_normal(n - k) / (k + 1.0) for k in range(1, width + 1)]
+    upper = diags_array(diagonals, offsets=range(width + 1)).tocsc()
+    M = csc_array(upper + upper.T - diags_array(diagonals[0])) if A is None else csc_array(A)
+    M.sort_indices()
+    mask = None if FREE[free] is None else np.arange(n) % FREE[free] > 0
+    shift = rng.random(n)
+    pattern = SymmetricPattern(M)
+    solve = pattern.factorise(M.data, shift, mask)
+    b = rng.standard_normal(n)
+    if mask is not None:
+        b[~mask] = 0.0
+    x = solve(b)
+    residual = M @ x + shift * x - b
+    assert_allclose(residual if mask is None else residual[mask], 0.0, atol=1e-11)
+    if mask is not None:
+        assert not x[~mask].any()
+
+
+def test_entries_that_stand_in_no_order_and_lack_a_diagonal_are_sorted_first():
+    # Columns 0, 1, 2: rows {1}, {2, 0}, {1}; no diagonal at all, and the second column backwards.
+    M = csc_array((np.array([1.0, 3.0, 1.0, 3.0]), np.array([1, 2, 0, 1]), np.array([0, 1, 3, 4])), (3, 3))
+    b = np.array([1.0, -2.0, 0.5])
+    solve = SymmetricPattern(M).factorise(M.data, 5.0, None)
+    assert_allclose(solve(b), np.linalg.solve(M.toarray() + 5.0 * np.eye(3), b), rtol=1e-14)
+
+
+@pytest.mark.parametrize("width", [1, NARROW_BAND + 1])
+def test_an_indefinite_band_is_refused_and_its_negative_pivots_are_counted(width):
+    n = 6_000
+    A = csc_array(diags_array([np.full(n - width, 0.1), np.full(n, 2.0), np.full(n - width, 0.1)],
+                              offsets=[-width, 0, width]))  # fmt: skip
+    A.sort_indices()
+    pattern = SymmetricPattern(A)
+    diagonal = np.where(np.arange(n) % 1000 == 7, -3.0, 0.0)
+    assert pattern.factorise(A.data, diagonal, None) is None
+    data = A.data.copy()
+    data[pattern.on_diagonal] += diagonal
+    assert pattern.upwards(data, 0.0).negative == n // 1000
+    assert pattern.upwards(A.data, 0.0).negative == 0
