@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 # The parts of this package that are no benchmarks.
 FRAMEWORK = {"__init__", "__main__", "table", "processes", "contest", "contestants", "cutest_worker", "sif"}
-FRAMEWORK |= {"constrained_contestants", "constraints_worker"}
+FRAMEWORK |= {"constrained_contestants", "constraints_worker", "collection_worker"}
 
 
 def main() -> int:

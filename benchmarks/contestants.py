@@ -42,11 +42,15 @@ class Posed:
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a contestant ended and whether it claims to have succeeded; `told` in its own words."""
+    """Where a contestant ended and whether it claims to have succeeded; `told` in its own words.
+
+    `evaluations`: of the cost, where the contestant counts them.
+    """
 
     x: np.ndarray
     claims: bool
     told: str = ""
+    evaluations: int | None = None
 
 
 Contestant = Callable[[Posed], Answer]
@@ -58,7 +62,7 @@ def steepest(posed: Posed, method: str = "auto") -> Answer:
 
     found = st.minimize(posed.cost, posed.start, method=method, bounds=posed.pairs)
     told = f"{found.verdict} · {found.plan.name} · {found.nit} steps, {found.nfev} evaluations · {found.stop}"
-    return Answer(np.asarray(found.x), bool(found.success), f"{told} · {found.message}")
+    return Answer(np.asarray(found.x), bool(found.success), f"{told} · {found.message}", int(found.nfev))
 
 
 def _scipy(method: str, *, products: bool = False, **options: Any) -> Contestant:
@@ -85,7 +89,7 @@ def _scipy(method: str, *, products: bool = False, **options: Any) -> Contestant
         found = minimize(
             value_and_gradient, posed.start, method=method, jac=True, options=options or None, **extra
         )
-        return Answer(found.x, bool(found.success), str(found.message))
+        return Answer(found.x, bool(found.success), str(found.message), int(found.nfev))
 
     return solve
 

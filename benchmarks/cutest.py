@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
 from . import contest
 from .contest import TIMES, Judge, Record, run_all
@@ -37,6 +38,7 @@ HEADER = (
     "stationary %",
     "false success %",
     "false failure %",
+    "median evaluations",
     *TIMES,
     "outside bounds",
 )
@@ -48,17 +50,18 @@ def problems() -> dict[str, tuple[str, int]]:
     return {name: (kind, int(n)) for name, kind, n in (line for line in lines if len(line) == 3)}
 
 
-def judged(records: Iterable[Record]) -> Judge:
-    """By the lowest cost of each problem, of these records and of every run before, kept for the next.
+def judged(records: Iterable[Record], file: Path | None = None) -> Judge:
+    """By the lowest cost of each problem, of these records and of every run before, kept in `file` for the next.
 
     A point ever so little outside its bounds can be lower than all inside them, and does not count for that.
     """
-    lowest = contest.known(LOWEST)
+    file = file or LOWEST
+    lowest = contest.known(file)
     for record in records:
         cost = record.get("cost")
         if cost is not None and cost == cost and record.get("outside", 0.0) == 0.0:
             lowest[record["problem"]] = min(cost, lowest.get(record["problem"], cost))
-    contest.remember(LOWEST, lowest)
+    contest.remember(file, lowest)
     return Judge(lowest, keeps_bounds, "slope")
 
 
@@ -82,8 +85,10 @@ def summary(records: Sequence[Record], judge: Judge) -> list[list[object]]:
             round(100.0 * sum(map(of, mine)) / len(mine), 1)
             for of in (judge.is_solved, judge.is_stationary, judge.is_false_success, judge.is_false_failure)
         ]
+        counts = [r["evaluations"] for r in mine if r.get("evaluations") is not None]
         outside = sum(r.get("outside", 0.0) > OUTSIDE for r in mine)
-        table.append([f"{solver} ({len(mine)})", *shares, *times[solver], outside])
+        evaluations = median(counts) if counts else None
+        table.append([f"{solver} ({len(mine)})", *shares, evaluations, *times[solver], outside])
     return table
 
 
