@@ -38,14 +38,10 @@ class Linearised(NamedTuple):
 
 @dataclass(frozen=True)
 class Linearisation:
-    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array.
-
-    `instead`: its JᵀJ stays sparse when it is factorised, and stands for second derivatives that cost too much.
-    """
+    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array."""
 
     evaluate: Callable[[Vector], Linearised]
     sparse: bool
-    instead: bool = False
 
     def __call__(self, x: Vector) -> Linearised:
         """The linear model at `x` (n,)."""
@@ -116,9 +112,14 @@ class MadeWhenAsked:
 
 @dataclass(frozen=True)
 class Later:
-    """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay."""
+    """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay.
+
+    `instead`: of a linearisation, whether its JᵀJ stays sparse when it is factorised, and stands for second derivatives
+    that cost too much; told before it is looked for, where there are none.
+    """
 
     find: Callable[[], Any | None]
+    instead: Callable[[], bool] = lambda: False
 
 
 @dataclass
@@ -210,6 +211,7 @@ class Objective:
         self._hessian_product = hessian_product
         self._sparse_hessian = sparse_hessian
         self._linearised = linearised
+        self._slopes_instead = linearised.instead if isinstance(linearised, Later) else lambda: False
         self.least_squares = least_squares
         self._split: Any = split
         self._gradient_error = gradient_error
@@ -263,6 +265,7 @@ class Objective:
             on_device=self._on_device,
         )
         fresh._keeps_best = False
+        fresh._slopes_instead = self._slopes_instead
         return fresh
 
     @property
@@ -332,8 +335,7 @@ class Objective:
     @property
     def has_slopes_instead(self) -> bool:
         """Whether a sparse Jacobian of the residuals stands for sparse second derivatives that cost too much."""
-        found = self._found_linearised()
-        return isinstance(found, Linearisation) and found.instead
+        return self._slopes_instead()
 
     def value(self, x: Vector) -> float:
         """The cost at `x`."""

@@ -432,7 +432,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
             value, residual, jacobian = found(x)
             return Linearised(float(value), residual, jacobian)
 
-        return Linearisation(linearised, sparse, _slopes_are_cheaper(traced))
+        return Linearisation(linearised, sparse)
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")
@@ -457,7 +457,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         traced.lowest_precision,
         traced,
         sparse_hessian=Later(find_sparse_hessian) if traced.n > SMALL else None,
-        linearised=Later(find_linearised),
+        linearised=Later(find_linearised, lambda: _slopes_are_cheaper(traced)),
         least_squares=squares is not None,
         split=Later(lambda: split_cost(traced)),
         on_device=Later(find_on_device),

@@ -1,6 +1,7 @@
 """The residual read off a trace: its squares add up to the cost, and it is found however the sum is written."""
 
 import jax
+import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -174,7 +175,7 @@ def test_the_terms_are_told_by_their_lines():
 )
 def test_some_residuals_are_linear_where_their_second_derivatives_are_zero(cost, known):
     found = squares(cost)
-    residual = jax.core.jaxpr_as_fun(found.residual)
+    residual = jex.jaxpr_as_fun(found.residual)
     with double_precision():
         bends = jax.hessian(lambda x: residual(x)[0])(jnp.linspace(0.3, 0.9, N))
     assert bool((np.abs(np.asarray(bends)).max(axis=(1, 2)) == 0.0).any()) is known

@@ -29,6 +29,9 @@ MOST_COLUMNS = 200
 # From this many columns on, those that differ only at edges are looked for and made one.
 CROWDED = 12
 
+# Columns that agree at so many places are compared in full.
+PROBES = 64
+
 # A pattern is given up as dense when this part of its entries is filled, and more than so many in each row
 # and column: no method for sparse matrices pays beyond. One of few entries is cheap whatever it is.
 DENSE = 0.25
@@ -96,7 +99,7 @@ class _Propagation:
         self.steps_count = steps_count
         self.n = reading.n
         self.unknown: list[str] = []
-        self._interned: dict[tuple[int, int], Column] = {}
+        self._interned: dict[tuple[int, bytes], list[Column]] = {}
         self._joined: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
         everyone = self.interned(np.arange(self.n, dtype=np.int32))
         self.found: dict[Any, Dependence] = {reading.x: Dependence((everyone,))}
@@ -131,9 +134,14 @@ class _Propagation:
 
     def interned(self, column: Column) -> Column:
         """The same column, one object for each content, so that equal ones are told by their identity."""
-        key = (column.size, hash(column.tobytes()))
-        known = self._interned.setdefault(key, column)
-        return known if known is column or np.array_equal(known, column) else column
+        alike = self._interned.setdefault(
+            (column.size, column[:: max(column.size // PROBES, 1)].tobytes()), []
+        )
+        for known in alike:
+            if known is column or np.array_equal(known, column):
+                return known
+        alike.append(column)
+        return column
 
     def kept(self, found: Dependence, size: int) -> Dependence:
         """Columns made one object each; as a matrix if there are many; refused if dense."""
@@ -400,6 +408,10 @@ def _viewed(view: Callable[[np.ndarray, Any], np.ndarray]) -> Callable[[_Propaga
         operand = equation.invars[0]
         found = go.of(operand)
         shape = operand.aval.shape
+        if (
+            len(found.columns) * equation.outvars[0].aval.size > 4 * MOST_ENTRIES
+        ):  # no matrix would be made of it
+            raise Dense(tuple(dict.fromkeys(go.unknown)))
 
         def seen(column: np.ndarray) -> np.ndarray:
             return np.ascontiguousarray(view(column.reshape(shape), equation)).ravel()
