@@ -1,4 +1,4 @@
-"""From a thousand parameters to a million: time, evaluations and peak memory to the same cost, in fresh processes."""
+"""From a thousand parameters to ten million: time, evaluations and peak memory to the same cost, in fresh processes."""
 
 import importlib.util
 import json
@@ -11,9 +11,12 @@ from typing import Any
 
 from .processes import report
 
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 # From this many parameters on, one run says enough.
 ONCE = 100_000
+# From this many on, those that hold the fewest vectors: others need more memory than most machines have.
+VAST = 10_000_000
+AT_THE_VAST = ("SciPy L-BFGS-B, jitted JAX gradient", "SciPy trust-krylov, jitted products")
 # A process is killed after this many times its limit in CPU seconds, with this many besides: some compiled loops cannot
 # be broken off from inside, and time to import, to compile and to judge comes on top of the walk.
 KILLED, BESIDES = 2.0, 30
@@ -33,13 +36,19 @@ LOWEST = {"chained Rosenbrock": 0.0, "Broyden tridiagonal": 0.0}
 OPTIONS: dict[str, dict[str, Any]] = {
     "--sizes": {"type": int, "nargs": "+", "default": SIZES, "help": "numbers of parameters"},
     "--costs": {"nargs": "+", "choices": COSTS, "default": COSTS, "help": "some of the costs"},
+    "--solvers": {"nargs": "+", "help": "some of the solvers, by the beginnings of their names"},
     "--rounds": {"type": int, "default": 3, "help": f"processes for each, below {ONCE:,} parameters"},
     "--limit": {"type": float, "default": 120.0, "help": "CPU seconds after which a walk is broken off"},
     "--keep": {
         "type": Path,
-        "help": "a file of records: what it holds is not measured again, and what is measured is added",
+        "help": "a file of records: what it holds is not measured again, what is measured is added, and the page shows "
+        "all that it holds then, whatever sizes and costs were asked for",
     },
-    "--seconds": {"type": float, "help": "seconds on the clock after which no further process is begun"},
+    "--again": {"action": "store_true", "help": "measure also what is kept; the later record counts"},
+    "--seconds": {
+        "type": float,
+        "help": "seconds on the clock after which no further process is begun; 0: only make the page of what is kept",
+    },
 }
 
 # What every measured process begins with; data are kept out of the measured time. Its clock is the CPU's, so that what
@@ -256,29 +265,41 @@ def table(
     limit: float,
     keep: Path | None,
     seconds: float | None,
+    solvers: Sequence[str] | None = None,
+    again: bool = False,
 ) -> tuple[list[str], list[list[object]], str]:
     """Seconds and evaluations until the cost is within each gap of the lowest, total time and memory."""
     programs = OURS | (PEERS if peers else {})
     absent = [name for name in programs if not _is_there(name)]
     present = [name for name in programs if name not in absent]
+    asked = [name for name in present if solvers is None or name.startswith(tuple(solvers))]
     cells = [
         (cost, size, name, round_)
         for size in sizes
         for cost in costs
         for round_ in range(rounds if size < ONCE else 1)
-        for name in present
+        for name in asked
+        if size < VAST or name in OURS or name in AT_THE_VAST
     ]
     runs = _kept(keep)
     begun, late = time.monotonic(), []
     for cell in cells:
-        if cell in runs:
+        if cell in runs and not again:
             continue
-        if seconds is not None and time.monotonic() - begun > seconds:
+        if seconds is not None and time.monotonic() - begun >= seconds:
             late.append(cell)
             continue
         runs[cell] = _attempt(cell, COMMON + programs[cell[2]] + MEASURE, limit)
         _keep(keep, cell, runs[cell])
-    rows = [row for cost in costs for size in sizes for row in _rows(cost, size, present, runs)]
+    shown = {(of, n) for of, n, _, _ in runs} | {(of, n) for of, n, _, _ in late}
+    # Solvers that were not asked for this time are shown too where they were measured before.
+    every = [*programs, *(name for name in OURS | PEERS if name not in programs)]
+    rows = [
+        row
+        for of in COSTS
+        for n in sorted({n for c, n in shown if c == of})
+        for row in _rows(of, n, every, runs)
+    ]
     header = ["cost", "n", "solver"]
     for gap in GAPS:
         header += [f"s to {gap:.0e}", f"evaluations to {gap:.0e}"]
@@ -290,18 +311,19 @@ def _note(rounds: int, limit: float, absent: Sequence[str], late: Sequence[Cell]
     """What the table means, and what is not in it."""
     note = (
         f"Medians over {rounds} fresh processes each below {ONCE:,} parameters, the solvers taking turns; from "
-        f"there on one. Seconds are those of the CPU, all threads added up. Walks are broken off after {limit:g} "
-        f"s, processes after {_killed(limit)} s. Imports and data are not timed, tracing and compiling are. Gaps "
-        "are parts of the whole decrease from the start to the lowest cost: zero for chained Rosenbrock and "
-        "Broyden tridiagonal, for the others the lowest that any of them found. A dash means never reached, and a"
-        " row of dashes a process that was broken off or failed. Chained Rosenbrock has a second minimum, about "
-        "4: a gap of 4 parts in 254 n. Nothing is seen of optimistix's compiled loop on the way, so its times are"
-        " those of the whole run. Steepest's time in all includes judging the answer. Smoothing: a noisy signal, "
-        "chained differences, linear least squares. Logistic regression: as many examples as parameters, two "
-        "gathered features each, with a ridge. Matrix factorisation: rank 10, twice as many entries seen as there"
-        " are parameters, with a ridge. Chained Rosenbrock: every walk along the chain takes some steps for each "
-        "parameter; steepest, left to choose, begins where the linear residuals alone would have the parameters, and "
-        "finds that all the others are met there."
+        f"there on one. With {VAST:,} only those are asked that hold few vectors. Seconds are those of the CPU, "
+        f"all threads added up. Walks are broken off after {limit:g} s, processes after {_killed(limit)} s. "
+        "Imports and data are not timed, all else from the call on is: tracing, looking for zeros, choosing, "
+        "compiling. Gaps are parts of the whole decrease from the start to the lowest cost: zero for chained "
+        "Rosenbrock and Broyden tridiagonal, for the others the lowest that any of them found. A dash means never "
+        "reached, and a row of dashes a process that was broken off or failed. Chained Rosenbrock has a second "
+        "minimum, about 4: a gap of 4 parts in 254 n. Nothing is seen of optimistix's compiled loop on the way, "
+        "so its times are those of the whole run. Steepest's time in all includes judging the answer. Smoothing: "
+        "a noisy signal, chained differences, linear least squares. Logistic regression: as many examples as "
+        "parameters, two gathered features each, with a ridge. Matrix factorisation: rank 10, twice as many "
+        "entries seen as there are parameters, with a ridge. Chained Rosenbrock: every walk along the chain takes "
+        "some steps for each parameter; steepest, left to choose, begins where the linear residuals alone would "
+        "have the parameters, and finds that all the others are met there."
     )
     if absent:
         note += f" Not installed, and so not measured: {'; '.join(absent)}."

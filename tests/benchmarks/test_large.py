@@ -68,3 +68,25 @@ def test_what_was_measured_is_kept_and_not_measured_again(monkeypatch, tmp_path)
     assert len(calls) == len(large.OURS)
     assert asked(kept, "smoothing", seconds=None) == first
     assert len(calls) == len(large.OURS)
+
+
+def test_a_slice_is_measured_alone_and_the_page_shows_all_that_is_kept(monkeypatch, tmp_path):
+    kept, asked_for = tmp_path / "large.jsonl", []
+
+    def report(program, size, cost, *_):
+        asked_for.append((int(size), cost))
+        return {"trace": [[0.1, 1.0, 1]], "total": 1.0, "peak": 1.0, "cost": 1.0, "start": 9.0}
+
+    monkeypatch.setattr(large, "report", report)
+    asked(kept, "smoothing", seconds=None, sizes=[1_000_000], solvers=["steepest"])
+    asked(kept, "minimal surface", seconds=None, sizes=[10_000_000], solvers=["steepest"])
+    assert asked_for == [(1_000_000, "smoothing"), (10_000_000, "minimal surface")]
+    _, rows, _ = asked(kept, "smoothing", sizes=[1_000])
+    assert [row[:3] for row in rows] == [
+        ["minimal surface", 10_000_000, "steepest.minimize"],
+        ["smoothing", 1_000_000, "steepest.minimize"],
+    ]
+    asked(kept, "smoothing", seconds=None, sizes=[1_000_000], solvers=["steepest"])
+    assert len(asked_for) == 2
+    asked(kept, "smoothing", seconds=None, sizes=[1_000_000], solvers=["steepest"], again=True)
+    assert len(asked_for) == 3
