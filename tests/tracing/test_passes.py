@@ -93,6 +93,30 @@ def test_the_same_expression_is_computed_once():
     same(closed, passes.simplify(closed), x)
 
 
+def test_an_array_read_twice_is_one_constant_and_its_views_are_others():
+    """Small ones by their elements, so that equal arrays made twice are one; large ones by where they lie."""
+    for n in (6, 40_000):
+        data = np.arange(float(n))
+        half = n // 2
+
+        def cost(a, data=data, half=half):
+            first, second = a[0] * data[:half], a[0] * data[:half]
+            others = a[1] * data[: 2 * half : 2], a[1] * data[half - 1 :: -1], a[1] * data[half:]
+            return first @ second + sum(jnp.sum(other**3) for other in others)
+
+        closed = traced(cost)
+        short = passes.simplify(closed)
+        assert len(short.consts) == 4
+        assert names(short).count("dot_general") == 1
+        assert (
+            len(
+                {id(atom) for e in short.jaxpr.eqns if e.primitive.name == "dot_general" for atom in e.invars}
+            )
+            == 1
+        )
+        same(closed, short, x)
+
+
 def test_zeros_of_either_sign_are_not_one_expression():
     closed = traced(lambda a: (a * 0.0, a * -0.0))
     simple = passes.simplify(closed)

@@ -481,7 +481,7 @@ class _Rewriting:
         self.closed = closed
         self.equations: list[Any] = []
         self.constants: dict[Any, Any] = {}
-        self._by_identity: dict[int, Any] = {}
+        self._by_content: dict[Any, Any] = {}
 
     def opening(self, closed: Any) -> dict[Any, Any]:
         """The environment to start from: the constants of `closed` in their new places."""
@@ -494,12 +494,13 @@ class _Rewriting:
         """An atom for a constant: a literal for a scalar, else a constant variable."""
         if aval.shape == ():
             return jex.Literal(np.asarray(value, aval.dtype)[()], _strong(aval))
-        var = self._by_identity.get(id(value))
+        content = _content(value)
+        var = self._by_content.get(content)
         if var is None:
             var = jex.Var(_strong(aval))
-            # Keeping the value keeps its id its own.
+            # Keeping the value keeps its place in memory its own.
             self.constants[var] = value
-            self._by_identity[id(value)] = var
+            self._by_content[content] = var
         return var
 
     def is_known(self, atom: Any) -> bool:
@@ -514,6 +515,19 @@ class _Rewriting:
         jaxpr = self.closed.jaxpr
         rewritten = jaxpr.replace(eqns=self.equations, constvars=list(self.constants), outvars=outvars)
         return jex.ClosedJaxpr(rewritten, list(self.constants.values()))
+
+
+def _content(value: Any) -> Any:
+    """Equal for constants of the same elements: small ones by these, large ones by where they lie.
+
+    JAX wraps an array of NumPy's anew at each use; an array of its own may lie on another device.
+    """
+    if isinstance(value, jax.Array):
+        return id(value)
+    array = np.asarray(value)
+    if array.nbytes <= FOLDED_BYTES:
+        return array.dtype, array.shape, array.tobytes()
+    return array.dtype, array.shape, array.strides, array.__array_interface__["data"][0]
 
 
 def _strong(aval: Any) -> Any:
