@@ -89,7 +89,7 @@ def test_the_cost_runs_once():
 @pytest.mark.parametrize(
     ("cost", "start", "word"),
     [
-        (lambda p: np.cos(p[0]) + p[1] ** 2, [0.0, 0.0], "local minimum"),
+        (lambda p: np.cos(p[0]) + p[1] ** 2, [0.0, 0.0], "global minimum"),
         (lambda p: p[0] ** 4 - p[0] ** 2 + p[1] ** 2, [0.0, 0.0], "local minimum"),
         (lambda p: p[0] ** 2 - p[1] ** 2, [0.0, 0.0], "unbounded below"),
         (lambda p: -np.sum(p**2), [0.0, 0.0], "unbounded below"),

@@ -128,7 +128,7 @@ def test_a_batch_finds_the_minima_that_walks_one_by_one_find():
         found = sorted(tuple(np.round(one.x, 6)) for one in result.minima)
         assert_allclose(found, sorted(FOUR), atol=2e-6)
         assert sum(one.starts for one in result.minima) == MANY
-        assert result.verdict == "local minimum" and result.digits.min() > 12
+        assert result.verdict == "global minimum" and result.digits.min() > 12
 
 
 def _how(result):

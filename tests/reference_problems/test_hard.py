@@ -33,6 +33,8 @@ def test_the_word_is_true_and_success_is_claimed_only_at_a_minimum(name):
     assert result.evidence or not np.isfinite(result.fun)
     if result.success:
         assert problem.right(result.x), result.message
+    if result.verdict == "global minimum":
+        assert result.fun <= min(problem.values) + 1e-9 * max(1.0, abs(min(problem.values))), result.message
 
 
 CLOSED = [
@@ -55,3 +57,8 @@ def test_no_end_of_scipys_is_called_a_minimum_that_is_none(name, method):
     found = verify(problem.cost, theirs.x, problem.bounds, start=problem.x0)
     if found.success:
         assert problem.right(theirs.x), found.message
+    if found.verdict == "global minimum":
+        lowest = min(problem.values)
+        assert found.fun <= lowest + 1e-9 * max(1.0, abs(lowest), abs(problem.cost(problem.x0))), (
+            found.message
+        )

@@ -41,7 +41,7 @@ def logistic(labels):
 TRUTH = {
     "parabola": ("global minimum", lambda x: x[0] ** 2 - 2 * x[0] + 3, [1.0], None),
     "parabola within rounding": ("global minimum", lambda x: (x[0] - 1 / 3) ** 2, [0.1 * 10 / 3], None),
-    "rosenbrock": ("local minimum", rosenbrock, [1.0, 1.0], None),
+    "rosenbrock": ("global minimum", rosenbrock, [1.0, 1.0], None),
     "quadratic form": ("global minimum", lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2, [0.0, 0.0], None),
     "ill-conditioned": (
         "global minimum", lambda x: (x[0] - 1) ** 2 + 1e10 * (x[1] - 1) ** 2, [1.0, 1.0], None,
@@ -61,7 +61,10 @@ TRUTH = {
     "sum of quartics": ("global minimum", lambda x: jnp.sum((x - 1) ** 4), [1.0] * 5, None),
     "sextic beside a square": ("global minimum", lambda x: x[0] ** 6 + (x[1] - 1) ** 2, [0.0, 1.0], None),
     "not convex quartic": ("local minimum", lambda x: x[0] ** 4 * jnp.cos(x[0] / 10), [0.0], None),
-    "cosine": ("local minimum", lambda x: jnp.cos(x[0]), [np.pi], None),
+    "cosine": ("global minimum", lambda x: jnp.cos(x[0]), [np.pi], None),
+    "square beside a deeper one": (
+        "local minimum", lambda x: (x[0] - 1) ** 2 * ((x[0] + 1) ** 2 + 1e-18), [-1.0], None,
+    ),
     "logistic, mixed labels": ("global minimum", logistic(MIXED_LABELS), [MIXED_MINIMUM], None),
     # not minima, though the slope is zero
     "saddle": ("saddle point", lambda x: x[0] ** 2 - x[1] ** 2, [0.0, 0.0], None),
@@ -140,10 +143,13 @@ TRUTH = {
     "bound touching": ("global minimum", lambda x: jnp.sum((x - 2) ** 2), [2.0, 2.0], ([0, 0], [2, 5])),
     "every bound active": ("global minimum", lambda x: jnp.sum(x), [0.0, 0.0], ([0, 0], [1, 1])),
     "saddle held by its bound": (
-        "local minimum", lambda x: x[0] ** 2 - x[1] ** 2, [0.0, 1.0], ([-1, -1], [1, 1]),
+        "global minimum", lambda x: x[0] ** 2 - x[1] ** 2, [0.0, 1.0], ([-1, -1], [1, 1]),
+    ),
+    "the higher of two ends": (
+        "local minimum", lambda x: x[0] ** 2 - (x[1] - 0.1) ** 2, [0.0, 1.0], ([-1, -1], [1, 1]),
     ),
     "maximum on a bound": ("saddle point", lambda x: -(x[0] ** 2), [0.0], ([0], [1])),
-    "root on a bound": ("local minimum", lambda x: jnp.sqrt(x[0]), [0.0], ([0], [None])),
+    "root on a bound": ("global minimum", lambda x: jnp.sqrt(x[0]), [0.0], ([0], [None])),
     # not there yet
     "start of rosenbrock": ("stopped", rosenbrock, [-1.2, 1.0], None),
     "tiny units, not there": ("stopped", lambda x: (x[0] / 1e-12 - 1) ** 2, [5e-12], None),
@@ -322,7 +328,7 @@ def test_out_of_budget_is_said_with_the_rate_and_ignores_the_spent_budget():
 
 def test_a_minimum_is_a_minimum_whatever_stopped_the_walk():
     for stop in ("out of budget", "stopped", "no lower point found", "diverged"):
-        assert judged(rosenbrock, [1.0, 1.0], stop=stop).verdict is Verdict.LOCAL_MINIMUM
+        assert judged(rosenbrock, [1.0, 1.0], stop=stop).verdict is Verdict.GLOBAL_MINIMUM
 
 
 @pytest.mark.parametrize("level", [1e-3, 1e-6])
@@ -392,7 +398,7 @@ LARGE = np.linspace(1.0, 100.0, 3000)
     ("word", "cost", "x"),
     [
         ("global minimum", lambda x: jnp.sum(LARGE * (x - 1) ** 2), np.ones(3000)),
-        ("local minimum", lambda x: jnp.sum(LARGE * (1 - jnp.cos(x - 1))), np.ones(3000)),
+        ("global minimum", lambda x: jnp.sum(LARGE * (1 - jnp.cos(x - 1))), np.ones(3000)),
         ("saddle point", lambda x: jnp.sum((LARGE - 50) * (x - 1) ** 2), np.ones(3000)),
         ("stopped", lambda x: jnp.sum(LARGE * (x - 1) ** 2), np.zeros(3000)),
     ],

@@ -192,7 +192,7 @@ _TABLE: tuple[Hard, ...] = (
     Hard("start on a maximum of two", "saddle", lambda x: np.cos(x[0]) + np.cos(2 * x[1]), (0.0, 0.0),
          MINIMUM, (-2.0,)),
     Hard("maximum in a box", "saddle", lambda x: -np.sum((x - 0.3) ** 2), (0.3, 0.3),
-         ("local minimum",), (-0.98, -0.58, -0.18), ((0, 1), (0, 1))),
+         MINIMUM, (-0.98, -0.58, -0.18), ((0, 1), (0, 1))),
     Hard("kink upwards", "saddle", lambda x: x[0] ** 2 - np.abs(x[0]), (0.0,), MINIMUM, (-0.25,)),
     # nothing tells which way is down
     Hard("plateau far off", "plateau", lambda x: 1 - np.exp(-((x[0] - 30) ** 2)), (0.0,), ("plateau",)),
@@ -244,7 +244,7 @@ _TABLE: tuple[Hard, ...] = (
          lambda x: np.where(np.abs(x[0] - 1) < 1, 0.5 * (x[0] - 1) ** 2, np.abs(x[0] - 1) - 0.5), (5.0,),
          MINIMUM, (0.0,)),
     Hard("root at its edge", "kink", lambda x: np.sqrt(x[0]) + (x[1] - 1) ** 2, (1.0, 0.0),
-         ("local minimum", "minimum at a kink"), (0.0,), ((0, None), (None, None))),
+         (*MINIMUM, "minimum at a kink"), (0.0,), ((0, None), (None, None))),
     # no slope
     Hard("rounding", "no slope", lambda x: np.sum(np.round(x) ** 2), (2.3, 1.2), ("no slope",)),
     Hard("counting", "no slope", lambda x: np.sum(np.where(x[0] < _SAMPLE, 1.0, 0.0)), (2.5,), ("no slope",)),
@@ -309,10 +309,9 @@ _TABLE: tuple[Hard, ...] = (
          ((0, 1), (0, 1))),
     Hard("bound weakly active", "bounds", lambda x: x[0] ** 2 + (x[1] - 1) ** 4, (1.0, 3.0), MINIMUM, (0.0,),
          ((0, 2), (0, 5))),
-    Hard("saddle held by its bound", "bounds", lambda x: x[0] ** 2 - x[1] ** 2, (0.5, 0.5), ("local minimum",),
+    Hard("saddle held by its bound", "bounds", lambda x: x[0] ** 2 - x[1] ** 2, (0.5, 0.5), MINIMUM,
          (-1.0,), ((-1, 1), (-1, 1))),
-    Hard("start on a maximum at a bound", "bounds", lambda x: -(x[0] ** 2), (0.0,), ("local minimum",), (-1.0,),
-         ((0, 1),)),
+    Hard("start on a maximum at a bound", "bounds", lambda x: -(x[0] ** 2), (0.0,), MINIMUM, (-1.0,), ((0, 1),)),
     Hard("rosenbrock outside its box", "bounds", _rosenbrock, (0.0, 0.0), MINIMUM, (0.25,), ((-1, 0.5), (-1, 2))),
     # that an alarm would be false for
     Hard("logistic, mixed labels", "plain", _logistic(_MIXED), (0.0, 0.0), MINIMUM, (_MIXED_LOSS,)),

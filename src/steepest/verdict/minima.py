@@ -30,13 +30,8 @@ def minimum(
 ) -> Judgement:
     """The word for a minimum: global where that is proven, else local. `rises`: how it is known without curvature."""
     evidence.append(curvature_evidence(curvature))
-    gap, gap_how = gap_of(look, rounding, optimality.remaining, curvature)
-    if gap is not None:
-        evidence.append(Evidence("gap to the lowest possible cost", gap, None, True, gap_how))
-    reason = why_global(look, curvature)
+    gap, reason = _gap_and_why_global(look, curvature, rounding, optimality, evidence)
     word = Verdict.GLOBAL_MINIMUM if reason else Verdict.LOCAL_MINIMUM
-    if reason:
-        evidence.append(Evidence("convexity", None, None, True, reason))
     digits = known_digits(look, rounding, curvature, optimality)
     slope = slope_words(look, optimality)
     bends = rises or curvature_words(curvature)
@@ -73,7 +68,7 @@ def flat_minimum(
         bend = "a bend that begins along " if course.runs is Runs.BENDING_VALLEY else ""
         ways.append(bend + direction_name(course.direction, look.names))
     dead = [i for i in getattr(look.structure, "dead", ()) if i < look.n]
-    reason = why_global(look, curvature)
+    gap, reason = _gap_and_why_global(look, curvature, rounding, optimality, evidence)
     ending = f" {sentence(reason)}, so no lower point exists." if reason else ""
     never = f" The cost does not depend on {named(look.names, np.array(dead))}." if dead else ""
     digits = known_digits(look, rounding, curvature, optimality)
@@ -81,9 +76,6 @@ def flat_minimum(
         for course in level:
             moved = np.abs(course.direction) > 1e-6 * np.abs(course.direction).max()
             digits = np.where(moved, 0.0, digits)
-    gap, gap_how = gap_of(look, rounding, optimality.remaining, curvature)
-    if gap is not None:
-        evidence.append(Evidence("gap to the lowest possible cost", gap, None, True, gap_how))
     active = active_words(look, evidence)
     return Judgement(
         Verdict.FLAT_MINIMUM,
@@ -205,14 +197,42 @@ def curvature_words(curvature: Curvature) -> str:
     return f"all {len(told)} curvatures are positive ({told[0]} to {told[-1]})"
 
 
-def why_global(look: Look, curvature: Curvature) -> str:
-    """Why no lower point exists, as part of a sentence; empty where that is not proven."""
+def _gap_and_why_global(
+    look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
+) -> tuple[float | None, str]:
+    """A bound on what any point could gain, and why no lower point exists, as part of a sentence.
+
+    None, and empty, where that is not proven. What proves it goes into `evidence`.
+    """
+    gap, how = gap_of(look, rounding, optimality.remaining, curvature)
+    reason, limit = _why_convex(look, curvature), None
+    convex = Evidence("convexity", None, None, True, reason) if reason else None
+    if convex is None and (above := _above_the_lowest(look, rounding)) is not None:
+        gap, how, limit = above, "intervals of the trace", rounding.value + rounding.jump
+        within = f" to within rounding ({number(gap)} <= {number(limit)})" if gap else ""
+        reason = f"the cost is {number(look.structure.lowest)}{within}, and can be no less"
+    if gap is not None:
+        evidence.append(Evidence("gap to the lowest possible cost", gap, limit, True, how))
+    if convex is not None:
+        evidence.append(convex)
+    return gap, reason
+
+
+def _why_convex(look: Look, curvature: Curvature) -> str:
+    """Why the cost curves upwards everywhere, as part of a sentence; empty where that is not proven."""
     if look.convex:
         return str(look.structure.convexity.reason)
     # A curvature that is zero to rounding may be a downward one.
     if look.quadratic and curvature.complete and curvature.positive and look.free.all():
         return "the cost is a quadratic that curves upwards in every direction"
     return ""
+
+
+def _above_the_lowest(look: Look, rounding: Rounding) -> float | None:
+    """How far the cost is above a number that it can nowhere fall below; None where it is more than its rounding."""
+    lowest = getattr(look.structure, "lowest", -np.inf)
+    above = max(look.value - lowest, 0.0)
+    return above if above <= rounding.value + rounding.jump else None
 
 
 def active_words(look: Look, evidence: list[Evidence]) -> str:
