@@ -111,6 +111,18 @@ class MadeWhenAsked:
 
 
 @dataclass(frozen=True)
+class HessianProduct:
+    """An evaluation of products; `traceable(x)` gives a `derivatives.products.Traceable` at `x` (n,), or None."""
+
+    evaluate: Callable[[Vector, Vector], Vector]
+    traceable: Callable[[Vector], Any | None]
+
+    def __call__(self, x: Vector, v: Vector) -> Vector:
+        """The product at `x` (n,) with `v` (n,)."""
+        return self.evaluate(x, v)
+
+
+@dataclass(frozen=True)
 class Later:
     """An evaluation that takes work to find: `find` gives it, or None where it cannot be had or would not pay.
 
@@ -405,6 +417,19 @@ class Objective:
         self._admit()
         self.counts.products += 1
         return self._hessian_product(x, v)
+
+    def traceable_product(self, x: Vector) -> Any | None:
+        """The product at `x` (n,) as a `derivatives.products.Traceable`, to be a part of other programs, or None.
+
+        Whoever runs one tells `count_products`.
+        """
+        product = self._hessian_product
+        return product.traceable(x) if isinstance(product, HessianProduct) else None
+
+    def count_products(self, more: int) -> None:
+        """So many more products were taken; raises `BudgetSpent` once the seconds are spent."""
+        self.counts.products += more
+        self.check_clock()
 
     def sparse_hessian(self, x: Vector) -> Any:
         """Second derivatives at `x` as a SciPy CSC array (n, n), symmetric, both triangles stored."""

@@ -13,7 +13,16 @@ import numpy as np
 from .bounds import Bounds
 from .box import box_of, free_of
 from .errors import InputError, TracingError
-from .objective import Budget, Later, Linearisation, Linearised, MadeWhenAsked, Objective, SparseHessian
+from .objective import (
+    Budget,
+    HessianProduct,
+    Later,
+    Linearisation,
+    Linearised,
+    MadeWhenAsked,
+    Objective,
+    SparseHessian,
+)
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
@@ -420,6 +429,10 @@ def exact_evaluations(traced: Trace) -> Evaluations:
     def hessian_product(x: Vector, v: Vector) -> Vector:
         return evaluation(traced, "hessian_product")(x, v)[0]
 
+    def traceable_product(x: Vector) -> Any | None:
+        products = evaluation(traced, "hessian_product")
+        return products.traceable(x) if hasattr(products, "traceable") else None
+
     squares = sum_of_squares(traced)
 
     def find_linearised() -> Callable[[Vector], Linearised] | None:
@@ -452,7 +465,7 @@ def exact_evaluations(traced: Trace) -> Evaluations:
         value,
         value_and_gradient,
         MadeWhenAsked(hessian, lambda: "hessian" in traced.kept),
-        hessian_product,
+        HessianProduct(hessian_product, traceable_product),
         "exact",
         traced.lowest_precision,
         traced,

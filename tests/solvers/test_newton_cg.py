@@ -1,5 +1,6 @@
 """Newton's method by products: the same ends as with the matrix, and no more products than the space has dimensions."""
 
+from importlib import import_module
 from time import sleep
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import rosen, rosen_der, rosen_hess_prod
 from scipy.sparse import csc_array
 
+from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.linear_algebra.krylov_curvature import KrylovCurvature
 from steepest.linear_algebra.spectrum import Spectrum
@@ -268,3 +270,47 @@ def test_a_bent_valley_is_walked_in_long_steps_back_onto_its_floor():
         return run.steps
 
     assert steps(True) < 0.6 * steps(False)
+
+
+def roots_of_a_matrix(k):
+    """A cost of k² parameters whose valleys are long: X of shape (k, k) with X² a given matrix."""
+    wanted = RNG.normal(size=(k, k))
+    wanted = wanted @ wanted / k
+
+    def cost(x):
+        X = x.reshape(k, k)
+        return np.sum((X @ X - wanted) ** 2)
+
+    return cost, 0.1 * RNG.normal(size=k * k) + np.eye(k).ravel()
+
+
+def test_the_compiled_loop_leads_to_the_same_minimum_and_each_solve_goes_the_same_way(monkeypatch):
+    cost, start = roots_of_a_matrix(24)
+    by_python = minimize(cost, start, method="newton-cg")
+    runs = []
+    solver = import_module("steepest.solvers.newton_cg")
+    plain = solver.compiled
+    monkeypatch.setattr(solver, "MANY_PRODUCTS", 500)
+    monkeypatch.setattr(solver, "compiled", lambda *a, **k: runs.append(plain(*a, **k)) or runs[-1])
+    first = minimize(cost, start, method="newton-cg")
+    assert runs
+    assert first.verdict == by_python.verdict
+    assert first.fun < 1e-20
+    assert by_python.fun < 1e-20
+    second, third = (minimize(cost, start, method="newton-cg") for _ in range(2))
+    assert np.array_equal(second.x, third.x)
+    assert second.nfev == third.nfev
+
+
+def test_products_taken_in_a_loop_count_and_end_with_the_seconds():
+    problem = Objective(
+        2,
+        value_and_gradient=lambda x: (float(x @ x), 2.0 * x),
+        hessian_product=lambda x, v: 2.0 * v,
+        budget=Budget(seconds=0.2),
+    )
+    problem.count_products(40)
+    assert problem.counts.products == 40
+    sleep(0.25)
+    with pytest.raises(BudgetSpent, match="seconds"):
+        problem.count_products(1)

@@ -59,7 +59,7 @@ def compile_jaxpr(closed_jaxpr: Any) -> Compiled:
     >>> compile_jaxpr(jaxpr)(np.float64(3.0))
     (np.float64(6.0),)
     """
-    host = _host_for(closed_jaxpr)
+    host = host_for(closed_jaxpr)
     there = nullcontext() if host is None else jax.default_device(host)
     on_host = host is not None or not numerics.accelerated()
     closed = in_blocks(closed_jaxpr) if on_host else closed_jaxpr
@@ -75,7 +75,7 @@ def compile_jaxpr(closed_jaxpr: Any) -> Compiled:
     return Compiled(executable, constants, on_host=on_host)
 
 
-def _host_for(closed: Any) -> Any | None:
+def host_for(closed: Any) -> Any | None:
     """The host's processor, where it is to compute in an accelerator's place; None for JAX's own choice."""
     if not numerics.accelerated() or foresee(closed).compiled > WORTH_SENDING:
         return None

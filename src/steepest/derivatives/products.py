@@ -6,18 +6,42 @@ through the cost and its gradient again, which is half of the work or more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.extend.core as jex
 import numpy as np
 
+from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead
+from .compiled import host_for
 from .costs import FREE
 from .tiers import Tiered
 
 # What is only moved or filled in is done again rather than kept: a number spread over an array is a view for NumPy, and
 # would be an array to be read when handed over.
 AGAIN = FREE | {"iota"}
+
+
+# A product that takes XLA longer than this gains nothing from being a part of a compiled loop: what a call of it and a
+# few operations on vectors take besides is a tenth of a millisecond.
+WORTH_LOOPING = 5e-4
+
+
+@dataclass(frozen=True)
+class Traceable:
+    """The product at one place as a part of other programs: `function(arguments, v)` is traced by JAX.
+
+    `there()` is the scope of the device that it runs on. `kept` holds what was compiled around it, for all places.
+    """
+
+    function: Callable[[Any, Any], Any]
+    arguments: Any
+    there: Callable[[], AbstractContextManager[Any]]
+    kept: dict[str, Any]
 
 
 class Products:
@@ -38,14 +62,39 @@ class Products:
         self._place, self._along = Tiered(place), Tiered(along)
         # One pair, so that threads that share a cost never meet one's place beside what another's needs.
         self._known: tuple[np.ndarray, tuple[Any, ...]] | None = None
+        self._constants: list[Any] | None = None
+        self._kept: dict[str, Any] = {}
 
     def __call__(self, x: np.ndarray, v: np.ndarray) -> tuple[Any, ...]:
         """The product at `x` (n,) with `v` (n,)."""
+        return self._along(*self._place_of(x), v)
+
+    def traceable(self, x: np.ndarray) -> Traceable | None:
+        """The product at `x` (n,) as a part of other programs; None where one takes so long that it can stand alone."""
+        closed = self._along.jaxpr
+        if self._along.foreseen.compiled > WORTH_LOOPING:
+            return None
+        host = host_for(closed)
+
+        def there() -> AbstractContextManager[Any]:
+            return nullcontext() if host is None else jax.default_device(host)
+
+        if self._constants is None:
+            with double_precision(), there():
+                self._constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
+        return Traceable(self._inside, (self._constants, self._place_of(x)), there, self._kept)
+
+    def _inside(self, arguments: Any, v: Any) -> Any:
+        constants, known = arguments
+        return jax.core.eval_jaxpr(self._along.jaxpr.jaxpr, constants, *known, v)[0]
+
+    def _place_of(self, x: np.ndarray) -> tuple[Any, ...]:
+        """What the products at `x` (n,) share."""
         known = self._known
         if known is None or not np.array_equal(x, known[0]):
             copy = np.array(x, dtype=np.float64)  # results may be views of the argument
             known = self._known = copy, self._place(copy)
-        return self._along(*known[1], v)
+        return known[1]
 
 
 def halves(closed: Any) -> tuple[Any, Any]:

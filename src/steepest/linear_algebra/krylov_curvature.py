@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 
+from .conjugate_gradients import Iterate, by_python
 from .long_vectors import inner, length
 from .shifted_step import BallStep
 from .spectrum import Spectrum
@@ -15,6 +17,8 @@ from .spectrum import Spectrum
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+# As `by_python` with `times` bound: conjugate gradients run in another way.
+Run = Callable[[Iterate, int, float, float], Any]
 
 # Products whose vectors are kept: beyond, keeping the basis orthogonal costs more than the products.
 MOST_PRODUCTS = 100
@@ -49,7 +53,7 @@ class KrylovCurvature:
     this part of g. `further`: products that may follow those whose vectors are kept. They are conjugate gradients', and
     of the space they search only the point they end at is added to the basis, and a direction that bends downwards.
     They end where they leave the ball of radius `reach`: they only go further away (Steihaug, SIAM J. Numer. Anal. 20,
-    1983).
+    1983). `run` repeats them in another way, such as in a compiled loop, where all parameters are free.
 
     >>> curvature = KrylovCurvature(lambda v: np.array([1.0, 4.0]) * v, accuracy=1e-6)
     >>> curvature.newton(np.array([1.0, 4.0]), None)
@@ -57,11 +61,17 @@ class KrylovCurvature:
     """
 
     def __init__(
-        self, times: Callable[[Vector], Vector], accuracy: float, further: int = 0, reach: float = inf
+        self,
+        times: Callable[[Vector], Vector],
+        accuracy: float,
+        further: int = 0,
+        reach: float = inf,
+        run: Run | None = None,
     ) -> None:
         self.times = times
         self.accuracy = accuracy
         self.further, self.reach = further, reach
+        self.run = run
         self._space: _Space | None = None
 
     def product(self, v: Vector) -> Vector:
@@ -110,7 +120,9 @@ class KrylovCurvature:
         """The space for this slope, from memory if it was the last one asked for."""
         last = self._space
         if last is None or not (last.g is g and last.fits(free)):
-            last = self._space = _Space(self.times, g, free, self.accuracy, self.further, self.reach)
+            last = self._space = _Space(
+                self.times, g, free, self.accuracy, self.further, self.reach, self.run
+            )
         return last
 
 
@@ -128,6 +140,7 @@ class _Space:
         accuracy: float,
         further: int,
         reach: float,
+        run: Run | None,
     ) -> None:
         self.g = g
         self.free = free
@@ -168,7 +181,9 @@ class _Space:
         arrived = k < stop_at or last_entry <= accuracy * size
         T = np.diag(diagonal) + np.diag(side[: k - 1], 1) + np.diag(side[: k - 1], -1)
         if k > 1 and further > 0 and not (self.indefinite or arrived):
-            ends = self._further(times, basis[:k], T, w, accuracy, further, reach / size)
+            if run is None or free is not None:
+                run = partial(by_python, times if free is None else lambda v: np.where(free, times(v), 0.0))
+            ends = self._further(run, basis[:k], T, w, accuracy, further, reach / size)
             if not self.indefinite:
                 self.far = size * ends[0]
             T = _with(basis, T, ends, times, free)
@@ -181,7 +196,7 @@ class _Space:
 
     def _further(
         self,
-        times: Callable[[Vector], Vector],
+        run: Run,
         basis: Matrix,
         T: Matrix,
         w: Vector,
@@ -203,26 +218,11 @@ class _Space:
         p, r = last @ basis, last[-1] * w
         square = inner(r, r)
         d = square / float(moved @ T @ moved) * (moved @ basis) - r
-        for _ in range(most):
-            if length(p) > reach:
-                break
-            along = times(d)
-            if self.free is not None:
-                along = np.where(self.free, along, 0.0)
-            bend = inner(d, along)
-            if not isfinite(bend):
-                break
-            if bend <= 0.0:
-                self.indefinite = True
-                return [p, d]
-            t = square / bend
-            p = p + t * d
-            r = r + t * along
-            before, square = square, inner(r, r)
-            if square <= accuracy * accuracy:
-                break
-            d = square / before * d - r
-        return [p]
+        at, bend = run(Iterate(p, r, d, square), most, accuracy, reach)
+        if bend <= 0.0:
+            self.indefinite = True
+            return [at.p, at.d]
+        return [at.p]
 
     def fits(self, free: Mask | None) -> bool:
         """Whether this is the space over these parameters."""

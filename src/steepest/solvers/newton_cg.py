@@ -16,7 +16,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from ..bounds import Vector
-from ..linear_algebra.krylov_curvature import KrylovCurvature
+from ..linear_algebra.conjugate_gradients import compiled
+from ..linear_algebra.krylov_curvature import KrylovCurvature, Run
 from ..linear_algebra.long_vectors import length
 from ..objective import Objective
 from .quadratic_models import model_of, units
@@ -36,6 +37,10 @@ FEW_IN_A_ROW = 50
 # from a minimum a step in another place teaches more than a better one here; near it hundreds of steps would each see
 # the flattest curvatures anew, and converge no faster than a fixed factor.
 FURTHER, TIMES_MORE, MOST_FURTHER = 300, 3, 30_000
+
+# Products after which conjugate gradients go on in a compiled loop, where one takes a fraction of a millisecond: by
+# then they have taken longer than XLA takes for the loop. Counted, so that each solve goes the same way.
+MANY_PRODUCTS = 5_000
 
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
 # truncation against rounding.
@@ -112,7 +117,8 @@ def _modelled(
     reach = inf
     if step is not None and not objective.bounds.any:
         reach = growth * length(step if scale is None else scale * step)
-    curvature = KrylovCurvature(times, accuracy, further, reach)
+    run = None if scale is not None or not further else _compiled_run(objective, x)
+    curvature = KrylovCurvature(times, accuracy, further, reach, run)
     model = model_of(objective.bounds, x, gradient, curvature, d)
     radius = model.first_radius if step is None else growth * model.length(step)
     proposal = model.within(radius, 0.0)
@@ -140,6 +146,16 @@ def _curvature(
 
             return times, scale
     return partial(hessian_times, objective, x, gradient), None
+
+
+def _compiled_run(objective: Objective, x: Vector) -> Run | None:
+    """Conjugate gradients at `x` as one compiled loop; None where Python repeats them as well."""
+    if objective.counts.products < MANY_PRODUCTS or objective.bounds.any:
+        return None
+    product = objective.traceable_product(x)
+    if product is None:
+        return None
+    return partial(compiled, product, count=objective.count_products)
 
 
 def hessian_times(objective: Objective, x: Vector, gradient: Vector, v: Vector) -> Vector:
