@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csc_array, diags_array
 
+from steepest.linear_algebra.curvature import SparseCurvature
 from steepest.linear_algebra.sparse_factor import NARROW_BAND, SymmetricPattern
 
 FREE = {"all": None, "some": 3}
@@ -64,5 +65,25 @@ def test_an_indefinite_band_is_refused_and_its_negative_pivots_are_counted(width
     assert pattern.factorise(A.data, diagonal, None) is None
     data = A.data.copy()
     data[pattern.on_diagonal] += diagonal
-    assert pattern.upwards(data, 0.0).negative == n // 1000
-    assert pattern.upwards(A.data, 0.0).negative == 0
+    assert pattern.upwards(pattern.upper(data), 0.0).negative == n // 1000
+    assert pattern.upwards(pattern.upper(A.data), 0.0).negative == 0
+
+
+@pytest.mark.parametrize("n", [60, 6_000])
+def test_a_scaled_matrix_is_d_times_a_times_d_in_products_and_factors(n):
+    rng = np.random.default_rng(4)
+    A = diags_array(
+        [np.full(n, 3.0), rng.uniform(-1.0, 1.0, n - 1), rng.uniform(-0.4, 0.4, n - 20)], offsets=[0, 1, 20]
+    )
+    A = csc_array(A + A.T)
+    A.sort_indices()
+    d, v = rng.uniform(0.5, 2.0, n), rng.standard_normal(n)
+    curvature = SparseCurvature(SymmetricPattern(A), A.data, d)
+    D = diags_array(d)
+    M = csc_array(D @ A @ D)
+    assert_allclose(curvature.product(v), M @ v, rtol=1e-12, atol=1e-12)
+    assert_allclose(M @ curvature.newton(v, None), -v, atol=1e-11)
+    assert_allclose(M @ curvature.upwards(0.0).solve(v), v, atol=1e-11)
+    step = curvature.in_ball(v, 0.1, 0.0, None).step
+    assert_allclose(np.linalg.norm(step), 0.1, rtol=0.2)
+    assert_allclose(curvature._size, np.abs(M).sum(axis=0).max(), rtol=1e-12)

@@ -84,11 +84,16 @@ class DenseCurvature:
 
 
 class SparseCurvature:
-    """Few entries stored, `data` in the order of `pattern`; factorised with shifts."""
+    """Few entries stored, `data` in the order of `pattern`, in the units `d` (n,): d·A·d; factorised with shifts.
 
-    def __init__(self, pattern: SymmetricPattern, data: Vector) -> None:
+    Of many parameters each pass over all entries counts: only the triangle that is factorised is ever scaled.
+    """
+
+    def __init__(self, pattern: SymmetricPattern, data: Vector, d: Vector | None = None) -> None:
         self.pattern = pattern
         self.data = data
+        self.d = d
+        self.upper = pattern.upper(data, d)
 
     @cached_property
     def _matrix(self) -> Any:
@@ -96,16 +101,20 @@ class SparseCurvature:
 
     @cached_property
     def _size(self) -> float:
-        return float(self.pattern.column_sums(np.abs(self.data)).max())
+        """The largest sum of a column's sizes."""
+        d = self.d
+        sums = abs(self._matrix) @ (np.ones(self.pattern.n) if d is None else d)
+        return float((sums if d is None else d * sums).max())
 
     def product(self, v: Vector) -> Vector:
         """See `Curvature`."""
-        product: Vector = self._matrix @ v
+        d = self.d
+        product: Vector = self._matrix @ v if d is None else d * (self._matrix @ (d * v))
         return product
 
     def newton(self, g: Vector, free: Mask | None) -> Vector | None:
         """See `Curvature`."""
-        solve = self.pattern.factorise(self.data, 0.0, free)
+        solve = self.pattern.factorise_upper(self.upper, 0.0, free)
         step = None if solve is None else -solve(g if free is None else np.where(free, g, 0.0))
         return step if step is not None and isfinite(float(step.dot(step))) else None
 
@@ -115,7 +124,7 @@ class SparseCurvature:
         Unlike a shift alone it leaves alone the parameters that no negative curvature is near: of 10⁵ a few always
         have some, and must not hold up the others.
         """
-        return self.pattern.upwards(self.data, shift)
+        return self.pattern.upwards(self.upper, shift)
 
     def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:
         """See `Curvature`."""
@@ -125,14 +134,14 @@ class SparseCurvature:
         return shifted_step(
             r,
             lambda v: np.where(free, self.product(v), 0.0),
-            lambda shift: self.pattern.factorise(self.data, shift, free),
+            lambda shift: self.pattern.factorise_upper(self.upper, shift, free),
             self._size,
             radius,
             first,
         )
 
     def _solver(self, shift: float) -> Solve | None:
-        return self.pattern.factorise(self.data, shift, None)
+        return self.pattern.factorise_upper(self.upper, shift, None)
 
 
 def newton_step(g: Vector, H: Matrix) -> Vector | None:

@@ -110,9 +110,14 @@ class SymmetricPattern:
         found[self.rows[places]] = data[places]
         return found
 
-    def column_sums(self, data: Vector) -> Vector:
-        """The sum of each column, shape (n,)."""
-        return np.asarray(np.bincount(self.columns, data, self.n), dtype=np.float64)
+    def upper(self, data: Vector, d: Vector | None = None) -> Vector:
+        """The upper triangle of A, or of d·A·d for d of shape (n,), with its whole diagonal, as it is factorised."""
+        values = np.zeros(self._rows.size)
+        values[self._place] = data[self._upper]
+        if d is not None:
+            values *= d[self._rows]
+            values *= d[self._columns]
+        return values
 
     def scaled(self, data: Vector, d: Vector) -> Vector:
         """The numbers of d·A·d, for d of shape (n,)."""
@@ -156,19 +161,26 @@ class SymmetricPattern:
         `data`: the numbers of A, in the order of the pattern. With `free`, rows and columns outside that mask are those
         of the unit matrix, so that the pattern stays. What is returned serves until the next factorisation.
         """
-        values = self._shifted(data, shift)
+        return self.factorise_upper(self.upper(data), shift, free)
+
+    def factorise_upper(
+        self, upper: Vector, shift: float | Vector, free: Mask | None
+    ) -> Callable[[Vector], Vector] | None:
+        """The same for a matrix given by its `upper` triangle."""
+        values = self._shifted(upper, shift)
         if free is not None:
             values *= free[self._rows] & free[self._columns]
             values[self._diagonal[~free]] = 1.0
         return self._banded(values) if self._is_narrow else self._sparse(values)
 
-    def upwards(self, data: Vector, shift: float) -> Upwards | None:
-        """A + shift·I, or a positive definite matrix beside it where it is indefinite; None where there is no LDLᵀ.
+    def upwards(self, upper: Vector, shift: float) -> Upwards | None:
+        """A + shift·I, A given by its `upper` triangle, or where it is indefinite a positive definite matrix beside it.
 
-        That one is L|D|Lᵀ: where a pivot is negative, the same curvature upwards, and elsewhere the matrix itself.
-        Entries of A are taken to be near one. What is returned serves until the next factorisation.
+        None where there is no LDLᵀ. That one is L|D|Lᵀ: where a pivot is negative, the same curvature upwards, and
+        elsewhere the matrix itself. Entries of A are taken to be near one. What is returned serves until the next
+        factorisation.
         """
-        values = self._shifted(data, shift)
+        values = self._shifted(upper, shift)
         if self._is_narrow:
             banded = self._banded(values)
             if banded is not None:
@@ -219,10 +231,9 @@ class SymmetricPattern:
         """Where the entries of the upper triangle stand in the band, flattened."""
         return self._columns.astype(np.intp) * self._width + self._width + self._rows
 
-    def _shifted(self, data: Vector, shift: float | Vector) -> Vector:
-        """The upper triangle of A plus a shift of its diagonal, as it is factorised."""
-        values = np.zeros(self._rows.size)
-        values[self._place] = data[self._upper]
+    def _shifted(self, upper: Vector, shift: float | Vector) -> Vector:
+        """An upper triangle plus a shift of its diagonal."""
+        values = upper.copy()
         values[self._diagonal] += shift
         return values
 

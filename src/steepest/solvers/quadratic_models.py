@@ -112,11 +112,10 @@ def sparse_model(
     if not np.isfinite(data).all():
         data = np.where(pattern.on_diagonal, (scale * scale)[pattern.columns], 0.0)
     d = 1.0 / scale
-    scaled = pattern.scaled(data, d)
-    if np.abs(scaled).max(initial=0.0) > OUTWEIGHED:
-        d = d * pattern.equilibration(scaled)
-        scaled = pattern.scaled(data, d)
-    curvature = SparseCurvature(pattern, scaled)
+    curvature = SparseCurvature(pattern, data, d)
+    if np.abs(curvature.upper).max(initial=0.0) > OUTWEIGHED:
+        d = d * pattern.equilibration(pattern.scaled(data, d))
+        curvature = SparseCurvature(pattern, data, d)
     if isinstance(last, LocalModel):
         return LocalModel(x, gradient, curvature, d, last.spread), scale, pattern
     return model_of(bounds, x, gradient, curvature, d), scale, pattern
