@@ -69,6 +69,21 @@ def test_many_parameters_are_opened_again_by_slopes_alone_where_the_start_bends_
     assert again.x.min() >= 0.0 and again.x.max() <= 10.0
 
 
+def test_a_second_walk_on_its_way_to_the_same_minimum_is_broken_off(monkeypatch):
+    weights = np.linspace(1.0, 30.0, 200)
+
+    def cost(x):
+        return np.sum(weights * (x**2 - 1) ** 2) + np.sum((x[1:] - x[:-1]) ** 2) - 0.1 * np.sum(x)
+
+    start = np.full(200, 0.2)
+    with_end = minimize(cost, start)
+    monkeypatch.setattr("steepest.restarts.SAME_PLACE", 0.0)
+    without = minimize(cost, start)
+    assert with_end.evidence[-1].how == without.evidence[-1].how == "0 places looked at, 1 walks; none lower"
+    assert with_end.nit < without.nit and with_end.fun == without.fun
+    assert_allclose(with_end.x, without.x, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("cost", "start"),
     [

@@ -204,8 +204,11 @@ class Descent:
             run, judgement = onward, self._verdict(onward)
         return run, judgement
 
-    def walk(self, rung: Rung, start: Vector) -> Run:
-        """One solver's walk from `start` (n,), within what the rung and the user allow."""
+    def walk(self, rung: Rung, start: Vector, watch: Callable[..., bool] | None = None) -> Run:
+        """One solver's walk from `start` (n,), within what the rung and the user allow.
+
+        `watch`: sees every iterate instead of the recording, and may end the walk; see `solvers.drive`.
+        """
         asked = self.plan.max_steps
         left = None if asked is None else max(asked - self.steps, 0)
         allowed = [limit for limit in (rung.max_steps, left) if limit is not None]
@@ -217,7 +220,7 @@ class Descent:
             max_steps=min(allowed, default=None),
             callback=self.callback,
             restore=self.problem.restore,
-            watch=self.recording,
+            watch=self.recording if watch is None else watch,
         )
         self.steps += run.steps
         return run

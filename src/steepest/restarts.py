@@ -11,6 +11,7 @@ from .descent import Descent, part_left, structure_of
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
 from .objective import BudgetSpent
 from .problem import Problem, evaluation
+from .recording import Recording
 from .solvers.choice import Rung, Situation
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
@@ -30,6 +31,10 @@ OPENING_STEPS = 20
 
 # Multiplications of all the factorisations of a second walk: more take seconds.
 MOST_WORK = 3e9
+
+# A walk that has come this near to the minimum known already, in parts of the parameters' size and of the fall to it,
+# ends there too. Larger, and one into a narrow valley beside it would be given up.
+SAME_PLACE, SAME_COST = 1e-4, 1e-6
 
 # Parameters of a lower point that are written out where it could not be made the answer.
 SHOWN = 12
@@ -153,7 +158,11 @@ class WithRestarts:
             return
         objective = self.problem.objective
         objective.forget()
-        opening = self.way.walk(Rung(LBFGS(), "", OPENING_STEPS), self.problem.start)
+        homing = Homing(self.run, self.problem, self.way.recording)
+        opening = self.way.walk(Rung(LBFGS(), "", OPENING_STEPS), self.problem.start, homing)
+        if homing.is_back:
+            self.walks += 1
+            return
         self._leads_lower(opening.x, max(self.run.steps, OPENING_STEPS), opening)
 
     def _leads_lower(self, place: Vector, steps: int, opening: Run | None = None) -> bool:
@@ -162,10 +171,13 @@ class WithRestarts:
         A walk that is no lower after `steps` is given up.
         """
         way, run = self.way, self.run
+        homing = (
+            Homing(run, self.problem, way.recording) if self.problem.objective.n > MOST_PARAMETERS else None
+        )
         rung = next((r for r in way.plan.rungs if r.solver.name == run.solver), way.plan.rungs[0])
         self.walks += 1
         self.problem.objective.forget()
-        onward = way.walk(replace(rung, max_steps=steps), place)
+        onward = way.walk(replace(rung, max_steps=steps), place, homing)
         if not onward.value < run.value - LOWER * abs(run.value):
             return False
         if self.seen is None or onward.value < self.seen[0]:
@@ -215,3 +227,25 @@ class WithRestarts:
             sentence += f" The lowest cost met there is {self.seen[0]!r}, at {place}{more}."
         evidence = Evidence("restarts nearby", float(self.lower), None, True, how)
         return replace(self.judgement, evidence=(*self.judgement.evidence, evidence), sentence=sentence)
+
+
+class Homing:
+    """A watch over a walk that ends it where it comes back to a minimum known already; `is_back`: whether it has.
+
+    What is left is the end of a walk that is not kept. `run`: the walk to that minimum; `recording`: sees every
+    iterate too, and may end the walk.
+    """
+
+    def __init__(self, run: Run, problem: Problem, recording: Recording | None) -> None:
+        size = np.maximum(np.abs(run.x), np.abs(run.x - problem.start))
+        self.place, self.value, self.recording = run.x, run.value, recording
+        self.apart = SAME_PLACE * np.where(size > 0.0, size, 1.0)
+        self.above = SAME_COST * max(float(run.history.first[0]) - run.value, 0.0)
+        self.is_back = False
+
+    def __call__(self, x: Vector, value: float, slope: float, step_length: float, evaluations: int) -> bool:
+        """Whether the walk ends at `x` (n,)."""
+        asked = self.recording is not None and self.recording(x, value, slope, step_length, evaluations)
+        if self.value <= value <= self.value + self.above:
+            self.is_back = bool((np.abs(x - self.place) <= self.apart).all())
+        return asked or self.is_back
