@@ -281,6 +281,8 @@ x234 = spread((2, 3, 4), -2, 2, seed=7)
 square = spread((4, 4), -1, 1, seed=8)
 positive_definite = square @ square.T + 4 * np.eye(4)
 places = np.array([2, 0, 2])
+# Windows of one number, of which the dimension stays.
+KEPT_ROW = lax.GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(), start_index_map=(0,))
 
 ARRAYS = {
     "reshape": (lambda a: (a.reshape(4, 3), a.reshape(12), a[:1, :1].reshape(())), x34),
@@ -451,6 +453,38 @@ ARRAYS = {
     ),
     "scatter-add of constants": (
         lambda a: jax.grad(lambda a: jnp.sum(a[places] ** 2 + a[:, places].T[:, :4].sum()))(a),
+        x34,
+    ),
+    "gather at constant places": (
+        lambda a: (
+            a[np.array([0, 2])],
+            a[:, np.array([1, 2, 3])],
+            a[np.array([2, 0, 2])],
+            jax.vmap(lambda r: r[np.array([0, 2])])(a),
+            jax.vmap(lambda r: r[np.array([3, 1, 0])], in_axes=1, out_axes=1)(a[:, :4]),
+            a.at[np.array([1, 5])].get(mode="fill", fill_value=7.0),
+            a.at[np.array([1, 2])].get(mode="fill", fill_value=7.0),
+            lax.gather(a[0], np.array([[0], [2]]), KEPT_ROW, (1,), mode="clip"),
+            jax.vmap(lambda r: lax.gather(r, np.array([[1], [3]]), KEPT_ROW, (1,), mode="clip"))(a),
+        ),
+        x34,
+    ),
+    "scatter to constant places": (
+        lambda a: (
+            a.at[np.array([0, 2])].add(a[:2]),
+            a.at[:, np.array([1, 3])].add(a[:, :2]),
+            a.at[:, np.array([1, 3, 1])].add(a[:, :3]),
+            a.at[np.array([2, 0])].set(a[:2]),
+            a.at[np.array([1, 5])].add(a[:2], mode="drop"),
+            a.at[np.array([1, 5])].add(a[:2], mode="clip"),
+            a.at[np.array([0, 2]), np.array([1, 3])].add(2.0),
+            jax.vmap(lambda r: r.at[np.array([0, 2])].add(r[:2]))(a),
+            jax.vmap(lambda r: r.at[1].set(r[0]), in_axes=1, out_axes=1)(a),
+            jax.jacfwd(lambda r: jax.grad(lambda r: jnp.sum(r[np.array([0, 1])] ** 3))(r))(a[0]),
+            jax.jacfwd(jax.grad(lambda r: (lax.gather(r, np.array([[0], [2]]), KEPT_ROW, (1,)) ** 3).sum()))(
+                a[0]
+            ),
+        ),
         x34,
     ),
     "scatter-sub": (lambda a, i: a.at[i].subtract(5.0), x34, places),

@@ -131,6 +131,8 @@ class _Writer:
     scope: dict[str, Any] = field(default_factory=dict)
     values: dict[Any, _Value] = field(default_factory=dict)
     constants: dict[Any, Any] = field(default_factory=dict)
+    # Arrays filled with one constant; most are read as that number, but where all is asked for, made once.
+    filled: dict[Any, Any] = field(default_factory=dict)
     # Short vectors that are read element by element, and the name of the list each becomes.
     listed: set[Any] = field(default_factory=set)
     lists: dict[Any, str] = field(default_factory=dict)
@@ -256,7 +258,7 @@ class _Writer:
         known = {
             i: self._constant(atom)
             for i, atom in enumerate(equation.invars)
-            if isinstance(atom, jex.Literal) or atom in self.constants
+            if isinstance(atom, jex.Literal) or atom in self.constants or atom in self.filled
         }
         code = code_of(equation, Context(known, self._nested))
         text = self._fill(code, [operand.text for operand in operands])
@@ -322,6 +324,9 @@ class _Writer:
         """Only put dimensions in place; the operation that reads the result repeats them by itself."""
         value, var = self._whole(equation.invars[0]), equation.outvars[0]
         if value.shape == ():
+            source, shape = equation.invars[0], tuple(var.aval.shape)
+            if isinstance(source, jex.Literal) and math.prod(shape) <= SHORT_FILL:
+                self.filled[var] = np.full(shape, source.val, var.aval.dtype)
             self._alias(var, value.text, (), value.roots)
             return
         placed = broadcast_shape(equation)
@@ -495,13 +500,16 @@ class _Writer:
     def _constant(self, atom: Any) -> Any:
         if isinstance(atom, jex.Literal):
             return np.asarray(atom.val, atom.aval.dtype)[()]
-        return self.constants[atom]
+        return self.constants[atom] if atom in self.constants else self.filled[atom]
 
     def _whole(self, atom: Any) -> _Value:
         """The value with its whole shape, broadcast now if that was put off."""
         value, shape = self._value(atom), tuple(atom.aval.shape)
         if value.shape == shape:
             return value
+        if atom in self.filled:
+            self._set(atom, self._bind(self.filled[atom]), shape, frozenset({_SHARED}), False)
+            return self.values[atom]
         name, dtype = self._name(), atom.aval.dtype
         if value.shape == () and math.prod(shape) <= SHORT_FILL:
             dtype_text = "" if dtype == FLOAT else f", {self._bind(dtype)}"
