@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .training.job import Job
     from .training.loop import Run, Walker
 
+# Rows in each of two groups on which it is asked whether the cost is their mean; two would do for whatever mixes rows.
+ROWS_ASKED = 2
+
 
 def train(
     cost: Callable[..., Any],
@@ -157,6 +160,8 @@ def _over_all_data(job: Job, record: Any, began: float) -> TrainResult:
     result.examples = round(run.passes * job.batch_size)
     result.seconds, result.ended = run.seconds, run.descent.reason
     result.processes = walker.placement.processes
+    if job.patience is not None and walker.best is not None:  # that of the parameters given back
+        result.validation = walker.best[0]
     result.timing = {
         **run.timing,
         "judge": time.perf_counter() - walked,
@@ -172,22 +177,24 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.batches import Part, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
-    from .training.job import Job, batch_size_of, check_limits, check_precision, limits_of, recorded_for
+    from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
     from .training.methods import WHOLE, method_of
     from .training.methods import whole as whole_method
+    from .training.settings import checked
     from .training.torch_costs import is_torch
+    from .training.validation import check_aside
     from .training.whole_run import STEPS as WHOLE_STEPS
 
+    given = checked(given)
     check_precision(given["precision"])
-    check_limits(given["epochs"], given["steps"], given["seconds"])
     if not callable(given["cost"]):
         raise InputError(
             f"the cost is {given['cost']!r}, which cannot be called; give a function cost(params, batch)"
         )
-    for name in ("accumulate", "warmup", "patience"):
-        value, least = given[name], 1 if name != "warmup" else 0
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{name}={value!r}; give a whole number from {least} upwards")
+    if given["callback"] is not None and not callable(given["callback"]):
+        raise InputError(
+            f"callback={given['callback']!r}, which cannot be called; give a function callback(row)"
+        )
     checkpoints = Checkpoints.of(given["checkpoint"])
     if given["resume"] and checkpoints is None:
         raise InputError("resume=True needs checkpoint=, the folder to go on from")
@@ -212,7 +219,7 @@ def _job(given: dict[str, Any]) -> Job:
     whole = named in WHOLE or chosen is not None
     if whole:
         size = batch_size_of(source.rows, source, 1, 1)
-    per_epoch = None if source.rows is None else source.rows // size
+    per_epoch = getattr(source, "count", None) if source.rows is None else source.rows // size
     if whole:
         steps = WHOLE_STEPS if chosen is not None or given["steps"] is None else given["steps"]
         limits = limits_of(None, steps, given["seconds"], per_epoch)
@@ -238,6 +245,10 @@ def _job(given: dict[str, Any]) -> Job:
         recorded = recorded_for(
             given["cost"], layout, source, size // given["accumulate"], given["precision"]
         )
+        _check_reads(recorded, given["cost"])
+    if validation is not None:
+        traced = given["cost"] if torch is None else None
+        check_aside(traced, layout, validation, source, given["precision"])
     part = Part(jax.process_index(), jax.process_count())
     job = Job(
         given["cost"],
@@ -268,6 +279,11 @@ def _job(given: dict[str, Any]) -> Job:
         from .training.torch_steps import TorchPlacement
 
         job.torch, job.placement = torch, TorchPlacement.beside(torch)
+    elif not whole and _is_sum(job):
+        job.remarks.append(
+            "the cost is a sum over the rows of a batch, not their mean: its slope grows with the batch, while "
+            "accumulate=, validation= and several processes take means of it; end it with np.mean"
+        )
     if chosen is not None:
         job.passes, job.rows_alone = _passes_asked(given, source), True
     elif whole and given["epochs"] is not None:
@@ -324,6 +340,31 @@ def _torch_cost(given: dict[str, Any]) -> Any:
     return TorchCost(given["cost"], given["params"])
 
 
+def _is_sum(job: Job) -> bool:
+    """Whether the cost was measured to be a sum over rows; of large models and of streamed data it is not asked."""
+    from .training.batches import Rows
+    from .training.passes import SUM, over_rows
+    from .training.whole_choice import MOST_PARAMETERS
+
+    if not isinstance(job.source, Rows) or job.layout.n > MOST_PARAMETERS:
+        return False
+    start = np.concatenate([np.ravel(np.asarray(array, float)) for array in job.layout.arrays])
+    return over_rows(job.cost, job.layout, job.source, start, few=ROWS_ASKED) == SUM
+
+
+def _check_reads(recorded: Any, cost: Any) -> None:
+    """Raises `InputError` for a cost that no parameter can change."""
+    jaxpr = recorded.closed.jaxpr
+    read = {atom for equation in jaxpr.eqns for atom in equation.invars if not hasattr(atom, "val")}
+    if not read.intersection(jaxpr.invars[: recorded.parameters]) and not set(jaxpr.outvars).intersection(
+        jaxpr.invars
+    ):
+        raise InputError(
+            f"{getattr(cost, '__name__', 'the cost')} depends on no parameter, so there is no slope to follow; compute "
+            "it from its first argument"
+        )
+
+
 def _check_start(layout: Layout) -> None:
     for leaf, array in zip(layout.leaves, layout.arrays, strict=True):
         if not np.isfinite(np.asarray(array)).all():
@@ -355,6 +396,8 @@ def _result(job: Job, walker: Walker, run: Run) -> TrainResult:
     result.steps, result.epochs, result.examples = run.steps, run.epoch, run.steps * job.batch_size
     result.seconds, result.ended, result.waited = run.seconds, run.ended, run.waited
     result.processes = walker.placement.processes
+    if job.patience is not None and walker.best is not None:  # that of the parameters given back
+        result.validation = walker.best[0]
     return result
 
 

@@ -125,6 +125,9 @@ def test_streams_of_random_numbers_of_one_seed_are_apart():
         (np.ones((0, 2)), "holds no row"),
         ("missing.parquet", "no file missing.parquet"),
         ("data.txt", "no file data.txt"),
+        ("part-*.parquet", "no file part-"),
+        ("part-*.csv", "names several CSV files"),
+        (pl.DataFrame({"x": [1.0], "name": ["a"]}), "column 'name' holds String, not numbers"),
         (3.0, "type float"),
         ([], "no batch"),
     ],
@@ -132,3 +135,36 @@ def test_streams_of_random_numbers_of_one_seed_are_apart():
 def test_data_that_cannot_be_are_refused_with_the_reason(data, said):
     with pytest.raises(steepest.InputError, match=said):
         read_data(data, seed=0)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.npz", "x.npy", "ragged.csv"])
+def test_a_file_that_is_not_what_its_name_says_is_refused_by_name(name, tmp_path):
+    (tmp_path / name).write_text("a,b\n1,2\n1\n1,2,3\n")
+    with pytest.raises(steepest.InputError, match=f"data: .*{name} "):
+        read_data(tmp_path / name, seed=0)
+
+
+def test_a_frame_of_polars_is_rows_of_named_columns():
+    frame = pl.DataFrame({"x": np.arange(6.0), "y": np.arange(6)})
+    source = read_data(frame, seed=0)
+    assert source.rows == 6
+    assert [leaf.name for leaf in source.layout.leaves] == ["x", "y"]
+    x, y = next(source.batches(0, 0, 6, Part()))
+    assert_array_equal(x, y)
+    assert_array_equal(np.sort(x), np.arange(6))
+
+
+def test_batches_that_can_be_counted_have_epochs():
+    batches = [np.full(4, float(k)) for k in range(6)]
+    result = steepest.train(
+        lambda params, batch: np.mean((params["m"] - batch) ** 2),
+        {"m": 0.0},
+        batches,
+        method="sgd",
+        rate=0.5,
+        epochs=3,
+    )
+    assert (result.steps, result.epochs) == (18, 3.0)
+    # At the end all six are looked at once more: their mean cost at where the walk came to.
+    m = result.params["m"]
+    assert result.cost == pytest.approx(np.mean([(m - k) ** 2 for k in range(6)]), rel=1e-6)

@@ -148,6 +148,16 @@ def test_a_folder_that_holds_a_run_is_not_overwritten_unasked(tmp_path):
         trained(tmp_path, resume=True, batch_size=32)
 
 
+def test_a_run_is_not_taken_up_on_other_data_of_as_many_rows(tmp_path):
+    cost, params, _ = classification()
+    given = {"steps": 10, "method": "adam", "checkpoint": tmp_path}
+    steepest.train(cost, params, classification(seed=0)[2], **given)
+    with pytest.raises(steepest.InputError, match="on other data"):
+        steepest.train(cost, params, classification(seed=1)[2], resume=True, **given)
+    again = steepest.train(cost, params, classification(seed=0)[2], resume=True, **given)
+    assert again.steps == 10
+
+
 def damaged(path, way, chance):
     """Harm a checkpoint in one of the ways disks and crashes do."""
     data = bytearray(path.read_bytes())

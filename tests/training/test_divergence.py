@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import steepest
+from steepest.training.batches import read_data
 from steepest.training.loop import Walker
 from steepest.training.verdict import TrainVerdict
 
@@ -47,9 +48,20 @@ def test_data_that_are_not_numbers_are_named_by_array_and_row():
     data["x"][137, 1] = np.nan
     result = steepest.train(cost, params, data, batch_size=64, epochs=3, method="sgd")
     assert result.verdict is TrainVerdict.NOT_FINITE
-    assert "data are not finite: x, row" in result.message
+    assert "data are not finite: x, row 137 of the data" in result.message
     assert np.isfinite(result.params["w"]).all()
     assert not result.success
+
+
+def test_a_row_that_the_run_never_saw_and_its_judge_did_is_named():
+    cost, params, data = regression(rows=100)
+    last = read_data(data, seed=0).order(0)[96:]  # 6 batches of 16 rows leave these out
+    data["y"][last[0]] = np.nan
+    result = steepest.train(cost, params, data, batch_size=16, epochs=1, method="sgd")
+    assert result.steps == 6
+    assert np.isfinite(result.history.costs).all()
+    assert result.verdict == "not finite"
+    assert f"y, row {last[0]} of the data" in result.message
 
 
 def test_the_first_value_that_is_no_number_is_named_by_line_row_and_parameter():
@@ -66,6 +78,50 @@ def test_the_first_value_that_is_no_number_is_named_by_line_row_and_parameter():
     assert "row" in result.message
     assert "It depends on shift" in result.message
     assert "other" not in result.message.split("It depends on")[1].split(".")[0]
+
+
+def test_a_start_that_gives_no_number_is_not_answered_with_smaller_steps():
+    data = np.array([1.0, 2.0, 3.0, -1.0])
+    result = steepest.train(
+        lambda p, batch: np.mean(np.log(batch + p)), 0.5, data, batch_size=4, steps=9, method="sgd", rate=0.1
+    )
+    assert result.verdict == "not finite"
+    assert "row 3 of the data" in result.message
+    assert not result.events
+    assert "no smaller step can help" in result.next_step
+
+
+def test_an_index_beyond_its_array_is_named_as_such():
+    rng = np.random.default_rng(0)
+    x, label = rng.normal(size=(64, 2)), rng.integers(0, 3, 64)
+    label[17] = 3
+
+    def cost(params, batch):
+        scores = batch[0] @ params
+        return np.mean(scores[np.arange(len(batch[1])), batch[1]] ** 2)
+
+    result = steepest.train(cost, np.ones((2, 3)), (x, label), batch_size=64, steps=3, method="sgd")
+    assert result.verdict == "not finite"
+    assert "row 17 of the data" in result.message
+    assert "An index there reaches beyond the array" in result.message
+
+
+def test_accumulated_parts_that_blow_up_are_explained_as_the_whole_batch_is():
+    _, _, data = regression()
+    curvature = largest_curvature(data)
+    settings = {"method": "sgd", "rate": 1.3 * 2.0 / curvature, "steps": 400}
+    whole, parts = walked(**settings), walked(**settings, accumulate=4)
+    assert f"largest curvature {curvature:.3g}" in parts.events[0]
+    assert parts.success
+    assert len(whole.events) == len(parts.events) == 1
+
+
+def test_a_rate_a_thousand_times_too_large_is_brought_down_by_what_was_measured():
+    _, _, data = regression()
+    result = walked(method="sgd", rate=1e3 * 2.0 / largest_curvature(data), steps=400)
+    assert len(result.events) == 1  # a quarter at a time would take five, and four are tried
+    assert result.success
+    assert result.cost < 0.02
 
 
 def test_a_stated_ceiling_counts():

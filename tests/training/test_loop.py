@@ -193,6 +193,16 @@ def test_a_run_ends_when_its_seconds_are_over():
         ({"schedule": "cosin"}, "schedule='cosin'"),
         ({"resume": True}, "needs checkpoint="),
         ({"patience": 2}, "needs validation="),
+        ({"batch_size": 2.5}, "batch_size=2.5; give a whole number from 1"),
+        ({"steps": True}, "steps=True; give a whole number"),
+        ({"epochs": "3"}, "epochs='3'; give a positive number"),
+        ({"rate": "big", "method": "sgd"}, "rate='big'; give a positive number"),
+        ({"weight_decay": -1.0, "method": "sgd"}, "weight_decay=-1.0; give a number from 0"),
+        ({"clip": 0, "method": "sgd"}, "clip=0; give a positive number"),
+        ({"seed": -1}, "seed=-1; give a whole number from 0"),
+        ({"ceiling": "high", "method": "sgd"}, "ceiling='high'; give a finite number"),
+        ({"callback": 3}, "callback=3, which cannot be called"),
+        ({"method": None}, "method=None; give a name .auto, prodigy"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_before_the_cost_is_run(settings, said):
@@ -206,6 +216,100 @@ def test_a_setting_that_cannot_be_is_refused_before_the_cost_is_run(settings, sa
     with pytest.raises(steepest.InputError, match=said):
         steepest.train(counted, params, data, **settings)
     assert not calls
+
+
+def test_numbers_of_numpy_and_a_method_in_capitals_are_what_they_say():
+    cost, params, data = regression()
+    settings = {"batch_size": np.int64(64), "steps": np.int32(5), "rate": np.float32(0.1)}
+    result = steepest.train(cost, params, data, method="SGD", **settings)
+    assert (result.batch_size, result.steps, result.plan.name) == (64, 5, "sgd")
+
+
+def test_a_cost_that_no_parameter_changes_is_refused():
+    _, params, data = regression()
+    with pytest.raises(steepest.InputError, match="depends on no parameter"):
+        steepest.train(lambda p, batch: np.mean(batch["x"]), params, data)
+
+
+def test_a_cost_that_is_a_sum_over_rows_is_remarked_on_and_a_mean_is_not():
+    _, params, data = regression()
+    told = []
+    for of_rows in (np.sum, np.mean):
+
+        def squares(p, batch, of_rows=of_rows):
+            return of_rows((batch["x"] @ p["w"] + p["b"] - batch["y"]) ** 2)
+
+        told.append(steepest.train(squares, params, data, steps=2, method="sgd", rate=1e-6).remarks)
+    assert "a sum over the rows" in " ".join(told[0])
+    assert not told[1]
+
+
+def test_without_any_slope_no_rate_is_needed_and_nothing_moves():
+    """Units that are never active: optax's Prodigy divides zero by zero there."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(256, 2)), rng.normal(size=256)
+    start = {"W": rng.normal(size=(2, 4)), "b": np.full(4, -100.0), "v": rng.normal(size=4)}
+
+    def cost(params, batch):
+        return np.mean((np.maximum(0, batch[0] @ params["W"] + params["b"]) @ params["v"] - batch[1]) ** 2)
+
+    result = steepest.train(cost, start, (x, y), steps=20)
+    assert result.plan.name == "prodigy"
+    for name in start:
+        assert_array_equal(result.params[name], start[name].astype(np.float32))
+    assert result.verdict == "standing still"
+    assert "No parameter has any slope" in result.message
+    assert not result.events
+
+
+def test_a_rule_of_optax_that_searches_along_its_step_gets_the_cost():
+    cost, params, data = regression(rows=256)
+    result = steepest.train(cost, params, data, batch_size=256, steps=15, method=optax.lbfgs())
+    design = np.column_stack([data["x"], np.ones(256)])
+    exact, *_ = np.linalg.lstsq(design, data["y"])
+    assert_allclose([*result.params["w"], result.params["b"]], exact, atol=1e-4)
+
+
+def test_the_plan_says_what_was_chosen_why_and_what_was_not():
+    cost, params, data = classification()
+    told = str(steepest.train(cost, params, data, epochs=1).plan)
+    assert told.startswith("prodigy, falling to zero (linear), because it estimates")
+    assert "not adam: needs a rate" in told
+    assert "not all data at every step" in told
+
+
+def test_a_walk_too_short_to_tell_is_not_said_to_have_reached_the_bottom():
+    """Gradient descent far from the bottom falls by less than the noise of its batches shows in so few steps."""
+    cost, params, data = classification()
+    result = steepest.train(cost, params, data, batch_size=64, steps=40, method="sgd", rate=1e-3)
+    assert result.verdict == "still falling"
+    assert "too few to tell" in result.message
+    once = steepest.train(cost, params, data, batch_size=64, steps=1, method="sgd", rate=1e-3)
+    assert "1 step is too few" in once.message
+
+
+def test_what_an_early_stop_gives_back_is_what_it_tells():
+    rng = np.random.default_rng(1)
+    _, params, _ = classification()
+    rows, aside = ((rng.normal(size=(64, 2)), rng.integers(0, 3, 64)) for _ in range(2))
+    cost = classification()[0]
+    given = {"method": "adam", "rate": 0.05, "epochs": 100, "validation": aside, "patience": 3}
+    result = steepest.train(cost, params, rows, **given)
+    assert (result.ended, result.verdict) == ("stopped early", "stopped")
+    lowest = min(value for _, value in result.history.validations)
+    assert result.validation == lowest < result.history.validations[-1][1]
+    assert_allclose(cost(result.params, aside), lowest, rtol=1e-5)
+    assert f"{lowest:.4g}" in result.message
+
+
+def test_validation_of_another_form_is_refused_before_a_step():
+    cost, params, data = regression()
+    for aside in ({"x": data["x"]}, {"x": data["x"][:, :2], "y": data["y"]}):
+        with pytest.raises(steepest.InputError, match="give them the same form"):
+            steepest.train(cost, params, data, validation=aside)
+    more = data | {"weight": np.ones(512)}
+    result = steepest.train(cost, params, data, validation=more, epochs=1, method="sgd")
+    assert_allclose(result.validation, cost(result.params, data), rtol=1e-5)
 
 
 def test_a_cost_that_is_no_single_number_is_refused_with_the_remedy():

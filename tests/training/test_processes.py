@@ -434,6 +434,21 @@ def test_what_differs_is_named_by_process_and_item():
     assert differences(np.zeros((4, 3, 32), np.uint8), ["the code", "the data", "the seed"]) == ""
 
 
+def test_a_schedule_and_sparse_rows_have_the_same_fingerprint_wherever_they_lie_in_memory():
+    """Two processes hold them at two addresses."""
+    from scipy.sparse import csr_matrix
+
+    from steepest.training.batches import read_data
+    from steepest.training.methods import method_of
+    from steepest.training.preflight import of_data
+
+    told = [method_of("adam", None, lambda step: 1.0 / (1 + step), 0, None, None).to_dict() for _ in range(2)]
+    assert told[0] == told[1]
+    x = np.arange(12.0).reshape(6, 2)
+    assert len({of_data(read_data((csr_matrix(x), np.arange(6)), seed=0)) for _ in range(2)}) == 1
+    assert of_data(read_data(x, seed=0)) != of_data(read_data(x + 1, seed=0))
+
+
 def address():
     return f"127.0.0.1:{_free_port()}"
 

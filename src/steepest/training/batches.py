@@ -8,10 +8,11 @@ of the same batch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -77,12 +78,12 @@ def read_data(data: Any, seed: int, name: str = "data") -> Source:
     """
     if isinstance(data, (str, Path)):
         return _from_file(Path(data), seed, name)
-    if hasattr(data, "collect_schema") and hasattr(data, "slice"):  # a polars LazyFrame
+    if hasattr(data, "collect_schema") and hasattr(data, "collect"):  # a LazyFrame of polars, no DataFrame
         from .tables import lazy_rows
 
         return lazy_rows(data, seed)
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):  # a frame of polars or pandas
-        return Rows({str(column): np.asarray(data[column]) for column in data.columns}, seed, name)
+        return Rows(_columns(data, name), seed, name)
     if hasattr(data, "shape") or isinstance(data, (Mapping, tuple)):
         return Rows(data, seed, name)
     if isinstance(data, list) and data and not _is_batch(data[0]):
@@ -97,6 +98,18 @@ def read_data(data: Any, seed: int, name: str = "data") -> Source:
     )
 
 
+def _columns(frame: Any, name: str) -> dict[str, np.ndarray]:
+    """The columns of a frame of polars or pandas; raises `InputError` for one that holds no numbers."""
+    found = {str(column): np.asarray(frame[column]) for column in frame.columns}
+    for column, values in found.items():
+        if values.dtype.kind not in "fiub":
+            raise InputError(
+                f"{name}: the column {column!r} holds {frame[column].dtype}, not numbers; drop it or turn it into "
+                "numbers"
+            )
+    return found
+
+
 def _is_batch(item: Any) -> bool:
     """Whether an element of a list is a whole batch rather than a row of numbers."""
     return isinstance(item, (Mapping, tuple)) or hasattr(item, "shape")
@@ -107,15 +120,27 @@ def _from_file(path: Path, seed: int, name: str) -> Source:
     if kind in (".parquet", ".csv"):
         from .tables import file_rows
 
-        return file_rows(path, seed)
+        return file_rows(path, seed, name)
     if not path.is_file():
         raise InputError(f"{name}: there is no file {path}")
     if kind == ".npy":
-        return Rows(np.load(path, mmap_mode="r", allow_pickle=False), seed, name)
+        return Rows(_loaded(path, name, mapped=True), seed, name)
     if kind == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            return Rows({key: archive[key] for key in archive.files}, seed, name)
+        return Rows(_loaded(path, name), seed, name)
     raise InputError(f"{name}: {path.name} is none of .npy, .npz, .parquet, .csv")
+
+
+def _loaded(path: Path, name: str, *, mapped: bool = False) -> Any:
+    """The array of an .npy file, or those of an .npz by their names; nothing in them is run."""
+    try:
+        if mapped:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, AttributeError, BadZipFile, EOFError):
+        raise InputError(
+            f"{name}: {path} is damaged, or holds other things than the plain arrays that numpy.save writes"
+        ) from None
 
 
 class Rows:
@@ -245,6 +270,8 @@ class Given:
 
     def __init__(self, batches: Iterable[Any], name: str) -> None:
         self.once = iter(batches) is batches
+        # Batches in an epoch, where the iterable says how many it has.
+        self.count = None if self.once or not isinstance(batches, Sized) else len(batches)
         self.source = batches
         self._ahead: list[Any] = []
         iterator = iter(batches)

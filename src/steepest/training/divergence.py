@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..parameters import Layout
-from ..tracing.batched import read_atom, run_equation
+from ..tracing.batched import BatchCost, read_atom, run_equation
 from ..tracing.source import user_line
+from .batches import Part, Rows
+from .job import Job, recorded_for
 from .sparse_rows import is_sparse
 from .steps import State, norm, plain_cost, step_factor
 
@@ -24,10 +26,15 @@ if TYPE_CHECKING:
 # A cost this many times its first value (or its whole decrease) above the start is lost. Noise stays far below it;
 # a run that is left to go on from there rarely comes back within its budget.
 LOST = 3.0
+# A divergence is answered with this part of the rate, or with as little as brings step × curvature to this part of what
+# it must stay below: the curvature met on the way is often some times that of the start.
+SMALLER, STABLE = 0.25, 0.5
 # Batches on which the cost at the start is measured: the highest counts, since one alone may happen to fit.
 OPENING = 4
 # Power iterations for the largest curvature; the estimate is then good to a few per cent, from below.
 POWER_ITERATIONS = 30
+# What to do where the parameters of the last good state, seen with another batch, already give no number.
+AT_ONCE = "change that line, or start where it gives a number on every row: no smaller step can help"
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Explanation:
     """What went wrong, in a sentence, with the numbers behind it.
 
     `curvature`: the largest along the update rule's own scaling; `stability`: step × curvature; `limit`: what it must
-    stay below. `in_the_data`: no smaller step can help.
+    stay below. `remedy`: what helps where no smaller step can, else "".
     """
 
     sentence: str
@@ -46,7 +53,17 @@ class Explanation:
     rows: tuple[int, ...] = ()
     place: str = ""
     parameter: str = ""
-    in_the_data: bool = False
+    remedy: str = ""
+
+    def part_of_step(self) -> float:
+        """Which part of its step the run should go on with.
+
+        >>> Explanation("", stability=1000.0, limit=2.0).part_of_step(), Explanation("").part_of_step()
+        (0.001, 0.25)
+        """
+        if self.stability is None or self.limit is None or not isfinite(self.stability):
+            return SMALLER
+        return min(SMALLER, STABLE * self.limit / max(self.stability, self.limit))
 
 
 def ceiling_of(opening: float, lowest: float) -> float:
@@ -84,13 +101,16 @@ def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> 
             f"At step {bad_step if bad_step is not None else walker.cursor.step:,} the cost left all bounds.",
             bad_step,
         )
-    for arrays in _again(walker):
+    for epoch, k, arrays in _again(walker):
         batch = walker.placement.rows(arrays)
         last_finite, _ = walker.steps.copy(state)
         state, cost = walker.steps.plain(state, batch, walker.constants)
         finite = bool(walker.steps.copy(state)[1])
         if not isfinite(float(cost)) or not finite:
-            return _not_finite(walker, good, last_finite, batch, step)
+            drawn = _drawn(walker.job, epoch, k)
+            # The cost of the very first batch is that of parameters which no step has changed since.
+            at_once = step == cursor.step and not isfinite(float(cost))
+            return _not_finite(walker, good, last_finite, batch, step, drawn, at_once)
         if bad_step is None and step + 1 >= walker.cursor.step:
             break
         if step > walker.cursor.step:
@@ -106,17 +126,24 @@ def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> 
 
 
 def _again(walker: Walker) -> Any:
-    """The batches from the last good state on."""
+    """The batches from the last good state on: the epoch, the number in it, the arrays."""
     job, at = walker.job, walker.good_at
     epoch, first = at.epoch, at.batch
     while True:
         none = True
-        for arrays in job.source.batches(epoch, first, job.batch_size, job.part):
+        for k, arrays in enumerate(job.source.batches(epoch, first, job.batch_size, job.part), first):
             none = False
-            yield arrays
+            yield epoch, k, arrays
         if none and first == 0:
             return
         epoch, first = epoch + 1, 0
+
+
+def _drawn(job: Job, epoch: int, k: int) -> np.ndarray | None:
+    """Which rows of the data batch `k` of the epoch holds; None for data that have no rows to count."""
+    if not isinstance(job.source, Rows):
+        return None
+    return job.source.chosen(epoch, k, job.batch_size, Part())
 
 
 def _reason(stability: tuple[float, float, float] | tuple[None, None, None]) -> str:
@@ -147,7 +174,8 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
     method = walker.job.method
     if method.family not in limits or method.rate is None or walker.job.recorded is None:
         return None, None, None
-    value = plain_cost(walker.job.recorded, walker.tree, precision=walker.job.precision, remat=False)
+    recorded = _of_a_whole_batch(walker.job)
+    value = plain_cost(recorded, walker.tree, precision=walker.job.precision, remat=False)
     scaling = _preconditioner(state) if method.family == "adam" else None
 
     @jax.jit
@@ -175,11 +203,17 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
 
         return jax.lax.fori_loop(0, POWER_ITERATIONS, turn, (start, jnp.zeros((), leaves[0].dtype)))[1]
 
-    # Those of whole batches: the steps may be recorded for parts of them.
-    constants = walker.placement.constants(walker.job.recorded.constants)
+    constants = walker.placement.constants(recorded.constants)
     curvature = float(largest(state.parameters, batch, constants, scaling))
     step = -float(step_factor(method, state))
     return curvature, step * curvature, limits[method.family]
+
+
+def _of_a_whole_batch(job: Job) -> BatchCost:
+    """The cost recorded for all rows of a batch: the steps may be recorded for parts of it."""
+    if job.accumulate == 1:
+        return job.recorded
+    return recorded_for(job.cost, job.layout, job.source, job.batch_size, job.precision)
 
 
 def _preconditioner(state: State) -> Any:
@@ -197,10 +231,13 @@ def _preconditioner(state: State) -> Any:
 # -- the first number that is not finite ---------------------------------------------------------------------------
 
 
-def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int) -> Explanation:
+def _not_finite(
+    walker: Walker, good: State, state: State, batch: Any, step: int, drawn: np.ndarray | None, at_once: bool
+) -> Explanation:
     """Which data, which line, which parameters: found by evaluating the cost one operation after the other.
 
-    Every process does so on the whole batch, so that all come to the same words.
+    `drawn`: the rows of the data in the batch, where they are known. `at_once`: whether no step is to blame. Every
+    process does so on the whole batch, so that all come to the same words.
     """
     job = walker.job
     arrays = [walker.placement.whole(array) for array in batch]
@@ -208,10 +245,10 @@ def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int
     if bad is not None:
         name, rows = bad
         return Explanation(
-            f"At step {step:,} the data are not finite: {name}, {_rows(rows)}.",
+            f"At step {step:,} the data are not finite: {name}, {_rows(rows, drawn)}.",
             step,
             rows=rows,
-            in_the_data=True,
+            remedy="clean these rows, or leave them out",
         )
     if job.recorded is None:
         name = _bad_slope(walker, state, batch)
@@ -220,8 +257,9 @@ def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int
             f"At step {step:,} the cost or its slope is not finite.{blame}", step, parameter=name
         )
     parameters = [walker.placement.whole(leaf) for leaf in walker.tree.leaves(state.parameters)]
+    recorded = _of_a_whole_batch(job)
     equation, rows, operands = first_bad_operation(
-        job.recorded, job.recorded.constants, parameters, arrays, job.batch_size
+        recorded, recorded.constants, parameters, arrays, job.batch_size
     )
     if equation is None:
         name = _bad_slope(walker, state, batch)
@@ -232,12 +270,20 @@ def _not_finite(walker: Walker, good: State, state: State, batch: Any, step: int
     place = user_line(equation)
     where = f"{place}" if place is not None else "the cost"
     text = f" ({place.expression})" if place is not None and place.expression else ""
-    names = operands_of_parameters(job, equation)
-    stability = _stability(walker, good, batch)
+    names = operands_of_parameters(recorded, job.layout, equation)
     sizes = f" Its operands reach {operands:.3g}." if isfinite(operands) and operands > 0 else ""
+    remedy = AT_ONCE if at_once else ""
+    if equation.primitive.name == "gather":  # picks what is there, and makes NaN of what is not
+        sizes, remedy = (
+            " An index there reaches beyond the array.",
+            "mend the indices, in these rows or in that line",
+        )
     blame = f" It depends on {names}." if names else ""
-    what = f"the first value that is not finite comes from {where}{text}, {_rows(rows)}."
+    what = f"the first value that is not finite comes from {where}{text}, {_rows(rows, drawn)}."
     sentence = f"At step {step:,} {what}{blame}{sizes}"
+    if remedy:
+        return Explanation(sentence, step, rows=rows, place=where, parameter=names, remedy=remedy)
+    stability = _stability(walker, good, batch)
     if stability[1] is not None:
         sentence += f" {_reason(stability)}"
     return Explanation(sentence, step, stability[0], stability[1], stability[2], rows, where, names)
@@ -260,6 +306,19 @@ def bad_data(layout: Layout, arrays: Sequence[Any]) -> tuple[str, tuple[int, ...
         entries = array.tocoo()
         return leaf.name, tuple(np.unique(entries.row[~np.isfinite(entries.data)]).tolist())
     return None
+
+
+def bad_rows(job: Job, arrays: Sequence[np.ndarray], epoch: int, k: int) -> str:
+    """Which array of batch `k` of the epoch holds what is not finite, and in which rows; "" if none does.
+
+    `arrays`: this process's part of the batch.
+    """
+    bad = bad_data(job.source.layout, arrays)
+    if bad is None:
+        return ""
+    name, rows = bad
+    drawn = _drawn(job, epoch, k)
+    return f"{name}, {_rows(rows, None if drawn is None else job.part.of(drawn, job.batch_size))}"
 
 
 def first_bad_operation(
@@ -300,18 +359,21 @@ def _bad_rows(array: np.ndarray) -> tuple[int, ...]:
     return tuple(int(row) for row in np.flatnonzero(bad.reshape(len(array), -1).any(axis=1)))
 
 
-def _rows(rows: tuple[int, ...]) -> str:
+def _rows(rows: tuple[int, ...], drawn: np.ndarray | None) -> str:
     if not rows:
         return "for the batch as a whole"
+    of = "the batch"
+    if drawn is not None:
+        rows, of = tuple(sorted(drawn[list(rows)].tolist())), "the data"
     shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
-    return f"row{'s' if len(rows) > 1 else ''} {shown} of the batch"
+    return f"row{'s' if len(rows) > 1 else ''} {shown} of {of}"
 
 
-def operands_of_parameters(job: Any, equation: Any) -> str:
+def operands_of_parameters(cost: Any, layout: Layout, equation: Any) -> str:
     """The parameters an equation's operands were made from, by name."""
-    jaxpr = job.recorded.closed.jaxpr
+    jaxpr = cost.closed.jaxpr
     makers = {variable: eqn for eqn in jaxpr.eqns for variable in eqn.outvars}
-    names = {variable: leaf.name for variable, leaf in zip(jaxpr.invars, job.layout.leaves, strict=False)}
+    names = {variable: leaf.name for variable, leaf in zip(jaxpr.invars, layout.leaves, strict=False)}
     found: dict[str, None] = {}
     seen: set[int] = set()
     stack = [equation]
@@ -327,7 +389,7 @@ def operands_of_parameters(job: Any, equation: Any) -> str:
                 found[names[atom]] = None
             elif atom in makers:
                 stack.append(makers[atom])
-    ordered = [leaf.name for leaf in job.layout.leaves if leaf.name in found]
+    ordered = [leaf.name for leaf in layout.leaves if leaf.name in found]
     return ", ".join(ordered[:6]) + (f" and {len(ordered) - 6} more" if len(ordered) > 6 else "")
 
 

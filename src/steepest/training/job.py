@@ -76,8 +76,6 @@ def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: i
         size = min(BATCH, source.rows)
         size -= size % (accumulate * workers)
     else:
-        if not isinstance(asked, int) or asked < 1:
-            raise InputError(f"batch_size={asked!r}; give a whole number from 1 upwards")
         if asked > source.rows:
             raise InputError(
                 f"batch_size={asked:,} is more than the {source.rows:,} rows there are; give at most that many"
@@ -89,13 +87,6 @@ def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: i
             f"give a multiple of {accumulate * workers}"
         )
     return size
-
-
-def check_limits(epochs: float | None, steps: int | None, seconds: float | None) -> None:
-    """Raises `InputError` unless each limit that is given is positive."""
-    for name, value in (("epochs", epochs), ("steps", steps), ("seconds", seconds)):
-        if value is not None and not value > 0:
-            raise InputError(f"{name}={value!r} leaves nothing to do; give a positive number")
 
 
 def limits_of(

@@ -54,8 +54,8 @@ LOOK = 100
 SLOW_STEP, SLOW_LOOK = 0.5, 10
 # Steps that may be under way at once. Without a limit a slow device would pile up batches in memory.
 IN_FLIGHT = 8
-# A divergence is answered with this part of the rate, and at most so many times before the run is given up.
-SMALLER, ROLLBACKS = 0.25, 4
+# A divergence is answered with a smaller rate at most so many times before the run is given up.
+ROLLBACKS = 4
 # A copy of a state larger than this is not kept in memory for rolling back; the last checkpoint serves instead.
 LARGEST_COPY = 1 << 28
 
@@ -416,17 +416,17 @@ class Walker:
         if good is not None:
             self.explanation = explain(self, good, bad_step, limit)
         self.rollbacks += 1
-        hopeless = self.explanation is not None and self.explanation.in_the_data
+        hopeless = self.explanation is not None and bool(self.explanation.remedy)
         if good is None or self.rollbacks > ROLLBACKS or hopeless or not self._can_rewind():
             if good is not None:
                 self._restore(good)
             self._stop = NOT_FINITE if bad_step is not None else DIVERGED
             return
         self._restore(good)
-        self.state = self.state._replace(scale=self.state.scale * SMALLER)
+        assert self.explanation is not None
+        self.state = self.state._replace(scale=self.state.scale * self.explanation.part_of_step())
         if self.good is not None:
             self.good.keep(self.state)
-        assert self.explanation is not None
         rate = "" if job.method.rate is None else f" to {job.method.rate * float(self.state.scale):.2g}"
         words = f"{self.explanation.sentence} Back to step {self.cursor.step:,}, the rate cut{rate}."
         saved.happened(self, words)
@@ -480,7 +480,11 @@ class Walker:
     def _row(self, step: int, when: float, seen: Any) -> Row:
         per_epoch = self.job.steps_per_epoch
         started, first = self._timed
-        speed = (step - first) * self.job.batch_size / (when - started) if step > first else 0.0
+        speed = 0.0
+        if len(self.history.rows) < 2:  # until then the compiler takes its time
+            self._timed = (when, step)
+        elif step > first:
+            speed = (step - first) * self.job.batch_size / (when - started)
         if step - first > 20 * self.every:
             self._timed = (when, step)
         slope, moved, size = (

@@ -35,12 +35,18 @@ class Method:
     because: str = ""
     passed_over: tuple[str, ...] = field(default=())
 
+    def __str__(self) -> str:
+        rate = "" if self.rate is None else f" at rate {self.rate:.3g}"
+        fall = f", falling to zero ({self.schedule})" if self.schedule in ("linear", "cosine") else ""
+        because = f", because {self.because}" if self.passed_over else f", {self.because}"
+        return "\n".join([f"{self.name}{rate}{fall}{because}", *(f"  not {why}" for why in self.passed_over)])
+
     def to_dict(self) -> dict[str, Any]:
         """The choice as plain JSON values."""
         return {
             "name": self.name,
             "rate": self.rate,
-            "schedule": self.schedule,
+            "schedule": self.schedule if isinstance(self.schedule, str) else "a function of the step",
             "warmup": self.warmup,
             "because": self.because,
             "passed over": list(self.passed_over),
@@ -116,8 +122,8 @@ def automatic(schedule: Any, warmup: int, weight_decay: float | None, clip: floa
     import optax
     from optax.contrib import prodigy
 
-    chain = [] if clip is None else [optax.clip_by_global_norm(_positive(clip, "clip"))]
-    chain.append(prodigy(weight_decay=weight_decay or 0.0))
+    chain = [] if clip is None else [optax.clip_by_global_norm(clip)]
+    chain.append(still_without_slope(prodigy(weight_decay=weight_decay or 0.0)))
     return Method(
         "prodigy",
         optax.chain(*chain),
@@ -127,6 +133,26 @@ def automatic(schedule: Any, warmup: int, weight_decay: float | None, clip: floa
         because=AUTO_BECAUSE,
         passed_over=AUTO_PASSED_OVER,
     )
+
+
+def still_without_slope(prodigy: Any) -> Any:
+    """Prodigy that stands where it is until it has seen a slope.
+
+    Its estimate divides by the sum of all slopes so far: where none was there yet (no unit of the network is active on
+    the first batch) that is 0 ÷ 0, and optax's rule leaves NaN in every parameter. NaN among the slopes stays NaN.
+    """
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    def update(slope: Any, state: Any, params: Any = None, **_: Any) -> tuple[Any, Any]:
+        moved, following = prodigy.update(slope, state, params)
+        none_yet = sum(jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(following.grad_sum)) == 0
+        estimate = jnp.where(none_yet, state.estim_lr, following.estim_lr)
+        moved = jax.tree.map(lambda step: jnp.where(none_yet, jnp.zeros_like(step), step), moved)
+        return moved, following._replace(estim_lr=estimate)
+
+    return optax.GradientTransformationExtraArgs(prodigy.init, update)
 
 
 # Methods that look at all data at every step, and how their plan reads when they were asked for.
@@ -181,24 +207,24 @@ def method_of(
     """
     import optax
 
+    known = ["auto", "prodigy", *WHOLE, *RULES]
+    name = method.lower().replace("_", "-") if isinstance(method, str) else ""
     if schedule is None:
-        schedule = "linear" if isinstance(method, str) and method in ("auto", "prodigy") else "constant"
-    if schedule not in SCHEDULES and not callable(schedule):
+        schedule = "linear" if name in ("auto", "prodigy") else "constant"
+    if not callable(schedule) and schedule not in list(SCHEDULES):
         raise InputError(
             f"schedule={schedule!r}; choose {', '.join(SCHEDULES)}, or give a function of the step"
         )
-    chain = [] if clip is None else [optax.clip_by_global_norm(_positive(clip, "clip"))]
-    if isinstance(method, str) and method in ("auto", "prodigy"):
+    chain = [] if clip is None else [optax.clip_by_global_norm(clip)]
+    if name in ("auto", "prodigy"):
         if rate is not None:
             raise InputError(
                 f"rate={rate!r}: method={method!r} finds its own; name a method to go with it, such as adam"
             )
         return automatic(schedule, warmup, weight_decay, clip)
     if isinstance(method, str):
-        name = method.lower().replace("_", "-")
         rule = RULES.get(name)
         if rule is None:
-            known = ["auto", "prodigy", *WHOLE, *RULES]
             near = get_close_matches(name, known, n=1)
             hint = (
                 f"did you mean {near[0]!r}?"
@@ -210,26 +236,20 @@ def method_of(
         chain.append(rule.direction())
         if decay:
             chain.append(optax.add_decayed_weights(decay))
-        chosen = rule.rate if rate is None else _positive(rate, "rate")
+        chosen = rule.rate if rate is None else rate
         because = "as asked" if rate is not None else "as asked, at the rate people start from"
         return Method(
             name, optax.chain(*chain), chosen, schedule, warmup, rule.family if clip is None else "", because
         )
     if not (hasattr(method, "init") and hasattr(method, "update")):
-        raise InputError(f"method={method!r}; give a name ({', '.join(RULES)}) or an optax transformation")
-    for name, value in (("rate", rate), ("weight_decay", weight_decay)):
+        raise InputError(f"method={method!r}; give a name ({', '.join(known)}) or an optax transformation")
+    for setting, value in (("rate", rate), ("weight_decay", weight_decay)):
         if value is not None:
-            raise InputError(f"{name}={value!r}: an optax transformation holds its own; set it there")
+            raise InputError(f"{setting}={value!r}: an optax transformation holds its own; set it there")
     chain.append(method)
     return Method(
         "an optax transformation", optax.chain(*chain), None, schedule, warmup, because="as handed in"
     )
-
-
-def _positive(value: float, name: str) -> float:
-    if not value > 0:
-        raise InputError(f"{name}={value!r} must be a positive number")
-    return float(value)
 
 
 def at_rate(method: Method, rate: float, **changes: Any) -> Method:

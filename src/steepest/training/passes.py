@@ -372,18 +372,24 @@ _pool: ThreadPoolExecutor | None = None
 FEW = 16
 # A mean over rows agrees with itself to rounding; a sum is off by half, a rank statistic by some percent.
 AGREES = 1e-9
+MEAN, SUM = "mean", "sum"
 
 
 def is_mean_over_rows(
     cost: Callable[..., Any], layout: Layout, source: Any, x: Vector, few: int = FEW
 ) -> bool:
-    """Whether the cost of two groups of rows is the mean of the costs of each: only then may rows be seen in blocks.
+    """Whether the cost of two groups of rows is the mean of the costs of each: only then may rows be seen in blocks."""
+    return over_rows(cost, layout, source, x, few) == MEAN
+
+
+def over_rows(cost: Callable[..., Any], layout: Layout, source: Any, x: Vector, few: int = FEW) -> str:
+    """`MEAN` or `SUM` where the cost of two groups of rows is that of the costs of each, "" where it is neither.
 
     Measured in double precision at `x` and at a point beside it.
     """
     few = min(few, source.rows // 2)
     if few < 1:
-        return False
+        return ""
     places = np.linspace(0, source.rows - 1, 2 * few).astype(int)
     groups = places[::2], places[1::2], np.concatenate([places[::2], places[1::2]])
     beside = x + 0.1 * np.random.default_rng(0).standard_normal(x.size)
@@ -392,8 +398,13 @@ def is_mean_over_rows(
     for rows in groups:
         passes = Passes(cost, layout, source, [array[rows] for array in source.arrays], "float64", _made=made)
         if not passes.takes(len(rows)):
-            return False
+            return ""
         costs.append([passes.value(point) for point in (x, beside)])
     a, b, both = np.array(costs)
     scale = np.abs(a) + np.abs(b)
-    return bool(np.isfinite(scale).all() and np.all(np.abs(both - 0.5 * (a + b)) <= AGREES * scale))
+    if not np.isfinite(scale).all():
+        return ""
+    for word, expected in ((MEAN, 0.5 * (a + b)), (SUM, a + b)):
+        if np.all(np.abs(both - expected) <= AGREES * scale):
+            return word
+    return ""

@@ -13,7 +13,9 @@ import jax
 import numpy as np
 
 from ..errors import InputError
+from .batches import Source
 from .saved import versions
+from .sparse_rows import is_sparse
 
 if TYPE_CHECKING:
     from .job import Job
@@ -28,14 +30,6 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 def fingerprints(job: Job) -> dict[str, str]:
     """What must be equal in all processes, each as a hash."""
-    rows = job.source.rows
-    data = hashlib.sha256(str(rows).encode())
-    arrays = getattr(job.source, "arrays", None)
-    if arrays is not None and rows:
-        chosen = np.unique(np.linspace(0, rows - 1, SAMPLED).astype(int))
-        arrays = [array[chosen] for array in arrays]
-    # Of streamed or generated data the first rows, which every source has read to learn their form.
-    _add(data, job.source.layout.arrays if arrays is None else arrays)
     start, code = hashlib.sha256(), hashlib.sha256()
     _add(start, job.layout.arrays)
     if job.recorded is not None:
@@ -61,9 +55,23 @@ def fingerprints(job: Job) -> dict[str, str]:
     hashed = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items()}
     return hashed | {
         "the code of the cost": code.hexdigest(),
-        "the data": data.hexdigest(),
+        "the data": of_data(job.source),
         "the start": start.hexdigest(),
     }
+
+
+def of_data(source: Source) -> str:
+    """A hash of the number of rows and of some of them, as hexadecimal digits."""
+    rows = source.rows
+    data = hashlib.sha256(str(rows).encode())
+    arrays = getattr(source, "arrays", None)
+    if arrays is not None and rows:
+        chosen = np.unique(np.linspace(0, rows - 1, SAMPLED).astype(int))
+        some = [array[chosen] for array in arrays]
+        arrays = [piece.toarray() if is_sparse(piece) else piece for piece in some]
+    # Of streamed or generated data the first rows, which every source has read to learn their form.
+    _add(data, source.layout.arrays if arrays is None else arrays)
+    return data.hexdigest()
 
 
 def _add(hashed: Any, arrays: Any) -> None:

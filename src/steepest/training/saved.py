@@ -61,6 +61,7 @@ def told(walker: Walker | WholeWalker) -> dict[str, Any]:
     history = walker.history
     return {
         "run": identity(walker),
+        "data": job_data(walker),
         "seconds": walker._elapsed(),
         "rows": [row.to_dict() for row in history.rows],
         "validations": history.validations,
@@ -76,9 +77,14 @@ def take_up(walker: Walker | WholeWalker, header: dict[str, Any], path: Path) ->
     for key, value in identity(walker).items():
         if was.get(key) != value:
             raise InputError(
-                f"{path} is of another run: its {key} is {was.get(key)!r}, here it is {value!r}. Give it another "
-                "folder, or the settings it was begun with"
+                f"{path} is of another run: {key} {_said(was.get(key))} there, {_said(value)} here. Give this run "
+                "another folder, or the settings that one was begun with"
             )
+    if job_data(walker) != header.get("data", job_data(walker)):
+        raise InputError(
+            f"{path} is of a run on other data: of the {walker.job.source.rows:,} rows some are not what they were. "
+            "Give this run another folder, or the data that one was begun with"
+        )
     history, old = walker.history, header["versions"]
     changed = [
         f"{name} {old[name]} → {new}" for name, new in versions().items() if old.get(name) not in (None, new)
@@ -89,6 +95,21 @@ def take_up(walker: Walker | WholeWalker, header: dict[str, Any], path: Path) ->
     history.rows = [Row(**row) for row in header["rows"]]
     history.validations = [(step, value) for step, value in header["validations"]]
     walker.before = header["seconds"]
+
+
+def _said(value: Any) -> str:
+    """A value of the identity in words; of parameters, their names and shapes."""
+    if isinstance(value, list):
+        return ", ".join(f"{name} {'×'.join(map(str, shape)) or '1'}" for name, shape in value)
+    return repr(value)
+
+
+def job_data(walker: Walker | WholeWalker) -> str | None:
+    """A hash of some rows of the data, None for data that are made as they go: those may differ each time."""
+    from .preflight import of_data
+
+    source = walker.job.source
+    return None if source.rows is None else of_data(source)
 
 
 def write(

@@ -166,7 +166,9 @@ def program(
     def one(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any, Any]:
         batch = gathered(batch)
         reached, slope = gradient(state.parameters, batch, constants)
-        updates, memory = rule_of(method, slope, state, reached)
+        # A rule that searches along its step wants the cost itself; of one part of a batch it would be another.
+        along = None if joined is not None or accumulate > 1 else lambda p: value(p, batch, constants)
+        updates, memory = rule_of(method, slope, state, reached, along)
         size = step_factor(method, state)
         # Each sum is formed once and in the parameters' own type, as `optax.apply_updates` does.
         moved = jax.tree.map(lambda p, u: (p + size * u).astype(p.dtype), state.parameters, updates)
@@ -285,12 +287,18 @@ def norms_of(tree: Tree, of: Any) -> Any:
     return jnp.sqrt(jnp.stack([squared(leaf) for leaf in tree.leaves(of)]))
 
 
-def rule_of(method: Method, slope: Any, state: State, reached: Any) -> tuple[Any, Any]:
-    """The direction that the update rule makes of a slope, and its memory afterwards."""
+def rule_of(
+    method: Method, slope: Any, state: State, reached: Any, along: Callable[[Any], Any] | None = None
+) -> tuple[Any, Any]:
+    """The direction that the update rule makes of a slope, and its memory afterwards.
+
+    `along`: the cost of the batch as a function of the parameters, for rules that search along their step.
+    """
     import optax
 
     rule = optax.with_extra_args_support(method.transformation)
-    return rule.update(slope, state.memory, state.parameters, value=reached, grad=slope)
+    given = {} if along is None else {"value_fn": along}
+    return rule.update(slope, state.memory, state.parameters, value=reached, grad=slope, **given)
 
 
 def _accumulated(

@@ -46,7 +46,7 @@ class TableRows:
             if values.dtype.kind not in "fiub":
                 raise InputError(
                     f"{self._label}: the column {column!r} holds {frame[column].dtype}, not numbers; choose columns "
-                    'with polars.scan_parquet(file).select("a", "b") or drop it'
+                    f'with polars.scan_{"csv" if self._label.endswith(".csv") else "parquet"}(file).select("a", "b")'
                 )
             found[column] = values
         return found
@@ -115,15 +115,27 @@ def lazy_rows(frame: Any, seed: int, label: str = "a table") -> TableRows:
     return TableRows(read, rows, tuple(frame.collect_schema().names()), seed, label)
 
 
-def file_rows(path: Path, seed: int) -> TableRows:
-    """The rows of a Parquet file (or of all files a pattern such as `part-*.parquet` names), or of a CSV file."""
+def file_rows(path: Path, seed: int, name: str = "data") -> TableRows:
+    """The rows of a Parquet file (or of all files a pattern such as `part-*.parquet` names), or of a CSV file.
+
+    Raises
+    ------
+    InputError: there is no such file, or it cannot be read as what its name says.
+    """
     import polars
 
-    if "*" not in path.name and not path.exists():
-        raise InputError(f"data: there is no file {path}")
-    if path.suffix.lower() == ".parquet":
-        return lazy_rows(polars.scan_parquet(path), seed, path.name)
-    return _csv_rows(path, seed)
+    is_csv = path.suffix.lower() == ".csv"
+    if "*" in str(path) and is_csv:
+        raise InputError(
+            f"{name}: {path} names several CSV files; give one, or polars.scan_csv({str(path)!r})"
+        )
+    if not (any(path.parent.glob(path.name)) if "*" in path.name else path.is_file()):
+        raise InputError(f"{name}: there is no file {path}")
+    try:
+        return _csv_rows(path, seed) if is_csv else lazy_rows(polars.scan_parquet(path), seed, path.name)
+    except (polars.exceptions.PolarsError, OSError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"{name}: {path} cannot be read as {path.suffix[1:]} ({said})") from None
 
 
 def _csv_rows(path: Path, seed: int) -> TableRows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,44 @@ import jax
 import numpy as np
 
 from ..errors import InputError
+from ..parameters import Layout
 from .job import recorded_for
 from .steps import Tree, plain_cost
 
 if TYPE_CHECKING:
+    from .batches import Source
     from .distributed import Placement
     from .job import Job
 
 # Rows evaluated at a time; without a slope in between there is room for larger batches than training takes.
 ROWS_AT_ONCE = 1024
+# What the arrays of data without names of their own are called after.
+NAMED = re.compile(r"^(data|validation)(?=\[|$)")
+
+
+def check_aside(cost: Any, layout: Layout, aside: Source, source: Source, precision: str) -> None:
+    """Raises `InputError` unless the cost can be had of the data kept aside.
+
+    Rows of another form than those trained on are let pass where the cost takes them all the same. `cost`: None for
+    PyTorch's, which cannot be tried on a form alone.
+    """
+    if not hasattr(aside, "in_order"):
+        raise InputError("validation data must have rows: arrays, a table or a file")
+    of_aside, of_data = _form(aside), _form(source)
+    if cost is None or of_aside == of_data:
+        return
+    try:
+        recorded_for(cost, layout, aside, 1, precision)
+    except Exception as error:
+        told = [", ".join(f"{name} {shape}" for name, shape in form) for form in (of_aside, of_data)]
+        raise InputError(
+            f"a row of validation holds {told[0]}, a row of data {told[1]}, and the cost does not take the first "
+            f"({error}); give them the same form"
+        ) from None
+
+
+def _form(source: Source) -> list[tuple[str, tuple[int, ...]]]:
+    return sorted((NAMED.sub("its arrays", leaf.name), leaf.shape[1:]) for leaf in source.layout.leaves)
 
 
 def is_lowest(value: float, before: float | None) -> bool:
@@ -37,8 +67,6 @@ class Evaluation:
         self.tree = tree
         self.placement = placement
         self.source = source if source is not None else job.validation
-        if not hasattr(self.source, "in_order"):
-            raise InputError("validation data must have rows: arrays, a table or a file")
         self._compiled: dict[int, Any] = {}
 
     def __call__(self, parameters: Any) -> float:

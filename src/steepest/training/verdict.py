@@ -17,6 +17,7 @@ import numpy as np
 
 from ..verdict.words import Evidence
 from . import loop
+from .divergence import bad_rows
 
 if TYPE_CHECKING:
     from .loop import Run, Walker
@@ -32,6 +33,9 @@ TOLD_FROM_NOISE = 2.0
 RISE = 0.02
 # Blocks the last part of the run is averaged over before a line is put through them.
 BLOCKS = 20
+# A last third that cannot have fallen by more than this part of the whole fall has come to stand. With more, a slow
+# walk near its start, whose fall drowns in the noise of its batches, would be told to have reached the bottom.
+STANDS = 0.1
 
 
 class TrainVerdict(StrEnum):
@@ -67,13 +71,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Slopes:
-    """Slopes of fresh batches: squared length of their mean, what noise alone would make of it, and dead parts."""
+    """Slopes of fresh batches: squared length of their mean, what noise alone would make of it, and dead parts.
+
+    `bad`: what in them is no finite number, where their cost is none.
+    """
 
     cost: float
     rows: int
     squared: float
     noise: float
     dead: tuple[str, ...]
+    bad: str = ""
 
 
 def judge(walker: Walker, run: Run) -> Finding:
@@ -83,7 +91,7 @@ def judge(walker: Walker, run: Run) -> Finding:
     trend = trend_of(run.history.costs)
     if trend is not None:
         evidence.append(trend.evidence)
-    rise = _rise(run)
+    rise = _rise(walker, run)
     if rise is not None:
         evidence.append(rise)
     if slopes is not None and slopes.dead:
@@ -113,11 +121,10 @@ def _word(
     if run.ended in (loop.DIVERGED, loop.NOT_FINITE):
         word = TrainVerdict.DIVERGED if run.ended == loop.DIVERGED else TrainVerdict.NOT_FINITE
         why = run.explanation.sentence if run.explanation is not None else "The cost left all bounds."
-        return (
-            word,
-            f"{why} The parameters are those of step {run.steps:,}, the last good ones.",
-            _remedy(walker, run),
+        held = (
+            _held_back(walker, run) or f"The parameters are those of step {run.steps:,}, the last good ones."
         )
+        return word, f"{why} {held}", _remedy(walker, run)
     if rise is not None and not rise.holds:
         return (
             TrainVerdict.OVERFITTING,
@@ -126,8 +133,31 @@ def _word(
             "went on.",
             "stop earlier (patience=2 gives back the best parameters), decay the weights, or give it more data",
         )
+    if run.ended == loop.EARLY:
+        held = _held_back(walker, run)
+        return (
+            TrainVerdict.STOPPED,
+            f"The validation cost came no lower {walker.since_best} times running. {held}"
+            if held
+            else "The validation cost was never a finite number; the parameters are the last.",
+            "" if held else "look at the validation data",
+        )
     if run.ended in (loop.STOPPED, loop.INTERRUPTED):
         return TrainVerdict.STOPPED, f"The run was {run.ended} at step {run.steps:,}.", _more(trend)
+    if slopes is not None and not isfinite(slopes.cost):
+        return (
+            TrainVerdict.NOT_FINITE,
+            f"The cost was finite at every step, but is not on {slopes.rows:,} fresh rows"
+            + (f": the data are not, {slopes.bad}." if slopes.bad else "."),
+            "clean these rows, or leave them out" if slopes.bad else "look at the cost of single rows there",
+        )
+    if slopes is not None and slopes.squared == 0 == slopes.noise:
+        return (
+            TrainVerdict.STANDING_STILL,
+            f"No parameter has any slope on {slopes.rows:,} fresh rows: either all of them are met exactly, or nothing "
+            "that the cost depends on is active.",
+            "",
+        )
     if slopes is not None and slopes.squared <= TOLD_FROM_NOISE * slopes.noise:
         return (
             TrainVerdict.NOISE_FLOOR,
@@ -138,6 +168,13 @@ def _word(
         )
     if trend is not None and trend.evidence.holds:
         return TrainVerdict.STILL_FALLING, f"The cost was still falling: {trend.words}.", _more(trend)
+    if not _schedule_ended(walker) and (trend is None or not trend.stands):
+        told = "" if slopes is None else "The slope can be told from noise, but "
+        return (
+            TrainVerdict.STILL_FALLING,
+            f"{told}{counted(run.steps)} too few to tell how fast the cost falls.",
+            "more steps, or larger ones",
+        )
     if slopes is not None and slopes.squared <= BATCHES * slopes.noise and not _schedule_ended(walker):
         return (
             TrainVerdict.NOISE_FLOOR,
@@ -159,9 +196,19 @@ def _word(
     )
 
 
+def _held_back(walker: Walker, run: Run) -> str:
+    """Which parameters an early stop gives back; "" where it gives back the last."""
+    if walker.job.patience is None or walker.best is None:
+        return ""
+    lowest, _ = walker.best
+    step = next((step for step, value in run.history.validations if value == lowest), None)
+    where = "" if step is None else f" at step {step:,}"
+    return f"The parameters are those where it was lowest, {lowest:.4g}{where}."
+
+
 def _remedy(walker: Walker, run: Run) -> str:
-    if run.explanation is not None and run.explanation.in_the_data:
-        return "clean these rows, or leave them out"
+    if run.explanation is not None and run.explanation.remedy:
+        return run.explanation.remedy
     rate = walker.job.method.rate
     return "a smaller rate, clip=1.0, or warmup steps" + (
         "" if rate is None else f"; the rate was {rate:.3g}"
@@ -189,8 +236,8 @@ def _schedule_ended(walker: Walker) -> bool:
 def _slopes(walker: Walker, run: Run) -> Slopes | None:
     """Slopes g₁ … g_K of fresh batches: |mean|² against the variance of a mean, Σ|gᵢ − mean|²/(K(K − 1))."""
     job = walker.job
-    if not hasattr(job.source, "seed"):
-        return None  # the user's own iterable has no batch to spare
+    if not walker._can_rewind():
+        return None  # a generator has no batch to spare
     epoch = walker.cursor.epoch + 1
     costs: list[float] = []
     squares = squared = 0.0
@@ -198,9 +245,12 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     batches = islice(job.source.batches(epoch, 0, job.batch_size, job.part), BATCHES)
     parameters, whole = run.state.parameters, walker.placement.whole
     sums = None
-    for arrays in batches:
+    bad = ""
+    for k, arrays in enumerate(batches):
         sums, found = walker.added(sums, parameters, arrays)
         costs.append(float(found.cost))
+        if not isfinite(costs[-1]):
+            bad = bad or bad_rows(job, [np.asarray(array) for array in arrays], epoch, k)
         squared, own = map(float, found.squared)
         squares += own
         moved = [whole(leaf) for leaf in found.touched]
@@ -212,7 +262,7 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     spread = max(0.0, squares - count * squared)
     noise = spread / (count * (count - 1)) if count > 1 else 0.0
     dead = _dead(job.layout.leaves, touched) if count * job.batch_size >= 64 else ()
-    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead)
+    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead, bad)
 
 
 def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
@@ -248,11 +298,15 @@ def _slope_evidence(slopes: Slopes) -> list[Evidence]:
 
 @dataclass(frozen=True)
 class Trend:
-    """How the cost fell over the last third of the run, and what as many steps again would bring at that rate."""
+    """How the cost fell over the last third of the run, and what as many steps again would bring at that rate.
+
+    `stands`: whether it was seen to fall no more, rather than too short a while to tell.
+    """
 
     evidence: Evidence
     words: str
     more: float
+    stands: bool
 
 
 def trend_of(costs: list[float]) -> Trend | None:
@@ -269,7 +323,12 @@ def trend_of(costs: list[float]) -> Trend | None:
     falls = -slope > SURE * error
     fell = -slope * BLOCKS
     level = float(means[-3:].mean())
-    part = f" ({100 * fell / abs(level):.2g} %)" if level else ""
+    # Blocks as long as those of the last third, at the beginning.
+    whole = float(np.mean(first_finite(costs, max(1, last.size // BLOCKS)))) - level
+    certain = SURE * float(np.sqrt(2 * residual @ residual / (BLOCKS - 2)))
+    stands = whole <= certain or fell + SURE * error * BLOCKS <= STANDS * whole
+    before = abs(level + fell)
+    part = f" ({number_of(100 * fell / before)} %)" if before else ""
     return Trend(
         Evidence(
             "cost falling",
@@ -280,11 +339,31 @@ def trend_of(costs: list[float]) -> Trend | None:
         ),
         f"by {fell:.2g}{part} over the last {last.size:,} steps",
         fell * len(costs) / last.size,
+        stands,
     )
 
 
-def _rise(run: Run) -> Evidence | None:
-    if run.ended == loop.EARLY:
+def number_of(percent: float) -> str:
+    """A percentage as people write it.
+
+    >>> number_of(3.72), number_of(134.2)
+    ('3.7', '134')
+    """
+    return f"{percent:.2g}" if abs(percent) < 99.5 else f"{percent:,.0f}"
+
+
+def counted(steps: int) -> str:
+    """How many steps there are, with the verb that belongs to it."""
+    return "1 step is" if steps == 1 else f"{steps:,} steps are"
+
+
+def first_finite(costs: list[float], count: int) -> list[float]:
+    """The first `count` costs that are finite numbers."""
+    return list(islice(filter(isfinite, costs), count))
+
+
+def _rise(walker: Walker, run: Run) -> Evidence | None:
+    if walker.job.patience is not None:  # the parameters given back are those of the lowest
         return None
     return rise_of([value for _, value in run.history.validations])
 

@@ -28,6 +28,7 @@ LINE_EVERY, SCREEN_EVERY = 10.0, 0.2
 class Row:
     """One look at the run.
 
+    `examples_per_second`: 0 for the first two, in which the compiler takes its time.
     `cost`: of the batch; `smoothed`: averaged over the last fifty or so steps; `slope`: norm of the batch's slope;
     `step_ratio`: length of the step over the length of the parameters; `validation`: cost on the validation data
     where it was measured at this step, else None.
@@ -127,8 +128,9 @@ def line(row: Row, left: float | None, arrow: str) -> str:
         f"|slope| {row.slope:.2g}",
         f"step/size {row.step_ratio:.1e}",
         f"rate {row.rate:.2g}",
-        f"{row.examples_per_second:,.0f} examples/s",
     ]
+    if row.examples_per_second > 0:
+        parts.append(f"{row.examples_per_second:,.0f} examples/s")
     if row.validation is not None:
         parts.append(f"validation {row.validation:.4g}")
     if left is not None:
