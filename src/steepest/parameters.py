@@ -291,6 +291,8 @@ class _LayoutReader(_Reader):
     """Keeps the arrays themselves, whatever kind of number they hold."""
 
     def _leaf(self, node: Any, name: str) -> Callable[[Iterator[Any]], Any]:
+        if hasattr(node, "detach"):  # a tensor of PyTorch
+            node = node.detach().cpu().numpy()
         given = node if hasattr(node, "dtype") and hasattr(node, "shape") else np.asarray(node)
         if np.dtype(given.dtype).kind not in "fiub":
             raise InputError(

@@ -82,6 +82,22 @@ def test_tensors_in_a_dict_come_back_as_tensors_and_the_users_stay_as_they_were(
     assert_allclose(start["w"], 0.0)
 
 
+def test_tensors_and_a_loader_of_pytorch_are_data_too():
+    x, y = data(rows=128)
+    ours, tensors, loaded = network(), network(), network()
+    given = {"batch_size": 64, "epochs": 2, "method": "sgd"}
+    steepest.train(cost, ours, (x, y), **given)
+    steepest.train(cost, tensors, (torch.tensor(x), torch.tensor(y)), **given)
+    for mine, its in zip(ours.parameters(), tensors.parameters(), strict=True):
+        assert_allclose(mine.detach(), its.detach(), rtol=0)
+    rows = torch.utils.data.TensorDataset(torch.tensor(x), torch.tensor(y))
+    result = steepest.train(
+        cost, loaded, torch.utils.data.DataLoader(rows, batch_size=32), epochs=2, method="sgd"
+    )
+    assert (result.steps, result.epochs) == (8, 2.0)
+    assert_allclose(result.cost, float(cost(loaded, (torch.tensor(x), torch.tensor(y))).detach()), rtol=1e-5)
+
+
 def test_minimize_walks_a_torch_function_to_its_minimum():
     def valley(p):
         return (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
