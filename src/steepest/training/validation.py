@@ -33,13 +33,14 @@ def check_aside(cost: Any, layout: Layout, aside: Source, source: Source, precis
     """
     if not hasattr(aside, "in_order"):
         raise InputError("validation data must have rows: arrays, a table or a file")
-    of_aside, of_data = _form(aside), _form(source)
-    if cost is None or of_aside == of_data:
+    if cost is None or _form(aside) == _form(source):
         return
     try:
         recorded_for(cost, layout, aside, 1, precision)
     except Exception as error:
-        told = [", ".join(f"{name} {shape}" for name, shape in form) for form in (of_aside, of_data)]
+        told = [
+            ", ".join(f"{leaf.name} {leaf.shape[1:]}" for leaf in of.layout.leaves) for of in (aside, source)
+        ]
         raise InputError(
             f"a row of validation holds {told[0]}, a row of data {told[1]}, and the cost does not take the first "
             f"({error}); give them the same form"
@@ -47,7 +48,7 @@ def check_aside(cost: Any, layout: Layout, aside: Source, source: Source, precis
 
 
 def _form(source: Source) -> list[tuple[str, tuple[int, ...]]]:
-    return sorted((NAMED.sub("its arrays", leaf.name), leaf.shape[1:]) for leaf in source.layout.leaves)
+    return sorted((NAMED.sub("", leaf.name), leaf.shape[1:]) for leaf in source.layout.leaves)
 
 
 def is_lowest(value: float, before: float | None) -> bool:
