@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Rows in each of two groups on which it is asked whether the cost is their mean; two would do for whatever mixes rows.
 ROWS_ASKED = 2
+# Longer costs are not asked: to follow them for another number of rows takes as long as the first time.
+MOST_EQUATIONS = 500
 
 
 def train(
@@ -341,12 +343,14 @@ def _torch_cost(given: dict[str, Any]) -> Any:
 
 
 def _is_sum(job: Job) -> bool:
-    """Whether the cost was measured to be a sum over rows; of large models and of streamed data it is not asked."""
+    """Whether the cost was measured to be a sum over rows; not asked of large or long models and of streamed data."""
     from .training.batches import Rows
     from .training.passes import SUM, over_rows
     from .training.whole_choice import MOST_PARAMETERS
 
     if not isinstance(job.source, Rows) or job.layout.n > MOST_PARAMETERS:
+        return False
+    if job.recorded is None or len(job.recorded.closed.jaxpr.eqns) > MOST_EQUATIONS:
         return False
     start = np.concatenate([np.ravel(np.asarray(array, float)) for array in job.layout.arrays])
     return over_rows(job.cost, job.layout, job.source, start, few=ROWS_ASKED) == SUM

@@ -86,6 +86,11 @@ def failing():
         raise FileNotFoundError(2, "No such file or directory", "rows.npy")
     return job()
 
+def sleeping_over_its_data():
+    if ME == "1":
+        time.sleep(1000)
+    return job()
+
 def sleeping_over_all_rows():
     def callback(row):
         if row.step == 3 and ME == "1":
@@ -267,6 +272,13 @@ def test_a_process_that_does_not_come_is_named(run):
     other = run("job", STEEPEST_PROCESS="1", **given)
     assert other.returncode == 2
     assert "process 1 did not find process 0" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_comes_and_never_has_its_data_is_named(run):
+    done = run("sleeping_over_its_data", "--processes", 2, STEEPEST_ARRIVAL="45")
+    assert done.returncode == 2
+    assert "process 1 of 2 came, but had not read its job and its data within 45 s" in done.stderr
 
 
 @pytest.mark.slow

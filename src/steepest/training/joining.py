@@ -35,7 +35,7 @@ def join() -> bool:
     arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
     if address is not None:
         count, index = int(os.environ[COUNT]), int(os.environ[INDEX])
-        _call_roll(address, count, index, arrival)
+        _call_roll(address, count, index, arrival, "did not come")
         # All is said; under Kubernetes JAX would ask the cluster besides, or warn that it has no means to.
         how = "deactivate" if KUBERNETES in os.environ else None
         _initialize(
@@ -148,7 +148,22 @@ def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool])
     return Watchdog(address, index, count, progress, float(os.environ.get(PATIENCE, LATE)), busy=busy)
 
 
-def _call_roll(address: str, count: int, index: int, arrival: float) -> None:
+def all_ready() -> None:
+    """Wait until every process has read its job and its data, where the first one's address is known.
+
+    Raises `InputError` naming those that have not within the time for arriving: without it, all others would wait in
+    silence for one that hangs there.
+    """
+    import jax
+
+    address = os.environ.get(ADDRESS)
+    if address is not None and jax.process_count() > 1:
+        arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
+        words = "came, but had not read its job and its data"
+        _call_roll(address, jax.process_count(), jax.process_index(), arrival, words)
+
+
+def _call_roll(address: str, count: int, index: int, arrival: float, failing: str) -> None:
     """Wait until every process has come; process 0 names those that have not. Raises `InputError` after `arrival` s."""
     from .roll import answer, call
 
@@ -156,8 +171,8 @@ def _call_roll(address: str, count: int, index: int, arrival: float) -> None:
         missing = call(address, count, arrival)
         if missing:
             raise InputError(
-                f"process{'es' if len(missing) > 1 else ''} {', '.join(map(str, missing))} of {count} did not come "
-                f"within {arrival:g} s; look at why it did not start, and at the address {address}"
+                f"process{'es' if len(missing) > 1 else ''} {', '.join(map(str, missing))} of {count} {failing} "
+                f"within {arrival:g} s; look at what it does there, at the address {address}, or set {ARRIVAL}= higher"
             )
     else:
         answer(address, index, arrival)

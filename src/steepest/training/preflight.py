@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from .batches import Source
+from .joining import all_ready
 from .saved import versions
 from .sparse_rows import is_sparse
 
@@ -81,8 +82,9 @@ def _add(hashed: Any, arrays: Any) -> None:
 
 
 def check(job: Job) -> None:
-    """Compare with every other process; raises `InputError` naming those that differ, and in what."""
+    """Compare with every other process; raises `InputError` naming those that are not ready or differ, and in what."""
     if jax.process_count() > 1:
+        all_ready()
         compare(fingerprints(job))
 
 
