@@ -36,6 +36,8 @@ BLOCKS = 20
 # A last third that cannot have fallen by more than this part of the whole fall has come to stand. With more, a slow
 # walk near its start, whose fall drowns in the noise of its batches, would be told to have reached the bottom.
 STANDS = 0.1
+# The same part of the cost itself, for a run whose whole fall cannot be told from noise.
+UNMOVED = 0.02
 
 
 class TrainVerdict(StrEnum):
@@ -326,7 +328,8 @@ def trend_of(costs: list[float]) -> Trend | None:
     # Blocks as long as those of the last third, at the beginning.
     whole = float(np.mean(first_finite(costs, max(1, last.size // BLOCKS)))) - level
     certain = SURE * float(np.sqrt(2 * residual @ residual / (BLOCKS - 2)))
-    stands = whole <= certain or fell + SURE * error * BLOCKS <= STANDS * whole
+    most = fell + SURE * error * BLOCKS
+    stands = most <= (STANDS * whole if whole > certain else UNMOVED * abs(level))
     before = abs(level + fell)
     part = f" ({number_of(100 * fell / before)} %)" if before else ""
     return Trend(
