@@ -153,11 +153,20 @@ class Descent:
             try:
                 value = objective.value(place)
                 objective.forget()
-                if abs(value) <= SOLVED * abs(objective.value(start)):
+                if self._is_solved(value, objective.value(start)):
                     return rung, place, self.walk(Rung(LBFGS(), "", 0), start).history
             except BudgetSpent:
                 return None
         return None
+
+    def _is_solved(self, value: float, begun: float) -> bool:
+        """Whether next to nothing is left of a cost that was `begun`: of all of it, or of what its lowest leaves."""
+        if abs(value) <= SOLVED * abs(begun):
+            return True
+        facts = structure_of(self.problem)
+        if facts is None or not np.isfinite(facts.lowest):
+            return False
+        return bool(value - facts.lowest <= SOLVED * (begun - facts.lowest))
 
     def _elsewhere(self, begins: Callable[[Objective, Vector], Vector | None], x: Vector) -> Vector | None:
         """Where a rung begins that does not begin at `x` (n,); None where it knows no place, or may not look for it."""

@@ -106,6 +106,17 @@ def test_the_chain_of_rosenbrock_is_crossed_at_once():
     assert_allclose(result.history.value[0], chained_rosenbrock(np.tile([-1.2, 1.0], 2_500)), rtol=1e-12)
 
 
+def test_what_the_linear_residuals_leave_open_is_found_by_the_others_and_a_constant_counts_for_nothing():
+    # x₂ = x₃ = … = 1 are told, x₁ only by x₂ = x₁²: from 1/500 the first step towards that leads to 250.
+    def cost(x):
+        return 3.0 + np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2) + np.sum((1.0 - x[1:]) ** 2)
+
+    result = minimize(cost, np.arange(1, 501) / 500)
+    assert result.success and result.nit < 10 and result.nfev < 50
+    assert_allclose(result.x, 1.0, rtol=1e-8)
+    assert_allclose(result.fun, 3.0, rtol=1e-14)
+
+
 def pulled_chain(x):
     """The same chain, pulled a little by what cannot be met together with it."""
     return chained_rosenbrock(x) + 1e-3 * np.sum((x[2:] * x[:-2] - 1.1) ** 2)

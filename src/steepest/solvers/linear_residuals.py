@@ -26,6 +26,9 @@ STRAIGHT = 1e-10
 # The part of the parameters that linear residuals must tell: fewer, and the rest decides which valley it is.
 MOST_TOLD = 0.5
 
+# Gauss-Newton steps after which the others' place is taken as it is: each halves a way that is too long.
+MOST_FOLLOWED = 30
+
 # Turns by this part of a whole one never come back to where they were: places that no wave repeats.
 GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
 
@@ -61,9 +64,29 @@ def met_by_linear_residuals(objective: Objective, x: Vector) -> Vector | None:
         place = _moved(objective, x, A, here.residual[linear], told)
         untold = free & ~told
         if place is not None and untold.any():
-            there = objective.linearised(place)
-            place = _moved(objective, place, there.jacobian.tocsr(), there.residual, untold)
+            place = _followed(objective, place, untold)
         return place
+
+
+def _followed(objective: Objective, x: Vector, which: np.ndarray[Any, np.dtype[np.bool_]]) -> Vector | None:
+    """`x` with the parameters in `which` where Gauss-Newton steps over them alone lead; None where one is not told.
+
+    The first one may lead far away, as where a square is to be met from near zero, and the others back.
+    """
+    here = objective.linearised(x)
+    place = _moved(objective, x, here.jacobian.tocsr(), here.residual, which)
+    if place is None:
+        return None
+    here = objective.linearised(place)
+    for _ in range(MOST_FOLLOWED):
+        onward = _moved(objective, place, here.jacobian.tocsr(), here.residual, which)
+        if onward is None:
+            break
+        there = objective.linearised(onward)
+        if not there.value < here.value:
+            break
+        place, here = onward, there
+    return place
 
 
 def _are_linear(objective: Objective, x: Vector, here: Linearised) -> np.ndarray[Any, np.dtype[np.bool_]]:
