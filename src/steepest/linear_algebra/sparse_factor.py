@@ -65,13 +65,16 @@ class SymmetricPattern:
         upper = np.flatnonzero(self.rows <= self.columns)
         rows, columns = self.rows[upper], self.columns[upper]
         if _is_in_order(rows, columns) and np.count_nonzero(rows == columns) == n:
-            self._place: Any = slice(None)
+            self._is_sorted = True
             self._diagonal = np.flatnonzero(rows == columns)
             self._rows, self._columns = rows, columns
         else:
+            self._is_sorted = False
             place = self._with_whole_diagonal(rows, columns)
             self._place, self._diagonal = place[: upper.size], place[upper.size :]
         self._upper = upper
+        # As NumPy takes them: others would be converted at every use.
+        self._rows, self._columns = self._rows.astype(np.intp), self._columns.astype(np.intp)
         self._starts = np.zeros(n + 1, dtype=np.int64)
         np.cumsum(np.bincount(self._columns, minlength=n), out=self._starts[1:])
         self._width = int((self._columns - self._rows).max(initial=0))
@@ -112,11 +115,14 @@ class SymmetricPattern:
 
     def upper(self, data: Vector, d: Vector | None = None) -> Vector:
         """The upper triangle of A, or of d·A·d for d of shape (n,), with its whole diagonal, as it is factorised."""
-        values = np.zeros(self._rows.size)
-        values[self._place] = data[self._upper]
+        values: Vector = data[self._upper]
+        if not self._is_sorted:
+            sorted_ = np.zeros(self._rows.size)
+            sorted_[self._place] = values
+            values = sorted_
         if d is not None:
-            values *= d[self._rows]
-            values *= d[self._columns]
+            for places in self._rows, self._columns:
+                values *= np.take(d, places, out=self._room, mode="clip")  # "raise" would take a copy more
         return values
 
     def scaled(self, data: Vector, d: Vector) -> Vector:
@@ -167,11 +173,13 @@ class SymmetricPattern:
         self, upper: Vector, shift: float | Vector, free: Mask | None
     ) -> Callable[[Vector], Vector] | None:
         """The same for a matrix given by its `upper` triangle."""
+        if free is None and self._is_narrow:
+            return self._banded(upper, shift)
         values = self._shifted(upper, shift)
         if free is not None:
             values *= free[self._rows] & free[self._columns]
             values[self._diagonal[~free]] = 1.0
-        return self._banded(values) if self._is_narrow else self._sparse(values)
+        return self._banded(values, 0.0) if self._is_narrow else self._sparse(values)
 
     def upwards(self, upper: Vector, shift: float) -> Upwards | None:
         """A + shift·I, A given by its `upper` triangle, or where it is indefinite a positive definite matrix beside it.
@@ -180,12 +188,11 @@ class SymmetricPattern:
         elsewhere the matrix itself. Entries of A are taken to be near one. What is returned serves until the next
         factorisation.
         """
-        values = self._shifted(upper, shift)
         if self._is_narrow:
-            banded = self._banded(values)
+            banded = self._banded(upper, shift)
             if banded is not None:
                 return Upwards(banded, 0, 0)
-        if not self._refilled(values):
+        if not self._refilled(self._shifted(upper, shift)):
             return None
         L, pivots, order = self._solver.factors()
         if not pivots.all():  # one is exactly zero: qdldl has stopped there, and its update does not say so
@@ -219,17 +226,29 @@ class SymmetricPattern:
         rows = self.rows[np.minimum(place, self.rows.size - 1)].astype(np.intp)
         return place, rows
 
-    def _banded(self, values: Vector) -> Callable[[Vector], Vector] | None:
+    def _banded(self, upper: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
         # LAPACK holds the upper triangle of a band column by column, as it stands here.
-        band = np.zeros((self.n, self._width + 1))
-        band.ravel()[self._in_band] = values
+        band = self._band
+        band.fill(0.0)
+        band.ravel()[self._in_band] = upper
+        band[:, self._width] += shift
         factor, trouble = lapack.dpbtrf(band.T, 0, overwrite_ab=1)
         return None if trouble else lambda b: lapack.dpbtrs(factor, b, 0)[0]
+
+    # Fresh memory is dearer than the arithmetic done in it; what is held here is written anew at each use.
+
+    @cached_property
+    def _band(self) -> np.ndarray:
+        return np.empty((self.n, self._width + 1))
+
+    @cached_property
+    def _room(self) -> Vector:
+        return np.empty(self._rows.size)
 
     @cached_property
     def _in_band(self) -> np.ndarray:
         """Where the entries of the upper triangle stand in the band, flattened."""
-        return self._columns.astype(np.intp) * self._width + self._width + self._rows
+        return self._columns * self._width + self._width + self._rows
 
     def _shifted(self, upper: Vector, shift: float | Vector) -> Vector:
         """An upper triangle plus a shift of its diagonal."""

@@ -113,7 +113,7 @@ def sparse_model(
         data = np.where(pattern.on_diagonal, (scale * scale)[pattern.columns], 0.0)
     d = 1.0 / scale
     curvature = SparseCurvature(pattern, data, d)
-    if np.abs(curvature.upper).max(initial=0.0) > OUTWEIGHED:
+    if max(curvature.upper.max(initial=0.0), -curvature.upper.min(initial=0.0)) > OUTWEIGHED:
         d = d * pattern.equilibration(pattern.scaled(data, d))
         curvature = SparseCurvature(pattern, data, d)
     if isinstance(last, LocalModel):
