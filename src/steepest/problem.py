@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -407,7 +408,7 @@ def _evaluations(
 
 
 def _require_one_number(cost: Cost, shape: tuple[int, ...]) -> None:
-    if np.prod(shape) != 1:
+    if math.prod(shape) != 1:
         raise InputError(
             f"{cost.label} returns an array of shape {shape}; a cost is one number. Reduce it, for instance with "
             "np.sum(...) or np.sum(residual**2)"
@@ -415,8 +416,14 @@ def _require_one_number(cost: Cost, shape: tuple[int, ...]) -> None:
 
 
 def exact_evaluations(traced: Trace) -> Evaluations:
-    """Value, gradient, Hessian and its products of a traced cost, each built when first asked for."""
+    """Value, gradient, Hessian and its products of a traced cost, each built when first asked for; kept with it."""
+    if "evaluations" not in traced.kept:
+        traced.kept["evaluations"] = _evaluations_of(traced)
+    kept: Evaluations = traced.kept["evaluations"]
+    return kept
 
+
+def _evaluations_of(traced: Trace) -> Evaluations:
     def value(x: Vector) -> float:
         return evaluation(traced, "value")(x)[0]
 
