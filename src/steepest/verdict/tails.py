@@ -44,6 +44,10 @@ BISECTIONS = 50
 # So narrowed, the place is told also where the walk has gone 10¹⁰ times its start: all that happened lies far back.
 NARROWED = 1e-13
 
+# A place at which the slope is no more than this many times what is wanted will do: what is told by it differs by
+# orders of magnitude, and each further digit of the place costs three slopes.
+CLOSE = 1.5
+
 # Distances, in natural sizes, at which the rise on both sides of the point is compared, the nearest first.
 BOTH_SIDES = tuple(10.0**-k for k in range(8, -1, -1))
 
@@ -121,14 +125,15 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
 
 
 def _where(slope: Callable[[float], float], target: float, low: float, high: float) -> float:
-    """The distance between `low` and `high` at which the growing slope passes `target`."""
+    """The distance between `low` and `high` at which the growing slope has just passed `target`."""
     for _ in range(BISECTIONS):
         middle = sqrt(low * high) if low > 0.0 and high > 4.0 * low else 0.5 * (low + high)
-        if slope(middle) < target:
+        found = slope(middle)
+        if found < target:
             low = middle
         else:
             high = middle
-        if high - low <= NARROWED * high:
+        if target <= found <= CLOSE * target or high - low <= NARROWED * high:
             break
     return high
 
