@@ -11,6 +11,7 @@ import numpy as np
 from ..numerics import EPS
 from . import lapack
 from .damped_factors import RADIUS_SLACK, SECULAR_ROUNDS, CholeskyModel, Damped, SparseModel
+from .symmetric import safe_factor
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -156,7 +157,7 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum | CholeskyModel
     m, n = A.shape
     gram, factor = A.T.dot(A), None
     if FEW < n <= m:
-        factor, is_safe = _factor(gram)
+        factor, is_safe = safe_factor(gram, SQUARED_IS_SAFE)
         if is_safe:
             return CholeskyModel(gram, A.T.dot(r), factor)
     if n <= FEW or factor is not None:
@@ -176,15 +177,6 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum | CholeskyModel
     rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
     s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
     return Spectrum(s * s, s * U.T.dot(turned[:rows, 0]), Vt.T)
-
-
-def _factor(gram: Matrix) -> tuple[Any, bool]:
-    """The upper Cholesky factor of JᵀJ (n, n), None where there is none, and whether it is safe to go by it."""
-    factor, trouble = lapack.dpotrf(gram.T, clean=0)
-    if trouble:
-        return None, False
-    # The trace is no less than the largest eigenvalue.
-    return factor, lapack.dpocon(factor, gram.trace())[0] > SQUARED_IS_SAFE
 
 
 def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
@@ -274,7 +266,7 @@ def of_sparse_residual(J: Any, r: Vector, scale: Vector) -> CholeskyModel | Spar
     if n <= DENSE_COLUMNS and m * n <= DENSE_ENTRIES:
         A = J.toarray() / scale
         gram = A.T.dot(A)
-        factor, is_safe = _factor(gram)
+        factor, is_safe = safe_factor(gram, SQUARED_IS_SAFE)
         if is_safe:
             return CholeskyModel(gram, A.T.dot(r), factor)
     rows = np.diff(J.tocsr().indptr)

@@ -11,8 +11,8 @@ import numpy as np
 from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
 from ..linear_algebra.long_vectors import holds_everywhere
-from ..linear_algebra.symmetric import eigensystem, eigenvalues
-from ..numerics import EPS, all_finite
+from ..linear_algebra.symmetric import eigensystem, eigenvalues, safe_factor
+from ..numerics import EPS, FEW, all_finite
 from .look import Look, Rounding
 
 Vector = np.ndarray
@@ -25,8 +25,10 @@ DENSE = 200
 SUSPICIOUS = 1e-6
 TREMBLES = 10.0
 
-# So are those that are this small a part of the largest over the parameters' own sizes.
+# So are those that are this small a part of the largest over the parameters' own sizes. None is where a factor shows
+# all of them to be so many times as large; of a few parameters the eigenvalues themselves take no longer.
 FAINT = 1e-12
+CLEARLY = 1e3
 TINY = np.finfo(np.float64).tiny
 NEIGHBOURS = (3.0, 30.0, 300.0)
 
@@ -253,7 +255,10 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     if look.quadratic or not all_finite(H):
         return H
     size = look.on_free(look.scale)
-    values, vectors = eigensystem(size[:, None] * H * size)
+    sized = size[:, None] * H * size
+    if look.n > FEW and safe_factor(sized, CLEARLY * FAINT)[1]:
+        return H
+    values, vectors = eigensystem(sized)
     sizes = np.abs(values)
     weak = (values != 0.0) & (sizes < FAINT * max(float(np.maximum.reduce(sizes, initial=0.0)), TINY))
     if not weak.any():
