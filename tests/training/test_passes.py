@@ -10,6 +10,7 @@ from steepest import InputError
 from steepest.parameters import Layout
 from steepest.training.batches import read_data
 from steepest.training.passes import Passes, is_mean_over_rows
+from steepest.training.whole_choice import structure_of
 
 
 def problem(rows=700, n=6):
@@ -123,3 +124,57 @@ def test_costs_of_jax_are_taken_in_blocks_too():
     assert_allclose(
         passes_of(cost, w, (x, sign), size=70).look(w).value, closed_form(w, x, sign)[0], rtol=1e-13
     )
+
+
+def test_a_rule_of_the_users_own_for_the_way_back_is_what_the_slope_follows():
+    @jax.custom_vjp
+    def straight_through(h):
+        return jax.numpy.round(h)
+
+    straight_through.defvjp(lambda h: (jax.numpy.round(h), None), lambda kept, slope: (slope,))
+
+    def cost(w, batch):
+        return jax.numpy.mean((straight_through(batch[0] @ w) - batch[1]) ** 2)
+
+    x, y, w = problem()
+    look = passes_of(cost, w, (x, y), size=100).look(w)
+    rest = np.round(x @ w) - y
+    assert_allclose(look.value, np.mean(rest**2), rtol=1e-13)
+    assert_allclose(look.slope, 2 * rest @ x / len(x), rtol=1e-12, atol=1e-14)
+
+
+def test_slopes_go_through_loops_and_choices_of_a_cost():
+    def cost(w, batch):
+        x, sign = batch
+
+        def turn(h, weight):
+            return jax.lax.cond(weight > 0, lambda h: jax.numpy.tanh(weight * h), lambda h: weight * h, h), h
+
+        h, seen = jax.lax.scan(turn, x @ w, w)
+        return jax.numpy.mean((h - sign) ** 2 + jax.numpy.sum(seen**2, axis=0))
+
+    x, sign, w = problem()
+    passes = passes_of(cost, w, (x, sign), size=100)
+    with jax.enable_x64(True):
+        value, slope = jax.value_and_grad(cost)(w, (x, sign))
+        v = np.cos(np.arange(6.0))
+        changed = jax.jvp(lambda w: jax.grad(cost)(w, (x, sign)), (w,), (v,))[1]
+    look = passes.look(w)
+    assert_allclose(look.value, value, rtol=1e-12)
+    assert_allclose(look.slope, slope, rtol=1e-11, atol=1e-13)
+    assert_allclose(passes.product(w, v), changed, rtol=1e-10, atol=1e-12)
+
+
+def test_a_structure_and_the_mean_over_rows_are_read_off_the_same_recordings():
+    seen = []
+
+    def counted(w, batch):
+        seen.append(len(batch[0]))
+        return logistic(w, batch)
+
+    x, sign, w = problem(n=1)
+    source, layout, made = read_data((x, sign), 0), Layout.of(w, "w"), {}
+    assert is_mean_over_rows(counted, layout, source, w, made=made)
+    structure = structure_of(counted, layout, source, made=made)
+    assert structure.convexity.is_convex
+    assert seen == [16, 32]

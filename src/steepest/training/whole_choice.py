@@ -6,8 +6,9 @@ came lower than minibatches in as many passes; on every cost that is not, miniba
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def choose(
         return None, ""
     if passes < FEWEST_PASSES:
         return None, f"all data at every step: {passes:.2g} passes over them are too few for it"
-    found = structure_of(cost, layout, source)
+    made: dict[tuple[str, int], Any] = {}
+    found = structure_of(cost, layout, source, made=made)
     convexity = None if found is None else found.convexity
     if convexity is None or not convexity.is_convex:
         return (
@@ -84,7 +86,7 @@ def choose(
     from .passes import MATRIX_PRODUCT, is_mean_over_rows
 
     x = np.concatenate([np.ravel(np.asarray(array, np.float64)) for array in layout.arrays])
-    if not is_mean_over_rows(cost, layout, source, x):
+    if not is_mean_over_rows(cost, layout, source, x, made=made):
         return None, "all data at every step: the cost is no mean over rows that stand alone"
     sizes = sample_sizes(layout.n, source.rows)
     price = 2 * layout.n * MATRIX_PRODUCT * sizes[-1] / source.rows if sizes else np.inf
@@ -95,9 +97,17 @@ def choose(
 
 
 def structure_of(
-    cost: Callable[..., Any], layout: Any, source: Any, *, together: bool = False
+    cost: Callable[..., Any],
+    layout: Any,
+    source: Any,
+    *,
+    together: bool = False,
+    made: dict[tuple[str, int], Any] | None = None,
 ) -> Structure | None:
-    """What the trace tells of the cost over a few telling rows, or `together` over all; None where it is refused."""
+    """What the trace tells of the cost over a few telling rows, or `together` over all; None where it is refused.
+
+    `made`: what passes in double precision have made of the cost.
+    """
     import jax
 
     from ..structure.facts import read
@@ -107,11 +117,14 @@ def structure_of(
 
     if layout.n > MOST_PARAMETERS or (together and _bytes(source) > MOST_BYTES_READ):
         return None
-    rows = np.arange(source.rows) if together else telling_rows(source, _multiplied(cost, layout, source))
+    made = {} if made is None else made
+    rows = (
+        np.arange(source.rows) if together else telling_rows(source, _multiplied(cost, layout, source, made))
+    )
     arrays = [
         array[rows].toarray() if is_sparse(array) else np.asarray(array[rows]) for array in source.arrays
     ]
-    seen = Passes(cost, layout, source, arrays, "float64")
+    seen = Passes(cost, layout, source, arrays, "float64", _made=made)
     if not seen.takes(len(rows)):
         return None
     with numbers_in("float64"):
@@ -120,18 +133,20 @@ def structure_of(
         return read(jax.make_jaxpr(lambda x: value(x, *seen.arrays))(vector))
 
 
-def _multiplied(cost: Callable[..., Any], layout: Any, source: Any) -> frozenset[int]:
+def _multiplied(
+    cost: Callable[..., Any], layout: Any, source: Any, made: dict[tuple[str, int], Any]
+) -> frozenset[int]:
     """The large arrays that the cost does nothing with but multiply them by parameters as they are.
 
     Such a product is affine in the parameters whatever the signs of the data, so that their extremes tell nothing.
     """
-    from .passes import Passes
+    from .passes import FEW, Passes
 
     large = [
         k for k, array in enumerate(source.arrays) if int(getattr(array, "nbytes", 0)) > MOST_BYTES_LOOKED
     ]
-    few = min(ROWS_READ, source.rows)
-    seen = Passes(cost, layout, source, [array[:few] for array in source.arrays], "float64")
+    few = min(FEW, source.rows)
+    seen = Passes(cost, layout, source, [array[:few] for array in source.arrays], "float64", _made=made)
     if not large or not seen.takes(few):
         return frozenset()
     recorded = seen.recorded(few)
@@ -157,6 +172,7 @@ def telling_rows(source: Any, multiplied: frozenset[int] = frozenset()) -> np.nd
 
     Arrays whose place is in `multiplied` are not looked through.
     """
+    from .passes import FEW
     from .sparse_rows import is_sparse
 
     rows = set(np.linspace(0, source.rows - 1, min(ROWS_READ, source.rows)).astype(int).tolist())
@@ -168,7 +184,13 @@ def telling_rows(source: Any, multiplied: frozenset[int] = frozenset()) -> np.nd
                 rows.add(int(entries) // array.shape[1])
             continue
         rows |= extreme_rows(array.reshape(source.rows, -1))
+    rows |= set(_beside(rows, min(2 * FEW, source.rows)))
     return np.array(sorted(rows))
+
+
+def _beside(rows: set[int], count: int) -> Iterator[int]:
+    """The first rows that are not among `rows`, as many as are missing to `count`."""
+    return islice((row for row in range(count) if row not in rows), max(0, count - len(rows)))
 
 
 def extreme_rows(array: np.ndarray) -> set[int]:

@@ -83,6 +83,8 @@ class WholeWalker:
         self.saved_step = 0
         self.unwritten = 0
         self.structure: Structure | None = None
+        # What passes in double precision over a few rows have made of the cost.
+        self.made: dict[tuple[str, int], Any] = {}
         self.passes: Passes | None = None
         self._sample: tuple[Passes, np.ndarray] | None = None
         self._validated: Any = None
@@ -144,7 +146,8 @@ class WholeWalker:
     def _made_passes(self, start: np.ndarray) -> Passes:
         """Make ready for passes on the host."""
         job = self.job
-        together = not (job.rows_alone or is_mean_over_rows(job.cost, job.layout, self.source, start))
+        apart = job.rows_alone or is_mean_over_rows(job.cost, job.layout, self.source, start, made=self.made)
+        together = not apart
         self.passes = made = Passes(
             job.cost, job.layout, self.source, self.source.arrays, job.precision, together=together
         )
@@ -202,7 +205,7 @@ class WholeWalker:
         job, none = self.job, np.ones(start.size)
         assert self.passes is not None
         together = self.passes.together
-        self.structure = structure_of(job.cost, job.layout, self.source, together=together)
+        self.structure = structure_of(job.cost, job.layout, self.source, together=together, made=self.made)
         if together or self.structure is None or not self.structure.convexity.is_convex:
             return none
         rows = self.passes.rows

@@ -177,10 +177,12 @@ class _Look:
             seen = self.sizes[-1] if self.sizes else self.rows
             curved = self.passes
             if self.sizes:
-                chosen = np.sort(np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen])
                 walked = self.passes if self.again else run.walker.passes
                 assert walked is not None
-                curved = walked.sampled(chosen, max(1, seen // 64))
+                size, blocks = _cut(seen, walked.block)
+                seen = min(self.rows, size * blocks)
+                chosen = np.sort(np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen])
+                curved = walked.sampled(chosen, size)
                 if not self.again:
                     slope, compared = self._widened(walked, chosen)
                     told_slope = (
@@ -245,6 +247,15 @@ class _Look:
         # Directions without curvature and without slope are no step: both are rounding there.
         along = np.where(np.abs(along) > 1e-12 * np.linalg.norm(self.slope), along, 0.0)
         return -vectors @ (along / size)
+
+
+def _cut(rows: int, block: int) -> tuple[int, int]:
+    """Rows of a block of the sample, and how many blocks it has: those the cost is recorded for, where they fit.
+
+    >>> _cut(5120, 2500), _cut(5120, 50_000)
+    ((2500, 3), (5120, 1))
+    """
+    return (block, -(-rows // block)) if block <= rows else (rows, 1)
 
 
 def _look(job: Job, run: WholeRun) -> _Look:
