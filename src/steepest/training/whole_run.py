@@ -251,8 +251,11 @@ class WholeWalker:
         kind = np.float64 if job.precision == "float64" else np.float32
         scale = np.ones(())  # one number where nothing is scaled: for very many parameters memory is short
         if job.layout.n <= MOST_PARAMETERS:
+            # Each counts as a stage: a process that gets little of its processor is slow in them, and yet not late.
             self._made_passes(start)
+            self.stage += 1
             scale = self._scale(start)
+            self.stage += 1
         put = placement.constants
 
         def of_vector(u: Any, inputs: Any, scale: Any) -> Any:
