@@ -166,13 +166,13 @@ def scaling(rounds: int, cores: int) -> str:
             found.append(
                 [
                     f"{name}, batch {row['batch']:,}",
-                    row["processes"],
+                    f"{row['processes']} runs apart" if row["apart"] else row["processes"],
                     row["cores"],
                     1e3 * row["wall"],
                     row["faster"],
                     1e3 * row["cpu"],
                     row["cpu faster"],
-                    f"{row['cost']:.6f}",
+                    "" if row["apart"] else f"{row['cost']:.6f}",
                 ]
             )
     header = ["a step of Adam", "processes", "cores", "ms", "times as fast", "CPU ms, all processes"]
@@ -181,7 +181,8 @@ def scaling(rounds: int, cores: int) -> str:
         "together; both ratios are of rows a second, medians of those within a round. The last but one is how many "
         "times as fast as one process these would be with a core for each and no waiting: processes × CPU seconds a "
         "row of one ÷ CPU seconds a row of all. On a machine that does other things besides, it is the one to read. A "
-        "batch twice as large gives each of two processes as many rows as one alone has."
+        "batch twice as large gives each of two processes as many rows as one alone has. Two runs apart, each on half "
+        "the batch, exchange nothing: what they come to is the most that this machine would give two processes."
     )
     return "\n\n".join([markdown([*header, "by CPU time", "cost reached"], found), note])
 

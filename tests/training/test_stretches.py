@@ -176,3 +176,21 @@ def test_the_squares_of_an_array_are_summed_alike_on_a_cpu_and_on_an_accelerator
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     for found in (here, squared(array)):
         assert_allclose(found, np.sum(array.astype(np.float64) ** 2), rtol=1e-6)
+
+
+def test_rows_are_farther_apart_where_their_norms_would_slow_the_run():
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(64, 200)).astype(np.float32), np.zeros((200, 200), np.float32)
+    apart = {}
+    for batch, times in ((2, 1), (64, 40)):
+
+        def cost(w, x, times=times):
+            for _ in range(times):
+                x = np.tanh(x @ w)
+            return np.mean(x**2)
+
+        run = steepest.train(cost, w, x, batch_size=batch, steps=250, method="adam", progress=False)
+        steps = run.history.column("step")
+        assert len(run.history.costs) == 250
+        apart[batch] = set(np.diff(steps))
+    assert apart == {2: {50.0}, 64: {10.0}}

@@ -43,7 +43,7 @@ from .steps import (
     nothing_added,
     program,
 )
-from .stretches import Piece, Stretches, block_length, forecast, pieces
+from .stretches import Piece, Stretches, block_length, forecast, pieces, watched_every
 from .together import cost_of_a_part, together
 from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line, rows_apart, smoothed
@@ -216,11 +216,15 @@ class Walker:
 
     def _cut(self, every: int) -> tuple[Stretches, int]:
         """Which steps go in one dispatch; and the steps from a watched one to the next, a whole number of blocks."""
-        job = self.job
-        if job.mesh is not None or job.recorded is None:
+        job, backend = self.job, jax.default_backend()
+        if job.recorded is None:
+            return Stretches(), every
+        workers = 1 if job.mesh is None else int(job.mesh.devices.size)
+        seconds = forecast(job.recorded, job.layout.n, backend) * job.accumulate / workers
+        every = watched_every(every, seconds, job.layout.n, len(job.layout.leaves), self.look, backend)
+        if job.mesh is not None:
             return Stretches(), every
         per_epoch = None if job.validation is None else job.steps_per_epoch
-        seconds = forecast(job.recorded, job.layout.n, jax.default_backend()) * job.accumulate
         rows = job.source.layout.arrays
         batch_bytes = sum(array.nbytes / max(1, len(array)) for array in rows) * job.batch_size
         block = block_length(seconds, self.look, every, per_epoch, batch_bytes)

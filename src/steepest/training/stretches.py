@@ -24,6 +24,9 @@ STAGED = 1 << 25
 WITH_SLOPE = 3
 # Numbers read and written for each parameter by an update rule with two moments.
 UPDATE = 7
+# A watched step forms the norms of slope, step and parameters: so many numbers read and written for each parameter
+# besides (XLA counts 9 to 10), and operations for each array. All of this may add this part to the time of a run.
+NORMS, OPERATIONS, SHARE = 10, 6, 0.01
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,25 @@ def forecast(cost: Any, parameters: int, backend: str) -> float:
     work = work_of(cost.closed.jaxpr) * WITH_SLOPE
     moved = 4 * (work.numbers + UPDATE * parameters)
     return work.flops / machine.flops + moved / machine.bytes + work.operations * machine.operation
+
+
+def watched_every(every: int, seconds: float, parameters: int, arrays: int, look: int, backend: str) -> int:
+    """Steps from one watched step to the next: `every`, or as many more as `SHARE` asks for where steps are short.
+
+    `seconds` of one step, foreseen. Longer intervals divide `look`, so that a row falls where the device has caught up.
+
+    >>> watched_every(10, 30e-3, 670_000, 6, 100, "cpu"), watched_every(10, 30e-3, 15_000, 4, 100, "cpu")
+    (20, 10)
+    >>> watched_every(1, 1e-4, 670_000, 6, 100, "cpu"), watched_every(500, 1e-4, 670_000, 6, 100, "cpu")
+    (1, 500)
+    """
+    machine = MACHINES.get(backend)
+    if machine is None or every == 1:
+        return every
+    norms = 4 * NORMS * parameters / machine.bytes + OPERATIONS * arrays * machine.operation
+    wanted = norms / (SHARE * max(seconds, 1e-9))
+    longer = [length for length in range(every, look // 2 + 1) if look % length == 0]
+    return next((length for length in longer if length >= wanted), max(longer, default=every))
 
 
 def work_of(jaxpr: Any) -> Work:
