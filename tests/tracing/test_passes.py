@@ -87,6 +87,34 @@ def test_a_constant_is_not_blown_up_by_folding():
     assert max(np.asarray(c).nbytes for c in folded.consts) <= passes.FOLDED_BYTES
 
 
+def test_what_is_computed_from_numbers_spread_over_arrays_is_computed_once():
+    """A matrix that is filled by index or put together of diagonals is a constant, whatever makes it."""
+    wanted = np.diag([2.0, 2.0, 2.0]) - np.eye(3, k=1)
+    wanted[2, 0] = 0.5
+
+    def residuals(a):
+        B = jnp.diag(2.0 * jnp.ones(3)) + jnp.diag(-jnp.ones(2), 1)
+        B = B.at[2, 0].set(0.5)
+        return jnp.outer(a, a) - B @ B
+
+    simple = passes.simplify(traced(residuals))
+    assert set(names(simple)) <= {"broadcast_in_dim", "reshape", "mul", "sub", "transpose", "squeeze"}
+    assert_allclose(evaluate(simple, x)[0], np.outer(x, x) - wanted @ wanted, rtol=1e-15)
+
+
+def test_a_number_spread_over_an_array_stays_a_number():
+    """Moved or not; and what is made of it is kept only where it is small."""
+    closed = traced(lambda a: a[0] * jnp.pad(jnp.full((4, 30_000), 2.0).T.reshape(400, -1), 1).sum())
+    folded = passes.fold_constants(passes.inline(closed))
+    assert all(np.asarray(c).nbytes <= passes.FOLDED_BYTES for c in folded.consts)
+    assert "pad" in names(folded)
+    assert_allclose(evaluate(folded, x)[0], 240_000.0 * x[0])
+    uniform = passes.simplify(
+        traced(lambda a: a[:2, None] * jnp.broadcast_to(jnp.full(2, 1.0)[:, None], (2, 2)))
+    )
+    assert not uniform.consts
+
+
 def test_the_same_expression_is_computed_once():
     closed = traced(lambda a: jnp.sin(a[1:]) * jnp.sin(a[1:]) + jnp.sin(a[:-1]))
     assert names(passes.common_subexpressions(closed)).count("sin") == 2

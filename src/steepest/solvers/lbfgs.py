@@ -182,7 +182,7 @@ def _remember(
         ring=ring,
         slots=(*kept, slot),
         R_inverse=_bordered(R_inverse, R_inverse.dot(Sy) / -sy, np.zeros(len(kept)), 1.0 / sy),
-        D=np.append(pairs.D, sy),
+        D=_longer(pairs.D, sy),
         YY=_bordered(pairs.YY, Yy, Yy, yy),
         scale=sy / yy,
         SY=SY,
@@ -358,6 +358,8 @@ def _forgotten(pairs: Pairs) -> Pairs:
 
 def _ranges(slots: tuple[int, ...]) -> tuple[slice, ...]:
     """The stretches of the ring's rows that these slots fill."""
+    if len(slots) == max(slots, default=-1) + 1:  # as nearly always: all from the first on
+        return (slice(0, 2 * len(slots)),) if slots else ()
     found: list[slice] = []
     for slot in sorted(slots):
         if found and found[-1].stop == 2 * slot:
@@ -382,6 +384,14 @@ def _without_the_oldest(pairs: Pairs) -> Pairs:
         SY=None if pairs.SY is None else pairs.SY[1:, 1:],
         SS=None if pairs.SS is None else pairs.SS[1:, 1:],
     )
+
+
+def _longer(vector: Vector, last: float) -> Vector:
+    """The vector with one more number, shape (k + 1,)."""
+    grown = np.empty(vector.size + 1)
+    grown[:-1] = vector
+    grown[-1] = last
+    return grown
 
 
 def _bordered(matrix: Matrix, column: Vector, row: Vector, corner: float) -> Matrix:

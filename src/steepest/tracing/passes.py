@@ -8,7 +8,7 @@ source line of the user's code that it came from. Nothing here touches a device.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.core
@@ -26,6 +26,10 @@ FOLDED_BYTES = 1 << 16
 # Calls that hold a derivative of their own, lost when they are inlined.
 _DERIVATIVE_CALLS = {"custom_jvp_call", "custom_vjp_call", "custom_linear_solve"}
 _REMATERIALISED = {"remat2", "checkpoint"}
+# What gives an array of one number again from an array of one number.
+_MOVING = set(
+    "broadcast_in_dim reshape expand_dims squeeze transpose slice rev copy convert_element_type".split()
+)
 
 
 def simplify(closed: Any, *, keep_derivatives: bool = False) -> Any:
@@ -92,33 +96,64 @@ def _inlines(equation: Any, keep_derivatives: bool) -> bool:
 def fold_constants(closed: Any) -> Any:
     """Evaluate, in NumPy, every equation whose operands are all constants and whose results are small.
 
-    A scalar broadcast to an array stays an equation: it costs nothing, and the array would have to be kept.
+    One number spread over an array stays an equation: it costs nothing, and the array would have to be kept. What is
+    computed from such arrays alone is as constant as they are.
     """
     rewriting = _Rewriting(closed)
     environment = rewriting.opening(closed)
+    spread: dict[Any, Any] = {}
+
+    def known(atom: Any) -> Any:
+        return spread[atom] if _is_spread(atom, spread) else rewriting.known(atom)
+
     for equation in closed.jaxpr.eqns:
         invars = [_read(environment, atom) for atom in equation.invars]
-        if _folds(equation, invars, rewriting):
-            try:
-                results = evaluate_equation(equation, [rewriting.known(atom) for atom in invars])
-            except NoRule:
-                results = None
-            if results is not None:
-                for var, result in zip(equation.outvars, results, strict=True):
-                    environment[var] = rewriting.constant(result, var.aval)
-                continue
+        if _is_constant(equation, invars, rewriting, spread):
+            if _spreads(equation, invars, spread):
+                (var,) = equation.outvars
+                number = known(invars[0]).flat[0].astype(var.aval.dtype)
+                spread[var] = np.broadcast_to(number, var.aval.shape)
+            elif _is_small(equation, invars, spread):
+                try:
+                    results = evaluate_equation(equation, [known(atom) for atom in invars])
+                except NoRule:
+                    results = None
+                if results is not None:
+                    for var, result in zip(equation.outvars, results, strict=True):
+                        environment[var] = rewriting.constant(result, var.aval)
+                    continue
         rewriting.equations.append(equation.replace(invars=invars))
     return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
 
 
-def _folds(equation: Any, invars: Sequence[Any], rewriting: _Rewriting) -> bool:
+def _is_constant(
+    equation: Any, invars: Sequence[Any], rewriting: _Rewriting, spread: Mapping[Any, Any]
+) -> bool:
+    if equation.effects or not has_rule(equation.primitive.name):
+        return False
+    return all(rewriting.is_known(atom) or _is_spread(atom, spread) for atom in invars)
+
+
+def _is_spread(atom: Any, spread: Mapping[Any, Any]) -> bool:
+    return isinstance(atom, jex.Var) and atom in spread
+
+
+def _spreads(equation: Any, invars: Sequence[Any], spread: Mapping[Any, Any]) -> bool:
+    """Whether an equation spreads one number over an array, or moves one that was."""
     name = equation.primitive.name
-    if equation.effects or not has_rule(name) or not all(rewriting.is_known(atom) for atom in invars):
+    if len(invars) != 1 or not math.prod(invars[0].aval.shape):
         return False
     if name == "broadcast_in_dim" and invars[0].aval.shape == ():
+        return True
+    if name == "convert_element_type" and invars[0].aval.dtype.kind == "c":
         return False
+    return name in _MOVING and _is_spread(invars[0], spread)
+
+
+def _is_small(equation: Any, invars: Sequence[Any], spread: Mapping[Any, Any]) -> bool:
     results = sum(_bytes(var.aval) for var in equation.outvars)
-    return results <= max(FOLDED_BYTES, sum(_bytes(atom.aval) for atom in invars))
+    kept = sum(_bytes(atom.aval) for atom in invars if not _is_spread(atom, spread))
+    return results <= max(FOLDED_BYTES, kept)
 
 
 def _bytes(aval: Any) -> int:
