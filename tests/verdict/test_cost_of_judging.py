@@ -46,9 +46,10 @@ def test_a_long_way_down_to_nearly_nothing_is_not_taken_for_the_way_into_a_pole(
     n = 20_000  # so many that no place of the walk is kept, only how far the cost fell
     walk = steepest.minimize(cost, np.linspace(2.0, 3.0, n))
     # The cost is next to nothing: its change from one number to the next is much beside it, and little beside the fall.
-    found = judge(posed(cost, n).objective, np.full(n, 1.0 + 1e-15), names=None, history=walk.history)
-    assert found.verdict != "unbounded below"
-    assert found.spent.values <= 200  # to look for a pole takes some seven hundred
+    for history in (walk.history, None):  # without one, as where the budget ended before the first step
+        found = judge(posed(cost, n).objective, np.full(n, 1.0 + 1e-15), names=None, history=history)
+        assert found.verdict != "unbounded below"
+        assert found.spent.values <= 200  # to look for a pole takes some seven hundred
 
 
 @pytest.mark.parametrize("cost", [bowl, rosenbrock])

@@ -86,8 +86,12 @@ def pole_near(look: Look) -> Pole | None:
     """The pole that the point lies beside; None where the falls towards it die out, as at a cusp."""
     change = float(np.abs(look.on_free(look.projected)).dot(look.unit))
     size = max(look.fall or 0.0, abs(look.value))
-    if not (change > STEEP * size or str(look.stop) == "unbounded below"):
-        return None
+    if str(look.stop) != "unbounded below":
+        if not change > STEEP * size:
+            return None
+        # Without a walk nothing is known of the fall; the cost some way off stands for it, where it is nothing here.
+        if look.fall is None and not change > STEEP * look.size_aside:
+            return None
     return _pole_along(look, scaled_descent(look))
 
 
