@@ -101,6 +101,34 @@ def test_a_valley_that_bends_is_followed_by_the_second_derivatives_at_hand():
     assert found.spent.hessians <= 24  # two for each direction that is looked along
 
 
+def test_a_valley_that_runs_into_bounds_is_not_put_back_there_a_hundred_times():
+    # Factors of a matrix that must not be negative: what one gains another loses, until an entry meets its bound.
+    random = np.random.default_rng(0)
+    product = abs(random.standard_normal((8, 3))) @ abs(random.standard_normal((3, 6)))
+
+    def factors(x):
+        return np.sum((x[:24].reshape(8, 3) @ x[24:].reshape(3, 6) - product) ** 2)
+
+    bounds = [(0.0, np.inf)] * 42
+    walk = steepest.minimize(factors, random.uniform(0.0, 1.0, 42), bounds=bounds)
+    problem = pose(
+        factors,
+        walk.x,
+        (),
+        jac=None,
+        hess=None,
+        bounds=bounds,
+        fixed=None,
+        derivatives="auto",
+        budget=None,
+    )
+    found = judge(
+        problem.objective, walk.x, names=problem.names, structure=structure_of(problem), history=walk.history
+    )
+    assert found.verdict == "flat minimum"
+    assert found.spent.hessians <= 150  # followed to the end of all corrections, 1200
+
+
 def test_many_level_directions_are_told_by_parameters_that_no_other_has():
     # Of 150 parameters only 50 sums of three are told.
     def sums(x):

@@ -28,6 +28,13 @@ MIXED_LABELS = np.array([-1.0, 1.0, -1.0, 1.0])
 # The slope of the logistic loss with mixed labels is zero where 2σ(-2x) = σ(x).
 MIXED_MINIMUM = _root(lambda x: 2 / (1 + np.exp(2 * x)) - 1 / (1 + np.exp(-x)), 0.0, 1.0)
 
+# Factors of a matrix, whose entries differ in size by a thousand: the cost is zero there, and nothing is lower.
+LEFT, RIGHT = np.eye(8, 3) + 0.1, np.eye(3, 6) + 1e-3
+
+
+def factors(x):
+    return jnp.sum((x[:24].reshape(8, 3) @ x[24:].reshape(3, 6) - LEFT @ RIGHT) ** 2)
+
 
 def rosenbrock(x):
     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
@@ -42,6 +49,7 @@ TRUTH = {
     "parabola": ("global minimum", lambda x: x[0] ** 2 - 2 * x[0] + 3, [1.0], None),
     "parabola within rounding": ("global minimum", lambda x: (x[0] - 1 / 3) ** 2, [0.1 * 10 / 3], None),
     "rosenbrock": ("global minimum", rosenbrock, [1.0, 1.0], None),
+    "factors of different sizes": ("flat minimum", factors, np.r_[LEFT.ravel(), RIGHT.ravel()], None),
     "quadratic form": ("global minimum", lambda x: x[0] ** 2 + x[0] * x[1] + x[1] ** 2, [0.0, 0.0], None),
     "ill-conditioned": (
         "global minimum", lambda x: (x[0] - 1) ** 2 + 1e10 * (x[1] - 1) ** 2, [1.0, 1.0], None,

@@ -96,3 +96,13 @@ def test_a_valley_that_was_followed_until_its_fall_drowned_in_rounding_has_no_lo
     found = st.minimize(cost, [0.1, 0.1, 0.1], method="levenberg-marquardt")
     assert found.verdict == "infimum not attained"
     assert abs(found.fun - 0.2) < 1e-9  # the rounding of what is left of differences of 10⁵, too
+
+
+def test_a_valley_whose_bend_lets_none_but_short_steps_through_is_not_one_that_leads_to_infinity():
+    """Each parameter is to be the cube of the one before: all ones are lowest, and the way there turns and turns."""
+
+    def cubes(x):
+        return (x[0] - 1.0) ** 2 + 100.0 * np.sum((x[1:] - x[:-1] ** 3) ** 2)
+
+    found = st.minimize(cubes, np.resize([-1.2, 1.0], 30), budget=2000)
+    assert found.verdict != "infimum not attained", found.message

@@ -11,8 +11,8 @@ import numpy as np
 from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
 from ..linear_algebra.long_vectors import holds_everywhere
-from ..linear_algebra.symmetric import eigensystem, eigenvalues, safe_factor
-from ..numerics import EPS, FEW, all_finite
+from ..linear_algebra.symmetric import eigensystem, eigenvalues
+from ..numerics import EPS, all_finite
 from .look import Look, Rounding
 
 Vector = np.ndarray
@@ -25,10 +25,8 @@ DENSE = 200
 SUSPICIOUS = 1e-6
 TREMBLES = 10.0
 
-# So are those that are this small a part of the largest over the parameters' own sizes. None is where a factor shows
-# all of them to be so many times as large; of a few parameters the eigenvalues themselves take no longer.
+# So are those that are this small a part of the largest over the parameters' own sizes.
 FAINT = 1e-12
-CLEARLY = 1e3
 TINY = np.finfo(np.float64).tiny
 NEIGHBOURS = (3.0, 30.0, 300.0)
 
@@ -248,15 +246,18 @@ def _as_seen_farther(look: Look, H: np.ndarray) -> np.ndarray:
 
 
 def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
-    """`H` (n, n) without curvatures that are weak in natural sizes and change as much between neighbouring numbers.
+    """`H` (n, n) without what in weak rows, in natural sizes, changes as much between neighbouring numbers.
 
-    Made equally large with the others, a row that is rounding would count as much as they do.
+    Made equally large with the others, a row that is rounding would count as much as they do. Other rows stay what
+    they are: put together again from eigenvectors, they would be rounded to a part of the largest of all.
     """
     if look.quadratic or not all_finite(H):
         return H
     size = look.on_free(look.scale)
     sized = size[:, None] * H * size
-    if look.n > FEW and safe_factor(sized, CLEARLY * FAINT)[1]:
+    rows = np.maximum.reduce(np.abs(sized), axis=1, initial=0.0)
+    faint = rows < FAINT * max(float(np.maximum.reduce(rows, initial=0.0)), TINY)
+    if not faint[look.free].any():
         return H
     values, vectors = eigensystem(sized)
     sizes = np.abs(values)
@@ -274,7 +275,8 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     if not made.any():
         return H
     each = np.where(look.free, look.scale, np.inf)
-    return ((vectors * np.where(made, 0.0, values)) @ vectors.T) / each[:, None] / each
+    kept = ((vectors * np.where(made, 0.0, values)) @ vectors.T) / each[:, None] / each
+    return np.where(faint[:, None] | faint, kept, H)
 
 
 def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:

@@ -47,6 +47,10 @@ FAR_PART = 1e-2
 # So many last falls tell whether they die out.
 LAST = 6
 
+# Over that many steps that double a valley leads at least this many times as far; one whose bend lets none but short
+# steps through leads nowhere in particular.
+FARTHER = 2.0 ** (LAST / 2)
+
 # A fall of this many times the rounding of the cost is no chance.
 SEEN = 2.0
 
@@ -174,7 +178,7 @@ def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Val
         return None
     direction, step = sized / length, max(length, SHORTEST)
     x, value = look.x, look.value
-    values, faded = [value], False
+    values, away, faded = [value], [0.0], False
     while len(values) <= DOUBLINGS and value > -np.inf:
         found = _put_across(look, x + step * look.scale * direction, direction, value)
         if turning and not found[1] < value:
@@ -190,8 +194,9 @@ def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Val
             direction = moved / float(np.linalg.norm(moved))
         x, value = found
         values.append(value)
+        away.append(float(np.linalg.norm((x - look.x) / look.scale)))
     leads = _leads(-np.diff(values), value, faded)
-    if leads is None:
+    if leads is None or (value > -np.inf and away[-1] < FARTHER * away[-LAST]):
         return None
     return Valley(leads, way, value, float(np.linalg.norm(x - look.x)), len(values) - 1)
 

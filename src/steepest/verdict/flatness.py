@@ -42,6 +42,9 @@ VALLEY_CORRECTIONS = 100
 # the order. Where it gains more, and next to nothing of the whole, they creep along the valley and not to its bottom.
 SLOWEST_GAIN, CREEPING = 0.5, 1e-4
 
+# Where the bounds cut them, even those made anew may gain so small a part of what is left that they never arrive.
+CUT_SHORT = 0.2
+
 # While each correction leaves at most this part of the slope, the directions need not be found again for the next.
 STILL_TURNED = 0.3
 
@@ -416,10 +419,13 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
         if not lower and (fresh or not np.isfinite(value)):
             break
         if lower:
+            left = value - look.value
             before, gain = gain, value - here if np.isfinite(value) else 0.0
             gained += gain
             place, value, slope = x, here, np.where(look.free, gradient, 0.0)
             if back.creeps and SLOWEST_GAIN * before < gain <= CREEPING * gained:
+                break
+            if fresh and gain < CUT_SHORT * left and not look.objective.bounds.contains(x):
                 break
         step, promise = back.step(slope)
         if lower and promise <= rounding and value - look.value <= 8 * rounding:
