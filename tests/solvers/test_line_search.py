@@ -51,6 +51,27 @@ def test_a_kink_is_landed_on_from_either_side(first):
     assert landing is not None and landing.value < 5.0 and landing.slope > -0.9
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_where_terms_that_cancel_leave_larger_rounding_than_the_value_shows_slopes_decide(seed):
+    # A value of 10⁻⁶ that errs by 10⁻¹⁵, where all that can be won is 10⁻¹⁷: slopes alone tell where the bottom is.
+    random, seen = np.random.default_rng(seed), []
+
+    def cost(t):
+        seen.append(t)
+        return 1e-6 + 1e-17 * (t - 1.0) ** 2 + 1e-15 * abs(random.standard_normal())
+
+    problem = one_dimensional(cost, lambda t: 2e-17 * (t - 1.0))
+    landing = search(problem, lambda t: along(np.zeros(1), np.ones(1), t), 1e-6, np.ones(1), -2e-17, 0.4)
+    assert landing is not None and abs(landing.slope) < 0.9 * 2e-17
+    assert len(seen) <= 12
+
+
+def test_a_jump_upwards_is_not_taken_for_rounding():
+    problem = one_dimensional(lambda t: 1.0 - t + (1e-4 if t > 1e-6 else 0.0), lambda t: -1.0)
+    landing = search(problem, lambda t: along(np.zeros(1), np.ones(1), t), 1.0, np.ones(1), -1.0, 1e-5)
+    assert landing is not None and landing.value < 1.0
+
+
 def test_no_step_is_longer_than_allowed():
     seen = []
 

@@ -58,6 +58,12 @@ LOOKS, EXACTING_LOOKS = 1, 10
 # the value up to this fraction of it, when nothing better was found.
 DOUBTFUL_VALUE = 1e-10
 
+# No lower value where the slope falls half as steeply as at the start is rounding, or there is a bump or a jump before
+# it. So many in a row, ever nearer to the start, are rounding, if they differ by no larger a part of the value: terms
+# that cancel leave that much. Fewer might be a bump, and a larger part a jump.
+CONTRADICTIONS = 3
+LARGEST_ROUNDING = 1e-6
+
 
 class Landing(NamedTuple):
     """Where a search came down: `x = start + t·direction`, with `slope` along the direction there."""
@@ -93,6 +99,7 @@ def search(
     high_t, high_value, high_slope = inf, inf, inf  # nearest point known to be too far
     candidate: Landing | None = None  # low enough, rising more steeply than asked
     doubtful: Landing | None = None
+    contradictions, off = 0, 0.0
     longest = min(longest, STRETCH * first)
     t = min(first, longest)
     trials = MAX_TRIALS if -slope * t > rounding else TRIALS_IN_ROUNDING
@@ -129,6 +136,14 @@ def search(
                     if doubtful is None or abs(s) < abs(doubtful.slope):
                         doubtful = Landing(t, x, f, g, s)
                 high_t, high_value, high_slope = t, f, s
+                contradicts = s <= 0.5 * slope
+                contradictions, off = (
+                    (contradictions + 1, max(off, abs(f - value))) if contradicts else (0, 0.0)
+                )
+                if contradictions == CONTRADICTIONS and rounding < 2.0 * off <= LARGEST_ROUNDING * abs(value):
+                    rounding, contradictions, t, high_t = 2.0 * off, 0, min(first, longest), inf
+                    low, low_t, low_value, low_slope = None, 0.0, value, slope
+                    continue
         width = high_t - low_t
         if width <= 1e-16 * high_t or high_t < 1e-280:
             break
