@@ -44,6 +44,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,7 @@ class RunWriter:
     ) -> None:
         self.path = Path(path)
         self.steerable = steerable
-        self.broken: str | None = None
+        self.broken: str | None = None  # why nothing more is written, once a disk has refused
         self._began = self._written = self._looked = time.perf_counter()
         self._waiting: list[str] = []
         self._stride = 1
@@ -241,8 +242,10 @@ class RunWriter:
             self._file.write(text.encode("utf-8", "replace"))
             self._file.flush()
         except OSError as error:
-            self.broken = str(error)
+            why = f"could not be written ({error.strerror}); the run goes on without it"
+            self.broken = f"the run file {self.path} {why}"
             self._file = None
+            warnings.warn(self.broken, RuntimeWarning, stacklevel=2)
 
 
 def _ends_in_half_a_line(path: Path) -> bool:

@@ -127,6 +127,7 @@ def train(
         result = _result(job, walker, run)
         if job.record is not None:
             job.record.end(result.verdict.value, result.message, result.cost)
+            result.remarks += job.record.trouble()
     if job.torch is not None:
         result.params = job.torch.handed_back(result.arrays)
     result.timing = {"walk": walked - began, "judge": time.perf_counter() - walked}
@@ -157,6 +158,7 @@ def _over_all_data(job: Job, record: Any, began: float) -> TrainResult:
         finding = whole_verdict.judge(job, run)
         if job.record is not None:
             job.record.end(finding.verdict.value, finding.sentence, finding.cost)
+            job.remarks += job.record.trouble()
     result = _told(job, finding, run.arrays, run.history)
     result.steps, result.epochs = run.descent.steps, run.passes
     result.examples = round(run.passes * job.batch_size)

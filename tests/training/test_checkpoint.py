@@ -258,6 +258,15 @@ def test_a_run_that_may_write_no_more_goes_on_and_says_so_at_every_checkpoint(fo
     same_parameters(folder / "full.npz", folder / "room.npz")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_run_file_on_a_full_disk_is_told_and_the_run_goes_on():
+    cost, params, data = classification()
+    with pytest.warns(RuntimeWarning, match="the run file /dev/full could not be written .No space left"):
+        result = steepest.train(cost, params, data, steps=5, method="adam", record="/dev/full")
+    assert result.steps == 5
+    assert any("/dev/full could not be written" in remark for remark in result.remarks)
+
+
 def test_a_half_written_file_is_never_left_behind(tmp_path, monkeypatch):
     def stops(descriptor):
         raise OSError(errno.EIO, "the disk stopped")

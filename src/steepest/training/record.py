@@ -57,6 +57,10 @@ class Record:
         """Add what the run came to."""
         self.run.end(word, sentence, value=cost)
 
+    def trouble(self) -> tuple[str, ...]:
+        """Why the file does not hold all of the run, where it does not."""
+        return () if self.run.broken is None else (self.run.broken,)
+
 
 @contextmanager
 def recorded(record: Any, job: Job, speaks: bool) -> Iterator[Record | None]:
