@@ -102,6 +102,10 @@ def named_results(results: Sequence[Any], labels: Sequence[str] | None) -> dict[
     if len(labels) != len(results):
         raise InputError(f"there are {len(results)} results and {len(labels)} labels")
     for label, result in zip(labels, results, strict=True):
+        if hasattr(result, "epochs"):
+            raise InputError(
+                f"{label} is a training run, whose costs are those of batches; report.html(result, file) draws it"
+            )
         if len(getattr(getattr(result, "history", None), "value", ())) == 0:
             raise InputError(f"{label} holds no history to draw")
     return dict(zip(map(str, labels), results, strict=True))
