@@ -12,10 +12,11 @@ from steepest.explorer import still
 from steepest.explorer.curve import sample
 from steepest.explorer.fitting import EXAMPLE, EXAMPLE_MODEL, fitting, read_columns
 from steepest.explorer.frames import pack, unpack
-from steepest.explorer.live import thinned
+from steepest.explorer.live import picture, thinned
 from steepest.explorer.planes import plane, sharpest
 from steepest.explorer.subject import Subject
 from steepest.explorer.walks import FATES, METHODS, walk_all
+from steepest.runs import RunReader, RunWriter
 
 
 def hermite(curve, x):
@@ -176,3 +177,20 @@ def test_nothing_in_a_name_can_end_the_block_of_data_early():
 def test_a_screen_that_does_not_exist_is_named():
     with pytest.raises(InputError, match="no still screen"):
         still.screen("<b>", "x**2")
+
+
+def test_a_validation_between_two_steps_is_a_curve_of_its_own_and_no_gap_in_the_others(tmp_path):
+    with RunWriter(tmp_path / "run.jsonl", kind="train") as run:
+        for step in range(0, 40, 10):
+            group = {"gradient": 1.0, "step": 0.1, "size": 1.0}
+            run.step(step, 1.0, gradient_norm=float(step), rate=0.1, groups={"W": group})
+            run.step(step + 5, 1.0, validation=2.0 + step)
+    reader = RunReader(tmp_path / "run.jsonl")
+    reader.read()
+    header, curves = picture(reader)
+    np.testing.assert_array_equal(curves["step:gradient_norm"], [0, 10, 20, 30])
+    np.testing.assert_array_equal(curves["gradient_norm"], [0, 10, 20, 30])
+    np.testing.assert_array_equal(curves["step:validation"], [5, 15, 25, 35])
+    np.testing.assert_array_equal(curves["validation"], [2, 12, 22, 32])
+    assert len(curves["value"]) == 8
+    assert [group["name"] for group in header["groups"]] == ["W"]

@@ -261,7 +261,21 @@ def test_training_has_a_page_too(tmp_path):
         return np.mean((batch["y"] - parameters["w"] * batch["x"]) ** 2)
 
     x = np.linspace(0, 1, 64)
-    result = st.train(cost, {"w": 0.0}, {"x": x, "y": 3 * x}, batch_size=16, epochs=3)
+    result = st.train(cost, {"w": 0.0}, {"x": x, "y": 3 * x}, batch_size=16, epochs=3, method="sgd", rate=0.5)
     page = page_of(result, tmp_path)
     assert str(result.verdict) in page.text
     assert all(item.how in page.text for item in result.evidence)
+    assert f"{result.arrays[0].item():.6f}"[:5] in page.text  # few numbers are listed one by one
+
+
+def test_the_arrays_of_a_model_are_listed_by_name_shape_and_size_not_number_by_number(tmp_path):
+    def cost(parameters, batch):
+        return np.mean((batch @ parameters["layer"]["W"]) ** 2) + np.mean(parameters["layer"]["b"] ** 2)
+
+    start = {"layer": {"W": np.full((3, 8), 2.0), "b": np.zeros(5)}}
+    result = st.train(cost, start, np.ones((64, 3)), steps=1, method="sgd", rate=1e-9)
+    page = page_of(result, tmp_path)
+    for told in ("layer.W", "3×8", "layer.b"):
+        assert told in page.text
+    assert "layer.W[0" not in page.text
+    assert "x[" not in page.text

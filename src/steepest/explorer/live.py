@@ -71,17 +71,19 @@ def picture(reader: RunReader) -> tuple[dict[str, Any], dict[str, Array]]:
     steps = record.column("step")
     arrays: dict[str, Array] = {}
     for name in CURVES:
-        values = record.column(name)
+        # A number that a step does not tell is no gap in its curve: validation comes once an epoch.
+        told = np.array([name in row for row in record.steps], dtype=bool)
+        values = record.column(name)[told]
         if np.isfinite(values).any() or (name == "value" and len(values)):
             kept = thinned(values, MOST_POINTS)
-            arrays[f"step:{name}"], arrays[name] = steps[kept], values[kept]
+            arrays[f"step:{name}"], arrays[name] = steps[told][kept], values[kept]
     last = record.steps[-1] if record.steps else {}
     header = {
         "header": {key: record.header.get(key) for key in ("kind", "label", "n", "started", "steerable")},
         "settings": record.header.get("settings", {}),
         "count": len(record.steps),
         "last": {name: value for name, value in last.items() if name not in ("x", "groups")},
-        "groups": _groups(last),
+        "groups": _groups(next((row for row in reversed(record.steps) if row.get("groups")), {})),
         "trouble": _trouble(record.steps),
         "events": record.events[-50:],
         "end": record.end,

@@ -104,7 +104,8 @@ def named_results(results: Sequence[Any], labels: Sequence[str] | None) -> dict[
     for label, result in zip(labels, results, strict=True):
         if hasattr(result, "epochs"):
             raise InputError(
-                f"{label} is a training run, whose costs are those of batches; report.html(result, file) draws it"
+                f"{label} is a training run, whose costs are those of batches; record= and `steepest explore` show it, "
+                "and result.history holds them"
             )
         if len(getattr(getattr(result, "history", None), "value", ())) == 0:
             raise InputError(f"{label} holds no history to draw")

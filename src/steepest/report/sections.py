@@ -21,6 +21,9 @@ from .told import Told
 
 # More rows than this make a page heavy without being read.
 MOST_PARAMETERS = 200
+# Of a model with more parameters than this the arrays are listed, not their numbers.
+MOST_READ = 20
+ARRAY_COLUMNS = (("array", ""), ("shape", " class=n"), ("root mean square", " class=n"))
 MOST_STEPS = 14
 MOST_DATA = 100
 # Correlations are drawn up to here.
@@ -97,6 +100,8 @@ def figure(svg: str, caption: str) -> str:
 def parameters(result: Any, seen: Told) -> str:
     """A row for each parameter: its value, to as many digits as can be trusted, its error, where it began."""
     n = seen.values.size
+    if seen.kind == "train" and n > MOST_READ:
+        return _arrays(result)
     shown = range(min(n, MOST_PARAMETERS))
     columns = ["parameter", "value"]
     if seen.errors is not None:
@@ -133,6 +138,22 @@ def parameters(result: Any, seen: Told) -> str:
     )
     rest = f"<p class=sub>and {n - MOST_PARAMETERS:,} more parameters</p>" if n > MOST_PARAMETERS else ""
     table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f"<h2>Parameters</h2>\n{scrolling(table, 'parameters')}{rest}"
+
+
+def _arrays(result: Any) -> str:
+    """A row for each array of a model: its name, its shape, and how large its numbers are."""
+    rows = []
+    for name, array in list(zip(result.names, result.arrays, strict=True))[:MOST_PARAMETERS]:
+        shape = "×".join(map(str, np.shape(array))) or "1"
+        size = float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if np.size(array) else 0.0
+        rows.append(
+            f"<tr><td class=name>{safe(name)}</td><td class=n>{shape}</td><td class=n>{number(size, 3)}</td></tr>"
+        )
+    more = len(result.names) - len(rows)
+    rest = f"<p class=sub>and {more:,} more arrays</p>" if more else ""
+    head = "".join(f"<th{kind} scope=col>{name}</th>" for name, kind in ARRAY_COLUMNS)
+    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
     return f"<h2>Parameters</h2>\n{scrolling(table, 'parameters')}{rest}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..parameters import EntryNames, Leaf
 from ..presentation import flat, names_of
 
 Vector = np.ndarray
@@ -65,7 +66,9 @@ def told(result: Any) -> Told:
         sentence=str(getattr(result, "message", "") or ""),
         next_step=str(getattr(result, "next_step", "") or ""),
         cost=float(result.fun if kind == "minimize" else result.cost),
-        names=names_of(values.size, getattr(result, "names", ()) or ()),
+        names=_entry_names(result)
+        if kind == "train"
+        else names_of(values.size, getattr(result, "names", ()) or ()),
         values=values,
         errors=None if errors is None else flat(errors).astype(float),
         digits=digits if digits is not None and digits.size == values.size else None,
@@ -80,6 +83,15 @@ def told(result: Any) -> Told:
         derivatives=str(getattr(result, "derivatives", "")),
         precision=str(getattr(result, "precision", "")),
     )
+
+
+def _entry_names(result: Any) -> Sequence[str]:
+    """A name for each number of a training run, from the names and shapes of its arrays."""
+    leaves, stop = [], 0
+    for name, array in zip(result.names, result.arrays, strict=True):
+        start, stop = stop, stop + int(np.size(array))
+        leaves.append(Leaf(name, np.shape(array), start, stop))
+    return EntryNames(tuple(leaves))
 
 
 def _values(result: Any, kind: str) -> Vector:
