@@ -261,3 +261,18 @@ def test_a_walk_that_faded_on_its_way_to_infinity_is_not_walked_on_by_every_meth
     result = minimize(cost, np.ones(1000))
     assert result.verdict is Verdict.INFIMUM_NOT_ATTAINED
     assert result.nfev < 300
+
+
+def test_among_walls_that_gauss_newton_swings_between_newton_takes_over_in_time():
+    """A bowl with its lowest point, zero, at the origin, crossed by two families of walls that vanish there."""
+
+    def cost(x):
+        return 1000.0 * (np.sin(15.0 * x[0]) * np.cos(15.0 * x[1])) ** 2 + 0.05 * (x[0] ** 2 + x[1] ** 2)
+
+    spent, alone = 0, 0
+    for start in ([40.0, 10.0], [-30.0, 50.0], [60.0, -20.0], [25.0, -45.0]):
+        result = minimize(cost, start)
+        assert result.success and result.fun < 1e-30
+        spent += result.nfev
+        alone += minimize(cost, start, method="levenberg-marquardt").nfev
+    assert spent < 0.7 * alone
