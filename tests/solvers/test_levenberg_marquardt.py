@@ -353,33 +353,3 @@ def test_residuals_of_unlike_size_are_all_met_to_the_rounding_of_their_own(a):
     )
     assert_allclose(run.x, [a, 3.0 / a], rtol=1e-15)
     assert abs(run.gradient[1]) <= 2.0 * a * 3.0 * 8 * np.finfo(float).eps
-
-
-@pytest.mark.parametrize("power", [2, 3, 5])
-def test_residuals_that_vanish_with_their_slopes_are_met_at_once(power):
-    """Gauss-Newton steps on uᵏ leave the part 1 - 1/k of u each time: halving 10⁻⁴⁰ takes more than a hundred."""
-    A, place = np.array([[2.0, 1.0], [-1.0, 3.0]]), np.array([3.0, -2.0])
-
-    def residual(x):
-        return (A @ (x - place)) ** power
-
-    def jacobian(x):
-        return power * ((A @ (x - place)) ** (power - 1))[:, None] * A
-
-    run = drive(levenberg_marquardt(), squares(residual, jacobian, 2), np.array([4.0, 1.0]))
-    assert run.steps <= 8
-    assert_allclose(run.x, place, atol=1e-7)
-
-
-def test_where_all_steps_at_once_lead_higher_the_walk_goes_on_in_single_ones():
-    """r = u² above 0.2 halves u each time, towards 0; a wall that begins at 0.2 stands before it."""
-    wall = 1e4
-
-    def residual(x):
-        return np.array([x[0] ** 2, wall * max(0.2 - x[0], 0.0)])
-
-    def jacobian(x):
-        return np.array([[2.0 * x[0]], [-wall if x[0] < 0.2 else 0.0]])
-
-    run = drive(levenberg_marquardt(), squares(residual, jacobian, 1), np.array([50.0]))
-    assert_allclose(run.x, 0.2, rtol=1e-8)

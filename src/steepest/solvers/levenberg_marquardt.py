@@ -24,7 +24,6 @@ from .bent_path import (
     next_radius,
     reach_of,
 )
-from .shrinking_steps import is_steady, shrinking
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
 # A step is taken when it gains this part of what the model promised (Moré 1978).
@@ -78,8 +77,7 @@ class LMState(NamedTuple):
     units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
     converged slowly, `slow_held`: held ones. `spent`: whether what is left to gain is rounding. `grain`: by how much
     the value may be off because each residual is a difference of two numbers that are larger. `bend`: that of the last
-    step, if the radius held it; `reach`: what it tells of longer ones, if it was bent. `ratio`: of the last step to the
-    one before it, where neither was held and they go the same way, else 0.
+    step, if the radius held it; `reach`: what it tells of longer ones, if it was bent.
     """
 
     x: Vector
@@ -100,7 +98,6 @@ class LMState(NamedTuple):
     grain: float
     bend: Bend | None = None
     reach: Reach | None = None
-    ratio: float = 0.0
 
 
 class Move(NamedTuple):
@@ -168,17 +165,8 @@ class LevenbergMarquardt:
         x, value, radius = state.x, state.value, state.radius
         rounding = VALUE_ROUNDING * abs(value) + state.grain
         refused = False
-        move = _move(objective.bounds, state, radius)
-        ratio = _shrinking(state, move)
-        if is_steady(ratio, state.ratio) and move.promise > rounding:
-            trial = _all_at_once(objective, state, move, ratio)
-            if trial is not None:
-                size = _column_sizes(trial.found.jacobian)
-                scale = np.maximum(state.scale, size)
-                step = trial.x - x
-                return self._aim(objective, trial.x, trial.found, step, scale, size, radius, move.held, state)
-            ratio = 0.0  # not before it has been the same twice again
         while True:
+            move = _move(objective.bounds, state, radius)
             ahead = _foretold(state, move)
             place = _place(objective.bounds, x, move.p if ahead is None else move.p + ahead)
             if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
@@ -187,7 +175,6 @@ class LevenbergMarquardt:
             least = WORTH_TAKING * move.promise if move.promise > rounding else -rounding
             if refused and not value - objective.value(place) >= least:
                 radius = SMALLEST_CUT * min(radius, move.length)
-                move = _move(objective.bounds, state, radius)
                 continue
             trial = _tried(objective, state, move, place, ahead is not None)
             if move.damping > 0.0 and move.promise > rounding:
@@ -198,8 +185,7 @@ class LevenbergMarquardt:
                     break
             cut = AFTER_REFUSAL if trial.bent else _cut(state, move, trial.fell)
             radius = cut * min(radius, move.length)
-            refused, ratio = True, 0.0
-            move = _move(objective.bounds, state, radius)
+            refused = True
         reach = None
         if trial.bent and move.promise > rounding:
             reach = reach_of(state.reach, move.length, trial.missed)
@@ -215,7 +201,7 @@ class LevenbergMarquardt:
         step = trial.x - x
         onward = self._aim(objective, trial.x, trial.found, step, scale, size, radius, move.held, state)
         if not move.damping > 0.0 or onward.model is None:
-            return onward._replace(ratio=ratio) if ratio > 0.0 else onward
+            return onward
         return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
 
     def _aim(
@@ -411,22 +397,6 @@ def _place(bounds: Bounds, x: Vector, step: Vector) -> Vector:
         place = bounds.project(place)
     place.setflags(write=False)
     return place
-
-
-def _shrinking(state: LMState, move: Move) -> float:
-    """By which factor this step is shorter than the last, if neither is held and they go the same way; else 0."""
-    if move.held or state.step is None or state.free is not None or state.bend is not None:
-        return 0.0
-    return shrinking(state.scale * state.step, state.scale * move.p)
-
-
-def _all_at_once(objective: Objective, state: LMState, move: Move, ratio: float) -> Trial | None:
-    """The place where all steps still to come would lead, if it is lower by more than the next step promises."""
-    place = _place(objective.bounds, state.x, move.p / (1.0 - ratio))
-    trial = _tried(objective, state, move, place, False)
-    if not (trial.fell >= move.promise and isfinite(trial.found.value)):
-        return None
-    return trial if is_finite(_column_sizes(trial.found.jacobian)) else None
 
 
 def _tried(objective: Objective, state: LMState, move: Move, place: Vector, bent: bool) -> Trial:
