@@ -40,7 +40,7 @@ FURTHER, TIMES_MORE, MOST_FURTHER = 300, 3, 30_000
 
 # Products after which conjugate gradients go on in a compiled loop, where one takes a fraction of a millisecond: by
 # then they have taken longer than XLA takes for the loop. Counted, so that each solve goes the same way.
-MANY_PRODUCTS = 5_000
+MANY_PRODUCTS = 10_000
 
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
 # truncation against rounding.
