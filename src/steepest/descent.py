@@ -30,6 +30,9 @@ ESCAPES = 10
 # gain; each leg sees some 48 digits, and no cost that fits in a double is as high as this many of them.
 LEGS = 20
 
+# A minimum that a walk taken up again leaves by less than this part of a parameter's size has been arrived at.
+MOVED = 1e-8
+
 # What is left of the way from the start down to a cost's lowest number, where no other method is asked to find more.
 # Larger, and a walk astray along a tail would keep a method from a minimum that exists.
 NOTHING_LOWER = 1e-30
@@ -196,12 +199,18 @@ class Descent:
         """The end of a walk, judged; down a wall it goes on, and at a saddle or a maximum the way down is followed."""
         judgement, hidden = self._verdict(run), _is_hidden(run)
         for _ in range(LEGS):
-            if not hidden or judgement.verdict is not Verdict.STOPPED:
+            arrived = judgement.verdict.is_minimum
+            if not hidden or not (arrived or judgement.verdict is Verdict.STOPPED):
+                break
+            if arrived and not _has_vanished(run):
                 break
             onward = self.walk(rung, run.x)
-            hidden = _is_hidden(onward)
+            if arrived and not _leads_away(run, onward):
+                break
+            # Judged by its own fall and its own sizes: those of the whole way hide what there is to see here.
+            hidden, judgement = _is_hidden(onward), self._verdict(onward)
             onward.history.prepend(run.history)
-            run, judgement = onward, self._verdict(onward)
+            run = onward
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -283,6 +292,19 @@ def _is_hidden(run: Run) -> bool:
     """Whether a walk ended because what was left to gain was rounding of its fall, though not of its last cost."""
     fall = run.history.first[0] - run.value if len(run.history) else 0.0
     return run.stop is StopReason.ROUNDING and is_lost_in(fall, run.value)
+
+
+def _leads_away(run: Run, onward: Run) -> bool:
+    """Whether a walk taken up again moved a parameter by more than rounding of its size, and lower.
+
+    The size is that of its value, or up to one of how far it had come: at the bottom of x⁴ the way goes on for ever,
+    to nowhere else.
+    """
+    if not onward.value < run.value:
+        return False
+    first = run.history.first[1]
+    came = 1.0 if first is None else np.minimum(np.abs(run.x - first), 1.0)
+    return bool((np.abs(onward.x - run.x) > MOVED * np.maximum(np.abs(run.x), came)).any())
 
 
 def part_left(problem: Problem, run: Run) -> float:

@@ -113,6 +113,16 @@ def test_a_far_start_does_not_make_a_place_up_a_wall_the_minimum(order, start):
     np.testing.assert_allclose(found.x, truth, rtol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["auto", "newton", "bfgs", "l-bfgs", "newton-cg"])
+@pytest.mark.parametrize(("order", "start"), [(4, 1e20), (6, 1e7), (8, 1e5), (8, 1e20), (10, 1e7), (20, 1e2)])
+def test_every_method_goes_on_where_the_height_of_its_start_hides_what_is_left(order, start, method):
+    """What fell by 10¹⁶⁰ is no minimum for being less than the rounding of that, nor is a parameter right to 10⁴."""
+    lowest = brentq(lambda x: order * x ** (order - 1) + 2 * (x - 1), 0.0, 1.0)
+    found = st.minimize(lambda x: x[0] ** order + (x[0] - 1) ** 2, np.array([start]), method=method)
+    assert found.verdict == "global minimum", found.message
+    assert abs(found.x[0] - lowest) < 1e-8
+
+
 @pytest.mark.parametrize(
     ("order", "start", "rest"), [(10, 3.0, 0.0), (10, 1e5, 0.0), (20, 1e3, 5.0), (40, 1e5, 0.0)]
 )
