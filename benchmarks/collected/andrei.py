@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .more_garbow_hillstrom import BEALE, FREUDENSTEIN, trigonometric
+from .more_garbow_hillstrom import BEALE, FREUDENSTEIN, trigonometric, wood
 from .terms import (
     Cost,
     Problem,
@@ -290,18 +290,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
         repeated(3, -1, 0, 1), 20, 4000, minimum=0.0,
     ),
     "CHAINWOO": row(
-        chain(
-            lambda xp, a, b, c, d: (
-                100 * (b - a**2) ** 2
-                + (1 - a) ** 2
-                + 90 * (d - c**2) ** 2
-                + (1 - c) ** 2
-                + 10 * (b + d - 2) ** 2
-                + 0.1 * (b - d) ** 2
-            ),
-            4,
-            2,
-        ),
+        chain(wood, 4, 2),
         lambda n: np.r_[-3.0, -1, -3, -1, repeated(-2, 0)(n - 4)],
         20, 100, 4000,
     ),

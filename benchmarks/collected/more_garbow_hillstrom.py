@@ -183,8 +183,11 @@ FREUDENSTEIN: Cost = pairs(
 BEALE: Cost = pairs(
     lambda xp, a, b: sum((y - a * (1 - b**k)) ** 2 for k, y in ((1, 1.5), (2, 2.25), (3, 2.625)))
 )
-WOOD: Cost = fours(
-    lambda xp, a, b, c, d: (
+
+
+def wood(xp: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Wood's function of four numbers, or of four arrays of them. MGH 14."""
+    return (
         100 * (b - a**2) ** 2
         + (1 - a) ** 2
         + 90 * (d - c**2) ** 2
@@ -192,7 +195,9 @@ WOOD: Cost = fours(
         + 10 * (b + d - 2) ** 2
         + 0.1 * (b - d) ** 2
     )
-)
+
+
+WOOD: Cost = fours(wood)
 JENNRICH, MEYER_AT, GAUSS_AT = numbers(10), 45 + 5 * numbers(16), (8 - numbers(15)) / 2
 
 PROBLEMS: dict[str, Problem] = {
