@@ -30,6 +30,10 @@ ESCAPES = 10
 # gain; each leg sees some 48 digits, and no cost that fits in a double is as high as this many of them.
 LEGS = 20
 
+# Squares of residuals that vanish are left at some EPS² of where they began. Less, by this, is left at a bottom without
+# curvature, or of a fall from so high up that it hides the rest of the way down.
+DROWNED = 1e-36
+
 # A minimum that a walk taken up again leaves by less than this part of a parameter's size has been arrived at.
 MOVED = 1e-8
 
@@ -202,11 +206,9 @@ class Descent:
             arrived = judgement.verdict.is_minimum
             if not hidden or not (arrived or judgement.verdict is Verdict.STOPPED):
                 break
-            if arrived and not _has_vanished(run):
+            if arrived and not (_is_drowned(run) and self._goes_on(rung, run)):
                 break
             onward = self.walk(rung, run.x)
-            if arrived and not _leads_away(run, onward):
-                break
             # Judged by its own fall and its own sizes: those of the whole way hide what there is to see here.
             hidden, judgement = _is_hidden(onward), self._verdict(onward)
             onward.history.prepend(run.history)
@@ -221,6 +223,19 @@ class Descent:
             onward.history.prepend(run.history)
             run, judgement = onward, self._verdict(onward)
         return run, judgement
+
+    def _goes_on(self, rung: Rung, run: Run) -> bool:
+        """Whether a walk from its end, seen by nobody, moves a parameter by more than rounding of its size, and lower.
+
+        The size is that of its value, or up to one of how far it had come: at the bottom of x⁴ the way goes on for
+        ever, to nowhere else.
+        """
+        objective, most = self.problem.objective, rung.max_steps
+        onward = drive(rung.solver, objective, run.x, tolerance=self.tolerance, max_steps=most)
+        first = run.history.first[1]
+        came = 1.0 if first is None else np.minimum(np.abs(run.x - first), 1.0)
+        moved = np.abs(onward.x - run.x) > MOVED * np.maximum(np.abs(run.x), came)
+        return bool(onward.value < run.value and moved.any())
 
     def walk(self, rung: Rung, start: Vector, watch: Callable[..., bool] | None = None) -> Run:
         """One solver's walk from `start` (n,), within what the rung and the user allow.
@@ -288,23 +303,15 @@ def _has_vanished(run: Run) -> bool:
     return len(run.history) > 0 and abs(run.value) <= NOTHING_LOWER * abs(float(run.history.first[0]))
 
 
+def _is_drowned(run: Run) -> bool:
+    """Whether a minimum may have been seen in what is less than the rounding of the rounding of the fall."""
+    return bool(0.0 < abs(run.value) <= DROWNED * abs(float(run.history.first[0])))
+
+
 def _is_hidden(run: Run) -> bool:
     """Whether a walk ended because what was left to gain was rounding of its fall, though not of its last cost."""
     fall = run.history.first[0] - run.value if len(run.history) else 0.0
     return run.stop is StopReason.ROUNDING and is_lost_in(fall, run.value)
-
-
-def _leads_away(run: Run, onward: Run) -> bool:
-    """Whether a walk taken up again moved a parameter by more than rounding of its size, and lower.
-
-    The size is that of its value, or up to one of how far it had come: at the bottom of x⁴ the way goes on for ever,
-    to nowhere else.
-    """
-    if not onward.value < run.value:
-        return False
-    first = run.history.first[1]
-    came = 1.0 if first is None else np.minimum(np.abs(run.x - first), 1.0)
-    return bool((np.abs(onward.x - run.x) > MOVED * np.maximum(np.abs(run.x), came)).any())
 
 
 def part_left(problem: Problem, run: Run) -> float:
