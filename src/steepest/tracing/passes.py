@@ -529,14 +529,13 @@ class _Rewriting:
         """An atom for a constant: a literal for a scalar, else a constant variable."""
         if aval.shape == ():
             return jex.Literal(np.asarray(value, aval.dtype)[()], _strong(aval))
-        content = _content(value)
-        var = self._by_content.get(content)
-        if var is None:
+        content, holder = _content(value)
+        if content not in self._by_content:
             var = jex.Var(_strong(aval))
-            # Keeping the value keeps its place in memory its own.
             self.constants[var] = value
-            self._by_content[content] = var
-        return var
+            # Keeping its holder keeps its place in memory its own.
+            self._by_content[content] = var, holder
+        return self._by_content[content][0]
 
     def is_known(self, atom: Any) -> bool:
         return isinstance(atom, jex.Literal) or atom in self.constants
@@ -552,17 +551,17 @@ class _Rewriting:
         return jex.ClosedJaxpr(rewritten, list(self.constants.values()))
 
 
-def _content(value: Any) -> Any:
-    """Equal for constants of the same elements: small ones by these, large ones by where they lie.
+def _content(value: Any) -> tuple[Any, Any]:
+    """A key, equal for constants of the same elements (small ones by these, large ones by where they lie); its holder.
 
     JAX wraps an array of NumPy's anew at each use; an array of its own may lie on another device.
     """
     if isinstance(value, jax.Array):
-        return id(value)
+        return id(value), value
     array = np.asarray(value)
     if array.nbytes <= FOLDED_BYTES:
-        return array.dtype, array.shape, array.tobytes()
-    return array.dtype, array.shape, array.strides, array.__array_interface__["data"][0]
+        return (array.dtype, array.shape, array.tobytes()), None
+    return (array.dtype, array.shape, array.strides, array.__array_interface__["data"][0]), array
 
 
 def _strong(aval: Any) -> Any:
