@@ -180,3 +180,23 @@ def test_some_residuals_are_linear_where_their_second_derivatives_are_zero(cost,
         bends = jax.hessian(lambda x: residual(x)[0])(jnp.linspace(0.3, 0.9, N))
     assert bool((np.abs(np.asarray(bends)).max(axis=(1, 2)) == 0.0).any()) is known
     assert found.partly_linear is known
+
+
+def test_residuals_that_are_chosen_over_and_over_are_looked_through_once():
+    def cost(x):
+        y = jnp.sin(x)
+        for k in range(60):  # each reads the last one twice: 2⁶⁰ ways lead down
+            y = jnp.where(x > k, y, 1.01 * y)
+        return jnp.sum(y**2)
+
+    assert not squares(cost).partly_linear
+
+
+def test_linear_residuals_are_seen_below_more_writes_than_calls_may_be_nested():
+    def cost(x):
+        y = jnp.concatenate([x, jnp.zeros(1)])
+        for _ in range(1_200):
+            y = jax.lax.dynamic_update_slice(y, jnp.sin(y[:1]), (N,))
+        return jnp.sum(y**2)
+
+    assert squares(cost).partly_linear

@@ -64,18 +64,18 @@ class Squares:
         """Whether some of the arrays that make up r are linear in the parameters."""
         reading = Reading(self.residual)
         degree = degrees(reading)
-
-        def is_in(atom: Any) -> bool:
-            if not reading.depends(atom):
-                return False
-            equation = reading.producer(atom)
+        pending, seen = [reading.out], set()
+        while pending:
+            atom = pending.pop()
+            if not reading.depends(atom) or atom in seen:
+                continue
             if degree[atom] <= 1:
                 return True
-            if equation is None or equation.primitive.name not in TOGETHER:
-                return False
-            return any(is_in(operand) for operand in equation.invars)
-
-        return is_in(reading.out)
+            seen.add(atom)
+            equation = reading.producer(atom)
+            if equation is not None and equation.primitive.name in TOGETHER:
+                pending.extend(equation.invars)
+        return False
 
     @property
     def places(self) -> tuple[str, ...]:
