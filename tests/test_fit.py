@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import polars
@@ -316,6 +317,16 @@ def test_a_bad_basin_is_left_for_a_better_one():
     found = fit(data.model, data.x, data.y, [1.0, 1.0], options={"first_radius": 100.0})
     assert found.start_from == "multi-start" and found.remarks
     assert_allclose(found.params, data.parameters, rtol=1e-8)
+
+
+def test_the_seconds_of_a_budget_count_from_the_call():
+    def slow_to_trace(t, a, b, c):
+        time.sleep(0.3)  # run once, to be traced
+        return decay(t, a, b, c)
+
+    found = fit(slow_to_trace, T, noisy(), START, budget={"seconds": 0.2})
+    assert found.verdict == "out of budget" and found.nfev == 1
+    assert_allclose(found.params, list(START.values()), rtol=0.0)
 
 
 def test_a_spent_budget_is_told_and_raises_on_request():

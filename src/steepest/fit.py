@@ -124,7 +124,7 @@ def fit(
     _check_sigma(task.sets, noise)
     residuals = task.residuals(rho, float(f_scale))
     posed = time.perf_counter()
-    found = _search(task, residuals, plan, tol, callback, allowed, starts, seed)
+    found = _search(task, residuals, plan, tol, callback, allowed, starts, seed, began)
     walked = time.perf_counter()
     timing = {"trace": posed - began, "walk and judge": walked - posed}
     result = _result(task, residuals, plan, found, noise)
@@ -587,14 +587,18 @@ def _search(
     budget: Budget,
     starts: int | None,
     seed: int,
+    began: float,
 ) -> Found:
-    """Walk from the start; look further where the end is no verified minimum or smells of a bad basin."""
+    """Walk from the start; look further where the end is no verified minimum or smells of a bad basin.
+
+    `began`: when `time.perf_counter` read this, the seconds of the budget began to count.
+    """
     names = task.moving()
     facts = facts_of(residuals)
     restore = functools.partial(_restored, task)
     objective = residuals.objective(task.bounds, budget)
     run, judgement = walk_and_judge(
-        objective, task.start, names, plan, tol, callback, restore, seed, structure=facts
+        objective, task.start, names, plan, tol, callback, restore, seed, structure=facts, began=began
     )
     best = Found(run, judgement, objective.evaluations, task.start, task.start_from, ())
     halted = run.stop == "stopped" or (run.stop == "out of budget" and budget != Budget())
