@@ -579,3 +579,30 @@ def test_parameters_that_went_equally_far_and_are_held_back_there_do_not(pull):
     """Its lower end lies near -0.45/pull, however far that is; the sines end the walk before it."""
     found = steepest.minimize(lambda x: _mccormick(x, pull), np.ones(10))
     assert found.verdict != "unbounded below", found.message
+
+
+@pytest.mark.parametrize("start", [1e12, -1e12])
+@pytest.mark.parametrize("other", [1e-8, 1e-12])
+def test_a_far_start_makes_no_global_minimum_of_a_higher_one(start, other):
+    """The cost is zero at 1 only, and next to nothing at the local minimum at -1."""
+    found = steepest.verify(lambda x: (x[0] - 1) ** 2 * ((x[0] + 1) ** 2 + other), [-1.0], start=[start])
+    assert found.verdict is Verdict.LOCAL_MINIMUM, found.message
+
+
+@pytest.mark.parametrize("beyond", [1e9, np.inf])
+@pytest.mark.parametrize("start", [[0.0], None])
+def test_a_wall_beside_a_minimum_does_not_make_it_a_global_one(beyond, start):
+    """The cost is 1 at its local minimum at -1, where the wall stands, and zero at 2."""
+
+    def cost(x):
+        inside = (x[0] - 2) ** 2 * ((x[0] + 28 / 27) ** 2 + 1 / 9 - 1 / 27**2)
+        return jnp.where(x[0] >= -1, inside, beyond)
+
+    found = steepest.verify(cost, [-1.0], start=start)
+    assert found.verdict is Verdict.LOCAL_MINIMUM, found.message
+
+
+@pytest.mark.parametrize("start", [[-1.2, 1.0], [-1.2e8, 1.0e4]])
+def test_a_cost_that_cannot_be_lower_is_a_global_minimum_from_near_and_far(start):
+    found = steepest.minimize(rosenbrock, start)
+    assert found.verdict is Verdict.GLOBAL_MINIMUM, found.message

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..numerics import EPS
 from .curvature import Curvature
 from .flatness import NEAR, Course, Runs
 from .kink import Edge, Kink
 from .look import Look, Rounding
 from .measured import curvature_evidence
-from .optimality import Optimality
+from .optimality import UNITS, Optimality
 from .precision import digits_of, error_of, gap_of, sparse_error_of
 from .wording import direction_name, listed, named, number
 from .words import Evidence, Judgement, Verdict
@@ -18,6 +19,9 @@ Vector = np.ndarray
 
 # Nothing nearer than this, in natural sizes, is known of a bottom without curvature.
 NEAREST_PROBE = NEAR[0]
+
+# Random signs that the rounding of the parameters is given, besides all alike.
+SIGNS = 2
 
 
 def minimum(
@@ -207,8 +211,8 @@ def _gap_and_why_global(
     gap, how = gap_of(look, rounding, optimality.remaining, curvature)
     reason, limit = _why_convex(look, curvature), None
     convex = Evidence("convexity", None, None, True, reason) if reason else None
-    if convex is None and (above := _above_the_lowest(look, rounding)) is not None:
-        gap, how, limit = above, "intervals of the trace", rounding.value + rounding.jump
+    if convex is None and (found := _above_the_lowest(look, curvature, rounding)) is not None:
+        (gap, limit), how = found, "intervals of the trace"
         within = f" to within rounding ({number(gap)} <= {number(limit)})" if gap else ""
         reason = f"the cost is {number(look.structure.lowest)}{within}, and can be no less"
     if gap is not None:
@@ -228,11 +232,23 @@ def _why_convex(look: Look, curvature: Curvature) -> str:
     return ""
 
 
-def _above_the_lowest(look: Look, rounding: Rounding) -> float | None:
-    """How far the cost is above a number that it can nowhere fall below; None where it is more than its rounding."""
-    lowest = getattr(look.structure, "lowest", -np.inf)
-    above = max(look.value - lowest, 0.0)
-    return above if above <= rounding.value + rounding.jump else None
+def _above_the_lowest(look: Look, curvature: Curvature, rounding: Rounding) -> tuple[float, float] | None:
+    """How far the cost is above a number that it can nowhere fall below, and its rounding; None where it is more.
+
+    The rounding is that of the cost itself, and what its slope and curvature make of a rounding of the parameters:
+    what neighbours were seen to differ by may be a wall, or owe its size to a far start, and would excuse as much as a
+    higher valley is above the lowest.
+    """
+    above = max(look.value - getattr(look.structure, "lowest", -np.inf), 0.0)
+    limit = EPS * abs(look.value)
+    if limit < above <= rounding.value + rounding.jump:
+        unit = look.on_free(UNITS * np.maximum(look.spacing, EPS * np.minimum(look.scale, look.own_size)))
+        slope, changes = look.on_free(look.gradient), []
+        for signs in (1.0, *(look.signs() for _ in range(SIGNS))):
+            shift = signs * unit
+            changes.append(abs(float(shift @ slope + 0.5 * shift @ curvature.product(shift))))
+        limit += max(changes)
+    return (above, limit) if above <= limit else None
 
 
 def active_words(look: Look, evidence: list[Evidence]) -> str:
