@@ -151,7 +151,7 @@ class Descent:
         counted, none is spent on looking.
         """
         objective, start = self.problem.objective, self.problem.start
-        if self.plan.max_steps is not None or objective.budget.evaluations is not None:
+        if self._steps_asked is not None or objective.budget.evaluations is not None:
             return None
         for rung in rungs:
             place = None if rung.begins is None else self._elsewhere(rung.begins, start)
@@ -206,8 +206,13 @@ class Descent:
             arrived = judgement.verdict.is_minimum
             if not hidden or not (arrived or judgement.verdict is Verdict.STOPPED):
                 break
-            if arrived and not (_is_drowned(run) and self._goes_on(rung, run)):
-                break
+            if arrived:
+                beyond = self._unseen(rung, run) if _is_drowned(run) else None
+                if beyond is not None and beyond.stop is StopReason.STOPPED:
+                    run = replace(run, stop=beyond.stop, reason=beyond.reason)
+                    break
+                if beyond is None or not self._goes_on(run, beyond):
+                    break
             onward = self.walk(rung, run.x)
             # Judged by its own fall and its own sizes: those of the whole way hide what there is to see here.
             hidden, judgement = _is_hidden(onward), self._verdict(onward)
@@ -224,39 +229,47 @@ class Descent:
             run, judgement = onward, self._verdict(onward)
         return run, judgement
 
-    def _goes_on(self, rung: Rung, run: Run) -> bool:
-        """Whether a walk from its end, seen by nobody, moves a parameter by more than rounding of its size, and lower.
+    def _unseen(self, rung: Rung, run: Run) -> Run:
+        """A walk from the end of another that nobody sees; within what the user allows, of which its steps are none."""
+        most = self._most_steps(rung)
+        return drive(rung.solver, self.problem.objective, run.x, tolerance=self.tolerance, max_steps=most)
+
+    def _goes_on(self, run: Run, beyond: Run) -> bool:
+        """Whether a walk on from the end of `run` moves a parameter by more than rounding of its size, and lower.
 
         The size is that of its value, or up to one of how far it had come: at the bottom of x⁴ the way goes on for
-        ever, to nowhere else.
+        ever, to nowhere else. A walk that was cut short by what the user allows may have gone on.
         """
-        objective, most = self.problem.objective, rung.max_steps
-        onward = drive(rung.solver, objective, run.x, tolerance=self.tolerance, max_steps=most)
+        asked = self._steps_asked
+        if self.problem.objective.is_spent or (asked is not None and self.steps + beyond.steps >= asked):
+            return True
         first = run.history.first[1]
         came = 1.0 if first is None else np.minimum(np.abs(run.x - first), 1.0)
-        moved = np.abs(onward.x - run.x) > MOVED * np.maximum(np.abs(run.x), came)
-        return bool(onward.value < run.value and moved.any())
+        moved = np.abs(beyond.x - run.x) > MOVED * np.maximum(np.abs(run.x), came)
+        return bool(beyond.value < run.value and moved.any())
 
     def walk(self, rung: Rung, start: Vector, watch: Callable[..., bool] | None = None) -> Run:
         """One solver's walk from `start` (n,), within what the rung and the user allow.
 
         `watch`: sees every iterate instead of the recording, and may end the walk; see `solvers.drive`.
         """
-        asked = self.plan.max_steps
-        left = None if asked is None else max(asked - self.steps, 0)
-        allowed = [limit for limit in (rung.max_steps, left) if limit is not None]
         run = drive(
             rung.solver,
             self.problem.objective,
             start,
             tolerance=self.tolerance,
-            max_steps=min(allowed, default=None),
+            max_steps=self._most_steps(rung),
             callback=self.callback,
             restore=self.problem.restore,
             watch=self.recording if watch is None else watch,
         )
         self.steps += run.steps
         return run
+
+    def _most_steps(self, rung: Rung) -> int | None:
+        """How many steps a walk may take: those of its rung, or what the earlier walks left of the user's."""
+        left = None if self._steps_asked is None else max(self._steps_asked - self.steps, 0)
+        return min((limit for limit in (rung.max_steps, left) if limit is not None), default=None)
 
     def _verdict(self, run: Run) -> Judgement:
         began = time.perf_counter()
@@ -284,9 +297,14 @@ class Descent:
     @property
     def is_spent(self) -> bool:
         """Whether what the user allowed to spend is spent."""
-        objective, asked = self.problem.objective, self.plan.max_steps
-        most = min((m for m in (asked, objective.budget.steps) if m is not None), default=None)
-        return objective.is_spent or (most is not None and self.steps >= most)
+        asked = self._steps_asked
+        return self.problem.objective.is_spent or (asked is not None and self.steps >= asked)
+
+    @property
+    def _steps_asked(self) -> int | None:
+        """How many steps all walks together may take; None where the user set no limit."""
+        limits = (self.plan.max_steps, self.problem.objective.budget.steps)
+        return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgement | None) -> bool:

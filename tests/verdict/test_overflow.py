@@ -3,11 +3,16 @@
 Each deviation here can shrink onto data that the model meets exactly, so that the log-likelihood has no lower end.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
 import steepest as st
+from steepest import descent
+from steepest.solvers.driver import drive
+from steepest.solvers.stopping import StopReason
 
 STARTS = (-3.0, 0.0, 2.0, 5.0)
 TWO, THREE = np.array([0.1, 0.7]), np.array([0.1, 0.7, 1.1])
@@ -132,3 +137,32 @@ def test_a_flat_bottom_of_high_order_is_a_minimum_from_near_and_far(order, start
     assert found.verdict.is_minimum, found.message
     assert abs(found.x[0] - 1.0) < 0.2
     assert found.fun - rest < 1e-12
+
+
+def _quartic(x):
+    return np.sum((x - 1) ** 4)
+
+
+@pytest.mark.parametrize("budget", [{"evaluations": 40}, {"evaluations": 41}, {"steps": 40}, {"steps": 60}])
+def test_a_fall_from_high_up_that_a_budget_cuts_short_is_no_minimum_far_from_it(budget):
+    """Some 10 of 10⁴⁸ are left in the middle of the way: next to nothing of the fall, and far from the lowest cost."""
+    found = st.minimize(_quartic, [1e12, 1e11], budget=budget)
+    assert found.nfev <= budget.get("evaluations", np.inf)
+    assert found.nit <= budget.get("steps", np.inf)
+    assert not found.success or found.fun < 1e-6, found.message
+
+
+def test_an_interruption_of_the_walk_that_nobody_sees_stops_the_search(monkeypatch):
+    walks = []
+
+    def interrupted(*arguments, **options):
+        run = drive(*arguments, **options)
+        walks.append(options.get("callback"))
+        if walks[-1] is None:
+            return replace(run, stop=StopReason.STOPPED, reason="interrupted from the keyboard")
+        return run
+
+    monkeypatch.setattr(descent, "drive", interrupted)
+    found = st.minimize(_quartic, [1e12, 1e11], callback=lambda x: None)
+    assert walks[-1] is None and len(walks) > 1
+    assert found.stop is StopReason.STOPPED
