@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from steepest import InputError
 from steepest.parameters import Layout
 from steepest.training.batches import read_data
-from steepest.training.passes import Passes, is_mean_over_rows
+from steepest.training.passes import MEAN, SUM, Passes, over_rows
 from steepest.training.whole_choice import structure_of
 
 
@@ -69,7 +69,7 @@ def test_the_spread_of_blocks_is_the_variance_of_their_slopes():
     assert look.blocks == 64
 
 
-def test_a_cost_that_is_no_mean_over_rows_is_told_from_one_that_is():
+def test_a_mean_over_rows_a_sum_and_a_cost_that_mixes_them_are_told_apart():
     x, sign, w = problem()
     source = read_data((x, sign), 0)
     layout = Layout.of(w, "w")
@@ -81,9 +81,9 @@ def test_a_cost_that_is_no_mean_over_rows_is_told_from_one_that_is():
         h = batch[0] @ w
         return np.mean(((h - np.mean(h)) / np.std(h)) * batch[1])
 
-    assert is_mean_over_rows(logistic, layout, source, w)
-    assert not is_mean_over_rows(total, layout, source, w)
-    assert not is_mean_over_rows(standardised, layout, source, w)
+    assert over_rows(logistic, layout, source, w) == MEAN
+    assert over_rows(total, layout, source, w) == SUM
+    assert over_rows(standardised, layout, source, w) == ""
 
 
 def test_sparse_rows_give_the_sums_of_the_same_rows_dense():
@@ -174,7 +174,7 @@ def test_a_structure_and_the_mean_over_rows_are_read_off_the_same_recordings():
 
     x, sign, w = problem(n=1)
     source, layout, made = read_data((x, sign), 0), Layout.of(w, "w"), {}
-    assert is_mean_over_rows(counted, layout, source, w, made=made)
+    assert over_rows(counted, layout, source, w, made=made) == MEAN
     structure = structure_of(counted, layout, source, made=made)
     assert structure.convexity.is_convex
     assert seen == [16, 32]

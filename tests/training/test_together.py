@@ -9,7 +9,7 @@ import pytest
 
 from steepest.parameters import Layout
 from steepest.training.batches import read_data
-from steepest.training.passes import is_mean_over_rows
+from steepest.training.passes import MEAN, over_rows
 from steepest.training.together import MESSAGE_BYTES, _messages
 
 PROGRAM = """
@@ -73,4 +73,5 @@ def test_few_rows_tell_a_mean_over_rows_from_a_cost_that_mixes_them(name):
     rng = np.random.default_rng(2)
     source = read_data({"x": rng.normal(size=(40, 3))}, seed=0)
     params = {"w": rng.normal(size=3)}
-    assert is_mean_over_rows(cost, Layout.of(params, "params"), source, params["w"], few=4) is holds
+    found = over_rows(cost, Layout.of(params, "params"), source, params["w"], few=4)
+    assert (found == MEAN) is holds

@@ -419,18 +419,6 @@ AGREES = 1e-9
 MEAN, SUM = "mean", "sum"
 
 
-def is_mean_over_rows(
-    cost: Callable[..., Any],
-    layout: Layout,
-    source: Any,
-    x: Vector,
-    few: int = FEW,
-    made: dict[tuple[str, int], Any] | None = None,
-) -> bool:
-    """Whether the cost of two groups of rows is the mean of the costs of each: only then may rows be seen in blocks."""
-    return over_rows(cost, layout, source, x, few, made) == MEAN
-
-
 def over_rows(
     cost: Callable[..., Any],
     layout: Layout,
@@ -441,8 +429,8 @@ def over_rows(
 ) -> str:
     """`MEAN` or `SUM` where the cost of two groups of rows is that of the costs of each, "" where it is neither.
 
-    Measured in double precision at `x` and at a point beside it. `made`: what passes in double precision have made of
-    the cost.
+    Only of a mean may rows be seen in blocks. Measured in double precision at `x` and at a point beside it. `made`:
+    what passes in double precision have made of the cost.
     """
     few = min(few, source.rows // 2)
     if few < 1:

@@ -21,7 +21,7 @@ from ..errors import SteepestError
 from ..tracing.batched import BatchCost
 from .distributed import AXIS, Placement
 from .job import recorded_for
-from .passes import is_mean_over_rows
+from .passes import MEAN, over_rows
 
 if TYPE_CHECKING:
     from .job import Job
@@ -55,7 +55,7 @@ def _mean_over_rows(job: Job) -> bool:
     if getattr(job.source, "arrays", None) is None:
         return False
     start = np.concatenate([np.ravel(array).astype(float) for array in job.layout.arrays])
-    return is_mean_over_rows(job.cost, job.layout, job.source, start, few=ROWS_SEEN)
+    return over_rows(job.cost, job.layout, job.source, start, few=ROWS_SEEN) == MEAN
 
 
 def _recorded(job: Job, rows: int) -> BatchCost | None:

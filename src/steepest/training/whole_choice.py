@@ -83,10 +83,10 @@ def choose(
             "all data at every step: the cost is not shown to be convex, and minibatches came lower there",
         )
     from .newton_rows import sample_sizes
-    from .passes import MATRIX_PRODUCT, is_mean_over_rows
+    from .passes import MATRIX_PRODUCT, MEAN, over_rows
 
     x = np.concatenate([np.ravel(np.asarray(array, np.float64)) for array in layout.arrays])
-    if not is_mean_over_rows(cost, layout, source, x, made=made):
+    if over_rows(cost, layout, source, x, made=made) != MEAN:
         return None, "all data at every step: the cost is no mean over rows that stand alone"
     sizes = sample_sizes(layout.n, source.rows)
     price = 2 * layout.n * MATRIX_PRODUCT * sizes[-1] / source.rows if sizes else np.inf

@@ -19,7 +19,7 @@ from .distributed import Placement
 from .job import recorded_for
 from .joining import watched
 from .newton_rows import LARGER, SampledNewton, sample_sizes, start_is_lower
-from .passes import COPIED_BYTES, Passes, bytes_of, is_mean_over_rows
+from .passes import COPIED_BYTES, MEAN, Passes, bytes_of, over_rows
 from .signals import interruptible
 from .sparse_rows import is_sparse
 from .steps import Tree, plain_cost
@@ -146,7 +146,7 @@ class WholeWalker:
     def _made_passes(self, start: np.ndarray) -> Passes:
         """Make ready for passes on the host."""
         job = self.job
-        apart = job.rows_alone or is_mean_over_rows(job.cost, job.layout, self.source, start, made=self.made)
+        apart = job.rows_alone or over_rows(job.cost, job.layout, self.source, start, made=self.made) == MEAN
         together = not apart
         self.passes = made = Passes(
             job.cost, job.layout, self.source, self.source.arrays, job.precision, together=together
