@@ -158,6 +158,17 @@ def test_a_run_is_not_taken_up_on_other_data_of_as_many_rows(tmp_path):
     assert again.steps == 10
 
 
+def test_a_run_taken_up_with_another_rate_or_clip_says_so_and_one_with_the_same_says_nothing(tmp_path):
+    given = {"schedule": "constant", "epochs": None, "resume": True}
+    first = trained(tmp_path / "run", steps=5, rate=0.01, **given)
+    same = trained(tmp_path / "run", steps=10, rate=0.01, **given)
+    assert first.events == same.events == ()
+    other = trained(tmp_path / "run", steps=15, rate=0.005, clip=1.0, record=tmp_path / "run.jsonl", **given)
+    words = "taken up with other settings: rate 0.01 → 0.005, clip None → 1.0"
+    assert other.events == (words,)
+    assert words in (tmp_path / "run.jsonl").read_text(encoding="utf-8")
+
+
 def damaged(path, way, chance):
     """Harm a checkpoint in one of the ways disks and crashes do."""
     data = bytearray(path.read_bytes())

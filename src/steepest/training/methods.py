@@ -23,7 +23,8 @@ class Method:
 
     `transformation`: optax's. `rate`: the largest step size, None where the transformation holds its own. `family`:
     what step × curvature is compared with when it diverges ("gradient", "momentum", "nesterov", "adam" or "").
-    `passed_over`: other choices and why not.
+    `weight_decay` and `clip`: what of them is in the transformation, for comparing. `passed_over`: other choices and
+    why not.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Method:
     family: str = ""
     because: str = ""
     passed_over: tuple[str, ...] = field(default=())
+    weight_decay: float | None = None
+    clip: float | None = None
 
     def __str__(self) -> str:
         rate = "" if self.rate is None else f" at rate {self.rate:.3g}"
@@ -48,6 +51,8 @@ class Method:
             "rate": self.rate,
             "schedule": self.schedule if isinstance(self.schedule, str) else "a function of the step",
             "warmup": self.warmup,
+            "weight decay": self.weight_decay,
+            "clip": self.clip,
             "because": self.because,
             "passed over": list(self.passed_over),
         }
@@ -132,6 +137,8 @@ def automatic(schedule: Any, warmup: int, weight_decay: float | None, clip: floa
         warmup,
         because=AUTO_BECAUSE,
         passed_over=AUTO_PASSED_OVER,
+        weight_decay=weight_decay or 0.0,
+        clip=clip,
     )
 
 
@@ -238,8 +245,17 @@ def method_of(
             chain.append(optax.add_decayed_weights(decay))
         chosen = rule.rate if rate is None else rate
         because = "as asked" if rate is not None else "as asked, at the rate people start from"
+        family = rule.family if clip is None else ""
         return Method(
-            name, optax.chain(*chain), chosen, schedule, warmup, rule.family if clip is None else "", because
+            name,
+            optax.chain(*chain),
+            chosen,
+            schedule,
+            warmup,
+            family,
+            because,
+            weight_decay=decay,
+            clip=clip,
         )
     if not (hasattr(method, "init") and hasattr(method, "update")):
         raise InputError(f"method={method!r}; give a name ({', '.join(known)}) or an optax transformation")
@@ -248,7 +264,13 @@ def method_of(
             raise InputError(f"{setting}={value!r}: an optax transformation holds its own; set it there")
     chain.append(method)
     return Method(
-        "an optax transformation", optax.chain(*chain), None, schedule, warmup, because="as handed in"
+        "an optax transformation",
+        optax.chain(*chain),
+        None,
+        schedule,
+        warmup,
+        because="as handed in",
+        clip=clip,
     )
 
 

@@ -61,7 +61,8 @@ def told(walker: Walker | WholeWalker) -> dict[str, Any]:
     history = walker.history
     return {
         "run": identity(walker),
-        "data": job_data(walker),
+        "data": data_hash(walker),
+        "settings": step_settings(walker),
         "seconds": walker._elapsed(),
         "rows": [row.to_dict() for row in history.rows],
         "validations": history.validations,
@@ -80,17 +81,22 @@ def take_up(walker: Walker | WholeWalker, header: dict[str, Any], path: Path) ->
                 f"{path} is of another run: {key} {_said(was.get(key))} there, {_said(value)} here. Give this run "
                 "another folder, or the settings that one was begun with"
             )
-    if job_data(walker) != header.get("data", job_data(walker)):
+    data = data_hash(walker)
+    if data != header.get("data", data):
         raise InputError(
             f"{path} is of a run on other data: of the {walker.job.source.rows:,} rows some are not what they were. "
             "Give this run another folder, or the data that one was begun with"
         )
-    history, old = walker.history, header["versions"]
-    changed = [
-        f"{name} {old[name]} → {new}" for name, new in versions().items() if old.get(name) not in (None, new)
-    ]
-    if changed:
-        history.events.append(f"taken up with other versions: {', '.join(changed)}")
+    for what, now in (("versions", versions()), ("settings", step_settings(walker))):
+        before = header.get(what, {})
+        changed = [
+            f"{name} {before[name]} → {new}"
+            for name, new in now.items()
+            if name in before and before[name] != new
+        ]
+        if changed:
+            happened(walker, f"taken up with other {what}: {', '.join(changed)}")
+    history = walker.history
     history.events = [*header["events"], *history.events]
     history.rows = [Row(**row) for row in header["rows"]]
     history.validations = [(step, value) for step, value in header["validations"]]
@@ -104,7 +110,13 @@ def _said(value: Any) -> str:
     return repr(value)
 
 
-def job_data(walker: Walker | WholeWalker) -> str | None:
+def step_settings(walker: Walker | WholeWalker) -> dict[str, Any]:
+    """What may change where a run is taken up, and is told: how long its steps are and what is done to the slopes."""
+    method = walker.job.method.to_dict()
+    return {name: method[name] for name in ("rate", "schedule", "warmup", "weight decay", "clip")}
+
+
+def data_hash(walker: Walker | WholeWalker) -> str | None:
     """A hash of some rows of the data, None for data that are made as they go: those may differ each time."""
     from .preflight import of_data
 
