@@ -106,6 +106,7 @@ def test_args_are_data():
         ({"bounds": Bounds([0, 0], [1, 1])}, "bounds of all parameters hold 2 numbers on one side, for 3"),
         ({"bounds": Bounds([0, 0, np.nan], 1)}, "NaN"),
         ({"fixed": 1.5}, "fixed=1.5 is not a parameter"),
+        ({"fixed": {"p[1]": 3.0}}, r"keep the value they start with.* fixed=\['p\[1\]'\]"),
         ({"fixed": ["p[7]"]}, "no parameter"),
         ({"fixed": [0, 1, 2]}, "every parameter is fixed"),
         ({"fixed": [9]}, "not a parameter"),

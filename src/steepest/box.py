@@ -145,12 +145,17 @@ def _span(name: str, parameters: Parameters, names: Sequence[str]) -> slice:
 
 
 def free_of(fixed: Any, parameters: Parameters, names: Sequence[str]) -> np.ndarray | None:
-    """Indices of the parameters that may move; None if all may."""
+    """Indices of the parameters that may move; None if all may. `fixed`: names, indices or flags of the others."""
     if fixed is None:
         return None
+    if isinstance(fixed, Mapping) and fixed:
+        raise InputError(
+            f"fixed={fixed!r}; parameters keep the value they start with, so put values there and give their names: "
+            f"fixed={[*fixed]!r}"
+        )
     held = np.zeros(parameters.n, dtype=bool)
     entries = fixed if np.iterable(fixed) and not isinstance(fixed, str) else [fixed]
-    mask = np.asarray(entries) if not isinstance(entries, (Mapping, set, frozenset)) else None
+    mask = np.asarray(entries) if not isinstance(entries, (set, frozenset)) else None
     if mask is not None and mask.dtype == bool:
         if mask.size != parameters.n:
             raise InputError(f"fixed has {mask.size} flags for {parameters.n} parameters")
