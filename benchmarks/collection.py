@@ -119,15 +119,8 @@ def told(records: Sequence[Record], judge: Judge) -> str:
 def main() -> int:
     """Run some contestants on some problems and print a line for each: for finding out what to mend."""
     parser = contest.parser("collection", main.__doc__)
-    parser.add_argument("--solver", action="append", help='such as "steepest" or "steepest l-bfgs"')
     asked = parser.parse_args()
-    names = contest.chosen(parser, asked.names, PROBLEMS)
-    pairs = [(name, solver) for solver in asked.solver or ["steepest"] for name in names]
-    records = run_all(pairs, asked.jobs, WORKER, asked.keep)
-    judge = judged(records)
-    for record in records:
-        contest.tell(record, judge)
-    return 0
+    return contest.tried(asked, contest.chosen(parser, asked.names, PROBLEMS), WORKER, judged)
 
 
 if __name__ == "__main__":

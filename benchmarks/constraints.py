@@ -122,16 +122,9 @@ def page(records: Sequence[Record]) -> tuple[Sequence[str], list[list[object]], 
 
 def main() -> int:
     """Run some contestants on some problems and print a line for each: for finding out what to mend."""
-    parser = contest.parser("constraints", main.__doc__)
-    parser.add_argument("--solver", action="append", choices=list(CONTESTANTS))
+    parser = contest.parser("constraints", main.__doc__, list(CONTESTANTS))
     asked = parser.parse_args()
-    names = contest.chosen(parser, asked.names, problems())
-    pairs = [(name, solver) for name in names for solver in asked.solver or ["steepest"]]
-    records = run_all(pairs, asked.jobs, WORKER, asked.keep)
-    judge = judged(records)
-    for record in records:
-        contest.tell(record, judge)
-    return 0
+    return contest.tried(asked, contest.chosen(parser, asked.names, problems()), WORKER, judged)
 
 
 if __name__ == "__main__":

@@ -184,10 +184,13 @@ def times(records: Sequence[Record], judge: Judge) -> dict[str, list[object]]:
     return cells
 
 
-def parser(name: str, purpose: str | None) -> argparse.ArgumentParser:
-    """What every run of some contestants on some problems may be told."""
+def parser(name: str, purpose: str | None, solvers: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """What every run of some contestants on some problems may be told; `solvers`: those that can be asked for."""
     found = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=purpose)
     found.add_argument("names", nargs="*", help="problems; none for all")
+    found.add_argument(
+        "--solver", action="append", choices=solvers, help='such as "steepest" or "steepest l-bfgs"'
+    )
     found.add_argument("--jobs", type=int, default=1)
     found.add_argument("--keep", type=Path, help="append each record to this file")
     return found
@@ -200,6 +203,18 @@ def chosen(found: argparse.ArgumentParser, asked: Sequence[str], listed: Iterabl
     if unknown:
         found.error(f"no problem is named {', '.join(unknown)}; there are {', '.join(names)}")
     return [name for name in names if name in asked] if asked else names
+
+
+def tried(
+    asked: argparse.Namespace, names: Iterable[str], worker: str, judged: Callable[[Sequence[Record]], Judge]
+) -> int:
+    """Run the contestants that `parser` was told of on these problems and print a line for each; the exit status."""
+    pairs = [(name, solver) for name in names for solver in asked.solver or ["steepest"]]
+    records = run_all(pairs, asked.jobs, worker, asked.keep)
+    judge = judged(records)
+    for record in records:
+        tell(record, judge)
+    return 0
 
 
 def tell(record: Record, judge: Judge) -> None:

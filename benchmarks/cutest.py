@@ -163,17 +163,10 @@ def profile(everything: Mapping[str, tuple[Sequence[Record], Judge]]) -> None:
 def main() -> int:
     """Run some contestants on some problems and print a line for each: for finding out what to mend."""
     parser = contest.parser("cutest", main.__doc__)
-    parser.add_argument("--solver", action="append", help='such as "steepest" or "steepest l-bfgs"')
     parser.add_argument("--kind", choices=("unconstrained", "bounded"))
     asked = parser.parse_args()
     listed = [name for name, (kind, _) in problems().items() if asked.kind in (None, kind)]
-    names = contest.chosen(parser, asked.names, listed)
-    pairs = [(name, solver) for solver in asked.solver or ["steepest"] for name in names]
-    records = run_all(pairs, asked.jobs, WORKER, asked.keep)
-    judge = judged(records)
-    for record in sorted(records, key=lambda r: r["problem"]):
-        contest.tell(record, judge)
-    return 0
+    return contest.tried(asked, contest.chosen(parser, asked.names, listed), WORKER, judged)
 
 
 if __name__ == "__main__":

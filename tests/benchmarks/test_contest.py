@@ -76,6 +76,18 @@ def test_a_problem_that_is_not_there_is_named_before_anything_runs(capsys):
     assert "no problem is named R" in capsys.readouterr().err
 
 
+def test_what_is_tried_is_every_problem_by_every_contestant_that_was_asked_for(monkeypatch, capsys):
+    asked = contest.parser("cutest", None).parse_args(["--solver", "A", "--solver", "B"])
+    monkeypatch.setattr(
+        contest, "run_all", lambda pairs, *_: [record(problem=p, solver=s, cost=1.0) for p, s in pairs]
+    )
+    assert contest.tried(asked, ["P", "Q"], "worker", lambda records: JUDGE) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["P", "A"], ["P", "B"], ["Q", "A"], ["Q", "B"]]
+    with pytest.raises(SystemExit):
+        contest.parser("constraints", None, ["A"]).parse_args(["--solver", "B"])
+
+
 def test_workers_have_one_thread_for_blas_whatever_the_shell_says(monkeypatch, tmp_path):
     for name in contest.ONE_THREAD:
         monkeypatch.setenv(name, "7")
