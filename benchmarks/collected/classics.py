@@ -53,7 +53,7 @@ PROBLEMS: dict[str, Problem] = {
     **of_sizes("ACKLEY", ackley, all_at(0.2), (2, 10), 0.0),
     **of_sizes("GRIEWANK", griewank, all_at(1), (2, 10, 100), 0.0),
     **of_sizes(
-        "RASTRIGIN", each(lambda xp, x, i: 10 + x**2 - 10 * xp.cos(2 * np.pi * x)), all_at(2.2), (2, 10)
+        "RASTRIGIN", each(lambda xp, x, i: 10 + x**2 - 10 * xp.cos(2 * np.pi * x)), all_at(2.2), (2, 10), 0.0
     ),
     **of_sizes("SHALLOW", shallow, all_at(3), (5, 100), 0.0),
     **of_sizes("SOFTMAX", soft_maximum, all_at(2), (10, 1000)),
@@ -62,14 +62,17 @@ PROBLEMS: dict[str, Problem] = {
             (4 - 2.1 * x[0] ** 2 + x[0] ** 4 / 3) * x[0] ** 2 + x[0] * x[1] + (4 * x[1] ** 2 - 4) * x[1] ** 2
         ),
         [1.5, 1],
+        -1.031628453,
     ),
     "CAMEL3": posed(
-        lambda xp, x: 2 * x[0] ** 2 - 1.05 * x[0] ** 4 + x[0] ** 6 / 6 + x[0] * x[1] + x[1] ** 2, [2, 1]
+        lambda xp, x: 2 * x[0] ** 2 - 1.05 * x[0] ** 4 + x[0] ** 6 / 6 + x[0] * x[1] + x[1] ** 2,
+        [2, 1],
+        0.0,
     ),
-    "GOLDSTEIN": posed(goldstein_price, [0.5, 0.5]),
+    "GOLDSTEIN": posed(goldstein_price, [0.5, 0.5], 3.0),
     "BOOTH": posed(lambda xp, x: squares(xp, x[0] + 2 * x[1] - 7, 2 * x[0] + x[1] - 5), [-5, 5], 0.0),
     "EASOM": posed(lambda xp, x: -xp.prod(xp.cos(x)) * xp.exp(-xp.sum((x - np.pi) ** 2)), [2, 2], -1.0),
-    "STYBLINSKI": posed(lambda xp, x: xp.sum(x**4 - 16 * x**2 + 5 * x) / 2, [1, 1]),
+    "STYBLINSKI": posed(lambda xp, x: xp.sum(x**4 - 16 * x**2 + 5 * x) / 2, [1, 1], -78.33233141),
     "LEVY": posed(
         lambda xp, x: (
             xp.sin(3 * np.pi * x[0]) ** 2
@@ -77,9 +80,12 @@ PROBLEMS: dict[str, Problem] = {
             + (x[1] - 1) ** 2 * (1 + xp.sin(2 * np.pi * x[1]) ** 2)
         ),
         [2, 2],
+        0.0,
     ),
     "DROPWAVE": posed(
-        lambda xp, x: -(1 + xp.cos(12 * xp.sqrt(xp.sum(x**2)))) / (xp.sum(x**2) / 2 + 2), [0.3, 0.2]
+        lambda xp, x: -(1 + xp.cos(12 * xp.sqrt(xp.sum(x**2)))) / (xp.sum(x**2) / 2 + 2),
+        [0.3, 0.2],
+        -1.0,
     ),
     "BRENT": posed(lambda xp, x: (x[0] + 10) ** 2 + (x[1] + 10) ** 2 + xp.exp(-xp.sum(x**2)), [10, -10]),
     "BRKMCC": posed(
@@ -91,7 +97,7 @@ PROBLEMS: dict[str, Problem] = {
         ),
         [2, 2],
     ),
-    "HAIRY": posed(hairy, [-5, -7]),
+    "HAIRY": posed(hairy, [-5, -7], 20.0),
     "LOGHAIRY": posed(lambda xp, x: xp.log((100 + hairy(xp, x)) / 100), [-500, -700]),
     "PARABOLA-OF-EXP": posed(lambda xp, x: (x[1] - x[0] ** 2) ** 2 + xp.exp(-x[0]), [0, 0]),
     "THREE-EXPS": posed(lambda xp, x: xp.exp(x[0] - 2 * x[1]) + xp.exp(-x[0]) + xp.exp(x[1]), [20, -20]),

@@ -219,6 +219,9 @@ _block[15:35, 15:35] = 0.7
 _wide = np.where(np.arange(1600) % 2 == 0, 1.0, 0.0)
 _halves = np.tanh(np.linspace(-3, 5, 400))
 
+# Lowest energies of so many particles (Hoare & Pal, Adv. Phys. 20, 1971; Northby, J. Chem. Phys. 87, 1987).
+LENNARD_JONES = {3: -3.0, 5: -9.103852, 13: -44.326801}
+
 PROBLEMS: dict[str, Problem] = {
     **{f"COMBUSTION-{m}": posed(loaded(lambda xp, x: 5 * xp.exp(x)), np.zeros(m * m)) for m in (30, 70)},
     **{
@@ -249,7 +252,7 @@ PROBLEMS: dict[str, Problem] = {
     "P-LAPLACIAN-20-3": posed(power_laplacian(3), to_edge(20)),
     "P-LAPLACIAN-20-1.5": posed(power_laplacian(1.5), to_edge(20)),
     "SLIDE-50": posed(quickest_slide, numbers(50) / 51).within(1e-6, np.inf),
-    **{f"CLUSTER-{n}": posed(lennard_jones, lattice(n)) for n in (3, 5, 13)},
+    **{f"CLUSTER-{n}": posed(lennard_jones, lattice(n), lowest) for n, lowest in LENNARD_JONES.items()},
     **{f"CHARGES-{n}": posed(charges, 1.5 + 1.4 * np.sin(5 * numbers(2 * n) ** 2)) for n in (6, 20)},
     "CHEQUER-1600": posed(chequerboard, np.full(1600, 10.0)).within(_wide, 10 + 10 * _wide),
     "PLATE-1600": posed(plate, np.zeros(1600)).within(-np.inf, 0.5),

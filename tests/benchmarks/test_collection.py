@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import minimize_scalar
 
 from benchmarks import collection, contest
 from benchmarks.collected import PROBLEMS, TABLES, more_garbow_hillstrom
@@ -77,6 +78,36 @@ def test_cost_is_zero_where_the_paper_says_so(name):
     x = np.asarray(ZEROS[name], float)
     assert x.shape == PROBLEMS[name].start.shape
     assert_allclose(PROBLEMS[name].cost(np, x), 0.0, atol=1e-20)
+
+
+# Where hilly costs are lowest, as Dixon & Szegő, Törn & Žilinskas and Levy & Montalvo print it, and the cost there.
+LOWEST_VALLEYS = {
+    "CAMEL6": ([0.08984201, -0.71265640], -1.0316284535),
+    "CAMEL3": ([0, 0], 0.0),
+    "GOLDSTEIN": ([0, -1], 3.0),
+    "LEVY": ([1, 1], 0.0),
+    "DROPWAVE": ([0, 0], -1.0),
+    "RASTRIGIN-2": ([0, 0], 0.0),
+    "STYBLINSKI": ([-2.90353403, -2.90353403], -78.3323314),
+    "HAIRY": ([0, 0], 20.0),
+}
+
+
+@pytest.mark.parametrize("name", LOWEST_VALLEYS)
+def test_hilly_costs_are_measured_against_their_lowest_valley_whether_or_not_a_run_found_it(name):
+    x, lowest = LOWEST_VALLEYS[name]
+    assert_allclose(PROBLEMS[name].cost(np, np.asarray(x, float)), lowest, atol=1e-7)
+    assert_allclose(PROBLEMS[name].minimum, lowest, atol=1e-7)
+
+
+def test_thirteen_particles_are_lowest_as_an_icosahedron_around_one():
+    golden = (1 + 5**0.5) / 2
+    one = np.array([(0, a, b * golden) for a in (-1, 1) for b in (-1, 1)])
+    corners = np.concatenate([np.roll(one, k, axis=1) for k in range(3)])
+    points = np.concatenate([np.zeros((1, 3)), corners / np.linalg.norm(corners[0])])
+    cost = PROBLEMS["CLUSTER-13"].cost
+    energy = minimize_scalar(lambda r: cost(np, (r * points).ravel()), (0.8, 1.1), tol=1e-12).fun
+    assert_allclose(PROBLEMS["CLUSTER-13"].minimum, energy, atol=1e-5)
 
 
 def test_lowest_costs_found_are_the_minima_that_more_garbow_and_hillstrom_print():
