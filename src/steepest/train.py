@@ -361,10 +361,11 @@ def _is_sum(job: Job) -> bool:
 def _check_reads(recorded: Any, cost: Any) -> None:
     """Raises `InputError` for a cost that no parameter can change."""
     jaxpr = recorded.closed.jaxpr
-    read = {atom for equation in jaxpr.eqns for atom in equation.invars if not hasattr(atom, "val")}
-    if not read.intersection(jaxpr.invars[: recorded.parameters]) and not set(jaxpr.outvars).intersection(
-        jaxpr.invars
-    ):
+    used = [*jaxpr.outvars, *(atom for equation in jaxpr.eqns for atom in equation.invars)]
+    read = {
+        atom for atom in used if not hasattr(atom, "val")
+    }  # a literal number has one, and cannot be hashed
+    if not read.intersection(jaxpr.invars[: recorded.parameters]):
         raise InputError(
             f"{getattr(cost, '__name__', 'the cost')} depends on no parameter, so there is no slope to follow; compute "
             "it from its first argument"

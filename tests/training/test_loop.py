@@ -225,10 +225,11 @@ def test_numbers_of_numpy_and_a_method_in_capitals_are_what_they_say():
     assert (result.batch_size, result.steps, result.plan.name) == (64, 5, "sgd")
 
 
-def test_a_cost_that_no_parameter_changes_is_refused():
+@pytest.mark.parametrize("cost", [lambda p, batch: np.mean(batch["x"]), lambda p, batch: 1.0])
+def test_a_cost_that_no_parameter_changes_is_refused(cost):
     _, params, data = regression()
     with pytest.raises(steepest.InputError, match="depends on no parameter"):
-        steepest.train(lambda p, batch: np.mean(batch["x"]), params, data)
+        steepest.train(cost, params, data)
 
 
 def test_a_cost_that_is_a_sum_over_rows_is_remarked_on_and_a_mean_is_not():
