@@ -107,12 +107,14 @@ def train(
     [1.0, -2.0, 0.5]
     """
     began = time.perf_counter()
+    from .training.joining import meet
     from .training.loop import Walker
     from .training.methods import WHOLE
     from .training.preflight import check
     from .training.record import recorded
 
     check_record(record)
+    meet()
     job = _job(locals())
     if job.method.name in WHOLE:
         return _over_all_data(job, record, began)

@@ -298,14 +298,15 @@ def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run, function):
 def test_processes_that_slurm_started_find_each_other_and_name_the_late_one(run, tmp_path):
     # What `srun` leaves in the environment of each task, as far as JAX reads it.
     job = {"SLURM_JOB_ID": "4242", "SLURM_NTASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
-    job |= {"SLURM_STEP_NUM_TASKS": "2", "STEEPEST_PATIENCE": "10"}
+    job |= {"SLURM_STEP_NUM_TASKS": "2", "STEEPEST_PATIENCE": "10", "STEEPEST_ARRIVAL": "45"}
     done = {}
 
     def task(index, function):
         own = {"SLURM_PROCID": str(index), "SLURM_LOCALID": str(index), "STEEPEST_PROCESS": str(index)}
         done[index] = run(function, "--json", **job, **own)
 
-    for function in ("spread", "sleeping"):
+    said = {}
+    for function in ("spread", "sleeping", "sleeping_over_its_data"):
         other = threading.Thread(target=task, args=(1, function))
         other.start()
         task(0, function)
@@ -314,8 +315,14 @@ def test_processes_that_slurm_started_find_each_other_and_name_the_late_one(run,
             assert [done[k].returncode for k in (0, 1)] == [0, 0], done[0].stderr
             assert json.loads(done[0].stdout)["processes"] == 2
             assert done[1].stdout == ""
-    assert done[0].returncode == 3
-    assert "error: process 1 of 2 has stood at step" in done[0].stderr
+        said[function] = done[0].returncode, done[0].stderr
+    assert said["sleeping"][0] == 3
+    assert "error: process 1 of 2 has stood at step" in said["sleeping"][1]
+    assert said["sleeping_over_its_data"][0] == 2
+    assert (
+        "process 1 of 2 came, but had not read its job and its data within"
+        in said["sleeping_over_its_data"][1]
+    )
 
 
 def by_hand(tmp_path, count, function, *arguments, **environment):

@@ -27,6 +27,9 @@ SCHEDULERS = {"SLURM_NTASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI"}
 KUBERNETES = "KUBERNETES_SERVICE_HOST"
 # Where JAX reads the address of process 0 under Open MPI up to version 4.
 OPEN_MPI_4 = "OMPI_MCA_orte_hnp_uri"
+# Where process 0 listens in the run to come, as the processes agreed among themselves; "" if some cannot reach it, None
+# if it was not asked yet.
+_agreed: str | None = None
 
 
 def join() -> bool:
@@ -49,6 +52,7 @@ def join() -> bool:
     if _scheduled():
         _check_findable()
         _initialize(arrival)
+        meet()
         return True
     return False
 
@@ -134,30 +138,49 @@ def _from_devices(error: Exception) -> bool:
 
 
 def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Watchdog | None:
+    global _agreed
     import jax
 
-    from .roll import Watchdog, meeting_place
+    from .roll import Watchdog
 
-    # Whoever joined them: a scheduler, Ray, or the user by `jax.distributed.initialize`.
-    count, index = jax.process_count(), jax.process_index()
-    if count == 1:
+    # Asked anew for the next run: till then another program may have taken the port.
+    address, _agreed = meet(), None
+    if not address:
         return None
-    address = os.environ.get(ADDRESS) or meeting_place(index, count)
-    if address is None:
-        return None
-    return Watchdog(address, index, count, progress, float(os.environ.get(PATIENCE, LATE)), busy=busy)
+    patience = float(os.environ.get(PATIENCE, LATE))
+    return Watchdog(address, jax.process_index(), jax.process_count(), progress, patience, busy=busy)
+
+
+def meet() -> str:
+    """Where the first process listens: told by a launcher or agreed on; "" if alone or if some cannot reach it.
+
+    All have to ask, before they read anything, so that one that hangs over it can be named. Whoever joined them: a
+    scheduler, Ray, or the user by `jax.distributed.initialize`.
+    """
+    global _agreed
+    import jax
+
+    from .roll import meeting_place
+
+    if jax.process_count() == 1:
+        return ""
+    if ADDRESS in os.environ:
+        return os.environ[ADDRESS]
+    if _agreed is None:
+        _agreed = meeting_place(jax.process_index(), jax.process_count()) or ""
+    return _agreed
 
 
 def all_ready() -> None:
-    """Wait until every process has read its job and its data, where the first one's address is known.
+    """Wait until every process has read its job and its data.
 
     Raises `InputError` naming those that have not within the time for arriving: without it, all others would wait in
     silence for one that hangs there.
     """
     import jax
 
-    address = os.environ.get(ADDRESS)
-    if address is not None and jax.process_count() > 1:
+    address = meet()
+    if address:
         arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
         words = "came, but had not read its job and its data"
         _call_roll(address, jax.process_count(), jax.process_index(), arrival, words)
