@@ -8,6 +8,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 REFUSED = 403
+TOO_BIG = 1009
 
 
 def get(server, path="/", *, method="GET", host=None, **headers):
@@ -182,8 +183,12 @@ def test_what_no_page_of_ours_would_send_ends_the_connection(server, cookie, tex
 
 
 def test_a_message_that_is_too_long_ends_the_connection(server, cookie):
+    def ask_at_length(socket):
+        socket.send('{"ask": "' + "x" * 2**21 + '"}')  # the end may come before the last byte is out
+        socket.recv(5)
+
     with socket_to(server, cookie=cookie) as socket:
         socket.recv(10)
-        socket.send('{"ask": "' + "x" * 2**21 + '"}')
-        with pytest.raises(ConnectionClosed):
-            socket.recv(5)
+        with pytest.raises(ConnectionClosed) as end:
+            ask_at_length(socket)
+    assert end.value.rcvd.code == TOO_BIG

@@ -115,6 +115,16 @@ def test_a_number_spread_over_an_array_stays_a_number():
     assert not uniform.consts
 
 
+@pytest.mark.parametrize("number", [np.nan, 1e30, -np.inf, -2.7])
+def test_a_spread_number_becomes_an_integer_as_jax_makes_it(number):
+    """NaN is nought and what is too large the largest, not what NumPy's processor makes of them."""
+
+    closed = traced(lambda a: a[0] + jnp.full(3, number).astype(jnp.int32).sum())
+    with jax.enable_x64(True):
+        wanted = jex.jaxpr_as_fun(closed)(x)[0]
+    assert_array_equal(evaluate(passes.simplify(closed), x)[0], wanted)
+
+
 def test_the_same_expression_is_computed_once():
     closed = traced(lambda a: jnp.sin(a[1:]) * jnp.sin(a[1:]) + jnp.sin(a[:-1]))
     assert names(passes.common_subexpressions(closed)).count("sin") == 2

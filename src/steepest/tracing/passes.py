@@ -145,8 +145,12 @@ def _spreads(equation: Any, invars: Sequence[Any], spread: Mapping[Any, Any]) ->
         return False
     if name == "broadcast_in_dim" and invars[0].aval.shape == ():
         return True
-    if name == "convert_element_type" and invars[0].aval.dtype.kind == "c":
-        return False
+    if name == "convert_element_type":
+        source, target = invars[0].aval.dtype.kind, equation.params["new_dtype"].kind
+        if source == "c" or (
+            source == "f" and target in "iu"
+        ):  # XLA drops a part, and saturates; NumPy does not
+            return False
     return name in _MOVING and _is_spread(invars[0], spread)
 
 
