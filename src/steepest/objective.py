@@ -60,16 +60,23 @@ class SparseHessian:
     """An evaluation that gives a SciPy CSC array (n, n) with entries where `indptr`, `indices` say.
 
     What follows from the pattern alone is found once, and serves every walk and every judge of the same cost.
+    `find_upright` finds how to evaluate the entries of a matrix like the Hessian that never bends down, if terms tell.
     """
 
     evaluate: Callable[[Vector], Any]
     indptr: np.ndarray
     indices: np.ndarray
+    find_upright: Callable[[], Callable[[Vector], Vector] | None] = lambda: None
     _of_thread: local = field(default_factory=local, repr=False, compare=False)
 
     def __call__(self, x: Vector) -> Any:
         """The sparse Hessian at `x` (n,)."""
         return self.evaluate(x)
+
+    @cached_property
+    def upright(self) -> Callable[[Vector], Vector] | None:
+        """From x (n,) to the entries, in its pattern, of a matrix like it that never bends down; None if unknown."""
+        return self.find_upright()
 
     @cached_property
     def factorising(self) -> Factorising:
@@ -317,6 +324,25 @@ class Objective:
         """What factorising the sparse Hessian takes; None where there is none, or its pattern is not known."""
         found = self._found_sparse_hessian()
         return found.factorising if isinstance(found, SparseHessian) else None
+
+    @property
+    def may_have_upright_hessian(self) -> bool:
+        """Whether there is a matrix like the sparse Hessian that never bends down, or none was looked for yet."""
+        found = self._found_sparse_hessian()
+        return isinstance(found, SparseHessian) and vars(found).get("upright", found) is not None
+
+    def upright_hessian(self, x: Vector) -> Vector | None:
+        """The entries, where the sparse Hessian at `x` has them, of a matrix that never bends down; None if unknown.
+
+        It is like the Hessian, and counts as another one.
+        """
+        found = self._found_sparse_hessian()
+        evaluate = found.upright if isinstance(found, SparseHessian) else None
+        if evaluate is None:
+            return None
+        self._admit()
+        self.counts.hessians += 1
+        return evaluate(x)
 
     def analysed(self, H: Any) -> SymmetricPattern:
         """The pattern of a sparse Hessian, analysed for factorising; what is solved with its factors is so at once.

@@ -460,7 +460,9 @@ def _evaluations_of(traced: Trace) -> Evaluations:
             return None
         if "sparse Hessian" not in traced.kept:
             plan = found.plan
-            traced.kept["sparse Hessian"] = SparseHessian(lambda x: found(x)[0], plan.indptr, plan.indices)
+            traced.kept["sparse Hessian"] = SparseHessian(
+                lambda x: found(x)[0], plan.indptr, plan.indices, lambda: _upright_evaluation(traced, plan)
+            )
         kept: SparseHessian = traced.kept["sparse Hessian"]
         return kept
 
@@ -646,6 +648,21 @@ def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:
         return None
     n = plan.shape[0]
     return sparse.Sparse(plan) if plan.entries < SPARSE * n * n and plan.products < n / 2 else None
+
+
+def _upright_evaluation(traced: Trace, plan: Any) -> Callable[[Vector], Vector] | None:
+    """The entries of a matrix beside the sparse Hessian that never bends down; None where terms do not tell one."""
+    from .derivatives import sparse
+    from .derivatives.tiers import Tiered
+    from .structure.linear_terms import linear_terms_of
+    from .structure.reading import Reading
+    from .tracing.trace import as_number
+
+    terms = linear_terms_of(Reading(as_number(traced), keep_derivatives=True))
+    if terms is None:
+        return None
+    evaluate = Tiered(sparse.upright(plan, terms.arguments, terms.outer))
+    return lambda x: evaluate(x)[0]
 
 
 def _supplied(cost: Cost, args: tuple[Any, ...], parameters: Parameters, jac: Any, hess: Any) -> Evaluations:

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from jax import lax
 from numpy.testing import assert_allclose
+from scipy.sparse import csc_array
 
 from steepest.derivatives import exact
-from steepest.derivatives.sparse import Sparse, hessian_plan, linearised_plan
+from steepest.derivatives.sparse import Sparse, hessian_plan, linearised_plan, upright
 from steepest.derivatives.tiers import Tiered
 from steepest.numerics import double_precision
+from steepest.structure.linear_terms import linear_terms_of
 from steepest.structure.reading import Reading
 from steepest.structure.sparsity import Dense
 from steepest.structure.squares import squares_of
@@ -161,3 +163,19 @@ def test_a_hessian_that_changes_is_computed_at_each_place():
         assert_allclose(
             hessian(x)[0].toarray(), Tiered(exact.hessian(traced(rosenbrock, 60)))(x)[0], rtol=1e-10
         )
+
+
+def test_terms_turned_upwards_give_a_matrix_that_never_bends_down():
+    """Σ (z² - 1)² with z = x_i + 2·x_{i+1}: φ′ = 4z³ - 4z, φ″ = 12z² - 4, φ‴ = 24z."""
+    n = 90
+    A = np.eye(n)[:-1] + 2.0 * np.eye(n)[1:]
+    closed = traced(lambda x: jnp.sum(((x[:-1] + 2 * x[1:]) ** 2 - 1) ** 2) + x[3], n)
+    plan = hessian_plan(closed, exact.gradient(closed))
+    terms = linear_terms_of(Reading(closed, keep_derivatives=True))
+    evaluate = Tiered(upright(plan, terms.arguments, terms.outer))
+    for x in RNG.normal(scale=0.4, size=(2, n)):
+        z = A @ x
+        first, second, third = 4 * z**3 - 4 * z, 12 * z**2 - 4, 24 * z
+        size = np.maximum(np.abs(second), np.sqrt(0.5 * np.abs(first * third)))
+        found = csc_array((evaluate(x)[0], plan.indices, plan.indptr), shape=(n, n))
+        assert_allclose(found.toarray(), A.T @ np.diag(size) @ A, atol=1e-12)

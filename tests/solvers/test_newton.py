@@ -1,5 +1,6 @@
 """Newton's method: what exact curvature must give, and what it must survive."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -302,6 +303,26 @@ def test_negative_curvature_everywhere_among_neighbours_is_left_in_few_steps():
     assert np.abs(run.gradient).max() < 1e-8
     assert run.value < -99.9 * n
     assert problem.evaluations < 60
+
+
+def test_terms_of_sums_of_parameters_in_units_far_apart_fall_each_into_its_own_well():
+    """Σ q⁴ - 20q² - q/10 again, q sums of neighbours in units a thousandfold apart, begun right of every hill.
+
+    The sums are as many as the parameters, and can be chosen freely: each ends in the lower of its two wells, at the
+    largest root of 4q³ - 40q - 1/10.
+    """
+    n, width = 1_000, 10
+    unit = np.exp(np.linspace(0.0, 7.0, n))
+
+    def cost(x):
+        q = jnp.convolve(jnp.pad(unit * x, (0, width)), jnp.ones(width + 1), mode="valid")
+        return jnp.sum(q * (q * (q**2 - 20) - 0.1))
+
+    found = minimize(cost, 1e-4 * unit, method=newton())
+    q = max(np.roots([4.0, 0.0, -40.0, -0.1]).real)
+    assert_allclose(found.fun, n * (q**4 - 20.0 * q**2 - 0.1 * q), rtol=1e-12)
+    assert found.success
+    assert found.nfev < 100
 
 
 def test_parameters_that_only_their_sum_matters_for_are_walked_by_newtons_method():

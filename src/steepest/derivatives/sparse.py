@@ -7,6 +7,7 @@ SIAM Review 2005).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +36,28 @@ SECOND_OPINION = 20_000
 
 
 @dataclass(frozen=True, eq=False)
+class Filling:
+    """How products of a symmetric matrix (n, n) tell its entries.
+
+    `colours` (n,): in which product each column takes part. `place`: where each entry stands in all of them in a row.
+    """
+
+    colours: np.ndarray
+    products: int
+    place: np.ndarray
+
+    def data(self, product: Callable[[Any], Any]) -> Any:
+        """The entries, in their order, from what the matrix makes of a vector (n,)."""
+        products = jax.vmap(product)(_seeds(self.colours, self.products))
+        return lax.reshape(products, (products.size,))[self.place]
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """How a sparse matrix is evaluated: where its entries are, CSC, and how many products they take.
 
-    `jaxpr`: from x (n,) to results of which the last is the data of the entries, in their order.
+    `jaxpr`: from x (n,) to results of which the last is the data of the entries, in their order. `filling`: of a
+    symmetric matrix, how its products tell them.
     """
 
     shape: tuple[int, int]
@@ -46,6 +65,7 @@ class Plan:
     indices: np.ndarray
     products: int
     jaxpr: Any
+    filling: Filling | None = None
 
     @property
     def entries(self) -> int:
@@ -98,16 +118,42 @@ def hessian_plan(cost: Any, gradient: Any) -> Plan:
         raise Dense
     colours = colouring.colours.copy()
     colours[colouring.aside] = colouring.count + np.arange(colouring.aside.size)
-    place = _symmetric_places(pattern, colours, colouring)
+    filling = Filling(colours, colouring.products, _symmetric_places(pattern, colours, colouring))
     function = jex.jaxpr_as_fun(gradient)
     x = jax.ShapeDtypeStruct((n,), exact.FLOAT)
 
     def data(x: Any) -> Any:
-        seeds = _seeds(colours, colouring.products)
-        products = jax.vmap(lambda v: jax.jvp(lambda x: function(x)[0], (x,), (v,))[1])(seeds)
-        return lax.reshape(products, (products.size,))[place]
+        return filling.data(lambda v: jax.jvp(lambda x: function(x)[0], (x,), (v,))[1])
 
-    return Plan(pattern.shape, pattern.indptr, pattern.indices, colouring.products, exact.traced(data, x))
+    return Plan(
+        pattern.shape, pattern.indptr, pattern.indices, filling.products, exact.traced(data, x), filling
+    )
+
+
+def upright(plan: Plan, arguments: Any, outer: Any) -> Any:
+    """The jaxpr from x (n,) to the entries, where `plan` has them, of a matrix like the Hessian that never bends down.
+
+    The cost is Σ φ(z) over the elements of z = Ax + b: `arguments` is x ↦ z, `outer` z ↦ φ, element by element. The
+    Hessian is AᵀDA with D = diag(φ″), the matrix AᵀEA with E ≥ |D|. Where φ″ passes through zero, its size says nothing
+    about how far to go; E is then as large as keeps the step p of a term alone within the length over which the change
+    of its curvature, ½·φ‴·p², turns its slope φ′ around.
+    """
+    assert plan.filling is not None
+    filling = plan.filling
+    inner, terms = jex.jaxpr_as_fun(arguments), jex.jaxpr_as_fun(outer)
+
+    def slope(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda z: jax.jvp(function, (z,), (jax.numpy.ones_like(z),))[1]
+
+    def data(x: Any) -> Any:
+        z, along = jax.linearize(lambda x: inner(x)[0], x)
+        first = slope(lambda z: terms(z)[0])
+        second = slope(first)
+        size = lax.max(abs(second(z)), lax.sqrt(0.5 * abs(first(z) * slope(second)(z))))
+        back = jax.linear_transpose(along, x)
+        return filling.data(lambda v: back(size * along(v))[0])
+
+    return exact.traced(data, jax.ShapeDtypeStruct((plan.shape[0],), exact.FLOAT))
 
 
 def linearised_plan(both: Any, residual: Any) -> Plan:

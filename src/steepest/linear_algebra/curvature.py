@@ -87,17 +87,31 @@ class SparseCurvature:
     """Few entries stored, `data` in the order of `pattern`, in the units `d` (n,): d·A·d; factorised with shifts.
 
     Of many parameters each pass over all entries counts: only the triangle that is factorised is ever scaled.
+    `upright`: evaluates the entries of a matrix like A that never bends down, or None where there is none.
     """
 
-    def __init__(self, pattern: SymmetricPattern, data: Vector, d: Vector | None = None) -> None:
+    def __init__(
+        self,
+        pattern: SymmetricPattern,
+        data: Vector,
+        d: Vector | None = None,
+        upright: Callable[[], Vector | None] | None = None,
+    ) -> None:
         self.pattern = pattern
         self.data = data
         self.d = d
         self.upper = pattern.upper(data, d)
+        self.upright = upright
 
     @cached_property
     def _matrix(self) -> Any:
         return self.pattern.matrix(self.data)
+
+    @cached_property
+    def upright_upper(self) -> Vector | None:
+        """The upper triangle of a matrix like this one that never bends down; None where there is none."""
+        data = None if self.upright is None else self.upright()
+        return None if data is None or not np.isfinite(data).all() else self.pattern.upper(data, self.d)
 
     @cached_property
     def _size(self) -> float:
@@ -119,11 +133,19 @@ class SparseCurvature:
         return step if step is not None and isfinite(float(step.dot(step))) else None
 
     def upwards(self, shift: float) -> Upwards | None:
-        """H + shift·I with negative pivots turned upwards, of one factorisation; None where there is none.
+        """H + shift·I with negative curvature turned upwards; None where there is no such factorisation.
 
-        Unlike a shift alone it leaves alone the parameters that no negative curvature is near: of 10⁵ a few always
-        have some, and must not hold up the others.
+        Where its terms tell how, each on its own; else by the signs of its pivots. Unlike a shift alone it leaves alone
+        the parameters that no negative curvature is near: of 10⁵ a few always have some, and must not hold up the
+        others.
         """
+        if self.upright is not None:
+            solve = self.pattern.factorise_upper(self.upper, shift, None)
+            if solve is not None:
+                return Upwards(solve, 0, 0)
+            if self.upright_upper is not None:
+                solve = self.pattern.factorise_upper(self.upright_upper, shift, None)
+                return None if solve is None else Upwards(solve, 1, 0)
         return self.pattern.upwards(self.upper, shift)
 
     def in_ball(self, g: Vector, radius: float, first: float, free: Mask | None) -> BallStep:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf, sqrt
 from typing import NamedTuple
 
@@ -109,13 +109,17 @@ def sparse_model(
         data = np.where(free[pattern.rows] & free[pattern.columns], data, pattern.on_diagonal)
         bounds = Bounds.none(x.size)
     scale = units(pattern.diagonal(data), gradient, x, before)
-    if not np.isfinite(data).all():
+    upright = None
+    if np.isfinite(data).all():
+        if not objective.bounds.any and objective.may_have_upright_hessian:
+            upright = partial(objective.upright_hessian, x)
+    else:
         data = np.where(pattern.on_diagonal, (scale * scale)[pattern.columns], 0.0)
     d = 1.0 / scale
-    curvature = SparseCurvature(pattern, data, d)
+    curvature = SparseCurvature(pattern, data, d, upright)
     if max(curvature.upper.max(initial=0.0), -curvature.upper.min(initial=0.0)) > OUTWEIGHED:
         d = d * pattern.equilibration(pattern.scaled(data, d))
-        curvature = SparseCurvature(pattern, data, d)
+        curvature = SparseCurvature(pattern, data, d, upright)
     if isinstance(last, LocalModel):
         return LocalModel(x, gradient, curvature, d, last.spread), scale, pattern
     return model_of(bounds, x, gradient, curvature, d), scale, pattern

@@ -16,19 +16,18 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-import jax.core
-import jax.extend.core as jex
 import numpy as np
 
 from .convexity import Kind, convexity_of
 from .degree import degrees
 from .elementwise import arguments_of, is_even
 from .patterns import patterns
+from .portions import Weighted, portion
 from .ranges import hull, ranges
 from .reading import Reading
 from .squares import Roots
 from .sums import Leaf, Sum, sum_of
-from .writing import FLOAT, Writer
+from .writing import Writer
 
 # Arguments further inside a loss than this many are not tried.
 MOST_ARGUMENTS = 6
@@ -103,8 +102,7 @@ def _residual(reading: Reading, leaf: Leaf, known: dict[Any, float]) -> Any | No
 
 def _inner(reading: Reading, start: Any, atom: Any, weight: np.ndarray) -> Reading | None:
     """Σ weight · atom as a function of the elements of `start` in a row."""
-    flat = jex.Var(jax.core.ShapedArray((start.aval.size,), FLOAT))
-    closed = _between(reading, [(start, 0, start.aval.size)], flat, [(atom, weight)])
+    closed = portion(reading, [start], [[((atom,), weight)]])
     if closed is None:
         return None
     writer = Writer(Reading(closed))
@@ -142,7 +140,7 @@ def _is_robust(reading: Reading, leaf: Leaf, argument: Any) -> bool:
 def _written(reading: Reading, total: Sum, chosen: dict[Any, Any]) -> Losses | None:
     """Residuals in a row, with the losses of each; squares are losses too."""
     roots = Roots(reading)
-    losses: dict[Any, list[tuple[Any, np.ndarray]]] = {}
+    losses: dict[Any, list[Weighted]] = {}
     squares, equations = [], []
     for leaf in total.leaves:
         if not leaf.weight.any():
@@ -150,87 +148,16 @@ def _written(reading: Reading, total: Sum, chosen: dict[Any, Any]) -> Losses | N
         equations.append(leaf.equation)
         residual = chosen.get(leaf.factors[0]) if len(leaf.factors) == 1 else None
         if residual is not None:
-            losses.setdefault(residual, []).append((leaf.factors[0], leaf.weight))
+            losses.setdefault(residual, []).append((leaf.factors, leaf.weight))
         else:
             squares.append(roots.of(leaf))
     writer = roots.writer
     joined = writer.joined([*losses, *squares])
     m = int(joined.aval.size)
-    flat = jex.Var(jax.core.ShapedArray((m,), FLOAT))
-    starts, place = [], 0
-    for residual in losses:
-        starts.append((residual, place, place + residual.aval.size))
-        place += residual.aval.size
-    outer = _between(reading, starts, flat, list(losses.values()), squares_from=place)
+    outer = portion(
+        reading, list(losses), list(losses.values()), squares=m - sum(e.aval.size for e in losses)
+    )
     if outer is None:
         return None
     both = writer.finished([reading.out, joined])
     return Losses(both, outer, total.constant, m, reading, tuple(equations))
-
-
-def _between(
-    reading: Reading,
-    starts: list[tuple[Any, int, int]],
-    flat: Any,
-    ends: list[Any],
-    squares_from: int | None = None,
-) -> Any | None:
-    """A closed jaxpr from `flat`, which holds the elements of some atoms in a row, to weighted atoms in a row.
-
-    Each of `ends` is an atom with its weight, or a list of them to be added. Elements from `squares_from` on are
-    squared. None where something on the way depends on more than the atoms at the start.
-    """
-    jaxpr = reading.closed.jaxpr
-    nothing = jaxpr.replace(invars=[flat], outvars=[flat], eqns=[])
-    writer = Writer(Reading(jex.ClosedJaxpr(nothing, reading.closed.consts)))
-    names: dict[Any, Any] = {}
-    for atom, start, stop in starts:
-        part = writer.emit(
-            "slice", [flat], (stop - start,), start_indices=(start,), limit_indices=(stop,), strides=None
-        )
-        shape = atom.aval.shape
-        names[atom] = (
-            part
-            if len(shape) == 1
-            else writer.emit("reshape", [part], shape, new_sizes=shape, dimensions=None, sharding=None)
-        )
-
-    def known(atom: Any) -> Any | None:
-        if isinstance(atom, jex.Literal) or atom in jaxpr.constvars:
-            return atom
-        if atom not in names:
-            equation = reading.producer(atom)
-            operands = None if equation is None else [known(operand) for operand in equation.invars]
-            if operands is None or any(operand is None for operand in operands):
-                names[atom] = None
-            else:
-                assert equation is not None
-                outs = [jex.Var(var.aval) for var in equation.outvars]
-                writer.equations.append(equation.replace(invars=operands, outvars=outs))
-                names.update(zip(equation.outvars, outs, strict=True))
-        return names[atom]
-
-    rows = []
-    for end in ends:
-        parts = []
-        for atom, weight in end if isinstance(end, list) else [end]:
-            inner = known(atom)
-            if inner is None:
-                return None
-            parts.append(writer.flat(writer.times(inner, np.broadcast_to(weight, atom.aval.shape))))
-        total = parts[0]
-        for part in parts[1:]:
-            total = writer.emit("add", [total, part], total.aval.shape)
-        rows.append(total)
-    m = flat.aval.shape[0]
-    if squares_from is not None and squares_from < m:
-        part = writer.emit(
-            "slice",
-            [flat],
-            (m - squares_from,),
-            start_indices=(squares_from,),
-            limit_indices=(m,),
-            strides=None,
-        )
-        rows.append(writer.power(part, 2))
-    return writer.finished([writer.joined(rows)])
