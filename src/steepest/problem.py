@@ -559,6 +559,8 @@ def evaluation(traced: Trace, kind: str) -> Any:
             both = _value_and_gradient_jaxpr(traced)
             if kind == "sparse_hessian":
                 traced.kept[kind] = _sparse_hessian_evaluation(number, both)
+            elif kind == "hessian":
+                traced.kept[kind] = Tiered(exact.hessian_at_necks(number) or exact.hessian(number, both))
             elif kind == "hessian_product" and traced.n > SMALL:
                 from .derivatives.products import Products
 
@@ -606,7 +608,7 @@ def _linearised_evaluation(traced: Trace) -> Any | None:
         losses = sum_of_losses(traced)
         if losses is None:
             return None
-        linear = exact.linearised(losses.both, keep_derivatives=True)
+        linear = exact.linearised(losses.both)
         return Tiered(exact.linearised_losses(linear, losses.outer))
     size = squares.m * traced.n
     linear = _linear_jaxpr(traced)

@@ -20,8 +20,11 @@ from jax import lax
 from ..errors import InputError
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead, simplify, with_outputs
+from .narrow_tangents import TooWide, at_its_necks, is_worth_a_look, values_and_changes
 
 FLOAT = np.dtype(np.float64)
+# A reverse product costs about this many forward ones, with the memory it goes through.
+REVERSE = 2
 # Identity matrices up to this size are constants; a larger one is made where it is used.
 KEPT_IDENTITY = 64
 # The bending of a loss is taken for at least this part of its slope over its argument (Triggs et al., "Bundle
@@ -63,10 +66,23 @@ def gradient(closed: Any) -> Any:
 
 
 def jacobian(closed: Any) -> Any:
-    """`x ↦ J(x)`, shape (output shape…, n): n forward products, or m reverse ones if there are fewer rows."""
+    """`x ↦ J(x)`, shape (output shape…, n): n forward products, or m reverse ones if there are fewer rows.
+
+    Less where most parameters touch few elements of what the outputs are made of (`narrow_tangents`).
+    """
     function, x = _real_function(closed)
     shape = closed.out_avals[0].shape
     m, n = math.prod(shape), math.prod(x.shape)
+    if is_worth_a_look(closed) and closed.out_avals[0].dtype == FLOAT:
+
+        def narrow(x: Any) -> Any:
+            _, (change,) = values_and_changes(closed, [x], REVERSE * m)
+            return lax.transpose(change, (*range(1, len(shape) + 1), 0))
+
+        try:
+            return traced(narrow, x)
+        except TooWide:
+            pass
     if m < n:
 
         def rows(x: Any) -> Any:
@@ -86,12 +102,15 @@ def jacobian(closed: Any) -> Any:
 def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
     """`x ↦ (f(x), r(x), J(x))` of a jaxpr `x ↦ (f(x), r(x))`, r of shape (m,), J the Jacobian of r, (m, n).
 
-    n forward products, or m reverse ones if there are fewer residuals. The value costs no passes of its own.
+    n forward products, or m reverse ones if there are fewer residuals, or less where most parameters touch few elements
+    of what the residuals are made of (`narrow_tangents`). The value costs no passes of its own.
     """
     (aval,), (_, out) = both.in_avals, both.out_avals
     function = jex.jaxpr_as_fun(simplify(both, keep_derivatives=True))
     x = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
     m, n = out.shape[0], aval.shape[0]
+    if not keep_derivatives and (narrow := _narrowly(both, x)) is not None:
+        return narrow
 
     def split(x: Any) -> tuple[Any, Any]:
         value, residual = function(x)
@@ -113,6 +132,61 @@ def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
         return jax.vmap(along, out_axes=(None, None, -1))(_identity(n))
 
     return traced(columns, x, keep_derivatives=keep_derivatives)
+
+
+def _narrowly(both: Any, x: Any) -> Any | None:
+    """`linearised` by narrow tangents, where they are much less work; else None."""
+    if not is_worth_a_look(both):
+        return None
+
+    def columns(x: Any) -> tuple[Any, Any, Any]:
+        (value, residual), (_, change) = values_and_changes(both, [x], REVERSE * both.out_avals[1].shape[0])
+        return value, residual, lax.transpose(change, (1, 0))
+
+    try:
+        return traced(columns, x)
+    except TooWide:
+        return None
+
+
+def hessian_at_necks(closed: Any) -> Any | None:
+    """`x ↦ ∇²f(x)` of f = g(x, w(x)), w being the arrays in which unlike parameters meet; None where it gains nothing.
+
+    The slope by w of a sum of peaks depends on all parameters, and so would all that reverse mode makes of it for each
+    peak. Taken apart, ∇²f = (I, Jᵀ) ∇²g (I, Jᵀ)ᵀ + Σ (∂g/∂wᵢ) ∇²wᵢ: n directions go through g alone, and J and the
+    second sum, in which the slopes are held, are made of narrow tangents.
+    """
+    if not is_worth_a_look(closed) or closed.out_avals[0].dtype != FLOAT:
+        return None
+    parts = at_its_necks(closed)
+    if parts is None:
+        return None
+    inner, outer = parts
+    if any(aval.dtype != FLOAT for aval in inner.out_avals):
+        return None
+    x, *w = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in (*closed.in_avals, *inner.out_avals))
+    inside, outside = jex.jaxpr_as_fun(inner), jex.jaxpr_as_fun(outer)
+    n = x.shape[0]
+
+    def slopes(*arrays: Any) -> Any:
+        return jax.vjp(lambda *arrays: outside(*arrays)[0], *arrays)[1](np.float64(1.0))
+
+    def columns(x: Any) -> Any:
+        w, changes = values_and_changes(inner, [x])
+        _, *u = slopes(x, *w)
+        _, (bending,) = values_and_changes(bent, [x, *u])
+        total, *turned = jax.vmap(lambda *along: jax.jvp(slopes, (x, *w), along)[1])(_identity(n), *changes)
+        for change, turn in zip(changes, turned, strict=True):
+            flat = (n, math.prod(change.shape[1:]))
+            total = total + lax.dot(lax.reshape(change, flat), lax.transpose(lax.reshape(turn, flat), (1, 0)))
+        half = 0.5 * (total + bending)
+        return half + lax.transpose(half, (1, 0))
+
+    try:
+        bent = traced(lambda x, *u: jax.vjp(inside, x)[1](list(u))[0], x, *w)
+        return traced(columns, x)
+    except TooWide:
+        return None
 
 
 def linearised_losses(linear: Any, outer: Any) -> Any:
