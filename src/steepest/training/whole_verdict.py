@@ -126,7 +126,6 @@ class _Look:
             walked.arrays,
             "float64",
             walked.together,
-            size=walked.block,
             copied=0,
         )
         self.rows = job.batch_size
@@ -177,7 +176,7 @@ class _Look:
             seen = self.sizes[-1] if self.sizes else self.rows
             curved = self.passes
             if self.sizes:
-                walked = self.passes if self.again else run.walker.passes
+                walked = run.walker.passes
                 assert walked is not None
                 size, blocks = _cut(seen, walked.block)
                 seen = min(self.rows, size * blocks)
@@ -253,9 +252,9 @@ def _cut(rows: int, block: int) -> tuple[int, int]:
     """Rows of a block of the sample, and how many blocks it has: those the cost is recorded for, where they fit.
 
     >>> _cut(5120, 2500), _cut(5120, 50_000)
-    ((2500, 3), (5120, 1))
+    ((2500, 2), (5120, 1))
     """
-    return (block, -(-rows // block)) if block <= rows else (rows, 1)
+    return (block, round(rows / block)) if block <= rows else (rows, 1)
 
 
 def _look(job: Job, run: WholeRun) -> _Look:
