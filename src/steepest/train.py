@@ -123,7 +123,7 @@ def train(
     spread = walker.placement.remark(job.layout)
     if spread:
         job.remarks.append(spread)
-    with recorded(record, job, walker.placement.speaks) as job.record:
+    with recorded(record, job, walker.placement.speaks) as job.record, walker.watched():
         run = walker.walk()
         walked = time.perf_counter()
         result = _result(job, walker, run)
@@ -154,7 +154,7 @@ def _over_all_data(job: Job, record: Any, began: float) -> TrainResult:
 
     check(job)
     walker = whole_run.WholeWalker(job)
-    with recorded(record, job, walker.placement.speaks) as job.record:
+    with recorded(record, job, walker.placement.speaks) as job.record, walker.watched():
         run = walker.walk()
         walked = time.perf_counter()
         finding = whole_verdict.judge(job, run)

@@ -132,6 +132,13 @@ def test_early_stopping_remembers_its_best_across_a_resume(tmp_path):
     assert_array_equal(rest.params["out"]["W"], whole.params["out"]["W"])
 
 
+def test_what_a_killed_run_left_half_written_goes_with_the_next_checkpoint(tmp_path):
+    half = tmp_path / ".step-000000000220.checkpoint.20119.partial"
+    half.write_bytes(b"half of it")
+    Checkpoints(tmp_path).save({}, [("w", np.ones(3))], 230)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000000230.checkpoint"]
+
+
 def test_only_the_newest_are_kept_and_a_finished_run_is_not_run_again(tmp_path):
     result = trained(tmp_path)
     assert len(Checkpoints(tmp_path).found()) == 3

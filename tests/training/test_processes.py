@@ -98,6 +98,30 @@ def sleeping_over_all_rows():
     given = job() | {"method": "l-bfgs", "callback": callback}
     return {name: value for name, value in given.items() if name not in ("rate", "batch_size")}
 
+def sleeping_over_the_end():
+    x, y = job()["data"]
+    made = 0
+    def data(rng):
+        nonlocal made
+        made += 1
+        if made > 45 and ME == "1":  # the walk takes 40 and looks at two before
+            time.sleep(1000)
+        rows = rng.integers(0, 1024, 64)
+        return x[rows], y[rows]
+    return job() | {"data": data}
+
+def sleeping_over_the_end_of_all_rows():
+    over = []
+    def asleep(params, batch):
+        if over and ME == "1":
+            time.sleep(1000)
+        return cost(params, batch)
+    def callback(row):
+        if row.step == 3:
+            over.append(True)
+    given = job() | {"cost": asleep, "method": "l-bfgs", "steps": 3, "callback": callback}
+    return {name: value for name, value in given.items() if name not in ("rate", "batch_size")}
+
 def slow():
     return job() | {"steps": 1_000_000, "callback": lambda row: time.sleep(0.1)}
 
@@ -282,7 +306,10 @@ def test_a_process_that_comes_and_never_has_its_data_is_named(run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("function", ["sleeping", "sleeping_over_all_rows"])
+@pytest.mark.parametrize(
+    "function",
+    ["sleeping", "sleeping_over_all_rows", "sleeping_over_the_end", "sleeping_over_the_end_of_all_rows"],
+)
 def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run, function):
     # Until the first step one process may get less of its processor than another, but is never behind by a whole run.
     began = time.monotonic()
@@ -292,6 +319,8 @@ def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run, function):
     done = run(function, "--processes", 2, STEEPEST_PATIENCE=f"{patience}")
     assert done.returncode == 3, done.stderr
     assert "error: process 1 of 2 has stood at step" in done.stderr
+    if "end" in function:
+        assert f"step {3 if 'rows' in function else 40} for" in done.stderr
 
 
 @pytest.mark.slow
@@ -537,6 +566,29 @@ def test_the_watchdog_names_the_late_process(way):
     assert said
     assert said[0].startswith("process 2 of 3")
     assert f"step {5 if way == 'stands still' else 0:,}" in said[0]
+
+
+def test_the_watch_lasts_until_every_process_has_judged_the_end():
+    where, said = address(), []
+    dog = roll.Watchdog(where, 0, 3, lambda: (40, 40), patience=1.0, end=said.append)
+    roll.tell(where, "2 40 40")
+    one = roll.Watchdog(where, 1, 3, lambda: (40, 40), patience=1.0, end=said.append)
+    one.arrive()
+    dog.arrive()  # comes back when process 2 has been named
+    dog.close()
+    assert said[0].startswith("process 2 of 3 has stood at step 40 for 1 s; another has judged the end")
+
+
+def test_who_has_come_to_the_end_is_not_late_however_long_the_others_take():
+    where, said, stage = address(), [], [0]
+    dog = roll.Watchdog(where, 0, 2, lambda: (stage[0], 40), patience=0.5, end=said.append)
+    other = roll.Watchdog(where, 1, 2, lambda: (9, 40), patience=0.5, end=said.append)
+    other.arrive()
+    for stage[0] in range(15):  # comes on, slowly
+        time.sleep(0.1)
+    dog.arrive()
+    dog.close()
+    assert said == []
 
 
 @pytest.fixture

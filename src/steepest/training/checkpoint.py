@@ -95,11 +95,16 @@ class Checkpoints:
         return sorted((path for path in self.folder.iterdir() if NAME.match(path.name)), reverse=True)
 
     def save(self, header: Mapping[str, Any], arrays: Sequence[tuple[str, np.ndarray]], step: int) -> Path:
-        """Write one, then drop those that are too many. Raises `OSError` when the disk does."""
+        """Write one, then drop those that are too many, and what runs that were killed left half written.
+
+        Raises `OSError` when the disk does.
+        """
         path = self.folder / f"step-{step:012d}.checkpoint"
         write(path, header, arrays)
         for old in self.found()[self.keep :]:
             old.unlink(missing_ok=True)
+        for half in self.folder.glob(".step-*.checkpoint.*.partial"):  # one run writes here, and it has just written
+            half.unlink(missing_ok=True)
         return path
 
     def newest(

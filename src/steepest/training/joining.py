@@ -114,7 +114,7 @@ def _no_output() -> Iterator[None]:
 
 @contextlib.contextmanager
 def watched(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Iterator[None]:
-    """Watch over the processes of a run while they take steps.
+    """Watch over the processes of a run while they take steps and judge the end, till all have come to it.
 
     `progress` tells how many stages and how many steps this process has behind it, `busy` whether it is writing a
     file, which the others have to wait for.
@@ -122,6 +122,8 @@ def watched(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -
     dog = _watchdog(progress, busy)
     try:
         yield
+        if dog is not None:
+            dog.arrive()
     except Exception as error:
         if dog is not None and _from_devices(error):
             dog.broken()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf, isfinite
@@ -144,8 +145,7 @@ class Walker:
 
     def walk(self) -> Run:
         """Take the steps; returns however they end."""
-        told, busy = lambda: (self.stage, self.cursor.step), lambda: self._writing
-        with numbers_in(self.job.precision), interruptible(self._interrupt), watched(told, busy):
+        with numbers_in(self.job.precision), interruptible(self._interrupt):
             self._prepare()
             waited = 0.0
             feed, batches, prepare = self._feeding()
@@ -174,6 +174,10 @@ class Walker:
             program=self.steps,
             tree=self.tree,
         )
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While in here, a process that hangs is named: for the walk, and for judging its end."""
+        return watched(lambda: (self.stage, self.cursor.step), lambda: self._writing)
 
     def _prepare(self) -> None:
         job = self.job
@@ -585,6 +589,7 @@ class Walker:
 
     def added(self, sums: Any, parameters: Any, batch: Any) -> tuple[Any, Added]:
         """The slope of one more batch added to the sums, None before the first; and what it told."""
+        self.stage += 1
         rows = self.placement.rows(batch)
         if self._adding is None:
             self._adding = self._made_adding(parameters, rows)
@@ -607,6 +612,7 @@ class Walker:
         self._hand_back()
         taken = []
         for array in self.tree.leaves(parameters):
+            self.stage += 1
             taken.append(self.placement.whole(array))
             if isinstance(array, jax.Array):
                 array.delete()

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from ..errors import InputError
 
@@ -27,8 +28,9 @@ STANDSTILL = 10
 SILENCE = 4 * BEAT
 # Bytes of one line: "index stage step\n".
 LINE = 64
-# The stage that a process tells when it leaves with an error of its own, or because another one is gone.
-LEAVING = -1
+# The stage that a process tells when it leaves with an error of its own, or because another one is gone; and when it
+# has come to the end of the run.
+LEAVING, ARRIVED = -1, -2
 # Bytes in which an address travels to the other processes; a host's name has 253 at most.
 ADDRESS_BYTES = 300
 
@@ -103,7 +105,7 @@ def meeting_place(index: int, count: int) -> str | None:
 class Heard:
     """What was last heard of a process: stages and steps behind it, when, and since when another is further.
 
-    `left`: it said that it leaves.
+    `left`: it said that it leaves; `arrived`: it has the end of the run behind it.
     """
 
     stage: int
@@ -112,6 +114,7 @@ class Heard:
     moved: float
     behind_since: float | None = None
     left: bool = False
+    arrived: bool = False
 
 
 class Watchdog:
@@ -121,7 +124,8 @@ class Watchdog:
     a step, so that whoever has fewer is who the others wait for. One that has not been heard of for `patience` seconds,
     or is behind another that long without moving, is named, and so is a standstill of all ten times as long. Then `end`
     is called: by default the process exits with `NAMED`, and the launcher or the scheduler ends the others. While
-    process 0 is `busy` writing, nobody is late.
+    process 0 is `busy` writing, nobody is late. Whoever has come to the end says so, and process 0 watches until all
+    have.
     """
 
     def __init__(
@@ -138,11 +142,14 @@ class Watchdog:
         self.progress, self.patience, self.busy = progress, patience, busy
         self.end = end or _exit
         self._done = threading.Event()
+        self._ended = False
         self._heard: dict[int, Heard] = {}
         self._server = None
         if index == 0:
             self._server = socket.create_server(("", _place(address)[1]))
             self._server.settimeout(0.2)
+            began = time.monotonic()
+            self._heard = {k: Heard(0, 0, began, began) for k in range(count)}
         self._thread = threading.Thread(target=self._listen if index == 0 else self._beat, daemon=True)
         self._thread.start()
 
@@ -152,15 +159,13 @@ class Watchdog:
 
     def _listen(self) -> None:
         assert self._server is not None
-        began = time.monotonic()
-        self._heard = {index: Heard(0, 0, began, began) for index in range(self.count)}
         while not self._done.is_set():
             with contextlib.suppress(OSError, ValueError):
                 connection, _ = self._server.accept()
                 with connection:
                     connection.settimeout(1.0)
                     self._note(*map(int, connection.recv(LINE).split()))
-            self._note(0, *self.progress())
+            self._note(0, *((ARRIVED, 0) if self._ended else self.progress()))
             if self.busy():
                 for heard in self._heard.values():
                     heard.when = heard.moved = time.monotonic()
@@ -175,14 +180,19 @@ class Watchdog:
             return
         now = time.monotonic()
         before = self._heard[index]
-        if stage == LEAVING:
+        if before.arrived:
+            pass  # what comes now is of another run, or late
+        elif stage == LEAVING:
             before.left = True
+        elif stage == ARRIVED:
+            before.arrived = True
         elif before.stage == stage:
             before.when = now
         else:
             self._heard[index] = Heard(stage, step, now, now)
-        furthest = max(heard.stage for heard in self._heard.values())
-        for heard in self._heard.values():
+        waiting = [heard for heard in self._heard.values() if not heard.arrived]
+        furthest = max(heard.stage for heard in waiting) if len(waiting) == self.count else inf
+        for heard in waiting:
             if heard.stage == furthest:
                 heard.behind_since = None
             elif heard.behind_since is None:
@@ -191,18 +201,23 @@ class Watchdog:
     def late(self) -> str:
         """Which process is late, in words; "" while none is."""
         now = time.monotonic()
+        under_way = {index: heard for index, heard in self._heard.items() if not heard.arrived}
+        if not under_way:
+            return ""
         furthest = max(heard.step for heard in self._heard.values())
-        slowest = min(self._heard, key=lambda index: self._heard[index].stage)
-        heard = self._heard[slowest]
+        slowest = min(under_way, key=lambda index: under_way[index].stage)
+        heard = under_way[slowest]
         if heard.behind_since is not None and now - heard.behind_since > self.patience:
             still = f"has stood at step {heard.step:,} for {now - heard.behind_since:.0f} s"
             ahead = f"another is at {furthest:,}" if furthest > heard.step else "the others wait for it there"
+            if len(under_way) < self.count:
+                ahead = "another has judged the end and waits for it"
             return f"process {slowest} of {self.count} {still}; {ahead}"
-        for index, heard in self._heard.items():
+        for index, heard in under_way.items():
             if index and now - heard.when > self.patience:
                 silent = f"has not been heard of for {now - heard.when:.0f} s"
                 return f"process {index} of {self.count} {silent}; last at step {heard.step:,}"
-        standing = now - max(heard.moved for heard in self._heard.values())
+        standing = now - max(heard.moved for heard in under_way.values())
         if standing > STANDSTILL * self.patience:
             return f"all {self.count} processes have stood at step {furthest:,} for {standing:.0f} s"
         return ""
@@ -224,6 +239,17 @@ class Watchdog:
             who = f"process{'es' if len(gone) > 1 else ''} {', '.join(map(str, gone))} of {self.count}"
             self._done.set()
             self.end(f"{who} {'are' if len(gone) > 1 else 'is'} gone; last heard of at step {last:,}")
+
+    def arrive(self) -> None:
+        """This process has come to the end of the run; process 0 watches on till all have, or names who has not."""
+        if self.index != 0:
+            self._done.set()
+            self._thread.join(timeout=2 * BEAT)
+            tell(self.address, f"{self.index} {ARRIVED} 0")
+            return
+        self._ended = True
+        while self._thread.is_alive() and not all(heard.arrived for heard in self._heard.values()):
+            self._thread.join(timeout=0.02)
 
     def close(self) -> None:
         """Stop watching."""

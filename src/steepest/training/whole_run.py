@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,7 @@ class WholeWalker:
         """Walk down the mean cost over all data; returns however it ends."""
         job = self.job
         self.began = self.saved_at = time.perf_counter()
-        told, busy = lambda: (self.stage, len(self.history.costs)), lambda: self._writing
-        with numbers_in(job.precision), interruptible(self._interrupt), watched(told, busy):
+        with numbers_in(job.precision), interruptible(self._interrupt):
             begun = self._host_walk if self._on_host() else self._device_walk
             self.walker = begun(self._flat())
             run = self.walker.run
@@ -123,6 +123,10 @@ class WholeWalker:
         return WholeRun(
             run, arrays, self.history, seconds, self.spent(), self, {"prepare": prepared, "walk": seconds}
         )
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While in here, a process that hangs is named: for the walk, and for judging its end."""
+        return watched(lambda: (self.stage, len(self.history.costs)), lambda: self._writing)
 
     # -- the walk ----------------------------------------------------------------------------------------------
 

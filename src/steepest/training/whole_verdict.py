@@ -151,8 +151,10 @@ class _Look:
         last = run.walker.last_look() if sampled and large else None
         self.again = last is None
         self._at(last)
+        run.walker.stage += 1  # others may wait for this process
         if self.finite:
             self._newton(job, run)
+            run.walker.stage += 1
             if not (self.stationary or self.again) and run.descent.reason == "converged":
                 self.again = True
                 self._at(None)
