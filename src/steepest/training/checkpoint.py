@@ -103,7 +103,9 @@ class Checkpoints:
         write(path, header, arrays)
         for old in self.found()[self.keep :]:
             old.unlink(missing_ok=True)
-        for half in self.folder.glob(".step-*.checkpoint.*.partial"):  # one run writes here, and it has just written
+        for half in self.folder.glob(
+            ".step-*.checkpoint.*.partial"
+        ):  # one run writes here, and it has just written
             half.unlink(missing_ok=True)
         return path
 

@@ -75,7 +75,8 @@ class Finding:
 class Slopes:
     """Slopes of fresh batches: squared length of their mean, what noise alone would make of it, and dead parts.
 
-    `bad`: what in them is no finite number, where their cost is none.
+    `bad`: what in them is no finite number, where their cost is none. `batches`: how many there were; one alone tells
+    nothing of noise.
     """
 
     cost: float
@@ -84,6 +85,7 @@ class Slopes:
     noise: float
     dead: tuple[str, ...]
     bad: str = ""
+    batches: int = BATCHES
 
 
 def judge(walker: Walker, run: Run) -> Finding:
@@ -171,7 +173,7 @@ def _word(
     if trend is not None and trend.evidence.holds:
         return TrainVerdict.STILL_FALLING, f"The cost was still falling: {trend.words}.", _more(trend)
     if not _schedule_ended(walker) and (trend is None or not trend.stands):
-        told = "" if slopes is None else "The slope can be told from noise, but "
+        told = "" if slopes is None or slopes.batches == 1 else "The slope can be told from noise, but "
         return (
             TrainVerdict.STILL_FALLING,
             f"{told}{counted(run.steps)} too few to tell how fast the cost falls.",
@@ -187,7 +189,12 @@ def _word(
     if _schedule_ended(walker):
         return (
             TrainVerdict.STILL_FALLING,
-            "The rate went to zero as planned while the slope could still be told from noise.",
+            "The rate went to zero as planned while "
+            + (
+                "a slope was left."
+                if slopes is not None and slopes.batches == 1
+                else "the slope could still be told from noise."
+            ),
             "a longer run (more epochs) would go lower",
         )
     return (
@@ -264,7 +271,7 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     spread = max(0.0, squares - count * squared)
     noise = spread / (count * (count - 1)) if count > 1 else 0.0
     dead = _dead(job.layout.leaves, touched) if count * job.batch_size >= 64 else ()
-    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead, bad)
+    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead, bad, count)
 
 
 def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
@@ -282,6 +289,10 @@ def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
 
 
 def _slope_evidence(slopes: Slopes) -> list[Evidence]:
+    if slopes.batches == 1:
+        size = float(np.sqrt(slopes.squared))
+        how = f"its length over one batch of {slopes.rows:,} rows, all that an epoch has: noise was not measured"
+        return [Evidence("slope left", size, 0.0, size > 0.0, how)]
     size, noise = float(np.sqrt(slopes.squared)), float(np.sqrt(slopes.noise))
     limit = float(np.sqrt(TOLD_FROM_NOISE)) * noise
     return [
