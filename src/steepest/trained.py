@@ -67,9 +67,9 @@ class TrainResult:
         return self
 
     def __str__(self) -> str:
-        head = f"{self.verdict}: cost {number(self.cost)}" + (
-            f"  ({shortened(self.label)})" if self.label else ""
-        )
+        aside = "" if self.validation is None else f", validation {number(self.validation)}"
+        label = f"  ({shortened(self.label)})" if self.label else ""
+        head = f"{self.verdict}: cost {number(self.cost)}{aside}{label}"
         lines = [head, *wrapped(self.message, "  "), ""]
         sizes = [
             (name, "×".join(map(str, a.shape)) or "1", f"{_rms(a):.3g}")
@@ -98,10 +98,12 @@ class TrainResult:
             else ""
         )
         because = f", {plan.because}" if plan.because else ""
-        speed = f"{self.examples / self.seconds:,.0f} examples/s" if self.seconds > 0 else ""
+        # That of the last row, where the compiler has done its part; a short run has none.
+        last = self.history.rows[-1].examples_per_second if self.history.rows else 0.0
+        speed = f" ({last:,.0f} examples/s at the end)" if last > 0 else ""
         return (
             f"{plan.name}{rate}{fall}{because}; {self.steps:,} steps of {self.batch_size:,} rows, "
-            f"{self.epochs:.3g} epochs, {self.seconds:.1f} s ({speed}); {self.precision}; {self.ended}"
+            f"{self.epochs:.3g} epochs, {self.seconds:.1f} s{speed}; {self.precision}; {self.ended}"
         )
 
     def to_dict(self) -> dict[str, Any]:

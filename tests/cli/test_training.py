@@ -26,6 +26,9 @@ def no_dict():
 
 def strange():
     return job() | {"batchsize": 3}
+
+def foreign():
+    return job() | {"lr": 3}
 """
 
 
@@ -62,6 +65,7 @@ def test_resume_starts_afresh_where_there_is_no_checkpoint_yet(job, capsys):
         (["JOB:jo"], "did you mean job?"),
         (["JOB:no_dict"], "return the arguments of train as a dict"),
         (["JOB:strange"], "'batchsize', which train does not know"),
+        (["JOB:foreign"], "'lr' is rate here"),
         (["JOB:job", "--out", "params.txt"], "into an .npz file"),
         (["JOB:job", "--resume"], "resume=True needs checkpoint="),
         (["x**2"], "FILE.py:FUNC"),

@@ -325,3 +325,20 @@ def test_rows_of_every_epoch_are_each_row_once_in_another_order():
     for order in orders:
         assert_array_equal(np.sort(order), np.arange(100))
     assert not np.array_equal(*orders)
+
+
+def test_one_batch_an_epoch_tells_of_no_noise_and_the_validation_cost_is_printed():
+    x = np.linspace(-1.0, 1.0, 32)
+
+    def cost(params, batch):
+        return np.mean((params["w"] * batch - batch) ** 2)
+
+    result = steepest.train(
+        cost, {"w": 0.0}, x, batch_size=32, steps=4, method="sgd", rate=0.1, schedule="linear", validation=x
+    )
+    assert "slope told from noise" not in [item.name for item in result.evidence]
+    left = next(item for item in result.evidence if item.name == "slope left")
+    w = float(result.params["w"])
+    assert_allclose(left.measured, 2 * (1 - w) * np.mean(x**2), rtol=1e-5)
+    assert_allclose(result.validation, (1 - w) ** 2 * np.mean(x**2), rtol=1e-5)
+    assert f", validation {result.validation:.3g}" in str(result).partition("\n")[0]

@@ -94,6 +94,28 @@ def _train(settings: dict[str, Any], progress: bool | None) -> Any:
     return steepest.train(**({"progress": progress} | settings))
 
 
+# What other libraries call the arguments of `train`.
+ELSEWHERE = {
+    "learning_rate": "rate",
+    "lr": "rate",
+    "step_size": "rate",
+    "optimizer": "method",
+    "loss": "cost",
+    "loss_fn": "cost",
+    "model": "params",
+    "num_epochs": "epochs",
+    "max_steps": "steps",
+    "num_steps": "steps",
+    "val_data": "validation",
+    "validation_data": "validation",
+    "warmup_steps": "warmup",
+    "max_grad_norm": "clip",
+    "gradient_accumulation_steps": "accumulate",
+    "dtype": "precision",
+    "checkpoint_dir": "checkpoint",
+}
+
+
 def settings_of(found: Any, job: str) -> dict[str, Any]:
     """The arguments of `train` that a job returns; raises `InputError` where they are none."""
     import inspect
@@ -105,9 +127,10 @@ def settings_of(found: Any, job: str) -> dict[str, Any]:
         raise InputError(f"{job} returns {type(found).__name__}; return the arguments of train as a dict")
     unknown = set(found) - known
     if unknown:
+        meant = [f"{name!r} is {ELSEWHERE[name]} here; " for name in sorted(unknown) if name in ELSEWHERE]
         raise InputError(
-            f"{job} returns {', '.join(map(repr, sorted(unknown)))}, which train does not know; it takes "
-            f"{', '.join(sorted(known))}"
+            f"{job} returns {', '.join(map(repr, sorted(unknown)))}, which train does not know; {''.join(meant)}"
+            f"it takes {', '.join(sorted(known))}"
         )
     missing = {"cost", "params", "data"} - set(found)
     if missing:
