@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
 from steepest.training import checkpoint
@@ -117,6 +117,16 @@ def test_a_run_taken_up_in_process_matches_one_that_went_through(tmp_path):
     assert rest.steps == whole.steps
     assert_array_equal(rest.params["hidden"]["W"], whole.params["hidden"]["W"])
     assert rest.history.costs == whole.history.costs
+
+
+def test_a_finished_run_taken_up_for_longer_goes_on_at_the_rate_of_the_longer_run(tmp_path):
+    short = trained(tmp_path, rate=0.1, epochs=10)
+    longer = trained(tmp_path, rate=0.1, epochs=20, resume=True)
+    assert longer.steps == 2 * short.steps
+    row = next(row for row in longer.history.rows if row.step > short.steps)
+    assert_allclose(row.rate, 0.1 * (1 - row.step / longer.steps), rtol=1e-5)
+    assert f"its end at step {longer.steps:,} instead of {short.steps:,}" in " ".join(longer.events)
+    assert not np.array_equal(longer.params["out"]["W"], short.params["out"]["W"])
 
 
 def test_early_stopping_remembers_its_best_across_a_resume(tmp_path):

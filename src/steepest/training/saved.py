@@ -163,7 +163,7 @@ def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
     """
     job, state, history = walker.job, walker.state, walker.history
     names = [leaf.name for leaf in job.layout.leaves]
-    rest = jax.tree.leaves((state.memory, state.step, state.scale, state.total))
+    rest = _besides(state)
     named = [
         (f"parameter {name}", a) for name, a in zip(names, walker.tree.leaves(state.parameters), strict=True)
     ]
@@ -207,11 +207,33 @@ def unpack(
         value, walker.since_best = header["best"]
         best = [jnp.array(arrays[f"best {leaf.name}"], copy=True) for leaf in walker.job.layout.leaves]
         walker.best = (value, walker.placement.state(walker.tree.grow(best)))
-    return state_from(state, arrays, walker.tree, [leaf.name for leaf in walker.job.layout.leaves])
+    found = state_from(state, arrays, walker.tree, [leaf.name for leaf in walker.job.layout.leaves])
+    _tell_of_another_end(
+        walker, float(arrays[f"memory {len(_besides(state)) - 1}"]), float(np.asarray(found.total))
+    )
+    return found
+
+
+def _tell_of_another_end(walker: Walker, before: float, now: float) -> None:
+    """Say that the rate, which falls to the end of the run, now falls to another end."""
+    if walker.job.method.schedule == "constant" or before == now or not (isfinite(before) and isfinite(now)):
+        return
+    happened(
+        walker,
+        f"taken up with its end at step {now:,.0f} instead of {before:,.0f}: the rate now falls to there",
+    )
+
+
+def _besides(state: State) -> list[Any]:
+    """What a state holds besides the parameters, the total last."""
+    return jax.tree.leaves((state.memory, state.step, state.scale, state.total))
 
 
 def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: list[str]) -> State:
-    """The state with the arrays of a checkpoint in place of its own."""
+    """The state with the arrays of a checkpoint in place of its own; its end is kept, where it has one.
+
+    A run that is taken up for longer would otherwise go on at the rate to which the first part fell: at none.
+    """
     rest = (state.memory, state.step, state.scale, state.total)
     structure = jax.tree.structure(rest)
     kept = [arrays.get(f"memory {i}") for i in range(structure.num_leaves)]
@@ -224,5 +246,7 @@ def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: l
     spread = not all(getattr(leaf, "is_fully_replicated", True) for leaf in jax.tree.leaves(state))
     own = np.asarray if spread else partial(jnp.array, copy=True)
     memory, step, scale, total = jax.tree.unflatten(structure, [own(a) for a in kept])
+    if isfinite(end := float(np.asarray(state.total))):
+        total = own(np.float32(end))
     parameters = tree.grow([own(arrays[f"parameter {name}"]) for name in names])
     return State(parameters, memory, step, scale, total)

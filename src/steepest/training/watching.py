@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, TextIO
 
 import numpy as np
@@ -120,15 +120,22 @@ def duration(seconds: float) -> str:
 
 
 def line(row: Row, left: float | None, arrow: str) -> str:
-    """A row in one line: step, cost, slope, rate, speed, time left."""
+    """A row in one line: step, cost, slope, rate, speed, time left.
+
+    A walk over all data, whose steps a line search measures out, has neither a rate nor a step beside the parameters.
+
+    >>> row = Row(3, 5.0, 0.2, 0.5165, 0.5165, 0.46, float("nan"), 1.0, 217.0)
+    >>> line(row, None, "↘")
+    'step 3  epoch 5.00  cost 0.5165 ↘  |slope| 0.46  217 examples/s'
+    """
     parts = [
         f"step {row.step:,}",
         f"epoch {row.epoch:.2f}",
         f"cost {row.smoothed:.4g} {arrow}",
         f"|slope| {row.slope:.2g}",
-        f"step/size {row.step_ratio:.1e}",
-        f"rate {row.rate:.2g}",
     ]
+    if not isnan(row.step_ratio):
+        parts += [f"step/size {row.step_ratio:.1e}", f"rate {row.rate:.2g}"]
     if row.examples_per_second > 0:
         parts.append(f"{row.examples_per_second:,.0f} examples/s")
     if row.validation is not None:
