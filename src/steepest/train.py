@@ -385,8 +385,8 @@ def _check_folder(checkpoints: Checkpoints, job: Job) -> None:
     checkpoints.prepare()
     if checkpoints.found() and not job.resume:
         raise InputError(
-            f"checkpoint: {checkpoints.folder} already holds a run ({checkpoints.found()[0].name}); resume=True (--resume) "
-            "goes on with it, another folder begins a new one"
+            f"checkpoint: {checkpoints.folder} already holds a run ({checkpoints.found()[0].name}); resume=True "
+            "(--resume) goes on with it, another folder begins a new one"
         )
     # Parameters and, for the usual rules, two moments of each, in four bytes.
     full = checkpoints.check_space(12 * job.layout.n)
