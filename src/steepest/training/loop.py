@@ -123,6 +123,7 @@ class Walker:
         self.lowest = self.opening = inf
         self.before = 0.0  # seconds of earlier sessions of this run
         self.rollbacks = 0
+        self._rows_made = 0  # in this session
         self.explanation: Explanation | None = None
         self.best: tuple[float, Any] | None = None
         self.since_best = 0
@@ -489,7 +490,8 @@ class Walker:
         per_epoch = self.job.steps_per_epoch
         started, first = self._timed
         speed = 0.0
-        if len(self.history.rows) < 2:  # until then the compiler takes its time
+        self._rows_made += 1
+        if self._rows_made <= 2:  # until then the compiler takes its time, after a resume too
             self._timed = (when, step)
         elif step > first:
             speed = (step - first) * self.job.batch_size / (when - started)
