@@ -158,7 +158,8 @@ def minimize(
         "judge": descent.judging,
         "total": ended - began,
     }
-    result = result_of(problem, replace(plan, taken=tuple(descent.taken)), run, judgement, timing)
+    plan = replace(plan, taken=tuple(descent.taken), looped=problem.objective.steps_in_loop)
+    result = result_of(problem, plan, run, judgement, timing)
     result._asked = {
         "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds,
         "constraints": constraints, "fixed": fixed,

@@ -119,7 +119,7 @@ class MadeWhenAsked:
 
 @dataclass(frozen=True)
 class HessianProduct:
-    """An evaluation of products; `traceable(x)` gives a `derivatives.products.Traceable` at `x` (n,), or None."""
+    """An evaluation of products; `traceable(x)` gives a `derivatives.compiled.Traceable` at `x` (n,), or None."""
 
     evaluate: Callable[[Vector, Vector], Vector]
     traceable: Callable[[Vector], Any | None]
@@ -179,12 +179,14 @@ class Objective:
     kinks, where it has some. The last ones may be given as `Later`, looked for when first asked about. `derivatives`
     says where they come from: "exact", "numeric" or "supplied". `gradient_error`, where slopes are measured, gives the
     error of each entry of the last gradient, shape (n,), or None; `calls` then tells how often the cost was called.
-    `on_device` is `value_and_gradient` of and in arrays of JAX, which stay where they are computed.
+    `on_device` is `value_and_gradient` of and in arrays of JAX, which stay where they are computed;
+    `traceable(times)` gives it as a `derivatives.compiled.Traceable`, or None; see there.
 
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
     its owner has marked read-only is kept as it is, which saves large problems a pass over memory.
-    `minus_infinity` becomes true once any value was -inf.
+    `minus_infinity` becomes true once any value was -inf. `steps_in_loop`: steps that a compiled loop took, told to
+    `count_walked`.
 
     Every evaluation raises `BudgetSpent` instead of calling the cost when the budget does not cover it.
 
@@ -212,6 +214,7 @@ class Objective:
         gradient_error: Callable[[], Vector | None] | None = None,
         calls: Callable[[], int] | None = None,
         on_device: Callable[[Any], Any] | Later | None = None,
+        traceable: Callable[[int], Any | None] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.n = n
@@ -219,6 +222,7 @@ class Objective:
         self.derivatives = derivatives
         self.budget = budget or Budget()
         self.counts = Counts()
+        self.steps_in_loop = 0
         self.best_x: Vector | None = None
         self.best_value = inf
         self.best_gradient: Vector | None = None
@@ -236,6 +240,7 @@ class Objective:
         self._gradient_error = gradient_error
         self._calls = calls
         self._on_device = on_device
+        self._traceable = traceable
         self._deadline = inf
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
@@ -282,6 +287,7 @@ class Objective:
             gradient_error=self._gradient_error,
             calls=self._calls,
             on_device=self._on_device,
+            traceable=self._traceable,
         )
         fresh._keeps_best = False
         fresh._slopes_instead = self._slopes_instead
@@ -418,6 +424,27 @@ class Objective:
             self._remember(x, value, gradient)
         return value, gradient
 
+    def traceable(self, times: int) -> Any | None:
+        """`value_and_gradient` as a `derivatives.compiled.Traceable`, to be a part of other programs, or None.
+
+        Asked for before each step; None where nothing is to be gained, which on the host is so before that many steps.
+        Whoever runs one tells `count_walked`.
+        """
+        return None if self._traceable is None else self._traceable(times)
+
+    @property
+    def evaluations_left(self) -> float:
+        """How many more evaluations the budget allows; raises `BudgetSpent` once the seconds are spent."""
+        self.check_clock()
+        return inf if self.budget.evaluations is None else self.budget.evaluations - self.evaluations
+
+    def count_walked(self, evaluations: int, x: Vector, value: float, gradient: Vector) -> None:
+        """A program of its own came to `x` (n,) by so many evaluations, none of them lower."""
+        self.counts.values += evaluations
+        self.counts.gradients += evaluations
+        if value < self.best_value:
+            self._remember(x, value, gradient)
+
     def hessian(self, x: Vector) -> Matrix:
         """Second derivatives at `x`, shape (n, n), symmetric."""
         if self._hessian is None:
@@ -445,7 +472,7 @@ class Objective:
         return self._hessian_product(x, v)
 
     def traceable_product(self, x: Vector) -> Any | None:
-        """The product at `x` (n,) as a `derivatives.products.Traceable`, to be a part of other programs, or None.
+        """The product at `x` (n,) as a `derivatives.compiled.Traceable`, to be a part of other programs, or None.
 
         Whoever runs one tells `count_products`.
         """

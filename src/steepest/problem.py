@@ -27,6 +27,7 @@ from .objective import (
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
+    from .derivatives.compiled import Traceable
     from .structure.losses import Losses
     from .structure.splitting import Split
     from .structure.squares import Squares
@@ -294,6 +295,7 @@ def pose(
         gradient_error=functions.gradient_error,
         calls=functions.calls,
         on_device=functions.on_device,
+        traceable=functions.traceable,
         budget=budget,
     )
     return Problem(
@@ -334,6 +336,7 @@ class Evaluations:
     least_squares: bool = False
     split: Later | None = None
     on_device: Callable[[Any], Any] | Later | None = None
+    traceable: Callable[[int], Traceable | None] | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -470,6 +473,10 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         compiled = evaluation(traced, "value_and_gradient").compile()
         return None if compiled.on_host else compiled.on_device
 
+    def traceable(times: int) -> Traceable | None:
+        found: Traceable | None = evaluation(traced, "value_and_gradient").traceable_after(times)
+        return found
+
     return Evaluations(
         value,
         value_and_gradient,
@@ -483,6 +490,7 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         least_squares=squares is not None,
         split=Later(lambda: split_cost(traced)),
         on_device=Later(find_on_device),
+        traceable=traceable,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -41,6 +43,21 @@ class Compiled:
         return found
 
 
+@dataclass(frozen=True)
+class Traceable:
+    """An evaluation as a part of other programs: `function(arguments, …)` is traced by JAX.
+
+    `there()` is the scope of the device that it runs on, `on_host` whether that is the host's own processor. `kept`
+    holds what was compiled around it, for all places.
+    """
+
+    function: Callable[..., Any]
+    arguments: Any
+    there: Callable[[], AbstractContextManager[Any]]
+    kept: dict[Any, Any] = field(default_factory=dict)
+    on_host: bool = True
+
+
 def compile_jaxpr(closed_jaxpr: Any) -> Compiled:
     """A compiled function of NumPy arrays that evaluates a closed jaxpr in double precision.
 
@@ -59,20 +76,32 @@ def compile_jaxpr(closed_jaxpr: Any) -> Compiled:
     >>> compile_jaxpr(jaxpr)(np.float64(3.0))
     (np.float64(6.0),)
     """
+    return compile_program(traceable(closed_jaxpr), closed_jaxpr.in_avals)
+
+
+def compile_program(program: Traceable, in_avals: Sequence[Any]) -> Compiled:
+    """The same of a jaxpr made a `Traceable` before, whose inputs are such."""
+    with double_precision(), program.there():
+        inputs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in in_avals]
+        executable = jax.jit(program.function).lower(program.arguments, *inputs).compile()
+    return Compiled(executable, program.arguments, on_host=program.on_host)
+
+
+def traceable(closed_jaxpr: Any) -> Traceable:
+    """A closed jaxpr as a part of other programs; see `compile_jaxpr` on where it runs."""
     host = host_for(closed_jaxpr)
-    there = nullcontext() if host is None else jax.default_device(host)
     on_host = host is not None or not numerics.accelerated()
     closed = in_blocks(closed_jaxpr) if on_host else closed_jaxpr
-    with double_precision(), there:
+
+    def there() -> AbstractContextManager[Any]:
+        return nullcontext() if host is None else jax.default_device(host)
+
+    def evaluate(constants: list[Any], *inputs: Any) -> list[Any]:
+        return jax.core.eval_jaxpr(closed.jaxpr, constants, *inputs)
+
+    with double_precision(), there():
         constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
-
-        def evaluate(constants: list[Any], *inputs: Any) -> list[Any]:
-            return jax.core.eval_jaxpr(closed.jaxpr, constants, *inputs)
-
-        inputs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
-        executable = jax.jit(evaluate).lower(constants, *inputs).compile()
-
-    return Compiled(executable, constants, on_host=on_host)
+    return Traceable(evaluate, constants, there, on_host=on_host)
 
 
 def host_for(closed: Any) -> Any | None:

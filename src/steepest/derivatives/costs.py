@@ -21,6 +21,9 @@ SCALAR_OPERATION = 2e-8
 # Seconds for each call of either tier.
 INTERPRETED_CALL = 1.5e-6
 COMPILED_CALL = 8e-6
+# What takes XLA longer than this, in seconds, gains nothing from being a part of a compiled loop: what a call of it and
+# a few operations on vectors take besides is a tenth of a millisecond.
+WORTH_LOOPING = 5e-4
 # Iterations expected of a `while` loop, whose number nobody knows.
 WHILE_ITERATIONS = 30
 

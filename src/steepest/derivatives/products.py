@@ -6,9 +6,7 @@ through the cost and its gradient again, which is half of the work or more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,31 +15,13 @@ import numpy as np
 
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead
-from .compiled import host_for
-from .costs import FREE
+from .compiled import Traceable, host_for
+from .costs import FREE, WORTH_LOOPING
 from .tiers import Tiered
 
 # What is only moved or filled in is done again rather than kept: a number spread over an array is a view for NumPy, and
 # would be an array to be read when handed over.
 AGAIN = FREE | {"iota"}
-
-
-# A product that takes XLA longer than this gains nothing from being a part of a compiled loop: what a call of it and a
-# few operations on vectors take besides is a tenth of a millisecond.
-WORTH_LOOPING = 5e-4
-
-
-@dataclass(frozen=True)
-class Traceable:
-    """The product at one place as a part of other programs: `function(arguments, v)` is traced by JAX.
-
-    `there()` is the scope of the device that it runs on. `kept` holds what was compiled around it, for all places.
-    """
-
-    function: Callable[[Any, Any], Any]
-    arguments: Any
-    there: Callable[[], AbstractContextManager[Any]]
-    kept: dict[str, Any]
 
 
 class Products:

@@ -10,20 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import numerics
 from ..errors import InputError
 from ..numerics import is_quiet
 from ..tracing.passes import uses_inputs
-from .costs import foresee
+from .costs import WORTH_LOOPING, foresee
 from .interpreted import NoRule, interpret
 
 if TYPE_CHECKING:
-    from .compiled import Compiled
+    from .compiled import Compiled, Traceable
 
 # A forecast is overruled by the clock when it is wrong by this factor: far above what a busy machine explains.
 BADLY_WRONG = 20.0
@@ -73,6 +75,8 @@ class Tiered:
         self.foreseen = foresee(closed_jaxpr)
         self.timing = Timing()
         self.tier = "interpreted"
+        self.asked = 0
+        self._program: Traceable | None = None
         self._inputs = [(aval.shape, aval.dtype) for aval in closed_jaxpr.in_avals]
         self._only = self._inputs[0] if len(self._inputs) == 1 else None
         # What depends on no input, as the second derivatives of a quadratic, is computed at the first call.
@@ -138,13 +142,38 @@ class Tiered:
         """Move to the compiled tier now; gives its function."""
         self.tier = "compiled"
         if self._compiled is None:
-            from .compiled import compile_jaxpr
+            from .compiled import compile_program
 
             start = perf_counter()
-            self._compiled = compile_jaxpr(self.jaxpr)
+            self._compiled = compile_program(self.traceable(), self.jaxpr.in_avals)
             self.timing.compiling = perf_counter() - start
             self._on_trial = self._interpreted is not None and self.timing.interpreted_calls > 0
         return self._compiled
+
+    @cached_property
+    def is_on_host(self) -> bool:
+        """Whether it is the host's own processor that computes it once it is compiled."""
+        from .compiled import host_for
+
+        return not numerics.accelerated() or host_for(self.jaxpr) is not None
+
+    def traceable(self) -> Traceable:
+        """The same as a part of other programs, which keep there what they compile around it."""
+        if self._program is None:
+            from .compiled import traceable
+
+            self._program = traceable(self.jaxpr)
+        return self._program
+
+    def traceable_after(self, times: int) -> Traceable | None:
+        """The same, asked for before each call; None where a loop around it gains nothing.
+
+        On the host it gains nothing around what takes long, nor before the calls were so many.
+        """
+        self.asked += 1
+        if self.is_on_host and (self.asked < times or self.foreseen.compiled > WORTH_LOOPING):
+            return None
+        return self.traceable()
 
     def _checked(self, arrays: tuple[Any, ...]) -> list[Any]:
         checked = []

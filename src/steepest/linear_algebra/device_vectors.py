@@ -56,7 +56,19 @@ class DeviceRows:
     def __init__(self, count: int, n: int) -> None:
         self.count, self.n = count, n
         with double_precision():
-            self._rows = jnp.zeros((count, n))
+            self._rows: Any = jnp.zeros((count, n))
+
+    @classmethod
+    def of(cls, matrix: Any) -> DeviceRows:
+        """The rows of an array of JAX, (count, n), which is nobody else's."""
+        rows = cls.__new__(cls)
+        rows.count, rows.n = matrix.shape
+        rows._rows = matrix
+        return rows
+
+    def whole(self) -> Any:
+        """All rows as one array of JAX, (count, n). What is handed over with it is gone from here."""
+        return self._rows
 
     def learn(
         self, index: int, s: DeviceVector, new: DeviceVector, old: DeviceVector, ranges: Any

@@ -100,6 +100,8 @@ class Rows:
     array([0., 6.])
     >>> rows.combined(np.array([0.0, 2.0]))
     array([2., 4., 6.])
+    >>> Rows.of(rows.whole()).times(np.ones(3), 2)
+    array([0., 6.])
     """
 
     def __init__(self, count: int, n: int) -> None:
@@ -116,6 +118,21 @@ class Rows:
         ]
         if even < n:
             self._parts.append((slice(even, n), self.tail[None]))
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> Rows:
+        """The rows of a matrix, (count, n)."""
+        rows = cls(*matrix.shape)
+        for part, tiles in rows._parts:
+            tiles[...] = matrix[:, part].reshape(rows.count, len(tiles), -1).swapaxes(0, 1)
+        return rows
+
+    def whole(self) -> Matrix:
+        """All rows as one array, (count, n), which is nobody else's."""
+        matrix = np.empty((self.count, self.n))
+        for part, tiles in self._parts:
+            matrix[:, part] = tiles.swapaxes(0, 1).reshape(self.count, -1)
+        return matrix
 
     def write(self, index: int, v: Vector | float) -> None:
         """Put `v`, shape (n,), or one number throughout, into the row `index`."""

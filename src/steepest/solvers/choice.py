@@ -202,8 +202,9 @@ class Plan:
     """What will walk and why; `passed_over` holds (name, why) of each solver that was not chosen.
 
     `next_rungs`: what takes over, from the best point, if the walk before it does not end in a minimum; `taken`: the
-    names of those that did, filled in afterwards. `first_steps`: after how many steps the first hands over. `asked`,
-    `max_steps` and `max_evaluations` carry what options asked for; None leaves the defaults.
+    names of those that did, filled in afterwards, and `looped`: how many of all steps a compiled loop took.
+    `first_steps`: after how many steps the first hands over. `asked`, `max_steps` and `max_evaluations` carry what
+    options asked for; None leaves the defaults.
     """
 
     solver: Solver
@@ -215,6 +216,7 @@ class Plan:
     next_rungs: tuple[Rung, ...] = ()
     first_steps: int | None = None
     taken: tuple[str, ...] = ()
+    looped: int = 0
 
     @property
     def name(self) -> str:
@@ -239,6 +241,7 @@ class Plan:
             "passed_over": [{"solver": name, "why": why} for name, why in self.passed_over],
             "next": [{"solver": rung.solver.name, "because": rung.because} for rung in self.next_rungs],
             "taken": list(self.taken),
+            "looped": self.looped,
         }
 
     def __str__(self) -> str:
@@ -250,6 +253,8 @@ class Plan:
         elif self.next_rungs:
             waiting = ", ".join(rung.solver.name for rung in self.next_rungs)
             lines.append(f"  next, had it not ended in a minimum: {waiting}")
+        if self.looped:
+            lines.append(f"  {self.looped:,} steps were taken many at a time, in one compiled loop")
         lines += [f"  not {name}: {why}" for name, why in self.passed_over]
         return "\n".join(lines)
 

@@ -162,11 +162,11 @@ class _Walk:
                 return self._halted(state, progress)
             value, step = state.value, state.step
             assert step is not None
-            step_length = length(step)
             gradient = (
                 state.gradient if bounds is None else bounds.projected_gradient(state.x, state.gradient)
             )
-            slope = length(gradient)
+            measured = getattr(state, "lengths", None)
+            slope, step_length = (length(gradient), length(step)) if measured is None else measured
             history.append(state.x, value, state.gradient, slope, step, step_length, objective.evaluations)
             self._keep_best(state, value, slope)
             if self.watch is not None:

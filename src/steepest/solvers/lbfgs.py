@@ -10,10 +10,11 @@ the compact form of Byrd, Nocedal & Schnabel ("Representations of quasi-Newton m
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import inf, isfinite, nan, sqrt
-from typing import Any, ClassVar, NamedTuple
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from .box import Route, route
 from .line_search import STILL_FALLING, Landing, check_still_falling, downhill, first_scale, walk
 from .stopping import VALUE_ROUNDING, StopReason
 
+if TYPE_CHECKING:
+    from .lbfgs_loop import Chunk, Loop
+
 # Pairs kept by default: more learn curvature faster, fewer pass less memory. Above this many parameters twenty pairs
 # have left the nearer caches, and reading them twice takes longer than an evaluation of a cheap cost. There they save
 # next to nothing: to 1e-8 of the decrease, minimal surface, smoothing, logistic regression and Broyden's tridiagonal
@@ -36,6 +40,16 @@ MEMORY, MEMORY_LARGE = 20, 7
 
 # A change of gradient whose square lies below this has lost its digits to underflow, and is not learned from.
 SMALLEST = float(np.finfo(np.float64).tiny)
+
+# Steps on the host, over all walks of one cost, after which others are taken in a compiled loop: it takes XLA about as
+# long to make as they would have saved. Counted and not timed, so that the same calls go the same ways.
+MANY_STEPS = 10_000
+
+# A chunk that the host had to end after fewer steps than these was not worth handing over; so many follow one by one.
+SHORT, REST = 4, 32
+
+# Iterates that the compiled loop keeps at least.
+IN_A_CHUNK = 4
 
 NOTHING: AbstractContextManager[Any] = nullcontext()
 
@@ -70,7 +84,10 @@ class Pairs(NamedTuple):
 
 
 class LBFGSState(NamedTuple):
-    """`products`: the ring's rows times the gradient. The rest as in BFGS."""
+    """`products`: the ring's rows times the gradient. The rest as in BFGS.
+
+    `rest`: so many steps are taken one by one before others are asked of the compiled loop.
+    """
 
     x: Vector
     value: float
@@ -83,6 +100,104 @@ class LBFGSState(NamedTuple):
     pairs: Pairs | None
     products: Vector | None
     route: Route | None
+    rest: int = 0
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A step that the compiled loop took, of which the `index`-th of the `chunk` leads here; see `lbfgs_loop`.
+
+    `before`: where the chunk began, (n,).
+    """
+
+    stop: ClassVar[StopReason | None] = None
+    loop: Loop
+    chunk: Chunk
+    index: int
+    before: Vector
+
+    @cached_property
+    def x(self) -> Vector:
+        """The iterate, (n,)."""
+        return _owned(self.chunk.x[self.index])
+
+    @cached_property
+    def gradient(self) -> Vector:
+        """The gradient there, (n,)."""
+        return _owned(self.chunk.gradient[self.index])
+
+    @cached_property
+    def step(self) -> Vector:
+        """The step that led here, (n,)."""
+        return self.x - (self.chunk.x[self.index - 1] if self.index else self.before)
+
+    @property
+    def value(self) -> float:
+        """The cost there."""
+        return float(self.chunk.told.value[self.index])
+
+    @property
+    def decrease(self) -> float:
+        """How much lower the model says the cost could still go."""
+        return float(self.chunk.told.decrease[self.index])
+
+    @property
+    def lengths(self) -> tuple[float, float]:
+        """Of the gradient and of the step."""
+        told = self.chunk.told
+        return float(told.slope[self.index]), float(told.step[self.index])
+
+    def next(self, objective: Objective) -> Walked | None:
+        """The next step; None where the host is to take it."""
+        loop, chunk, index = self.loop, self.chunk, self.index + 1
+        if index < len(chunk):
+            return replace(self, index=index)
+        if not chunk.whole or loop.is_slow:
+            return None
+        ahead = loop(chunk.end, chunk.rows, objective.evaluations_left, isinstance(self.x, np.ndarray))
+        if len(ahead):
+            return Walked(loop, ahead, 0, self.x)
+        chunk.end, chunk.rows = ahead.end, ahead.rows
+        return None
+
+    def reached(self, objective: Objective) -> Walked:
+        """This, counted."""
+        trials = int(self.chunk.told.trials[self.index])
+        objective.steps_in_loop += 1
+        objective.count_walked(trials, self.x, self.value, self.gradient)
+        return self
+
+    def handed_back(self) -> LBFGSState:
+        """The end of the chunk as the host's own steps begin with it."""
+        from .lbfgs_loop import oldest_first
+
+        end, memory, x = self.chunk.end, self.chunk.end.D.size, self.x
+        first = (int(end.newest) + 1) % memory
+        slots = (*range(first, memory), *range(first))
+        on_host = isinstance(x, np.ndarray)
+        ring: Any
+        if on_host:
+            ring = Rows.of(np.asarray(self.chunk.rows))
+        else:
+            from ..linear_algebra.device_vectors import DeviceRows
+
+            ring = DeviceRows.of(self.chunk.rows)
+        R_inverse, D, YY = (oldest_first(known, slots) for known in (end.R_inverse, end.D, end.YY))
+        pairs = Pairs(ring, slots, R_inverse, D, YY, float(end.scale), None, None)
+        return LBFGSState(
+            x=x,
+            value=self.value,
+            gradient=self.gradient,
+            step=self.step,
+            decrease=self.decrease,
+            stop=None,
+            direction=np.array(end.direction) if on_host else end.direction,
+            slope=float(end.slope),
+            pairs=pairs,
+            products=np.array(end.products).ravel(),
+            route=None,
+            rest=1 if len(self.chunk) >= SHORT else REST,
+        )
 
 
 @dataclass(frozen=True)
@@ -113,15 +228,49 @@ class LBFGS:
         Where an accelerator computes a cost of many parameters, all vectors of the walk stay there.
         """
         if x.size > LARGE and not objective.bounds.any:
-            x = objective.on_device(x, room_for=2 * self._pairs_kept(x.size) * x.size)
+            x = objective.on_device(x, room_for=2 * (self._pairs_kept(x.size) + IN_A_CHUNK) * x.size)
         with _precision_for(x):
             value, gradient = objective.value_and_gradient(x)
             return _aim(objective, x, value, gradient, None, None, None)
 
-    def step(self, objective: Objective, state: LBFGSState) -> LBFGSState:
-        """Go along the direction, remember the pair, and aim again."""
+    def step(self, objective: Objective, state: LBFGSState | Walked) -> LBFGSState | Walked:
+        """Go along the direction, remember the pair, and aim again; where it pays, in a compiled loop of many steps."""
         with _precision_for(state.x):
-            return self._stepped(objective, state)
+            if isinstance(state, Walked):
+                ahead = state.next(objective)
+                if ahead is not None:
+                    return ahead.reached(objective)
+                state = state.handed_back()
+            loop = None if state.rest else self._loop(objective, state)
+            if loop is None:
+                return self._stepped(objective, state)
+            if loop.is_untried:
+                started = perf_counter()
+                alone = self._stepped(objective, state)
+                loop.compare(perf_counter() - started)
+                return alone
+            chunk = loop(*_placed_in(state), objective.evaluations_left, isinstance(state.x, np.ndarray))
+            if len(chunk):
+                return Walked(loop, chunk, 0, state.x).reached(objective)
+            return self._stepped(objective, _taken_back(state, chunk))
+
+    def _loop(self, objective: Objective, state: LBFGSState) -> Loop | None:
+        """The compiled loop, where steps like this one go on in it."""
+        pairs = state.pairs
+        if pairs is None or state.products is None or len(pairs.slots) < self._pairs_kept(state.x.size):
+            return None
+        if objective.bounds.any:
+            return None
+        cost = objective.traceable(MANY_STEPS)
+        if cost is None or (cost.on_host and state.x.size > LARGE):
+            return None
+        from .lbfgs_loop import Loop
+
+        key = ("L-BFGS", len(pairs.slots), self.still_falling)
+        if key not in cost.kept:
+            cost.kept[key] = Loop(cost, state.x.size, self.still_falling)
+        found: Loop = cost.kept[key]
+        return None if found.is_slow else found
 
     def _pairs_kept(self, n: int) -> int:
         return self.memory if self.memory is not None else MEMORY_LARGE if n > LARGE else MEMORY
@@ -141,7 +290,8 @@ class LBFGS:
         if pairs is None:
             pairs = _no_pairs(_rows_like(x, 2 * memory), objective.bounds.any)
         pairs, products, step = _remember(objective, state, landing, pairs, memory)
-        return _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
+        aimed = _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
+        return aimed if state.rest == 0 else aimed._replace(rest=state.rest - 1)
 
 
 def _remember(
@@ -250,6 +400,48 @@ def free_step(pairs: Pairs, gradient: Vector, free: Mask, held: Vector | None = 
     except np.linalg.LinAlgError:
         step = -pairs.scale * gradient
     return np.where(free, step, 0.0 if held is None else held)
+
+
+def _placed_in(state: LBFGSState) -> tuple[Any, Any]:
+    """What the compiled loop goes on from: the place, and the rows of the pairs."""
+    from .lbfgs_loop import Place, by_slot
+
+    pairs = state.pairs
+    assert pairs is not None and state.products is not None
+    R_inverse, D, YY = (by_slot(known, pairs.slots) for known in (pairs.R_inverse, pairs.D, pairs.YY))
+    place = Place(
+        state.x,
+        np.float64(state.value),
+        state.gradient,
+        state.direction,
+        np.float64(state.slope),
+        np.int64(pairs.slots[-1]),
+        state.products.reshape(-1, 2),
+        R_inverse,
+        D,
+        YY,
+        np.float64(pairs.scale),
+    )
+    return place, pairs.ring.whole()
+
+
+def _taken_back(state: LBFGSState, chunk: Chunk) -> LBFGSState:
+    """A state that the loop found no step for; on a device the rows were handed over, and come back."""
+    if not isinstance(state.x, np.ndarray):
+        from ..linear_algebra.device_vectors import DeviceRows
+
+        assert state.pairs is not None
+        state = state._replace(pairs=state.pairs._replace(ring=DeviceRows.of(chunk.rows)))
+    return state._replace(rest=REST)
+
+
+def _owned(row: Any) -> Vector:
+    """One row of an array as a vector of its own, which keeps no other alive; on a device they are anyway."""
+    if not isinstance(row, np.ndarray):
+        return row
+    row = row.copy()
+    row.setflags(write=False)
+    return row
 
 
 def _placed(order: Vector, coefficients: Vector) -> Vector:
