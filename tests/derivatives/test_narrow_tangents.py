@@ -206,3 +206,20 @@ def test_parameters_that_meet_everywhere_are_pushed_at_once():
 def test_a_small_program_is_not_traced_twice():
     assert not narrow.is_worth_a_look(both(peaks(3, 50), 9))
     assert narrow.is_worth_a_look(both(peaks(20), 60))
+
+
+def test_parameters_that_meet_in_pairs_of_their_own_have_no_neck():
+    """The sum over pairs joins parameters along both axes: nothing narrow is left, and no exception either."""
+    A = np.random.default_rng(4).normal(size=(40, 40, 40))
+    closed = traced(lambda x: (jnp.tanh(A * x[:1600].reshape(40, 40)).sum(axis=2) ** 2).sum(), 1600)
+    assert exact.hessian_at_necks(closed) is None
+
+
+def test_a_long_program_of_single_numbers_is_not_traced_twice():
+    def cost(x):
+        total = x[0]
+        for _ in range(300):
+            total = jnp.sin(total) * x[1]
+        return total + (x**2).sum()
+
+    assert not narrow.is_worth_a_look(traced(cost, 1000))

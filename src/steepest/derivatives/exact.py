@@ -158,7 +158,10 @@ def hessian_at_necks(closed: Any) -> Any | None:
     """
     if not is_worth_a_look(closed) or closed.out_avals[0].dtype != FLOAT:
         return None
-    parts = at_its_necks(closed)
+    try:
+        parts = at_its_necks(closed)
+    except TooWide:
+        return None
     if parts is None:
         return None
     inner, outer = parts

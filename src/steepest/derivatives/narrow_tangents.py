@@ -43,6 +43,12 @@ WORTH = 2.0
 # Numbers that all directions compute, below which they take a millisecond or two and tracing the program again, ten.
 LEAST_WORK = 1 << 20
 
+# The same for each equation: tracing one takes half a millisecond, which long programs of single numbers never earn.
+LEAST_EACH = 1 << 14
+
+# More rows are traced one by one for longer than wide tangents take.
+MOST_ROWS = 16
+
 # Views, which compute nothing.
 FREE = frozenset("reshape squeeze expand_dims broadcast_in_dim transpose slice".split())
 
@@ -72,8 +78,8 @@ Tangent = Any
 
 def is_worth_a_look(closed: Any) -> bool:
     """Whether pushing all directions through the program is so much work that less is worth tracing it once more."""
-    shape = closed.in_avals[0].shape
-    return len(shape) == 1 and shape[0] * _elements(closed) >= LEAST_WORK
+    shape, equations = closed.in_avals[0].shape, len(closed.jaxpr.eqns)
+    return len(shape) == 1 and shape[0] * _elements(closed) >= max(LEAST_WORK, LEAST_EACH * equations)
 
 
 def values_and_changes(
@@ -99,7 +105,7 @@ def values_and_changes(
 def at_its_necks(closed: Any) -> tuple[Any, Any] | None:
     """A cost of x (n,) in two: x ↦ the arrays at which narrow tangents become wide, and (x, *those) ↦ the cost.
 
-    None where there are none, or where most of the work comes after them.
+    None where there are none, or where most of the work comes after them. May raise `TooWide`.
     """
     push = _Push(closed, closed.in_avals[0].shape[0], inf)
     with double_precision():
@@ -155,6 +161,11 @@ class _Push:
             self._go_on(equation)
         changes = [self._change(atom) for atom in jaxpr.outvars]
         return [self.value(atom) for atom in jaxpr.outvars], changes
+
+    @property
+    def most_rows(self) -> int:
+        """Rows with which a tangent is narrow."""
+        return min(self.n // 2, MOST_ROWS)
 
     def _change(self, atom: Any) -> Any:
         """The Jacobian of an output, (n, *shape)."""
@@ -214,7 +225,7 @@ class _Push:
         for var, tangent in zip(equation.outvars, results, strict=True):
             if var.aval.dtype.kind != "f" or tangent is None or (not _is_wide(tangent) and not tangent):
                 continue
-            if not _is_wide(tangent) and 2 * len(tangent) > self.n:
+            if not _is_wide(tangent) and len(tangent) > self.most_rows:
                 tangent = self.wide(tangent, var.aval.shape)
             if _is_wide(tangent) and not any(_is_wide(other) for other in found):
                 self.necks.append(var)
@@ -280,7 +291,7 @@ class _Push:
             places = places.transpose(order).reshape((count, *(places.shape[left.index(k)] for k in kept)))
             if all(s == 1 for s in places.shape[1:]):
                 spread.append((places.reshape(count), entries))
-            elif 2 * (len(result) + count) <= self.n:
+            elif len(result) + count <= self.most_rows:
                 result += [Row(places[k], lax.index_in_dim(entries, k, keepdims=False)) for k in range(count)]
             else:
                 raise TooWide
@@ -369,7 +380,7 @@ def _elementwise(go: _Push, equation: Any, found: Sequence[Tangent]) -> list[Tan
             ranked = Row(_ranked(row.places, rank), row.entries)
             places[ranked.key] = ranked.places
             by_key.setdefault(ranked.key, {})[k] = row.entries
-    if 2 * len(by_key) > go.n:
+    if len(by_key) > go.most_rows:
         return None
     rows = [Row(places[key], go.pushed(equation, moving)[0]) for key, moving in by_key.items()]
     return [_together(rows) if equation.primitive.name in ("add_any", "add", "sub") else rows]
