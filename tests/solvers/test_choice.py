@@ -227,6 +227,35 @@ def test_where_no_factor_is_bearable_none_is_on_the_ladder():
     assert "factorisation" in dict(plan.passed_over)["sparse Newton"]
 
 
+def test_a_dense_quadratic_that_slopes_do_not_solve_soon_is_solved_by_its_one_matrix():
+    """Each sum of the last parameters counts: curvatures from 1 to 10⁵, and L-BFGS would take thousands of steps."""
+    n = 400
+
+    def cost(x):
+        tails = np.cumsum(x[::-1])[::-1]
+        return tails[0] ** 2 + 2 * np.sum(tails[1:] ** 2) - np.sum(x + 0.5 * x**2)
+
+    # ∇² = 2·(11ᵀ + 2·Σ over the shorter tails) - I, and what is left of the slope at zero is -1.
+    tails = np.triu(np.ones((n, n)))
+    weight = np.full(n, 4.0)
+    weight[0] = 2.0
+    exact = np.linalg.solve(tails.T @ (weight[:, None] * tails) - np.eye(n), np.ones(n))
+    result = minimize(cost, np.arange(1.0, n + 1))
+    assert result.plan.taken[:2] == ("L-BFGS", "Newton")
+    assert result.success
+    assert result.nit < 250
+    np.testing.assert_allclose(result.x, exact, atol=1e-7)
+
+
+def test_a_dense_quadratic_whose_products_would_not_fit_is_not_taken_whole():
+    def ladder(rows):
+        weight = np.linspace(0.0, 1.0, rows)
+        return ladder_of(lambda x: np.sum(np.outer(weight, x - np.sum(x) - 1.0) ** 2), np.zeros(400))
+
+    assert ladder(10)[:2] == ["L-BFGS", "Newton"]
+    assert "Newton" not in ladder(250)
+
+
 def test_few_parameters_without_exact_second_derivatives_are_told_that_newton_needs_them():
     passed_over = dict(
         minimize(lambda x: np.sum(np.cosh(x)), np.ones(2), derivatives="numeric").plan.passed_over

@@ -61,6 +61,15 @@ HEAVY_CROSSING_STEPS = 5_000
 # from the minimum, where those see no further.
 LONG_CROSSING_STEPS = 2_500
 
+# With more parameters than this, or where all products at once take more numbers than this (256 MB), the second
+# derivatives of a quadratic are not taken as one dense matrix: a factor of it takes seconds.
+WHOLE_PARAMETERS, WHOLE_NUMBERS = 2_000, 1 << 25
+
+# Steps of L-BFGS on a dense quadratic before that matrix is made: an easy one has arrived by then, and on a hard one it
+# takes some steps for each parameter. Fewer, and the matrix, which costs as much as one slope for each parameter at
+# most, would outweigh all that came before.
+QUADRATIC_STEPS = 200
+
 # A quadratic model through values alone needs some n² of them; with more parameters than this too many.
 FEW_PARAMETERS = 30
 
@@ -139,6 +148,14 @@ class Situation:
         if self.is_bearable:
             return objective.least_squares
         return objective.has_slopes_instead and objective.has_sparse_jacobian
+
+    @property
+    def is_one_matrix(self) -> bool:
+        """Whether the cost is a quadratic whose second derivatives, hardly any of them zero, can be taken whole."""
+        if not (self.exact and HESSIAN_PARAMETERS < self.n <= WHOLE_PARAMETERS) or self.is_sparse:
+            return False
+        facts = self.facts
+        return facts is not None and facts.degree <= 2 and self.n * facts.width <= WHOLE_NUMBERS
 
     @property
     def is_partly_linear(self) -> bool:
@@ -336,6 +353,20 @@ RULES = (
         because="the cost is a sum of squares whose residuals depend on few parameters each",
         otherwise="up to {limit} parameters its Jacobian is taken whole",
         fits=lambda objective: objective.has_sparse_jacobian,
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: s.n > DENSE_PARAMETERS and s.is_one_matrix,
+        because="an easy quadratic in {n} parameters is solved by slopes before its matrix would be made",
+        otherwise="second derivatives are as cheap",
+        most_steps=QUADRATIC_STEPS,
+    ),
+    Rule(
+        lambda: Newton(sparse=False),
+        when=lambda s: s.is_one_matrix,
+        because="second derivatives in its {n} parameters are the same everywhere, and one matrix leads to the minimum",
+        otherwise="it needs second derivatives that are the same everywhere",
+        most_steps=OPENING_STEPS,
     ),
     Rule(
         BFGS,

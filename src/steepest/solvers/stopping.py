@@ -218,7 +218,8 @@ class Progress:
                     StopReason.ROUNDING,
                     f"what is left to gain, about {decrease:.2g}, is below rounding of the cost",
                 )
-        if -rounding <= fell <= rounding:
+        # Sums that cancel round worse than the value tells: nothing promised and nothing won is lost in rounding, too.
+        if -rounding <= fell <= rounding or (has_model and left <= rounding and value >= lowest - rounding):
             return self._lost_in_rounding(x, slope, step, has_model)
         self._quiet = 0
         if slope < self._smallest_slope:

@@ -45,6 +45,15 @@ class Structure:
         return self._degrees.get(self.reading.out, 0.0)
 
     @cached_property
+    def width(self) -> int:
+        """The most numbers that any one step from the parameters to the cost gives."""
+        varies = self.reading.varies
+        made = (
+            var.aval.size for equation in self.reading.equations for var in equation.outvars if var in varies
+        )
+        return max(made, default=self.n)
+
+    @cached_property
     def convexity(self) -> Convexity:
         """What composition rules show; within the bounds only where they are needed for it, and then said so."""
         if len(self.dead) == self.n:
