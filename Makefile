@@ -6,6 +6,9 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 # Test processes at a time.
 WORKERS ?= 2
 
+# Tests start some hundred Python processes: each would compile the library's sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -52,8 +55,9 @@ explorer: $(READY)
 	@$(BIN)/python web/generate.py
 	@cd web && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run --silent build -- --logLevel error
 
+# Neighbours stay in one process as long as both have work: servers, browsers and compiled functions are made once.
 test: lint types chromium
-	@$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS)
+	@$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist worksteal
 
 test-processes: $(READY)
 	@$(BIN)/python -m pytest --quiet -m "slow or not slow" tests/training/test_processes.py

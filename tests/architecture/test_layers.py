@@ -1,10 +1,8 @@
 """Imports run one way: a file imports from its own layer or an earlier one, wherever the import stands."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "steepest"
 
@@ -77,8 +75,10 @@ def unit_name(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imported_units(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imported_units(path: Path) -> list[tuple[str, int]]:
     """Units of steepest that the file imports, anywhere in it, each with its line."""
+    found = []
     package = ("steepest", *path.relative_to(SOURCE).parent.parts)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -91,24 +91,28 @@ def imported_units(path: Path) -> Iterator[tuple[str, int]]:
             continue
         for target in targets:
             if target[0] == "steepest" and len(target) > 1:
-                yield target[1], node.lineno
+                found.append((target[1], node.lineno))
+    return found
 
 
 FILES = sorted(path for path in SOURCE.rglob("*.py") if unit_name(path) not in TOP)
-IDS = [str(path.relative_to(SOURCE)) for path in FILES]
 
 
 def test_every_unit_has_a_layer():
     assert {unit_name(path) for path in FILES} <= set(LAYER_OF)
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
-def test_a_file_imports_from_its_own_layer_or_an_earlier_one(path):
-    own = unit_name(path)
-    for unit, line in imported_units(path):
-        # A name that is no unit is one that __init__ gathers, from every layer.
-        assert unit in LAYER_OF, f"line {line}: import {unit!r} from the module that defines it"
-        assert LAYER_OF[unit] <= LAYER_OF[own], f"line {line}: {own} may not know {unit}"
+def test_a_file_imports_from_its_own_layer_or_an_earlier_one():
+    found = []
+    for path in FILES:
+        own, name = unit_name(path), path.relative_to(SOURCE)
+        for unit, line in imported_units(path):
+            # A name that is no unit is one that __init__ gathers, from every layer.
+            if unit not in LAYER_OF:
+                found.append(f"{name}, line {line}: import {unit!r} from the module that defines it")
+            elif LAYER_OF[unit] > LAYER_OF[own]:
+                found.append(f"{name}, line {line}: {own} may not know {unit}")
+    assert found == []
 
 
 def test_no_circle_closes_between_units():

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-# A server that has not spoken by then never will; the slowest machine needs a tenth.
+# Seconds. What has not answered by then never will; the slowest machine needs a tenth.
 PATIENCE = 60
 
 
@@ -134,7 +134,7 @@ def open_page(chromium, server):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on(
             "console",

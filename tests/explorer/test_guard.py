@@ -7,12 +7,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from .conftest import PATIENCE
+
 REFUSED = 403
 TOO_BIG = 1009
 
 
 def get(server, path="/", *, method="GET", host=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     connection.putrequest(method, path, skip_host=True)
     for name, value in {"Host": host or f"127.0.0.1:{server.port}", **headers}.items():
         if value is not None:
@@ -125,13 +127,13 @@ def socket_to(server, *, path="/ask", host=None, origin="own", cookie=None):
     own = f"http://127.0.0.1:{server.port}"
     uri = f"ws://127.0.0.1:{server.port}{path}"
     return connect(
-        uri, origin=own if origin == "own" else origin, additional_headers=headers, open_timeout=10
+        uri, origin=own if origin == "own" else origin, additional_headers=headers, open_timeout=PATIENCE
     )
 
 
 def first_word(server, **how):
     with socket_to(server, **how) as socket:
-        return socket.recv(10)
+        return socket.recv(PATIENCE)
 
 
 def test_the_socket_answers_our_own_page(server, cookie):
@@ -176,19 +178,19 @@ def test_the_socket_with_the_token_in_its_address_but_a_foreign_origin_is_refuse
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"ask": 3}', "[" * 50_000, '{"ask": "point", "id": "x"}'])
 def test_what_no_page_of_ours_would_send_ends_the_connection(server, cookie, text):
     with socket_to(server, cookie=cookie) as socket:
-        socket.recv(10)
+        socket.recv(PATIENCE)
         socket.send(text)
         with pytest.raises(ConnectionClosed):
-            socket.recv(5)
+            socket.recv(PATIENCE)
 
 
 def test_a_message_that_is_too_long_ends_the_connection(server, cookie):
     def ask_at_length(socket):
         socket.send('{"ask": "' + "x" * 2**21 + '"}')  # the end may come before the last byte is out
-        socket.recv(5)
+        socket.recv(PATIENCE)
 
     with socket_to(server, cookie=cookie) as socket:
-        socket.recv(10)
+        socket.recv(PATIENCE)
         with pytest.raises(ConnectionClosed) as end:
             ask_at_length(socket)
     assert end.value.rcvd.code == TOO_BIG

@@ -8,6 +8,8 @@ import pytest
 from steepest.errors import InputError, MissingDependencyError
 from steepest.explorer import widget
 
+from .conftest import PATIENCE
+
 ROSENBROCK = "(1-x)**2 + 100*(y-x**2)**2"
 # What a notebook does: import the module's text, hand it a model and an element, carry messages both ways.
 NOTEBOOK = """
@@ -50,7 +52,7 @@ def notebook(chromium):
         context = chromium.new_context(viewport={"width": 1100, "height": 760})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: request.url.startswith("blob:") or complaints.append(request.url))
         page.set_content(

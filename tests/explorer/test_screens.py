@@ -11,6 +11,8 @@ import pytest
 import steepest
 from steepest.explorer.walks import METHODS, RATES
 
+from .conftest import PATIENCE
+
 ROSENBROCK = "(1-x)**2+100*(y-x**2)**2"
 HOLLOWS = "(4-2.1*x**2%2Bx**4/3)*x**2%2Bx*y%2B(4*y**2-4)*y**2"
 SCREENS = {
@@ -42,9 +44,9 @@ def handle(page, k=0):
     return page.get_by_role("slider").nth(k)
 
 
-def until(page, condition, patience=15.0):
+def until(page, condition):
     """Wait until a condition of the page holds; asked from outside, since the page's policy lets nothing evaluate."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + PATIENCE
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"never: {condition}"
         page.wait_for_timeout(20)
@@ -390,8 +392,11 @@ def test_a_run_is_watched_while_it_runs_and_its_end_is_told(open_page, explorer,
         run._flush()
         page.wait_for_selector('.state[data-steps="50"]')
         page.get_by_role("button", name="halve the rate").click()
-        time.sleep(0.6)
-        assert run.asked() == ("halve the rate",)
+        asked, end = (), time.monotonic() + PATIENCE
+        while not asked and time.monotonic() < end:
+            asked = run.asked()
+            time.sleep(0.02)
+        assert asked == ("halve the rate",)
         run.step(50, float("nan"), groups={"head": {"gradient": float("nan"), "step": 0.1, "size": 1.0}})
         run.end("stopped", "the cost is not finite")
     page.wait_for_selector(".state.ended")

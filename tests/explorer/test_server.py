@@ -14,6 +14,7 @@ from websockets.sync.client import connect
 import steepest
 from steepest.explorer.frames import unpack
 
+from .conftest import PATIENCE
 from .test_guard import get
 
 
@@ -27,9 +28,10 @@ class Page:
             origin=f"http://127.0.0.1:{server.port}",
             additional_headers={"Cookie": cookie},
             max_size=2**27,
+            open_timeout=PATIENCE,
         )
         self.socket = self.opening.__enter__()
-        self.hello = unpack(self.socket.recv(30))[0]["hello"]
+        self.hello = unpack(self.socket.recv(PATIENCE))[0]["hello"]
         self.id = 0
 
     def send(self, **question):
@@ -40,7 +42,7 @@ class Page:
     def ask(self, **question):
         wanted = self.send(**question)
         while True:
-            header, arrays = unpack(self.socket.recv(60))
+            header, arrays = unpack(self.socket.recv(PATIENCE))
             if header["id"] == wanted and header.get("finished", True):
                 return header, arrays
 
@@ -74,13 +76,17 @@ def test_it_listens_on_the_loopback_address_only(server):
                 pass
 
 
-def test_the_newest_question_wins_and_no_queue_grows(page):
-    asked = [page.send(ask="point", of={"text": "x**2"}, x=[float(k)]) for k in range(300)]
+def test_the_newest_question_wins_and_no_queue_grows(explorer, folder):
+    page = Page(explorer("model.py:waits", cwd=folder))
+    asked = [page.send(ask="point", of={"named": True}, x=[float(k)]) for k in range(300)]
+    assert page.socket.ping().wait(PATIENCE)  # answered in turn: the questions have arrived
+    (folder / "go").touch()
     seen = []
     while not seen or seen[-1] != asked[-1]:
-        seen.append(unpack(page.socket.recv(30))[0]["id"])
+        seen.append(unpack(page.socket.recv(PATIENCE))[0]["id"])
     assert seen == sorted(seen)
     assert len(seen) < 100
+    page.close()
 
 
 def test_a_question_that_makes_no_sense_is_answered_with_a_reason(page):
@@ -120,6 +126,9 @@ def folder(tmp_path):
         "    raise ValueError('<img src=x onerror=alert(1)>')\n"
         "def hangs(x):\n"
         "    while True: pass\n"
+        "def waits(x):\n"
+        "    while not os.path.exists('go'): time.sleep(0.01)\n"
+        "    return x**2\n"
         "def dies(x):\n"
         "    os._exit(3)\n"
         "def prints(x):\n"
@@ -167,7 +176,7 @@ def test_a_function_that_never_ends_is_stopped_when_asked(explorer, folder):
     other.close()
     page.close()
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(10) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_ctrl_c_ends_it_at_once_without_a_traceback_and_frees_the_port(explorer):
@@ -184,12 +193,12 @@ def test_ctrl_c_ends_it_at_once_without_a_traceback_and_frees_the_port(explorer)
 
 
 def test_idle_exit_ends_a_server_that_nobody_looks_at(explorer):
-    server = explorer("--idle-exit", "2")
+    server = explorer("--idle-exit", "4")  # seconds in which the page must have come
     page = Page(server)
-    time.sleep(3.0)
+    time.sleep(5.0)
     assert server.process.poll() is None
     page.close()
-    assert server.process.wait(10) == 0
+    assert server.process.wait(PATIENCE) == 0
 
 
 def test_a_port_in_use_is_named():

@@ -321,9 +321,8 @@ def test_a_signal_to_end_leaves_a_checkpoint_to_go_on_from(folder):
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not list(folder.glob("ended")) and time.monotonic() < deadline:
+    while not Checkpoints(folder / "ended").found() and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(3)
     child.send_signal(signal.SIGTERM)
     out, _ = child.communicate(timeout=120)
     assert child.returncode == 130
