@@ -180,13 +180,16 @@ def test_a_function_that_never_ends_is_stopped_when_asked(explorer, folder):
 
 
 def test_ctrl_c_ends_it_at_once_without_a_traceback_and_frees_the_port(explorer):
+    began = time.monotonic()
     server = explorer()
+    starting = time.monotonic() - began
     page = Page(server)
     page.ask(ask="point", of={"text": "x**2"}, x=[3.0])
     began = time.monotonic()
     server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(10) == 0
-    assert time.monotonic() - began < 5
+    assert server.process.wait(PATIENCE) == 0
+    # Where the machine is busy with other things, ending takes longer, as starting does.
+    assert time.monotonic() - began < max(5.0, starting)
     assert "Traceback" not in server.process.stderr.read()
     with sockets.create_server(("127.0.0.1", server.port)):
         pass

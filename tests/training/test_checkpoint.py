@@ -1,6 +1,7 @@
 """Checkpoints: whole or refused, and a run that was killed ends with the bits of one that was not."""
 
 import errno
+import json
 import os
 import random
 import signal
@@ -315,7 +316,7 @@ def test_a_folder_that_cannot_be_made_stops_before_any_work(tmp_path):
 
 def test_a_signal_to_end_leaves_a_checkpoint_to_go_on_from(folder):
     child = subprocess.Popen(
-        command(folder, "--checkpoint", folder / "ended", "--epochs", 100000),
+        command(folder, "--checkpoint", folder / "ended", "--epochs", 100000, "--json"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -326,5 +327,6 @@ def test_a_signal_to_end_leaves_a_checkpoint_to_go_on_from(folder):
     child.send_signal(signal.SIGTERM)
     out, _ = child.communicate(timeout=120)
     assert child.returncode == 130
-    assert out.startswith("stopped")
-    assert Checkpoints(folder / "ended").found()
+    told = json.loads(out)
+    assert (told["verdict"], told["ended"]) == ("stopped", "interrupted")
+    assert Checkpoints(folder / "ended").found()[0].name == f"step-{told['steps']:012d}.checkpoint"

@@ -23,6 +23,7 @@ from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
 
 Vector = np.ndarray
+Matrix = np.ndarray
 
 # A row is met when it is violated by less than this part of its own size; an interior point that no Newton step could
 # polish is that far off. A constraint counts as active when it is that close, with some room for the barrier.
@@ -52,6 +53,8 @@ LONG_WAYS = tuple(10.0**k for k in range(9))
 
 # Rounds of Newton's method that bring a probe back onto the active constraints.
 ROUNDS = 8
+# Singular values of the rows' slopes below this part of the largest are rounding: no step is taken along them.
+NO_SLOPE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class Point:
         self.look, self.rows, self.hint = look, rows, hint
         self.x, self.scale, self.bounds = look.x, look.scale, look.objective.bounds
         self.value = _tried(lambda: rows.value(look.x), rows.m)
+        self._stepped: tuple[Matrix | None, Matrix | None] = None, None
 
     @property
     def readable(self) -> bool:
@@ -298,11 +302,24 @@ class Point:
             A = (A if isinstance(A, np.ndarray) else A.toarray()) * np.where(bounds, 0.0, self.scale)
             if not hold.size:
                 break
-            back = np.linalg.lstsq(A, target - value[hold], rcond=1e-12)[0]
-            x = self.bounds.project(x + self.scale * back)
+            x = self.bounds.project(x + self.scale * self._least(A, target - value[hold]))
         value = _tried(lambda: self.rows.value(x), self.rows.m)
         off = outside(value, self.rows.lower, self.rows.upper) / self.sizes
         return x if np.isfinite(value).all() and off.max(initial=0.0) <= max(MET * 1e-3, self._off) else None
+
+    def _least(self, A: Matrix, change: Vector) -> Vector:
+        """The shortest step that moves the rows with slopes `A` by `change`.
+
+        The slopes of linear rows are the same everywhere: met a second time, they are inverted once for all.
+        """
+        last, inverse = self._stepped
+        if last is None or not np.array_equal(last, A):
+            self._stepped = A, None
+            return np.asarray(np.linalg.lstsq(A, change, rcond=NO_SLOPE)[0])
+        if inverse is None:
+            inverse = np.linalg.pinv(A, rcond=NO_SLOPE)
+            self._stepped = A, inverse
+        return np.asarray(inverse @ change)
 
     @property
     def _off(self) -> float:
