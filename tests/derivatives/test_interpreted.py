@@ -56,11 +56,12 @@ def agree(ours, theirs):
         assert_allclose(ours, theirs, rtol=400 * eps, atol=100 * eps, equal_nan=True)
 
 
-def check(function, *arguments):
+def check(function, *arguments, expected=None):
     """Interpreted with Python floats, with NumPy alone, and equation by equation: all as compiled."""
     closed = as_jaxpr(function, *arguments)
-    with jax.enable_x64(True):
-        expected = jax.tree.leaves(jax.jit(function)(*arguments))
+    if expected is None:
+        with jax.enable_x64(True):
+            expected = jax.tree.leaves(jax.jit(function)(*arguments))
     ways = [interpret(closed), _Writer(closed, floats=False).function(), lambda *a: evaluate(closed, *a)]
     for way in ways:
         with warnings.catch_warnings():
@@ -153,18 +154,32 @@ FLOATS = {
 }
 
 
+def as_one_row(function, operands):
+    """What XLA gives for operands of each shape, laid end to end so that it compiles one loop and not one a shape."""
+    row = [np.concatenate([np.ravel(one) for one in same]) for same in zip(*operands, strict=True)]
+    with jax.enable_x64(True):
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(jax.jit(function)(*row))]
+    ends = np.cumsum([np.size(first) for first, *_ in operands])[:-1]
+    parts = zip(*(np.split(leaf, ends) for leaf in leaves), strict=True)
+    return [part.reshape(shape) for shape, some in zip(SHAPES, parts, strict=True) for part in some]
+
+
 @pytest.mark.parametrize("name", FLOATS)
 def test_an_elementwise_primitive_is_what_jax_computes(name):
     function, *intervals = FLOATS[name]
     k = len(intervals)
-    arguments = [
-        spread(shape, *interval, dtype, seed)
+    operands = [
+        [
+            [spread(shape, *interval, dtype, seed) for seed, interval in enumerate(intervals)]
+            for shape in SHAPES
+        ]
         for dtype in DTYPES
-        for shape in SHAPES
-        for seed, interval in enumerate(intervals)
     ]
-    # All shapes and types in one jaxpr: it compiles once.
-    closed = check(lambda *a: [function(*a[i : i + k]) for i in range(0, len(a), k)], *arguments)
+    closed = check(
+        lambda *a: [function(*a[i : i + k]) for i in range(0, len(a), k)],
+        *chain(*chain(*operands)),
+        expected=[part for of_one_type in operands for part in as_one_row(function, of_one_type)],
+    )
     assert name in primitives_of(closed.jaxpr) or name in ("add_any", "clamp", "polygamma", "conj")
 
 
