@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, settings
 # Before anything imports Matplotlib, rich or JAX. A test process must not take a whole GPU for itself.
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+# The matrices are small, and the test processes have the cores already: more threads would wait for each other, busily.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "NO_COLOR"):
     os.environ.pop(variable, None)
 
