@@ -104,7 +104,9 @@ def last(term: Any) -> Cost:
     return lambda xp, x: term(x[-1])
 
 
-def row(cost: Cost, start: Starts, *sizes: int, minimum: float | None = None) -> tuple[Any, ...]:
+def row(
+    cost: Cost, start: Starts, *sizes: int, minimum: float | dict[int, float] | None = None
+) -> tuple[Any, ...]:
     """A line of the table."""
     return cost, start, sizes, minimum
 
@@ -240,7 +242,10 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
         plus(first(lambda a: (a - 1) ** 2), chain(lambda xp, a, b: 100 * (b - a**3) ** 2)),
         repeated(-1.2, 1), 10, 100, minimum=0.0,
     ),
-    "BDEXP": row(chain(lambda xp, a, b, c: (a + b) * xp.exp(-c * (a + b)), 3), all_at(1), 10, 5000),
+    # Falls without limit where a + b < 0 and c grows: (-1, 0, t) costs -exp(t).
+    "BDEXP": row(
+        chain(lambda xp, a, b, c: (a + b) * xp.exp(-c * (a + b)), 3), all_at(1), 10, 5000, minimum=-np.inf
+    ),
     "HARKERP2": row(harkerp2, numbers, 10, 100),
     "GENHUMPS": row(
         chain(lambda xp, a, b: xp.sin(2 * a) ** 2 * xp.sin(2 * b) ** 2 + 0.05 * (a**2 + b**2)),
@@ -270,7 +275,11 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
         all_at(-1), 10, 1000, minimum=0.0,
     ),
     "COSINE": row(chain(lambda xp, a, b: xp.cos(a**2 - b / 2)), all_at(1), 10, 100, 10_000),
-    "SINE": row(chain(lambda xp, a, b: xp.sin(a**2 - b / 2)), all_at(1), 10, 100, 10_000),
+    # Every term is -1 where each b = 2 a² + π, whatever the first.
+    "SINE": row(
+        chain(lambda xp, a, b: xp.sin(a**2 - b / 2)), all_at(1), 10, 100, 10_000,
+        minimum={n: 1.0 - n for n in (10, 100, 10_000)},
+    ),
     "BIGGSB1": row(
         plus(first(lambda a: (a - 1) ** 2), last(lambda z: (z - 1) ** 2), chain(lambda xp, a, b: (b - a) ** 2)),
         all_at(0), 10, 5000, minimum=0.0,

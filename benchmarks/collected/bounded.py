@@ -4,6 +4,8 @@ The tight ones of Moré, Garbow & Hillstrom's are after Gay, A trust-region appr
 optimization, Lect. Notes Math. 1066 (1984) 72-105; the others are made by rules that are told below.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from .andrei import PROBLEMS as ANDREI
@@ -72,6 +74,8 @@ for _name in _MIXED.split():
     PROBLEMS[f"{_name}.mixed"] = FREE[_name].within(
         np.where(_k % 2 == 0, _x - 0.7, -inf), np.where(_k % 3 == 0, _x + 0.3, inf)
     )
+# Falls without limit between these bounds, too: of its second to fourth parameter (-t, 1, 1) costs about -t exp(t).
+PROBLEMS["BDEXP-5000.mixed"] = replace(PROBLEMS["BDEXP-5000.mixed"], minimum=-inf)
 for _name in _CORNERED.split():
     _x, _wide = FREE[_name].start, np.where(np.arange(FREE[_name].start.size) % 5 == 0, 0.0, 50.0)
     PROBLEMS[f"{_name}.corner"] = FREE[_name].within(_x, _x + 2)

@@ -16,7 +16,7 @@ Starts = Callable[[int], np.ndarray]
 
 @dataclass(frozen=True)
 class Problem:
-    """One minimisation; `minimum` is the lowest cost as its source prints it, -inf where there is none."""
+    """One minimisation; `minimum` is its lowest cost as printed by its source or shown by its form, -inf: none."""
 
     cost: Cost
     start: np.ndarray

@@ -1,4 +1,4 @@
-"""Restarts near a minimum that nothing shows to be the lowest: walks that begin where another valley may lie."""
+"""Restarts: near a minimum that nothing shows to be the lowest, and elsewhere where the first walk ran off to none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from .bounds import Vector
 from .descent import Descent, part_left, structure_of
+from .elsewhere import starts_elsewhere
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
+from .numerics import EPS
 from .objective import BudgetSpent
 from .problem import Problem, evaluation
 from .recording import Recording
@@ -42,6 +44,17 @@ SHOWN = 12
 # Seconds, as foreseen, that looking around may take in any case, however short the walk was.
 MOMENT = 5e-3
 
+# Words after which a walk from elsewhere may end in a minimum: they tell where this one was led, not what the cost is.
+LED_ASTRAY = frozenset(
+    {Verdict.INFIMUM_NOT_ATTAINED, Verdict.PLATEAU, Verdict.STOPPED, Verdict.OUT_OF_BUDGET}
+)
+
+# Rounding of the fall: a minimum that is higher than what the first walk came down to by no more is as low.
+AS_LOW = 4.0 * EPS
+
+# Seconds, as foreseen for values alone, that walks from elsewhere may take in any case: to run off takes few steps.
+LONGER_MOMENT = 2e-2
+
 
 class WithRestarts:
     """One way down, and more from near its end; looks to `minimize` like a single way down.
@@ -51,12 +64,16 @@ class WithRestarts:
     term: a walk begins where the linear residuals alone would have them, if that is lower; and where the cost bends
     downwards at the start, the walk by curvature is made again after an opening by slopes.
     What is found counts only if it is a lower minimum; the rest is told.
+    Where the way down ran off to no minimum, walks begin elsewhere (`elsewhere`); a minimum as low is then the answer.
     """
 
     def __init__(self, way: Descent) -> None:
         self.way = way
         self.problem: Problem = way.problem
         self.looked = self.walks = self.lower = 0
+        # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words, and its end.
+        self.ran_off: Verdict | None = None
+        self.met: tuple[str, Run] | None = None
         self.astray: Verdict | None = None
         # The lowest cost met in a walk that was not kept, and where.
         self.seen: tuple[float, Vector] | None = None
@@ -83,6 +100,8 @@ class WithRestarts:
                 else:
                     self._by_linear_residuals()
                     self._another_opening()
+            elif self._ran_off_where_a_minimum_may_be():
+                self._from_elsewhere(allowance)
         except (BudgetSpent, KeyboardInterrupt):
             # What was found so far stands; a lower place that nobody has walked from yet is told.
             if objective.best_x is not None and objective.best_value < self.run.value:
@@ -92,15 +111,63 @@ class WithRestarts:
 
     def _are_worth_it(self) -> bool:
         """Whether a lower minimum may exist."""
-        verdict, run = self.judgement.verdict, self.run
-        if not verdict.is_minimum or verdict is Verdict.GLOBAL_MINIMUM:
+        verdict = self.judgement.verdict
+        if not verdict.is_minimum or verdict is Verdict.GLOBAL_MINIMUM or not self._may_walk_again():
             return False
-        if run.stop is StopReason.STOPPED or self.way.is_spent:
+        return part_left(self.problem, self.run) > RESOLVED
+
+    def _may_walk_again(self) -> bool:
+        """Whether the user's budget and the kind of cost leave another walk anything to find."""
+        if self.run.stop is StopReason.STOPPED or self.way.is_spent:
             return False
         facts = structure_of(self.problem)
-        if facts is None or self.problem.objective.derivatives != "exact" or facts.convexity.is_convex:
+        if facts is None or self.problem.objective.derivatives != "exact":
             return False
-        return part_left(self.problem, run) > RESOLVED
+        return not facts.convexity.is_convex
+
+    def _ran_off_where_a_minimum_may_be(self) -> bool:
+        """Whether the walk left its start and ended at no minimum, which says nothing of minima elsewhere."""
+        return self.judgement.verdict in LED_ASTRAY and self.run.steps > 0 and self._may_walk_again()
+
+    def _from_elsewhere(self, allowance: int) -> None:
+        """Walks from elsewhere, until one ends in a minimum as low as what the first came down to."""
+        problem, objective, way = self.problem, self.problem.objective, self.way
+        self.ran_off = self.judgement.verdict
+        first, rung = self.run, way.plan.rungs[0]
+        rounding = AS_LOW * max(float(first.history.first[0]) - first.value, 0.0)
+        # What is level and as low as the end of a tail may be another part of that tail.
+        as_low, lower = first.value + rounding, first.value - rounding
+        assert problem.trace is not None
+        cost = evaluation(problem.trace, "value").foreseen
+        if objective.n <= MOST_PARAMETERS:
+            allowance = max(allowance, int(LONGER_MOMENT / min(cost.interpreted, cost.compiled)))
+        before = objective.evaluations
+        for words, place in starts_elsewhere(objective, problem.start, way.seed):
+            if objective.evaluations - before >= allowance:
+                return
+            objective.forget()
+            self.walks += 1
+            onward = way.walk(replace(rung, max_steps=WALK_STEPS), place)
+            if onward.stop is StopReason.STOPPED or way.is_spent:
+                return
+            if onward.stop is StopReason.OUT_OF_BUDGET:
+                continue
+            onward, judgement = way.settled(rung, onward)
+            if judgement.verdict is Verdict.UNBOUNDED_BELOW:
+                self.astray = judgement.verdict
+                self.seen = onward.value, onward.x
+                return
+            if not judgement.verdict.is_minimum:
+                continue
+            if self.met is None or onward.value < self.met[1].value:
+                began = f"{words} ({self._written(place)})" if place.size <= SHOWN else words
+                self.met = began, onward
+            flat = judgement.verdict is Verdict.FLAT_MINIMUM
+            if onward.value < lower or (onward.value <= as_low and not flat):
+                onward.history.prepend(first.history)
+                self.run, self.judgement = onward, judgement
+                self.lower += 1
+                return
 
     def _can_open_again(self) -> bool:
         """Whether the walk followed curvature that bends downwards at the start, and another takes but a moment.
@@ -205,6 +272,8 @@ class WithRestarts:
         """The judgement with what the restarts found."""
         if not self.looked and not self.walks:
             return self.judgement
+        if self.ran_off is not None:
+            return self._told_of_elsewhere(before)
         how = f"{self.looked} places looked at, {self.walks} walks"
         sentence = self.judgement.sentence
         if self.lower:
@@ -221,12 +290,38 @@ class WithRestarts:
                 "; none lower" if self.seen is None else "; one went lower before what may be spent was spent"
             )
         if self.seen is not None and self.seen[0] < self.run.value:
-            names = self.problem.names
-            place = ", ".join(f"{names[k]} = {v!r}" for k, v in enumerate(self.seen[1][:SHOWN].tolist()))
-            more = f" and {self.seen[1].size - SHOWN} more" if self.seen[1].size > SHOWN else ""
-            sentence += f" The lowest cost met there is {self.seen[0]!r}, at {place}{more}."
+            sentence += f" The lowest cost met there is {self.seen[0]!r}, at {self._written(self.seen[1])}."
         evidence = Evidence("restarts nearby", float(self.lower), None, True, how)
         return replace(self.judgement, evidence=(*self.judgement.evidence, evidence), sentence=sentence)
+
+    def _told_of_elsewhere(self, before: float) -> Judgement:
+        """The judgement with what walks from elsewhere found after the first had run off."""
+        sentence, next_step, how = self.judgement.sentence, self.judgement.next_step, f"walks: {self.walks}"
+        if self.lower and self.met is not None:
+            how += f"; the first walk ended at {before:.6g}: {self.ran_off}"
+            sentence += (
+                f" The walk from the start ran off and ended in no minimum ({before:.6g}, {self.ran_off}); one from "
+                f"{self.met[0]} led here. starts=1 walks from the start alone."
+            )
+        elif self.astray is not None and self.seen is not None:
+            how += f"; one ended at {self.seen[0]:.6g}: {self.astray}"
+            lowest, place = self.seen
+            sentence += f" A walk from elsewhere fell without limit: {lowest:.6g} at {self._written(place)}."
+        elif self.met is not None:
+            began, end = self.met
+            how += "; one ended in a minimum, though a higher one"
+            sentence += f" A minimum that is higher, {end.value:.6g}, lies at {self._written(end.x)}."
+            next_step = f"Begin at {began} for that minimum. {next_step or ''}".rstrip()
+        else:
+            how += "; none ended in a minimum"
+        evidence = Evidence("walks from elsewhere", float(self.lower), None, bool(self.lower), how)
+        found = (*self.judgement.evidence, evidence)
+        return replace(self.judgement, evidence=found, sentence=sentence, next_step=next_step)
+
+    def _written(self, x: Vector) -> str:
+        """`x` (n,) as text that can be typed in again, of many parameters the first."""
+        place = ", ".join(f"{self.problem.names[k]} = {v!r}" for k, v in enumerate(x[:SHOWN].tolist()))
+        return f"{place} and {x.size - SHOWN} more" if x.size > SHOWN else place
 
 
 class Homing:

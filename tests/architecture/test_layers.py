@@ -38,6 +38,7 @@ LAYERS = (
         "argmin",
         "descent",
         "nearby",
+        "elsewhere",
         "restarts",
         "outcome",
         "minimize",

@@ -180,9 +180,9 @@ def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Val
     x, value = look.x, look.value
     values, away, faded = [value], [0.0], False
     while len(values) <= DOUBLINGS and value > -np.inf:
-        found = _put_across(look, x + step * look.scale * direction, direction, value)
+        found = put_across(look, x + step * look.scale * direction, direction, value)
         if turning and not found[1] < value:
-            found = _put_across(look, x + step / CLOSER * look.scale * direction, direction, value)
+            found = put_across(look, x + step / CLOSER * look.scale * direction, direction, value)
         if not found[1] < value - rounding:
             faded = found[1] <= value + 8.0 * look.trembling(found[0], found[1])
             break
@@ -212,7 +212,7 @@ def _leads(falls: Vector, value: float, faded: bool) -> Leads | None:
     return Leads.TO_A_LIMIT if (np.diff(falls[-LAST:]) < 0.0).all() else None
 
 
-def _put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vector, float]:
+def put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vector, float]:
     """Back to the bottom of the valley from `x` (n,), across `along` (n,), a direction in natural sizes."""
     best, lowest = x, np.inf
     if not np.array_equal(look.objective.bounds.project(x), x):

@@ -13,6 +13,7 @@ from .flatness import Course, Runs
 from .look import Look, Rounding
 from .optimality import Optimality
 from .rays import Leads, Ray
+from .stride import Tail
 from .wording import direction_name, number
 from .words import Evidence, Judgement, Verdict
 
@@ -212,6 +213,22 @@ def along_valley(look: Look, valley: Valley, evidence: list[Evidence]) -> Judgem
         tuple(evidence),
         f"No minimum: {begins} keeps falling, to {number(valley.value)} at a distance of {distance} and ever less "
         "farther on; no finite point is lowest.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def strode_on(look: Look, tail: Tail, evidence: list[Evidence]) -> Judgement:
+    """A walk that did not slow down as its falls died out: it came down a tail."""
+    name = direction_name(tail.direction, look.names)
+    evidence.append(
+        Evidence("the walk slowed down", None, None, False, f"{tail.how}; seen over {tail.steps} steps")
+    )
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: along {name} the cost keeps falling towards {number(look.value)}; its slope has died out to "
+        f"rounding, but the walk came {number(tail.distance)} without slowing down, and beyond its end the cost does "
+        "not rise.",
         "Bound the parameters, or add a penalty on their size.",
     )
 

@@ -25,6 +25,7 @@ from .failures import (
     no_slope,
     plateau,
     quadratic_without_minimum,
+    strode_on,
     value_not_finite,
     with_the_gap,
     wrong_gradient,
@@ -40,6 +41,7 @@ from .overflow import cut_short, is_torn
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .split_kink import split_minimum
+from .stride import Tail, tail_walked
 from .supplied import disagreement
 from .tails import is_tail, weak_directions
 from .weakest import with_weakest
@@ -82,6 +84,9 @@ SADDLE_STEP = 1e-6
 
 # Ends of a walk that say nothing of where it was going.
 ASKED_TO_STOP = ("stopped", "tolerance reached", "diverged", None)
+
+# Ends of a walk that could not go on, wherever it led.
+STALLED = ("step below the spacing of x", "no lower point found")
 
 # Places off the bottom at which a level direction may show a slope after all.
 BESIDE = 3
@@ -228,6 +233,9 @@ def _stationary(
         ray = walk(look, scaled(look, optimality.step), rounding.value)
         if ray.leads in (Leads.TO_A_LIMIT, Leads.DOWN_FOR_EVER):
             return along_ray(look, ray, evidence)
+        strode = _strode_on(look, rounding)
+        if strode is not None:
+            return strode_on(look, strode, evidence)
     if look.objective.derivatives == "numeric":
         kink = kink_by_values(look, rounding.value)
         if kink is not None:
@@ -302,6 +310,10 @@ def _tail_or_minimum(
             tail = is_tail(look, direction, rounding)
             if tail is not None:
                 return fades(look, tail, evidence)
+    if _is_shallow(look, curvature) or look.stop in STALLED:
+        strode = _strode_on(look, rounding)
+        if strode is not None:
+            return strode_on(look, strode, evidence)
     if _is_shallow(look, curvature) and not look.quadratic:
         tail = _came_down_a_tail(look, rounding)
         if tail is not None:
@@ -407,6 +419,9 @@ def _without_curvature(
         walked = valley_walked(look, rounding.value)
         if walked is not None:
             return along_valley(look, walked, evidence)
+    strode = _strode_on(look, rounding)
+    if strode is not None:
+        return strode_on(look, strode, evidence)
     bent = curvature.values.size > curvature.null.size
     if (_is_shallow(look, curvature) or (level and not bent)) and not look.quadratic:
         tail = _came_down_a_tail(look, rounding)
@@ -453,6 +468,13 @@ def _without_curvature(
                 "Start somewhere else.",
             )
     return flat_minimum(look, curvature, level, optimality, rounding, evidence)
+
+
+def _strode_on(look: Look, rounding: Rounding) -> Tail | None:
+    """The tail that the walk came down without slowing; of a convex cost or a quadratic other proofs speak."""
+    if look.quadratic or _has_kinks(look):
+        return None
+    return tail_walked(look, rounding.value)
 
 
 def _has_underflown(look: Look, course: Course) -> bool:

@@ -1,0 +1,66 @@
+"""A walk that kept its stride came down a tail, also in a bent valley far out; one that slowed down did not."""
+
+import numpy as np
+import pytest
+
+import steepest as st
+
+TURN = np.linalg.qr(np.random.default_rng(3).standard_normal((2, 2)))[0]
+
+
+def beale_branch(p):
+    """Beale's function where his second parameter is above one: its infimum is where that falls to one."""
+    y = np.array([1.5, 2.25, 2.625])
+    b = 1 + np.exp(p[1])
+    return (
+        (y[0] + p[0] ** 2 * (1 - b)) ** 2
+        + (y[1] + p[0] ** 2 * (1 - b**2)) ** 2
+        + (y[2] + p[0] ** 2 * (1 - b**3)) ** 2
+    )
+
+
+# None has a minimum: the cost sinks as long as one parameter grows, whatever the others are.
+ENDLESS = {
+    "power of the distance, turned": (
+        lambda x: 1 / (1 + (TURN[0] @ x) ** 2) ** 0.25 + (TURN[1] @ x - 1) ** 2,
+        [-2.5, 1.0],
+    ),
+    "reciprocal of a logarithm, above an offset": (
+        lambda x: 1 + 1 / np.log(np.e + x[0] ** 2) + (x[1] - x[0]) ** 2,
+        [0.8, -0.8],
+    ),
+    "hyperbola, turned": (
+        lambda x: 1e3 * (((TURN @ x)[0] * (TURN @ x)[1] - 1) ** 2 + (TURN @ x)[0] ** 2),
+        [-0.9, 1.1],
+    ),
+    "a product held by an exponential": (beale_branch, [3.7, 0.9]),
+    "the same in other units": (lambda x: 1e30 * beale_branch(x * np.array([325.0, 11.0])), [0.0117, 0.082]),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_valley_without_an_end_is_no_minimum_where_its_fall_has_drowned(name):
+    cost, start = ENDLESS[name]
+    found = st.minimize(cost, np.array(start), starts=1)
+    assert not found.success, found.message
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1.0, 1e150])
+@pytest.mark.parametrize("order", [4, 8])
+def test_a_walk_that_slows_down_at_a_bottom_without_curvature_is_believed(order, unit):
+    """From a thousandth of a size off the valley, along it for three sizes, to a bottom of higher order."""
+
+    def cost(x):
+        z = TURN @ x
+        return unit * (30.0 * (z[1] - 0.5 * z[0] ** 2) ** 2 + (z[0] - 1) ** order)
+
+    found = st.minimize(cost, TURN.T @ np.array([-2.0, 2.001]))
+    assert found.success, found.message
+    assert np.allclose(TURN @ found.x, [1.0, 0.5], atol=0.05)
+
+
+def test_the_bottom_of_a_logarithm_far_off_is_a_minimum():
+    """At every doubling of the way to 10⁶ the cost falls by less than at the one before, and then it rises."""
+    found = st.minimize(lambda x: np.log(x[0] / 1e6) ** 2 + (x[1] - x[0] / 1e6) ** 2, np.array([1.0, 0.0]))
+    assert found.success, found.message
+    assert np.allclose(found.x, [1e6, 1.0], rtol=1e-6)
