@@ -207,7 +207,8 @@ class Descent:
             if not hidden or not (arrived or judgement.verdict is Verdict.STOPPED):
                 break
             if arrived:
-                beyond = self._unseen(rung, run) if _is_drowned(run) else None
+                may_go_on = _is_drowned(run) and not self._is_quadratic  # the bottom of that is one step away
+                beyond = self._unseen(rung, run) if may_go_on else None
                 if beyond is not None and beyond.stop is StopReason.STOPPED:
                     run = replace(run, stop=beyond.stop, reason=beyond.reason)
                     break
@@ -233,6 +234,12 @@ class Descent:
         """A walk from the end of another that nobody sees; within what the user allows, of which its steps are none."""
         most = self._most_steps(rung)
         return drive(rung.solver, self.problem.objective, run.x, tolerance=self.tolerance, max_steps=most)
+
+    @property
+    def _is_quadratic(self) -> bool:
+        """Whether the trace shows the cost to be a polynomial of degree two or less."""
+        facts = structure_of(self.problem)
+        return facts is not None and bool(facts.degree <= 2)
 
     def _goes_on(self, run: Run, beyond: Run) -> bool:
         """Whether a walk on from the end of `run` moves a parameter by more than rounding of its size, and lower.

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from steepest import Verdict, minimize
 from steepest.errors import InputError
@@ -51,6 +52,16 @@ def test_a_sum_of_squares_goes_to_levenberg_marquardt_first():
     result = minimize(cost, np.zeros(4))
     assert result.plan.name == "Levenberg-Marquardt" and result.plan.taken == ("Levenberg-Marquardt",)
     assert [rung.solver.name for rung in result.plan.next_rungs] == ["Newton", "BFGS", "L-BFGS"]
+
+
+@pytest.mark.parametrize("start", [np.zeros(4), np.array([3.0, -2e-3, 40.0, 1.0])])
+def test_a_linear_fit_goes_to_its_bottom_in_one_whole_step(start):
+    t = np.linspace(0.0, 1.0, 12)
+    A, b = np.vander(t, 4), np.exp(t)
+    result = minimize(lambda p: np.sum((A @ p - b) ** 2), start)
+    assert "linear residuals" in result.plan.because
+    assert_allclose(result.history.x[1], np.linalg.lstsq(A, b)[0], rtol=1e-9)
+    assert result.verdict is Verdict.GLOBAL_MINIMUM
 
 
 def test_few_parameters_with_exact_second_derivatives_go_to_newton_first():

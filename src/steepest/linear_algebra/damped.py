@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, isfinite, nan, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,38 +31,37 @@ NEGLIGIBLE = 1e-2
 FEW = 12
 
 
-class Spectrum(NamedTuple):
+class Spectrum:
     """The model f + 2aᵀq + qᵀdiag(w)q in its own axes, q = Vᵀp: everything a trust region asks costs n operations.
 
     `values` w (k,), smallest first; `slope` a (k,), half the slope along each axis; `axes` V (n, k).
     Axes without curvature to rounding are left out, together with what the slope holds along them.
+    `decrease`: what the model could gain without any limit on the step; infinite where it bends downwards.
     """
 
-    values: Vector
-    slope: Vector
-    axes: Matrix
-
-    @property
-    def decrease(self) -> float:
-        """What the model could gain without any limit on the step; infinite where it bends downwards."""
-        if self.values.size == 0:
-            return 0.0
-        if self.values[0] <= 0.0:
-            return inf
-        return float(self.slope.dot(self.slope / self.values))
+    def __init__(self, values: Vector, slope: Vector, axes: Matrix) -> None:
+        self.values, self.slope, self.axes = values, slope, axes
+        # -q at the bottom of the model, where it has one.
+        self._to_bottom: Vector | None = None
+        if values.size == 0:
+            self.decrease = 0.0
+        elif values[0] <= 0.0:
+            self.decrease = inf
+        else:
+            self._to_bottom = slope / values
+            self.decrease = float(slope.dot(self._to_bottom))
 
     def step(self, radius: float) -> Damped:
         """The lowest point of the model within `radius`: p = -(B + λ)⁻¹a, λ ≥ 0 (Moré & Sorensen 1983)."""
         w, a = self.values, self.slope
         if w.size == 0:
             return Damped(np.zeros(self.axes.shape[0]), 0.0, 0.0, 0.0)
-        lowest = float(w[0])
-        if lowest > 0.0:
-            q = a / w
+        if self._to_bottom is not None:
+            q = self._to_bottom
             length = sqrt(q.dot(q))
             if length <= radius * (1.0 + RADIUS_SLACK):
-                return Damped(-self.axes.dot(q), 0.0, length, float(a.dot(q)))
-        damping, q, length = self._on_the_sphere(radius, lowest)
+                return Damped(-self.axes.dot(q), 0.0, length, self.decrease)
+        damping, q, length = self._on_the_sphere(radius, float(w[0]))
         return Damped(-self.axes.dot(q), damping, length, float(2.0 * a.dot(q) - (w * q).dot(q)))
 
     def damped(self, slope: Vector, damping: float) -> Vector:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 from ..bounds import Vector
@@ -166,6 +167,12 @@ class Situation:
         return facts.degree > 2 and (facts.squares is None or facts.squares.partly_linear)
 
     @property
+    def has_linear_residual(self) -> bool:
+        """Whether the cost is a sum of squares that the trace shows to be a quadratic: its residuals are linear."""
+        facts = self.facts if self.objective.least_squares else None
+        return facts is not None and facts.degree <= 2 and self.objective.has_residual
+
+    @property
     def exact(self) -> bool:
         """Whether second derivatives are exact and not measured."""
         return self.objective.derivatives == "exact" and self.objective.has_hessian
@@ -282,6 +289,9 @@ FACTORISED = (
     "takes a moment"
 )
 
+# Why the slopes of residuals were not used.
+NO_SQUARES = "the cost was not recognised as a sum of squares of few parameters"
+
 # In the order in which they are tried; a walk that does not end in a minimum is taken up by the next that applies.
 RULES = (
     Rule(
@@ -292,10 +302,17 @@ RULES = (
         most_steps=None,
     ),
     Rule(
+        lambda: LevenbergMarquardt(first_radius=inf),
+        when=lambda s: s.n <= DENSE_PARAMETERS and s.has_linear_residual,
+        because="the cost is a sum of squares of linear residuals, so that one whole step leads to its bottom",
+        otherwise=NO_SQUARES,
+        most_steps=KNOWING_STEPS,
+    ),
+    Rule(
         LevenbergMarquardt,
-        when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual,
+        when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual and not s.has_linear_residual,
         because="the cost is a sum of squares, so the slopes of its residuals tell its curvature",
-        otherwise="the cost was not recognised as a sum of squares of few parameters",
+        otherwise=NO_SQUARES,
         most_steps=KNOWING_STEPS,
     ),
     Rule(

@@ -99,7 +99,7 @@ class Curvature:
     @property
     def null(self) -> np.ndarray:
         """Indices of the directions whose curvature is zero to rounding."""
-        return np.flatnonzero(np.abs(self._plain_values) <= self.limit)
+        return (np.abs(self._plain_values) <= self.limit).nonzero()[0]
 
     @property
     def _plain_values(self) -> Vector:

@@ -708,8 +708,8 @@ def _went_far(look: Look) -> bool:
     """Whether the walk left every size that its start knew of: perhaps it is on its way to infinity."""
     if look.start is None:
         return False
-    at, begun = (float(np.maximum.reduce(np.abs(x), initial=0.0)) for x in (look.x, look.start))
-    return at > FAR_AWAY * max(1.0, begun)
+    at = float(np.abs(look.x).max(initial=0.0))
+    return at > FAR_AWAY and at > FAR_AWAY * float(np.abs(look.start).max(initial=0.0))
 
 
 def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = False) -> Ray | None:

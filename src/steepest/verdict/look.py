@@ -81,7 +81,7 @@ class Look:
     @cached_property
     def free_indices(self) -> np.ndarray:
         """Indices of the free parameters, (k,)."""
-        return np.flatnonzero(self.free)
+        return self.free.nonzero()[0]
 
     @cached_property
     def spacing(self) -> Vector:
