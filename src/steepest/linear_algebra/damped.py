@@ -163,19 +163,29 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum | CholeskyModel
         values, axes, trouble = lapack.dsyevd(gram)
         if trouble == 0 and n <= m and values[0] > SQUARED_IS_SAFE * values[-1]:
             return Spectrum(values, axes.T.dot(A.T.dot(r)), axes)
-    # A·P = Q·R by columns of falling length: of a J of low rank but a few rows of R are left.
+    if n > FEW:
+        A, r = _few_rows(A, r)
+    U, s, Vt, trouble = lapack.dgesdd(A, full_matrices=0)
+    if trouble:
+        U, s, Vt, trouble = lapack.dgesvd(A, full_matrices=0)
+    rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
+    s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
+    return Spectrum(s * s, s * U.T.dot(r), Vt.T)
+
+
+def _few_rows(A: Matrix, r: Vector) -> tuple[Matrix, Vector]:
+    """Rows (k, n) and residual (k,) of the same model to within rounding; k is about the rank, and n at most.
+
+    A·P = Q·R by columns of falling length: of a J of low rank but a few rows of R are left.
+    """
+    m, n = A.shape
     R, pivots, turns, _, _ = lapack.dgeqp3(A)
     length = np.abs(R.diagonal())
     rows = max(int((length > NEGLIGIBLE * RANK * max(m, n) * length[0]).sum()), 1)
     right = np.zeros((rows, n))
     right[:, pivots - 1] = np.triu(R[:rows])
     turned, _, _ = lapack.dormqr("L", "T", R[:, : turns.size], turns, r[:, None], max(64, n) * 32)
-    U, s, Vt, trouble = lapack.dgesdd(right, full_matrices=0)
-    if trouble:
-        U, s, Vt, trouble = lapack.dgesvd(right, full_matrices=0)
-    rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
-    s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
-    return Spectrum(s * s, s * U.T.dot(turned[:rows, 0]), Vt.T)
+    return right, turned[:rows, 0]
 
 
 def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
