@@ -314,3 +314,34 @@ def test_products_taken_in_a_loop_count_and_end_with_the_seconds():
     problem.start_clock(began=perf_counter() - 100.1)
     with pytest.raises(BudgetSpent, match="seconds"):
         problem.count_products(1)
+
+
+def test_near_an_ill_conditioned_minimum_a_factor_spares_products(monkeypatch):
+    """Curvatures from 1 to 1e-8, each a bent residual's: conjugate gradients take a hundred at every step."""
+    n = 100
+    Q, _ = np.linalg.qr(RNG.normal(size=(n, n)))
+    size, answer, begun = np.logspace(0.0, -4.0, n), RNG.normal(size=n), RNG.normal(size=n)
+
+    def cost(x):
+        u = Q @ (x - answer)
+        return np.sum((size * (u + 0.1 * u**3)) ** 2)
+
+    def products():
+        result = minimize(cost, answer + begun, method="newton-cg")
+        assert_allclose(result.x, answer, atol=1e-7)
+        return counted.pop()
+
+    counted = []
+    module = import_module("steepest.solvers.newton_cg")
+    real = module.NewtonCG.step
+
+    def step(self, objective, state):
+        after = real(self, objective, state)
+        counted[:] = [objective.counts.products]
+        return after
+
+    monkeypatch.setattr(module.NewtonCG, "step", step)
+    with_factor = products()
+    monkeypatch.setattr(module, "FACTORISED", 0)
+    without = products()
+    assert with_factor < 0.8 * without

@@ -1,8 +1,10 @@
-"""Newton's method by products with the Hessian: no matrix is ever factorised.
+"""Newton's method by products with the Hessian.
 
 Where the Hessian is sparse it is evaluated once for each iterate, its products are those of a sparse matrix, and its
 diagonal gives each parameter its unit, so that lengths, and the rounds that conjugate gradients take, do not depend on
-units (Jacobi's preconditioner; Nocedal & Wright 2006, section 7.1). Otherwise no matrix is ever formed.
+units (Jacobi's preconditioner; Nocedal & Wright 2006, section 7.1). Otherwise no matrix is formed, until free steps
+have taken as many products as the whole of it would: near an ill-conditioned minimum each further one takes as many
+again. Then it is evaluated and factorised once, and its factor gives the units in which the steps after take a few.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ import numpy as np
 
 from ..bounds import Vector
 from ..linear_algebra.conjugate_gradients import compiled
+from ..linear_algebra.factor_units import FactorUnits, factor_units
 from ..linear_algebra.krylov_curvature import KrylovCurvature, Run
 from ..linear_algebra.long_vectors import length
+from ..linear_algebra.whole_matrix import whole_matrix
 from ..objective import Objective
-from .quadratic_models import model_of, units
+from .quadratic_models import FactorModel, model_of
+from .quadratic_models import units as units_of
 from .stopping import EPSILON, StopReason
 from .trust_region import GROWTH, Model, Proposal, advance
 
@@ -42,6 +47,18 @@ FURTHER, TIMES_MORE, MOST_FURTHER = 300, 3, 30_000
 # then they have taken longer than XLA takes for the loop. Counted, so that each solve goes the same way.
 MANY_PRODUCTS = 10_000
 
+# Parameters up to which a dense Hessian is factorised where that saves products: 128 MB, and a second. With more, its
+# factor takes longer to solve with than hundreds of products.
+FACTORISED = 4_000
+
+# Products in units of a factor, as a part of the number of parameters, after which another is made: each is two
+# triangular solves, and so many take as long as a factorisation.
+WORN = 1 / 20
+
+# The least of the slope that a step in units of a factor leaves: conjugate gradients take few products for it, and no
+# more digits of the next slope than these are left after its rounding.
+FACTOR_ACCURACY = 1e-6
+
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
 # truncation against rounding.
 DIFFERENCE = EPSILON**0.5
@@ -51,8 +68,9 @@ class NewtonCGState(NamedTuple):
     """What the driver reads, the model, and what the next step begins with.
 
     `radius`: how far the model is trusted; `steepest`: the largest slope so far, in units of `scale` (n,), that of each
-    parameter, or None where all are one; `further`: products beyond the first hundred that its model may take; the rest
-    as for Newton's method.
+    parameter, or None where all are one; `further`: products beyond the first hundred that its model may take;
+    `steady`: products of the free steps in a row up to this one; `units`: of a factor, or None, and `worn`: products in
+    them so far; the rest as for Newton's method.
     """
 
     x: Vector
@@ -67,6 +85,9 @@ class NewtonCGState(NamedTuple):
     proposal: Proposal
     scale: Vector | None
     further: int
+    steady: int = 0
+    units: FactorUnits | None = None
+    worn: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,18 +135,61 @@ def _modelled(
     further = 0
     if last is not None and not last.proposal.cut and growth >= GROWTH:
         further = min(max(TIMES_MORE * last.further, FURTHER), MOST_FURTHER)
-    reach = inf
-    if step is not None and not objective.bounds.any:
-        reach = growth * length(step if scale is None else scale * step)
-    run = None if scale is not None or not further else _compiled_run(objective, x)
-    curvature = KrylovCurvature(times, accuracy, further, reach, run)
-    model = model_of(objective.bounds, x, gradient, curvature, d)
+    steady = 0 if last is None else last.steady
+    units, worn = None, 0
+    if last is not None and steady >= x.size and scale is None:
+        units, worn = _factor(objective, x, last)
+        steady = 0 if units is None else steady  # not before as many products again
+    begun = objective.counts.products
+    model: Model
+    if units is None:
+        reach = inf
+        if step is not None and not objective.bounds.any:
+            reach = growth * length(step if scale is None else scale * step)
+        run = None if scale is not None or not further else _compiled_run(objective, x)
+        curvature = KrylovCurvature(times, accuracy, further, reach, run)
+        model = model_of(objective.bounds, x, gradient, curvature, d)
+    else:
+        curvature = KrylovCurvature(partial(units.product, times), max(accuracy, FACTOR_ACCURACY))
+        model = FactorModel(x, gradient, curvature, units)
     radius = model.first_radius if step is None else growth * model.length(step)
     proposal = model.within(radius, 0.0)
     left = inf if proposal.cut else proposal.promised
+    products = objective.counts.products - begun
+    steady = 0 if proposal.cut else steady + products
+    if units is not None:
+        worn += products
     return NewtonCGState(
-        x, value, gradient, step, left, None, model, radius, steepest, proposal, scale, further
+        x,
+        value,
+        gradient,
+        step,
+        left,
+        None,
+        model,
+        radius,
+        steepest,
+        proposal,
+        scale,
+        further,
+        steady,
+        units,
+        worn,
     )
+
+
+def _factor(objective: Objective, x: Vector, last: NewtonCGState) -> tuple[FactorUnits | None, int]:
+    """The units of a factor for the model at `x` (n,), and how worn they are; None where there are none."""
+    n = x.size
+    if n > FACTORISED or objective.bounds.any:
+        return None, 0
+    if last.units is not None and last.worn <= WORN * n:
+        return last.units, last.worn
+    product = objective.traceable_product(x)
+    if product is None:
+        return None, 0
+    objective.count_products(n)
+    return factor_units(whole_matrix(product, n)), 0
 
 
 def _curvature(
@@ -136,7 +200,7 @@ def _curvature(
     if objective.has_sparse_hessian and (known is None or known.entries <= FEW_IN_A_ROW * x.size):
         H = objective.sparse_hessian(x)
         if np.isfinite(H.data).all():
-            scale = units(H.diagonal(), gradient, x, before)
+            scale = units_of(H.diagonal(), gradient, x, before)
             d = 1.0 / scale
 
             def times(v: Vector) -> Vector:

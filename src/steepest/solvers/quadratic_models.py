@@ -12,6 +12,7 @@ from ..bounds import Bounds, Mask, Vector
 from ..linear_algebra.box_quadratic import GRADIENT_STEPS, lowest_in_box
 from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvature
 from ..linear_algebra.equilibrate import equilibration
+from ..linear_algebra.factor_units import FactorUnits
 from ..linear_algebra.krylov_curvature import KrylovCurvature
 from ..linear_algebra.long_vectors import inner, is_finite, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
@@ -177,9 +178,13 @@ class FreeModel:
         """See `Model`."""
         p = self.newton
         if p is not None and self.newton_length <= radius:
-            return Proposal(self.d * p, -0.5 * inner(self.g, p), False, 0.0)
+            return Proposal(self._outside(p), -0.5 * inner(self.g, p), False, 0.0)
         found = self.curvature.in_ball(self.g, radius, shift, None)
-        return Proposal(self.d * found.step, found.decrease, found.cut, found.shift)
+        return Proposal(self._outside(found.step), found.decrease, found.cut, found.shift)
+
+    def _outside(self, p: Vector) -> Vector:
+        """A step (n,) of the model in the parameters' own units."""
+        return self.d * p
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
@@ -196,6 +201,25 @@ class FreeModel:
         if not isinstance(self.curvature, KrylovCurvature):
             return None
         return step + self.d * self.curvature.back(self.d * gradient, self.length(step))
+
+
+class FactorModel(FreeModel):
+    """The same in `units` of a factor, in which few products with `curvature` tell the way."""
+
+    def __init__(self, x: Vector, gradient: Vector, curvature: KrylovCurvature, units: FactorUnits) -> None:
+        self.units = units
+        super().__init__(x, units.inside(gradient), curvature, np.ones(1))
+
+    def _outside(self, p: Vector) -> Vector:
+        return self.units.outside(p)
+
+    def length(self, step: Vector) -> float:
+        """See `Model`."""
+        return length(self.units.of_step(step))
+
+    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+        """See `Model`: the step from there by the same factor, which needs no product."""
+        return step - self.units.outside(self.units.inside(gradient))
 
 
 class _Damped(NamedTuple):

@@ -1,0 +1,36 @@
+"""Units of a factor: in them the curvature is one, and lengths are those of the curvature."""
+
+import jax
+import numpy as np
+from numpy.testing import assert_allclose
+
+from steepest.derivatives import exact
+from steepest.derivatives.products import Products
+from steepest.linear_algebra.factor_units import factor_units
+from steepest.linear_algebra.whole_matrix import whole_matrix
+from steepest.numerics import double_precision
+
+n = 80
+Q, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(n, n)))
+H = (Q * np.logspace(0, 4, n)) @ Q.T
+H = 0.5 * (H + H.T)
+G = np.random.default_rng(4).normal(size=n)
+
+
+def test_in_its_own_units_a_curvature_is_one_and_newtons_step_the_slope():
+    units = factor_units(H)
+    y = -units.inside(G)
+    assert_allclose(units.outside(y), -np.linalg.solve(H, G), rtol=1e-6, atol=1e-9)
+    assert_allclose(units.product(lambda p: H @ p, y), y, rtol=1e-6, atol=1e-9)
+    assert_allclose(units.of_step(G) @ units.of_step(G), G @ H @ G, rtol=1e-9)
+
+
+def test_a_matrix_that_bends_downwards_somewhere_gives_no_units():
+    assert factor_units(H - 2.0 * np.outer(Q[:, 0], Q[:, 0])) is None
+
+
+def test_the_whole_matrix_is_the_one_behind_the_products():
+    with double_precision():
+        cost = jax.make_jaxpr(lambda x: 0.5 * x @ (H @ x))(jax.ShapeDtypeStruct((n,), np.float64))
+    product = Products(exact.hessian_product(cost)).traceable(np.zeros(n))
+    assert_allclose(whole_matrix(product, n), H, rtol=1e-12, atol=1e-9)
