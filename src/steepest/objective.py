@@ -539,6 +539,15 @@ class Objective:
         if self.counts.values:
             self.check_clock()
 
+    @property
+    def lowest(self) -> tuple[Vector | None, float, Vector | None]:
+        """The lowest point seen (n,), its value and its gradient where known; to be set back to what it was before."""
+        return self.best_x, self.best_value, self.best_gradient
+
+    @lowest.setter
+    def lowest(self, seen: tuple[Vector | None, float, Vector | None]) -> None:
+        self.best_x, self.best_value, self.best_gradient = seen
+
     def check_clock(self) -> None:
         """Raise `BudgetSpent` once the seconds are spent; for work that may take long between two evaluations."""
         if self._deadline < inf and perf_counter() > self._deadline:

@@ -23,3 +23,19 @@ def test_a_point_beside_a_true_kink_is_still_a_minimum_there(miss):
 
     found = st.verify(corner, np.array([1.0 + miss, -2.0 - miss]))
     assert found.verdict == "minimum at a kink" or (found.verdict == "global minimum"), found.message
+
+
+def test_where_a_matrix_inverted_beyond_its_digits_makes_the_cost_no_minimum_is_claimed():
+    """The likelihood of a Gaussian process whose noise is next to nothing: -1e13 here, +1e13 at the next number."""
+    t = np.linspace(0.0, 5.0, 40)
+    y = np.exp(-0.7 * t) + 0.05 * np.sin(40.0 * t)
+
+    def likelihood(p):
+        K = np.exp(2 * p[0] - 0.5 * ((t[:, None] - t) / np.exp(p[1])) ** 2) + np.exp(2 * p[2]) * np.eye(
+            t.size
+        )
+        return 0.5 * y @ np.linalg.solve(K, y) + 0.5 * np.linalg.slogdet(K)[1]
+
+    for lost in ([3.3, 14.9, -37.5], [0.4, 15.4, -21.5], [0.37, 5.6, -20.2], [0.55, 4.8, -32.6]):
+        found = st.verify(likelihood, np.array(lost), start=[1.0, 0.5, 0.2])
+        assert not found.success, found.message

@@ -180,8 +180,6 @@ class _Walk:
                 return stop, progress.sentence
             if _is_within_error(objective, gradient):
                 return StopReason.ROUNDING, "every part of the slope is within the error of its measurement"
-            if objective.minus_infinity:
-                return StopReason.UNBOUNDED, "the cost is -inf at a point close to the last step"
         return StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken"
 
     def run(self, stop: StopReason, reason: str) -> Run:

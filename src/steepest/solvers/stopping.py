@@ -219,7 +219,10 @@ class Progress:
                     f"what is left to gain, about {decrease:.2g}, is below rounding of the cost",
                 )
         # Sums that cancel round worse than the value tells: nothing promised and nothing won is lost in rounding, too.
-        if -rounding <= fell <= rounding or (has_model and left <= rounding and value >= lowest - rounding):
+        # What the slope promises stands in where the model's own promise was cut short.
+        promised = min(left, slope * step_length) if has_model else left
+        idle = has_model and promised <= rounding and value >= lowest - rounding
+        if idle or -rounding <= fell <= rounding:
             return self._lost_in_rounding(x, slope, step, has_model)
         self._quiet = 0
         if slope < self._smallest_slope:

@@ -43,6 +43,11 @@ UNSEEN_STEP = 1e-13
 DOUBTFUL_VALUE = 1e-10
 
 
+# A step that gains this many times what was promised may have met a true abyss, or numbers that lost their digits: then
+# a neighbouring number's cost differs by more than this part of the gain.
+TOO_GOOD, TORN = 1e3, 1e-4
+
+
 class Proposal(NamedTuple):
     """A step (n,), what it `promised` to gain, whether the radius `cut` it short, and the shift that did so."""
 
@@ -106,6 +111,7 @@ def advance(
             if trials == 0 and stays:
                 return StopReason.SPACING
             return StopReason.ROUNDING if promised <= rounding else StopReason.NO_PROGRESS
+        seen = objective.lowest
         f, g = objective.value_and_gradient(landed)
         trials += 1
         size = model.length(step)
@@ -119,6 +125,13 @@ def advance(
                 # The trapezoid of both slopes: exact for a quadratic, and free of the rounding of the values.
                 fell = -0.5 * (start_slope + end_slope)
             ratio = fell / promised
+            if ratio > TOO_GOOD and _lost_its_digits(objective, landed, f, fell):
+                objective.lowest = seen  # it is no point to return
+                radius = BACK_FROM_WALL * min(size, radius)
+                if trials >= MAX_TRIALS:
+                    return StopReason.NO_PROGRESS
+                proposal = model.within(radius, proposal.shift)
+                continue
             if ratio < GOOD and promised > rounding:
                 better = _corrected(objective, x, value, model, proposal.step, g, promised, ratio)
                 if better is not None:
@@ -133,6 +146,12 @@ def advance(
         if trials >= (TRIALS_IN_ROUNDING if lost else MAX_TRIALS):
             return StopReason.ROUNDING if lost else StopReason.NO_PROGRESS
         proposal = model.within(radius, proposal.shift)
+
+
+def _lost_its_digits(objective: Objective, x: Vector, value: float, fell: float) -> bool:
+    """Whether the `value` at `x` (n,), lower by `fell`, is made of rounding, as beyond the digits of an inner solve."""
+    beside = objective.value(objective.bounds.project(np.nextafter(x, inf)))
+    return not abs(beside - value) <= TORN * fell
 
 
 def _corrected(

@@ -35,9 +35,9 @@ from .kink import Kink, edge_at, kink_at, kink_by_values
 from .look import Look, Rounding, look_at
 from .measured import curvature_evidence, repeats, slope_evidence
 from .minima import edge_minimum, flat_minimum, kink_minimum, kinks_within, minimum, where_it_rises
-from .noise import Repeatability, repeatability_of
+from .noise import Repeatability, repeatability_of, trembles
 from .optimality import SPREAD_FACTOR, Optimality, optimality_of, rounding_of
-from .overflow import cut_short, is_torn
+from .overflow import NARROW, cut_short, is_torn
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
 from .split_kink import split_minimum
@@ -176,6 +176,8 @@ def _judge(look: Look) -> Judgement:
         return by_stop(
             look, curvature, optimality, walk(look, scaled_descent(look), rounding.value), evidence
         )
+    if _is_made_of_rounding(look, rounding):
+        return _without_digits(rounding, evidence)
     pole = pole_near(look)
     if pole is not None:
         return into_a_pole(look, pole, evidence)
@@ -774,6 +776,26 @@ def _noise_floor(
         tuple(evidence),
         f"Noise floor: the cost {kind}, by about {number(level)}; it is as low here as that lets us tell.",
         "Average several evaluations, or make the cost repeatable (fix its random seed, tighten inner solvers).",
+    )
+
+
+def _is_made_of_rounding(look: Look, rounding: Rounding) -> bool:
+    """Whether neighbouring numbers differ by a part of the cost, of all it fell by, and of its size farther off."""
+    at_stake = abs(look.value) + (look.fall or 0.0)
+    if not rounding.jump > NARROW * at_stake:
+        return False
+    level = NARROW * max(at_stake, look.size_aside)
+    return rounding.jump > level and trembles(look, level)
+
+
+def _without_digits(rounding: Rounding, evidence: list[Evidence]) -> Judgement:
+    return Judgement(
+        Verdict.NOISE_FLOOR,
+        tuple(evidence),
+        f"Noise floor: the cost jumps by {number(rounding.jump)} between neighbouring double precision numbers, a part "
+        "of all that it is and fell by; it is as low here as that lets us tell.",
+        "Look where digits are lost: a matrix that is nearly singular, or numbers that cancel. Keep the parameters "
+        "away from there by bounds, or start elsewhere.",
     )
 
 

@@ -20,6 +20,13 @@ SMALL_WAY = 1e-3
 # How much nearer the values are taken a second time. The table of differences across a kink shrinks as much.
 CLOSER = 32.0
 
+# How many units in the last place neighbours lie away, and how many times farther off they are looked at again: a wall
+# or a ravine is as many times as high there, and what is lost to cancellation is as large everywhere.
+NEIGHBOUR, FARTHER = 8.0, 64.0
+
+# Values that differ by more than this many times as much farther off grow with the distance. Pairs of neighbours.
+GROWS, PAIRS = 16.0, 9
+
 # The smallest number that has all its digits.
 TINY = np.finfo(np.float64).tiny
 
@@ -74,6 +81,26 @@ def repeatability_of(look: Look) -> Repeatability:
             level = 0.0
     level = max(level, abs(again - look.value))
     return Repeatability(repeats, level, size, f"spread of {noise.values} values {noise.spacing:.0e} apart")
+
+
+def trembles(look: Look, level: float) -> bool:
+    """Whether values on both sides of the point differ from its own by `level` or more, as much near by as farther off.
+
+    So does a matrix inverted beyond its digits. Steps and walls have another side, and slopes and kinks grow.
+    """
+    ways = (
+        NEIGHBOUR * look.unit * np.where(look.free, look.generator.uniform(-1.0, 1.0, (PAIRS, look.n)), 0.0)
+    )
+    near, far = (
+        np.array(
+            [[abs(look.value_at(look.x + s * way) - look.value) for s in (times, -times)] for way in ways]
+        )
+        for times in (1.0, FARTHER)
+    )
+    changed = near[near.max(axis=1) > 0.0]  # the others are too near to change a digit
+    if 2 * len(changed) <= PAIRS or not far.max() <= GROWS * near.max() < np.inf:
+        return False
+    return 2 * int((changed.min(axis=1) > level).sum()) > len(changed)
 
 
 def _rounded_alike(look: Look, again: float) -> Repeatability:
