@@ -10,8 +10,8 @@ the compact form of Byrd, Nocedal & Schnabel ("Representations of quasi-Newton m
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from math import inf, isfinite, nan, sqrt
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -43,7 +43,7 @@ SMALLEST = float(np.finfo(np.float64).tiny)
 
 # Steps on the host, over all walks of one cost, after which others are taken in a compiled loop: it takes XLA about as
 # long to make as they would have saved. Counted and not timed, so that the same calls go the same ways.
-MANY_STEPS = 10_000
+MANY_STEPS = 30_000
 
 # A chunk that the host had to end after fewer steps than these was not worth handing over; so many follow one by one.
 SHORT, REST = 4, 32
@@ -103,69 +103,35 @@ class LBFGSState(NamedTuple):
     rest: int = 0
 
 
-@dataclass(frozen=True)
-class Walked:
-    """A step that the compiled loop took, of which the `index`-th of the `chunk` leads here; see `lbfgs_loop`.
+class Walked(NamedTuple):
+    """A step that the compiled loop took, which leads to the `place`-th of the `chunk`; see `lbfgs_loop`.
 
-    `before`: where the chunk began, (n,).
+    `lengths`: of the gradient and the step. The rest is what the driver reads.
     """
 
-    stop: ClassVar[StopReason | None] = None
+    x: Vector
+    value: float
+    gradient: Vector
+    step: Vector
+    decrease: float
+    stop: StopReason | None
+    lengths: tuple[float, float]
     loop: Loop
     chunk: Chunk
-    index: int
-    before: Vector
-
-    @cached_property
-    def x(self) -> Vector:
-        """The iterate, (n,)."""
-        return _owned(self.chunk.x[self.index])
-
-    @cached_property
-    def gradient(self) -> Vector:
-        """The gradient there, (n,)."""
-        return _owned(self.chunk.gradient[self.index])
-
-    @cached_property
-    def step(self) -> Vector:
-        """The step that led here, (n,)."""
-        return self.x - (self.chunk.x[self.index - 1] if self.index else self.before)
-
-    @property
-    def value(self) -> float:
-        """The cost there."""
-        return float(self.chunk.told.value[self.index])
-
-    @property
-    def decrease(self) -> float:
-        """How much lower the model says the cost could still go."""
-        return float(self.chunk.told.decrease[self.index])
-
-    @property
-    def lengths(self) -> tuple[float, float]:
-        """Of the gradient and of the step."""
-        told = self.chunk.told
-        return float(told.slope[self.index]), float(told.step[self.index])
+    place: int
 
     def next(self, objective: Objective) -> Walked | None:
         """The next step; None where the host is to take it."""
-        loop, chunk, index = self.loop, self.chunk, self.index + 1
+        loop, chunk, index = self.loop, self.chunk, self.place + 1
         if index < len(chunk):
-            return replace(self, index=index)
+            return _walked(objective, loop, chunk, index, self.x)
         if not chunk.whole or loop.is_slow:
             return None
         ahead = loop(chunk.end, chunk.rows, objective.evaluations_left, isinstance(self.x, np.ndarray))
         if len(ahead):
-            return Walked(loop, ahead, 0, self.x)
+            return _walked(objective, loop, ahead, 0, self.x)
         chunk.end, chunk.rows = ahead.end, ahead.rows
         return None
-
-    def reached(self, objective: Objective) -> Walked:
-        """This, counted."""
-        trials = int(self.chunk.told.trials[self.index])
-        objective.steps_in_loop += 1
-        objective.count_walked(trials, self.x, self.value, self.gradient)
-        return self
 
     def handed_back(self) -> LBFGSState:
         """The end of the chunk as the host's own steps begin with it."""
@@ -239,7 +205,7 @@ class LBFGS:
             if isinstance(state, Walked):
                 ahead = state.next(objective)
                 if ahead is not None:
-                    return ahead.reached(objective)
+                    return ahead
                 state = state.handed_back()
             loop = None if state.rest else self._loop(objective, state)
             if loop is None:
@@ -251,7 +217,7 @@ class LBFGS:
                 return alone
             chunk = loop(*_placed_in(state), objective.evaluations_left, isinstance(state.x, np.ndarray))
             if len(chunk):
-                return Walked(loop, chunk, 0, state.x).reached(objective)
+                return _walked(objective, loop, chunk, 0, state.x)
             return self._stepped(objective, _taken_back(state, chunk))
 
     def _loop(self, objective: Objective, state: LBFGSState) -> Loop | None:
@@ -400,6 +366,16 @@ def free_step(pairs: Pairs, gradient: Vector, free: Mask, held: Vector | None = 
     except np.linalg.LinAlgError:
         step = -pairs.scale * gradient
     return np.where(free, step, 0.0 if held is None else held)
+
+
+def _walked(objective: Objective, loop: Loop, chunk: Chunk, index: int, before: Vector) -> Walked:
+    """One step of a chunk, from `before`, (n,), counted."""
+    told = chunk.told[index]
+    x, gradient = _owned(chunk.x[index]), _owned(chunk.gradient[index])
+    objective.steps_in_loop += 1
+    objective.count_walked(int(told.trials), x, told.value, gradient)
+    lengths = told.slope, told.step
+    return Walked(x, told.value, gradient, x - before, told.decrease, None, lengths, loop, chunk, index)
 
 
 def _placed_in(state: LBFGSState) -> tuple[Any, Any]:

@@ -78,13 +78,13 @@ class Place(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a chunk tells of each step, (steps,): `value`, lengths of `slope` and `step`, `decrease`, `trials` made."""
+    """What a chunk tells of a step: `value`, lengths of `slope` and `step`, `decrease` foreseen, and `trials` made."""
 
-    value: Any
-    slope: Any
-    step: Any
-    decrease: Any
-    trials: Any
+    value: float
+    slope: float
+    step: float
+    decrease: float
+    trials: float
 
 
 class Trial(NamedTuple):
@@ -120,13 +120,13 @@ class Chunk:
 
     x: Any
     gradient: Any
-    told: Told
+    told: list[Told]
     end: Place
     rows: Any
     whole: bool
 
     def __len__(self) -> int:
-        return len(self.told.value)
+        return len(self.told)
 
 
 class Loop:
@@ -164,7 +164,7 @@ class Loop:
         self._most = int(min(max(longer, 1.0), GROWTH * most))
         if not first:
             self._quickest = min(self._quickest, seconds)
-        return Chunk(xs, gradients, Told(*told[:taken].T), end, rows, not asked)
+        return Chunk(xs, gradients, [Told(*row) for row in told[:taken].tolist()], end, rows, not asked)
 
     @property
     def is_untried(self) -> bool:
