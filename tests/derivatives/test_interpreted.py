@@ -766,3 +766,13 @@ import jax._src.xla_bridge as bridge
 assert not bridge._backends, bridge._backends
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_larger_of_large_arrays_is_written_in_place_without_a_warning():
+    x = np.linspace(-1.0, 1.0, 20_000)
+    with jax.enable_x64(True):
+        closed = jax.make_jaxpr(lambda a: jnp.minimum(jnp.maximum(jnp.sin(a), 0.1), jnp.cos(2.0 * a)))(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = interpret(closed)(x)
+    assert_allclose(found, np.minimum(np.maximum(np.sin(x), 0.1), np.cos(2.0 * x)), rtol=1e-15)

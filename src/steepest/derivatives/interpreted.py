@@ -295,7 +295,7 @@ class _Writer:
         if code.fresh and math.prod(shape) * var.aval.dtype.itemsize >= LARGE_BYTES:
             ufunc, place = row.ufunc(equation), self._reusable(equation, operands, shape)
             if ufunc is not None and place is not None:
-                self._assign(var, f"{self._bind(ufunc)}({', '.join(texts)}, {place})", shape)
+                self._assign(var, f"{self._bind(ufunc)}({', '.join(texts)}, out={place})", shape)
                 return
         text = self._fill(code, texts)
         roots = frozenset() if code.fresh else frozenset().union(*(operand.roots for operand in operands))
