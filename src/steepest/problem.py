@@ -440,8 +440,10 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         return evaluation(traced, "hessian_product")(x, v)[0]
 
     def traceable_product(x: Vector) -> Any | None:
+        from .derivatives.products import Products
+
         products = evaluation(traced, "hessian_product")
-        return products.traceable(x) if hasattr(products, "traceable") else None
+        return products.traceable(x) if isinstance(products, Products) else None
 
     squares = sum_of_squares(traced)
 

@@ -86,7 +86,8 @@ def repeatability_of(look: Look) -> Repeatability:
 def trembles(look: Look, level: float) -> bool:
     """Whether values on both sides of the point differ from its own by `level` or more, as much near by as farther off.
 
-    So does a matrix inverted beyond its digits. Steps and walls have another side, and slopes and kinks grow.
+    So does a matrix inverted beyond its digits. Steps and walls have another side, and slopes and kinks grow; so does a
+    logarithm at its pole, though by little: there each value farther off differs by more than the one near by.
     """
     ways = (
         NEIGHBOUR * look.unit * np.where(look.free, look.generator.uniform(-1.0, 1.0, (PAIRS, look.n)), 0.0)
@@ -97,10 +98,12 @@ def trembles(look: Look, level: float) -> bool:
         )
         for times in (1.0, FARTHER)
     )
-    changed = near[near.max(axis=1) > 0.0]  # the others are too near to change a digit
-    if 2 * len(changed) <= PAIRS or not far.max() <= GROWS * near.max() < np.inf:
+    seen = near.max(axis=1) > 0.0  # the others are too near to change a digit
+    if 2 * int(seen.sum()) <= PAIRS or not far.max() <= GROWS * near.max() < np.inf:
         return False
-    return 2 * int((changed.min(axis=1) > level).sum()) > len(changed)
+    if (far > near)[seen].all():
+        return False
+    return 2 * int((near[seen].min(axis=1) > level).sum()) > int(seen.sum())
 
 
 def _rounded_alike(look: Look, again: float) -> Repeatability:
