@@ -72,6 +72,19 @@ def squared_product(x):
     return (bumps @ bumps.T).ravel()
 
 
+def in_single_precision(x):
+    """Tangents of the precision of what they belong to, some parameters of which have none."""
+    narrow = x[:5].astype(np.float32)
+    return (jnp.sin(narrow * T[:9, None].astype(np.float32)).sum(axis=1)).astype(np.float64) + x[5]
+
+
+def summed_more_exactly(x):
+    """Products of single precision, added in double."""
+    factors = x.astype(np.float32) * T[:9, None].astype(np.float32)
+    ones = np.ones((6, 2), np.float32)
+    return jax.lax.dot(factors, ones, preferred_element_type=np.float64).ravel()
+
+
 COSTS = [
     (lorentzians, 15),
     (gaussians_in_rows, 15),
@@ -83,6 +96,8 @@ COSTS = [
     (picked_twice, 6),
     (joined_and_padded, 6),
     (squared_product, 4),
+    (in_single_precision, 6),
+    (summed_more_exactly, 6),
 ]
 
 
@@ -223,3 +238,62 @@ def test_a_long_program_of_single_numbers_is_not_traced_twice():
         return total + (x**2).sum()
 
     assert not narrow.is_worth_a_look(traced(cost, 1000))
+
+
+@jax.custom_vjp
+def only_pulled_back(x):
+    return jnp.sin(x)
+
+
+only_pulled_back.defvjp(lambda x: (jnp.sin(x), x), lambda x, u: (u * jnp.cos(x),))
+
+
+def waves(x):
+    """Damped waves of many frequencies, made of complex numbers as spectroscopists write them."""
+    t = np.linspace(0.0, 1.0, 50)[:, None]
+    return jnp.abs((x[:50] * jnp.exp(1j * t * x[50:100])).sum(axis=1))
+
+
+def test_parameters_behind_complex_numbers_keep_their_slopes():
+    n, x = 400, start(400)
+    closed = traced(waves, n)
+    assert narrow.is_worth_a_look(closed)
+    with double_precision():
+        expected = np.asarray(jax.jit(jax.jacrev(waves))(x))
+    np.testing.assert_allclose(Tiered(exact.jacobian(closed))(x)[0], expected, rtol=1e-11, atol=1e-12)
+
+
+def inside_a_loop(x):
+    return jax.lax.scan(lambda c, a: (c, only_pulled_back(a * x)), 0.0, np.linspace(0.0, 1.0, 5))[1].sum(
+        axis=1
+    )
+
+
+@pytest.mark.parametrize("residual", [lambda x: only_pulled_back(x * T[:5, None]).sum(axis=1), inside_a_loop])
+def test_functions_with_a_rule_for_the_way_back_alone_go_that_way(monkeypatch, residual):
+    n, x = 40, start(40)
+    monkeypatch.setattr(narrow, "LEAST_WORK", 0)
+    monkeypatch.setattr(narrow, "LEAST_EACH", 0)
+    closed = traced(residual, n)
+    assert exact.hessian_at_necks(traced(lambda x: (residual(x) ** 2).sum(), n)) is None
+    with double_precision():
+        expected = np.asarray(jax.jit(jax.jacrev(residual))(x))
+    np.testing.assert_allclose(Tiered(exact.jacobian(closed))(x)[0], expected, rtol=1e-12, atol=1e-13)
+
+
+def test_what_a_neck_gives_besides_is_read_after_it(monkeypatch):
+    """Numbers are sorted together with where they stood, which picks others afterwards."""
+    monkeypatch.setattr(narrow, "LEAST_WORK", 0)
+    monkeypatch.setattr(narrow, "LEAST_EACH", 0)
+    monkeypatch.setattr(narrow, "WORTH", 1e-9)
+
+    def cost(x):
+        ordered, places = jax.lax.sort((jnp.sin(x), jnp.arange(12)), num_keys=1)
+        sums = (x * T[:9, None]).sum(axis=1)
+        return (ordered**2 * places).sum() + x[places[3]] ** 3 + (sums**4).sum()
+
+    x = np.random.default_rng(6).permutation(12) / 9.0
+    hessian = exact.hessian_at_necks(traced(cost, 12))
+    with double_precision():
+        expected = np.asarray(jax.jit(jax.hessian(cost))(x))
+    np.testing.assert_allclose(Tiered(hessian)(x)[0], expected, rtol=1e-11, atol=1e-10)

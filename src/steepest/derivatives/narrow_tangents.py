@@ -54,7 +54,7 @@ FREE = frozenset("reshape squeeze expand_dims broadcast_in_dim transpose slice".
 
 
 class TooWide(Exception):
-    """Pushing all directions through at once is no more work; nothing narrow is gained."""
+    """Pushing all directions through at once is no more work, or the only way; nothing narrow is gained."""
 
 
 class Row(NamedTuple):
@@ -88,7 +88,8 @@ def values_and_changes(
     """The outputs of `closed` at these inputs, and the Jacobian of each by the first input: (n, *shape).
 
     The first input has shape (n,); the others are held. To be called while JAX traces. Raises `TooWide` where the work
-    is more than half of that of so many `directions`, n at most.
+    is more than half of that of so many `directions`, n at most, and where parameters go into complex numbers or into
+    functions with a rule of their own for the way back alone (`jax.custom_vjp`).
 
     >>> import jax, numpy as np
     >>> t = np.linspace(0.0, 1.0, 7)[:, None]
@@ -110,14 +111,22 @@ def at_its_necks(closed: Any) -> tuple[Any, Any] | None:
     push = _Push(closed, closed.in_avals[0].shape[0], inf)
     with double_precision():
         jax.eval_shape(lambda *arrays: push(arrays)[0], *closed.in_avals)
-    necks = [var for var in push.necks if var not in closed.jaxpr.outvars]
+    jaxpr, wide = closed.jaxpr, set(push.necks)
+    out = {atom for atom in jaxpr.outvars if isinstance(atom, jex.Var)}
+    read = out | {a for equation in jaxpr.eqns for a in equation.invars if isinstance(a, jex.Var)}
+    necks, rest = [], []
+    for equation in jaxpr.eqns:
+        # An operation is cut off whole or not at all: sorting gives whole numbers too, which are read after it.
+        needed = read.intersection(equation.outvars)
+        if needed and needed <= wide - out:
+            necks += [var for var in equation.outvars if var in needed]
+        else:
+            rest.append(equation)
     if not necks:
         return None
     inner = eliminate_dead(with_outputs(closed, necks))
-    jaxpr = closed.jaxpr
     # The names of the old inputs would no longer fit their number.
     names = jaxpr.debug_info._replace(arg_names=None, result_paths=None)
-    rest = [equation for equation in jaxpr.eqns if not set(necks) & set(equation.outvars)]
     outer = eliminate_dead(
         jex.ClosedJaxpr(
             jaxpr.replace(invars=[*jaxpr.invars, *necks], eqns=rest, debug_info=names), closed.consts
@@ -169,8 +178,8 @@ class _Push:
 
     def _change(self, atom: Any) -> Any:
         """The Jacobian of an output, (n, *shape)."""
-        found = self.tangent(atom)
-        return np.zeros((self.n, *atom.aval.shape)) if found is None else self.wide(found, atom.aval.shape)
+        found, aval = self.tangent(atom), atom.aval
+        return np.zeros((self.n, *aval.shape), aval.dtype) if found is None else self.wide(found, aval.shape)
 
     def value(self, atom: Any) -> Any:
         """The number behind an atom."""
@@ -213,6 +222,8 @@ class _Push:
         found = [self.tangent(atom) for atom in equation.invars]
         if all(tangent is None for tangent in found):
             return
+        if _is_pushed_otherwise(equation):
+            raise TooWide
         floats = [var for var in equation.outvars if var.aval.dtype.kind == "f"]
         if not floats:
             return
@@ -311,10 +322,21 @@ class _Push:
             source[numbers[there] - 1] = there
             if there.size == self.n == numbers.size:
                 return _rows_of(blocks, source)
-            nothing = np.zeros((1, *shape))
+            nothing = np.zeros((1, *shape), blocks.dtype)
             return _rows_of(lax.concatenate([blocks, nothing], 0), source)
         where = np.where(numbers > 0, numbers - 1, self.n).astype(np.int32)
         return jax.ops.segment_sum(blocks, where, self.n + 1)[: self.n]
+
+
+def _is_pushed_otherwise(equation: Any) -> bool:
+    """Whether it gives complex numbers, whose tangents are not followed, or has no rule for the way forth."""
+    return any(var.aval.dtype.kind == "c" for var in equation.outvars) or _is_only_pulled_back(equation)
+
+
+def _is_only_pulled_back(equation: Any) -> bool:
+    return equation.primitive.name == "custom_vjp_call" or any(
+        _is_only_pulled_back(inner) for jaxpr in jex.jaxprs_in_params(equation.params) for inner in jaxpr.eqns
+    )
 
 
 def _is_wide(tangent: Tangent) -> bool:
@@ -472,8 +494,10 @@ def _joined(go: _Push, equation: Any, found: Sequence[Tangent]) -> list[Tangent]
 
 def _dot(go: _Push, equation: Any, found: Sequence[Tangent]) -> list[Tangent] | None:
     """d(a·b) = da·b + a·db; each product as it is, or taken apart where the sum joins unlike parameters."""
-    (contracted, batch) = equation.params["dimension_numbers"]
+    contracted, batch = contraction = equation.params["dimension_numbers"]
     shapes = [atom.aval.shape for atom in equation.invars]
+    if len({atom.aval.dtype for atom in (*equation.invars, *equation.outvars)}) > 1:
+        return None  # as of sums in double precision of products in single precision
     free = [
         [d for d in range(len(shapes[k])) if d not in contracted[k] and d not in batch[k]] for k in (0, 1)
     ]
@@ -491,7 +515,7 @@ def _dot(go: _Push, equation: Any, found: Sequence[Tangent]) -> list[Tangent] | 
             if all(s == 1 for s in places.shape[b + f :]):
                 operands = [go.value(atom) for atom in equation.invars]
                 operands[side] = row.entries
-                entries = lax.dot_general(*operands, equation.params["dimension_numbers"])
+                entries = lax.dot_general(*operands, contraction, equation.params["precision"])
                 result.append(Row(places.reshape((*places.shape[:b], *middle)), entries))
                 continue
             operands = [go.value(atom) for atom in equation.invars]
