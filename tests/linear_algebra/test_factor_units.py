@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from steepest.derivatives import exact
@@ -27,6 +28,14 @@ def test_in_its_own_units_a_curvature_is_one_and_newtons_step_the_slope():
 
 def test_a_matrix_that_bends_downwards_somewhere_gives_no_units():
     assert factor_units(H - 2.0 * np.outer(Q[:, 0], Q[:, 0])) is None
+
+
+@pytest.mark.parametrize("number", [np.inf, np.nan])
+@pytest.mark.parametrize("place", [(0, 0), (n - 1, n - 1), (1, 0)])
+def test_a_matrix_that_is_not_finite_gives_no_units(number, place):
+    beyond = H.copy()
+    beyond[place] = beyond[place[::-1]] = number
+    assert factor_units(beyond) is None
 
 
 def test_the_whole_matrix_is_the_one_behind_the_products():

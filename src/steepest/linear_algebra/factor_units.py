@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics import all_finite
 from . import lapack
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -42,7 +43,7 @@ class FactorUnits:
 
 
 def factor_units(H: Matrix) -> FactorUnits | None:
-    """The units of a symmetric H (n, n); None where it is not positive definite.
+    """The units of a symmetric H (n, n); None where it is not positive definite, or not finite.
 
     >>> units = factor_units(np.array([[4.0, 0.0], [0.0, 1.0]]))
     >>> units.product(lambda p: np.array([4.0, 1.0]) * p, np.array([1.0, 1.0])).round(9)
@@ -50,6 +51,8 @@ def factor_units(H: Matrix) -> FactorUnits | None:
     >>> factor_units(np.diag([1.0, -1.0])) is None
     True
     """
+    if not all_finite(H):  # LAPACK finds a factor even then
+        return None
     lifted = np.array(H)
     lifted.ravel()[:: len(H) + 1] += LIFTED * abs(float(H.trace())) / len(H)
     factor, trouble = lapack.dpotrf(lifted.T, clean=1, overwrite_a=1)
