@@ -185,8 +185,8 @@ class Objective:
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
     its owner has marked read-only is kept as it is, which saves large problems a pass over memory.
-    `minus_infinity` becomes true once any value was -inf. `steps_in_loop`: steps that a compiled loop took, told to
-    `count_walked`.
+    `minus_infinity` becomes true once any value was -inf. `steps_in_loop`: steps that a compiled loop took, as
+    told to `count_walked`.
 
     Every evaluation raises `BudgetSpent` instead of calling the cost when the budget does not cover it.
 
@@ -439,7 +439,8 @@ class Objective:
         return inf if self.budget.evaluations is None else self.budget.evaluations - self.evaluations
 
     def count_walked(self, evaluations: int, x: Vector, value: float, gradient: Vector) -> None:
-        """A program of its own came to `x` (n,) by so many evaluations, none of them lower."""
+        """A step of a compiled loop came to `x` (n,) by so many evaluations, none of them lower."""
+        self.steps_in_loop += 1
         self.counts.values += evaluations
         self.counts.gradients += evaluations
         if value < self.best_value:

@@ -62,7 +62,9 @@ class Products:
         if self._constants is None:
             with double_precision(), there():
                 self._constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
-        return Traceable(self._inside, (self._constants, self._place_of(x)), there, self._kept)
+        return Traceable(
+            self._inside, (self._constants, self._place_of(x)), there, self._kept, self._along.is_on_host
+        )
 
     def _inside(self, arguments: Any, v: Any) -> Any:
         constants, known = arguments

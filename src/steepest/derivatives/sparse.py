@@ -28,9 +28,6 @@ Vector = np.ndarray
 # All products together may take this many numbers of memory (512 MB).
 MOST_NUMBERS = 1 << 26
 
-# A reverse product costs about this many forward ones, with the memory it goes through.
-REVERSE = 2
-
 # A second detector of patterns looks at costs of up to this many parameters: it is slow (0.5 s for 10,000).
 SECOND_OPINION = 20_000
 
@@ -165,8 +162,8 @@ def linearised_plan(both: Any, residual: Any) -> Plan:
     m, n = pattern.shape
     forward = colour_columns(pattern)
     reverse = colour_columns(pattern.T.tocsc())
-    forward_cost = forward.count + REVERSE * forward.aside.size
-    backwards = REVERSE * reverse.count + reverse.aside.size < forward_cost
+    forward_cost = forward.count + exact.REVERSE * forward.aside.size
+    backwards = exact.REVERSE * reverse.count + reverse.aside.size < forward_cost
     colouring = reverse if backwards else forward
     numbers = colouring.count * (n if backwards else m) + colouring.aside.size * (m if backwards else n)
     if numbers > MOST_NUMBERS:

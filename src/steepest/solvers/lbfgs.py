@@ -374,7 +374,6 @@ def _walked(objective: Objective, loop: Loop, chunk: Chunk, index: int, before: 
     """One step of a chunk, from `before`, (n,), counted."""
     told = chunk.told[index]
     x, gradient = _owned(chunk.x[index]), _owned(chunk.gradient[index])
-    objective.steps_in_loop += 1
     objective.count_walked(int(told.trials), x, told.value, gradient)
     lengths = told.slope, told.step
     return Walked(x, told.value, gradient, x - before, told.decrease, None, lengths, loop, chunk, index)
