@@ -75,7 +75,7 @@ def by_python(
 def compiled(
     product: Any, at: Iterate, most: int, accuracy: float, reach: float, count: Callable[[int], None]
 ) -> Ended:
-    """The same in a compiled loop: `product` is H as a `derivatives.products.Traceable`.
+    """The same in a compiled loop: `product` is H as a `derivatives.compiled.Traceable`.
 
     `count(k)` is told of k more products, and may raise.
     """

@@ -10,7 +10,7 @@ Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def whole_matrix(product: Any, n: int) -> Matrix:
-    """H (n, n), made symmetric, where `product` is H as a `derivatives.products.Traceable`.
+    """H (n, n), made symmetric, where `product` is H as a `derivatives.compiled.Traceable`.
 
     Column after column: many at once would need n times the memory of one, and batches of small matrix products take
     XLA three times as long as one after the other.
