@@ -26,6 +26,7 @@ from jax import lax
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead, with_outputs
 from ..tracing.primitives import ELEMENTWISE, NoRule, evaluate_equation
+from .costs import FREE
 
 # Operations that put elements elsewhere and change none: the places of their parameters go the same way.
 MOVING = frozenset(
@@ -48,9 +49,6 @@ LEAST_EACH = 1 << 14
 
 # More rows are traced one by one for longer than wide tangents take.
 MOST_ROWS = 16
-
-# Views, which compute nothing.
-FREE = frozenset("reshape squeeze expand_dims broadcast_in_dim transpose slice".split())
 
 
 class TooWide(Exception):
