@@ -103,9 +103,8 @@ class Checkpoints:
         write(path, header, arrays)
         for old in self.found()[self.keep :]:
             old.unlink(missing_ok=True)
-        for half in self.folder.glob(
-            ".step-*.checkpoint.*.partial"
-        ):  # one run writes here, and it has just written
+        # One run writes here, and it has just written: these are nobody's any more.
+        for half in self.folder.glob(".step-*.checkpoint.*.partial"):
             half.unlink(missing_ok=True)
         return path
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.extend.core as jex
 import numpy as np
 
 from ..derivatives.compiled import compile_jaxpr
@@ -24,7 +23,7 @@ from ..derivatives.costs import foresee
 from ..derivatives.interpreted import NoRule, interpret
 from ..parameters import Layout
 from ..tracing.batched import kept_type, numbers_in
-from ..tracing.passes import eliminate_dead
+from ..tracing.passes import eliminate_dead, with_outputs
 from .job import recorded_for
 from .sparse_rows import evaluated, is_sparse, reads_sparse
 
@@ -387,9 +386,7 @@ def _slope_alone(closed: Any) -> tuple[Callable[..., Any], Any, list[Any]]:
 
     Its equations are at hand: to differentiate them takes a third of the time that the cost, twice, would.
     """
-    slope = eliminate_dead(
-        jex.ClosedJaxpr(closed.jaxpr.replace(outvars=closed.jaxpr.outvars[1:]), closed.consts)
-    )
+    slope = eliminate_dead(with_outputs(closed, closed.jaxpr.outvars[1:]))
     x, *rows = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals)
 
     def alone(x: Any, *rows: Any) -> Any:
