@@ -132,6 +132,18 @@ def test_a_finished_run_taken_up_for_longer_goes_on_at_the_rate_of_the_longer_ru
     assert not np.array_equal(longer.params["out"]["W"], short.params["out"]["W"])
 
 
+def test_a_rate_that_is_a_function_of_the_step_falls_to_no_end_and_none_is_told(tmp_path):
+    def falling(step):
+        return 1.0 / (1.0 + step)
+
+    trained(tmp_path, rate=0.1, schedule=falling, steps=20)
+    longer = trained(tmp_path, rate=0.1, schedule=falling, steps=40, resume=True)
+    assert longer.steps == 40
+    assert longer.events == ()
+    row = longer.history.rows[-1]
+    assert_allclose(row.rate, 0.1 / (1.0 + row.step), rtol=1e-5)
+
+
 def test_early_stopping_remembers_its_best_across_a_resume(tmp_path):
     cost, params, data = classification(rows=128)
     aside = classification(rows=64, seed=9)[2]

@@ -216,7 +216,8 @@ def unpack(
 
 def _tell_of_another_end(walker: Walker, before: float, now: float) -> None:
     """Say that the rate, which falls to the end of the run, now falls to another end."""
-    if walker.job.method.schedule == "constant" or before == now or not (isfinite(before) and isfinite(now)):
+    falls = walker.job.method.schedule in ("linear", "cosine")  # a function of the step knows of no end
+    if not falls or before == now or not (isfinite(before) and isfinite(now)):
         return
     happened(
         walker,
