@@ -579,6 +579,23 @@ def test_the_watch_lasts_until_every_process_has_judged_the_end():
     assert said[0].startswith("process 2 of 3 has stood at step 40 for 1 s; another has judged the end")
 
 
+def test_that_a_process_has_come_to_the_end_is_told_again_where_the_line_did_not_get_through(monkeypatch):
+    where, said, tell, lost = address(), [], roll.tell, []
+
+    def losing(address, line):
+        if str(roll.ARRIVED) in line and not lost:
+            lost.append(line)
+            return False
+        return tell(address, line)
+
+    monkeypatch.setattr(roll, "tell", losing)
+    dog = roll.Watchdog(where, 0, 2, lambda: (40, 40), patience=1.0, end=said.append)
+    roll.Watchdog(where, 1, 2, lambda: (40, 40), patience=1.0, end=said.append).arrive()
+    dog.arrive()
+    dog.close()
+    assert lost and said == []
+
+
 def test_who_has_come_to_the_end_is_not_late_however_long_the_others_take():
     where, said, stage = address(), [], [0]
     dog = roll.Watchdog(where, 0, 2, lambda: (stage[0], 40), patience=0.5, end=said.append)

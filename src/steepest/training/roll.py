@@ -31,6 +31,8 @@ LINE = 64
 # The stage that a process tells when it leaves with an error of its own, or because another one is gone; and when it
 # has come to the end of the run.
 LEAVING, ARRIVED = -1, -2
+# Times that the latter is tried to be told.
+TOLD_AT_MOST = 3
 # Bytes in which an address travels to the other processes; a host's name has 253 at most.
 ADDRESS_BYTES = 300
 
@@ -245,7 +247,8 @@ class Watchdog:
         if self.index != 0:
             self._done.set()
             self._thread.join(timeout=2 * BEAT)
-            tell(self.address, f"{self.index} {ARRIVED} 0")
+            # Unheard, it would be taken for late, and a run that is over be ended as one that hangs.
+            any(tell(self.address, f"{self.index} {ARRIVED} 0") for _ in range(TOLD_AT_MOST))
             return
         self._ended = True
         while self._thread.is_alive() and not all(heard.arrived for heard in self._heard.values()):
