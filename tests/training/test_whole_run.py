@@ -55,6 +55,24 @@ def test_both_methods_come_to_the_optimum_of_scipy_and_call_it_global(method, pr
     assert "convex" in result.message
 
 
+def test_columns_that_nearly_stand_in_for_each_other_hide_no_minimum_that_lies_far_away():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12_000, 40)).astype(np.float32)
+    x[:, 1] = x[:, 0] + 1e-4 * x[:, 1]
+    y = x @ rng.normal(size=40) + rng.normal(size=12_000)
+    lowest = np.linalg.lstsq(x.astype(float), y.astype(np.float32).astype(float), rcond=None)[0]
+
+    def cost(w, batch):
+        x, y = batch
+        return np.mean((x @ w - y) ** 2)
+
+    result = steepest.train(cost, np.zeros(40), (x, y), method="l-bfgs", progress=False)
+    # What single precision shows of the cost, 16 roundings, is left to win, and the minimum is not near.
+    assert result.cost - cost(lowest, (x.astype(float), y)) > 16 * np.finfo(np.float32).eps * result.cost
+    assert np.linalg.norm(result.params - lowest) > np.linalg.norm(result.params)
+    assert result.verdict == "noise floor"
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_large_data_are_judged_by_the_slope_that_the_walk_saw_last(method, monkeypatch):
     """No pass in double precision over all rows, and what single precision is wrong by is held against the slope."""

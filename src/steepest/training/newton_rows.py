@@ -67,8 +67,8 @@ class Factor:
             return cls(passes, at, diagonal)
         return cls(passes, at, diagonal, _factorised(passes.matrix(at)))
 
-    def solve(self, q: Vector) -> Vector:
-        """H⁻¹q, or what stands for it where H is not positive."""
+    def solve(self, q: Vector, accuracy: float = ACCURACY) -> Vector:
+        """H⁻¹q, or what stands for it where H is not positive; by conjugate gradients to this part of q."""
         if self.lower is not None:
             return self.lower(q)
         p, r = np.zeros_like(q), q.copy()
@@ -76,7 +76,7 @@ class Factor:
         d, rz = z.copy(), float(r @ z)
         first = rz
         for k in range(MOST_PRODUCTS):
-            if rz <= ACCURACY**2 * first:
+            if rz <= accuracy**2 * first:
                 break
             Hd = self.passes.product(self.at, d)
             curvature = float(d @ Hd)

@@ -16,7 +16,7 @@ from ..tracing.batched import numbers_in
 from ..tracing.source import user_line
 from ..verdict.words import Evidence
 from .divergence import bad_data, first_bad
-from .newton_rows import MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
+from .newton_rows import ACCURACY, MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
 from .passes import MATRIX_PRODUCT, Passes, bytes_of
 from .verdict import Finding, TrainVerdict
 from .whole_choice import shown_convex, structure_of
@@ -36,6 +36,9 @@ FORMED_IN = 100.0
 # Data of more bytes are not looked at once more in double precision where the walk has seen the slope at its end: what
 # its own precision is wrong by is measured on a sample. For fewer, that takes as long as looking.
 LOOKED_AT_AGAIN, COMPARED = 1 << 28, 2048
+# Newton's step of the judge leaves this part of the slope. Along columns that nearly stand in for each other the slope
+# is a small part of the whole and promises most of what is left: at a tenth, minima were claimed that lay far away.
+JUDGED_TO = 1e-4
 # A smallest curvature below this part of the largest is not told from none: products are in double precision.
 TOLD_FROM_ZERO = 1e-10
 
@@ -191,7 +194,9 @@ class _Look:
                         f"over {compared:,}"
                     )
             spread = run.walker.spread()
-            step = -Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max())).solve(slope)
+            factor = Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max()))
+            # With more parameters a product takes long, and there are many to be taken.
+            step = -factor.solve(slope, JUDGED_TO if n <= MOST_FORMED else ACCURACY)
             told = f"Newton's step with the Hessian over {seen:,} rows"
         self.promised = float(-0.5 * slope @ step)
         eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
