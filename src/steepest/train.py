@@ -404,6 +404,7 @@ def _result(job: Job, walker: Walker, run: Run) -> TrainResult:
     result = _told(job, finding, arrays, run.history)
     result.steps, result.epochs, result.examples = run.steps, run.epoch, run.steps * job.batch_size
     result.seconds, result.ended, result.waited = run.seconds, run.ended, run.waited
+    result.rate_left = float(run.state.scale)
     result.processes = walker.placement.processes
     if job.patience is not None and walker.best is not None:  # that of the parameters given back
         result.validation = walker.best[0]

@@ -24,7 +24,8 @@ class TrainResult:
     `params`: the final parameters, NumPy, in the structure given. `cost`: measured on `rows` fresh rows at the end,
     NaN where none could be had. `verdict`: how far it came; `message` says it in a sentence, `evidence` what was
     measured, `next_step` what would bring more. `history`: rows of the run, and the cost of every step. `plan`: the
-    method, its rate, and why. `events`: what happened on the way. `waited`: seconds the loop waited for data.
+    method, its rate, and why; `rate_left`: the part of that rate that was left at the end, below 1 where trouble or a
+    viewer of the run cut it. `events`: what happened on the way. `waited`: seconds the loop waited for data.
     """
 
     params: Any
@@ -54,6 +55,7 @@ class TrainResult:
     events: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     timing: dict[str, float] = field(default_factory=dict)
+    rate_left: float = 1.0
 
     def save(self, path: str | Path) -> None:
         """Write the parameters into an .npz file under their names."""
@@ -98,12 +100,20 @@ class TrainResult:
             else ""
         )
         because = f", {plan.because}" if plan.because else ""
+        if self.rate_left != 1.0:
+            least = (
+                f"{number(self.rate_left, 3)} of its own"
+                if plan.rate is None
+                else number(plan.rate * self.rate_left, 3)
+            )
+            because += f", cut to {least} on the way"
         # That of the last row, where the compiler has done its part; a short run has none.
         last = self.history.rows[-1].examples_per_second if self.history.rows else 0.0
         speed = f" ({last:,.0f} examples/s at the end)" if last > 0 else ""
         return (
-            f"{plan.name}{rate}{fall}{because}; {self.steps:,} steps of {self.batch_size:,} rows, "
-            f"{self.epochs:.3g} epochs, {self.seconds:.1f} s{speed}; {self.precision}; {self.ended}"
+            f"{plan.name}{rate}{fall}{because}; {_counted(f'{self.steps:,}', 'step')} of "
+            f"{_counted(f'{self.batch_size:,}', 'row')}, {_counted(f'{self.epochs:.3g}', 'epoch')}, "
+            f"{self.seconds:.1f} s{speed}; {self.precision}; {self.ended}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,6 +142,7 @@ class TrainResult:
                 "events",
                 "remarks",
                 "timing",
+                "rate_left",
             )
         }
         found["evidence"] = [item.to_dict() for item in self.evidence]
@@ -141,6 +152,10 @@ class TrainResult:
             name: list(array.shape) for name, array in zip(self.names, self.arrays, strict=True)
         }
         return {key: to_json(value) for key, value in found.items()}
+
+
+def _counted(count: str, noun: str) -> str:
+    return f"{count} {noun}" if count == "1" else f"{count} {noun}s"
 
 
 def _rms(array: np.ndarray) -> float:

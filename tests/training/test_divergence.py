@@ -35,6 +35,11 @@ def test_a_step_just_too_long_is_named_with_the_curvature_and_the_limit(method, 
     # A quarter of the rate is stable, so the run then arrives.
     assert result.success
     assert result.cost < 0.02
+    # It is told beside the rate that was asked for, from which it comes by what the last row went at.
+    last = result.history.rows[-1].rate
+    assert_allclose(result.rate_left * result.plan.rate, last, rtol=1e-6)
+    assert 0.0 < result.rate_left <= 0.25
+    assert f"as asked, cut to {last:.3g} on the way" in " ".join(str(result).split())
 
 
 def test_just_inside_the_limit_nothing_happens():

@@ -342,3 +342,10 @@ def test_one_batch_an_epoch_tells_of_no_noise_and_the_validation_cost_is_printed
     assert_allclose(left.measured, 2 * (1 - w) * np.mean(x**2), rtol=1e-5)
     assert_allclose(result.validation, (1 - w) ** 2 * np.mean(x**2), rtol=1e-5)
     assert f", validation {result.validation:.3g}" in str(result).partition("\n")[0]
+    assert "4 steps of 32 rows, 4 epochs," in " ".join(str(result).split())
+
+
+def test_one_of_a_thing_is_told_in_the_singular():
+    x = np.ones(1)
+    result = steepest.train(lambda p, b: np.mean((p - b) ** 2), 0.0, x, batch_size=1, epochs=1, method="sgd")
+    assert "; 1 step of 1 row, 1 epoch," in " ".join(str(result).split())
