@@ -82,7 +82,9 @@ def test_no_global_state_is_changed():
 
 
 def test_a_file_says_in_its_first_line_what_it_is():
-    assert [name for name, tree in sources() if tree.body and not ast.get_docstring(tree)] == []
+    silent = {name for name, tree in sources() if not ast.get_docstring(tree)}
+    read = [path for path, name in zip(FILES, IDS, strict=True) if name in silent]
+    assert [path.name for path in read if path.read_text(encoding="utf-8").strip()] == []
 
 
 def test_there_is_no_drawer_called_utils():

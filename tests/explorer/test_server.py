@@ -180,19 +180,20 @@ def test_a_function_that_never_ends_is_stopped_when_asked(explorer, folder):
 
 
 def test_ctrl_c_ends_it_at_once_without_a_traceback_and_frees_the_port(explorer):
-    began = time.monotonic()
-    server = explorer()
-    starting = time.monotonic() - began
-    page = Page(server)
-    page.ask(ask="point", of={"text": "x**2"}, x=[3.0])
-    began = time.monotonic()
-    server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(PATIENCE) == 0
-    # Where the machine is busy with other things, ending takes longer, as starting does.
-    assert time.monotonic() - began < max(5.0, starting)
-    assert "Traceback" not in server.process.stderr.read()
-    with sockets.create_server(("127.0.0.1", server.port)):
-        pass
+    seconds = []
+    # A machine busy with other things may hold one of them up; a server that waits for something, all.
+    while len(seconds) < 3 and min(seconds, default=5.0) >= 5.0:
+        server = explorer()
+        page = Page(server)
+        page.ask(ask="point", of={"text": "x**2"}, x=[3.0])
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(PATIENCE) == 0
+        seconds.append(time.monotonic() - began)
+        assert "Traceback" not in server.process.stderr.read()
+        with sockets.create_server(("127.0.0.1", server.port)):
+            pass
+    assert min(seconds) < 5.0
 
 
 def test_idle_exit_ends_a_server_that_nobody_looks_at(explorer):
