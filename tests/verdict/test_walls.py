@@ -39,3 +39,18 @@ def test_where_a_matrix_inverted_beyond_its_digits_makes_the_cost_no_minimum_is_
     for lost in ([3.3, 14.9, -37.5], [0.4, 15.4, -21.5], [0.37, 5.6, -20.2], [0.55, 4.8, -32.6]):
         found = st.verify(likelihood, np.array(lost), start=[1.0, 0.5, 0.2])
         assert not found.success, found.message
+
+
+@pytest.mark.parametrize("method", ["newton", "l-bfgs", "newton-cg"])
+@pytest.mark.parametrize(
+    ("cost", "start"),
+    [
+        (lambda x: np.log(np.sum((x - 1) ** 2)), [0.0, 0.0, 0.0]),
+        (lambda x: np.log(np.abs(x[0])), [3.0]),
+    ],
+    ids=["away from zero", "at zero"],
+)
+def test_the_pole_of_a_logarithm_is_not_taken_for_lost_digits(cost, start, method):
+    """Beside it neighbouring numbers differ by a part of the whole fall, and 64 times farther off by hardly more."""
+    found = st.minimize(cost, np.array(start), method=method)
+    assert found.verdict == "unbounded below", found.message
