@@ -345,3 +345,14 @@ def test_near_an_ill_conditioned_minimum_a_factor_spares_products(monkeypatch):
     monkeypatch.setattr(module, "FACTORISED", 0)
     without = products()
     assert with_factor < 0.8 * without
+
+
+def test_few_parameters_take_their_steps_without_a_factor():
+    """Their products are one program, that of the place not apart; a dozen of them would have a factor made."""
+    data = np.array([-1.0, 0.3, 2.0, 3.0])
+    found = minimize(
+        lambda p: data.size * p[1] + 0.5 * np.sum((data - p[0]) ** 2) * np.exp(-2 * p[1]),
+        np.array([0.0, 2.0]),
+        method="newton-cg",
+    )
+    assert_allclose(found.x, [data.mean(), np.log(data.std())], rtol=1e-9)
