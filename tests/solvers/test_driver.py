@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest.errors import InputError
 from steepest.objective import Objective
-from steepest.solvers import StopReason, Tolerance, bfgs, drive, gradient_descent, lbfgs
+from steepest.solvers import StopReason, Tolerance, bfgs, drive, gradient_descent, lbfgs, newton
 from steepest.solvers.history import History
 
 from .problems import CATALOGUE, QUASI_NEWTON, absolute, name_of, objective, parabola, rosenbrock
@@ -239,3 +239,23 @@ def test_a_walk_on_measured_slopes_ends_when_every_one_is_within_its_error():
     assert run.stop is StopReason.ROUNDING and "error of its measurement" in run.reason
     assert run.steps <= 20
     assert (np.abs(run.x) <= error).all()
+
+
+def test_a_walk_that_stepped_back_from_minus_infinity_does_not_end_there():
+    """The first step lands beyond 2.5, where the cost is -inf; the last ones are lost in rounding at 1/3."""
+    met = []
+
+    def value_and_gradient(x):
+        z = x[0] - 1 / 3
+        met.append(x[0] > 2.5)
+        return (-np.inf, np.array([np.nan])) if met[-1] else (1e6 + np.cosh(z), np.array([np.sinh(z) + 1e-9]))
+
+    def too_small(x):
+        return np.array([[0.1 * max(abs(x[0] - 1 / 3), 0.01)]])
+
+    run = drive(
+        newton(), Objective(1, value_and_gradient=value_and_gradient, hessian=too_small), np.array([-3.0])
+    )
+    assert met[1]
+    assert_allclose(run.x, 1 / 3, atol=1e-6)
+    assert run.stop == StopReason.ROUNDING

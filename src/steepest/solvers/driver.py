@@ -157,6 +157,7 @@ class _Walk:
         del x  # what is in memory twice is what limits the largest problems
         for index in range(1, limit + 1):
             before = state.value
+            objective.minus_infinity = False  # what an earlier step met it has stepped back from
             state = self._taken(solver.step, index, objective, state)
             if state.stop is not None:
                 return self._halted(state, progress)
