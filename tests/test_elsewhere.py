@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import steepest as st
+from steepest.elsewhere import starts_elsewhere
+from steepest.objective import Objective
 
 
 def pairs(x):
@@ -88,3 +90,80 @@ def test_a_budget_and_a_method_by_name_hold_off_walks_from_elsewhere():
     assert not st.minimize(cost, np.array(start), method="newton").success
     spent = st.minimize(cost, np.array(start), budget=20)
     assert spent.nfev <= 20
+
+
+def rosenbrock(x):
+    return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+
+
+@pytest.mark.parametrize("asked", [{"tol": 0.1}, {"options": {"gtol": 1.0}}], ids=["tol", "gtol"])
+def test_a_walk_that_is_as_precise_as_was_asked_for_ran_off_nowhere(asked):
+    found = st.minimize(rosenbrock, np.array([-1.2, 1.0]), **asked)
+    assert found.stop == "tolerance reached"
+    assert found.nit == st.minimize(rosenbrock, np.array([-1.2, 1.0]), starts=1, **asked).nit
+
+
+@pytest.mark.parametrize("cut_by", ["steps", "evaluations", "callback", "interrupt"])
+def test_a_lower_cost_met_elsewhere_is_told_where_the_walk_there_was_cut_short(cut_by):
+    """Right of its ridge at 1 + √6 the cost fades to 0; left of it, it falls to -12.35 at 1 - √6."""
+
+    def cost(x):
+        return (x[0] ** 2 - 5) * np.exp(-x[0])
+
+    seen = []
+
+    def callback(x):
+        seen.append(x[0])
+        if seen[-1] < -1.0 and cut_by == "interrupt":
+            raise KeyboardInterrupt
+        return seen[-1] < -1.0 and cut_by == "callback"
+
+    start = np.array([5.0])
+    alone, whole = st.minimize(cost, start, starts=1), st.minimize(cost, start)
+    assert whole.fun < -12.0
+    budget = {"steps": alone.nit + 3, "evaluations": whole.nfev - 2}
+    asked = {"budget": {cut_by: budget[cut_by]}} if cut_by in budget else {"callback": callback}
+    found = st.minimize(cost, start, **asked)
+    assert found.fun == alone.fun
+    lowest = float(found.message.split("The lowest cost met elsewhere is ")[1].split(",")[0])
+    place = float(found.message.split(", at x[0] = ")[1].split(";")[0])
+    assert lowest == cost([place]) < -10.0
+
+
+def test_the_advice_where_to_begin_for_a_higher_minimum_can_be_followed():
+    def cost(x):
+        return (x[0] ** 2 + 0.1) * np.exp(-x[0])
+
+    found = st.minimize(cost, np.array([3.0]))
+    assert found.verdict == "infimum not attained"
+    place = found.next_step.split("Begin at x[0] = ")[1].split(" for that minimum")[0]
+    there = st.minimize(cost, np.array([float(place)]), starts=1)
+    assert there.success
+    assert np.isclose(there.x[0], 1 - np.sqrt(0.9))
+
+
+def test_a_ridge_is_found_where_cost_and_parameters_are_large():
+    """The product of a slope and two sizes of its parameter is beyond all numbers."""
+
+    def value_and_gradient(x):
+        z = x / 1e200
+        return 1e200 * float(z[0] ** 2 * np.exp(-z[0])), (2 - z) * z * np.exp(-z)
+
+    words, place = next(
+        starts_elsewhere(Objective(1, value_and_gradient=value_and_gradient), np.array([3e200]), 0)
+    )
+    assert words == "behind a ridge"
+    assert 0.0 < place[0] < 2e200
+
+
+def test_walks_of_many_parameters_from_elsewhere_are_no_longer_than_the_first():
+    """From zero the way down is long and bent; the one from the start leads off to where the exponential vanishes."""
+    n = 200
+
+    def cost(x):
+        bent = np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+        return bent * np.exp(-bent / 1e10)
+
+    alone, found = (st.minimize(cost, np.full(n, 50.0), starts=starts) for starts in (1, None))
+    assert found.evidence[-1].how.startswith("walks: 1;")
+    assert found.nit <= 2 * alone.nit

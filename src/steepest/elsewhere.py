@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .bounds import Vector
+from .numerics import Quiet
 from .objective import Objective
 
 # Distances up the slope, in sizes of the parameters, at which a ridge is looked for.
@@ -60,16 +61,18 @@ def _places(objective: Objective, start: Vector, size: Vector, seed: int) -> Ite
 
 def _behind_the_ridge(objective: Objective, start: Vector, size: Vector) -> Vector | None:
     """Up the slope from the start until the cost falls again, and a little farther; None where it rises for ever."""
-    _, gradient = objective.value_and_gradient(start)
-    steepest = float(np.max(np.abs(gradient) * size, initial=0.0))
-    if not 0.0 < steepest < np.inf:
-        return None
-    uphill = gradient * size * size / steepest  # longest part one size, in units of the parameters
-    for t in UPHILL:
-        place = objective.bounds.project(start + t * uphill)
-        value, slope = objective.value_and_gradient(place)
-        if not np.isfinite(value):
+    with Quiet():
+        _, gradient = objective.value_and_gradient(start)
+        slope = gradient * size
+        steepest = float(np.max(np.abs(slope), initial=0.0))
+        if not 0.0 < steepest < np.inf:
             return None
-        if float(slope @ uphill) < 0.0:
-            return np.asarray(objective.bounds.project(start + BEYOND * t * uphill))
+        uphill = slope / steepest * size  # longest part one size, in units of the parameters
+        for t in UPHILL:
+            place = objective.bounds.project(start + t * uphill)
+            value, gradient = objective.value_and_gradient(place)
+            if not np.isfinite(value):
+                return None
+            if float(gradient @ uphill) < 0.0:
+                return np.asarray(objective.bounds.project(start + BEYOND * t * uphill))
     return None

@@ -71,9 +71,10 @@ class WithRestarts:
         self.way = way
         self.problem: Problem = way.problem
         self.looked = self.walks = self.lower = 0
-        # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words, and its end.
+        # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
+        # (n,), and its end.
         self.ran_off: Verdict | None = None
-        self.met: tuple[str, Run] | None = None
+        self.met: tuple[str, Vector, Run] | None = None
         self.astray: Verdict | None = None
         # The lowest cost met in a walk that was not kept, and where.
         self.seen: tuple[float, Vector] | None = None
@@ -126,8 +127,14 @@ class WithRestarts:
         return not facts.convexity.is_convex
 
     def _ran_off_where_a_minimum_may_be(self) -> bool:
-        """Whether the walk left its start and ended at no minimum, which says nothing of minima elsewhere."""
-        return self.judgement.verdict in LED_ASTRAY and self.run.steps > 0 and self._may_walk_again()
+        """Whether the walk left its start and ended at no minimum, which says nothing of minima elsewhere.
+
+        One that ended because it was as precise as the user asked for is no such walk.
+        """
+        run = self.run
+        if run.steps == 0 or run.stop is StopReason.TOLERANCE:
+            return False
+        return self.judgement.verdict in LED_ASTRAY and self._may_walk_again()
 
     def _from_elsewhere(self, allowance: int) -> None:
         """Walks from elsewhere, until one ends in a minimum as low as what the first came down to."""
@@ -139,7 +146,11 @@ class WithRestarts:
         as_low, lower = first.value + rounding, first.value - rounding
         assert problem.trace is not None
         cost = evaluation(problem.trace, "value").foreseen
-        if objective.n <= MOST_PARAMETERS:
+        if objective.n > MOST_PARAMETERS:
+            # Each step may take long: no more of them than the first walk took.
+            steps = min(max(first.steps, OPENING_STEPS), WALK_STEPS)
+        else:
+            steps = WALK_STEPS
             allowance = max(allowance, int(LONGER_MOMENT / min(cost.interpreted, cost.compiled)))
         before = objective.evaluations
         for words, place in starts_elsewhere(objective, problem.start, way.seed):
@@ -147,7 +158,9 @@ class WithRestarts:
                 return
             objective.forget()
             self.walks += 1
-            onward = way.walk(replace(rung, max_steps=WALK_STEPS), place)
+            onward = way.walk(replace(rung, max_steps=steps), place)
+            if onward.value < lower and (self.seen is None or onward.value < self.seen[0]):
+                self.seen = onward.value, onward.x
             if onward.stop is StopReason.STOPPED or way.is_spent:
                 return
             if onward.stop is StopReason.OUT_OF_BUDGET:
@@ -159,11 +172,11 @@ class WithRestarts:
                 return
             if not judgement.verdict.is_minimum:
                 continue
-            if self.met is None or onward.value < self.met[1].value:
-                began = f"{words} ({self._written(place)})" if place.size <= SHOWN else words
-                self.met = began, onward
-            flat = judgement.verdict is Verdict.FLAT_MINIMUM
-            if onward.value < lower or (onward.value <= as_low and not flat):
+            if judgement.verdict is Verdict.FLAT_MINIMUM and lower <= onward.value <= as_low:
+                continue
+            if self.met is None or onward.value < self.met[2].value:
+                self.met = words, place, onward
+            if onward.value <= as_low:
                 onward.history.prepend(first.history)
                 self.run, self.judgement = onward, judgement
                 self.lower += 1
@@ -298,20 +311,26 @@ class WithRestarts:
         """The judgement with what walks from elsewhere found after the first had run off."""
         sentence, next_step, how = self.judgement.sentence, self.judgement.next_step, f"walks: {self.walks}"
         if self.lower and self.met is not None:
+            words, place, _ = self.met
+            began = f"{words} ({self._written(place)})" if place.size <= SHOWN else words
             how += f"; the first walk ended at {before:.6g}: {self.ran_off}"
             sentence += (
-                f" The walk from the start ran off and ended in no minimum ({before:.6g}, {self.ran_off}); one from "
-                f"{self.met[0]} led here. starts=1 walks from the start alone."
+                f" The walk from the start ended in no minimum ({before:.6g}, {self.ran_off}); one from {began} led "
+                "here. starts=1 walks from the start alone."
             )
         elif self.astray is not None and self.seen is not None:
             how += f"; one ended at {self.seen[0]:.6g}: {self.astray}"
             lowest, place = self.seen
             sentence += f" A walk from elsewhere fell without limit: {lowest:.6g} at {self._written(place)}."
+        elif self.seen is not None and self.seen[0] < self.run.value:
+            how += "; one went lower and was not seen to end in a minimum"
+            where = f"{self.seen[0]!r}, at {self._written(self.seen[1])}"
+            sentence += f" The lowest cost met elsewhere is {where}; no minimum was seen there."
         elif self.met is not None:
-            began, end = self.met
+            _, place, end = self.met
             how += "; one ended in a minimum, though a higher one"
             sentence += f" A minimum that is higher, {end.value:.6g}, lies at {self._written(end.x)}."
-            next_step = f"Begin at {began} for that minimum. {next_step or ''}".rstrip()
+            next_step = f"Begin at {self._written(place)} for that minimum. {next_step or ''}".rstrip()
         else:
             how += "; none ended in a minimum"
         evidence = Evidence("walks from elsewhere", float(self.lower), None, bool(self.lower), how)
