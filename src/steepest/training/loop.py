@@ -123,7 +123,7 @@ class Walker:
         self.lowest = self.opening = inf
         self.before = 0.0  # seconds of earlier sessions of this run
         self.rollbacks = 0
-        self._rows_made = 0  # in this session
+        self._rows_made = 0  # since it began or was taken up
         self.explanation: Explanation | None = None
         self.best: tuple[float, Any] | None = None
         self.since_best = 0
