@@ -116,7 +116,11 @@ def advance(
         trials += 1
         size = model.length(step)
         end_slope = inner(g, step)
-        if not (isfinite(f) and isfinite(end_slope)):
+        wall = not (isfinite(f) and isfinite(end_slope))
+        if value - f > TOO_GOOD * promised and not wall and _lost_its_digits(objective, landed, f, value - f):
+            objective.lowest = seen  # it is no point to return
+            wall = True
+        if wall:
             radius = BACK_FROM_WALL * min(size, radius)
         else:
             start_slope = inner(gradient, step)
@@ -125,13 +129,6 @@ def advance(
                 # The trapezoid of both slopes: exact for a quadratic, and free of the rounding of the values.
                 fell = -0.5 * (start_slope + end_slope)
             ratio = fell / promised
-            if ratio > TOO_GOOD and _lost_its_digits(objective, landed, f, fell):
-                objective.lowest = seen  # it is no point to return
-                radius = BACK_FROM_WALL * min(size, radius)
-                if trials >= MAX_TRIALS:
-                    return StopReason.NO_PROGRESS
-                proposal = model.within(radius, proposal.shift)
-                continue
             if ratio < GOOD and promised > rounding:
                 better = _corrected(objective, x, value, model, proposal.step, g, promised, ratio)
                 if better is not None:
