@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 
 from steepest import InputError
 from steepest.parameters import Layout
+from steepest.training import resident
 from steepest.training.batches import read_data
 from steepest.training.passes import MEAN, SUM, Passes, over_rows
 from steepest.training.whole_choice import structure_of
@@ -39,10 +40,21 @@ def closed_form(w, x, sign):
     return cost, slope, (x.T * (p * (1 - p))) @ x / len(x) + 0.02 * np.eye(len(w))
 
 
-@pytest.mark.parametrize("size", [0, 64, 100, 699])
-def test_blocks_of_any_size_give_cost_slope_and_curvature_of_the_whole(size):
+@pytest.fixture(params=["on the host", "on an accelerator"])
+def place(request, monkeypatch):
+    """Where rows are kept; the processor stands for an accelerator, which computes in the same program."""
+    there = request.param == "on an accelerator"
+    if there:
+        monkeypatch.setattr(resident, "accelerated", lambda: True)
+        monkeypatch.setattr(resident, "WORTH_HOLDING", 0)
+    return there
+
+
+@pytest.mark.parametrize("size", [0, 100, 699])
+def test_blocks_of_any_size_give_cost_slope_and_curvature_of_the_whole(size, place):
     x, sign, w = problem()
     passes = passes_of(logistic, w, (x, sign), size=size)
+    assert passes.resident == place
     cost, slope, hessian = closed_form(w, x, sign)
     look = passes.look(w)
     assert_allclose(look.value, cost, rtol=1e-13)
@@ -53,7 +65,7 @@ def test_blocks_of_any_size_give_cost_slope_and_curvature_of_the_whole(size):
     assert_allclose(passes.matrix(w), hessian, atol=1e-14)
 
 
-def test_sums_in_single_precision_are_known_to_more_digits_than_one_number_of_it():
+def test_sums_in_single_precision_are_known_to_more_digits_than_one_number_of_it(place):
     x, sign, w = problem(20_000)
     x, sign, w = (a.astype(np.float32) for a in (x, sign, w))
     exact, _, _ = closed_form(*(a.astype(float) for a in (w, x, sign)))
@@ -61,12 +73,27 @@ def test_sums_in_single_precision_are_known_to_more_digits_than_one_number_of_it
     assert abs(found - exact) < 0.3 * np.finfo(np.float32).eps * exact
 
 
-def test_the_spread_of_blocks_is_the_variance_of_their_slopes():
+def test_the_spread_of_blocks_is_the_variance_of_their_slopes(place):
     x, sign, w = problem(6400)
     look = passes_of(logistic, w, (x, sign), size=100).look(w)
     slopes = [closed_form(w, x[k : k + 100], sign[k : k + 100])[1] for k in range(0, 6400, 100)]
     assert_allclose(look.spread, np.var(slopes, axis=0, ddof=1), rtol=1e-10)
     assert look.blocks == 64
+
+
+def test_rows_that_a_narrower_walk_left_on_an_accelerator_are_widened_there(place):
+    """The judge looks in double precision at what a walk in single precision keeps, and copies nothing."""
+    x, sign, w = problem()
+    x = x.astype(np.float32).astype(float)
+    walked = passes_of(logistic, w, (x, sign), "float32")
+    with jax.enable_x64(True):
+        wide = Passes(logistic, walked.layout, walked.source, walked.arrays, "float64", size=100, copied=0)
+        assert all(own is other for own, other in zip(wide.arrays, walked.arrays, strict=True))
+        cost, slope, hessian = closed_form(w, x, sign)
+        assert_allclose(wide.look(w).value, cost, rtol=1e-13)
+        assert_allclose(wide.look(w).slope, slope, atol=1e-14)
+        assert_allclose(wide.sampled(np.arange(0, 700, 7), 20).value(w), closed_form(w, x[::7], sign[::7])[0])
+        assert_allclose(wide.matrix(w), hessian, atol=1e-14)
 
 
 def test_a_mean_over_rows_a_sum_and_a_cost_that_mixes_them_are_told_apart():

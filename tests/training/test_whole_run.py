@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 
 import steepest
 from steepest.runs import read_run
-from steepest.training import checkpoint, whole_run, whole_verdict
+from steepest.training import checkpoint, passes, resident, whole_run, whole_verdict
 from steepest.training.checkpoint import read, write
 from steepest.training.passes import Passes
 
@@ -53,6 +53,19 @@ def test_both_methods_come_to_the_optimum_of_scipy_and_call_it_global(method, pr
     assert_allclose(result.cost, theirs.fun, rtol=1e-7 if precision == "float32" else 1e-10)
     assert all(item.holds for item in result.evidence)
     assert "convex" in result.message
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_on_an_accelerator_lead_to_the_same_optimum(method, monkeypatch):
+    """The processor stands for an accelerator, which computes in the same program."""
+    there = trained(task(), method)
+    monkeypatch.setattr(resident, "accelerated", lambda: True)
+    monkeypatch.setattr(resident, "WORTH_HOLDING", 0)
+    seen, over_blocks = [], resident.over_blocks
+    monkeypatch.setattr(passes, "over_blocks", lambda *a, **k: seen.append(a) or over_blocks(*a, **k))
+    here = trained(task(), method)
+    assert seen and here.verdict == there.verdict == "global minimum", str(here)
+    assert_allclose(here.cost, there.cost, rtol=1e-7)
 
 
 def test_columns_that_nearly_stand_in_for_each_other_hide_no_minimum_that_lies_far_away():

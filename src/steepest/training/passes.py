@@ -25,6 +25,7 @@ from ..parameters import Layout
 from ..tracing.batched import kept_type, numbers_in
 from ..tracing.passes import eliminate_dead, with_outputs
 from .job import recorded_for
+from .resident import blocks_of, full_precision, is_resident, over_blocks, placed
 from .sparse_rows import evaluated, is_sparse, reads_sparse
 
 if TYPE_CHECKING:
@@ -102,11 +103,17 @@ class Passes:
         mapped = any(isinstance(array, np.memmap) for array in self.arrays)
         if not mapped and sum(map(_bytes_of, self.arrays)) <= self.copied:
             self.arrays = [_narrowed(array, self.precision) for array in self.arrays]
+        self.arrays = placed(self.arrays, self.precision)
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
         return int(self.arrays[0].shape[0])
+
+    @property
+    def resident(self) -> bool:
+        """Whether they lie in an accelerator's memory, and passes run there."""
+        return is_resident(self.arrays[0])
 
     @property
     def seen(self) -> int:
@@ -185,12 +192,16 @@ class Passes:
     def _block(self) -> int:
         if self.together:
             return self.rows
-        row = sum(_bytes_used(array, self.precision) for array in self.arrays) / self.rows
-        rows = max(BLOCK_BYTES / max(row, 1.0), self.layout.n * 8 / SLOPE_PART / max(row, 1.0), 1.0)
-        pieces = min(max(self.fewest, round(self.rows / rows)), self.rows)
-        if pieces > 1 and pieces % THREADS:
-            pieces += 1
-        size = -(-self.rows // pieces)
+        if self.resident:
+            count = blocks_of(self.arrays, self.layout.n)
+        else:
+            row = sum(_bytes_used(array, self.precision) for array in self.arrays) / self.rows
+            rows = max(BLOCK_BYTES / max(row, 1.0), self.layout.n * 8 / SLOPE_PART / max(row, 1.0), 1.0)
+            count = round(self.rows / rows)
+        count = min(max(self.fewest, count), self.rows)
+        if count > 1 and count % THREADS:
+            count += 1
+        size = -(-self.rows // count)
         low, high = (int(part * size) for part in FLEXIBLE)
         even = [
             b for b in range(max(low, 1), high + 1) if self.rows % b == 0 and self.rows // b >= self.fewest
@@ -198,10 +209,15 @@ class Passes:
         return min(even, key=lambda b: abs(b - size)) if even else size
 
     def _over_blocks(self, what: str, vectors: tuple[Vector, ...]) -> list[tuple[int, Any]]:
-        """(rows, outputs) of every block, in order; the blocks are shared out among threads."""
+        """(rows, outputs) of every block, in order; the blocks are shared out among threads.
+
+        On an accelerator Hessian products come added up, with the rows of one block.
+        """
         kind = kept_type(np.dtype(np.float64), self.precision)
         given = [np.ascontiguousarray(vector, kind) for vector in vectors]
         starts = list(range(0, self.rows, self.block * self.every))
+        if self.resident:
+            return self._over_resident(what, given, starts)
         counts = {min(self.block, self.rows - start) for start in (starts[0], starts[-1])}
         functions = {count: self._function(what, count) for count in counts}
 
@@ -222,8 +238,45 @@ class Passes:
             found += other.result()
         return found
 
+    def _over_resident(self, what: str, vectors: list[Vector], starts: list[int]) -> list[tuple[int, Any]]:
+        """(rows, outputs) of every block: those of one length in one call."""
+        found = []
+        short = starts[-1] + self.block > self.rows
+        whole, rest = (starts[:-1], starts[-1:]) if short else (starts, [])
+        for firsts, count in ((whole, self.block), (rest, self.rows - starts[-1])):
+            if not firsts:
+                continue
+            outputs = self._resident_function(what, count)(vectors, self.arrays, firsts)
+            if what in _HESSIAN:
+                found.append((count, outputs))
+            else:
+                found += [(count, [part[k] for part in outputs]) for k in range(len(firsts))]
+        return found
+
+    def _resident_function(self, what: str, rows: int) -> Callable[..., list[np.ndarray]]:
+        """What takes blocks of so many rows through a program on the accelerator."""
+        key = f"{what} on the accelerator", rows
+        if key not in self._made:
+            block, constants = self._block_of(what, rows)
+            self._made[key] = over_blocks(block, constants, self.precision, rows, summed=what in _HESSIAN)
+        made: Callable[..., list[np.ndarray]] = self._made[key]
+        return made
+
+    def _block_of(self, what: str, rows: int) -> tuple[Callable[..., Any], list[Any]]:
+        """A function of (constants, vectors, block) for JAX to trace, and the constants."""
+        if what == "value":
+            recorded, layout = self.recorded(rows), self.layout
+            return lambda constants, x, *piece: (
+                recorded(constants, _pieces(x, layout), piece),
+            ), recorded.constants
+        program = self._program(what, rows)
+        return lambda constants, *given: tuple(
+            jax.core.eval_jaxpr(program.jaxpr, constants, *given)
+        ), program.consts
+
     def _piece(self, start: int, count: int) -> list[Any]:
-        return [_narrowed(array[start : start + count], self.precision) for array in self.arrays]
+        pieces = [array[start : start + count] for array in self.arrays]
+        return [_narrowed(np.asarray(piece) if self.resident else piece, self.precision) for piece in pieces]
 
     def _function(self, what: str, rows: int) -> Callable[..., Any]:
         key = what, rows
@@ -252,7 +305,8 @@ class Passes:
         """The cost recorded for so many rows."""
         key = "recorded", rows
         if key not in self._made:
-            self._made[key] = recorded_for(self.cost, self.layout, self.source, rows, self.precision)
+            with full_precision():
+                self._made[key] = recorded_for(self.cost, self.layout, self.source, rows, self.precision)
         return self._made[key]
 
     def takes(self, rows: int) -> bool:

@@ -60,6 +60,10 @@ class TorchPlacement(Placement):
         """The arrays of a batch as tensors."""
         return self.rows(arrays)
 
+    def state(self, state: Any) -> Any:
+        """Beside the tensors, also where JAX has a GPU and PyTorch has none."""
+        return jax.device_put(state, jax.devices("cpu")[0]) if self.cost.device == "cpu" else state
+
     def held(self, source: Any) -> Any:
         """Data are not put on the device whole."""
         return None
@@ -79,9 +83,8 @@ def begun(job: Job) -> tuple[State, Program]:
     with numbers_in(job.precision):
         start = [np.array(array) for array in job.layout.arrays]  # a module's own memory may change meanwhile
         state = first_state(job.method, tree, start, job.limits.steps)
-        if cost.device == "cpu":  # where JAX has a GPU and PyTorch has none
-            state = jax.device_put(state, jax.devices("cpu")[0])
-        return state._replace(memory=(state.memory, _kept(cost))), torch_program(job, cost, tree)
+        state = state._replace(memory=(state.memory, _kept(cost)))
+        return TorchPlacement.beside(cost).state(state), torch_program(job, cost, tree)
 
 
 def torch_program(job: Job, cost: TorchCost, tree: Tree) -> Program:

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from ..errors import InputError
+from ..numerics import accelerated
 from ..tracing.batched import numbers_in
 from . import preflight, saved
 from .batches import Rows
@@ -98,7 +99,7 @@ class WholeWalker:
         job = self.job
         self.began = self.saved_at = time.perf_counter()
         with numbers_in(job.precision), interruptible(self._interrupt):
-            begun = self._host_walk if self._on_host() else self._device_walk
+            begun = self._host_walk if self._by_passes() else self._device_walk
             self.walker = begun(self._flat())
             run = self.walker.run
             if not self.walker.on_all:
@@ -130,16 +131,20 @@ class WholeWalker:
 
     # -- the walk ----------------------------------------------------------------------------------------------
 
-    def _on_host(self) -> bool:
-        """Whether NumPy holds the vectors and passes go block by block: on the processor of one machine."""
+    def _by_passes(self) -> bool:
+        """Whether NumPy holds the vectors and passes go block by block: on one device, the processor or another."""
         sparse = any(is_sparse(array) for array in self.source.arrays)
+        newton = self.job.method.name == "newton-cg"
+        # More of them are better off beside the rows on an accelerator, where L-BFGS can have them.
+        beside = accelerated() and not (sparse or newton)
+        most = min(MOST_PARAMETERS, MOST_ON_HOST) if beside else MOST_ON_HOST
         plain = not self.job.remat and self.job.precision != "bfloat16" and self.job.mesh is None
-        if plain and jax.default_backend() == "cpu" and self.job.layout.n <= MOST_ON_HOST:
+        if plain and self.job.layout.n <= most:
             return True
-        if sparse or self.job.method.name == "newton-cg":
+        if sparse or newton:
             what = "sparse data" if sparse else "method='newton-cg'"
             raise InputError(
-                f"{what} over all rows run on the processor of one machine, up to {MOST_ON_HOST:,} parameters, in "
+                f"{what} over all rows run on one device of one machine, up to {MOST_ON_HOST:,} parameters, in "
                 "float32 or float64; name method='l-bfgs' and dense data, or a method of minibatches"
             )
         return False
@@ -239,7 +244,7 @@ class WholeWalker:
         return np.where(unseen, largest / rows, np.maximum(spread, SMALLEST_SPREAD * largest))
 
     def _device_walk(self, start: np.ndarray) -> Any:
-        """On an accelerator, on several devices, or with very many parameters: data and vectors on the device."""
+        """On several devices, in bfloat16, or with very many parameters: data and vectors on the device."""
         job, placement = self.job, self.placement
         layout, tree = job.layout, self.tree
         workers = 1 if job.mesh is None else int(job.mesh.devices.size)
