@@ -9,6 +9,7 @@ from jax import lax
 from steepest.derivatives.exact import jacobian as exact_jacobian
 from steepest.derivatives.tiers import Tiered
 from steepest.numerics import double_precision
+from steepest.structure import sparsity
 from steepest.structure.sparsity import Dense, jacobian_pattern
 from steepest.tracing.passes import simplify
 
@@ -71,6 +72,8 @@ EXACT = {
     "products of rows": lambda x: jnp.einsum("bi,bi->b", x.reshape(4, 3), x.reshape(4, 3) ** 2),
     "batched products": lambda x: jnp.einsum("bij,bj->bi", x[:8].reshape(2, 2, 2), x[8:].reshape(2, 2)),
     "matrix product": lambda x: x[:6].reshape(2, 3) @ x[6:].reshape(3, 2),
+    "batches of products": lambda x: jnp.einsum("bij,bjk->bik", x[:4].reshape(2, 1, 2), x[4:].reshape(2, 2, 2)),
+    "product over two axes": lambda x: jnp.einsum("ijk,jkl->il", x[:4].reshape(1, 2, 2), x[4:].reshape(2, 2, 2)),
     "masked": lambda x: jnp.where(MASK, x * x[0], 0.0),
     "masked by a factor": lambda x: MASK * (x * x[1]),
     "chosen by constants": lambda x: jnp.where(MASK, x, x[::-1]),
@@ -147,6 +150,44 @@ def test_a_full_pattern_is_refused():
     with pytest.raises(Dense) as refused:
         pattern(lambda x: jnp.abs(jnp.fft.fft(x)), 800)
     assert refused.value.unknown
+
+
+def test_a_pattern_that_will_be_full_is_refused_before_its_large_sets_are_joined(monkeypatch):
+    """The slope of a factorisation: 400 products of few parameters each, but each parameter meets a row of them."""
+
+    def slope(x):
+        left, right = x[:80].reshape(20, 4), x[80:].reshape(4, 20)
+        error = left @ right - 1.0
+        return jnp.concatenate([(error @ right.T).ravel(), (left.T @ error).ravel()])
+
+    monkeypatch.setattr(sparsity, "LARGE", 1000)
+    monkeypatch.setattr(sparsity, "FEW_ENTRIES", 0)
+    monkeypatch.setattr(sparsity, "FEW", 0)
+    largest = []
+    joined = sparsity._Propagation.gathered
+
+    def noted(own, found, target, size):
+        if own.drawn is None:
+            largest.append(sparsity._entries_of(found))
+        return joined(own, found, target, size)
+
+    monkeypatch.setattr(sparsity._Propagation, "gathered", noted)
+    with pytest.raises(Dense):
+        pattern(slope, 160)
+    assert max(largest) <= 160  # the parameters themselves, and none of the sums of products
+    sizes = np.count_nonzero(jacobian(slope, 160), axis=0)
+    assert np.quantile(sizes, 0.25) > 0.25 * 160  # it is full
+
+
+@pytest.mark.parametrize("busy", [1, 30])
+def test_a_few_parameters_that_all_depends_on_do_not_make_a_pattern_full(busy, monkeypatch):
+    monkeypatch.setattr(sparsity, "LARGE", 100)
+    monkeypatch.setattr(sparsity, "FEW_ENTRIES", 0)
+    found = pattern(lambda x: x[busy:-1] * x[busy + 1 :] * jnp.sum(x[:busy]), 600)
+    expected = np.zeros((599 - busy, 600))
+    rows = np.arange(599 - busy)
+    expected[:, :busy] = expected[rows, rows + busy] = expected[rows, rows + busy + 1] = 1
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_derivative_of_somebodys_own_making_is_followed():

@@ -42,6 +42,11 @@ FEW_ENTRIES = 100_000
 # each of them at every step takes longer than a walk by slopes alone; finding them all takes ten seconds and gigabytes.
 MANY_ROWS, MOST_MEETING = 20_000, 200
 
+# A set of so many entries takes a tenth of a second to join with others: before the first of them the pattern of a few
+# parameters alone, drawn at random, tells whether all will be dense. Counted is what three in four of them reach, so
+# that a few parameters which everything depends on do not speak for the others.
+LARGE, DRAWN, REACHED_BY = 1_000_000, 32, 0.75
+
 # Nor is anything kept that would take more memory than this many entries (8 bytes each).
 MOST_ENTRIES = 60_000_000
 
@@ -92,17 +97,23 @@ class _Propagation:
     """With `steps_count`, a result that changes in steps depends on its operands too.
 
     That is for functions with a derivative of their own making, which may see a slope where operations have none.
+    `drawn`: the parameters (k,) whose traces alone are followed; None for all of them.
     """
 
-    def __init__(self, reading: Reading, *, steps_count: bool) -> None:
+    def __init__(self, reading: Reading, *, steps_count: bool, drawn: np.ndarray | None = None) -> None:
         self.reading = reading
         self.steps_count = steps_count
         self.n = reading.n
+        self.drawn = drawn
+        self._foreseen = drawn is not None or reading.n <= DRAWN
         self.unknown: list[str] = []
         self._interned: dict[tuple[int, bytes], list[Column]] = {}
         self._joined: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
-        everyone = self.interned(np.arange(self.n, dtype=np.int32))
-        self.found: dict[Any, Dependence] = {reading.x: Dependence((everyone,))}
+        everyone = np.arange(self.n, dtype=np.int32)
+        if drawn is not None:
+            everyone = np.full(self.n, -1, dtype=np.int32)
+            everyone[drawn] = drawn
+        self.found: dict[Any, Dependence] = {reading.x: Dependence((self.interned(everyone),))}
         for equation in reading.equations:
             if any(var in reading.varies for var in equation.outvars):
                 self.follow(equation)
@@ -110,8 +121,28 @@ class _Propagation:
     def of(self, atom: Any) -> Dependence:
         return self.found[atom] if self.reading.depends(atom) else NOTHING
 
+    def foresee(self, entries: int) -> None:
+        """Before the first set of many entries: refuse a pattern that will be dense, by that of a few parameters."""
+        if self._foreseen or entries <= LARGE:
+            return
+        self._foreseen = True
+        drawn = np.sort(np.random.default_rng(0).choice(self.n, DRAWN, replace=False)).astype(np.int32)
+        few = _Propagation(self.reading, steps_count=self.steps_count, drawn=drawn)
+        out = self.reading.out
+        pattern = few.matrix(few.of(out), out.aval.size).tocsc()
+        reached = np.quantile(np.diff(pattern.indptr)[drawn], 1.0 - REACHED_BY)
+        if self._is_full(REACHED_BY * self.n * float(reached), out.aval.size):
+            raise Dense(tuple(dict.fromkeys([*self.unknown, *few.unknown])))
+
+    def _is_full(self, entries: float, size: int) -> bool:
+        """Whether so many entries of a Jacobian of `size` rows are not worth keeping."""
+        few = min(FEW, self.n // 8)
+        full = entries > max(DENSE * size * self.n + few * (size + self.n), FEW_ENTRIES)
+        return full or entries > MOST_ENTRIES
+
     def follow(self, equation: Any) -> None:
         """Find what the results of one equation depend on."""
+        self.foresee(max(map(_entries_of, map(self.of, equation.invars)), default=0))
         name = equation.primitive.name
         rule = _RULES.get(name)
         results = None
@@ -147,6 +178,8 @@ class _Propagation:
         """Columns made one object each; as a matrix if there are many; refused if dense."""
         columns: dict[int, Column] = {}
         for column in found.columns:
+            if self.drawn is not None and not (column >= 0).any():
+                continue
             column = self.interned(np.asarray(column, dtype=np.int32))
             columns[id(column)] = column
         if len(columns) > CROWDED:
@@ -157,9 +190,7 @@ class _Propagation:
         if len(columns) > MOST_COLUMNS or entries > MOST_ENTRIES:
             result = Dependence((), self.matrix(result, size))
             entries = result.rest.nnz
-        few = min(FEW, self.n // 8)
-        full = entries > max(DENSE * size * self.n + few * (size + self.n), FEW_ENTRIES)
-        if full or entries > MOST_ENTRIES:
+        if self.drawn is None and self._is_full(entries, size):
             raise Dense(tuple(dict.fromkeys(self.unknown)))
         return result
 
@@ -228,6 +259,7 @@ class _Propagation:
             held[inside] = np.diff(found.rest.indptr)[places[inside]]
             if int(held.sum()) > MOST_ENTRIES:
                 raise Dense(tuple(dict.fromkeys(self.unknown)))
+            self.foresee(int(held.sum()))
             rows = found.rest[places[inside]]
             indptr = np.concatenate([[0], np.cumsum(held)])
             rest = csr_array((rows.data, rows.indices, indptr), shape=(places.size, self.n))
@@ -243,6 +275,11 @@ class _Propagation:
         gather = coo_array((ones, (target[source], source)), shape=shape).tocsr()
         matrix = self.matrix(found, target.size)
         return Dependence((), _ones(gather.astype(np.int32) @ matrix.astype(np.int32)))
+
+
+def _entries_of(found: Dependence) -> int:
+    """How many entries a set has at the most."""
+    return sum(column.size for column in found.columns) + (0 if found.rest is None else found.rest.nnz)
 
 
 def _in_order(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
@@ -626,16 +663,22 @@ def _one_side(go: _Propagation, equation: Any, side: int) -> Dependence | None:
     own = int(np.prod([x[d] for d in free], dtype=np.int64))
     far = int(np.prod([y[d] for d in their_free], dtype=np.int64))
     value = None if go.reading.depends(other) else go.reading.constant(other)
-    if value is None:
-        nonzero = np.ones((batches, inner, far), dtype=bool)
-    else:
-        value = np.asarray(value).transpose(*theirs[0], *theirs[1], *their_free)
-        nonzero = value.reshape(batches, inner, far) != 0
+    numbers = np.arange(operand.aval.size).reshape(x).transpose(*mine[0], *mine[1], *free)
+    numbers = numbers.reshape(batches, inner, own)
+    if (
+        value is None
+    ):  # each element of the result depends on all that it may, whatever the other operand's free axes
+        target = np.empty(operand.aval.size, dtype=np.int64)
+        target[numbers] = np.arange(batches * own).reshape(batches, 1, own)
+        summed = go.gathered(go.of(operand), target, batches * own)
+        sources = np.arange(batches * own).reshape((batches, own, 1) if side == 0 else (batches, 1, own))
+        whole = (batches, own, far) if side == 0 else (batches, far, own)
+        return go.placed(summed, np.broadcast_to(sources, whole).ravel())
+    value = np.asarray(value).transpose(*theirs[0], *theirs[1], *their_free)
+    nonzero = value.reshape(batches, inner, far) != 0
     links = int(np.count_nonzero(nonzero)) * own
     if links > MOST_ENTRIES:
         raise Dense(tuple(dict.fromkeys(go.unknown)))
-    numbers = np.arange(operand.aval.size).reshape(x).transpose(*mine[0], *mine[1], *free)
-    numbers = numbers.reshape(batches, inner, own)
     b, k, f = np.nonzero(nonzero)
     size = equation.outvars[0].aval.size
     out = np.arange(size).reshape((batches, own, far) if side == 0 else (batches, far, own))
