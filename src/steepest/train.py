@@ -183,9 +183,10 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.batches import Part, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
-    from .training.job import Job, batch_size_of, check_precision, limits_of, recorded_for
+    from .training.job import Job, batch_size_of, check_precision, limits_of
     from .training.methods import WHOLE, method_of
     from .training.methods import whole as whole_method
+    from .training.recordings import Recordings
     from .training.settings import checked
     from .training.torch_costs import is_torch
     from .training.validation import check_aside
@@ -219,8 +220,9 @@ def _job(given: dict[str, Any]) -> Job:
     named = given["method"].lower().replace("_", "-") if isinstance(given["method"], str) else ""
     if named not in WHOLE:
         size = batch_size_of(given["batch_size"], source, given["accumulate"], workers)
+    recordings = Recordings(given["cost"], layout, source)
     chosen, passed_over = (
-        _whole_chosen(given, layout, source) if named == "auto" and torch is None else (None, "")
+        _whole_chosen(given, layout, source, recordings) if named == "auto" and torch is None else (None, "")
     )
     whole = named in WHOLE or chosen is not None
     if whole:
@@ -248,9 +250,7 @@ def _job(given: dict[str, Any]) -> Job:
         method = replace(method, passed_over=(*method.passed_over, passed_over))
     recorded: Any = None
     if torch is None:
-        recorded = recorded_for(
-            given["cost"], layout, source, size // given["accumulate"], given["precision"]
-        )
+        recorded = recordings.of_run(size // given["accumulate"], given["precision"])
         _check_reads(recorded, given["cost"])
     if validation is not None:
         traced = given["cost"] if torch is None else None
@@ -266,6 +266,7 @@ def _job(given: dict[str, Any]) -> Job:
         limits,
         method,
         recorded,
+        recordings,
         given["precision"],
         given["remat"],
         given["accumulate"],
@@ -299,13 +300,13 @@ def _job(given: dict[str, Any]) -> Job:
     return job
 
 
-def _whole_chosen(given: dict[str, Any], layout: Layout, source: Any) -> tuple[Any, str]:
+def _whole_chosen(given: dict[str, Any], layout: Layout, source: Any, recordings: Any) -> tuple[Any, str]:
     """Whether `method="auto"` takes all data at every step; else why not."""
     from .training.whole_choice import choose
 
     if source.rows is None:
         return None, ""
-    return choose(given["cost"], layout, source, _passes_asked(given, source), given)
+    return choose(given["cost"], layout, source, _passes_asked(given, source), given, recordings)
 
 
 def _passes_asked(given: dict[str, Any], source: Any) -> float:
@@ -357,7 +358,8 @@ def _is_sum(job: Job) -> bool:
     if job.recorded is None or len(job.recorded.closed.jaxpr.eqns) > MOST_EQUATIONS:
         return False
     start = np.concatenate([np.ravel(np.asarray(array, float)) for array in job.layout.arrays])
-    return over_rows(job.cost, job.layout, job.source, start, few=ROWS_ASKED) == SUM
+    found = over_rows(job.cost, job.layout, job.source, start, few=ROWS_ASKED, recordings=job.recordings)
+    return found == SUM
 
 
 def _check_reads(recorded: Any, cost: Any) -> None:

@@ -11,6 +11,7 @@ from steepest.parameters import Layout
 from steepest.training import resident
 from steepest.training.batches import read_data
 from steepest.training.passes import MEAN, SUM, Passes, over_rows
+from steepest.training.recordings import Recordings
 from steepest.training.whole_choice import structure_of
 
 
@@ -200,8 +201,9 @@ def test_a_structure_and_the_mean_over_rows_are_read_off_the_same_recordings():
         return logistic(w, batch)
 
     x, sign, w = problem(n=1)
-    source, layout, made = read_data((x, sign), 0), Layout.of(w, "w"), {}
-    assert over_rows(counted, layout, source, w, made=made) == MEAN
-    structure = structure_of(counted, layout, source, made=made)
+    source, layout = read_data((x, sign), 0), Layout.of(w, "w")
+    recordings = Recordings(counted, layout, source)
+    assert over_rows(counted, layout, source, w, recordings=recordings) == MEAN
+    structure = structure_of(counted, layout, source, recordings=recordings)
     assert structure.convexity.is_convex
     assert seen == [16, 32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..parameters import Layout
@@ -13,6 +13,9 @@ from ..tracing.batched import PRECISIONS, BatchCost, record
 from .batches import Part, Source
 from .checkpoint import Checkpoints
 from .methods import Method
+
+if TYPE_CHECKING:
+    from .recordings import Recordings
 
 # The batch size when none is given: large enough for the device to be busy, small enough for many steps an epoch.
 BATCH = 128
@@ -41,6 +44,7 @@ class Job:
     limits: Limits
     method: Method
     recorded: BatchCost  # None for a cost of PyTorch, which is not traced
+    recordings: Recordings
     precision: str
     remat: bool
     accumulate: int

@@ -24,8 +24,8 @@ from ..derivatives.interpreted import NoRule, interpret
 from ..parameters import Layout
 from ..tracing.batched import kept_type, numbers_in
 from ..tracing.passes import eliminate_dead, with_outputs
-from .job import recorded_for
-from .resident import blocks_of, full_precision, is_resident, over_blocks, placed
+from .recordings import Recordings
+from .resident import blocks_of, is_resident, over_blocks, placed
 from .sparse_rows import evaluated, is_sparse, reads_sparse
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ COPIED_BYTES = 1 << 30
 # Vectors that a Hessian is multiplied by at a time, and the price of each beside one alone: a product of matrices does
 # its arithmetic in the cache, a product with a vector waits for memory.
 COLUMNS, MATRIX_PRODUCT = 64, 0.125
+# Numbers of so many slopes of blocks are added up at a time: few calls for short slopes, little memory for long ones.
+ADDED_TOGETHER = 1 << 14
 # Threads that share a pass, where this process may run on more cores than one: on one they would push each other's
 # block out of the cache, and took a fifth longer. The order of the sums is the same with any number.
 THREADS = 2
@@ -75,7 +77,7 @@ class Passes:
     once, for a cost that is no mean over rows. `fewest`: blocks at least, for a spread worth its name. `size`: rows
     of a block, 0 to have it measured out. `copied`: data of
     another type than the run's are copied up to so many bytes. `every`: 1, or only each so-manieth block is looked at.
-    `spent`: passes so far; a Hessian product takes two.
+    `spent`: passes so far; a Hessian product takes two. `recordings`: what the cost has been recorded as already.
 
     >>> from .batches import read_data
     >>> data = read_data(np.arange(6.0), 0)
@@ -95,10 +97,12 @@ class Passes:
     copied: int = COPIED_BYTES
     every: int = 1
     spent: float = 0.0
-    _made: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False)
+    recordings: Recordings | None = field(default=None, repr=False)
     _last: tuple[Vector, Sums] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.recordings is None:
+            self.recordings = Recordings(self.cost, self.layout, self.source)
         # In the type they are used in, once and for all where there is room; else block by block, at each pass.
         mapped = any(isinstance(array, np.memmap) for array in self.arrays)
         if not mapped and sum(map(_bytes_of, self.arrays)) <= self.copied:
@@ -118,8 +122,7 @@ class Passes:
     @property
     def seen(self) -> int:
         """How many of them a pass looks at."""
-        starts = range(0, self.rows, self.block * self.every)
-        return sum(min(self.block, self.rows - start) for start in starts)
+        return self.rows if self.every == 1 else sum(count for _, count in self._cuts())
 
     def look(self, x: Vector) -> Sums:
         """Cost and slope at `x`; where it was the last to be looked at, nothing is computed."""
@@ -129,14 +132,14 @@ class Passes:
         parts = self._over_blocks("slope", (x,))
         rows = np.array([count for count, _ in parts], dtype=float)
         value = float(np.dot(rows, [float(out[0]) for _, out in parts]) / rows.sum())
-        slope, square = np.zeros(x.size), np.zeros(x.size)
+        slope, square, count = np.zeros(x.size), np.zeros(x.size), len(parts)
         with np.errstate(invalid="ignore", over="ignore"):  # not finite or huge: the walk tells of it
-            for count, (_, piece) in parts:
-                piece = np.asarray(piece, np.float64)
-                slope += count * piece
-                square += piece * piece
+            together = max(1, ADDED_TOGETHER // x.size)
+            for first in range(0, count, together):
+                pieces = np.array([out[1] for _, out in parts[first : first + together]], np.float64)
+                slope += (rows[first : first + together, None] * pieces).sum(axis=0)
+                square += (pieces * pieces).sum(axis=0)
             slope /= rows.sum()
-            count = len(parts)
             spread = np.maximum(square / count - slope * slope, 0.0) * (count / max(count - 1, 1))
         found = Sums(value, slope, spread, count)
         self._last = np.array(x), found
@@ -215,23 +218,21 @@ class Passes:
         """
         kind = kept_type(np.dtype(np.float64), self.precision)
         given = [np.ascontiguousarray(vector, kind) for vector in vectors]
-        starts = list(range(0, self.rows, self.block * self.every))
+        cuts = self._cuts()
         if self.resident:
-            return self._over_resident(what, given, starts)
-        counts = {min(self.block, self.rows - start) for start in (starts[0], starts[-1])}
-        functions = {count: self._function(what, count) for count in counts}
+            return self._over_resident(what, given, [start for start, _ in cuts])
+        functions = {count: self._function(what, count) for count in (cuts[0][1], cuts[-1][1])}
+        # Silenced once for all blocks, where a function can leave that to its caller.
+        bare = {count: getattr(function, "within_silence", function) for count, function in functions.items()}
 
-        def work(mine: list[int]) -> list[tuple[int, Any]]:
-            found = []
-            for start in mine:
-                count = min(self.block, self.rows - start)
-                found.append((count, functions[count](*given, *self._piece(start, count))))
-            return found
+        def work(mine: list[tuple[int, int]]) -> list[tuple[int, Any]]:
+            with np.errstate(all="ignore"):
+                return [(count, bare[count](*given, *self._piece(start, count))) for start, count in mine]
 
-        if len(starts) < 2 * THREADS or _cores() == 1:
-            return work(starts)
-        share = -(-len(starts) // THREADS)
-        parts = [starts[k * share : (k + 1) * share] for k in range(THREADS)]
+        if len(cuts) < 2 * THREADS or _cores() == 1:
+            return work(cuts)
+        share = -(-len(cuts) // THREADS)
+        parts = [cuts[k * share : (k + 1) * share] for k in range(THREADS)]
         others = [_threads().submit(work, part) for part in parts[1:]]
         found = work(parts[0])
         for other in others:
@@ -255,11 +256,11 @@ class Passes:
 
     def _resident_function(self, what: str, rows: int) -> Callable[..., list[np.ndarray]]:
         """What takes blocks of so many rows through a program on the accelerator."""
-        key = f"{what} on the accelerator", rows
-        if key not in self._made:
+        key, functions = ("on the accelerator", what, rows, self.precision), self._recordings.functions
+        if key not in functions:
             block, constants = self._block_of(what, rows)
-            self._made[key] = over_blocks(block, constants, self.precision, rows, summed=what in _HESSIAN)
-        made: Callable[..., list[np.ndarray]] = self._made[key]
+            functions[key] = over_blocks(block, constants, self.precision, rows, summed=what in _HESSIAN)
+        made: Callable[..., list[np.ndarray]] = functions[key]
         return made
 
     def _block_of(self, what: str, rows: int) -> tuple[Callable[..., Any], list[Any]]:
@@ -274,40 +275,43 @@ class Passes:
             jax.core.eval_jaxpr(program.jaxpr, constants, *given)
         ), program.consts
 
+    def _cuts(self) -> list[tuple[int, int]]:
+        """Where each block that is looked at begins, and its rows."""
+        rows, block = self.rows, self.block
+        return [(start, min(block, rows - start)) for start in range(0, rows, block * self.every)]
+
     def _piece(self, start: int, count: int) -> list[Any]:
         pieces = [array[start : start + count] for array in self.arrays]
         return [_narrowed(np.asarray(piece) if self.resident else piece, self.precision) for piece in pieces]
 
     def _function(self, what: str, rows: int) -> Callable[..., Any]:
-        key = what, rows
-        if key not in self._made:
-            sparse = [array if is_sparse(array) else None for array in self.arrays]
+        sparse = [array if is_sparse(array) else None for array in self.arrays]
+        key = what, rows, self.precision, tuple(array is not None for array in sparse)
+        made = self._recordings.functions
+        if key not in made:
             calls = -(-self.rows // self.block) * (PASSES_FORESEEN if what == "slope" else 1)
             if what == "value":
-                self._made[key] = _of_flat(_evaluator(self.recorded(rows).closed, sparse, calls), self.layout)
+                made[key] = _of_flat(_evaluator(self.recorded(rows).closed, sparse, calls), self.layout)
             else:
-                self._made[key] = _evaluator(self._program(what, rows), sparse, calls)
-        return self._made[key]
+                made[key] = _evaluator(self._program(what, rows), sparse, calls)
+        return made[key]
 
     def _program(self, what: str, rows: int) -> Any:
         """The jaxpr of the cost and its slope, or of Hessian products, over so many rows."""
-        if what != "slope":
-            slope = self._program("slope", rows)
-            with numbers_in(self.precision):
-                return _HESSIAN[what](slope, self.layout)
-        key = "slope program", rows
-        if key not in self._made:
-            with numbers_in(self.precision):
-                self._made[key] = _slope(self.recorded(rows), self.layout)
-        return self._made[key]
+        slope = self._recordings.slope(rows, self.precision, _slope)
+        if what == "slope":
+            return slope
+        with numbers_in(self.precision):
+            return _HESSIAN[what](slope, self.layout)
 
     def recorded(self, rows: int) -> BatchCost:
         """The cost recorded for so many rows."""
-        key = "recorded", rows
-        if key not in self._made:
-            with full_precision():
-                self._made[key] = recorded_for(self.cost, self.layout, self.source, rows, self.precision)
-        return self._made[key]
+        return self._recordings.of(rows, self.precision)
+
+    @property
+    def _recordings(self) -> Recordings:
+        assert self.recordings is not None
+        return self.recordings
 
     def takes(self, rows: int) -> bool:
         """Whether the cost can be recorded for so many rows alone.
@@ -323,18 +327,32 @@ class Passes:
 
     def sampled(self, chosen: np.ndarray, size: int) -> Passes:
         """The same over these rows alone, copied, in blocks of `size` rows."""
-        arrays = [array[chosen] for array in self.arrays]
-        sampled = Passes(self.cost, self.layout, self.source, arrays, self.precision, size=size)
-        sampled._made = self._made
-        return sampled
+        return self.over([array[chosen] for array in self.arrays], size)
+
+    def over(self, arrays: Sequence[Any], size: int) -> Passes:
+        """The same over other rows, in blocks of `size` of them."""
+        return Passes(
+            self.cost,
+            self.layout,
+            self.source,
+            arrays,
+            self.precision,
+            size=size,
+            recordings=self.recordings,
+        )
 
     def thinned(self, every: int) -> Passes:
         """The same over each so-manieth block alone, of which there are evenly many all through the rows; no copy."""
-        thinned = Passes(
-            self.cost, self.layout, self.source, self.arrays, self.precision, size=self.block, every=every
+        return Passes(
+            self.cost,
+            self.layout,
+            self.source,
+            self.arrays,
+            self.precision,
+            size=self.block,
+            every=every,
+            recordings=self.recordings,
         )
-        thinned._made = self._made
-        return thinned
 
 
 def _evaluator(closed: Any, sparse: list[Any], calls: int) -> Callable[..., Any]:
@@ -504,12 +522,12 @@ def over_rows(
     source: Any,
     x: Vector,
     few: int = FEW,
-    made: dict[tuple[str, int], Any] | None = None,
+    recordings: Recordings | None = None,
 ) -> str:
     """`MEAN` or `SUM` where the cost of two groups of rows is that of the costs of each, "" where it is neither.
 
-    Only of a mean may rows be seen in blocks. Measured in double precision at `x` and at a point beside it. `made`:
-    what passes in double precision have made of the cost.
+    Only of a mean may rows be seen in blocks. Measured in double precision at `x` and at a point beside it.
+    `recordings`: what the cost has been recorded as already.
     """
     few = min(few, source.rows // 2)
     if few < 1:
@@ -518,9 +536,10 @@ def over_rows(
     groups = places[::2], places[1::2], np.concatenate([places[::2], places[1::2]])
     beside = x + 0.1 * np.random.default_rng(0).standard_normal(x.size)
     costs = []
-    made = {} if made is None else made
+    recordings = recordings or Recordings(cost, layout, source)
     for rows in groups:
-        passes = Passes(cost, layout, source, [array[rows] for array in source.arrays], "float64", _made=made)
+        arrays = [array[rows] for array in source.arrays]
+        passes = Passes(cost, layout, source, arrays, "float64", recordings=recordings)
         if not passes.takes(len(rows)):
             return ""
         costs.append([passes.value(point) for point in (x, beside)])

@@ -19,6 +19,7 @@ from .methods import speaks_of_minibatches
 if TYPE_CHECKING:
     from ..structure.convexity import Convexity
     from ..structure.facts import Structure
+    from .recordings import Recordings
 
 # Fewer passes than this do not repay what a line search and a memory of curvature need at first.
 FEWEST_PASSES = 8
@@ -51,12 +52,17 @@ class Whole:
 
 
 def choose(
-    cost: Callable[..., Any], layout: Any, source: Any, passes: float, given: dict[str, Any]
+    cost: Callable[..., Any],
+    layout: Any,
+    source: Any,
+    passes: float,
+    given: dict[str, Any],
+    recordings: Recordings | None = None,
 ) -> tuple[Whole | None, str]:
     """The method over all data where it wins, else None with the reason, "" where there is nothing to say.
 
     `passes`: how often the rows may be looked at. `given`: the arguments of `train`; one that speaks of minibatches
-    settles it.
+    settles it. `recordings`: what the cost has been recorded as already, here and below.
     """
     asked = (
         speaks_of_minibatches(given)
@@ -74,8 +80,7 @@ def choose(
         return None, ""
     if passes < FEWEST_PASSES:
         return None, f"all data at every step: {passes:.2g} passes over them are too few for it"
-    made: dict[tuple[str, int], Any] = {}
-    found = structure_of(cost, layout, source, made=made)
+    found = structure_of(cost, layout, source, recordings=recordings)
     convexity = None if found is None else found.convexity
     if convexity is None or not convexity.is_convex:
         return (
@@ -86,7 +91,7 @@ def choose(
     from .passes import MATRIX_PRODUCT, MEAN, over_rows
 
     x = np.concatenate([np.ravel(np.asarray(array, np.float64)) for array in layout.arrays])
-    if over_rows(cost, layout, source, x, made=made) != MEAN:
+    if over_rows(cost, layout, source, x, recordings=recordings) != MEAN:
         return None, "all data at every step: the cost is no mean over rows that stand alone"
     sizes = sample_sizes(layout.n, source.rows)
     price = 2 * layout.n * MATRIX_PRODUCT * sizes[-1] / source.rows if sizes else np.inf
@@ -102,29 +107,29 @@ def structure_of(
     source: Any,
     *,
     together: bool = False,
-    made: dict[tuple[str, int], Any] | None = None,
+    recordings: Recordings | None = None,
 ) -> Structure | None:
-    """What the trace tells of the cost over a few telling rows, or `together` over all; None where it is refused.
-
-    `made`: what passes in double precision have made of the cost.
-    """
+    """What the trace tells of the cost over a few telling rows, or `together` over all; None where it is refused."""
     import jax
 
     from ..structure.facts import read
     from ..tracing.batched import numbers_in
     from .passes import Passes, of_vector
+    from .recordings import Recordings
     from .sparse_rows import is_sparse
 
     if layout.n > MOST_PARAMETERS or (together and _bytes(source) > MOST_BYTES_READ):
         return None
-    made = {} if made is None else made
+    recordings = recordings or Recordings(cost, layout, source)
     rows = (
-        np.arange(source.rows) if together else telling_rows(source, _multiplied(cost, layout, source, made))
+        np.arange(source.rows)
+        if together
+        else telling_rows(source, _multiplied(cost, layout, source, recordings))
     )
     arrays = [
         array[rows].toarray() if is_sparse(array) else np.asarray(array[rows]) for array in source.arrays
     ]
-    seen = Passes(cost, layout, source, arrays, "float64", _made=made)
+    seen = Passes(cost, layout, source, arrays, "float64", recordings=recordings)
     if not seen.takes(len(rows)):
         return None
     with numbers_in("float64"):
@@ -133,9 +138,7 @@ def structure_of(
         return read(jax.make_jaxpr(lambda x: value(x, *seen.arrays))(vector))
 
 
-def _multiplied(
-    cost: Callable[..., Any], layout: Any, source: Any, made: dict[tuple[str, int], Any]
-) -> frozenset[int]:
+def _multiplied(cost: Callable[..., Any], layout: Any, source: Any, recordings: Recordings) -> frozenset[int]:
     """The large arrays that the cost does nothing with but multiply them by parameters as they are.
 
     Such a product is affine in the parameters whatever the signs of the data, so that their extremes tell nothing.
@@ -146,7 +149,9 @@ def _multiplied(
         k for k, array in enumerate(source.arrays) if int(getattr(array, "nbytes", 0)) > MOST_BYTES_LOOKED
     ]
     few = min(FEW, source.rows)
-    seen = Passes(cost, layout, source, [array[:few] for array in source.arrays], "float64", _made=made)
+    seen = Passes(
+        cost, layout, source, [array[:few] for array in source.arrays], "float64", recordings=recordings
+    )
     if not large or not seen.takes(few):
         return frozenset()
     recorded = seen.recorded(few)

@@ -18,7 +18,6 @@ from ..tracing.batched import numbers_in
 from . import preflight, saved
 from .batches import Rows
 from .distributed import Placement
-from .job import recorded_for
 from .joining import watched
 from .newton_rows import LARGER, SampledNewton, sample_sizes, start_is_lower
 from .passes import COPIED_BYTES, MEAN, Passes, bytes_of, over_rows
@@ -85,8 +84,6 @@ class WholeWalker:
         self.saved_step = 0
         self.unwritten = 0
         self.structure: Structure | None = None
-        # What passes in double precision over a few rows have made of the cost.
-        self.made: dict[tuple[str, int], Any] = {}
         self.passes: Passes | None = None
         self._sample: tuple[Passes, np.ndarray] | None = None
         self._validated: Any = None
@@ -155,10 +152,19 @@ class WholeWalker:
     def _made_passes(self, start: np.ndarray) -> Passes:
         """Make ready for passes on the host."""
         job = self.job
-        apart = job.rows_alone or over_rows(job.cost, job.layout, self.source, start, made=self.made) == MEAN
+        apart = (
+            job.rows_alone
+            or over_rows(job.cost, job.layout, self.source, start, recordings=job.recordings) == MEAN
+        )
         together = not apart
         self.passes = made = Passes(
-            job.cost, job.layout, self.source, self.source.arrays, job.precision, together=together
+            job.cost,
+            job.layout,
+            self.source,
+            self.source.arrays,
+            job.precision,
+            together=together,
+            recordings=job.recordings,
         )
         if together:
             job.remarks.append(
@@ -214,7 +220,9 @@ class WholeWalker:
         job, none = self.job, np.ones(start.size)
         assert self.passes is not None
         together = self.passes.together
-        self.structure = structure_of(job.cost, job.layout, self.source, together=together, made=self.made)
+        self.structure = structure_of(
+            job.cost, job.layout, self.source, together=together, recordings=job.recordings
+        )
         if together or self.structure is None or not self.structure.convexity.is_convex:
             return none
         rows = self.passes.rows
@@ -292,11 +300,7 @@ class WholeWalker:
 
     def _recorded_value(self, rows: int) -> Any:
         job = self.job
-        recorded = (
-            job.recorded
-            if rows == job.batch_size
-            else recorded_for(job.cost, job.layout, self.source, rows, job.precision)
-        )
+        recorded = job.recorded if rows == job.batch_size else job.recordings.of_run(rows, job.precision)
         return plain_cost(recorded, self.tree, precision=job.precision, remat=job.remat), recorded
 
     def spent(self) -> float:

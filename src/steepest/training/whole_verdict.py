@@ -35,7 +35,7 @@ SHORT = 8.0
 FORMED_IN = 100.0
 # Data of more bytes are not looked at once more in double precision where the walk has seen the slope at its end: what
 # its own precision is wrong by is measured on a sample. For fewer, that takes as long as looking.
-LOOKED_AT_AGAIN, COMPARED = 1 << 28, 2048
+LOOKED_AT_AGAIN, COMPARED = 1 << 24, 2048
 # Newton's step of the judge leaves this part of the slope. Along columns that nearly stand in for each other the slope
 # is a small part of the whole and promises most of what is left: at a tenth, minima were claimed that lay far away.
 JUDGED_TO = 1e-4
@@ -130,10 +130,11 @@ class _Look:
             "float64",
             walked.together,
             copied=0,
+            recordings=job.recordings,
         )
         self.rows = job.batch_size
         structure = run.walker.structure or structure_of(
-            job.cost, job.layout, job.source, together=walked.together
+            job.cost, job.layout, job.source, together=walked.together, recordings=job.recordings
         )
         self.structure = structure
         self.convexity = shown_convex(structure)
@@ -185,10 +186,9 @@ class _Look:
                 assert walked is not None
                 size, blocks = _cut(seen, walked.block)
                 seen = min(self.rows, size * blocks)
-                chosen = np.sort(np.random.default_rng([job.seed, 11]).permutation(self.rows)[:seen])
-                curved = walked.sampled(chosen, size)
+                curved = _sample(job, run, walked, seen, size)
                 if not self.again:
-                    slope, compared = self._widened(walked, chosen)
+                    slope, compared = self._widened(walked, curved)
                     told_slope = (
                         f"slope over all rows as the walk saw it last, lengthened by what {job.precision} is wrong by "
                         f"over {compared:,}"
@@ -228,16 +228,18 @@ class _Look:
             )
             self.stationary = curvature > 0.0
 
-    def _widened(self, walked: Passes, rows: np.ndarray) -> tuple[np.ndarray, int]:
+    def _widened(self, walked: Passes, sample: Passes) -> tuple[np.ndarray, int]:
         """The walk's slope, (n,), each part farther from zero by what its precision is wrong by; over how many rows.
 
-        They are some of `rows`, a block of the walk's or more, in blocks as long as its own: rounding grows with the
-        rows that are added up in single precision.
+        They are some of the sample's, a block of the walk's or more, in blocks as long as its own: rounding grows with
+        the rows that are added up in single precision.
         """
-        rows = rows[:: -(-rows.size // max(COMPARED, walked.block))]
-        size = min(rows.size, walked.block)
-        narrow, wide = (passes.sampled(rows, size).look(self.x).slope for passes in (walked, self.passes))
-        return self.slope + np.copysign(np.abs(wide - narrow), self.slope), rows.size
+        every = -(-sample.rows // max(COMPARED, walked.block))
+        arrays = [array[::every] for array in sample.arrays]
+        rows = int(arrays[0].shape[0])
+        size = min(rows, walked.block)
+        narrow, wide = (passes.over(arrays, size).look(self.x).slope for passes in (walked, self.passes))
+        return self.slope + np.copysign(np.abs(wide - narrow), self.slope), rows
 
     def _eigen_step(self, H: np.ndarray) -> np.ndarray:
         """Newton's step through the eigenvalues of H, which are kept."""
@@ -262,6 +264,15 @@ def _cut(rows: int, block: int) -> tuple[int, int]:
     ((2500, 2), (5120, 1))
     """
     return (block, round(rows / block)) if block <= rows else (rows, 1)
+
+
+def _sample(job: Job, run: WholeRun, walked: Passes, rows: int, size: int) -> Passes:
+    """So many random rows in blocks of `size`: the walk's own first sample where it is as large, else others."""
+    drawn = getattr(run.walker.walker, "samples", ())
+    if drawn and drawn[0].rows >= rows:
+        return walked.over([array[:rows] for array in drawn[0].arrays], size)
+    chosen = np.sort(np.random.default_rng([job.seed, 11]).permutation(job.batch_size)[:rows])
+    return walked.sampled(chosen, size)
 
 
 def _look(job: Job, run: WholeRun) -> _Look:

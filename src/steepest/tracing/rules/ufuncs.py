@@ -237,9 +237,16 @@ def _logaddexp(a: Value, b: Value) -> Value:
     """
     above = lax.ge(a, b)
     high, low = choose(above, a, b), choose(above, b, a)
+    gap = lax.sub(low, high)
+    if _is_finite_constant(a) or _is_finite_constant(b):
+        return lax.add(high, lax.log1p(lax.exp(gap)))
     same_infinity = lax.bitwise_and(lax.eq(high, low), lax.eq(lax.abs(high), constant(np.inf, high)))
-    gap = choose(same_infinity, constant(0, high), lax.sub(low, high))
+    gap = choose(same_infinity, constant(0, high), gap)
     return lax.add(high, lax.log1p(lax.exp(gap)))
+
+
+def _is_finite_constant(x: Value) -> bool:
+    return not is_traced(x) and bool(np.isfinite(x).all())
 
 
 def _logaddexp2(a: Value, b: Value) -> Value:
