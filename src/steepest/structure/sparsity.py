@@ -665,18 +665,23 @@ def _one_side(go: _Propagation, equation: Any, side: int) -> Dependence | None:
     value = None if go.reading.depends(other) else go.reading.constant(other)
     numbers = np.arange(operand.aval.size).reshape(x).transpose(*mine[0], *mine[1], *free)
     numbers = numbers.reshape(batches, inner, own)
-    if (
-        value is None
-    ):  # each element of the result depends on all that it may, whatever the other operand's free axes
+    nonzero = None
+    if value is not None:
+        value = np.asarray(value).transpose(*theirs[0], *theirs[1], *their_free)
+        nonzero = value.reshape(batches, inner, far) != 0
+    if nonzero is None or nonzero.all():
+        # Whatever the other operand holds: a sum over the contracted axes, laid along its free ones.
         target = np.empty(operand.aval.size, dtype=np.int64)
         target[numbers] = np.arange(batches * own).reshape(batches, 1, own)
         summed = go.gathered(go.of(operand), target, batches * own)
         sources = np.arange(batches * own).reshape((batches, own, 1) if side == 0 else (batches, 1, own))
         whole = (batches, own, far) if side == 0 else (batches, far, own)
         return go.placed(summed, np.broadcast_to(sources, whole).ravel())
-    value = np.asarray(value).transpose(*theirs[0], *theirs[1], *their_free)
-    nonzero = value.reshape(batches, inner, far) != 0
+    matrix = go.matrix(go.of(operand), operand.aval.size).astype(np.int32)
+    per_row = np.diff(matrix.indptr)
+    nonzero &= (per_row[numbers] > 0).any(axis=2)[:, :, None]
     links = int(np.count_nonzero(nonzero)) * own
+    go.foresee(links)
     if links > MOST_ENTRIES:
         raise Dense(tuple(dict.fromkeys(go.unknown)))
     b, k, f = np.nonzero(nonzero)
@@ -687,9 +692,7 @@ def _one_side(go: _Propagation, equation: Any, side: int) -> Dependence | None:
     places = (out[b, :, f].ravel(), numbers[b, k, :].ravel())
     ones = np.ones(places[0].size, dtype=np.int32)
     gather = coo_array((ones, places), shape=(size, operand.aval.size)).tocsr()
-    matrix = go.matrix(go.of(operand), operand.aval.size).astype(np.int32)
     # The product has at most this many terms; as many entries would be too many to find out.
-    per_row = np.diff(matrix.indptr)
     if int(per_row[places[1]].sum()) > 4 * MOST_ENTRIES:
         raise Dense(tuple(dict.fromkeys(go.unknown)))
     return Dependence((), _ones(gather @ matrix))

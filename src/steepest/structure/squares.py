@@ -25,6 +25,9 @@ from .writing import Writer
 # A matrix between two equal vectors is factorised up to this many rows (0.2 s); beyond, the cost is no sum of squares.
 MOST_ROWS = 2000
 
+# Up to this many rows its eigenvalues tell whether it is positive definite where a factor does not, for rounding.
+WEIGHED_ROWS = 300
+
 # Operations of which some elements of the result come from one operand alone, times a constant at most.
 TOGETHER = SHUFFLING | {
     "concatenate", "pad", "select_n", "slice", "gather", "broadcast_in_dim", "mul", "div", "neg",
@@ -200,34 +203,57 @@ class Roots:
 
     def _of_form(self, leaf: Leaf) -> Any | None:
         """aᵀ(Ca) for a positive semidefinite constant C: the residual is a root of C times a."""
-        if leaf.weight.shape or not leaf.weight > 0.0 or len(leaf.factors[0].aval.shape) != 1:
+        if leaf.weight.shape or len(leaf.factors[0].aval.shape) != 1:
             return None
-        for a, product in (leaf.factors, leaf.factors[::-1]):
-            matrix = self._matrix_between(a, product)
-            if matrix is not None:
-                root = _root_of_matrix(matrix * float(leaf.weight), self.strict)
+        for factor, product in (leaf.factors, leaf.factors[::-1]):
+            a, part = self._unscaled(factor)
+            matrix, other_part = self._matrix_between(a, product)
+            scale = float(leaf.weight) * part * other_part
+            if matrix is not None and scale > 0.0:
+                root = _root_of_matrix(matrix * scale, self.strict)
                 if root is None:
                     return None
                 return self.writer.applied(lambda vector, root=root: root @ vector, [a])
         return None
 
-    def _matrix_between(self, a: Any, product: Any) -> np.ndarray | None:
-        """C, where `product` is C times `a`."""
+    def _matrix_between(self, a: Any, product: Any) -> tuple[np.ndarray | None, float]:
+        """C and a number, where `product` is that many times C times `a`."""
+        product, part = self._unscaled(product)
         equation = self.reading.producer(product)
         if equation is None or equation.primitive.name != "dot_general" or a.aval.size > MOST_ROWS:
-            return None
+            return None, part
         one, other = equation.invars
         (over_one, over_other), (batch, _) = equation.params["dimension_numbers"]
-        if batch or len(over_one) != 1:
-            return None
-        matrix, axis = (other, over_other[0]) if one is a else (one, over_one[0])
-        if (one is not a and other is not a) or self.reading.depends(matrix):
-            return None
-        value = self.reading.constant(matrix)
+        if batch or len(over_one) != 1 or self.reading.depends(one) == self.reading.depends(other):
+            return None, part
+        vector, matrix, axis = (
+            (one, other, over_other[0]) if self.reading.depends(one) else (other, one, over_one[0])
+        )
+        vector, further = self._unscaled(vector)
+        value = self.reading.constant(matrix) if vector is a else None
         if value is None or np.ndim(value) != 2:
-            return None
+            return None, part
         value = np.asarray(value, dtype=np.float64)
-        return value if axis == 1 else value.T
+        return value if axis == 1 else value.T, part * further
+
+    def _unscaled(self, atom: Any) -> tuple[Any, float]:
+        """What `atom` is a constant number of times of, and the number."""
+        part = 1.0
+        while True:
+            equation = self.reading.producer(atom)
+            if equation is None or equation.primitive.name not in ("mul", "div", "neg"):
+                return atom, part
+            inner, *by = sorted(equation.invars, key=self.reading.depends, reverse=True)
+            if equation.primitive.name == "div" and inner is not equation.invars[0]:
+                return atom, part
+            value: Any = -1.0 if not by else self.reading.constant(by[0])
+            if (by and self.reading.depends(by[0])) or value is None or np.size(value) != 1:
+                return atom, part
+            number = float(np.ravel(value)[0])
+            if not np.isfinite(number) or number == 0.0 or inner.aval.shape != atom.aval.shape:
+                return atom, part
+            part = part / number if equation.primitive.name == "div" else part * number
+            atom = inner
 
 
 class _Factors:
@@ -291,16 +317,33 @@ def _root_of_matrix(matrix: np.ndarray, strict: bool) -> np.ndarray | None:
     `strict`: None also where it is only to rounding.
     """
     symmetric = (matrix + matrix.T) / 2
-    if not strict:
-        try:
-            return np.asarray(np.linalg.cholesky(symmetric).T)
-        except np.linalg.LinAlgError:
-            pass
+    n = len(symmetric)
+    if n == 0:
+        return None
+    # What factorising is wrong by in the eigenvalues (Rump, "Verification of positive definiteness", BIT 46, 2006).
+    doubt = (n + 2) * EPS * max(float(np.trace(symmetric)), 0.0)
+    if _factor(symmetric, doubt) is None:
+        return None  # it bends down
+    factor = _factor(symmetric, -doubt if strict else 0.0)
+    if factor is not None:
+        return factor if not strict else _factor(symmetric, 0.0)
+    if strict and n > WEIGHED_ROWS:
+        return None
     values, vectors = np.linalg.eigh(symmetric)
-    rounding = values.size * EPS * float(np.abs(values).max(initial=0.0))
-    if values.size == 0 or values[0] < -rounding:
+    rounding = n * EPS * float(np.abs(values).max(initial=0.0))
+    if values[0] < -rounding:
         return None
     if strict and values[0] <= rounding and not is_exactly_semidefinite(symmetric):
         return None
     kept = values > rounding
     return np.asarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T)
+
+
+def _factor(symmetric: np.ndarray, lift: float) -> np.ndarray | None:
+    """R with RᵀR = `symmetric` and `lift` more on its diagonal; None where that is not positive definite."""
+    from scipy.linalg.lapack import dpotrf
+
+    lifted = symmetric.copy()
+    lifted[np.diag_indices_from(lifted)] += lift
+    factor, info = dpotrf(lifted, lower=0, clean=1, overwrite_a=1)
+    return np.asarray(factor) if info == 0 else None
