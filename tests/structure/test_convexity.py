@@ -58,6 +58,8 @@ CONVEX = {
     "gathered": lambda x: jnp.sum(x[np.array([0, 2])] ** 2) + x[1] ** 2,
     "larger by choice": lambda x: (lambda a, b: jnp.where(a > b, a, b))(x[0], x[1]),
     "linear": lambda x: 3 * x[0] - x[1],
+    "absolute values after a filter": lambda x: jnp.sum(jnp.abs(jnp.fft.irfft(jnp.fft.rfft(x) * 2.0, 3) - 1)),
+    "power of a spectrum": lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x)) ** 2) + jnp.sum((x - 1) ** 2),
 }
 CONVEX_ABOVE_ZERO = {
     "reciprocal": lambda x: jnp.sum(1 / x),
@@ -87,6 +89,8 @@ NOT_CONVEX = {
     "choice": lambda x: jnp.where(x[0] > 0, x[0] ** 2, x[0]),
     "exponential fit": lambda x: jnp.sum((x[0] * jnp.exp(-x[1] * np.arange(4.0)) - 1) ** 2),
     "square root": lambda x: jnp.sum(jnp.sqrt(x)),
+    "size of a square of a spectrum's": lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x**2)[1:])),
+    "squares of a spectrum": lambda x: jnp.sum(jnp.real(jnp.fft.fft(x) ** 2)),
 }
 
 
@@ -94,6 +98,27 @@ NOT_CONVEX = {
 def test_textbook_convex_costs_are_shown_to_be_convex(name):
     for simplified in (True, False):
         assert structure(CONVEX[name], simplified=simplified).convexity.is_convex
+
+
+MANY = 40
+FORMS = {
+    "half before": lambda x, M: 0.5 * x @ (M @ x),
+    "half behind": lambda x, M: x @ (M @ x) / 2,
+    "vector first": lambda x, M: x @ M @ x,
+    "signs and numbers": lambda x, M: (-x) @ (M @ (3 * x)) * -0.1,
+    "element by element": lambda x, M: jnp.sum(x * (M @ x)) - jnp.sum(x),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lowest", [1e-6, -1e-6])
+def test_forms_of_many_parameters_are_told_by_their_matrix(form, lowest):
+    axes = np.linalg.qr(np.random.default_rng(3).normal(size=(MANY, MANY)))[0]
+    M = axes @ np.diag(np.r_[lowest, np.linspace(1, 2, MANY - 1)]) @ axes.T
+    skew = np.triu(np.ones((MANY, MANY)), 1)
+    M = M + skew - skew.T  # what is not symmetric does not count
+    found = structure(lambda x: FORMS[form](x, M), n=MANY)
+    assert found.convexity.is_convex == (lowest > 0)
 
 
 @pytest.mark.parametrize("name", CONVEX_ABOVE_ZERO)

@@ -123,6 +123,10 @@ class _Rules:
             if var not in self.reading.varies:
                 continue
             shape = self._shape(equation)
+            if shape == UNKNOWN and self.degrees[var] <= 1 and var.aval.dtype.kind == "f":
+                shape = (
+                    AFFINE  # also where the way there was through complex numbers, as of a Fourier transform
+                )
             low, _ = hull(self.ranges[var])
             if shape.concave and low >= 0.0:
                 shape = shape._replace(log_concave=True)
@@ -172,8 +176,6 @@ class _Rules:
                 self.used = told
             return shape
         name = equation.primitive.name
-        if name == "scan":
-            return self._loop(equation.outvars[0])
         if name in MOVING:
             return (
                 self.of(equation.invars[0]) if name != "convert_element_type" or _keeps(equation) else UNKNOWN
@@ -429,7 +431,10 @@ def _rsqrt(rules: _Rules, equation: Any) -> Shape:
 
 
 def _abs(rules: _Rules, equation: Any) -> Shape:
-    a, sign = rules.of(equation.invars[0]), rules.sign(equation.invars[0])
+    (of,) = equation.invars
+    if of.aval.dtype.kind == "c":
+        return Shape(convex=rules.degrees.get(of, 0) <= 1)
+    a, sign = rules.of(of), rules.sign(of)
     if sign > 0 or a.log_convex or a.log_concave or a.root_convex:
         return a
     if sign < 0:

@@ -12,7 +12,7 @@ from .reading import MOVING, Reading
 
 # Operations that give a polynomial of the largest degree among their operands.
 KEEPING = MOVING | {
-    "add", "sub", "neg", "add_any", "reduce_sum", "cumsum", "concatenate", "pad", "imag", "conj", "complex",
+    "add", "sub", "neg", "add_any", "reduce_sum", "cumsum", "concatenate", "pad", "imag", "conj", "complex", "fft",
 }  # fmt: skip
 
 # Operations whose degree is the sum of their operands' degrees.

@@ -151,7 +151,7 @@ class Roots:
         weight = leaf.weight * factored.coefficient
         root = self._root(factored) if (weight >= 0.0).all() else None
         if root is None:
-            return self._of_form(leaf) if len(leaf.factors) == 2 else None
+            return self._of_form(leaf)
         if not weight.shape:
             return self.writer.times(root, np.sqrt(weight))
         weight = np.broadcast_to(weight, root.aval.shape)
@@ -203,9 +203,13 @@ class Roots:
 
     def _of_form(self, leaf: Leaf) -> Any | None:
         """aᵀ(Ca) for a positive semidefinite constant C: the residual is a root of C times a."""
-        if leaf.weight.shape or len(leaf.factors[0].aval.shape) != 1:
+        factors = leaf.factors
+        equation = self.reading.producer(factors[0]) if len(factors) == 1 else None
+        if equation is not None and equation.primitive.name == "mul":
+            factors = tuple(equation.invars)
+        if leaf.weight.shape or len(factors) != 2 or any(len(a.aval.shape) != 1 for a in factors):
             return None
-        for factor, product in (leaf.factors, leaf.factors[::-1]):
+        for factor, product in (factors, factors[::-1]):
             a, part = self._unscaled(factor)
             matrix, other_part = self._matrix_between(a, product)
             scale = float(leaf.weight) * part * other_part
@@ -246,8 +250,10 @@ class Roots:
             inner, *by = sorted(equation.invars, key=self.reading.depends, reverse=True)
             if equation.primitive.name == "div" and inner is not equation.invars[0]:
                 return atom, part
-            value: Any = -1.0 if not by else self.reading.constant(by[0])
-            if (by and self.reading.depends(by[0])) or value is None or np.size(value) != 1:
+            if by and self.reading.depends(by[0]):
+                return atom, part
+            value: Any = self.reading.constant(by[0]) if by else -1.0
+            if value is None or np.size(value) != 1:
                 return atom, part
             number = float(np.ravel(value)[0])
             if not np.isfinite(number) or number == 0.0 or inner.aval.shape != atom.aval.shape:
