@@ -50,9 +50,9 @@ MOST_KINKS = 20_000
 # A matrix is sparse when less than this part of its entries may be nonzero.
 SPARSE = 0.15
 
-# Sparse second derivatives that take this many times the products of the residuals' slopes are not asked for: a step
-# of Gauss and Newton saves more than it loses by leaving them out.
-DEARER = 40
+# Sparse second derivatives of more than so many products, which are so many times those of the residuals' slopes, are
+# not asked for: a step of Gauss and Newton saves more than it loses by leaving them out.
+MANY_PRODUCTS, DEARER = 40, 8
 
 
 @dataclass(frozen=True)
@@ -641,9 +641,7 @@ def _slopes_are_cheaper(traced: Trace) -> bool:
     their squares makes each camera meet all its points.
     """
     curvature = evaluation(traced, "sparse_hessian")
-    if (
-        curvature is None or curvature.plan.products <= DEARER
-    ):  # a Jacobian, which takes work to find, takes one at least
+    if curvature is None or curvature.plan.products <= MANY_PRODUCTS:  # a Jacobian takes work to find
         return False
     slopes = getattr(evaluation(traced, "linearised"), "plan", None)
     return slopes is not None and bool(curvature.plan.products > DEARER * slopes.products)
