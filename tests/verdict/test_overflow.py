@@ -166,3 +166,22 @@ def test_an_interruption_of_the_walk_that_nobody_sees_stops_the_search(monkeypat
     found = st.minimize(_quartic, [1e12, 1e11], callback=lambda x: None)
     assert walks[-1] is None and len(walks) > 1
     assert found.stop is StopReason.STOPPED
+
+
+def test_second_derivatives_that_are_not_finite_make_no_saddle_of_a_minimum():
+    """Taken for zero, an entry alone would bend the cost down: [[2, -2], [-2, 0]] has a negative eigenvalue."""
+
+    def hessian(x):
+        return np.array([[2.0, np.inf, 0.0], [-2.0, np.nan, 0.0], [0.0, 0.0, 1.0]])
+
+    result = st.minimize(
+        lambda x: (x[0] - x[1]) ** 2 + 0.5 * x[2] ** 2 + x[1] ** 4,
+        np.zeros(3),
+        jac=lambda x: np.array([2 * (x[0] - x[1]), 2 * (x[1] - x[0]) + 4 * x[1] ** 3, x[2]]),
+        hess=hessian,
+    )
+    assert result.verdict.is_minimum, str(result)
+    assert "nan" not in str(result)
+    curvature = next(item for item in result.evidence if item.name == "smallest curvature")
+    assert curvature.measured == 0.0
+    assert "left out" in curvature.how

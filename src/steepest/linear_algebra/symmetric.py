@@ -28,6 +28,28 @@ def eigensystem(H: Matrix) -> tuple[Vector, Matrix]:
     return _solved(H, vectors=True)
 
 
+def finite_part(H: Matrix) -> Matrix:
+    """The symmetric H (k, k) with what is not finite taken from beyond the diagonal, or else its row and column zero.
+
+    As if the cost were straight along such a parameter: the eigenvalues are those of the cost between the others, and
+    zero. An entry set to zero alone would bend the cost where it does not bend.
+
+    >>> finite_part(np.array([[1.0, np.nan, 2.0], [3.0, np.inf, 4.0], [2.0, np.nan, 5.0]]))
+    array([[1., 0., 2.],
+           [0., 0., 0.],
+           [2., 0., 5.]])
+    """
+    if np.isfinite(H).all():
+        return H
+    H = np.where(np.isfinite(H), H, H.T)
+    # First those whose own curvature is unknown, which may be all that is.
+    for unknown in (lambda: ~np.isfinite(np.diagonal(H)), lambda: ~np.isfinite(H).all(axis=1)):
+        places = unknown()
+        H[places] = 0.0
+        H[:, places] = 0.0
+    return H
+
+
 def safe_factor(H: Matrix, part: float) -> tuple[Any, bool]:
     """The upper Cholesky factor of a symmetric H (k, k), None where there is none, and whether H is safely positive.
 

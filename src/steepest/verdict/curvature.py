@@ -11,7 +11,7 @@ import numpy as np
 from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
 from ..linear_algebra.long_vectors import holds_everywhere
-from ..linear_algebra.symmetric import eigensystem, eigenvalues
+from ..linear_algebra.symmetric import eigensystem, eigenvalues, finite_part
 from ..numerics import EPS, all_finite
 from .look import Look, Rounding
 
@@ -62,6 +62,9 @@ ERROR_DIFFERENCES = 1e-6
 
 # The difference step that balances truncation against rounding when slopes are subtracted on both sides.
 DIFFERENCE_STEP = EPS ** (1 / 3)
+
+# What is told of a Hessian that holds NaN or infinities.
+LEFT_OUT = "; parameters without finite ones are left out"
 
 
 @dataclass
@@ -231,7 +234,7 @@ def _bent_by(H: np.ndarray, vectors: np.ndarray) -> Vector:
 def _as_seen_farther(look: Look, H: np.ndarray) -> np.ndarray:
     """`H` (n, n) without weak curvatures that longer differences of the cost do not show: a quartic's, from near."""
     size = np.where(look.free, look.scale, 0.0)
-    values, vectors = eigensystem(np.nan_to_num(size[:, None] * 0.5 * (H + H.T) * size))
+    values, vectors = eigensystem(finite_part(size[:, None] * 0.5 * (H + H.T) * size))
     weak = (values > 0.0) & (values < SHALLOW * max(2.0 * (look.fall or 0.0), float(values[-1])))
     made = np.zeros(values.size, dtype=bool)
     for i in np.flatnonzero(weak).tolist():
@@ -297,7 +300,7 @@ def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:
         return curvature
     shift = ASIDE * look.scale * look.signs()
     near = look.objective.bounds.project(np.where(look.free, look.x + shift, look.x))
-    there = np.nan_to_num(np.asarray(look.objective.hessian(near)))
+    there = finite_part(np.asarray(look.objective.hessian(near)))
     values = _bent_by(there, curvature.vectors)
     unseen = weak & (np.abs(values - curvature.values) > UNSTEADY * curvature.values)
     return replace(curvature, unseen=unseen if curvature.unseen is None else unseen | curvature.unseen)
@@ -372,6 +375,8 @@ def _difference_product(look: Look) -> Callable[[Vector], Vector]:
 def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
     """Curvature from the whole Hessian `H` (n, n)."""
     free = look.free_indices
+    if not all_finite(H):
+        H, how = finite_part(H), how + LEFT_OUT
     block = H.copy() if free.size == look.n else H[np.ix_(free, free)]
     return _of_block(look, block, lambda v: H @ v, error, how)
 
@@ -398,8 +403,7 @@ def _of_block(
     """Curvature from the `block` (k, k) of the Hessian between the free parameters, and products with all of it."""
     free = look.free_indices
     if not all_finite(block):
-        block = np.where(np.isfinite(block), block, 0.0)
-        how += "; entries that are not finite are left out"
+        block, how = finite_part(block), how + LEFT_OUT
     d = balanced(block)
     values, scaled = eigensystem(d[:, None] * block * d)
     vectors, scaling = d[:, None] * scaled, d

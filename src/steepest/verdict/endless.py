@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..linear_algebra.symmetric import finite_part
 from ..numerics import EPS
 from .curvature import DENSE
 from .look import Look
@@ -225,7 +226,7 @@ def put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vect
         if not np.isfinite(gradient).all() or not value < lowest:
             break
         best, lowest = x, value
-        H = across @ np.nan_to_num(np.asarray(look.objective.hessian(x))) @ across.T
+        H = across @ finite_part(np.asarray(look.objective.hessian(x))) @ across.T
         bends, turned = np.linalg.eigh(H)
         floor = EPS * float(np.abs(bends).max(initial=0.0))
         slope = turned.T @ (across @ gradient)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..linear_algebra import lapack
-from ..linear_algebra.symmetric import eigensystem
+from ..linear_algebra.symmetric import eigensystem, finite_part
 from ..numerics import EPS
 from .curvature import Curvature
 from .look import Look
@@ -311,7 +311,7 @@ def _turned(look: Look, curvature: Curvature, x: Vector, k: int) -> tuple[np.nda
     """The `k` most curved directions (n, k) at `x` (n,), and their curvatures (k,): a valley that bends turns them."""
     free, d = curvature.free, look.scale[curvature.free]
     H = look.objective.hessian(x)[np.ix_(free, free)]
-    values, scaled = eigensystem(d[:, None] * np.nan_to_num(H) * d)
+    values, scaled = eigensystem(d[:, None] * finite_part(H) * d)
     vectors = np.zeros((look.n, k))
     vectors[free] = d[:, None] * scaled[:, free.size - k :]
     return vectors, np.maximum(
