@@ -356,3 +356,28 @@ def test_few_parameters_take_their_steps_without_a_factor():
         method="newton-cg",
     )
     assert_allclose(found.x, [data.mean(), np.log(data.std())], rtol=1e-9)
+
+
+def test_where_the_cost_vanishes_no_step_follows_one_shorter_than_the_rounding_of_x():
+    """A matrix root: the cost falls on to 10⁻²⁹ by changes of the last digits, each a hundred products dear."""
+    k = 12
+    root = RNG.normal(size=(k, k))
+    square = root @ root
+
+    def value_and_gradient(x):
+        X = x.reshape(k, k)
+        R = X @ X - square
+        return float(np.sum(R * R)), 2.0 * (R @ X.T + X.T @ R).ravel()
+
+    def product(x, v):
+        X, V = x.reshape(k, k), v.reshape(k, k)
+        R, D = X @ X - square, V @ x.reshape(k, k) + x.reshape(k, k) @ V
+        return 2.0 * (D @ X.T + X.T @ D + R @ V.T + V.T @ R).ravel()
+
+    problem = Objective(k * k, value_and_gradient=value_and_gradient, hessian_product=product)
+    run = drive(newton_cg(), problem, (root + 0.02 * RNG.normal(size=(k, k))).ravel())
+    assert run.stop.is_final
+    assert_allclose(
+        run.x.reshape(k, k) @ run.x.reshape(k, k), square, rtol=0, atol=1e-12 * np.abs(square).max()
+    )
+    assert (run.history.step_length[1:] > np.finfo(float).eps * np.linalg.norm(run.x)).all()

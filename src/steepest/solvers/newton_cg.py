@@ -113,7 +113,16 @@ class NewtonCG:
         )
         if isinstance(found, StopReason):
             return state._replace(stop=found)
+        if _is_unseen(found.step, state):
+            return state._replace(stop=StopReason.SPACING)
         return _modelled(objective, found.x, found.value, found.gradient, found.step, state, found.growth)
+
+
+def _is_unseen(step: Vector, state: NewtonCGState) -> bool:
+    """Whether a step (n,) is no longer than the rounding of x: where a cost vanishes it still falls, for no reason."""
+    scale = state.scale
+    moved, size = (step, state.x) if scale is None else (scale * step, scale * state.x)
+    return length(moved) <= EPSILON * length(size)
 
 
 def _modelled(
