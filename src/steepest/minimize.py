@@ -12,6 +12,7 @@ import numpy as np
 from . import constrained, multistart, restarts
 from .descent import Descent, box_key, structure_of
 from .errors import InputError
+from .numerics import Quiet
 from .objective import Budget, Objective
 from .outcome import result_of
 from .problem import Problem, pose
@@ -132,7 +133,7 @@ def minimize(
         plan = replace(plan, max_steps=0)
     problem.objective.start_clock(began)
     chosen = time.perf_counter()
-    with recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
+    with Quiet(), recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         if rows is None:
             descent: Any = Descent(problem, plan, tol, callback, seed, recording)
             if method == "auto" and starts is None:
@@ -158,7 +159,7 @@ def minimize(
         "judge": descent.judging,
         "total": ended - began,
     }
-    plan = replace(plan, taken=tuple(descent.taken), looped=problem.objective.steps_in_loop)
+    plan = plan.walked(tuple(descent.taken), problem.objective.steps_in_loop)
     result = result_of(problem, plan, run, judgement, timing)
     result._asked = {
         "x0": x0, "args": args, "method": method, "jac": jac, "hess": hess, "bounds": bounds,

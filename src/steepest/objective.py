@@ -20,6 +20,9 @@ from .linear_algebra.sparse_factor import SymmetricPattern
 # Of more entries a pattern is analysed anew for each walk: its factors would hold a gigabyte between the walks.
 KEPT_ENTRIES = 1_000_000
 
+# Where no lowest point is kept only -inf, which is noted, is lower than this.
+LOWEST_FINITE = -float(np.finfo(np.float64).max)
+
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -220,6 +223,7 @@ class Objective:
         self.n = n
         self.bounds = bounds or Bounds.none(n)
         self.derivatives = derivatives
+        self._deadline = inf
         self.budget = budget or Budget()
         self.counts = Counts()
         self.steps_in_loop = 0
@@ -241,7 +245,6 @@ class Objective:
         self._calls = calls
         self._on_device = on_device
         self._traceable = traceable
-        self._deadline = inf
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
 
@@ -251,8 +254,18 @@ class Objective:
         `evaluations`: as the arguments of `Objective`.
         """
         other = Objective(n, **evaluations)
-        other.counts, other.budget, other._deadline = self.counts, self.budget, self._deadline
+        other.counts, other._deadline, other.budget = self.counts, self._deadline, self.budget
         return other
+
+    @property
+    def budget(self) -> Budget:
+        """What the evaluations may spend."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, budget: Budget) -> None:
+        self._budget = budget
+        self._is_limited = budget.evaluations is not None or self._deadline < inf
 
     def forget(self) -> None:
         """Let the next walk end at its own lowest point, not at that of an earlier one."""
@@ -266,6 +279,7 @@ class Objective:
         """
         if self.budget.seconds is not None:
             self._deadline = (perf_counter() if began is None else began) + self.budget.seconds
+            self._is_limited = True
 
     def afresh(self) -> Objective:
         """The same cost with no budget, nothing counted and nothing remembered: what a judge looks through.
@@ -289,7 +303,7 @@ class Objective:
             on_device=self._on_device,
             traceable=self._traceable,
         )
-        fresh._keeps_best = False
+        fresh._keeps_best, fresh.best_value = False, LOWEST_FINITE
         fresh._slopes_instead = self._slopes_instead
         return fresh
 
@@ -297,6 +311,11 @@ class Objective:
     def evaluations(self) -> int:
         """How often the cost was evaluated; where slopes are measured, each of their calls counts."""
         return self.counts.values if self._calls is None else self._calls()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether slopes are measured by differences, and have an error that is told."""
+        return self._gradient_error is not None
 
     @property
     def gradient_error(self) -> Vector | None:
@@ -346,7 +365,8 @@ class Objective:
         evaluate = found.upright if isinstance(found, SparseHessian) else None
         if evaluate is None:
             return None
-        self._admit()
+        if self._is_limited:
+            self._admit()
         self.counts.hessians += 1
         return evaluate(x)
 
@@ -385,7 +405,8 @@ class Objective:
         """The cost at `x`."""
         if self._value is None:
             return self.value_and_gradient(x)[0]
-        self._admit()
+        if self._is_limited:
+            self._admit()
         self.counts.values += 1
         value = float(self._value(x))
         if value < self.best_value:
@@ -410,12 +431,13 @@ class Objective:
 
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
         """The cost at `x` and its gradient, shape (n,), on the host or where `x` lies."""
-        self._admit()
+        if self._is_limited:
+            self._admit()
         counts = self.counts
         counts.values += 1
         counts.gradients += 1
-        there = None if isinstance(x, np.ndarray) else self._on_device
-        if there is None or isinstance(there, Later):
+        there = None if type(x) is np.ndarray else self._on_device
+        if there is None or isinstance(x, np.ndarray) or isinstance(there, Later):
             value, gradient = self._value_and_gradient(x)
         else:
             value, gradient = there(x)
@@ -450,7 +472,8 @@ class Objective:
         """Second derivatives at `x`, shape (n, n), symmetric."""
         if self._hessian is None:
             raise AttributeError("this objective has no hessian; look at has_hessian first")
-        self._admit()
+        if self._is_limited:
+            self._admit()
         self.counts.hessians += 1
         hessian = self._hessian(x)
         self._last_hessian = (x.copy(), hessian)
@@ -468,7 +491,8 @@ class Objective:
         """The Hessian at `x` times `v`, shape (n,)."""
         if self._hessian_product is None:
             raise AttributeError("this objective has no hessian_product; look at has_hessian_product first")
-        self._admit()
+        if self._is_limited:
+            self._admit()
         self.counts.products += 1
         return self._hessian_product(x, v)
 
@@ -490,20 +514,24 @@ class Objective:
         sparse_hessian = self._found_sparse_hessian()
         if sparse_hessian is None:
             raise AttributeError("this objective has no sparse Hessian; look at has_sparse_hessian first")
-        self._admit()
+        if self._is_limited:
+            self._admit()
         self.counts.hessians += 1
         return sparse_hessian(x)
 
     def linearised(self, x: Vector) -> Linearised:
         """Value, residual (m,) and Jacobian (m, n) at `x`: the gradient is 2Jᵀr."""
-        linearised = self._found_linearised()
-        if linearised is None:
-            raise AttributeError("this objective has no residual; look at has_residual first")
-        self._admit()
+        linearised: Any = self._linearised
+        if type(linearised) is not Linearisation:
+            linearised = self._found_linearised()
+            if linearised is None:
+                raise AttributeError("this objective has no residual; look at has_residual first")
+        if self._is_limited:
+            self._admit()
         counts = self.counts
         counts.values += 1
         counts.jacobians += 1
-        found = linearised.evaluate(x) if type(linearised) is Linearisation else linearised(x)
+        found: Linearised = linearised.evaluate(x) if type(linearised) is Linearisation else linearised(x)
         if found.value < self.best_value:
             self._remember(x, found.value, None)
         return found

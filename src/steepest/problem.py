@@ -427,14 +427,16 @@ def exact_evaluations(traced: Trace) -> Evaluations:
 
 
 def _evaluations_of(traced: Trace) -> Evaluations:
+    kept = traced.kept  # asked first: a call of `evaluation` takes as long as a small cost
+
     def value(x: Vector) -> float:
-        return evaluation(traced, "value")(x)[0]
+        return (kept.get("value") or evaluation(traced, "value"))(x)[0]
 
     def value_and_gradient(x: Vector) -> tuple[float, Vector]:
-        return evaluation(traced, "value_and_gradient")(x)
+        return (kept.get("value_and_gradient") or evaluation(traced, "value_and_gradient"))(x)
 
     def hessian(x: Vector) -> Vector:
-        return evaluation(traced, "hessian")(x)[0]
+        return (kept.get("hessian") or evaluation(traced, "hessian"))(x)[0]
 
     def hessian_product(x: Vector, v: Vector) -> Vector:
         return evaluation(traced, "hessian_product")(x, v)[0]

@@ -14,6 +14,7 @@ from steepest.derivatives.compiled import compile_jaxpr
 from steepest.derivatives.costs import foresee
 from steepest.derivatives.tiers import Tiered
 from steepest.errors import InputError
+from steepest.numerics import Quiet
 
 
 def traced(function, shape=(3,)):
@@ -81,6 +82,32 @@ def test_a_cost_called_often_is_compiled_when_rent_reaches_the_price(monkeypatch
     assert abs(calls - expected) <= 1
     assert tiered.timing.compiling > 0
     assert tiered.timing.compiled_calls == 1
+
+
+def test_calls_that_no_clock_watches_count_as_much_and_give_the_same(monkeypatch):
+    monkeypatch.setattr(tiers, "BADLY_WRONG", np.inf)
+
+    def chain(x):
+        for _ in range(200):
+            x = x * 1.01 + 0.1
+        return jnp.sum(x), 2.0 * x
+
+    tiered = Tiered(traced(chain, (5000,)))
+    expected = int(np.ceil(tiered.foreseen.compiling / tiered.foreseen.saving))
+    x = np.linspace(0.0, 1.0, 5000)
+    with Quiet():
+        first = tiered(x)
+        while tiered.timing.interpreted_calls < expected - 1:
+            value, doubled = tiered(x)
+            assert value == first[0]
+            assert not doubled.flags.writeable
+        assert tiered.tier == "interpreted"
+        assert tiered.timing.watched_calls < expected - 1
+        assert_array_equal(doubled, first[1])
+        with pytest.raises(InputError, match="shape"):
+            tiered(np.ones(4))
+        tiered(x)
+    assert tiered.tier == "compiled"
 
 
 def test_a_call_longer_than_compiling_is_compiled_at_once():

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from steepest.linear_algebra.damped import FEW, RADIUS_SLACK, of_hessian, of_residual, of_sparse_residual
-from steepest.linear_algebra.damped_factors import CholeskyModel
+from steepest.linear_algebra.damped_factors import CholeskyModel, PivotedModel
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, FEW, FEW + 1, 40])
@@ -100,3 +100,31 @@ def test_columns_that_all_but_repeat_each_other_are_not_trusted_to_the_factors_o
     assert not isinstance(model, CholeskyModel)
     truth = np.linalg.lstsq(J, -r)[0]
     np.testing.assert_allclose(model.step(np.inf).step, truth, rtol=1e-8, atol=1e-8 * np.abs(truth).max())
+
+
+def test_a_singular_sparse_jacobian_gains_what_least_squares_does():
+    """40 columns of rank 25: JᵀJ has no Cholesky factors to speak of."""
+    rng = np.random.default_rng(8)
+    J = rng.normal(size=(90, 25)) @ (rng.normal(size=(25, 40)) * (rng.random((25, 40)) < 0.2))
+    r, slope, scale = rng.normal(size=90), rng.normal(size=40), rng.uniform(0.5, 20.0, 40)
+    model = of_sparse_residual(scipy.sparse.csc_array(J), r, scale)
+    assert isinstance(model, PivotedModel)
+    least = np.linalg.lstsq(J, -r, rcond=None)[0]
+    np.testing.assert_allclose(model.decrease, r @ r - np.sum((r + J @ least) ** 2), rtol=1e-9)
+    p, damping, length, promise = model.step(0.3)
+    assert damping > 0.0
+    assert abs(length - 0.3) <= RADIUS_SLACK * 0.3
+    A = J / scale
+    np.testing.assert_allclose(promise, r @ r - np.sum((r + A @ p) ** 2), rtol=1e-9)
+    B = A.T @ A + damping * np.eye(40)
+    np.testing.assert_allclose(B @ model.damped(slope, damping), -slope, atol=1e-9)
+
+
+@pytest.mark.parametrize("rank", [3, 2])
+def test_products_known_already_give_the_same_model(rank):
+    rng = np.random.default_rng(9)
+    J, r = rng.normal(size=(8, rank)) @ rng.normal(size=(rank, 3)), rng.normal(size=8)
+    scale = np.array([1e-3, 1.0, 50.0])
+    plain, told = of_residual(J, r, scale), of_residual(J, r, scale, J.T @ J, J.T @ r)
+    for radius in (1e-3, np.inf):
+        np.testing.assert_allclose(told.step(radius).step, plain.step(radius).step, rtol=1e-7, atol=1e-12)

@@ -353,3 +353,18 @@ def test_residuals_of_unlike_size_are_all_met_to_the_rounding_of_their_own(a):
     )
     assert_allclose(run.x, [a, 3.0 / a], rtol=1e-15)
     assert abs(run.gradient[1]) <= 2.0 * a * 3.0 * 8 * np.finfo(float).eps
+
+
+def test_a_walk_that_creeps_is_handed_to_newton_long_before_its_steps_run_out():
+    """HUMPS of CUTEst: a bowl under steep ripples, lowest at zero with no cost left."""
+
+    def humps(x):
+        return 0.05 * x[0] ** 2 + 0.05 * x[1] ** 2 + (np.sin(20.0 * x[0]) * np.sin(20.0 * x[1])) ** 2
+
+    start = [-506.0, -506.2]
+    found = minimize(humps, start, starts=1)
+    assert found.verdict == "global minimum"
+    assert_allclose(found.x, 0.0, atol=1e-12)
+    assert len(found.plan.taken) > 1
+    alone = minimize(humps, start, method="levenberg-marquardt", budget={"steps": 2 * found.nit})
+    assert alone.verdict == "out of budget"

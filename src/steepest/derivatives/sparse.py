@@ -17,6 +17,7 @@ import numpy as np
 from jax import lax
 
 from ..linear_algebra.elimination import stays_sparse
+from ..linear_algebra.sparse_factor import refilled
 from ..numerics import double_precision
 from ..structure.colouring import Colouring, colour_columns, colour_symmetric
 from ..structure.sparsity import Dense, jacobian_pattern
@@ -82,16 +83,19 @@ class Sparse:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._evaluate = Tiered(plan.jaxpr)
+        self._like: Any = None
 
     def __call__(self, x: Vector) -> tuple[Any, ...]:
         """The results at `x`, the last of them a SciPy CSC array whose structure is always the same."""
-        from scipy.sparse import csc_array
-
         *before, data = self._evaluate(x)
+        if self._like is None:
+            from scipy.sparse import csc_array
+
+            like = csc_array((data, self.plan.indices, self.plan.indptr), shape=self.plan.shape)
+            like.has_sorted_indices = True
+            self._like = refilled(like, data[:0])
         # The solver may change what it is given.
-        matrix = csc_array((np.array(data), self.plan.indices, self.plan.indptr), shape=self.plan.shape)
-        matrix.has_sorted_indices = True
-        return (*before, matrix)
+        return (*before, refilled(self._like, np.array(data)))
 
 
 def hessian_plan(cost: Any, gradient: Any) -> Plan:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
+from math import ceil, inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import numerics
+from ..bounds import FLOAT
 from ..errors import InputError
 from ..numerics import is_quiet
 from ..tracing.passes import uses_inputs
@@ -37,13 +38,17 @@ MUCH_SLOWER = 4.0
 
 @dataclass
 class Timing:
-    """Seconds spent so far, by what they were spent on, and how many calls each tier has answered."""
+    """Seconds spent so far, by what they were spent on, and how many calls each tier has answered.
+
+    `interpreted` holds the calls of that tier during which a clock was read, `watched_calls` of them.
+    """
 
     writing: float = 0.0
     compiling: float = 0.0
     interpreted: float = 0.0
     compiled: float = 0.0
     interpreted_calls: int = 0
+    watched_calls: int = 0
     compiled_calls: int = 0
 
     @property
@@ -82,10 +87,14 @@ class Tiered:
         # What depends on no input, as the second derivatives of a quadratic, is computed at the first call.
         self._is_constant = not uses_inputs(closed_jaxpr)
         self._constant: tuple[Any, ...] | None = None
-        self._saving = self.foreseen.saving
+        self._arrays = [k for k, aval in enumerate(closed_jaxpr.out_avals) if aval.shape]
         self._price = self.foreseen.compiling
         self._surprising = BADLY_WRONG * self.foreseen.interpreted
-        self._rent = 0.0
+        saving = self.foreseen.saving
+        # Calls that the interpreter answers before the next one makes their waste reach the price.
+        self._most_interpreted = max(ceil(self._price / saving) - 1, 0) if saving > 0.0 else inf
+        # Once the clock has nothing left to say, calls up to so many go without it.
+        self._unwatched = 0.0
         self._quickest = inf
         self._interpreted: Callable[..., tuple[Any, ...]] | None = None
         self._within_silence: Callable[..., tuple[Any, ...]] | None = None
@@ -105,6 +114,15 @@ class Tiered:
 
     def __call__(self, *arrays: Any) -> tuple[Any, ...]:
         """The outputs of the jaxpr at these inputs."""
+        timing = self.timing
+        if timing.interpreted_calls < self._unwatched and is_quiet():
+            only, x = self._only, arrays[0]
+            if type(x) is np.ndarray and x.dtype is FLOAT and x.shape == only[0]:  # type: ignore[index]
+                timing.interpreted_calls += 1
+                results = self._within_silence(x)  # type: ignore[misc]
+                for k in self._arrays:
+                    results[k].setflags(False)
+                return results
         inputs: Sequence[Any] = arrays
         only = self._only
         if only is None or type(arrays[0]) is not np.ndarray or (arrays[0].shape, arrays[0].dtype) != only:
@@ -114,18 +132,22 @@ class Tiered:
         if self.tier == "interpreted" and not self._is_worth_compiling():
             evaluate = self._within_silence if is_quiet() else self._interpreted
             assert evaluate is not None
-            timing, start = self.timing, perf_counter()
+            start = perf_counter()
             results = evaluate(*inputs)
             seconds = perf_counter() - start
             timing.interpreted += seconds
+            timing.watched_calls += 1
             if seconds < self._quickest:
                 self._quickest = seconds
             timing.interpreted_calls += 1
-            for result in results:
-                if type(result) is np.ndarray:
-                    result.setflags(write=False)
+            for k in self._arrays:
+                results[k].setflags(False)
             if self._is_constant:
                 self._constant = results
+            elif timing.watched_calls >= TRIAL_CALLS and self._quickest <= self._surprising:
+                # The quickest call will not get slower: no surprise is left to come.
+                if self._only is not None and self._only[1] is FLOAT:
+                    self._unwatched = self._most_interpreted
             return results
         compiled = self.compile()
         start = perf_counter()
@@ -140,14 +162,14 @@ class Tiered:
 
     def compile(self) -> Compiled:
         """Move to the compiled tier now; gives its function."""
-        self.tier = "compiled"
+        self.tier, self._unwatched = "compiled", 0.0
         if self._compiled is None:
             from .compiled import compile_program
 
             start = perf_counter()
             self._compiled = compile_program(self.traceable(), self.jaxpr.in_avals)
             self.timing.compiling = perf_counter() - start
-            self._on_trial = self._interpreted is not None and self.timing.interpreted_calls > 0
+            self._on_trial = self._interpreted is not None and self.timing.watched_calls > 0
         return self._compiled
 
     @cached_property
@@ -185,18 +207,18 @@ class Tiered:
         return checked
 
     def _is_worth_compiling(self) -> bool:
-        """Count what the coming call wastes by not being compiled; true when that reaches the price."""
+        """Whether what all calls wasted by not being compiled reaches the price with the coming one."""
         if self._rejected:
             return False
-        self._rent += self._saving
+        if self.timing.interpreted_calls >= self._most_interpreted:
+            return True
         # The quickest call: the mean of others holds what a busy machine made them wait.
-        surprised = inf > self._quickest > self._surprising
-        return self._rent >= self._price or (surprised and self.timing.interpreted > self._price)
+        return inf > self._quickest > self._surprising and self.timing.interpreted > self._price
 
     def _end_trial(self) -> None:
         """Go back to the interpreter if it was much the faster of the two after all."""
         timing, self._on_trial = self.timing, False
-        interpreted = timing.interpreted / timing.interpreted_calls
+        interpreted = timing.interpreted / timing.watched_calls
         compiled = timing.compiled / timing.compiled_calls
         if compiled > MUCH_SLOWER * interpreted:
             self.tier, self._rejected = "interpreted", True

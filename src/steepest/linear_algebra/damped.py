@@ -10,7 +10,14 @@ import numpy as np
 
 from ..numerics import EPS
 from . import lapack
-from .damped_factors import RADIUS_SLACK, SECULAR_ROUNDS, CholeskyModel, Damped, SparseModel
+from .damped_factors import (
+    RADIUS_SLACK,
+    SECULAR_ROUNDS,
+    CholeskyModel,
+    Damped,
+    PivotedModel,
+    SparseModel,
+)
 from .symmetric import safe_factor
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -45,11 +52,11 @@ class Spectrum:
         self._to_bottom: Vector | None = None
         if values.size == 0:
             self.decrease = 0.0
-        elif values[0] <= 0.0:
+        elif values.item(0) <= 0.0:
             self.decrease = inf
         else:
-            self._to_bottom = slope / values
-            self.decrease = float(slope.dot(self._to_bottom))
+            to_bottom = self._to_bottom = slope / values
+            self.decrease = float(slope.dot(to_bottom))
 
     def step(self, radius: float) -> Damped:
         """The lowest point of the model within `radius`: p = -(B + λ)⁻¹a, λ ≥ 0 (Moré & Sorensen 1983)."""
@@ -142,8 +149,12 @@ def _few_measured(w: Vector, a: Vector) -> Callable[[float], tuple[float, float]
     return measured
 
 
-def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum | CholeskyModel:
+def of_residual(
+    J: Matrix, r: Vector, scale: Vector, gram: Matrix | None = None, slope: Vector | None = None
+) -> Spectrum | CholeskyModel:
     """The Gauss-Newton model |r + Jp|² for p in units of 1/`scale`, shape (n,); J (m, n), r (m,).
+
+    `gram`, `slope`: JᵀJ and Jᵀr of a J with few columns, where they are known already.
 
     Safe for a rank-deficient J: directions that change nothing beyond rounding are left out. More than a few columns
     are factorised where that is safe, for a twentieth of what axes of the model take.
@@ -152,17 +163,23 @@ def of_residual(J: Matrix, r: Vector, scale: Vector) -> Spectrum | CholeskyModel
     >>> model.step(np.inf).step, model.decrease
     (array([-4.]), 16.0)
     """
+    m, n = J.shape
+    if gram is not None and slope is not None and n <= m:
+        d = 1.0 / scale
+        values, axes, trouble = lapack.dsyevd(gram * d * d[:, None])
+        if trouble == 0 and values.item(0) > SQUARED_IS_SAFE * values.item(n - 1):
+            return Spectrum(values, axes.T.dot(slope * d), axes)
     A = J / scale
-    m, n = A.shape
-    gram, factor = A.T.dot(A), None
+    right = A.T
+    gram, factor = right.dot(A), None
     if FEW < n <= m:
         factor, is_safe = safe_factor(gram, SQUARED_IS_SAFE)
         if is_safe:
-            return CholeskyModel(gram, A.T.dot(r), factor)
+            return CholeskyModel(gram, right.dot(r), factor)
     if n <= FEW or factor is not None:
         values, axes, trouble = lapack.dsyevd(gram)
-        if trouble == 0 and n <= m and values[0] > SQUARED_IS_SAFE * values[-1]:
-            return Spectrum(values, axes.T.dot(A.T.dot(r)), axes)
+        if trouble == 0 and n <= m and values.item(0) > SQUARED_IS_SAFE * values.item(n - 1):
+            return Spectrum(values, axes.T.dot(right.dot(r)), axes)
     if n > FEW:
         A, r = _few_rows(A, r)
     U, s, Vt, trouble = lapack.dgesdd(A, full_matrices=0)
@@ -266,18 +283,20 @@ def _to_the_sphere(p: Vector, direction: Vector, radius: float) -> float:
     return (-b + sqrt(max(b * b - a * c, 0.0))) / a
 
 
-def of_sparse_residual(J: Any, r: Vector, scale: Vector) -> CholeskyModel | SparseModel | IterativeModel:
+def of_sparse_residual(
+    J: Any, r: Vector, scale: Vector
+) -> CholeskyModel | PivotedModel | SparseModel | IterativeModel:
     """The Gauss-Newton model of a sparse J, factorised where JᵀJ stays sparse, iterated on where it does not.
 
-    A small one is factorised as if it were dense, where that is safe.
+    A small one is factorised as if it were dense.
     """
     m, n = J.shape
     if n <= DENSE_COLUMNS and m * n <= DENSE_ENTRIES:
         A = J.toarray() / scale
         gram = A.T.dot(A)
         factor, is_safe = safe_factor(gram, SQUARED_IS_SAFE)
-        if is_safe:
-            return CholeskyModel(gram, A.T.dot(r), factor)
+        slope = A.T.dot(r)
+        return CholeskyModel(gram, slope, factor) if is_safe else PivotedModel(gram, slope)
     rows = np.diff(J.tocsr().indptr)
     products = float(rows.astype(np.float64) @ rows)
     return (SparseModel if products <= FILL * max(J.nnz, 1) else IterativeModel)(J, r, scale)

@@ -98,6 +98,28 @@ class CholeskyModel(_FactorisedModel):
         return np.asarray(-lapack.dpotrs(factor, slope)[0])
 
 
+class PivotedModel(_FactorisedModel):
+    """The model of a dense JᵀJ that is singular to rounding, or nearly, by LDLᵀ with pivots (Bunch & Kaufman 1977).
+
+    `gram` (n, n): JᵀJ in scaled parameters. The damping is at least `TINY_DAMPING`.
+    """
+
+    def __init__(self, gram: Matrix, slope: Vector) -> None:
+        self._gram, self._damping = gram, nan
+        self._factors: Any = None
+        super().__init__(slope)
+
+    def damped(self, slope: Vector, damping: float) -> Vector:
+        """See `_FactorisedModel`."""
+        damping = max(damping, TINY_DAMPING)
+        if damping != self._damping:
+            shifted = self._gram.copy()
+            shifted.ravel()[:: len(shifted) + 1] += damping
+            *self._factors, _ = lapack.dsytrf(shifted.T, lower=1, overwrite_a=1)
+            self._damping = damping
+        return np.asarray(-lapack.dsytrs(*self._factors, slope, lower=1)[0])
+
+
 class SparseModel(_FactorisedModel):
     """The Gauss-Newton model |r + Jp|² for a sparse J (m, n), p in units of 1/`scale`, by sparse LDLᵀ of JᵀJ + λ."""
 

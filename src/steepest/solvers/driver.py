@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bounds import Vector
 from ..linear_algebra.long_vectors import length
-from ..numerics import Quiet
+from ..numerics import quietly
 from ..objective import BudgetSpent, Objective
 from .contract import Solver, State
 from .history import History
@@ -82,7 +82,7 @@ def drive(
     tell = listener(callback, restore)
     walk = _Walk(solver, objective, tolerance, watch)
     try:
-        with Quiet():
+        with quietly():
             stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell)
     except BudgetSpent as what:
         stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
@@ -168,18 +168,26 @@ class _Walk:
             )
             measured = getattr(state, "lengths", None)
             slope, step_length = (length(gradient), length(step)) if measured is None else measured
-            history.append(state.x, value, state.gradient, slope, step, step_length, objective.evaluations)
-            self._keep_best(state, value, slope)
+            evaluations = objective.evaluations
+            history.append(state.x, value, state.gradient, slope, step, step_length, evaluations)
+            if value < self.lowest - VALUE_ROUNDING * abs(value):
+                self.best, self.best_slope, self.lowest = (
+                    _Lowest(state.x, value, state.gradient),
+                    slope,
+                    value,
+                )
+            else:
+                self._keep_best(state, value, slope)
             if self.watch is not None:
-                asked |= self.watch(np.asarray(state.x), value, slope, step_length, objective.evaluations)
+                asked |= self.watch(np.asarray(state.x), value, slope, step_length, evaluations)
             if tell is not None:
-                tell(state, index, objective.evaluations)
+                tell(state, index, evaluations)
             if asked:
                 raise Asked
             stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
             if stop is not None:
                 return stop, progress.sentence
-            if _is_within_error(objective, gradient):
+            if objective.is_measured and _is_within_error(objective, gradient):
                 return StopReason.ROUNDING, "every part of the slope is within the error of its measurement"
         return StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken"
 
@@ -213,10 +221,10 @@ class _Walk:
             raise
 
     def _keep_best(self, state: State, value: float, slope: float) -> None:
-        """The lowest point; among those equal to rounding, the one with the smallest slope."""
+        """The lowest point; among those equal to rounding, as this one may be, the one with the smallest slope."""
         if value <= self.lowest:
             rounding = VALUE_ROUNDING * abs(value)
-            if value < self.lowest - rounding or slope <= self.best_slope:
+            if slope <= self.best_slope:
                 self.best, self.best_slope = _Lowest.of(state), slope
             self.lowest = value
             if self.best is not None and self.best.value > value + rounding:

@@ -61,7 +61,7 @@ class History:
         """Add one accepted iterate; `step` is None at the start. No array may change later."""
         index = len(self._rows)
         self._rows.append((value, gradient_norm, step_length, evaluations, perf_counter() - self._started))
-        if self._room and index % self._stride == 0:
+        if self._room and (self._stride == 1 or index % self._stride == 0):
             if len(self._kept) >= self._room:
                 self._thin()
                 if index % self._stride:

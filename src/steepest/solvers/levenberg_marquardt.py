@@ -10,7 +10,7 @@ import numpy as np
 
 from ..bounds import Bounds, Mask, Vector
 from ..errors import InputError
-from ..linear_algebra.damped import Damped, of_hessian, of_residual, of_sparse_residual
+from ..linear_algebra.damped import FEW, Damped, of_hessian, of_residual, of_sparse_residual
 from ..linear_algebra.long_vectors import is_finite
 from ..objective import Linearised, Matrix, Objective
 from .bent_path import (
@@ -55,6 +55,11 @@ HELD_PATIENCE, ERRS_LESS = 12, 0.5
 DROWNED = 1e-4
 REMEMBERED = 0.1
 
+# So many such steps, and more for each parameter that a valley may wind through, are enough where another method stands
+# ready: Newton's is out of it sooner, in units that follow the curvature. Fewer, and walks are broken off close to
+# their end: a valley in 3 parameters took 96 in a row, one in 10 took 175.
+SLOW_STEPS, SLOW_EACH = 60, 20
+
 # Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
 # is rounding, not curvature.
 TOO_LITTLE = 1e-3 * EPSILON
@@ -75,9 +80,10 @@ class LMState(NamedTuple):
     `linear`: value, residual (m,) and Jacobian (m, n). `hessian` (n, n): in place of the Gauss-Newton model, or
     None. `scale` (n,): residual units per parameter unit. `radius`: how far the model is trusted, in residual
     units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
-    converged slowly, `slow_held`: held ones. `spent`: whether what is left to gain is rounding. `grain`: by how much
-    the value may be off because each residual is a difference of two numbers that are larger. `bend`: that of the last
-    step, if the radius held it; `reach`: what it tells of longer ones, if it was bent.
+    converged slowly, `slow_held`: held ones; `curved`: steps in a row with the whole Hessian. `spent`: whether what is
+    left to gain is rounding. `grain`: by how much the value may be off because each residual is a difference of two
+    numbers that are larger. `bend`: that of the last step, if the radius held it; `reach`: what it tells of longer
+    ones, if it was bent.
     """
 
     x: Vector
@@ -98,6 +104,7 @@ class LMState(NamedTuple):
     grain: float
     bend: Bend | None = None
     reach: Reach | None = None
+    curved: int = 0
 
 
 class Move(NamedTuple):
@@ -133,12 +140,15 @@ class LevenbergMarquardt:
     Dense Jacobians are decomposed (safe when rank-deficient), sparse ones factorised or iterated on. Bounds are
     kept by moving parameters onto them and solving for the rest. `first_radius` limits the first step, in units of
     what the start's own size changes in the residuals; `newton` allows the switch to full second derivatives.
+    `hands_over`: it ends after many held steps in a row that converged slowly, or with the whole Hessian, for what
+    comes next.
     """
 
     name: ClassVar[str] = "Levenberg-Marquardt"
     remedy: ClassVar[str] = ""
     first_radius: float = FIRST_RADIUS
     newton: bool = True
+    hands_over: bool = False
 
     def default_max_steps(self, n: int) -> int:
         """Far more than a curve fit needs; curved valleys of collapsing exponentials take hundreds."""
@@ -152,22 +162,24 @@ class LevenbergMarquardt:
                 'was not recognised as such; leave method out, or write method="bfgs"'
             )
         linear = objective.linearised(x)
-        size = _column_sizes(linear.jacobian)
+        size, gram = _measured(linear.jacobian)
         scale = np.where(size > 0.0, size, 1.0)
         reach = sqrt(float(((scale * x) ** 2).sum()))
         radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
-        return self._aim(objective, x, linear, None, scale, size, radius, False, None)
+        return self._aim(objective, x, linear, None, scale, size, gram, radius, False, None)
 
     def step(self, objective: Objective, state: LMState) -> LMState:
         """The first step, at shrinking radius, that lowers the cost about as the model says."""
         if state.spent:
             return state._replace(stop=StopReason.ROUNDING)
+        if self.hands_over and max(state.slow_held, state.curved) >= SLOW_STEPS + SLOW_EACH * state.x.size:
+            return state._replace(stop=StopReason.OUT_OF_BUDGET)
         x, value, radius = state.x, state.value, state.radius
         rounding = VALUE_ROUNDING * abs(value) + state.grain
         refused = False
         while True:
             move = _move(objective.bounds, state, radius)
-            ahead = _foretold(state, move)
+            ahead = _foretold(state, move) if move.damping > 0.0 else None
             place = _place(objective.bounds, x, move.p if ahead is None else move.p + ahead)
             if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
                 lost = state.decrease <= rounding
@@ -180,7 +192,7 @@ class LevenbergMarquardt:
             if move.damping > 0.0 and move.promise > rounding:
                 trial = _put_back(objective, state, move, trial)
             if trial.fell >= least and isfinite(trial.found.value):
-                size = _column_sizes(trial.found.jacobian)
+                size, gram = _measured(trial.found.jacobian)
                 if is_finite(size):
                     break
             cut = AFTER_REFUSAL if trial.bent else _cut(state, move, trial.fell)
@@ -199,7 +211,7 @@ class LevenbergMarquardt:
             radius *= sqrt(float(((scale * move.p) ** 2).sum())) / move.length if move.length > 0.0 else 1.0
             reach = None  # it was told in the units before
         step = trial.x - x
-        onward = self._aim(objective, trial.x, trial.found, step, scale, size, radius, move.held, state)
+        onward = self._aim(objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, state)
         if not move.damping > 0.0 or onward.model is None:
             return onward
         return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
@@ -212,13 +224,16 @@ class LevenbergMarquardt:
         step: Vector | None,
         scale: Vector,
         size: Vector,
+        gram: Matrix | None,
         radius: float,
         held: bool,
         before: LMState | None,
     ) -> LMState:
         """The state at `x` with the model for the next step, and what that model says of the last one."""
         value, r, J = linear
-        gradient = 2.0 * (r.dot(J) if type(J) is np.ndarray else J.T @ r)
+        is_dense = type(J) is np.ndarray
+        half = r.dot(J) if is_dense else J.T @ r
+        gradient = 2.0 * half
         if not (isfinite(value) and is_finite(gradient)):
             return LMState(
                 x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, 0, False, 0.0
@@ -229,9 +244,13 @@ class LevenbergMarquardt:
                 x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, 0, True, 0.0
             )
         curved = before is not None and before.hessian is not None
+        times_curved = before.curved + 1 if before is not None and curved else 0
         hessian = _finite_hessian(objective, x) if curved else None
-        model = _model(linear, gradient, hessian, scale, free, None)
-        decrease = model.decrease
+        if is_dense and hessian is None and free is None:
+            model: Any = of_residual(J, r, scale, gram, half)
+        else:
+            model = _model(linear, gradient, hessian, scale, free, None)
+        decrease: float = model.decrease
         # What the rounding of x and of the residuals themselves can feign, JᵀJ-wise.
         squares = float(r.dot(r))
         moved = size * x
@@ -240,10 +259,12 @@ class LevenbergMarquardt:
         spent = decrease <= EPSILON**2 * x.size * (squares + reach)
         if spent and before is not None and decrease <= SLOW * before.decrease:
             spent = not _is_above_rounding(model, x, linear, scale, free)
-        slow, slow_held = (0, 0) if before is None else (before.slow, before.slow_held)
+        slow = slow_held = 0
+        if before is not None:
+            slow, slow_held = before.slow, before.slow_held
         if before is not None and not spent:
             shrinks_slowly = decrease > SLOW * before.decrease
-            if curved or not (self.newton and objective.has_hessian and type(J) is np.ndarray):
+            if curved or not (is_dense and self.newton and objective.has_hessian):
                 spent = shrinks_slowly and before.decrease <= EPSILON * abs(value) and not held
             elif decrease <= TOO_LITTLE * abs(value):
                 spent = shrinks_slowly and not held
@@ -252,7 +273,7 @@ class LevenbergMarquardt:
                     slow_held = slow_held + 1 if shrinks_slowly else 0
                 else:
                     slow, slow_held = slow + 1 if shrinks_slowly else 0, 0
-                if slow >= PATIENCE or _is_time_to_compare(slow_held):
+                if slow >= PATIENCE or (slow_held >= HELD_PATIENCE and _is_time_to_compare(slow_held)):
                     hessian = _finite_hessian(objective, x)
                     if hessian is not None:
                         whole = _model(linear, gradient, hessian, scale, free, None)
@@ -277,6 +298,7 @@ class LevenbergMarquardt:
             slow_held,
             spent,
             grain,
+            curved=times_curved,
         )
 
 
@@ -407,8 +429,6 @@ def _tried(objective: Objective, state: LMState, move: Move, place: Vector, bent
 
 def _foretold(state: LMState, move: Move) -> Vector | None:
     """The second-order part (n,) of a step that the radius holds, from the bend of the last one; None for none."""
-    if not move.damping > 0.0:
-        return None
     off = foretold(state.bend, move.p, state.scale)
     return None if off is None else _bent(state, move, off)
 
@@ -498,6 +518,14 @@ def _next_radius(state: LMState, move: Move, fell: float, radius: float, roundin
     if ratio > GOOD or not move.held:
         return max(radius, GROWTH * move.length) if move.held else GROWTH * move.length
     return radius
+
+
+def _measured(J: Any) -> tuple[Vector, Matrix | None]:
+    """Length of each column of J (m, n), shape (n,), and JᵀJ where few columns make it as quick to have."""
+    if type(J) is np.ndarray and J.shape[1] <= FEW:
+        gram = J.T.dot(J)
+        return np.sqrt(gram.diagonal()), gram
+    return _column_sizes(J), None
 
 
 def _column_sizes(J: Any) -> Vector:

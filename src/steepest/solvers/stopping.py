@@ -144,6 +144,7 @@ class Progress:
         self.start = value
         self.lowest = value
         self.tolerance = tolerance
+        self._is_asked = tolerance.any
         self.remedy = remedy
         self.sentence = ""
         self._stake = 0.0  # the largest decrease a first-order model promised at the start
@@ -201,7 +202,7 @@ class Progress:
             return self._say(StopReason.UNBOUNDED)
         if step_length > RUNAWAY:
             return self._say(StopReason.RUNAWAY)
-        if self.tolerance.any:
+        if self._is_asked:
             reason = self._tolerated(value, before, gained, decrease, gradient, x, step_length)
             if reason is not None:
                 return reason

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -337,13 +339,26 @@ def _lower_beyond(look: Look, side: _Side, rounding: float) -> tuple[Vector, flo
     return None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Bottom:
-    """Where a step along a valley ended once the curved directions had put it back, and what there is rounding."""
+    """Where a step along a valley ended once the curved directions had put it back, and what there is rounding.
+
+    `least`: what is rounding in any case; `find_allowed` looks at neighbours too, which takes more evaluations.
+    """
 
     place: Vector
     value: float
-    allowed: float
+    least: float
+    find_allowed: Callable[[], float]
+
+    @cached_property
+    def allowed(self) -> float:
+        """What the cost may differ by here and be level; at least `least`."""
+        return self.find_allowed()
+
+    def explains(self, rise: float) -> bool:
+        """Whether a rise is no more than rounding."""
+        return rise <= self.least or rise <= self.allowed
 
 
 def _along_the_bend(
@@ -369,9 +384,12 @@ def _along_the_bend(
     if not ends:
         return None
     _, sign, bottom = min(ends, key=lambda end: end[0])
-    if bottom.value - look.value > bottom.allowed or look.apart(bottom.place, look.x) <= 0.5 * VALLEY_STEP:
+    if (
+        not bottom.explains(bottom.value - look.value)
+        or look.apart(bottom.place, look.x) <= 0.5 * VALLEY_STEP
+    ):
         return None
-    course = [_Bottom(look.x, look.value, bottom.allowed), bottom]
+    course = [_Bottom(look.x, look.value, bottom.least, lambda: bottom.allowed), bottom]
     length = VALLEY_STEP
     while len(course) <= DOUBLINGS:
         length *= 2.0
@@ -380,7 +398,7 @@ def _along_the_bend(
         onward = _put_back(look, course[-1].place + sign * length * direction, back, rounding, anew=far)
         if onward is None or look.apart(onward.place, course[-1].place) > 2.0 * length:
             break
-        if onward.value - course[-1].value > onward.allowed:
+        if not onward.explains(onward.value - course[-1].value):
             break
         course.append(onward)
         if len(course) == LOCAL + 1 and not _is_fall(course):
@@ -399,7 +417,10 @@ def _along_the_bend(
 
 def _is_fall(course: list[_Bottom]) -> bool:
     """Whether the last of these is lower than the first beyond what rounding does at any of them."""
-    return course[0].value - course[-1].value > BEYOND * max(end.allowed for end in course)
+    fall = course[0].value - course[-1].value
+    return all(fall > BEYOND * end.least for end in course) and all(
+        fall > BEYOND * end.allowed for end in course
+    )
 
 
 def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool = False) -> _Bottom | None:
@@ -439,8 +460,12 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
         x = place - step
     if not np.isfinite(value):
         return None
-    allowed = 8 * max(rounding, look.trembling(place, value)) + VALLEY_FLOOR * back.unit
-    return _Bottom(place, value, allowed)
+    floor = VALLEY_FLOOR * back.unit
+
+    def allowed() -> float:
+        return 8 * max(rounding, look.trembling(place, value)) + floor
+
+    return _Bottom(place, value, 8 * rounding + floor, allowed)
 
 
 class _Back(Protocol):

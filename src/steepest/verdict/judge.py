@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics import EPS, Quiet, all_finite
+from ..numerics import EPS, all_finite, quietly
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
 from .endless import pole_near, pole_on_the_way, valley_from, valley_walked
@@ -140,12 +140,12 @@ def judge(
     >>> judge(bowl, np.array([0.0]), names=("x",)).verdict
     <Verdict.LOCAL_MINIMUM: 'local minimum'>
     """
-    with Quiet():
+    with quietly():
         look = look_at(objective, x, names, structure, None if stop is None else str(stop), history, seed)
         found = _judge(look)
         if found.verdict is Verdict.INFIMUM_NOT_ATTAINED:
             found = with_the_gap(look, found)
-    return replace(found, value=look.value, gradient=look.gradient, spent=look.objective.counts)
+    return found.measured(look.value, look.gradient, look.objective.counts)
 
 
 def _judge(look: Look) -> Judgement:

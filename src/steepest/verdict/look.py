@@ -18,6 +18,9 @@ Vector = np.ndarray
 # Up to here every direction is looked at; beyond, a fixed number of products stands for all of them.
 SMALL = 100
 
+# Rows of random signs that small looks share; the most that any of them takes is some ten.
+SIGNS_KEPT = 16
+
 # A parameter smaller than this part of the others (or of one) is zero up to rounding.
 NOTHING = 64.0 * EPS
 
@@ -60,6 +63,7 @@ class Look:
     n: int = field(init=False)
     is_small: bool = field(init=False)
     all_free: bool = field(init=False)
+    _signs_drawn: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.n = self.x.size
@@ -127,8 +131,12 @@ class Look:
         return np.random.default_rng(_seeded(self.seed))
 
     def signs(self) -> Vector:
-        """A random sign for each parameter, (n,)."""
-        return np.copysign(1.0, self.generator.random(self.n) - 0.5)
+        """A random sign for each parameter, (n,); every time others."""
+        if self.is_small and self._signs_drawn < SIGNS_KEPT:
+            self._signs_drawn += 1
+            drawn: Vector = _few_signs(self.seed, self.n)[self._signs_drawn - 1]
+            return drawn
+        return _signs(self.generator, (self.n,))
 
     @cached_property
     def sparse_hessian(self) -> Any:
@@ -236,6 +244,18 @@ def is_lost_in(fall: float, value: float) -> bool:
     (True, False)
     """
     return EPS * fall > abs(value)
+
+
+def _signs(generator: np.random.Generator, shape: tuple[int, ...]) -> Vector:
+    return np.copysign(1.0, generator.random(shape) - 0.5)
+
+
+@lru_cache(maxsize=64)
+def _few_signs(seed: int, n: int) -> Vector:
+    """The first rows (SIGNS_KEPT, n), which every look of one seed takes: a generator takes longer to make."""
+    drawn = _signs(np.random.default_rng((seed, n)), (SIGNS_KEPT, n))
+    drawn.setflags(write=False)
+    return drawn
 
 
 @lru_cache(maxsize=16)

@@ -243,11 +243,9 @@ def _above_the_lowest(look: Look, curvature: Curvature, rounding: Rounding) -> t
     limit = EPS * abs(look.value)
     if limit < above <= rounding.value + rounding.jump:
         unit = look.on_free(UNITS * np.maximum(look.spacing, EPS * np.minimum(look.scale, look.own_size)))
-        slope, changes = look.on_free(look.gradient), []
-        for signs in (1.0, *(look.signs() for _ in range(SIGNS))):
-            shift = signs * unit
-            changes.append(abs(float(shift @ slope + 0.5 * shift @ curvature.product(shift))))
-        limit += max(changes)
+        shifts = np.array([unit, *(look.signs() * unit for _ in range(SIGNS))])
+        bends = np.add.reduce(shifts * curvature.products_of(shifts), 1)
+        limit += float(np.maximum.reduce(np.abs(shifts.dot(look.on_free(look.gradient)) + 0.5 * bends)))
     return (above, limit) if above <= limit else None
 
 

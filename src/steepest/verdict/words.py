@@ -1,5 +1,7 @@
 """The words of the verdict, and the evidence that stands behind each."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import nan
@@ -99,3 +101,9 @@ class Judgement:
     value: float = nan
     gradient: np.ndarray | None = None
     spent: Counts = field(default_factory=Counts)
+
+    def measured(self, value: float, gradient: np.ndarray, spent: Counts) -> Judgement:
+        """The same with what was measured at the point, and spent; `dataclasses.replace` takes ten times as long."""
+        found = object.__new__(Judgement)
+        vars(found).update(vars(self), value=value, gradient=gradient, spent=spent)
+        return found
