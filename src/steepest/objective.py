@@ -171,6 +171,9 @@ class Budget:
     steps: int | None = None
 
 
+UNLIMITED = Budget()
+
+
 class Objective:
     """Value, gradient, Hessian and Hessian products of one cost of `n` parameters, in double precision.
 
@@ -224,7 +227,7 @@ class Objective:
         self.bounds = bounds or Bounds.none(n)
         self.derivatives = derivatives
         self._deadline = inf
-        self.budget = budget or Budget()
+        self.budget = budget or UNLIMITED
         self.counts = Counts()
         self.steps_in_loop = 0
         self.best_x: Vector | None = None
@@ -286,25 +289,13 @@ class Objective:
 
         Nor is the lowest point kept there: of many parameters each vector counts.
         """
-        fresh = Objective(
-            self.n,
-            value_and_gradient=self._value_and_gradient,
-            value=self._value,
-            hessian=self._hessian,
-            hessian_product=self._hessian_product,
-            sparse_hessian=self._sparse_hessian,
-            linearised=self._linearised,
-            least_squares=self.least_squares,
-            split=self._split,
-            bounds=self.bounds,
-            derivatives=self.derivatives,
-            gradient_error=self._gradient_error,
-            calls=self._calls,
-            on_device=self._on_device,
-            traceable=self._traceable,
-        )
+        fresh = object.__new__(Objective)
+        vars(fresh).update(vars(self))
+        fresh._deadline, fresh.budget, fresh.counts = inf, UNLIMITED, Counts()
+        fresh.steps_in_loop, fresh._last_hessian = 0, None
+        fresh.best_x = fresh.best_gradient = None
+        fresh.minus_infinity = False
         fresh._keeps_best, fresh.best_value = False, LOWEST_FINITE
-        fresh._slopes_instead = self._slopes_instead
         return fresh
 
     @property

@@ -80,7 +80,7 @@ class LMState(NamedTuple):
     `linear`: value, residual (m,) and Jacobian (m, n). `hessian` (n, n): in place of the Gauss-Newton model, or
     None. `scale` (n,): residual units per parameter unit. `radius`: how far the model is trusted, in residual
     units. `model`: the model over the parameters in `free` (None: all of them). `slow`: free steps in a row that
-    converged slowly, `slow_held`: held ones; `curved`: steps in a row with the whole Hessian. `spent`: whether what is
+    converged slowly, `slow_held`: held ones; `held_curved`: held ones with the whole Hessian. `spent`: whether what is
     left to gain is rounding. `grain`: by how much the value may be off because each residual is a difference of two
     numbers that are larger. `bend`: that of the last step, if the radius held it; `reach`: what it tells of longer
     ones, if it was bent.
@@ -104,7 +104,7 @@ class LMState(NamedTuple):
     grain: float
     bend: Bend | None = None
     reach: Reach | None = None
-    curved: int = 0
+    held_curved: int = 0
 
 
 class Move(NamedTuple):
@@ -140,7 +140,7 @@ class LevenbergMarquardt:
     Dense Jacobians are decomposed (safe when rank-deficient), sparse ones factorised or iterated on. Bounds are
     kept by moving parameters onto them and solving for the rest. `first_radius` limits the first step, in units of
     what the start's own size changes in the residuals; `newton` allows the switch to full second derivatives.
-    `hands_over`: it ends after many held steps in a row that converged slowly, or with the whole Hessian, for what
+    `hands_over`: it ends after many held steps, in a row that converged slowly or with the whole Hessian, for what
     comes next.
     """
 
@@ -172,7 +172,10 @@ class LevenbergMarquardt:
         """The first step, at shrinking radius, that lowers the cost about as the model says."""
         if state.spent:
             return state._replace(stop=StopReason.ROUNDING)
-        if self.hands_over and max(state.slow_held, state.curved) >= SLOW_STEPS + SLOW_EACH * state.x.size:
+        if (
+            self.hands_over
+            and max(state.slow_held, state.held_curved) >= SLOW_STEPS + SLOW_EACH * state.x.size
+        ):
             return state._replace(stop=StopReason.OUT_OF_BUDGET)
         x, value, radius = state.x, state.value, state.radius
         rounding = VALUE_ROUNDING * abs(value) + state.grain
@@ -244,7 +247,7 @@ class LevenbergMarquardt:
                 x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, 0, True, 0.0
             )
         curved = before is not None and before.hessian is not None
-        times_curved = before.curved + 1 if before is not None and curved else 0
+        held_curved = before.held_curved + held if before is not None and curved else 0
         hessian = _finite_hessian(objective, x) if curved else None
         if is_dense and hessian is None and free is None:
             model: Any = of_residual(J, r, scale, gram, half)
@@ -298,7 +301,7 @@ class LevenbergMarquardt:
             slow_held,
             spent,
             grain,
-            curved=times_curved,
+            held_curved=held_curved,
         )
 
 

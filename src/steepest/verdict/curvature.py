@@ -320,17 +320,20 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     room = np.minimum(bounds.upper - look.x, look.x - bounds.lower) if bounds.any else None
     if room is not None and (room < h)[free].any():
         return None
-    slopes, spans = np.empty((2, free.size, look.n)), np.empty(free.size)
+    forwards, backwards, spans = [], [], np.empty(free.size)
     for k, i in enumerate(free.tolist()):
         ahead, behind = look.x.copy(), look.x.copy()
         ahead[i] += h[i]
         behind[i] -= h[i]
-        slopes[0, k], slopes[1, k] = look.slope_at(ahead)[1], look.slope_at(behind)[1]
-        spans[k] = ahead[i] - behind[i]
-        if not isfinite(slopes[0, k, i] - slopes[1, k, i]):
+        forward, backward = look.slope_at(ahead)[1], look.slope_at(behind)[1]
+        if not isfinite(forward[i] - backward[i]):
             return None
-    change = slopes[0] - slopes[1]
-    uneven = np.abs(slopes[0] - 2.0 * look.gradient + slopes[1]) * look.scale
+        forwards.append(forward)
+        backwards.append(backward)
+        spans[k] = ahead[i] - behind[i]
+    slopes, others = (np.array(found).reshape(free.size, look.n) for found in (forwards, backwards))
+    change = slopes - others
+    uneven = np.abs(slopes - 2.0 * look.gradient + others) * look.scale
     largest = np.maximum.reduce
     if not (largest(uneven, 1) <= UNEVEN * largest(np.abs(change) * look.scale, 1)).all():
         return None
