@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -259,3 +260,30 @@ def test_a_walk_that_stepped_back_from_minus_infinity_does_not_end_there():
     assert met[1]
     assert_allclose(run.x, 1 / 3, atol=1e-6)
     assert run.stop == StopReason.ROUNDING
+
+
+@pytest.mark.parametrize(("grain", "ends"), [(0.0, 1), (1e-11, 2)])
+def test_of_values_a_solver_calls_equal_the_one_with_the_smallest_slope_is_kept(grain, ends):
+    """Residuals that are differences of large numbers: the cost is off by more than rounding of its own size."""
+    values, slopes = [2.0, 1.0, 1.0 + 3e-12], [1.0, 1e-4, 1e-9]
+
+    class Told:
+        name, remedy = "told", ""
+
+        def default_max_steps(self, n):
+            return 2
+
+        def _at(self, k):
+            step = None if k == 0 else np.array([1e-3])
+            told = {"x": np.array([float(k)]), "value": values[k], "gradient": np.array([slopes[k]])}
+            return SimpleNamespace(**told, step=step, decrease=1.0, stop=None, grain=grain, k=k)
+
+        def init(self, objective, x):
+            return self._at(0)
+
+        def step(self, objective, state):
+            return self._at(state.k + 1)
+
+    plain = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
+    run = drive(Told(), plain, np.array([0.0]))
+    assert run.x[0] == ends

@@ -18,6 +18,9 @@ from .contract import Solver, State
 from .history import History
 from .stopping import SENTENCES, VALUE_ROUNDING, Progress, StopReason, Tolerance
 
+# A value is taken to be off by no larger part of itself, whatever a solver says: beyond, a lower one is lower.
+MOST_GRAIN = 1e-9
+
 
 @dataclass(frozen=True)
 class Run:
@@ -134,6 +137,8 @@ class _Walk:
         self.best: _Lowest | None = None
         self.best_slope = inf
         self.lowest = inf
+        # By how much more than rounding of its own size a value may be off, as the last state has it.
+        self.grain = 0.0
 
     def go(
         self, x: Vector, limit: int, tell: Callable[[State, int, int], None] | None
@@ -170,14 +175,8 @@ class _Walk:
             slope, step_length = (length(gradient), length(step)) if measured is None else measured
             evaluations = objective.evaluations
             history.append(state.x, value, state.gradient, slope, step, step_length, evaluations)
-            if value < self.lowest - VALUE_ROUNDING * abs(value):
-                self.best, self.best_slope, self.lowest = (
-                    _Lowest(state.x, value, state.gradient),
-                    slope,
-                    value,
-                )
-            else:
-                self._keep_best(state, value, slope)
+            self.grain = min(getattr(state, "grain", 0.0), MOST_GRAIN * abs(value))
+            self._keep_best(state, value, slope)
             if self.watch is not None:
                 asked |= self.watch(np.asarray(state.x), value, slope, step_length, evaluations)
             if tell is not None:
@@ -199,7 +198,7 @@ class _Walk:
             (best.x, best.value, best.gradient) if best is not None else (self.start, nan, None)
         )
         if objective.best_x is not None and (
-            best is None or objective.best_value < value - VALUE_ROUNDING * abs(value)
+            best is None or objective.best_value < value - VALUE_ROUNDING * abs(value) - self.grain
         ):
             x, value, gradient = objective.best_x, objective.best_value, objective.best_gradient
         assert x is not None
@@ -221,15 +220,14 @@ class _Walk:
             raise
 
     def _keep_best(self, state: State, value: float, slope: float) -> None:
-        """The lowest point; among those equal to rounding, as this one may be, the one with the smallest slope."""
-        if value <= self.lowest:
-            rounding = VALUE_ROUNDING * abs(value)
-            if slope <= self.best_slope:
-                self.best, self.best_slope = _Lowest.of(state), slope
+        """The lowest point; among those equal to rounding, the one with the smallest slope."""
+        lowest, rounding = self.lowest, VALUE_ROUNDING * abs(value) + self.grain
+        if value <= lowest:
             self.lowest = value
-            if self.best is not None and self.best.value > value + rounding:
+            fell = value < lowest - rounding or (self.best is not None and self.best.value > value + rounding)
+            if fell or slope <= self.best_slope:
                 self.best, self.best_slope = _Lowest.of(state), slope
-        elif slope < self.best_slope and value <= self.lowest + VALUE_ROUNDING * abs(self.lowest):
+        elif slope < self.best_slope and value <= lowest + rounding:
             self.best, self.best_slope = _Lowest.of(state), slope
 
     def _halted(self, state: State, progress: Progress) -> tuple[StopReason, str]:
