@@ -2,10 +2,13 @@
 
 import io
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from .conftest import PATIENCE
 
 BASELINES = Path(__file__).parent / "baselines"
 # Pictures are compared at a quarter of their size, where letters are grey and lines are lines.
@@ -26,16 +29,22 @@ def test_the_page_looks_as_it_did(open_page, name):
 
     page = open_page(LOOKS[name], width=1000, height=720)
     page.wait_for_selector("path.curve" if name == "slope" else "g.path")
-    page.wait_for_timeout(600)
-    seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     kept = BASELINES / f"{name}.png"
     if os.environ.get("STEEPEST_BASELINES"):
+        page.wait_for_timeout(2_000)
         kept.parent.mkdir(exist_ok=True)
-        seen.save(kept, optimize=True)
+        Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(kept, optimize=True)
     before = Image.open(kept).convert("RGB")
-    assert seen.size == before.size
-    size = [side // SHRINK for side in seen.size]
-    small = [np.asarray(image.resize(size, Image.BOX), float) for image in (seen, before)]
-    difference = np.abs(small[0] - small[1]).max(axis=-1)
-    assert difference.mean() < MEAN
-    assert (difference > 64).mean() < STRAY
+    size = [side // SHRINK for side in before.size]
+    end = time.monotonic() + PATIENCE
+    mean, stray = np.inf, 1.0
+    # A machine busy with other things draws later; what is wrong stays wrong.
+    while (mean >= MEAN or stray >= STRAY) and time.monotonic() < end:
+        page.wait_for_timeout(300)
+        seen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        assert seen.size == before.size
+        small = [np.asarray(image.resize(size, Image.BOX), float) for image in (seen, before)]
+        difference = np.abs(small[0] - small[1]).max(axis=-1)
+        mean, stray = difference.mean(), (difference > 64).mean()
+    assert mean < MEAN
+    assert stray < STRAY

@@ -42,7 +42,7 @@ def open_page(browser, tmp_path):
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # what has not answered by then never will
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
