@@ -9,11 +9,13 @@ stands for anything. ```sh is for setting up (pip, git, make) and is not run.
 import contextlib
 import doctest
 import io
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -53,7 +55,8 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_every_code_block_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("compiled_once")
+def test_every_code_block_runs_and_prints_what_the_page_shows(page, tmp_path, monkeypatch, run_command):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__page__"}
     blocks = blocks_of(page)
@@ -101,21 +104,35 @@ def commands_of(block: Block) -> list[tuple[str, str]]:
     return commands
 
 
-def run_command(command: str, where: str) -> str:
-    words = shlex.split(command, comments=True)
-    assert words[0] == "steepest", f"{where}: only steepest is run in a console block"
-    program = "import sys; sys.argv[0] = 'steepest'; from steepest.cli import main; sys.exit(main())"
-    run = subprocess.run(
-        [sys.executable, "-c", program, *words[1:]],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "COLUMNS": "110"},
-    )
-    # 1 says "not a minimum", which a page may well want to show.
-    assert run.returncode in (0, 1), f"{where}: {command}\n{run.stderr}"
-    return run.stdout
+@pytest.fixture(scope="module")
+def run_command():
+    """Runs a command in a process of its own; gives what it printed."""
+    program = Path(__file__).with_name("commands.py")
+    environment = {**os.environ, "COLUMNS": "110"}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        ) as runner,
+    ):
+        out, err = Path(folder, "out"), Path(folder, "err")
+
+        def run(command: str, where: str) -> str:
+            words = shlex.split(command, comments=True)
+            assert words[0] == "steepest", f"{where}: only steepest is run in a console block"
+            given = {"words": words[1:], "folder": os.getcwd(), "out": str(out), "err": str(err)}
+            print(json.dumps(given), file=runner.stdin, flush=True)
+            status = runner.stdout.readline().strip()
+            # 1 says "not a minimum", which a page may well want to show.
+            assert status in ("0", "1"), f"{where}: {command}\n{err.read_text(encoding='utf-8')}"
+            return out.read_text(encoding="utf-8")
+
+        yield run
+        runner.stdin.close()
 
 
 def compare(expected: str, printed: str, where: str) -> None:
