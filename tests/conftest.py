@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Before anything imports Matplotlib, rich or JAX. A test process must not take a whole GPU for itself.
@@ -18,3 +19,38 @@ settings.register_profile(
 )
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+# Seconds. What is compiled sooner is not worth a file.
+WORTH_KEEPING = 0.1
+
+
+@pytest.fixture(scope="session")
+def executables(tmp_path_factory):
+    """A folder for what XLA compiled; one for each test process, since JAX does not write its files in one go."""
+    return tmp_path_factory.mktemp("executables")
+
+
+@pytest.fixture(scope="module")
+def compiled_once(executables):
+    """For modules that compile the same programs in test after test: that is most of what a short training takes.
+
+    It ends with the module, so that no test which measures the compiler finds its work done, and is not told to
+    processes that a test starts: what they compile anew must come to the same bits.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    kept = {
+        "jax_compilation_cache_dir": str(executables),
+        "jax_persistent_cache_min_compile_time_secs": WORTH_KEEPING,
+    }
+    before = {name: getattr(jax.config, name) for name in kept}
+
+    def settle(values):
+        for name, value in values.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # JAX asks once whether there is such a folder
+
+    settle(kept)
+    yield
+    settle(before)

@@ -19,6 +19,8 @@ from steepest.training.checkpoint import Checkpoints, Damaged, read, write
 
 from .models import classification
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 JOB = """
 import numpy as np
 from steepest.training.batches import random_numbers
@@ -333,11 +335,11 @@ def test_a_signal_to_end_leaves_a_checkpoint_to_go_on_from(folder):
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not Checkpoints(folder / "ended").found() and time.monotonic() < deadline:
         time.sleep(0.1)
     child.send_signal(signal.SIGTERM)
-    out, _ = child.communicate(timeout=120)
+    out, _ = child.communicate(timeout=300)
     assert child.returncode == 130
     told = json.loads(out)
     assert (told["verdict"], told["ended"]) == ("stopped", "interrupted")

@@ -11,6 +11,8 @@ from steepest.training.verdict import TrainVerdict
 
 from .models import regression
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def walked(**settings):
     """The explanation of a run, and its result."""
