@@ -45,7 +45,7 @@ MANY_ROWS, MOST_MEETING = 20_000, 200
 # A set of so many entries takes a tenth of a second to join with others: before the first of them the pattern of a few
 # parameters alone, drawn at random, tells whether all will be dense. Counted is what three in four of them reach, so
 # that a few parameters which everything depends on do not speak for the others.
-LARGE, DRAWN, REACHED_BY = 1_000_000, 32, 0.75
+LARGE, DRAWN, REACHED_BY = 1_000_000, 8, 0.75
 
 # Nor is anything kept that would take more memory than this many entries (8 bytes each).
 MOST_ENTRIES = 60_000_000
