@@ -68,7 +68,10 @@ def test_rows_on_an_accelerator_lead_to_the_same_optimum(method, monkeypatch):
     assert_allclose(here.cost, there.cost, rtol=1e-7)
 
 
-def test_columns_that_nearly_stand_in_for_each_other_hide_no_minimum_that_lies_far_away():
+@pytest.mark.parametrize("few", [1024, 20])
+def test_columns_that_nearly_stand_in_for_each_other_hide_no_minimum_that_lies_far_away(few, monkeypatch):
+    """Neither of few parameters nor of many, for which products of the Hessian are counted."""
+    monkeypatch.setattr(whole_verdict, "MOST_FORMED", few)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(12_000, 40)).astype(np.float32)
     x[:, 1] = x[:, 0] + 1e-4 * x[:, 1]

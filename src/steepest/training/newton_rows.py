@@ -12,7 +12,7 @@ with a multiple of one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,16 @@ ROUNDINGS = 0.5
 
 @dataclass
 class Factor:
-    """The Hessian at `at` as a thing that solves: H⁻¹q, by a factor or by conjugate gradients scaled by `diagonal`."""
+    """The Hessian at `at` as a thing that solves: H⁻¹q, by a factor or by conjugate gradients scaled by `diagonal`.
+
+    `left`: the part of q that these left last.
+    """
 
     passes: Passes
     at: Vector
     diagonal: Vector
     lower: Any = None
+    left: float = 0.0
 
     @classmethod
     def of(cls, passes: Passes, at: Vector, spread: Vector) -> Factor:
@@ -67,8 +71,14 @@ class Factor:
             return cls(passes, at, diagonal)
         return cls(passes, at, diagonal, _factorised(passes.matrix(at)))
 
-    def solve(self, q: Vector, accuracy: float = ACCURACY) -> Vector:
-        """H⁻¹q, or what stands for it where H is not positive; by conjugate gradients to this part of q."""
+    def solve(
+        self, q: Vector, accuracy: float = ACCURACY, enough: float = inf, products: float = inf
+    ) -> Vector:
+        """H⁻¹q, or what stands for it where H is not positive; by conjugate gradients to this part of q.
+
+        `ACCURACY` will do where the promise ½q·H⁻¹q, which grows with every product, is above `enough`, and once so
+        many `products` have been taken.
+        """
         if self.lower is not None:
             return self.lower(q)
         p, r = np.zeros_like(q), q.copy()
@@ -76,7 +86,9 @@ class Factor:
         d, rz = z.copy(), float(r @ z)
         first = rz
         for k in range(MOST_PRODUCTS):
-            if rz <= accuracy**2 * first:
+            self.left = (rz / first) ** 0.5 if first > 0 else 0.0
+            short = self.left <= ACCURACY and (k >= products or 0.5 * float(q @ p) > enough)
+            if short or self.left <= accuracy:
                 break
             Hd = self.passes.product(self.at, d)
             curvature = float(d @ Hd)

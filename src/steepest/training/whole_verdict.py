@@ -7,7 +7,7 @@ composition rules, local where the smallest curvature is measured and positive.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..tracing.batched import numbers_in
 from ..tracing.source import user_line
 from ..verdict.words import Evidence
 from .divergence import bad_data, first_bad
-from .newton_rows import ACCURACY, MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
+from .newton_rows import MOST_FORMED, SMALLEST_SCALE, Factor, sample_sizes
 from .passes import MATRIX_PRODUCT, Passes, bytes_of
 from .verdict import Finding, TrainVerdict
 from .whole_choice import shown_convex, structure_of
@@ -39,6 +39,9 @@ LOOKED_AT_AGAIN, COMPARED = 1 << 24, 2048
 # Newton's step of the judge leaves this part of the slope. Along columns that nearly stand in for each other the slope
 # is a small part of the whole and promises most of what is left: at a tenth, minima were claimed that lay far away.
 JUDGED_TO = 1e-4
+# With more than `MOST_FORMED` parameters products are taken to come so near for as long as they take so many times the
+# walk's own passes; so many at least, for a walk that began near its end.
+JUDGING, FEWEST_PRODUCTS = 2.0, 30
 # A smallest curvature below this part of the largest is not told from none: products are in double precision.
 TOLD_FROM_ZERO = 1e-10
 
@@ -174,6 +177,8 @@ class _Look:
 
     def _newton(self, job: Job, run: WholeRun) -> None:
         n = self.x.size
+        eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
+        limit, left = ROUNDINGS * eps * abs(self.cost), 0.0
         told_slope, slope = "slope in double precision over all rows", self.slope
         if self.formed:
             step = self._eigen_step(self.passes.matrix(self.x))
@@ -195,12 +200,10 @@ class _Look:
                     )
             spread = run.walker.spread()
             factor = Factor(curved, self.x, np.maximum(spread, SMALLEST_SCALE * spread.max()))
-            # With more parameters a product takes long, and there are many to be taken.
-            step = -factor.solve(slope, JUDGED_TO if n <= MOST_FORMED else ACCURACY)
-            told = f"Newton's step with the Hessian over {seen:,} rows"
+            # A promise above the limit only grows: what it comes to is then told well enough.
+            step = -factor.solve(slope, JUDGED_TO, limit, self._products(run, seen))
+            told, left = f"Newton's step with the Hessian over {seen:,} rows", factor.left
         self.promised = float(-0.5 * slope @ step)
-        eps = float(np.finfo(np.float64 if job.precision == "float64" else np.float32).eps)
-        limit = ROUNDINGS * eps * abs(self.cost)
         length, most = float(np.linalg.norm(step)), SHORT * eps**0.5 * float(np.linalg.norm(self.x))
         still = Evidence(
             "decrease still promised",
@@ -218,6 +221,10 @@ class _Look:
         )
         self.evidence = (still, near)
         self.stationary = still.holds and near.holds
+        if still.holds and left > JUDGED_TO:
+            how = "the part of the slope that Newton's step leaves after as many products as it may take"
+            self.evidence = (*self.evidence, Evidence("left of the slope", left, JUDGED_TO, False, how))
+            self.stationary = False
         if not self.slope.any():
             # Far out a cost that falls without end is lost in the smallest numbers, and its curvature with it.
             v = np.random.default_rng(job.seed).standard_normal(n)
@@ -227,6 +234,12 @@ class _Look:
                 Evidence("curved", curvature, 0.0, curvature > 0.0, "curvature along a random direction"),
             )
             self.stationary = curvature > 0.0
+
+    def _products(self, run: WholeRun, seen: int) -> float:
+        """Products of the Hessian over so many rows to be taken; with many parameters each takes long."""
+        if self.x.size <= MOST_FORMED:
+            return inf
+        return max(FEWEST_PRODUCTS, JUDGING * run.passes * self.rows / (2.0 * seen))
 
     def _widened(self, walked: Passes, sample: Passes) -> tuple[np.ndarray, int]:
         """The walk's slope, (n,), each part farther from zero by what its precision is wrong by; over how many rows.
