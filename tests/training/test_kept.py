@@ -17,6 +17,8 @@ from steepest.training.steps import State, Tree, adding, nothing_added
 
 from .models import regression
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def state(value):
     parameters = {"W": jnp.full((3, 2), value), "b": jnp.float32(value)}

@@ -12,6 +12,8 @@ from steepest.training.batches import Part, Rows, read_data
 
 from .models import classification, regression
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def by_hand(transformation, params, x, label, batch_size, steps, seed=0):
     """Twenty lines anybody would write: the same batches, a jitted step, optax."""

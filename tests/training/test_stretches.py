@@ -18,6 +18,8 @@ from steepest.training.stretches import Stretches, forecast, pieces, work_of
 
 from .models import classification, regression
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 @pytest.fixture
 def one_by_one(monkeypatch):

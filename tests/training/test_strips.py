@@ -8,6 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest.training import strips
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 LENGTHS = [1, strips.STRIP - 1, strips.STRIP, 2 * strips.STRIP + 3]
 
 

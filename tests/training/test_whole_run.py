@@ -15,6 +15,8 @@ from steepest.training import checkpoint, passes, resident, whole_run, whole_ver
 from steepest.training.checkpoint import read, write
 from steepest.training.passes import Passes
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 METHODS = ["l-bfgs", "newton-cg"]
 
 
