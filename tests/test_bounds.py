@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+import steepest
 from steepest.bounds import Bounds
 from steepest.errors import InputError
 
@@ -62,3 +64,24 @@ def test_no_bounds_are_no_bounds():
 def test_impossible_bounds_are_refused_and_named(lower, upper):
     with pytest.raises(InputError, match="parameter 1"):
         Bounds(np.array([0.0, lower]), np.array([1.0, upper]))
+
+
+@pytest.mark.parametrize("form", ["pairs", "two arrays", "an array and a number", "SciPy's"])
+def test_bounds_are_understood_in_every_form_of_scipy(form):
+    lower, upper = np.array([0.5, -1.0, 2.0]), np.array([1.0, 1.0, np.inf])
+    bounds = {
+        "pairs": list(zip(lower, upper, strict=True)),
+        "two arrays": (lower, upper),
+        "an array and a number": (list(lower), np.inf),
+        "SciPy's": scipy.optimize.Bounds(lower, upper),
+    }[form]
+    result = steepest.minimize(lambda x: np.sum(x**2), np.full(3, 2.0), bounds=bounds)
+    assert_allclose(result.x, [0.5, 0.0, 2.0], atol=1e-12)
+
+
+def test_two_arrays_are_a_pair_for_each_of_two_parameters():
+    """As in SciPy's `minimize`: the first holds the bounds of the first parameter."""
+    result = steepest.minimize(
+        lambda x: np.sum(x**2), np.full(2, 2.5), bounds=(np.array([2, 3]), np.array([1, 4]))
+    )
+    assert_allclose(result.x, [2.0, 1.0], atol=1e-12)

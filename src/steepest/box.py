@@ -17,8 +17,9 @@ Vector = np.ndarray
 def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[Bounds, tuple[str, ...]]:
     """Bounds in any of the forms people write, as one flat box.
 
-    A pair for each parameter; one pair of numbers for all; a dict from name to pair; `scipy.optimize.Bounds`. None or
-    an infinity on either side means no bound.
+    A pair for each parameter; one pair of numbers for all; a dict from name to pair; `scipy.optimize.Bounds`; a tuple
+    of two lists or arrays, lower and upper, of other than two parameters. None or an infinity on either side means no
+    bound.
     """
     n = parameters.n
     if bounds is None:
@@ -34,6 +35,8 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
         pairs = _listed(bounds)
         if _is_pair(pairs):
             pairs = [tuple(pairs)] * n
+        elif len(pairs) == 2 and n != 2:  # for two parameters it is a pair for each
+            pairs = _listed(pairs_of_ends(bounds, n))
         if len(pairs) != n:
             raise InputError(
                 f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"

@@ -56,8 +56,9 @@ def minimize(
     method : "auto", or a solver's name ("newton", "bfgs", "l-bfgs", "gradient descent", "adam", …),
         or a solver with its options, such as `steepest.solvers.lbfgs(memory=20)`.
     jac, hess : derivatives of your own, as in SciPy; leave them out for exact ones.
-    bounds : (low, high) for each parameter, or a dict from name to pair; None where there is no bound. The cost
-        is never called outside them.
+    bounds : (low, high) for each parameter, one for all, or a dict from name to pair; None where there is no bound;
+        `scipy.optimize.Bounds`, or two arrays (lower, upper) of other than two parameters. The cost is never called
+        outside them.
     constraints : what the answer must satisfy besides its bounds, as in SciPy: dicts {"type": "eq" or "ineq",
         "fun": f} (f(x) == 0 or f(x) >= 0), `LinearConstraint`, `NonlinearConstraint`, and expressions such as
         "x**2 + y**2 <= 1", or a list of these. They are traced like the cost, and may give arrays.
