@@ -106,7 +106,7 @@ def _factorised(H: np.ndarray) -> Any:
     """A function q -> H⁻¹q; with |H| in place of H where it is not positive definite."""
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-    if not np.isfinite(H).all():
+    if not np.isfinite(H).all() or not H.any():
         return lambda q: q
     # A part of the largest curvature that float32 rounding makes of none.
     lift = np.finfo(np.float32).eps * 1e-2 * max(float(np.trace(H)) / len(H), 0.0)
