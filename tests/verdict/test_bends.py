@@ -40,3 +40,52 @@ def test_a_bottom_that_falls_towards_a_limit_is_no_minimum(y):
 )
 def test_a_bottom_that_is_level_along_a_bend_stays_a_flat_minimum(cost, point):
     assert verify(cost, np.array(point)).verdict is Verdict.FLAT_MINIMUM
+
+
+MATRIX = np.random.default_rng(2).standard_normal((9, 7))
+
+
+def factored(x):
+    """‖U V − M‖² for U (9, 2) and V (2, 7): lowest along all of U G, G⁻¹ V, by the singular values left over."""
+    return np.sum((x[:18].reshape(9, 2) @ x[18:].reshape(2, 7) - MATRIX) ** 2)
+
+
+def cosines(x):
+    """-6 wherever each x[k]² - x[k+1]/2 is an odd multiple of π, a line that bends through seven dimensions."""
+    return np.sum(np.cos(x[:-1] ** 2 - x[1:] / 2))
+
+
+def _factors():
+    left, sizes, right = np.linalg.svd(MATRIX)
+    return np.concatenate([(left[:, :2] * sizes[:2]).ravel(), right[:2].ravel()])
+
+
+def _on_the_line():
+    x = [1.1]
+    for _ in range(6):
+        x.append(2 * (x[-1] ** 2 - np.pi * (2 * np.round(x[-1] ** 2 / np.pi / 2) + 1)))
+    return np.array(x)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-12, 1e-10, 1e-9, 1e-8])
+@pytest.mark.parametrize(
+    ("cost", "bottom"), [(factored, _factors()), (cosines, _on_the_line())], ids=["factors", "cosines"]
+)
+def test_a_little_off_a_level_bottom_the_hessian_bends_downwards_and_it_is_no_saddle(cost, bottom, off):
+    point = bottom + off * np.random.default_rng(0).standard_normal(bottom.size)
+    assert verify(cost, point).verdict is Verdict.FLAT_MINIMUM
+
+
+def test_the_walk_to_such_a_bottom_is_a_success():
+    result = minimize(cosines, np.full(7, 10.0))
+    assert result.success and result.fun == pytest.approx(-6.0, abs=1e-12)
+    left_over = np.sum(np.linalg.svd(MATRIX)[1][2:] ** 2)
+    result = minimize(factored, 0.5 * np.random.default_rng(5).standard_normal(32))
+    assert result.verdict is Verdict.FLAT_MINIMUM and result.fun == pytest.approx(left_over, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-4, 1e-6])
+def test_a_saddle_between_two_wells_however_near_is_one(width):
+    """The wells lie at ±width, deeper by width²/4; a natural size away the walls are far higher."""
+    found = verify(lambda x: -(x[0] ** 2) / 2 + x[0] ** 4 / (4 * width**2) + x[1] ** 2, np.zeros(2))
+    assert found.verdict is Verdict.SADDLE_POINT

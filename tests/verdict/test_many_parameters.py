@@ -135,3 +135,11 @@ def test_corrections_that_creep_along_a_valley_are_not_made_for_ever(monkeypatch
     )
     assert found.verdict in MINIMUM, found.message
     assert 0 < len(factors) <= flatness.VALLEY_CORRECTIONS
+
+
+@pytest.mark.parametrize("n", [10, 150, 5000])
+@pytest.mark.parametrize(("sign", "words"), [(1.0, MINIMUM), (-1.0, ("saddle point",))], ids=["up", "down"])
+def test_second_derivatives_that_are_no_numbers_are_left_out(n, sign, words):
+    """(x²)^(y² + 1) is x² near zero; at zero the logarithm of x² makes its second derivatives zero times infinity."""
+    found = verify(lambda x: sign * np.sum((x**2) ** (np.roll(x, 1) ** 2 + 1)), np.zeros(n))
+    assert found.verdict in words and "nan" not in found.message, found.message

@@ -100,6 +100,19 @@ class Curvature:
         return bool((self._plain_values < -self.limit).any())
 
     @property
+    def downward(self) -> np.ndarray:
+        """Indices of the directions that bend downwards beyond rounding, the steepest first."""
+        return (self._plain_values < -self.limit).nonzero()[0]
+
+    def without_negative(self) -> Curvature:
+        """The same, with downward curvatures taken for zero, as the cost was not seen to fall along any.
+
+        What made them made upward ones as large.
+        """
+        unseen = self.values <= TREMBLES * abs(float(self.values[0]))
+        return replace(self, unseen=unseen if self.unseen is None else unseen | self.unseen)
+
+    @property
     def null(self) -> np.ndarray:
         """Indices of the directions whose curvature is zero to rounding."""
         return (np.abs(self._plain_values) <= self.limit).nonzero()[0]
@@ -433,11 +446,15 @@ def _of_block(
 def _by_products(look: Look, free: np.ndarray) -> Curvature:
     exact = look.objective.has_hessian_product
     whole = _exact_product(look) if exact else _difference_product(look)
-    spent = {"products": 0}
+    spent = {"products": 0, "not finite": 0}
 
     def product(v: Vector) -> Vector:
         spent["products"] += 1
-        return look.on_free(whole(look.on_free(v)))
+        found = look.on_free(whole(look.on_free(v)))
+        if all_finite(found):
+            return found
+        spent["not finite"] += 1
+        return np.where(np.isfinite(found), found, 0.0)
 
     projected = look.on_free(look.projected)
     krylov = lanczos(product, look.on_free(look.generator.standard_normal(look.n)), PRODUCTS_AT_RANDOM)
@@ -474,6 +491,7 @@ def _by_products(look: Look, free: np.ndarray) -> Curvature:
         return -slope / bends[0], 0.5 * length**2 / float(1.0 / promise)
 
     extremes = (float(values[0]), float(size)) if values.size else (np.nan, np.nan)
+    left_out = LEFT_OUT if spent["not finite"] else ""
     return Curvature(
         None,
         free,
@@ -485,6 +503,6 @@ def _by_products(look: Look, free: np.ndarray) -> Curvature:
         None,
         False,
         product,
-        f"Lanczos, {spent['products']} Hessian products",
+        f"Lanczos, {spent['products']} Hessian products{left_out}",
         along_slope,
     )

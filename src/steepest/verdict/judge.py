@@ -63,6 +63,11 @@ JUMPING = 1e-2
 # Distances, in natural sizes, at which a fall along a kink is looked for: a straight step leaves a bent one soon.
 ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
+# Distances, in natural sizes, at which a fall along a downward bend is looked for, from where it can show on: where it
+# tells this many times the rounding error of the cost. A wall may end it soon. And of many such bends the steepest.
+DOWN_A_BEND = tuple(10.0 ** (k / 2) for k in range(-14, 1))
+SHOWS, BENDS = 8.0, 6
+
 # Distances, in natural sizes, at which the floor of a ravine must fall, and the part of the whole fall that the first
 # must win: less may be what is left of a minimum a little off the point.
 DOWN_A_FLOOR = (1e-4, 1e-3, 1e-2)
@@ -188,7 +193,9 @@ def _judge(look: Look) -> Judgement:
     if optimality.stationary:
         return _stationary(look, curvature, rounding, optimality, evidence)
     if curvature.negative and _slope_is_small(look, curvature):
-        return _saddle(look, curvature, rounding, evidence)
+        found, curvature = _saddle(look, curvature, rounding, evidence)
+        if found is not None:
+            return found
     return _not_stationary(look, curvature, rounding, optimality, evidence)
 
 
@@ -229,7 +236,9 @@ def _stationary(
         if found is not None:
             return found
     if curvature.negative and not look.convex:
-        return _saddle(look, curvature, rounding, evidence)
+        found, curvature = _saddle(look, curvature, rounding, evidence)
+        if found is not None:
+            return found
     poorly = optimality.landing > POOR_LANDING and optimality.by != "rounding"
     if poorly:
         ray = walk(look, scaled(look, optimality.step), rounding.value)
@@ -250,7 +259,9 @@ def _stationary(
     if null.size == 0:
         curvature = with_weakest(look, curvature).seen_over(look.scale, _invisible(look, rounding))
         if curvature.negative and not look.convex:
-            return _saddle(look, curvature, rounding, evidence)
+            found, curvature = _saddle(look, curvature, rounding, evidence)
+            if found is not None:
+                return found
         if curvature.null.size == 0:
             return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
@@ -280,7 +291,10 @@ def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> 
     if kink.is_minimum and not _has_a_falling_floor(look, kink, rounding):
         return kink_minimum(look, kink, evidence), False
     downhill = kink.floor if kink.is_minimum else (None if kink.rises else kink.lowest)
-    if kink.descent is not None and _first_fall(look, kink.descent, rounding, ALONG_A_KINK) is not None:
+    if (
+        kink.descent is not None
+        and _first_fall(look, kink.descent, 4.0 * rounding.value, ALONG_A_KINK) is not None
+    ):
         downhill = kink.descent
     excluded = kink.descent is not None and kink.hull > kink.limit
     if downhill is None:
@@ -525,61 +539,101 @@ def _everything_underflows(look: Look, found: list[Course]) -> bool:
     return all(course.runs is Runs.LEVEL and (course.direction[alive] != 0).any() for course in found)
 
 
-def _saddle(look: Look, curvature: Curvature, rounding: Rounding, evidence: list[Evidence]) -> Judgement:
-    evidence.append(curvature_evidence(curvature))
-    v = scaled(look, curvature.vectors[:, 0])
+def _saddle(
+    look: Look, curvature: Curvature, rounding: Rounding, evidence: list[Evidence]
+) -> tuple[Judgement | None, Curvature]:
+    """A saddle, should the cost be seen to fall where the Hessian bends downwards; and the curvature that is left.
+
+    A Hessian made a little off the bottom of a flat valley, or rounded, bends downwards where the cost nowhere falls.
+    Such curvatures are then zero as far as the cost can tell, and its course along them has to be looked at.
+    """
+    v, told, ways = scaled(look, curvature.vectors[:, 0]), "", ""
     if float(look.gradient @ v) > 0:
         v = -v
-    both = [_first_fall(look, sign * v, rounding) for sign in (1.0, -1.0)]
-    side = 0 if both[0] is not None and (both[1] is None or both[0][1] <= both[1][1]) else 1
-    found = both[side]
-    if found is None and (look.structure is None or _has_kinks(look)):
+    fall = _fall_by_curvature(look, curvature, rounding)
+    if fall is not None:
+        v, distance, lower, both = fall
+        ways = "both ways " if both else ""
+        told = f"; at a distance of {number(distance * float(np.linalg.norm(v)))} it is {look.value - lower:.3g} lower"
+    if fall is None and (look.structure is None or _has_kinks(look)):
         # Next to a kink the curvature of one piece says nothing of the whole.
         kink = kink_at(look, rounding.value)
         if kink is not None and kink.is_minimum:
-            return kink_minimum(look, kink, evidence[:-1])
-    if found is None:
+            return kink_minimum(look, kink, evidence), curvature
+    if fall is None:
         edge = edge_at(look, rounding.value + EPS * (look.fall or 0.0))
         if edge is not None:
-            return edge_minimum(look, edge, evidence[:-1])
+            return edge_minimum(look, edge, evidence), curvature
         if look.touching.any():
             # The downward bend points out of the bounds on both sides.
+            evidence.append(curvature_evidence(curvature))
             evidence.append(Evidence("fall along that bend", None, None, False, "probes inside the bounds"))
-            return Judgement(
+            minimum = Judgement(
                 Verdict.LOCAL_MINIMUM,
                 tuple(evidence),
                 f"Minimum inside the bounds: the slope is zero and the cost bends downwards "
                 f"({number(curvature.values[0])}) only where the bounds forbid to go.",
                 digits=digits_of(look, np.full(look.n, np.inf)),
             )
-        downhill, told = v, ""
-    else:
-        distance, lower = found
-        downhill = v if side == 0 else -v
-        told = f"; at a distance of {number(distance * float(np.linalg.norm(v)))} it is {look.value - lower:.3g} lower"
-    ways = "both ways " if both[0] is not None and both[1] is not None else ""
+            return minimum, curvature
+        return None, curvature.without_negative()
+    evidence.append(curvature_evidence(curvature))
     kind = "Maximum" if curvature.complete and (curvature.values < -curvature.limit).all() else "Saddle point"
-    return Judgement(
+    saddle = Judgement(
         Verdict.SADDLE_POINT,
         tuple(evidence),
-        f"{kind}: the slope is zero, but the cost falls {ways}along {direction_name(downhill, look.names)} "
+        f"{kind}: the slope is zero, but the cost falls {ways}along {direction_name(v, look.names)} "
         f"(curvature {number(curvature.extremes[0])}){told}.",
         "Walk on along that direction.",
-        downhill=downhill / float(np.linalg.norm(downhill)),
+        downhill=v / float(np.linalg.norm(v)),
     )
+    return saddle, curvature
+
+
+def _fall_by_curvature(
+    look: Look, curvature: Curvature, rounding: Rounding
+) -> tuple[Vector, float, float, bool] | None:
+    """Where the cost is seen to fall along a direction that the Hessian bends downwards.
+
+    The direction (n,), the distance on it, the cost there, and whether it falls the other way too. The nearest place at
+    which the bend can show beyond rounding is the first that is looked at. A fall by no more than the directions that
+    bend upwards still have to give leads to a bottom that the point is a little off.
+    """
+    above = 4.0 * rounding.value + _left_to(look, curvature)
+    for k in curvature.downward[:BENDS]:
+        v = scaled(look, curvature.vectors[:, k])
+        if float(look.gradient @ v) > 0:
+            v = -v
+        bend = abs(float(v @ curvature.product(v)))
+        shows = float(np.sqrt(SHOWS * rounding.value / bend)) if bend > 0.0 else 1.0
+        distances = tuple(t for t in DOWN_A_BEND if t >= shows) or DOWN_A_BEND[-1:]
+        one, other = (_first_fall(look, sign * v, above, distances) for sign in (1.0, -1.0))
+        if one is not None and (other is None or one[0] <= other[0]):
+            return v, *one, other is not None
+        if other is not None:
+            return -v, *other, one is not None
+    return None
 
 
 def _first_fall(
     look: Look,
     direction: Vector,
-    rounding: Rounding,
-    distances: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+    by: float,
+    distances: tuple[float, ...],
 ) -> tuple[float, float] | None:
+    """The first of the distances at which the cost is lower by more than `by`, and the cost there."""
     for t in distances:
         value = look.value_at(look.x + t * direction)
-        if value < look.value - 4 * rounding.value:
+        if value < look.value - by:
             return t, value
     return None
+
+
+def _left_to(look: Look, curvature: Curvature) -> float:
+    """What a Newton step along the directions that bend upwards could still win, were there no others."""
+    along = curvature.vectors.T @ np.where(look.free, look.projected, 0.0)
+    bent = curvature.values > curvature.limit
+    return 0.5 * float(np.sum(along[bent] ** 2 / curvature.values[bent]))
 
 
 def _slope_is_small(look: Look, curvature: Curvature) -> bool:
@@ -671,10 +725,7 @@ def _settled_without_curvature(
         return replace(optimality, stationary=True, by="lowest", remaining=above)
     if not curvature.complete or curvature.negative or not curvature.null.size or look.fall is None:
         return None
-    along = curvature.vectors.T @ np.where(look.free, look.projected, 0.0)
-    bent = curvature.values > curvature.limit
-    promised = 0.5 * float(np.sum(along[bent] ** 2 / curvature.values[bent]))
-    left = max(promised, look.value - ray.value)
+    left = max(_left_to(look, curvature), look.value - ray.value)
     if left > optimality.remaining_limit:
         return None
     return replace(optimality, stationary=True, by="probe", remaining=left)
