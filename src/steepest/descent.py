@@ -204,7 +204,9 @@ class Descent:
         judgement, hidden = self._verdict(run), _is_hidden(run)
         for _ in range(LEGS):
             arrived = judgement.verdict.is_minimum
-            if not hidden or not (arrived or judgement.verdict is Verdict.STOPPED):
+            if not hidden or not (
+                arrived or judgement.verdict is Verdict.STOPPED or _is_high_up(run, judgement)
+            ):
                 break
             if arrived:
                 may_go_on = _is_drowned(run) and not self._is_quadratic  # the bottom of that is one step away
@@ -337,6 +339,11 @@ def _is_hidden(run: Run) -> bool:
     """Whether a walk ended because what was left to gain was rounding of its fall, though not of its last cost."""
     fall = run.history.first[0] - run.value if len(run.history) else 0.0
     return run.stop is StopReason.ROUNDING and is_lost_in(fall, run.value)
+
+
+def _is_high_up(run: Run, judgement: Judgement) -> bool:
+    """Whether a tail was seen where the cost is so high that one more or less does not show: a wall looks like one."""
+    return judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED and abs(run.value) > 1.0 / VALUE_ROUNDING
 
 
 def part_left(problem: Problem, run: Run) -> float:

@@ -450,3 +450,11 @@ def test_steps_at_once_that_lead_no_lower_are_not_taken():
     run = drive(newton(), with_hessian(cost, hessian, 1), np.array([4.0]))
     # The minimum: 4x³ = 2e6·(0.05 - x), so x = 0.05 - 2.5e-10 to first order.
     assert_allclose(run.x, 0.05 - 2.5e-10, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("n", [12, 40, 130])
+def test_a_maximum_of_many_parameters_between_bounds_is_left_in_all_of_them(n):
+    """-Σ (x - 0.3)² from its top: every corner is a minimum, and the walk leaves along all parameters at once."""
+    found = minimize(lambda x: -np.sum((x - 0.3) ** 2), np.full(n, 0.3), bounds=[(0.0, 1.0)] * n)
+    assert found.success, found.message
+    assert np.isin(found.x, (0.0, 1.0)).all()

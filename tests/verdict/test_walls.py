@@ -54,3 +54,11 @@ def test_the_pole_of_a_logarithm_is_not_taken_for_lost_digits(cost, start, metho
     """Beside it neighbouring numbers differ by a part of the whole fall, and 64 times farther off by hardly more."""
     found = st.minimize(cost, np.array(start), method=method)
     assert found.verdict == "unbounded below", found.message
+
+
+@pytest.mark.parametrize("start", [[6.0, 1.0], [6.4, 1e20]])
+def test_a_wall_of_an_exponential_of_an_exponential_is_no_tail(start):
+    """From 1e175 its fall hides 1e128, half-way down; the minimum is where exp(exp(x) + x) is 20."""
+    found = st.minimize(lambda x: np.exp(np.exp(x[0])) - 20 * x[0] + x[1] ** 2, start)
+    assert found.success and abs(found.x[1]) < 1e-5, found.message
+    assert np.exp(found.x[0]) + found.x[0] == pytest.approx(np.log(20.0), rel=1e-9)

@@ -600,8 +600,13 @@ def _fall_by_curvature(
     bend upwards still have to give leads to a bottom that the point is a little off.
     """
     above = 4.0 * rounding.value + _left_to(look, curvature)
-    for k in curvature.downward[:BENDS]:
-        v = scaled(look, curvature.vectors[:, k])
+    down = curvature.downward
+    ways = [curvature.vectors[:, k] for k in down[:BENDS]]
+    if down.size > BENDS:
+        # Down one of them after the other a walk would have to be taken up again at each.
+        ways.insert(0, curvature.vectors[:, down] @ look.generator.uniform(0.5, 1.0, down.size))
+    for way in ways:
+        v = scaled(look, way)
         if float(look.gradient @ v) > 0:
             v = -v
         bend = abs(float(v @ curvature.product(v)))
