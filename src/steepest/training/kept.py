@@ -45,7 +45,7 @@ class Kept:
             if bool(finite):
                 self._state = copy
             return bool(finite)
-        if not bool(all_finite(state)):
+        if not bool(all_finite(state._replace(total=state.scale))):  # its end may be none
             return False
         self._write(state)
         return True

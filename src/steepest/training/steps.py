@@ -335,8 +335,9 @@ def squared(array: Any) -> Any:
 
 
 def copied(state: Any) -> tuple[Any, Any]:
-    """A copy of the state, and whether all of it is finite."""
-    sums = [jnp.sum(leaf) for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    """A copy of the state, and whether all of it is finite but its end, which is none until the clock has told it."""
+    leaves = jax.tree.leaves(state._replace(total=state.scale))
+    sums = [jnp.sum(leaf) for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jax.tree.map(jnp.copy, state), jnp.isfinite(jnp.stack([s.astype(jnp.float32) for s in sums])).all()
 
 
