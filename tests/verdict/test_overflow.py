@@ -185,3 +185,35 @@ def test_second_derivatives_that_are_not_finite_make_no_saddle_of_a_minimum():
     curvature = next(item for item in result.evidence if item.name == "smallest curvature")
     assert curvature.measured == 0.0
     assert "left out" in curvature.how
+
+
+@pytest.mark.parametrize(
+    ("cost", "start"),
+    [
+        pytest.param(
+            lambda x: np.prod(np.cosh(np.array([-0.58, -2.1, 0.18]) * x[0] - 0.5)) + np.maximum(x[0], 0.0),
+            [-157.0],
+            id="a slope of 1e190 beside a kink",
+        ),
+        pytest.param(
+            lambda x: np.sum(
+                np.exp(1 / (WEIGHTS @ x * 0.01 - np.array([-2.7232324, 0.76876, -1.1723582659])))
+            ),
+            [5.773646246, -9.994751974, -2.56354737, -3.63219545],
+            id="second derivatives of 1e300 before a wall",
+        ),
+    ],
+)
+def test_numbers_near_the_largest_end_in_a_word_and_not_in_an_error(cost, start):
+    result = st.minimize(cost, np.array(start))
+    assert np.isfinite(result.fun)
+    assert result.fun < cost(np.array(start))
+
+
+WEIGHTS = np.array(
+    [
+        [0.949836477107893, 0.24753520460434206, -0.3420147315675429, 0.3030513273171356],
+        [0.2658023227301258, 0.6532777882335878, -0.3574028158386155, 0.16164599326405604],
+        [0.7019101714579873, -1.0998131785672083, -1.335099677089284, 1.613756448150506],
+    ]
+)

@@ -298,7 +298,7 @@ class InteriorPoint:
         for worst_theta, worst_phi in it.filter:
             if new_theta >= worst_theta and new_phi - rounding >= worst_phi:
                 return False, False
-        switching = slope < 0.0 and t * (-slope) ** SWITCH_VALUE > theta**SWITCH_VIOLATION
+        switching = slope < 0.0 and t * _power(-slope, SWITCH_VALUE) > _power(theta, SWITCH_VIOLATION)
         armijo = new_phi - phi - rounding <= ARMIJO * t * slope
         if theta <= it.little_violation and switching:
             return armijo, False
@@ -346,7 +346,7 @@ class InteriorPoint:
         if slope < 0.0:
             part = min(part, LESS_VALUE * theta / -slope)
             if theta <= it.little_violation:
-                part = min(part, theta**SWITCH_VIOLATION / (-slope) ** SWITCH_VALUE)
+                part = min(part, _power(theta, SWITCH_VIOLATION) / _power(-slope, SWITCH_VALUE))
         return max(SMALLEST_STEP_FACTOR * part, TINY_STEP)
 
     def accepted(
@@ -539,3 +539,11 @@ def _no_curvature(n: int) -> Any:
     import scipy.sparse as sparse
 
     return sparse.csc_array((n, n))
+
+
+def _power(base: float, exponent: float) -> float:
+    """base^exponent, infinite where no float is that large."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return np.inf

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..linear_algebra.symmetric import finite_part
+from ..linear_algebra.symmetric import eigensystem, finite_part
 from ..numerics import EPS
 from .curvature import DENSE
 from .look import Look
@@ -227,7 +227,7 @@ def put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vect
             break
         best, lowest = x, value
         H = across @ finite_part(np.asarray(look.objective.hessian(x))) @ across.T
-        bends, turned = np.linalg.eigh(H)
+        bends, turned = eigensystem(finite_part(H))
         floor = EPS * float(np.abs(bends).max(initial=0.0))
         slope = turned.T @ (across @ gradient)
         step = np.where(np.abs(bends) > floor, -slope / np.maximum(np.abs(bends), floor or 1.0), 0.0)
