@@ -111,15 +111,14 @@ def sleeping_over_the_end():
     return job() | {"data": data}
 
 def sleeping_over_the_end_of_all_rows():
-    over = []
-    def asleep(params, batch):
-        if over and ME == "1":
+    from steepest.training import whole_verdict
+    look = whole_verdict._look
+    def asleep(job, run):  # the end is judged without a call of the user's own code
+        if ME == "1":
             time.sleep(1000)
-        return cost(params, batch)
-    def callback(row):
-        if row.step == 3:
-            over.append(True)
-    given = job() | {"cost": asleep, "method": "l-bfgs", "steps": 3, "callback": callback}
+        return look(job, run)
+    whole_verdict._look = asleep
+    given = job() | {"method": "l-bfgs", "steps": 3}
     return {name: value for name, value in given.items() if name not in ("rate", "batch_size")}
 
 def slow():
