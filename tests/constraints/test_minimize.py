@@ -163,3 +163,20 @@ def test_a_ray_along_which_the_cost_falls_is_seen_while_the_walk_is_still_near()
     assert result.verdict == "unbounded below"
     assert result.nit <= 200
     assert result.violation <= 1e-8 * np.abs(result.x).max()
+
+
+@pytest.mark.parametrize(
+    ("cost", "start"),
+    [
+        pytest.param(lambda x: np.sum(x**2), [3.0, 4.0], id="a bowl"),
+        pytest.param(lambda x: np.sum(np.maximum(x - 1, 0) ** 2), [9.97, 17.2], id="flat"),
+        pytest.param(lambda x: np.sum(1 / x**2), [167.0, 76.0], id="a pole"),
+    ],
+)
+def test_a_violation_that_is_least_where_slopes_are_infinite_is_told_and_raises_nothing(cost, start):
+    """√z = -1 is missed by the least where z = 0, and there √ has no finite slope."""
+    constraint = {"type": "eq", "fun": lambda x: np.sqrt(x[0] + 2 * x[1]) + 1}
+    result = minimize(cost, np.array(start), constraints=constraint)
+    assert not result.success
+    assert "not met" in result.message
+    assert abs(result.x[0] + 2 * result.x[1]) < 1e-6

@@ -90,6 +90,7 @@ VIOLATION_STEPS = 30
 
 def least_violation(rows: Rows, bounds: Bounds, x: Vector) -> Vector:
     """The point near `x` whose violations have the smallest sum of squares, by Gauss-Newton inside the bounds."""
+    from scipy import sparse
     from scipy.optimize import lsq_linear
 
     def off(x: Vector) -> Vector:
@@ -102,6 +103,8 @@ def least_violation(rows: Rows, bounds: Bounds, x: Vector) -> Vector:
         if not broken.size or not np.isfinite(now).all():
             break
         J = rows.jacobian(x)[broken]
+        if not np.isfinite(J.data if sparse.issparse(J) else J).all():
+            break
         least, most = np.minimum(bounds.lower - x, -1e-300), np.maximum(bounds.upper - x, 1e-300)
         step = lsq_linear(J, -now[broken], bounds=(least, most)).x
         for halving in range(20):

@@ -128,9 +128,27 @@ class Point:
         return bool(finite)
 
     @cached_property
+    def _slopes(self) -> tuple[Any, bool]:
+        J = self.rows.jacobian(self.x)
+        entries = J if isinstance(J, np.ndarray) else J.data
+        finite = np.isfinite(entries)
+        if finite.all():
+            return J, True
+        if isinstance(J, np.ndarray):
+            return np.where(finite, J, 0.0), False
+        J = J.copy()
+        J.data = np.where(finite, entries, 0.0)
+        return J, False
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether all slopes of the rows are finite."""
+        return self._slopes[1]
+
+    @property
     def J(self) -> Any:
-        """Slopes of the rows, (m, n)."""
-        return self.rows.jacobian(self.x)
+        """Slopes of the rows, (m, n), those that are not finite taken for none."""
+        return self._slopes[0]
 
     @cached_property
     def sizes(self) -> Vector:
@@ -300,6 +318,8 @@ class Point:
                 return x
             A = self.rows.jacobian(x)[hold]
             A = (A if isinstance(A, np.ndarray) else A.toarray()) * np.where(bounds, 0.0, self.scale)
+            if not np.isfinite(A).all():
+                return None
             if not hold.size:
                 break
             x = self.bounds.project(x + self.scale * self._least(A, target - value[hold]))
@@ -452,6 +472,9 @@ def _least_violation(point: Point) -> Evidence:
     off = np.flatnonzero(signed)
     A = point.J[off]
     A = (A if isinstance(A, np.ndarray) else A.toarray()) * point.scale / point.sizes[off][:, None]
+    name = "violation that a small step could take away"
+    if not point.has_slopes:
+        return Evidence(name, None, 1e-3, False, "the slopes of the constraints are not finite there")
     least = np.minimum((point.bounds.lower - point.x) / point.scale, -1e-12)
     most = np.maximum((point.bounds.upper - point.x) / point.scale, 1e-12)
     left = lsq_linear(
@@ -459,13 +482,7 @@ def _least_violation(point: Point) -> Evidence:
     )
     before = float(np.linalg.norm(signed))
     gained = 1.0 - float(np.linalg.norm(left.fun)) / before
-    return Evidence(
-        "violation that a small step could take away",
-        gained,
-        1e-3,
-        gained <= 1e-3,
-        "linear step inside the bounds",
-    )
+    return Evidence(name, gained, 1e-3, gained <= 1e-3, "linear step inside the bounds")
 
 
 def _rounding(point: Point) -> Vector:
