@@ -57,6 +57,8 @@ SUMS = {
     "ridge and constant": (10, lambda x: jnp.sum(model(x) ** 2) + 0.1 * x @ x + 3),
     "covariance": (6, lambda x: model(x) @ COVARIANCE @ model(x)),
     "covariance, other way": (6, lambda x: model(x) @ (COVARIANCE @ model(x)) / 2),
+    "covariance, all signs turned": (6, lambda x: -(model(x) @ (-COVARIANCE @ model(x)))),
+    "matrix of zeros beside": (6, lambda x: jnp.sum(model(x) ** 2) + x @ (np.zeros((N, N)) @ x)),
     "matrix of rank one": (1, lambda x: x @ FLAT @ x),
     "unrolled": (6, rosenbrock),
     "powers": (4, lambda x: jnp.sum(x**4)),
@@ -93,6 +95,8 @@ OTHERS = {
     "indefinite": lambda x: x @ np.diag([1.0, 1.0, -1.0, 1.0]) @ x,
     "product": lambda x: x[0] * x[1],
     "constant": lambda x: 0 * x[0] + 4,
+    "matrix of zeros": lambda x: x @ (np.zeros((N, N)) @ x),
+    "matrix not finite": lambda x: x @ (np.diag([1.0, 1.0, np.nan, 1.0]) @ x),
     "weights that move": lambda x: jnp.sum(x * x[::-1] * x),
 }
 

@@ -115,7 +115,7 @@ def squares_of(reading: Reading) -> Squares | None:
         pieces.append(piece)
         if leaf.equation is not None:
             equations.append(leaf.equation)
-    if not pieces:
+    if not any(piece.aval.size for piece in pieces):
         return None
     residual = roots.writer.joined(pieces)
     both = roots.writer.finished([reading.out, residual])
@@ -213,7 +213,7 @@ class Roots:
             a, part = self._unscaled(factor)
             matrix, other_part = self._matrix_between(a, product)
             scale = float(leaf.weight) * part * other_part
-            if matrix is not None and scale > 0.0:
+            if matrix is not None:
                 root = _root_of_matrix(matrix * scale, self.strict)
                 if root is None:
                     return None
@@ -235,7 +235,7 @@ class Roots:
         )
         vector, further = self._unscaled(vector)
         value = self.reading.constant(matrix) if vector is a else None
-        if value is None or np.ndim(value) != 2:
+        if value is None or np.shape(value) != (a.aval.size,) * 2:
             return None, part
         value = np.asarray(value, dtype=np.float64)
         return value if axis == 1 else value.T, part * further
@@ -324,8 +324,10 @@ def _root_of_matrix(matrix: np.ndarray, strict: bool) -> np.ndarray | None:
     """
     symmetric = (matrix + matrix.T) / 2
     n = len(symmetric)
-    if n == 0:
-        return None
+    if not np.isfinite(symmetric).all():
+        return None  # factorising may give NaN for them without a complaint
+    if not symmetric.any():
+        return symmetric[:0]
     # What factorising is wrong by in the eigenvalues (Rump, "Verification of positive definiteness", BIT 46, 2006).
     doubt = (n + 2) * EPS * max(float(np.trace(symmetric)), 0.0)
     if _factor(symmetric, doubt) is None:
