@@ -15,6 +15,7 @@ from steepest.structure.facts import read
 from steepest.tracing.passes import simplify
 from steepest.tracing.trace import trace
 
+TURNS = np.exp(1j * np.outer([1.0, 2.0], np.arange(3.0)))
 A = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.5, 0.0, 1.0]])
 P = A @ A.T
 positive = Bounds(np.zeros(3), np.full(3, np.inf))
@@ -59,6 +60,7 @@ CONVEX = {
     "larger by choice": lambda x: (lambda a, b: jnp.where(a > b, a, b))(x[0], x[1]),
     "linear": lambda x: 3 * x[0] - x[1],
     "absolute values after a filter": lambda x: jnp.sum(jnp.abs(jnp.fft.irfft(jnp.fft.rfft(x) * 2.0, 3) - 1)),
+    "sizes of complex numbers": lambda x: jnp.sum(jnp.abs(TURNS @ x - 1j)),
     "power of a spectrum": lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x)) ** 2) + jnp.sum((x - 1) ** 2),
 }
 CONVEX_ABOVE_ZERO = {
@@ -91,6 +93,11 @@ NOT_CONVEX = {
     "square root": lambda x: jnp.sum(jnp.sqrt(x)),
     "size of a square of a spectrum's": lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x**2)[1:])),
     "squares of a spectrum": lambda x: jnp.sum(jnp.real(jnp.fft.fft(x) ** 2)),
+    "squares of complex numbers": lambda x: jnp.sum(jnp.real((TURNS @ x) ** 2)),
+    "exponential of a complex square": lambda x: jnp.real(jnp.exp(jnp.fft.fft(x)[1] ** 2)),
+    "square of what turns in a loop": lambda x: jnp.real(
+        jax.lax.scan(lambda ends, t: ((ends[0] + t, 1j * ends[1] + t), None), (0.0, 0j), x)[0][1] ** 2
+    ),
 }
 
 
@@ -107,6 +114,7 @@ FORMS = {
     "vector first": lambda x, M: x @ M @ x,
     "signs and numbers": lambda x, M: (-x) @ (M @ (3 * x)) * -0.1,
     "element by element": lambda x, M: jnp.sum(x * (M @ x)) - jnp.sum(x),
+    "minus a concave one": lambda x, M: -(x @ (-M @ x)),
 }
 
 
@@ -119,6 +127,13 @@ def test_forms_of_many_parameters_are_told_by_their_matrix(form, lowest):
     M = M + skew - skew.T  # what is not symmetric does not count
     found = structure(lambda x: FORMS[form](x, M), n=MANY)
     assert found.convexity.is_convex == (lowest > 0)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_form_with_a_matrix_that_is_not_finite_is_not_called_convex(wrong):
+    M = np.eye(MANY)
+    M[0, 0] = wrong
+    assert not structure(lambda x: x @ (M @ x), n=MANY).convexity.is_convex
 
 
 @pytest.mark.parametrize("name", CONVEX_ABOVE_ZERO)

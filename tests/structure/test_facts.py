@@ -149,3 +149,19 @@ def test_the_facts_are_told_in_sentences_with_their_lines():
     assert "falls apart into 3 sums" in " ".join(structure(lambda x: jnp.sum(jnp.cos(x))).because)
     robust = structure(lambda x: jnp.sum(jnp.log1p((jnp.exp(data[:, 0] * x[0]) - y) ** 2)))
     assert "a sum of 4 losses of residuals" in " ".join(robust.because)
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x: jnp.real((x[0] + 1j * x[1]) ** 2),  # x₀² - x₁²
+        lambda x: jnp.real(jnp.exp(1j * x[0])),  # cos x₀
+        lambda x: jnp.real(jnp.cosh(x[0] + 1j * x[1])),  # cosh x₀ cos x₁
+        lambda x: -jnp.abs(jnp.sin(1j * x[2])),  # -|sinh x₂|
+    ],
+)
+def test_what_holds_of_real_numbers_is_no_floor_under_complex_ones(cost):
+    lowest = structure(cost).lowest
+    points = np.random.default_rng(0).normal(size=(50, 3)) * 5
+    with double_precision():
+        assert lowest <= jax.vmap(cost)(points).min()

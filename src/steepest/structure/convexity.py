@@ -122,11 +122,10 @@ class _Rules:
             var = equation.outvars[0]
             if var not in self.reading.varies:
                 continue
-            shape = self._shape(equation)
-            if shape == UNKNOWN and self.degrees[var] <= 1 and var.aval.dtype.kind == "f":
-                shape = (
-                    AFFINE  # also where the way there was through complex numbers, as of a Fourier transform
-                )
+            # Complex numbers have no order: z² is no convex square, and the real part of it bends down.
+            shape = self._shape(equation) if var.aval.dtype.kind != "c" else UNKNOWN
+            if shape == UNKNOWN:
+                shape = self._by_degree(var)
             low, _ = hull(self.ranges[var])
             if shape.concave and low >= 0.0:
                 shape = shape._replace(log_concave=True)
@@ -140,7 +139,7 @@ class _Rules:
             self._tell(equation, shape)
             self.found[var] = shape
             for other in equation.outvars[1:]:
-                self.found[other] = self._loop(other) if equation.primitive.name == "scan" else UNKNOWN
+                self.found[other] = self._by_degree(other)
             if shape == UNKNOWN and self.first_unknown is None and var.aval.dtype.kind == "f":
                 if not self._may_recover(equation):
                     self.first_unknown = equation
@@ -188,9 +187,9 @@ class _Rules:
             return UNKNOWN
         return rule(self, equation)
 
-    def _loop(self, result: Any) -> Shape:
-        """What a loop gives is known where it is linear in the parameters."""
-        return AFFINE if self.degrees[result] <= 1 else UNKNOWN
+    def _by_degree(self, var: Any) -> Shape:
+        """Affine where the degree says so, whatever made it: a loop, or a Fourier transform and back."""
+        return AFFINE if self.degrees[var] <= 1 and var.aval.dtype.kind == "f" else UNKNOWN
 
     def _tell(self, equation: Any, shape: Shape) -> None:
         """Remember which rule made something convex, for the reason given to people."""
@@ -251,8 +250,8 @@ class _Rules:
         return index in self.hidden or self.degrees[equation.outvars[0]] <= 2
 
     def _convex_quadratic(self, var: Any) -> bool:
-        """Whether `var` is one number, quadratic, not part of a larger quadratic, and its Hessian is PSD."""
-        if self.degrees[var] != 2 or var.aval.size != 1:
+        """Whether `var` is one real number, quadratic, not part of a larger quadratic, and its Hessian is PSD."""
+        if self.degrees[var] != 2 or var.aval.size != 1 or var.aval.dtype.kind != "f":
             return False
         for use in self.reading.uses.get(var, ()):
             if use < len(self.reading.equations):

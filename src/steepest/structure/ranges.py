@@ -46,7 +46,8 @@ def ranges(reading: Reading, lower: Any = None, upper: Any = None) -> dict[Any, 
             if equation.outvars[0] not in reading.varies:
                 continue
             for position, var in enumerate(equation.outvars):
-                found[var] = _range(equation, of, reading) if position == 0 else EVERYTHING
+                known = position == 0 and var.aval.dtype.kind != "c"  # complex numbers lie between none
+                found[var] = _range(equation, of, reading) if known else EVERYTHING
     return found
 
 
