@@ -7,6 +7,7 @@ Most of what a short command takes is importing. Nothing has run here before the
 import importlib
 import json
 import os
+import signal
 import sys
 import traceback
 
@@ -19,9 +20,13 @@ SHARED = (
 for name in SHARED.split():
     importlib.import_module(name)
 
+# Seconds. What has not ended by then waits for something that does not come.
+PATIENCE = 300
+
 
 def run(words, folder, out, err):
     """The command, as the shell would run it; never returns."""
+    signal.alarm(PATIENCE)  # ends this process
     status = 70  # none that the command knows
     try:
         os.chdir(folder)
