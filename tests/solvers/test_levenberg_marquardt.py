@@ -368,3 +368,14 @@ def test_a_walk_that_creeps_is_handed_to_newton_long_before_its_steps_run_out():
     assert len(found.plan.taken) > 1
     alone = minimize(humps, start, method="levenberg-marquardt", budget={"steps": 2 * found.nit})
     assert alone.verdict == "out of budget"
+
+
+def test_a_jump_beside_zero_ends_the_walk_in_a_verdict():
+    """Steps are refused at every radius, down to the smallest number: x is 1e-32 away, which no rounding hides."""
+
+    def cost(x):
+        return np.abs(np.where(x[0] > 0, (x[0] + 1j) ** 2, 2 - 1j * x[0]))  # 1 + x² beside √(4 + x²)
+
+    result = minimize(cost, np.array([1.0]))
+    assert result.fun == 1.0
+    assert 0.0 < result.x[0] < 1e-8

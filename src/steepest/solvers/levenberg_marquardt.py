@@ -181,6 +181,8 @@ class LevenbergMarquardt:
         rounding = VALUE_ROUNDING * abs(value) + state.grain
         refused = False
         while True:
+            if not radius > 0.0:  # all cut away, beside a jump at zero that x is a denormal number from
+                return state._replace(stop=StopReason.NO_PROGRESS)
             move = _move(objective.bounds, state, radius)
             ahead = _foretold(state, move) if move.damping > 0.0 else None
             place = _place(objective.bounds, x, move.p if ahead is None else move.p + ahead)
