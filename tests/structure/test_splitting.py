@@ -68,6 +68,9 @@ FALLING = {
     "abs inside abs": lambda x: np.abs(np.abs(x[0]) - 1.0) + x[1] ** 2,
     "plus minimum": lambda x: np.minimum(x[0] ** 2, (x[0] - 1) ** 2) + x[1] ** 2,
     "times a sign that is not known": lambda x: x[0] * np.abs(x[1]) + np.sum(x**4),
+    "turned in the complex plane": lambda x: (
+        np.real(np.exp(np.abs(x[0]) + 3j)) + np.sum(x**4)
+    ),  # -0.99 exp|x₀|
 }
 
 

@@ -86,6 +86,8 @@ def _along(way: Way, step: Way) -> Way:
 def _steps(equation: Any, of: Callable[[Any], Interval], reading: Reading) -> list[Way]:
     """How the result of one operation goes with each of its operands."""
     name, atoms = equation.primitive.name, equation.invars
+    if equation.outvars[0].aval.dtype.kind == "c":  # complex numbers do not rise or fall
+        return [Way.BOTH] * len(atoms)
     if name in RISES_WITH_ALL:
         return [Way.UP] * len(atoms)
     if name in PICKING:
