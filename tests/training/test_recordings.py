@@ -38,6 +38,11 @@ def by_sum_over_length(w, batch):
     return (1 / len(x)) * np.sum(np.where(sign > 0, (x @ w - 1.0) ** 2, np.abs(x @ w)))
 
 
+def weighted(w, batch):
+    x, sign = batch
+    return 0.37 * np.mean(np.abs(x @ w - sign) ** 2.7) / 1.3 + 0.11 * np.sum(w**2)
+
+
 def in_jax(w, batch):
     x, sign = batch
     turned, _ = jax.lax.scan(lambda h, _: (jnp.sin(h) + x @ w, None), jnp.zeros(x.shape[0]), None, length=3)
@@ -57,7 +62,13 @@ def recordings_of(cost, data):
 
 @pytest.mark.parametrize(
     ("cost", "data"),
-    [(logistic, (X, SIGN)), (softmax, (X, CLASSES)), (by_sum_over_length, (X, SIGN)), (in_jax, (X, SIGN))],
+    [
+        (logistic, (X, SIGN)),
+        (softmax, (X, CLASSES)),
+        (by_sum_over_length, (X, SIGN)),
+        (weighted, (X, SIGN)),
+        (in_jax, (X, SIGN)),
+    ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_two_recordings_give_cost_and_slope_for_any_rows_in_either_precision(cost, data):
@@ -95,6 +106,9 @@ def _in_jax_numpy(cost):
         "by_sum_over_length": lambda w, b: jnp.mean(
             jnp.where(b[1] > 0, (b[0] @ w - 1.0) ** 2, jnp.abs(b[0] @ w))
         ),
+        "weighted": lambda w, b: (
+            0.37 * jnp.mean(jnp.abs(b[0] @ w - b[1]) ** 2.7) / 1.3 + 0.11 * jnp.sum(w**2)
+        ),
         "in_jax": in_jax,
     }[cost.__name__]
 
@@ -123,6 +137,37 @@ def test_a_cost_in_which_rows_stand_otherwise_is_right_too(cost):
                 )
             )
         assert_allclose(value, cost(w, (X[:rows], SIGN[:rows])), rtol=1e-12)
+
+
+def test_what_was_the_rows_of_few_is_asked_again_of_more():
+    """A number that goes with the rows up to some of them, and then stands still."""
+    few = 40
+    recordings, _, seen = recordings_of(lambda w, b: np.sum((b[0] @ w) ** 2) / min(len(b[0]), few), (X, SIGN))
+    recordings.of(16, "float64")
+    recordings.of(32, "float64")
+    w = RNG.normal(size=N)
+    with jax.enable_x64():
+        found = recordings.of(90, "float64")
+        value = float(found(found.constants, [w], [X, SIGN]))
+    assert_allclose(value, np.sum((X @ w) ** 2) / few, rtol=1e-12)
+    assert seen == [16, 32, 90]
+
+
+def test_a_slope_found_in_single_precision_is_found_again_once_there_is_a_recording_in_double():
+    recordings, source, _ = recordings_of(logistic, (X, SIGN))
+
+    def look(rows, precision):
+        return Passes(
+            logistic, recordings.layout, source, source.arrays, precision, size=rows, recordings=recordings
+        ).look(np.ones(N))
+
+    recordings.of(90, "float32")
+    recordings.of(16, "float32")
+    look(45, "float32")
+    with jax.enable_x64():
+        recordings.of(15, "float64")
+        slope = jax.grad(lambda w: _in_jax_numpy(logistic)(w, (X, SIGN)))(jnp.ones(N))
+        assert_allclose(look(30, "float64").slope, slope, rtol=1e-12)
 
 
 def test_what_is_written_for_one_precision_is_not_derived_in_the_other():

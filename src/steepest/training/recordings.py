@@ -5,7 +5,7 @@ several times: for blocks of rows, for samples, for a few telling rows, and once
 recordings with different numbers of rows say where that number stands in the equations; in its place stands `MANY` from
 then on, a number that stands nowhere else, and the slope is found for so many rows once. Whatever does not fit word by
 word (a shape that is twice the rows, a branch on how many there are) is recorded anew each time, as are all precisions
-of which no recording has been compared.
+of which no recording has been compared, and more rows than any recording had.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from ..numerics import accelerated
 from ..parameters import Layout
 from ..tracing.batched import BatchCost, numbers_in
-from ..tracing.passes import simplify
+from ..tracing.passes import common_subexpressions, eliminate_dead, inline, simplify
 from .job import recorded_for
 from .resident import full_precision
 
@@ -57,16 +57,19 @@ class Recordings:
     _first: tuple[int, str] | None = None
     _general: BatchCost | None = field(default=None, repr=False)
     _general_slope: Any = field(default=None, repr=False)
-    # Precisions in which the general cost has been found to be what was recorded.
+    # Precisions in which the general cost has been found to be what was recorded, and the most rows of these
+    # recordings: of more, what was the rows need not be, as `min(rows, 1000)`.
     _agreed: set[str] = field(default_factory=set)
+    _most: int = 0
     _unlike: bool = False
 
     def of(self, rows: int, precision: str) -> BatchCost:
         """The cost for so many rows; raises what `record` raises where it has to be recorded."""
         key = rows, precision
         if key not in self._known:
-            if self._general is None or precision not in self._agreed or rows < 2:
+            if not self._is_general(rows, precision):
                 return self.anew(rows, precision)
+            assert self._general is not None
             try:
                 closed = _lowered(self._general.closed, rows, precision)
             except _Unlike:
@@ -96,16 +99,23 @@ class Recordings:
             self._slopes[key] = self._lowered_slope(rows, precision, differentiated)
         return self._slopes[key]
 
+    def _is_general(self, rows: int, precision: str) -> bool:
+        """Whether the general cost holds for so many rows, in this precision."""
+        return self._general is not None and precision in self._agreed and 2 <= rows <= self._most
+
     def _lowered_slope(self, rows: int, precision: str, differentiated: Callable[..., Any]) -> Any:
-        if self._general is not None and precision in self._agreed and rows >= 2:
+        if self._is_general(rows, precision):
             try:
                 if self._general_slope is None:
                     wide = "float64" if "float64" in self._agreed else precision
                     with numbers_in(wide):
-                        found = differentiated(self._general, self.layout)
-                        # Shorter, it is evaluated and differentiated once more in less time.
-                        self._general_slope = simplify(found, keep_derivatives=True)
-                return _lowered(self._general_slope, rows, precision)
+                        # No number of it may be reckoned with yet: 0.37/MANY does not look as if made from MANY.
+                        found = inline(differentiated(self._general, self.layout), keep_derivatives=True)
+                        self._general_slope = eliminate_dead(common_subexpressions(found))
+                # Shorter, it is evaluated and differentiated once more in less time.
+                lowered = _lowered(self._general_slope, rows, precision)
+                with numbers_in(precision):
+                    return simplify(lowered, keep_derivatives=True)
             except _Unlike:
                 self._forget()
         cost = self.of(rows, precision)
@@ -130,8 +140,9 @@ class Recordings:
             self._forget()
             return
         self._agreed |= {kind, precision}
+        self._most = max(self._most, before, rows)
         if self._general is None or (precision == "float64" and kind != "float64"):
-            self._general = BatchCost(general, recorded.parameters)
+            self._general, self._general_slope = BatchCost(general, recorded.parameters), None
             self._first = one[1], one[2]
 
     def _forget(self) -> None:
