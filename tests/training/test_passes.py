@@ -97,6 +97,22 @@ def test_rows_that_a_narrower_walk_left_on_an_accelerator_are_widened_there(plac
         assert_allclose(wide.matrix(w), hessian, atol=1e-14)
 
 
+def test_classes_in_whole_numbers_that_a_narrower_walk_left_are_compared_in_double_precision_too(place):
+    def hinge(w, batch):
+        x, classes = batch
+        return np.mean(np.where(classes == 1, (x @ w - 1.0) ** 2, (x @ w) ** 2))
+
+    x, sign, w = problem()
+    x, classes = x.astype(np.float32).astype(float), (sign > 0).astype(np.int64)
+    walked = passes_of(hinge, w, (x, classes), "float32")
+    with jax.enable_x64(True):
+        wide = Passes(hinge, walked.layout, walked.source, walked.arrays, "float64", size=100, copied=0)
+        look = wide.look(w)
+    off = x @ w - classes
+    assert_allclose(look.value, np.mean(off**2), rtol=1e-13)
+    assert_allclose(look.slope, 2 * x.T @ off / len(x), rtol=1e-12, atol=1e-14)
+
+
 def test_a_mean_over_rows_a_sum_and_a_cost_that_mixes_them_are_told_apart():
     x, sign, w = problem()
     source = read_data((x, sign), 0)

@@ -259,7 +259,11 @@ class Passes:
         key, functions = ("on the accelerator", what, rows, self.precision), self._recordings.functions
         if key not in functions:
             block, constants = self._block_of(what, rows)
-            functions[key] = over_blocks(block, constants, self.precision, rows, summed=what in _HESSIAN)
+            # As the cost was recorded: whole numbers that a walk in single precision narrowed are wide again.
+            kinds = [kept_type(array.dtype, self.precision) for array in self.source.layout.arrays]
+            functions[key] = over_blocks(
+                block, constants, self.precision, kinds, rows, summed=what in _HESSIAN
+            )
         made: Callable[..., list[np.ndarray]] = functions[key]
         return made
 

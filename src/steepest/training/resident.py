@@ -73,18 +73,24 @@ def blocks_of(arrays: Sequence[Any], n: int) -> int:
 
 
 def over_blocks(
-    function: Callable[..., Any], constants: Sequence[Any], precision: str, rows: int, *, summed: bool
+    function: Callable[..., Any],
+    constants: Sequence[Any],
+    precision: str,
+    kinds: Sequence[Any],
+    rows: int,
+    *,
+    summed: bool,
 ) -> Callable[..., list[np.ndarray]]:
     """A compiled function of (vectors, arrays, first rows of the blocks): what each block of `rows` rows gives.
 
-    `function(constants, *vectors, *block)` gives a tuple. The results of blocks are laid along a first axis, or
-    `summed`.
+    `function(constants, *vectors, *block)` gives a tuple, of a block whose arrays have the types `kinds`. The
+    results of blocks are laid along a first axis, or `summed`.
     """
 
     def block(arrays: Sequence[Any], first: Any) -> list[Any]:
         return [
-            jax.lax.dynamic_slice_in_dim(array, first, rows).astype(kept_type(array.dtype, precision))
-            for array in arrays
+            jax.lax.dynamic_slice_in_dim(array, first, rows).astype(kind)
+            for array, kind in zip(arrays, kinds, strict=True)
         ]
 
     def laid(constants: Any, vectors: Any, arrays: Any, firsts: Any) -> Any:
