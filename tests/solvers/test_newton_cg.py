@@ -381,3 +381,16 @@ def test_where_the_cost_vanishes_no_step_follows_one_shorter_than_the_rounding_o
         run.x.reshape(k, k) @ run.x.reshape(k, k), square, rtol=0, atol=1e-12 * np.abs(square).max()
     )
     assert (run.history.step_length[1:] > np.finfo(float).eps * np.linalg.norm(run.x)).all()
+
+
+@pytest.mark.parametrize("unit", [1e4, 1e8, 1e12])
+def test_a_small_parameter_beside_a_large_one_still_moves(unit):
+    """All its way is shorter than the spacing of the numbers at the large one, which is at its best already."""
+
+    def cost(x):
+        small = x[1] * unit - 1
+        return (x[0] / unit - 3) ** 2 + small**2 + small**4
+
+    found = minimize(cost, [3.0 * unit, 5.0 / unit], method="newton-cg")
+    assert found.success, found.message
+    assert_allclose(found.x, [3.0 * unit, 1.0 / unit], rtol=1e-12)

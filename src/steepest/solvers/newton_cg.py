@@ -21,7 +21,7 @@ from ..bounds import Vector
 from ..linear_algebra.conjugate_gradients import compiled
 from ..linear_algebra.factor_units import FactorUnits, factor_units
 from ..linear_algebra.krylov_curvature import KrylovCurvature, Run
-from ..linear_algebra.long_vectors import length
+from ..linear_algebra.long_vectors import inner, length
 from ..linear_algebra.whole_matrix import whole_matrix
 from ..objective import Objective
 from .quadratic_models import FactorModel, model_of
@@ -119,10 +119,16 @@ class NewtonCG:
 
 
 def _is_unseen(step: Vector, state: NewtonCGState) -> bool:
-    """Whether a step (n,) is no longer than the rounding of x: where a cost vanishes it still falls, for no reason."""
+    """Whether a step is no more than the rounding of x: where a cost vanishes it still falls, for no reason.
+
+    The length alone does not tell: of parameters in unlike units the small ones hardly show in it. All that is left of
+    the cost must be what that rounding, times the slope, makes.
+    """
     scale = state.scale
     moved, size = (step, state.x) if scale is None else (scale * step, scale * state.x)
-    return length(moved) <= EPSILON * length(size)
+    if length(moved) > EPSILON * length(size):
+        return False
+    return abs(state.value) <= EPSILON * inner(abs(state.gradient), abs(state.x))
 
 
 def _modelled(
