@@ -181,3 +181,22 @@ def test_minimize_takes_the_slopes_of_residuals_where_second_derivatives_cost_ma
     assert answer.nfev < 40
     # Of 12,000 residuals of variance 0.01, 4,860 parameters less 7 that move all together take their share.
     assert_allclose(answer.fun, 0.01 * (12_000 - 4_853), rtol=0.1)
+
+
+@pytest.mark.parametrize("made", [np.asarray, scipy.sparse.csc_array], ids=["dense", "sparse"])
+def test_a_jacobian_of_ones_own_may_come_in_the_same_array_each_time(made):
+    shared = made(np.array([[-20.0, 10.0], [-1.0, 1e-300]]))
+
+    def fresh(x):
+        return made(np.array([[-20.0 * x[0], 10.0], [-1.0, 1e-300]]))
+
+    def written(x):
+        if made is np.asarray:
+            shared[...] = fresh(x)
+        else:
+            shared.data[:] = fresh(x).data
+        return shared
+
+    same, other = (least_squares(valley, [-1.2, 1.0], jac=jac) for jac in (written, fresh))
+    assert same.success
+    np.testing.assert_array_equal(same.history.x, other.history.x)

@@ -204,6 +204,30 @@ def test_a_gradient_of_ones_own_is_used():
     assert_allclose(both.x, 1.0, atol=1e-8)
 
 
+def test_derivatives_of_ones_own_may_come_in_the_same_array_each_time():
+    from scipy.optimize import rosen, rosen_der, rosen_hess
+
+    start, slopes, bends = np.array([-1.2, 1.0, 0.5]), np.empty(3), np.empty((3, 3))
+
+    def into(array, derivative):
+        def written(x):
+            array[...] = derivative(x)
+            return array
+
+        return written
+
+    for same, fresh in (
+        ({"jac": into(slopes, rosen_der)}, {"jac": rosen_der}),
+        (
+            {"jac": into(slopes, rosen_der), "hess": into(bends, rosen_hess)},
+            {"jac": rosen_der, "hess": rosen_hess},
+        ),
+    ):
+        result, other = st.minimize(rosen, start, **same), st.minimize(rosen, start, **fresh)
+        assert result.success and result.nit == other.nit
+        np.testing.assert_array_equal(result.x, other.x)
+
+
 def test_a_cost_that_cannot_be_traced_is_minimised_by_differences_and_says_so():
     def stepwise(p):
         if p[0] > 0:

@@ -684,7 +684,8 @@ def _supplied(cost: Cost, args: tuple[Any, ...], parameters: Parameters, jac: An
         return _as_number(cost, value)
 
     def gradient_of(given: Any) -> Vector:
-        gradient = np.asarray(given, dtype=np.float64) if parameters.n == np.size(given) else None
+        # Copied: it is kept with its point, and the user's function may write the next one into the same array.
+        gradient = np.array(given, dtype=np.float64) if parameters.n == np.size(given) else None
         if gradient is None:
             gradient = parameters.flatten(given, "the gradient")
         return gradient.reshape(parameters.n)
@@ -701,7 +702,7 @@ def _supplied(cost: Cost, args: tuple[Any, ...], parameters: Parameters, jac: An
         return number(out[0] if jac is True else out)
 
     def hessian(x: Vector) -> Vector:
-        matrix = np.asarray(_call_like(cost, hess, parameters.restore(x), args), dtype=np.float64)
+        matrix = np.array(_call_like(cost, hess, parameters.restore(x), args), dtype=np.float64)
         return matrix.reshape(parameters.n, parameters.n)
 
     return Evaluations(value, both, hessian if callable(hess) else None, None, "supplied")

@@ -224,9 +224,10 @@ class SuppliedVector:
         """The values, shape (m,), and the Jacobian, shape (m, n), dense or sparse."""
         values = self.values(x)
         jacobian = self._jacobian(x)
-        if not hasattr(jacobian, "tocsr"):
-            jacobian = np.asarray(jacobian, dtype=np.float64).reshape(values.size, x.size)
-        return values, jacobian
+        # Copied: it is kept with its point, and the user's function may write the next one into the same array.
+        if hasattr(jacobian, "tocsr"):
+            return values, jacobian.copy()
+        return values, np.array(jacobian, dtype=np.float64).reshape(values.size, x.size)
 
 
 class StackedVector:
