@@ -187,6 +187,35 @@ def test_second_derivatives_that_are_not_finite_make_no_saddle_of_a_minimum():
     assert "left out" in curvature.how
 
 
+@pytest.mark.parametrize(("bend", "verdict"), [(2.0, "local minimum"), (-2.0, "saddle point")])
+def test_a_parameter_at_its_bound_hides_no_curvature_of_the_free_ones(bend, verdict):
+    """Only the last one's own row and column hold what is not finite, and it does not move."""
+
+    def hessian(x):
+        return np.array([[bend, 0.0, np.inf], [0.0, 2.0, np.nan], [np.inf, np.nan, 1.0]])
+
+    found = st.verify(
+        lambda x: 0.5 * bend * x[0] ** 2 + x[1] ** 2 + x[2],
+        np.zeros(3),
+        jac=lambda x: np.array([bend * x[0], 2 * x[1], 1.0]),
+        hess=hessian,
+        bounds=[(-1, 1), (-1, 1), (0, 1)],
+    )
+    assert found.verdict == verdict
+    curvature = next(item for item in found.evidence if item.name == "smallest curvature")
+    assert curvature.measured == bend and "left out" not in curvature.how
+
+
+def test_a_few_free_parameters_among_many_without_finite_second_derivatives():
+    def cost(x):
+        y = x[:5]
+        return -np.sum((y**2) ** (np.roll(y, 1) ** 2 + 1)) + np.sum(x[5:])
+
+    found = st.verify(cost, np.zeros(805), bounds=[(-1, 1)] * 5 + [(0, 1)] * 800)
+    assert found.verdict == "saddle point"
+    assert all(item.limit is None or np.isfinite(item.limit) for item in found.evidence)
+
+
 @pytest.mark.parametrize(
     ("cost", "start"),
     [

@@ -391,9 +391,11 @@ def _difference_product(look: Look) -> Callable[[Vector], Vector]:
 def _dense(look: Look, H: np.ndarray, error: float, how: str) -> Curvature:
     """Curvature from the whole Hessian `H` (n, n)."""
     free = look.free_indices
-    if not all_finite(H):
-        H, how = finite_part(H), how + LEFT_OUT
     block = H.copy() if free.size == look.n else H[np.ix_(free, free)]
+    if not all_finite(H):
+        block, how = _finite_block(block, how)
+        H = np.where(np.isfinite(H), H, 0.0)
+        H[np.ix_(free, free)] = block
     return _of_block(look, block, lambda v: H @ v, error, how)
 
 
@@ -406,11 +408,20 @@ def _of_columns(look: Look, columns: np.ndarray, error: float, how: str) -> Curv
     block = columns if whole else columns[free]
     if error == ERROR_DIFFERENCES:
         block = 0.5 * (block + block.T)
+    block, how = _finite_block(block, how)
     if whole:
         return _of_block(look, block, lambda v: block @ v, error, how)
-    columns = columns.copy()
+    columns = np.where(np.isfinite(columns), columns, 0.0)
     columns[free] = block
     return _of_block(look, block, lambda v: columns @ v[free], error, how)
+
+
+def _finite_block(block: np.ndarray, how: str) -> tuple[np.ndarray, str]:
+    """The finite part of the `block` (k, k) between the free parameters, and how it was made, with what was left out.
+
+    What parameters at their bounds have to do with them is not looked at: they do not move.
+    """
+    return (block, how) if all_finite(block) else (finite_part(block), how + LEFT_OUT)
 
 
 def _of_block(
@@ -418,8 +429,6 @@ def _of_block(
 ) -> Curvature:
     """Curvature from the `block` (k, k) of the Hessian between the free parameters, and products with all of it."""
     free = look.free_indices
-    if not all_finite(block):
-        block, how = finite_part(block), how + LEFT_OUT
     d = balanced(block)
     values, scaled = eigensystem(d[:, None] * block * d)
     vectors, scaling = d[:, None] * scaled, d
