@@ -89,3 +89,21 @@ def test_a_saddle_between_two_wells_however_near_is_one(width):
     """The wells lie at ±width, deeper by width²/4; a natural size away the walls are far higher."""
     found = verify(lambda x: -(x[0] ** 2) / 2 + x[0] ** 4 / (4 * width**2) + x[1] ** 2, np.zeros(2))
     assert found.verdict is Verdict.SADDLE_POINT
+
+
+@pytest.mark.parametrize("off", [1e-8, 1e-7])
+@pytest.mark.parametrize("width", [1e-2, 1e-4])
+def test_a_bound_that_no_downward_bend_leads_out_of_makes_no_minimum_of_a_saddle(width, off):
+    """The last parameter lies on its bound, where its slope is zero; the first leads down to the wells."""
+    found = verify(
+        lambda x: -(x[0] ** 2) / 2 + x[0] ** 4 / (4 * width**2) + x[1] ** 2 + x[2] ** 2,
+        np.array([0.0, off, 0.0]),
+        bounds=[(-9, 9), (-9, 9), (0, 1)],
+    )
+    assert found.verdict is Verdict.SADDLE_POINT
+
+
+def test_a_downward_bend_that_the_bounds_forbid_both_ways_leaves_a_minimum():
+    """x·y at the corner of the quadrant: it falls only where one of them is negative."""
+    found = verify(lambda x: x[0] * x[1] + x[2] ** 2, np.zeros(3), bounds=[(0, 1), (0, 1), (-1, 1)])
+    assert found.verdict.is_minimum

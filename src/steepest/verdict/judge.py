@@ -68,6 +68,10 @@ ALONG_A_KINK = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 DOWN_A_BEND = tuple(10.0 ** (k / 2) for k in range(-14, 1))
 SHOWS, BENDS = 8.0, 6
 
+# A downward bend leads out of the bounds by parameters that move by more than this part of its longest way, in natural
+# sizes: rounding turns every direction a little towards them.
+FELT = 1e-6
+
 # Distances, in natural sizes, at which the floor of a ravine must fall, and the part of the whole fall that the first
 # must win: less may be what is left of a minimum a little off the point.
 DOWN_A_FLOOR = (1e-4, 1e-3, 1e-2)
@@ -547,14 +551,7 @@ def _saddle(
     A Hessian made a little off the bottom of a flat valley, or rounded, bends downwards where the cost nowhere falls.
     Such curvatures are then zero as far as the cost can tell, and its course along them has to be looked at.
     """
-    v, told, ways = scaled(look, curvature.vectors[:, 0]), "", ""
-    if float(look.gradient @ v) > 0:
-        v = -v
     fall = _fall_by_curvature(look, curvature, rounding)
-    if fall is not None:
-        v, distance, lower, both = fall
-        ways = "both ways " if both else ""
-        told = f"; at a distance of {number(distance * float(np.linalg.norm(v)))} it is {look.value - lower:.3g} lower"
     if fall is None and (look.structure is None or _has_kinks(look)):
         # Next to a kink the curvature of one piece says nothing of the whole.
         kink = kink_at(look, rounding.value)
@@ -564,8 +561,7 @@ def _saddle(
         edge = edge_at(look, rounding.value + EPS * (look.fall or 0.0))
         if edge is not None:
             return edge_minimum(look, edge, evidence), curvature
-        if look.touching.any():
-            # The downward bend points out of the bounds on both sides.
+        if _is_forbidden(look, curvature):
             evidence.append(curvature_evidence(curvature))
             evidence.append(Evidence("fall along that bend", None, None, False, "probes inside the bounds"))
             minimum = Judgement(
@@ -577,17 +573,33 @@ def _saddle(
             )
             return minimum, curvature
         return None, curvature.without_negative()
+    v, distance, lower, both = fall
+    length, ways = float(np.linalg.norm(v)), "both ways " if both else ""
     evidence.append(curvature_evidence(curvature))
     kind = "Maximum" if curvature.complete and (curvature.values < -curvature.limit).all() else "Saddle point"
     saddle = Judgement(
         Verdict.SADDLE_POINT,
         tuple(evidence),
         f"{kind}: the slope is zero, but the cost falls {ways}along {direction_name(v, look.names)} "
-        f"(curvature {number(curvature.extremes[0])}){told}.",
+        f"(curvature {number(curvature.extremes[0])}); at a distance of {number(distance * length)} it is "
+        f"{look.value - lower:.3g} lower.",
         "Walk on along that direction.",
-        downhill=v / float(np.linalg.norm(v)),
+        downhill=v / length,
     )
     return saddle, curvature
+
+
+def _is_forbidden(look: Look, curvature: Curvature) -> bool:
+    """Whether every direction that bends downwards points out of the bounds, at parameters on them, on both sides."""
+    if not look.touching.any():
+        return False
+    for k in curvature.downward:
+        v = scaled(look, curvature.vectors[:, k])
+        weighty = look.touching & (np.abs(v) > FELT * look.scale)
+        for way in (v, -v):
+            if not (weighty & (look.objective.bounds.project(look.x + way) == look.x)).any():
+                return False
+    return True
 
 
 def _fall_by_curvature(
