@@ -1,6 +1,7 @@
 """Costs that are broken, each with the finding it must get and the line it must be found at; and healthy ones."""
 
 import inspect
+import itertools
 import math
 import time
 from dataclasses import dataclass, field
@@ -301,6 +302,15 @@ def looped(p):
 @broken("does not repeat itself", [1.0, 2.0], told="two calls")
 def by_the_clock(x):
     return np.sum((x - 1) ** 2) + time.perf_counter()
+
+
+CALLS = itertools.count()
+
+
+@broken("does not repeat itself", [1.0, 2.0], told="two calls")
+def by_a_slow_clock(x):
+    """Two calls differ by less than rounding explains, and the trace by more."""
+    return np.sum((x - 1) ** 2) + 1e5 + 1e-10 * next(CALLS) + (1e-3 if type(x) is np.ndarray else 0.0)
 
 
 @broken("cannot be traced", [1.0, 2.0], rewrite="Draw them once outside")

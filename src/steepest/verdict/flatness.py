@@ -27,6 +27,9 @@ FAR = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e3, 1e6)
 # A quadratic does not turn between them: it has no valley that is near only, and no stretch that is level for a while.
 OF_A_QUADRATIC = (1.0, 1e3, 1e6)
 
+# A share of a direction, of length one in equilibrated variables, that is the rounding of an eigenvector.
+NO_SHARE = 1e-13
+
 # Of so many level directions each is probed; of more, this many combinations drawn at random.
 PROBED = 12
 
@@ -134,8 +137,10 @@ def courses(look: Look, curvature: Curvature, rounding: float) -> list[Course]:
 def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
     """A basis of the null space with as few parameters in each direction as possible, then combinations."""
     null = curvature.null
-    # In the equilibrated variables the null vectors are orthonormal; parameters with a large share first.
-    N = curvature.vectors[:, null]
+    # In the equilibrated variables the null vectors are orthonormal; parameters with a large share first. What is
+    # rounding there would be a step of its own for a small parameter beside a huge one.
+    shares = curvature.vectors[:, null] / curvature.scaling[:, None]
+    N = np.where(np.abs(shares) > NO_SHARE, curvature.vectors[:, null], 0.0)
     basis = _sparse_basis(N / np.maximum(np.linalg.norm(N, axis=0), 1e-300), look.scale)
     k = len(basis)
     if null.size == curvature.values.size and not look.fall and k > 1:
