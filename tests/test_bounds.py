@@ -85,3 +85,8 @@ def test_two_arrays_are_a_pair_for_each_of_two_parameters():
         lambda x: np.sum(x**2), np.full(2, 2.5), bounds=(np.array([2, 3]), np.array([1, 4]))
     )
     assert_allclose(result.x, [2.0, 1.0], atol=1e-12)
+
+
+def test_arrays_of_another_length_are_refused_with_the_length_that_is_wanted():
+    with pytest.raises(InputError, match=r"two arrays \(lower, upper\) of 3 each"):
+        steepest.minimize(lambda x: np.sum(x**2), np.ones(3), bounds=(np.zeros(2), np.ones(3)))

@@ -38,9 +38,10 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
         elif len(pairs) == 2 and n != 2:  # for two parameters it is a pair for each
             pairs = _listed(pairs_of_ends(bounds, n))
         if len(pairs) != n:
+            arrays = "" if n == 2 else f", or two arrays (lower, upper) of {n:,} each"
             raise InputError(
                 f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"
-                f"{', …' if n > 6 else ''}); give one (low, high) pair for each, or a dict from name to pair"
+                f"{', …' if n > 6 else ''}); give one (low, high) pair for each, a dict from name to pair{arrays}"
             )
         plain = _plain_pairs(pairs)
         if plain is not None:

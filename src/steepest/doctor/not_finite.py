@@ -79,9 +79,8 @@ def _in_the_data(chart: Chart, atom: Any) -> Finding:
     where = f" in {_rows(rows)} of {bad.shape[0]}" if bad.ndim else ""
     users = chart.reading.uses.get(atom, ())
     equation = next((chart.reading.equations[k] for k in users if k < len(chart.reading.equations)), None)
-    sentence = (
-        f"the data hold {int(bad.sum())} value{'s' if bad.sum() > 1 else ''} that are not finite{where}"
-    )
+    kind = "value that is" if bad.sum() == 1 else "values that are"
+    sentence = f"the data hold {int(bad.sum())} {kind} not finite{where}"
     rewrite = "Leave those rows out: keep = np.isfinite(y); cost(..., t[keep], y[keep])."
     if equation is None:
         return Finding("NaN in the data", "error", sentence, rewrite)
