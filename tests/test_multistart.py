@@ -11,6 +11,9 @@ def himmelblau(x):
     return (x[0] ** 2 + x[1] - 11) ** 2 + (x[0] + x[1] ** 2 - 7) ** 2
 
 
+# Starts enough to go as one batch.
+MANY = 60
+
 # Himmelblau (1972): four minima, all of cost zero.
 FOUR = [(3.0, 2.0), (-2.805118, 3.131312), (-3.779310, -3.283186), (3.584428, -1.848126)]
 
@@ -65,6 +68,19 @@ def test_bounds_too_far_apart_to_be_meant_leave_the_starts_about_the_given_one()
     assert_allclose([one.x[0] for one in bounded.minima], [one.x[0] for one in free.minima], atol=1e-6)
 
 
+@pytest.mark.parametrize("starts", [2, 6, MANY])
+def test_more_starts_never_end_higher_than_none_that_were_asked_for(starts):
+    # Two wells for each of four parameters; the lowest has all of them at the lower root of 4x³ - 5.2x + 1/10.
+    def wells(x):
+        return np.sum((x**2 - 1.3) ** 2) + 0.1 * np.sum(x)
+
+    lowest = np.roots([4, 0, -5.2, 0.1]).real.min()
+    result = minimize(wells, np.array([0.5, 1.0, -0.3, 2.0]), starts=starts)
+    assert_allclose(result.x, lowest, rtol=1e-9)
+    assert result.minima[0].fun == result.fun
+    assert sum(one.starts for one in result.minima) == starts
+
+
 def test_of_minima_that_are_equally_low_none_is_called_the_lowest():
     result = minimize(himmelblau, np.zeros(2), bounds=[(-5, 5)] * 2, starts=25)
     assert "4 distinct minima, none of them lower." in result.message
@@ -110,8 +126,6 @@ def test_a_number_of_starts_that_is_none_is_refused(starts):
 
 
 # -- many enough to go as one batch --------------------------------------------------------------------------
-
-MANY = 60
 
 
 def rastrigin(x):

@@ -76,8 +76,8 @@ def minimize(
         an open `steepest.runs.RunWriter`, which is left open.
     starts : how many places to begin from: `x0`, and seeded ones inside the bounds (or about `x0`, by the parameters'
         sizes). The best verified minimum comes back, and every distinct one in `result.minima`. By default `x0`
-        alone, and with method="auto" a few restarts near its minimum, where that is cheap and none is known to be
-        lowest; 1 is `x0` alone.
+        alone. With method="auto" a few restarts near the minimum follow in both cases, where that is cheap and none is
+        known to be lowest; 1 is `x0` without them.
 
     Returns
     -------
@@ -143,10 +143,10 @@ def minimize(
             facts = structure_of(problem)
             descent = constrained.Between(problem, rows, plan, tol, callback, seed, recording, facts)
         if starts is not None:
-            ours = isinstance(method, str) and method == "auto" and rows is None
+            may_restart = isinstance(method, str) and method == "auto" and rows is None
             asked = (options, tol, budget, callback, record, jac, hess)
-            may_batch = ours and all(one is None for one in asked)
-            descent = multistart.FromManyStarts(descent, starts, seed, may_batch)
+            may_batch = may_restart and all(one is None for one in asked)
+            descent = multistart.FromManyStarts(descent, starts, seed, may_batch, may_restart)
         run, judgement = descent.down()
         if rows is None:
             judgement = _advised(problem, run, judgement)

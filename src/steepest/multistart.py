@@ -2,7 +2,8 @@
 
 Where the cost is traced and small they are walked together first, by one batch of Newton steps. The judge then looks at
 each distinct place where the batch ended, as it looks at the end of any other walk; what the batch did not bring to a
-minimum walks alone from its own start.
+minimum walks alone from its own start. Restarts follow near the end of the given start and near the lowest of all, so
+that to ask for starts never ends higher than to ask for none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from .bounds import Vector
 from .errors import InputError
 from .problem import Problem
+from .restarts import WithRestarts
 from .solvers.chunks import StoppedWithinError
 from .solvers.driver import Run
 from .solvers.stopping import StopReason
@@ -43,7 +45,10 @@ SPREAD = 2.0
 
 @dataclass(frozen=True)
 class Minimum:
-    """One of the minima found: `x` in the user's structure, its cost, the verdict, and how many starts led to it."""
+    """One of the minima found: `x` in the user's structure, its cost, the verdict, and how many starts led to it.
+
+    None of them did where restarts near another minimum found it.
+    """
 
     x: Any
     fun: float
@@ -89,16 +94,36 @@ def _widths(problem: Problem) -> Vector:
         return bounds.upper - bounds.lower
 
 
+@dataclass(frozen=True)
+class End:
+    """Where a walk ended: its `run`, judged; how many `starts` lead there; the `way`, and the evaluations it took."""
+
+    run: Run
+    judgement: Judgement
+    starts: int
+    way: Any
+    evaluations: int
+
+    @property
+    def rank(self) -> tuple[bool, float, float]:
+        """Verified minima first, then what misses its constraints least, then the lowest."""
+        run, arrived = self.run, self.judgement.verdict.is_minimum
+        violation = 0.0 if arrived else float(getattr(run, "violation", 0.0))
+        return not arrived, violation, run.value if np.isfinite(run.value) else np.inf
+
+
 class FromManyStarts:
     """The walks of one call from all its starts; looks to `minimize` like a single way down.
 
     `way` is the way down from one start: its `problem`, `down()`, `taken` and `judging`; a copy of it is walked from
-    each. `may_batch`: whether the call leaves it to us how to walk, so that starts may go together. `minima`: the
-    distinct ones, lowest first.
+    each. `may_batch`: whether the call leaves it to us how to walk, so that starts may go together; `may_restart`:
+    whether walks may begin near what was found, as they do where no starts are asked for. `minima`: the distinct ones,
+    lowest first.
     """
 
-    def __init__(self, way: Any, count: int, seed: int, may_batch: bool) -> None:
+    def __init__(self, way: Any, count: int, seed: int, may_batch: bool, may_restart: bool) -> None:
         self.way, self.count, self.seed, self.may_batch = way, count, seed, may_batch
+        self.may_restart = may_restart and count > 1
         self.problem: Problem = way.problem
         self.least_size = np.minimum(sizes(self.problem), 1.0)
         self.judging = 0.0
@@ -124,51 +149,68 @@ class FromManyStarts:
         except StoppedWithinError as stopped:
             starts, self.way = [stopped.lowest(starts[0])], copy.copy(self.way)
             self.way.callback = _interrupt
-        alone = starts if together is None else [starts[k] for k in together.left]
-        best: tuple[Run, Judgement] | None = None
-        ends: list[tuple[Run, Judgement, int]] = []
-        for place, times in [*(() if together is None else together.ends), *((place, 1) for place in alone)]:
-            run, judgement, way = self._walked(place)
-            ends.append((run, judgement, times))
-            if best is None or _rank(run, judgement) < _rank(*best):
-                best, self._best = (run, judgement), way
-            if run.stop is StopReason.STOPPED or self.problem.objective.is_spent:
+        places_left = [(place, 1) for place in starts]
+        if together is not None:
+            # The given start walks alone as well where restarts are to look around near its own end.
+            own = [(starts[0], 0)] if self.may_restart and 0 in together.led else []
+            places_left = [*own, *together.ends, *((starts[k], 1) for k in together.left)]
+        ends: list[End] = []
+        for place, times in places_left:
+            ends.append(self._walked(place, times))
+            if ends[-1].run.stop is StopReason.STOPPED or self.problem.objective.is_spent:
                 break
-        assert best is not None
-        self.minima = self._distinct(ends)
-        walked = sum(times for *_, times in ends)
+        walked = sum(end.starts for end in ends)
+        best = min(ends, key=lambda end: end.rank)
         if together is not None:
             best = self._whole_way(best, starts, together)
-        return best[0], self._told(best[1], walked, 0 if together is None else len(together.led))
+        if self.may_restart and ends[-1].run.stop is not StopReason.STOPPED:
+            given = next((end for end in ends if end.way.problem.start is starts[0]), best)
+            near = self._near(given, best)
+            best = min(*near, best, key=lambda end: end.rank)
+            ends += near
+        self.minima, self._best = self._distinct(ends), best.way
+        return best.run, self._told(best.judgement, walked, 0 if together is None else len(together.led))
 
-    def _walked(self, place: Vector) -> tuple[Run, Judgement, Any]:
-        """One walk from `place`, and the way it was."""
-        self.problem.objective.forget()
-        way = copy.copy(self.way)
-        way.problem, way.taken, way.judging = replace(self.problem, start=place), [], 0.0
+    def _walked(self, place: Vector, times: int) -> End:
+        """One walk from `place`, to which `times` starts led."""
+        objective, way = self.problem.objective, copy.copy(self.way)
+        objective.forget()
+        before = objective.evaluations
+        way.problem, way.taken, way.judging, way.steps = replace(self.problem, start=place), [], 0.0, 0
         run, judgement = way.down()
         self.judging += way.judging
-        return run, judgement, way
+        return End(run, judgement, times, way, objective.evaluations - before)
 
-    def _whole_way(
-        self, best: tuple[Run, Judgement], starts: list[Vector], together: Together
-    ) -> tuple[Run, Judgement]:
+    def _near(self, given: End, best: End) -> list[End]:
+        """The minima that restarts near the end of the `given` start and near the `best` met, each first the lowest."""
+        met: list[End] = []
+        for end in (best,) if given is best else (given, best):
+            restarts, before = WithRestarts(end.way, among=end is not given), end.way.judging
+            run, judgement = restarts.onward(end.run, end.judgement, end.evaluations)
+            self.judging += end.way.judging - before
+            met.append(End(run, judgement, 0, end.way, 0))
+            met += [End(*left, 0, end.way, 0) for left in restarts.left[1:]]
+        return met
+
+    def _whole_way(self, best: End, starts: list[Vector], together: Together) -> End:
         """The best with the walk from the start that led there, so that its history tells the whole way.
 
         As it stands where that walk ends elsewhere: the batch may have gone over another pass.
         """
-        led = [k for k, end in together.led.items() if _are_same(end, best[0].x, self.least_size)]
+        run = best.run
+        led = [k for k, end in together.led.items() if _are_same(end, run.x, self.least_size)]
         if not led:
             return best
-        run, judgement, way = self._walked(starts[led[0]])
-        if judgement.verdict != best[1].verdict or not _are_same(run.x, best[0].x, self.least_size):
+        end = self._walked(starts[led[0]], best.starts)
+        if end.judgement.verdict != best.judgement.verdict or not _are_same(
+            end.run.x, run.x, self.least_size
+        ):
             return best
-        if run.value <= best[0].value:
-            self._best = way
-            return run, judgement
-        history = best[0].history
-        history.prepend(run.history)
-        return replace(best[0], history=history, steps=run.steps + best[0].steps), best[1]
+        if end.run.value <= run.value:
+            return end
+        run.history.prepend(end.run.history)
+        best.way.steps += end.way.steps
+        return replace(best, run=replace(run, steps=end.run.steps + run.steps))
 
     def _together(self, starts: list[Vector]) -> Together | None:
         """All starts walked as one batch; None where that is not to be had, or would not be quicker."""
@@ -192,19 +234,20 @@ class FromManyStarts:
         counts.hessians += trials
         return gathered(found, x0, box, self.least_size)
 
-    def _distinct(self, ends: list[tuple[Run, Judgement, int]]) -> list[Minimum]:
-        found: list[tuple[Run, Judgement, int]] = []
-        minima = [end for end in ends if end[1].verdict.is_minimum]
-        for run, judgement, count in sorted(minima, key=lambda end: end[0].value):
-            for k, (other, word, times) in enumerate(found):
-                if _are_same(run.x, other.x, self.least_size):
-                    found[k] = (other, word, times + count)
+    def _distinct(self, ends: list[End]) -> list[Minimum]:
+        found: list[End] = []
+        for end in sorted(
+            (end for end in ends if end.judgement.verdict.is_minimum), key=lambda end: end.run.value
+        ):
+            for k, other in enumerate(found):
+                if _are_same(end.run.x, other.run.x, self.least_size):
+                    found[k] = replace(other, starts=other.starts + end.starts)
                     break
             else:
-                found.append((run, judgement, count))
+                found.append(end)
         return [
-            Minimum(self._plain(run.x), float(run.value), judgement.verdict, times)
-            for run, judgement, times in found
+            Minimum(self._plain(end.run.x), float(end.run.value), end.judgement.verdict, end.starts)
+            for end in found
         ]
 
     def _plain(self, x: Vector) -> Any:
@@ -216,10 +259,11 @@ class FromManyStarts:
             return judgement
         count = len(self.minima)
         minima = f"{count} distinct minim{'um' if count == 1 else 'a'}"
+        nearby = ", and restarts near two ends," if any(one.starts == 0 for one in self.minima) else ""
         how = f"{walked} starts walked" + (f", {together} of them in one batch" if together else "")
         evidence = Evidence("minima found from other starts", float(count), None, count > 0, how)
         lowest = ", none of them lower" if count > 1 else ""
-        sentence = f"{judgement.sentence} {walked} starts led to {minima}{lowest}."
+        sentence = f"{judgement.sentence} {walked} starts{nearby} led to {minima}{lowest}."
         return replace(judgement, evidence=(*judgement.evidence, evidence), sentence=sentence)
 
 
@@ -283,10 +327,3 @@ def _are_same(a: Vector, b: Vector, least_size: Vector) -> bool:
     """Whether two end points are one."""
     size = np.maximum(np.maximum(np.abs(a), np.abs(b)), least_size)
     return bool((np.abs(a - b) <= SAME * size).all())
-
-
-def _rank(run: Run, judgement: Judgement) -> tuple[bool, float, float]:
-    """Verified minima first, then what misses its constraints least, then the lowest."""
-    violation = float(getattr(run, "violation", 0.0))
-    value = run.value if np.isfinite(run.value) else np.inf
-    return not judgement.verdict.is_minimum, 0.0 if judgement.verdict.is_minimum else violation, value

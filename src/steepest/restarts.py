@@ -65,10 +65,11 @@ class WithRestarts:
     downwards at the start, the walk by curvature is made again after an opening by slopes.
     What is found counts only if it is a lower minimum; the rest is told.
     Where the way down ran off to no minimum, walks begin elsewhere (`elsewhere`); a minimum as low is then the answer.
+    `among`: the way is the lowest of several from as many starts.
     """
 
-    def __init__(self, way: Descent) -> None:
-        self.way = way
+    def __init__(self, way: Descent, *, among: bool = False) -> None:
+        self.way, self.among = way, among
         self.problem: Problem = way.problem
         self.looked = self.walks = self.lower = 0
         # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
@@ -78,6 +79,8 @@ class WithRestarts:
         self.astray: Verdict | None = None
         # The lowest cost met in a walk that was not kept, and where.
         self.seen: tuple[float, Vector] | None = None
+        # The minima left for lower ones, in that order.
+        self.left: list[tuple[Run, Judgement]] = []
 
     @property
     def taken(self) -> list[str]:
@@ -91,9 +94,13 @@ class WithRestarts:
 
     def down(self) -> tuple[Run, Judgement]:
         """The lowest minimum that was met, with what was tried in its evidence."""
-        self.run, self.judgement = self.way.down(anywhere=True)
-        objective = self.problem.objective
-        before, allowance = self.run.value, objective.evaluations
+        run, judgement = self.way.down(anywhere=True)
+        return self.onward(run, judgement, self.problem.objective.evaluations)
+
+    def onward(self, run: Run, judgement: Judgement, allowance: int) -> tuple[Run, Judgement]:
+        """The same from the end of a `run` down the way, as it was judged; `allowance`: evaluations to look around."""
+        self.run, self.judgement = run, judgement
+        objective, before = self.problem.objective, run.value
         try:
             if self._are_worth_it():
                 if objective.n <= MOST_PARAMETERS:
@@ -275,6 +282,7 @@ class WithRestarts:
             if judgement.verdict not in (Verdict.STOPPED, Verdict.OUT_OF_BUDGET):
                 self.astray = judgement.verdict
             return False
+        self.left.append((run, self.judgement))
         self.run, self.judgement = onward, judgement
         self.lower += 1
         if opening is not None:
@@ -291,10 +299,9 @@ class WithRestarts:
         sentence = self.judgement.sentence
         if self.lower:
             how += f"; they came down from {before:.6g} to {self.run.value:.6g}"
-            sentence += (
-                f" The first walk ended in a higher minimum ({before:.6g}), and restarts near it led here; "
-                "starts=1 stays in its valley."
-            )
+            which, rest = ("lowest", "") if self.among else ("first", "; starts=1 stays in its valley")
+            sentence += f" The {which} walk ended in a higher minimum ({before:.6g}), "
+            sentence += f"and restarts near it led here{rest}."
         if self.astray is not None:
             how += f"; one went lower and ended in no minimum: {self.astray}"
             sentence += f" A walk from nearby went lower and ended in no minimum: {self.astray}."
