@@ -71,6 +71,19 @@ def test_at_a_kink_there_is_no_slope_but_two_one_sided_ones(cost, at, left, righ
 def test_at_a_jump_there_is_no_slope(cost):
     (point,) = st.slope(cost, at=0.0).points
     assert point.direction == "no slope here"
+    assert_allclose([point.left_value, point.right_value], [cost(-1e-12), cost(1e-12)], atol=1e-11)
+
+
+def test_a_jump_is_told_with_the_cost_on_both_sides_and_a_kink_is_not():
+    assert "the cost jumps from 1.5 to 0.25" in str(st.slope("where(x < 0.5, 2 - x, x**2)", at=0.5))
+    for smooth_or_edge in ("abs(x)", "x*log(x)"):
+        assert "jumps" not in str(st.slope(smooth_or_edge, at=0.0))
+
+
+def test_at_a_jump_along_one_of_two_parameters_each_side_is_told_for_itself():
+    (point,) = st.slope(lambda p: np.where(p[0] < 1, 0.0, 3.0) + p[1] ** 2, at=[1.0, 2.0]).points
+    assert_allclose(point.left_value, [4.0, 7.0], atol=1e-10)
+    assert_allclose(point.right_value, [7.0, 7.0], atol=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,16 @@ def _words(point: Any, direction: str, i: int) -> str:
     if point.left is not None and point.right is not None and direction == "no slope here":
         left, right = number(flat(point.left)[i]), number(flat(point.right)[i])
         words += f": {left} from the left, {right} from the right"
+        words += _jump(point, i)
     return words
+
+
+def _jump(point: Any, i: int) -> str:
+    """How far the cost jumps along parameter i, where a table tells the two sides apart."""
+    if point.left_value is None:
+        return ""
+    before, after = number(flat(point.left_value)[i]), number(flat(point.right_value)[i])
+    return f"; the cost jumps from {before} to {after}" if before != after else ""
 
 
 def _only(structure: Any) -> Any:

@@ -26,6 +26,8 @@ class SlopePoint:
     `at`, `slope`, `direction`, `left`, `right` have the structure of the parameters (a float for one
     parameter). `direction` holds "falling", "flat", "rising" or "no slope here" for each parameter. `left` and
     `right` are the one-sided slopes, NaN where there is none; both None where the slope exists everywhere.
+    `left_value` and `right_value` are the cost just beside the place along each parameter, where it jumps along one;
+    None where it does not.
     """
 
     at: Any
@@ -34,6 +36,8 @@ class SlopePoint:
     direction: Any
     left: Any = None
     right: Any = None
+    left_value: Any = None
+    right_value: Any = None
 
     def tangent(self, x: Any) -> Any:
         """Height of the tangent at `x`: value + slope · (x - at). For one parameter `x` may be an array.
@@ -56,6 +60,8 @@ class SlopePoint:
         row = {"at": self.at, "value": self.value, "slope": self.slope, "direction": self.direction}
         if self.left is not None:
             row |= {"left": self.left, "right": self.right}
+        if self.left_value is not None:
+            row |= {"left_value": self.left_value, "right_value": self.right_value}
         return {key: to_json(value) for key, value in row.items()}
 
 

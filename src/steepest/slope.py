@@ -39,7 +39,8 @@ def slope(
     Returns
     -------
     Slope : its points carry `at`, `value`, `slope`, `direction` and `tangent(x)`. Where no slope exists
-        `direction` is "no slope here" and `left`, `right` hold the one-sided slopes.
+        `direction` is "no slope here" and `left`, `right` hold the one-sided slopes; where the cost jumps,
+        `left_value` and `right_value` hold it just beside.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def _point(measure: _Measure, place: Parameters) -> SlopePoint:
     x = place.vector
     value, gradient = measure.value_and_gradient(x)
     value, gradient = float(value), np.array(gradient, dtype=np.float64)
-    left = right = None
+    left = right = left_value = right_value = None
     broken = ~np.isfinite(gradient)
     if broken.any() or measure.near_kink(x):
         left, right = _one_sided(measure, x)
@@ -157,6 +158,8 @@ def _point(measure: _Measure, place: Parameters) -> SlopePoint:
         gradient = np.where(mended, 0.5 * (left + right), gradient)
         broken = (broken & ~mended) | parted | jump
         gradient = np.where(broken, np.nan, gradient)
+        if jump.any():
+            left_value, right_value = _beside(measure.value, x, -1.0), _beside(measure.value, x, 1.0)
     directions = _directions(measure, x, gradient, broken)
     one_sided = broken.any()
     return SlopePoint(
@@ -166,6 +169,8 @@ def _point(measure: _Measure, place: Parameters) -> SlopePoint:
         direction=_words(place, directions),
         left=_plain(place, left) if one_sided and left is not None else None,
         right=_plain(place, right) if one_sided and right is not None else None,
+        left_value=_plain(place, left_value),
+        right_value=_plain(place, right_value),
     )
 
 
@@ -274,6 +279,16 @@ def _jumps(value: Callable[[Vector], float], x: Vector, k: int, here: float) -> 
         if changes[2] > 0.9 * changes[0] and changes[2] > 1e-9 * max(1.0, abs(here)):
             return True
     return False
+
+
+def _beside(value: Callable[[Vector], float], x: Vector, side: float) -> Vector:
+    """The cost just to one side of `x` along each parameter, as near as the last step that `_jumps` takes."""
+    found = np.empty(x.size)
+    for k in range(x.size):
+        beside = x.copy()
+        beside[k] += side * 2.0**-40 * max(1.0, abs(x[k]))
+        found[k] = value(beside)
+    return found
 
 
 def _limit(value: Callable[[Vector], float], place: Parameters) -> tuple[LimitRow, ...]:

@@ -21,9 +21,8 @@ def golden(name: str) -> str:
 
 
 def process(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from steepest.cli import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=120, encoding="utf-8",
+        [sys.executable, "-m", "steepest", *args], capture_output=True, text=True, timeout=120, encoding="utf-8",
         env=os.environ | environment,
     )  # fmt: skip
 

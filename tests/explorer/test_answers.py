@@ -12,6 +12,7 @@ from steepest.explorer import still
 from steepest.explorer.curve import sample
 from steepest.explorer.fitting import EXAMPLE, EXAMPLE_MODEL, fitting, read_columns
 from steepest.explorer.frames import pack, unpack
+from steepest.explorer.landscape import window_for
 from steepest.explorer.live import picture, thinned
 from steepest.explorer.planes import plane, sharpest
 from steepest.explorer.subject import Subject
@@ -55,6 +56,27 @@ def test_wherever_samples_may_be_joined_the_line_between_them_is_the_cost(text, 
     # What may not be joined is narrower than can be seen, or outside where the cost has values.
     hidden = ~joined & np.isfinite(exact)
     assert hidden.mean() < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("x**2 + y**2", [1.0, 0.0]),  # a walk along one axis
+        ("x**2 - y**2", [1.0, 0.0]),
+        ("x**2 - y**2", [1.0, 0.1]),
+        ("-x - y", [2.0, 3.0]),
+        ("x**2 + y**2", [0.0, 0.0]),
+        ("(x - 3e5)**2 + (y - 1e5)**2", [0.0, 0.0]),  # far, but it ends
+    ],
+)
+def test_the_window_of_a_landscape_has_a_width_and_shows_the_start_even_of_a_fall_without_end(text, start):
+    left, right, bottom, top = window_for(Subject(text, {"x": 0.0, "y": 0.0}), np.array(start), (0, 1))
+    assert left < start[0] < right and bottom < start[1] < top
+    if "e5" in text:
+        assert left < 3e5 < right and bottom < 1e5 < top
+    else:
+        assert max(right - left, top - bottom) < 100
+        assert 0.2 < (right - left) / (top - bottom) < 5
 
 
 def test_a_jump_is_never_joined():

@@ -102,6 +102,17 @@ def test_a_kink_takes_colours_for_lines_only(kink):
     assert len(halves) == 2
 
 
+def test_at_a_jump_the_curve_is_torn_and_each_half_tangent_lies_on_its_own_piece():
+    ax = plots.slope("where(x < 0.5, 2 - x, x**2/3)", at=[0.3, 0.5])
+    curve, halves = ax.lines[0], [line for line in ax.lines if len(line.get_xdata()) == 2]
+    assert np.isnan(curve.get_ydata()).any()
+    left, right = sorted(
+        (line for line in halves if 0.5 in line.get_xdata()), key=lambda line: line.get_xdata().min()
+    )
+    np.testing.assert_allclose(left.get_ydata(), 2 - left.get_xdata(), atol=1e-9)
+    np.testing.assert_allclose(right.get_ydata(), 0.25 / 3 + (right.get_xdata() - 0.5) / 3, atol=1e-9)
+
+
 def test_axes_given_are_used_and_returned(lesson):
     ax = axes_of(5)
     assert plots.slope(lesson, ax=ax) is ax

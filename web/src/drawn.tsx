@@ -54,9 +54,10 @@ export function Tangent({ here, sx, sy, below, faint, label = true, reach = 110 
   if (!Number.isFinite(py)) return null;
   const unit = sx(1) - sx(0);
   const steep = (slope: number) => (sy(slope) - sy(0)) / unit;
-  const line = (slope: number, from: number, to: number, word: Word) => {
+  const line = (slope: number, from: number, to: number, word: Word, py = sy(here.f)) => {
     const tilt = steep(slope);
-    const length = reach / Math.hypot(1, tilt);
+    // On a narrow picture tangents of the full length would cross each other.
+    const length = Math.min(reach, 0.26 * Math.abs(sx(sx.domain[1]) - sx(sx.domain[0]))) / Math.hypot(1, tilt);
     return (
       <line
         class={faint ? "tangent faint" : "tangent"}
@@ -67,12 +68,14 @@ export function Tangent({ here, sx, sy, below, faint, label = true, reach = 110 
   };
   if (here.word === "no slope here" && here.left !== null && here.right !== null) {
     const side = (slope: number): Word => (slope < 0 ? "falling" : slope > 0 ? "rising" : "flat");
-    const drawn = (slope: number, from: number, to: number) => Number.isFinite(slope) && line(slope, from, to, side(slope));
+    const jumps = here.before !== null && here.after !== null && Math.abs(sy(here.before) - sy(here.after)) > 3;
+    // At a jump each half lies along its own piece of the curve.
+    const drawn = (slope: number, from: number, to: number, beside: number | null) => Number.isFinite(slope) && line(slope, from, to, side(slope), jumps ? sy(beside!) : py);
     return (
       <g aria-hidden="true">
-        {drawn(here.left, -1, 0)}
-        {drawn(here.right, 0, 1)}
-        {label && <text class="mark-label" x={px} y={py + 30} text-anchor="middle">no single slope here</text>}
+        {drawn(here.left, -1, 0, here.before)}
+        {drawn(here.right, 0, 1, here.after)}
+        {label && <text class="mark-label" x={px} y={py + 30} text-anchor="middle">{jumps ? "a jump: no slope here" : "no single slope here"}</text>}
       </g>
     );
   }

@@ -13,6 +13,9 @@ export interface Exact {
   slope: number | null;
   left: number | null;
   right: number | null;
+  /** The cost just beside, where it jumps. */
+  before: number | null;
+  after: number | null;
 }
 
 export interface Here {
@@ -23,6 +26,8 @@ export interface Here {
   word: Word;
   left: number | null;
   right: number | null;
+  before: number | null;
+  after: number | null;
 }
 
 export class OneParameter {
@@ -104,6 +109,7 @@ export class OneParameter {
       const found: Exact = {
         x: place[axis], value: header.value ?? NaN, slope: header.slope[axis],
         left: header.left?.[axis] ?? null, right: header.right?.[axis] ?? null,
+        before: header.left_value?.[axis] ?? null, after: header.right_value?.[axis] ?? null,
       };
       const next = new Map(this.exact.peek());
       next.delete(place[axis]);
@@ -126,12 +132,12 @@ export class OneParameter {
     if (exact) {
       const slope = exact.slope ?? NaN;
       const word = exact.slope === null ? "no slope here" : wordOf(slope, high - low, top - bottom);
-      return { x, f: exact.value, slope, exact: true, word, left: exact.left, right: exact.right };
+      return { x, f: exact.value, slope, exact: true, word, left: exact.left, right: exact.right, before: exact.before, after: exact.after };
     }
     if (!curve) return null;
     const reading = curve.at(x);
-    if (!reading.smooth) return { x, f: NaN, slope: NaN, exact: false, word: "no slope here", left: null, right: null };
-    return { x, f: reading.f, slope: reading.slope, exact: false, word: wordOf(reading.slope, high - low, top - bottom), left: null, right: null };
+    if (!reading.smooth) return { x, f: NaN, slope: NaN, exact: false, word: "no slope here", left: null, right: null, before: null, after: null };
+    return { x, f: reading.f, slope: reading.slope, exact: false, word: wordOf(reading.slope, high - low, top - bottom), left: null, right: null, before: null, after: null };
   }
 
   /** Move the point; numbers are rounded to what a pixel can tell. */

@@ -16,8 +16,10 @@ export interface Drawn {
   note: string;
 }
 
-export function PathLine({ path, sx, sy, dark, margins, width, height }: {
+export function PathLine({ path, sx, sy, dark, margins, width, height, row = 0 }: {
   path: Drawn; sx: Scale; sy: Scale; dark: boolean; margins: Margins; width: number; height: number;
+  /** Lines by which the note at the edge is moved, so that those of several walks stand under each other. */
+  row?: number;
 }) {
   const style = PATHS[path.style % PATHS.length];
   const colour = style[dark ? "dark" : "light"];
@@ -36,14 +38,14 @@ export function PathLine({ path, sx, sy, dark, margins, width, height }: {
       {inside ? (
         <path class="end" d={endMark(style.end, px, py, 6)} fill={style.end === "ring" ? "var(--card)" : colour} stroke={style.end === "ring" ? colour : "var(--card)"} />
       ) : (
-        <EdgeNote x={px} y={py} width={width} height={height} m={margins} colour={colour} text={width < 460 ? path.name : `${path.name} at ${num(ex, 3)}, ${num(ey, 3)}`} />
+        <EdgeNote row={row} x={px} y={py} width={width} height={height} m={margins} colour={colour} text={width < 460 ? path.name : `${path.name} at ${num(ex, 3)}, ${num(ey, 3)}`} />
       )}
     </g>
   );
 }
 
 /** A walk that left the window: an arrow at the edge, and where it is. */
-function EdgeNote({ x, y, width, height, m, colour, text }: { x: number; y: number; width: number; height: number; m: Margins; colour: string; text: string }) {
+function EdgeNote({ row, x, y, width, height, m, colour, text }: { row: number; x: number; y: number; width: number; height: number; m: Margins; colour: string; text: string }) {
   const [cx, cy] = [(m.left + width - m.right) / 2, (m.top + height - m.bottom) / 2];
   const [dx, dy] = [x - cx, y - cy];
   const shrink = Math.min((width - m.left - m.right - 24) / 2 / Math.abs(dx || 1), (height - m.top - m.bottom - 24) / 2 / Math.abs(dy || 1));
@@ -53,7 +55,7 @@ function EdgeNote({ x, y, width, height, m, colour, text }: { x: number; y: numb
   return (
     <g>
       <path class="edge" d="M9,0L-5,-6L-5,6Z" fill={colour} stroke="var(--card)" transform={`translate(${px},${py}) rotate(${angle})`} />
-      <text class="mark-label" x={px + (right ? -12 : 12)} y={py} dy={py < cy ? "1.2em" : "-0.5em"} text-anchor={right ? "end" : "start"}>{text}</text>
+      <text class="mark-label" x={px + (right ? -12 : 12)} y={py} dy={`${py < cy ? 1.2 + 1.3 * row : -0.5 - 1.3 * row}em`} text-anchor={right ? "end" : "start"}>{text}</text>
     </g>
   );
 }
@@ -80,12 +82,13 @@ export function Convergence({ paths, by, dark }: { paths: Drawn[]; by: "steps" |
   return (
     <Picture label={`cost against ${by}`} class="low">
       {({ width, height }) => {
-        const m = { left: 58, right: 14, top: 16, bottom: 24 };
+        const m = { left: 58, right: 14, top: 28, bottom: 24 };
         const sx = scale([0, Math.min(longest, 200)], m.left, width - m.right);
         const sy = scale([floor, highest], height - m.bottom, m.top, true);
         return (
           <>
-            <Axes sx={sx} sy={sy} width={width} height={height} x={by} y="cost above the lowest seen" margins={m} />
+            <Axes sx={sx} sy={sy} width={width} height={height} x={by} margins={m} />
+            <text class="axis-up" aria-hidden="true" x={m.left + 6} y={17}>cost above the lowest seen</text>
             {paths.map((path) => {
               const style = PATHS[path.style % PATHS.length];
               const at = (k: number) => (by === "steps" ? k : path.evaluations[k]);

@@ -23,6 +23,9 @@ MOST_OWN_STEPS = 200
 TRIES, TRY_RADIUS = 1_000, 0.05
 # Share of the span of what is to be seen, left free on every side.
 MARGIN = 0.3
+# Distances in units of the start's size. A walk beyond the first is taken for one without an end: no picture could
+# show both its ends. Of such a walk as much is shown as lies within the second.
+RAN_AWAY, SETS_OUT = 1e8, 10.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,14 @@ def window_for(subject: Subject, start: Array, axes: tuple[int, int]) -> tuple[f
     path = walk(subject, start, plan_for("bfgs", {}), MOST_OWN_STEPS)
     places = path.x[:, list(axes)]
     places = places[np.isfinite(places).all(axis=1)]
-    ends = np.array([start[list(axes)], places[-1] if len(places) else start[list(axes)]])
+    # Of a walk that runs away without end, only how it sets out.
+    here = start[list(axes)]
+    away = np.abs(places - here).max(axis=1, initial=0.0)
+    scale = max(1.0, float(np.abs(here).max()))
+    endless = bool(away.max(initial=0.0) > RAN_AWAY * scale)
+    if endless:
+        places = places[away <= SETS_OUT * scale]
+    ends = np.array([here, places[-1] if len(places) else here])
     # A line search may leap far away before it settles; only what lies about as near as start and end is shown.
     low, high = ends.min(axis=0), ends.max(axis=0)
     reach = np.maximum(high - low, 0.5 * float((high - low).max()))
@@ -104,7 +114,10 @@ def window_for(subject: Subject, start: Array, axes: tuple[int, int]) -> tuple[f
     span = np.maximum(high - low, 1e-3 * np.maximum(np.abs(low), np.abs(high)))
     if not (high - low).any():
         span = np.maximum(np.abs(start[list(axes)]), 1.0)
-    if span.max() < 5 * span.min():  # of one kind: to one scale, nearly
+    span[span == 0] = (
+        span.max()
+    )  # a walk along one axis, at zero of the other, says nothing of the other's size
+    if endless or span.max() < 5 * span.min():  # of one kind: to one scale, nearly
         span = np.maximum(span, 0.4 * span.max())
     middle = 0.5 * (low + high)
     half = (0.5 + MARGIN) * span

@@ -265,6 +265,8 @@ def point(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator
             "direction": [str(word) for word in _flat(found.direction)],
             "left": None if found.left is None else _flat(found.left),
             "right": None if found.right is None else _flat(found.right),
+            "left_value": None if found.left_value is None else _flat(found.left_value),
+            "right_value": None if found.right_value is None else _flat(found.right_value),
         },
         {},
     )

@@ -83,7 +83,12 @@ def draw_tangents(record: Any, ax: Any) -> None:
     """The curve in ink, then point, tangent and label at each place."""
     ink, size = ink_of(ax), font_size(ax)
     places = np.array([flat(point.at)[0] for point in record.points], dtype=float)
-    xs, ys = draw_curve(record.curve, places, ax)
+    jumps = [
+        (float(flat(p.at)[0]), float(flat(p.left_value)[0]), float(flat(p.right_value)[0]))
+        for p in record.points
+        if p.left_value is not None
+    ]
+    xs, ys = draw_curve(record.curve, places, ax, jumps)
     dress(ax, x=names_of(1, record.names)[0], y="cost", title=shortened(record.label, _title_length(ax)))
     settle(ax)
 
@@ -99,8 +104,13 @@ def draw_tangents(record: Any, ax: Any) -> None:
             room.place(text, at, point.value, color=ink.text, size=size, prefer=_open_side(xs, ys, at))
 
 
-def draw_curve(curve: Any, places: np.ndarray, ax: Any) -> Curve:
-    """The curve around `places`, drawn; leaves room above and below it for labels."""
+def draw_curve(
+    curve: Any, places: np.ndarray, ax: Any, jumps: Sequence[tuple[float, float, float]] = ()
+) -> Curve:
+    """The curve around `places`, drawn; leaves room above and below it for labels.
+
+    `jumps` are places where the curve is torn, each with its heights just left and just right.
+    """
     ink = ink_of(ax)
     low, high = float(places.min()), float(places.max())
     margin = 0.25 if width_of(ax) > NARROW else 0.4
@@ -109,6 +119,10 @@ def draw_curve(curve: Any, places: np.ndarray, ax: Any) -> Curve:
     with np.errstate(all="ignore"):
         ys = np.array(curve(xs), dtype=float)
     ys[~np.isfinite(ys)] = np.nan
+    for at, before, after in jumps:
+        k = int(np.searchsorted(xs, at))
+        xs = np.insert(np.delete(xs, k), k, [at, at, at])
+        ys = np.insert(np.delete(ys, k), k, [before, np.nan, after])
     ax.plot(xs, ys, color=ink.text, linewidth=CURVE_WIDTH, zorder=2)
     ax.set_xlim(xs[0], xs[-1])
     bottom, top = _heights(ys)
@@ -140,11 +154,14 @@ def _lines_at(point: Any, ax: Any, ink: Any) -> list[Curve]:
         ax.plot([at], [point.value], "o", color=mark.color(dark=ink.dark), markersize=6, zorder=4)
         return [(x, y)]
     lines = []
-    for side, slopes in ((-1.0, point.left), (1.0, point.right)):
+    sides = ((-1.0, point.left, point.left_value), (1.0, point.right, point.right_value))
+    for side, slopes, beside in sides:
+        # At a jump each half-tangent lies along its own piece of the curve.
+        height = point.value if beside is None else float(flat(beside)[0])
         steepness = np.nan if slopes is None else float(flat(slopes)[0])
         if np.isfinite(steepness):
             x = at + side * reach_of(steepness, ax) * np.array([0.0, 1.0])
-            y = point.value + steepness * (x - at)
+            y = height + steepness * (x - at)
             ax.plot(
                 x, y, color=ink.soft, linewidth=3 * MARK_WIDTH, alpha=0.35, solid_capstyle="butt", zorder=1.5
             )

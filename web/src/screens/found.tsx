@@ -1,7 +1,7 @@
 /** What was found: a verdict with every piece of its evidence, and the picture that shows it. */
 
 import { signal, type Signal } from "@preact/signals";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useApp, type App } from "../app";
 import { CurveLine } from "../drawn";
 import { Screen, Trouble } from "../frame";
@@ -148,11 +148,14 @@ function distinct(basins: Frame): { place: number[]; value: number; count: numbe
 const MARKS = ["A", "B", "C", "D", "E", "F", "G", "H"];
 
 function Ends({ basins, value }: { basins: Frame; value: number }) {
+  // The panel may be longer than the window: what was asked for is brought into sight.
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => list.current?.scrollIntoView({ block: "nearest" }), [basins.header.finished]);
   const groups = distinct(basins);
   const lowest = groups[0]?.value;
   const lower = Number.isFinite(lowest) && lowest < value - 1e-9 * Math.max(1, Math.abs(value));
   return (
-    <div class="ends">
+    <div class="ends" ref={list}>
       {lower && <p class="warn">Not the lowest: start A ended {num(value - lowest, 3)} lower.</p>}
       {!lower && basins.header.finished && <p class="soft">No start ended lower.</p>}
       <ul>{groups.slice(0, 6).map((g, k) => <li><b>{MARKS[k]}</b> {g.count} starts end at {g.place.map((v) => num(v, 3)).join(", ")}: cost {num(g.value, 4)}</li>)}</ul>

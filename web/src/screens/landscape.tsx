@@ -243,7 +243,7 @@ export function Above({ plane, paths, looked, width, height, children }: {
       <Axes sx={sx} sy={sy} width={width} height={height} x={names[plane.axes[0]]} margins={PLANE} grid={false} />
       <text class="axes-name" x={PLANE.left + 8} y={PLANE.top + 18}>{names[plane.axes[1]]}</text>
       <clipPath id={clip}><rect x={PLANE.left} y={PLANE.top} width={width - PLANE.left - PLANE.right} height={height - PLANE.top - PLANE.bottom} /></clipPath>
-      <g clip-path={`url(#${clip})`}>{paths.map((path) => <PathLine key={path.key} path={path} sx={sx} sy={sy} dark={app.dark.value} margins={PLANE} width={width} height={height} />)}</g>
+      <g clip-path={`url(#${clip})`}>{paths.map((path, k) => <PathLine key={path.key} row={k} path={path} sx={sx} sy={sy} dark={app.dark.value} margins={PLANE} width={width} height={height} />)}</g>
       {looked && <Arrows looked={looked} paths={paths} sx={sx} sy={sy} axes={plane.axes} />}
       {children?.(sx, sy)}
       <PlaneHandle plane={plane} sx={sx} sy={sy} />

@@ -7,7 +7,7 @@ import { CurveLine, Tangent } from "../drawn";
 import { Badge, Big, Screen, Trouble } from "../frame";
 import { clamp, num } from "../numbers";
 import { costInPython, pyNumber, useOne, type OneParameter } from "../one";
-import { Axes, Handle, MARGINS, Picture, scale, ticksOf, usePanZoom } from "../plane";
+import { Axes, Handle, MARGINS, Picture, scale, usePanZoom } from "../plane";
 import { Several } from "./walk";
 import { Zoom } from "./slope";
 
@@ -95,7 +95,7 @@ function Secant({ one, h, setH, width, height }: { one: OneParameter; h: number;
       <clipPath id={clip}><rect x={MARGINS.left} y={0} width={width - MARGINS.left - MARGINS.right} height={height - MARGINS.bottom + 2} /></clipPath>
       <g clip-path={`url(#${clip})`}>
         {curve && <CurveLine d={curve.path(sx, sy)} />}
-        {here && Number.isFinite(here.slope) && <Tangent here={here} sx={sx} sy={sy} below={(curve?.bend(x) ?? 1) >= 0} faint label={!tiny} reach={170} />}
+        {here && Number.isFinite(here.slope) && <Tangent here={here} sx={sx} sy={sy} below={(curve?.bend(x) ?? 1) >= 0} faint label={tiny} reach={170} />}
         {drawn && !tiny && (
           <g aria-hidden="true">
             <line class="secant" x1={sx(low)} x2={sx(high)} y1={sy(here.f + secant * (low - x))} y2={sy(here.f + secant * (high - x))} />
@@ -129,12 +129,14 @@ function Quotient({ one, h }: { one: OneParameter; h: number }) {
   const x = one.x.value;
   const here = one.at(x);
   const other = one.curve.value?.at(x + h);
-  const secant = here && other?.smooth ? (other.f - here.f) / h : NaN;
-  const visible = Math.abs(h) > 1e-6;
+  if (!here || !other) return <p class="soft">looking …</p>;
+  const secant = other.smooth ? (other.f - here.f) / h : NaN;
+  const [low, high] = one.domain.value;
+  const visible = Math.abs(h) > 1e-6 && x + h >= low && x + h <= high;
   return (
     <dl class="bigs">
       <Big name={`(cost at ${one.name.value} + h − cost at ${one.name.value}) / h`} value={visible ? num(secant, 5) : "see the table"}>{visible && <Badge exact={false} />}</Big>
-      <Big name={`slope at ${one.name.value} = ${num(x)}`} value={num(here?.slope, 5)}><Badge exact={here?.exact ?? false} /></Big>
+      <Big name={`slope at ${one.name.value} = ${num(x)}`} value={num(here.slope, 5)}><Badge exact={here.exact} /></Big>
     </dl>
   );
 }
@@ -166,19 +168,20 @@ function Errors({ table, h, setH }: { table: Table; h: number; setH(h: number): 
   return (
     <Picture label="error of the difference quotient against h" class="low">
       {({ width, height }) => {
-        const m = { left: 62, right: 14, top: 18, bottom: 24 };
+        const m = { left: 62, right: 14, top: 30, bottom: 24 };
         const sx = scale([2e-16, 2], m.left, width - m.right, true);
         const sy = scale([floor / 3, top * 3], height - m.bottom, m.top, true);
         const at = clamp(Math.abs(h), 2e-16, 2);
         return (
           <>
             <rect class="ground" width={width} height={height} onClick={(e) => setH(clamp(sx.back(e.offsetX), 1e-15, 1))} />
-            <Axes sx={sx} sy={sy} width={width} height={height} x="h" y="error of the quotient" margins={m} />
+            <Axes sx={sx} sy={sy} width={width} height={height} x="h" margins={m} />
+            <text class="axis-up" aria-hidden="true" x={m.left + 6} y={18}>error of the quotient</text>
             <g aria-hidden="true">
               <path class="curve thin" d={errors.map((e, k) => `${k ? "L" : "M"}${sx(table.h[k])},${sy(Math.max(e, floor))}`).join("")} />
               {errors.map((e, k) => <circle class={e > 0 ? "pin" : "pin hollow"} cx={sx(table.h[k])} cy={sy(Math.max(e, floor))} r={3.5} />)}
               <line class="drop" x1={sx(at)} x2={sx(at)} y1={m.top} y2={height - m.bottom} />
-              {ticksOf(sx, 5).length > 0 && <text class="mark-label" x={(m.left + width - m.right) / 2} y={m.top + 8} text-anchor="middle">← rounding · h too long →</text>}
+              <text class="mark-label" x={width - m.right} y={18} text-anchor="end">← rounding · h too long →</text>
             </g>
           </>
         );

@@ -59,7 +59,7 @@ function CostPicture({ one, width, height }: { one: OneParameter; width: number;
         {curve && <CurveLine d={curve.path(sx, sy)} />}
         <Pinned one={one} sx={sx} sy={sy} />
       </g>
-      <Moving one={one} sx={sx} sy={sy} foot={height - MARGINS.bottom} />
+      <Moving one={one} sx={sx} sy={sy} foot={height - MARGINS.bottom} clip={clip} />
     </>
   );
 }
@@ -89,7 +89,7 @@ function Pinned({ one, sx, sy }: { one: OneParameter; sx: Scale; sy: Scale }) {
 }
 
 /** All that moves with the finger, and nothing else. */
-function Moving({ one, sx, sy, foot }: { one: OneParameter; sx: Scale; sy: Scale; foot: number }) {
+function Moving({ one, sx, sy, foot, clip }: { one: OneParameter; sx: Scale; sy: Scale; foot: number; clip: string }) {
   const x = one.x.value;
   const here = one.at(x);
   const [low, high] = one.domain.value;
@@ -100,8 +100,10 @@ function Moving({ one, sx, sy, foot }: { one: OneParameter; sx: Scale; sy: Scale
   return (
     <>
       <Drop x={px} from={py} to={foot} />
-      {fine && <Triangle here={here} sx={sx} sy={sy} />}
-      {fine && <Tangent here={here} sx={sx} sy={sy} below={(one.curve.value?.bend(x) ?? 1) >= 0} label={!pinnedHere} reach={150} />}
+      <g clip-path={`url(#${clip})`}>
+        {fine && <Triangle here={here} sx={sx} sy={sy} />}
+        {fine && <Tangent here={here} sx={sx} sy={sy} below={(one.curve.value?.bend(x) ?? 1) >= 0} label={!pinnedHere} reach={150} />}
+      </g>
       <Handle
         label={`${one.name.value}, drag along the curve`}
         cx={px} cy={py} value={x} low={low} high={high} text={spoken(one, here)}
@@ -169,6 +171,7 @@ function Numbers({ one }: { one: OneParameter }) {
           <Big name="slope" value={num(here.slope)} unit={`per +1 of ${one.name.value}`}><Badge exact={here.exact} /></Big>
         ) : (
           <>
+            {here.before !== null && here.after !== null && here.before !== here.after && <p class="soft">The cost jumps from {num(here.before)} to {num(here.after)}.</p>}
             <Big name="slope from the left" value={num(here.left)} />
             <Big name="slope from the right" value={num(here.right)}><Badge exact={here.exact} /></Big>
           </>

@@ -181,7 +181,7 @@ function Steps({ one, walks, method, rate, step, sx, sy, height }: { one: OnePar
   const ball = { x: here, f: f(last) };
   const inside = here >= low && here <= high;
   const slope = curve?.at(here).slope ?? NaN;
-  const pixel = (y: number) => Math.min(Math.max(sy(y), -40), height + 40);
+  const pixel = (y: number) => (Number.isNaN(y) ? -40 : Math.min(Math.max(sy(y), -40), height + 40));
   return (
     <g aria-hidden="true" class="steps">
       {seen.map((k) => k < last && (
@@ -192,10 +192,10 @@ function Steps({ one, walks, method, rate, step, sx, sy, height }: { one: OnePar
         </g>
       ))}
       {inside && Number.isFinite(slope) && last < walks.steps && (
-        <Tangent here={{ x: here, f: ball.f, slope, exact: true, word: wordOf(slope, high - low, one.y.value[1] - one.y.value[0]), left: null, right: null }} sx={sx} sy={sy} below={(curve?.bend(here) ?? 1) >= 0} label={false} reach={70} />
+        <Tangent here={{ x: here, f: ball.f, slope, exact: true, word: wordOf(slope, high - low, one.y.value[1] - one.y.value[0]), left: null, right: null, before: null, after: null }} sx={sx} sy={sy} below={(curve?.bend(here) ?? 1) >= 0} label={false} reach={70} />
       )}
       {inside ? <circle class="ball" cx={sx(here)} cy={Math.max(sy(ball.f), 6)} r={8} /> : (
-        <text class="mark-label" x={here < low ? MARGINS.left + 6 : sx(high) - 6} y={40} text-anchor={here < low ? "start" : "end"}>
+        <text class="mark-label" x={here < low ? MARGINS.left + 6 : sx(high) - 6} y={66} text-anchor={here < low ? "start" : "end"}>
           {here < low ? "← " : ""}{one.name.value} {num(here)}{here > high ? " →" : ""}
         </text>
       )}
