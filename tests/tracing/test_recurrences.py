@@ -132,9 +132,41 @@ def counted(p):
     return state + 1e-3 * (count + level)
 
 
+def runge_kutta(p):
+    """Four stages in each turn do the same, and the first turn begins from numbers, not parameters."""
+
+    def velocity(y):
+        return np.array([p[0] * y[0] - p[1] * y[0] * y[1], -p[2] * y[1] + p[3] * y[0] * y[1]])
+
+    y, path = np.array([1.0, 0.5]), []
+    for _ in range(60):
+        k1 = velocity(y)
+        k2 = velocity(y + 0.05 * k1)
+        k3 = velocity(y + 0.05 * k2)
+        k4 = velocity(y + 0.1 * k3)
+        y = y + 0.1 / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        path.append(y)
+    return np.sum((np.array(path) - 1.0) ** 2)
+
+
+def epidemic(p):
+    """Only the last of a few alike steps of a day is kept."""
+    healthy, ill, cured, kept = 1.0 - 0.01 * p[0], 0.01 * p[0], 0.0, []
+    for _ in range(30):
+        for _ in range(4):
+            caught, healed = p[1] ** 2 * healthy * ill, p[2] * ill
+            healthy, ill, cured = (
+                healthy - 0.25 * caught,
+                ill + 0.25 * (caught - healed),
+                cured + 0.25 * healed,
+            )
+        kept.append(ill)
+    return 1e3 * np.sum((np.array(kept) - 0.01 * p[3]) ** 2)
+
+
 COSTS = [
     moving_average, two_lags, variance, kalman, hidden_markov, orbit, backwards, substeps, walk_in_arrays,
-    every_other, counted,
+    every_other, counted, runge_kutta, epidemic,
 ]  # fmt: skip
 AT = np.array([0.4, -0.3, 0.5, 0.7])
 

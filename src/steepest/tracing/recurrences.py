@@ -37,6 +37,9 @@ FEWEST_TURNS = 8
 SHORTER = 0.5
 # Distances between like equations that are tried as the length of a turn, those that cover most first.
 PERIODS = 48
+# Rows of 1, 2, 4, ... equations are compared, this many lengths of them: rows shorter than a stage, of which a turn has
+# several alike, do not tell the turn.
+DOUBLINGS = 11
 # A loop whose edges do not fit is tried again without them at most this often.
 TRIMS = 8
 
@@ -214,9 +217,7 @@ def _constants_in(value: Any) -> Iterator[Any]:
 
 def _periods(kinds: np.ndarray) -> Iterator[tuple[int, int, int]]:
     """(start, period, turns) of stretches that repeat, those that would save most first."""
-    order = np.lexsort((np.arange(len(kinds)), kinds))
-    like = kinds[order[1:]] == kinds[order[:-1]]
-    gaps = Counter((order[1:] - order[:-1])[like].tolist())
+    gaps = _gaps(kinds)
     covering = sorted(gaps, key=lambda gap: (-gap * gaps[gap], gap))[:PERIODS]
     found = []
     for period in covering:
@@ -228,6 +229,27 @@ def _periods(kinds: np.ndarray) -> Iterator[tuple[int, int, int]]:
                 found.append(((1 - turns) * period, period, start, turns))
     for _, period, start, turns in sorted(found):
         yield start, period, turns
+
+
+def _gaps(kinds: np.ndarray) -> Counter[int]:
+    """How often an equation is that far from the next of its kind, or a row of equations from the next alike.
+
+    A turn of four alike stages, as Runge-Kutta's, holds every kind several times; only rows of equations longer than a
+    stage are a whole turn apart.
+    """
+    gaps: Counter[int] = Counter()
+    rows = kinds
+    for doubling in range(DOUBLINGS):
+        order = np.argsort(rows, kind="stable")
+        like = rows[order[1:]] == rows[order[:-1]]
+        if not like.any():
+            break
+        gaps |= Counter((order[1:] - order[:-1])[like].tolist())
+        width = 1 << doubling
+        if len(rows) <= width:
+            break
+        _, rows = np.unique(rows[:-width] * len(kinds) + rows[width:], return_inverse=True)
+    return gaps
 
 
 def _fitted(
@@ -419,25 +441,42 @@ class _Evaluation:
         """Values of the same shape as one array, first axis along `atoms`."""
         if all(isinstance(a, jex.Literal) or isinstance(self.values.get(a), np.ndarray) for a in atoms):
             return np.stack([np.asarray(self.value(a)) for a in atoms])
-        sources = [self.elements.get(a) for a in atoms if isinstance(a, jex.Var)]
-        if len(sources) == len(atoms) and all(s is not None and s[0] is sources[0][0] for s in sources):  # type: ignore[index]
-            return _picked(sources[0][0], [s[1] for s in sources if s is not None])  # type: ignore[index]
-        return jnp.stack([self.value(a) for a in atoms])
+        return _concatenated(
+            [
+                lax.expand_dims(self.value(piece), (0,)) if not isinstance(piece, tuple) else _picked(*piece)
+                for piece in self._pieces(atoms)
+            ],
+            axis=0,
+        )
+
+    def _pieces(self, atoms: Sequence[Any]) -> list[Any]:
+        """The atoms in order: as (all turns, which of them) where neighbours are results of one loop, or one by one."""
+        pieces: list[Any] = []
+        for atom in atoms:
+            stack, turn = self.elements.get(atom, (None, 0)) if isinstance(atom, jex.Var) else (None, 0)
+            if stack is None:
+                pieces.append(atom)
+            elif pieces and isinstance(pieces[-1], tuple) and pieces[-1][0] is stack:
+                pieces[-1][1].append(turn)
+            else:
+                pieces.append((stack, [turn]))
+        return pieces
 
     def _joined(self, equation: Any) -> bool:
         """An array put together from the results of many turns is those, reshaped."""
         if equation.primitive.name != "concatenate" or len(equation.invars) < FEWEST_TURNS:
             return False
-        axis = equation.params["dimension"]
-        sources = [self.elements.get(a) for a in equation.invars if isinstance(a, jex.Var)]
-        if len(sources) < len(equation.invars) or any(
-            s is None or s[0] is not sources[0][0]  # type: ignore[index]
-            for s in sources
-        ):
+        pieces = self._pieces(equation.invars)
+        if len(pieces) * FEWEST_TURNS > len(equation.invars):
             return False
-        stack = _picked(sources[0][0], [s[1] for s in sources if s is not None])  # type: ignore[index]
-        moved = jnp.moveaxis(stack, 0, axis)
-        self.values[equation.outvars[0]] = lax.reshape(moved, equation.outvars[0].aval.shape)
+        axis = equation.params["dimension"]
+        self.values[equation.outvars[0]] = _concatenated(
+            [
+                self.value(piece) if not isinstance(piece, tuple) else _end_to_end(_picked(*piece), axis)
+                for piece in pieces
+            ],
+            axis,
+        )
         return True
 
 
@@ -665,6 +704,18 @@ def _picked(stack: Any, turns: Sequence[int]) -> Any:
     if not steps and step > 0:
         return lax.slice_in_dim(stack, turns[0], turns[-1] + 1, step)
     return jnp.take(stack, np.asarray(turns), axis=0)
+
+
+def _end_to_end(stack: Any, axis: int) -> Any:
+    """The members of a stack, first axis, put together along `axis` of each."""
+    moved = jnp.moveaxis(stack, 0, axis)
+    shape = list(stack.shape[1:])
+    shape[axis] *= stack.shape[0]
+    return lax.reshape(moved, shape)
+
+
+def _concatenated(pieces: Sequence[Any], axis: int) -> Any:
+    return pieces[0] if len(pieces) == 1 else lax.concatenate(pieces, axis)
 
 
 def _windows(source: Any, slices: Sequence[Any]) -> Any:
