@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.optimize
 from numpy.testing import assert_allclose
 
 from steepest import minimize
@@ -212,3 +213,29 @@ def test_a_lower_place_that_the_budget_left_unwalked_is_told():
             assert float(value) < found.fun
             np.testing.assert_allclose(cost(at), float(value), rtol=1e-12, atol=1e-14)
     assert told
+
+
+@pytest.mark.parametrize("n", [40, 400])
+def test_a_quadratic_that_bends_down_is_lower_between_bounds_than_where_any_walk_ends(n):
+    """Sparse and dense: never above SciPy's end nor our own first one, and no pair of corners is lower."""
+    rng = np.random.default_rng(n)
+    on, beside, slope = rng.normal(size=n), rng.normal(size=n - 1), rng.normal(size=n)
+
+    def cost(x):
+        return np.sum(on * x**2) + 2 * np.sum(beside * x[1:] * x[:-1]) + slope @ x
+
+    def gradient(x):
+        H = np.diag(2 * on) + np.diag(2 * beside, 1) + np.diag(2 * beside, -1)
+        return H @ x + slope
+
+    bounds = [(-1.0, 1.0)] * n
+    found = minimize(cost, np.zeros(n), bounds=bounds)
+    peer = scipy.optimize.minimize(cost, np.zeros(n), jac=gradient, bounds=bounds, method="L-BFGS-B")
+    assert found.success
+    assert found.fun < min(minimize(cost, np.zeros(n), bounds=bounds, starts=1).fun, peer.fun)
+    assert "restarts near it" in found.message
+    for k in range(n - 1):
+        for ends in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+            other = found.x.copy()
+            other[k : k + 2] = ends
+            assert cost(other) >= found.fun - 1e-9 * abs(found.fun)

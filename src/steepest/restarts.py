@@ -9,12 +9,13 @@ import numpy as np
 from .bounds import Vector
 from .descent import Descent, part_left, structure_of
 from .elsewhere import starts_elsewhere
+from .linear_algebra.box_pairs import lower_by_pairs
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
 from .numerics import EPS
 from .objective import BudgetSpent
 from .problem import Problem, evaluation
 from .recording import Recording
-from .solvers.choice import Rung, Situation
+from .solvers.choice import HESSIAN_PARAMETERS, Rung, Situation
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.linear_residuals import met_by_linear_residuals
@@ -63,6 +64,7 @@ class WithRestarts:
     the walk did at most, and a walk begins from what is lower, or from behind a ridge. Many, of which few meet in a
     term: a walk begins where the linear residuals alone would have them, if that is lower; and where the cost bends
     downwards at the start, the walk by curvature is made again after an opening by slopes.
+    A quadratic between bounds that bends down: pairs of parameters are moved to where both are lower (`box_pairs`).
     What is found counts only if it is a lower minimum; the rest is told.
     Where the way down ran off to no minimum, walks begin elsewhere (`elsewhere`); a minimum as low is then the answer.
     `among`: the way is the lowest of several from as many starts.
@@ -108,6 +110,7 @@ class WithRestarts:
                 else:
                     self._by_linear_residuals()
                     self._another_opening()
+                self._by_pairs()
             elif self._ran_off_where_a_minimum_may_be():
                 self._from_elsewhere(allowance)
         except (BudgetSpent, KeyboardInterrupt):
@@ -251,6 +254,26 @@ class WithRestarts:
             self.walks += 1
             return
         self._leads_lower(opening.x, max(self.run.steps, OPENING_STEPS), opening)
+
+    def _by_pairs(self) -> None:
+        """Of a quadratic between bounds, two parameters at a time moved to where both are lower, as long as any are."""
+        objective = self.problem.objective
+        bounds, facts = objective.bounds, structure_of(self.problem)
+        if not bounds.any or facts is None or facts.degree > 2:
+            return
+        situation = Situation(objective, lambda: facts)
+        whole = objective.has_hessian and (objective.n <= HESSIAN_PARAMETERS or situation.is_one_matrix)
+        if not (situation.is_sparse or whole):
+            return
+        for _ in range(ROUNDS):
+            run = self.run
+            if not self._are_worth_it():
+                return
+            H = objective.sparse_hessian(run.x) if situation.is_sparse else objective.hessian(run.x)
+            least = LOWER * abs(run.value)
+            place = lower_by_pairs(H, run.gradient, run.x, bounds.lower, bounds.upper, least)
+            if place is None or not self._leads_lower(place, max(run.steps, OPENING_STEPS)):
+                return
 
     def _leads_lower(self, place: Vector, steps: int, opening: Run | None = None) -> bool:
         """Walk from `place` (n,), where an `opening` ended; keep what ends in a lower minimum.
