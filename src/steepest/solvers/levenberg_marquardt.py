@@ -24,6 +24,7 @@ from .bent_path import (
     next_radius,
     reach_of,
 )
+from .shrinking_steps import is_steady, shrinking
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
 # A step is taken when it gains this part of what the model promised (Moré 1978).
@@ -60,6 +61,11 @@ REMEMBERED = 0.1
 # their end: a valley in 3 parameters took 96 in a row, one in 10 took 175.
 SLOW_STEPS, SLOW_EACH = 60, 20
 
+# Steps that shrink by one factor shrink what is left to gain by no less than this from one to the next; where it falls
+# faster nothing is compared. And where all of them together lead, no more than the second part of what the next step
+# promises may be left of it: it leaves several times as much itself, however high the order of the bottom.
+LEAST_LEFT, LEFT_OF_ALL = 1e-3, 1e-2
+
 # Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
 # is rounding, not curvature.
 TOO_LITTLE = 1e-3 * EPSILON
@@ -83,7 +89,8 @@ class LMState(NamedTuple):
     converged slowly, `slow_held`: held ones; `held_curved`: held ones with the whole Hessian. `spent`: whether what is
     left to gain is rounding. `grain`: by how much the value may be off because each residual is a difference of two
     numbers that are larger. `bend`: that of the last step, if the radius held it; `reach`: what it tells of longer
-    ones, if it was bent.
+    ones, if it was bent. `ratio`: of the model's next step to the last one, where both are free and go the same way,
+    else 0; `steady`: whether it has been the same before.
     """
 
     x: Vector
@@ -105,6 +112,8 @@ class LMState(NamedTuple):
     bend: Bend | None = None
     reach: Reach | None = None
     held_curved: int = 0
+    ratio: float = 0.0
+    steady: bool = False
 
 
 class Move(NamedTuple):
@@ -177,6 +186,9 @@ class LevenbergMarquardt:
             and max(state.slow_held, state.held_curved) >= SLOW_STEPS + SLOW_EACH * state.x.size
         ):
             return state._replace(stop=StopReason.OUT_OF_BUDGET)
+        ahead = self._all_at_once(objective, state) if state.steady else None
+        if ahead is not None:
+            return ahead
         x, value, radius = state.x, state.value, state.radius
         rounding = VALUE_ROUNDING * abs(value) + state.grain
         refused = False
@@ -184,8 +196,8 @@ class LevenbergMarquardt:
             if not radius > 0.0:  # all cut away, beside a jump at zero that x is a denormal number from
                 return state._replace(stop=StopReason.NO_PROGRESS)
             move = _move(objective.bounds, state, radius)
-            ahead = _foretold(state, move) if move.damping > 0.0 else None
-            place = _place(objective.bounds, x, move.p if ahead is None else move.p + ahead)
+            bent = _foretold(state, move) if move.damping > 0.0 else None
+            place = _place(objective.bounds, x, move.p if bent is None else move.p + bent)
             if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
                 lost = state.decrease <= rounding
                 return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
@@ -193,7 +205,7 @@ class LevenbergMarquardt:
             if refused and not value - objective.value(place) >= least:
                 radius = SMALLEST_CUT * min(radius, move.length)
                 continue
-            trial = _tried(objective, state, move, place, ahead is not None)
+            trial = _tried(objective, state, move, place, bent is not None)
             if move.damping > 0.0 and move.promise > rounding:
                 trial = _put_back(objective, state, move, trial)
             if trial.fell >= least and isfinite(trial.found.value):
@@ -217,9 +229,24 @@ class LevenbergMarquardt:
             reach = None  # it was told in the units before
         step = trial.x - x
         onward = self._aim(objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, state)
-        if not move.damping > 0.0 or onward.model is None:
+        if onward.model is None:
             return onward
+        if not move.damping > 0.0:
+            return _compared(state, onward)
         return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
+
+    def _all_at_once(self, objective: Objective, state: LMState) -> LMState | None:
+        """The state where all steps still to come would lead, if next to nothing is left there; else None."""
+        move = _move(objective.bounds, state, state.radius)
+        place = _place(objective.bounds, state.x, move.p / (1.0 - state.ratio))
+        found = objective.linearised(place)
+        if not _fell(objective, state.linear, found) >= (1.0 - LEFT_OF_ALL) * move.promise:
+            return None
+        size, gram = _measured(found.jacobian)
+        if not (isfinite(found.value) and is_finite(size)):
+            return None
+        scale, step = np.maximum(state.scale, size), place - state.x
+        return self._aim(objective, place, found, step, scale, size, gram, state.radius, False, state)
 
     def _aim(
         self,
@@ -305,6 +332,16 @@ class LevenbergMarquardt:
             grain,
             held_curved=held_curved,
         )
+
+
+def _compared(state: LMState, onward: LMState) -> LMState:
+    """The state `onward`, one free step from `state`, with how its own next step compares to that one."""
+    if not (
+        onward.decrease > LEAST_LEFT * state.decrease and onward.free is None and onward.step is not None
+    ):
+        return onward
+    ratio = shrinking(onward.scale * onward.step, onward.model.step(inf).step)
+    return onward._replace(ratio=ratio, steady=is_steady(ratio, state.ratio)) if ratio > 0.0 else onward
 
 
 def _is_above_rounding(model: Any, x: Vector, linear: Linearised, scale: Vector, free: Mask | None) -> bool:

@@ -11,15 +11,9 @@ from ..linear_algebra.long_vectors import inner
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Objective
 from .quadratic_models import LocalModel, dense_model, sparse_model
+from .shrinking_steps import is_steady, shrinking
 from .stopping import StopReason
 from .trust_region import Landing, Model, Proposal, advance
-
-# Where curvature vanishes at the minimum, Newton's steps shrink by the same factor q each time, and all that are still
-# to come add up to p / (1 - q) (Griewank & Osborne, SIAM J. Numer. Anal. 20, 1983): 2/3 for a fourth power, nearer to 1
-# for higher ones. Below the first factor the steps themselves are quick enough; above the second the sum is a guess.
-LEAST_RATIO, MOST_RATIO = 0.3, 0.95
-# How much the factor may change from step to step, and how far both steps may differ, in parts of the shorter one.
-STEADY, ALIKE = 0.02, 0.1
 
 # With fewer parameters the whole matrix is factorised before a sparse one is unpacked, and its zeros need not be known.
 WORTH_ZEROS = 50
@@ -117,8 +111,8 @@ class Newton:
         left = inf if proposal.cut else proposal.promised
         ratio, steady = 0.0, False
         if step is not None and last is not None and not (proposal.cut or last.proposal.cut):
-            ratio = _shrinking(scale * step, scale * proposal.step)
-            steady = ratio > 0.0 and abs(ratio - last.ratio) <= STEADY
+            ratio = shrinking(scale * step, scale * proposal.step)
+            steady = is_steady(ratio, last.ratio)
         return NewtonState(
             x, value, gradient, step, left, None, model, radius, scale, proposal, pattern, ratio, steady
         )
@@ -128,16 +122,6 @@ class Newton:
             return False
         few = objective.n < WORTH_ZEROS and objective.has_hessian and not self.sparse
         return not few and objective.has_sparse_hessian
-
-
-def _shrinking(last: Vector, this: Vector) -> float:
-    """By which factor `this` step (n,) is shorter than the `last` (n,), if it goes the same way; else 0."""
-    square = inner(last, last)
-    ratio = inner(last, this) / square if square > 0.0 else 0.0
-    if not LEAST_RATIO <= ratio <= MOST_RATIO:
-        return 0.0
-    across = this - ratio * last
-    return ratio if inner(across, across) <= (ALIKE * ratio) ** 2 * square else 0.0
 
 
 def _all_at_once(objective: Objective, state: NewtonState) -> Landing | None:

@@ -33,6 +33,9 @@ NO_SHARE = 1e-13
 # Of so many level directions each is probed; of more, this many combinations drawn at random.
 PROBED = 12
 
+# Of those of a quadratic, which are all level alike, half as many as this, and as many combinations.
+PROBED_OF_A_QUADRATIC = 4
+
 # Places looked at, in natural sizes, from a start on a level stretch that nothing led to.
 EVEN = np.linspace(-2.0, 2.0, 62)
 
@@ -148,7 +151,8 @@ def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
         signs = look.generator.choice((-1.0, 1.0), (SIGNED, k)) @ basis
         return [*basis[:PROBED], np.sum(basis, axis=0), *signs]
     if k > PROBED:
-        return [*basis[: PROBED // 2], *(look.generator.choice((-1.0, 1.0), (PROBED // 2, k)) @ basis)]
+        half = (PROBED_OF_A_QUADRATIC if look.quadratic else PROBED) // 2
+        return [*basis[:half], *(look.generator.choice((-1.0, 1.0), (half, k)) @ basis)]
     if k > 1:
         return [*basis, *(look.generator.standard_normal((2, k)) @ basis)]
     return list(basis)

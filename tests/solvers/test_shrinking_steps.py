@@ -1,0 +1,48 @@
+"""Where curvature vanishes at the minimum, the walk is there once the factor of its steps is known."""
+
+import numpy as np
+import pytest
+
+import steepest as st
+from steepest.solvers.shrinking_steps import is_steady, shrinking
+
+
+def powell_singular(x):
+    """Powell's singular function (More, Garbow & Hillstrom 1981, problem 13): minimum 0 at 0, where two
+    curvatures vanish."""
+    a, b, c, d = x[0], x[1], x[2], x[3]
+    return (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
+
+
+# Gauss-Newton alone halves the distance with each step, and would take 25 to come from 1 to within 3e-8.
+@pytest.mark.parametrize(
+    ("cost", "start", "minimum", "most"),
+    [
+        (lambda x: np.sum(x**4), [1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 10),
+        (lambda x: (x[0] - 0.3) ** 6 + (x[1] - 7.1) ** 2, [1.0, 2.0], [0.3, 7.1], 12),
+        (lambda x: (1 - np.cos(x[0] - 1.2)) ** 2 + (x[1] - x[0]) ** 2, [2.0, 2.0], [1.2, 1.2], 15),
+        (powell_singular, [3.0, -1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], 25),
+    ],
+)
+def test_least_squares_without_curvature_at_the_minimum_take_few_evaluations(cost, start, minimum, most):
+    found = st.minimize(cost, np.array(start), method="levenberg-marquardt")
+    np.testing.assert_allclose(found.x, minimum, atol=1e-7)
+    assert found.success
+    assert found.nfev <= most
+
+
+def test_newton_on_a_fourth_power_takes_few_evaluations_too():
+    found = st.minimize(lambda x: np.sum((x - 2.0) ** 4) + 1.0, np.array([0.0, 5.0]), method="newton")
+    np.testing.assert_allclose(found.x, 2.0, atol=1e-6)
+    assert found.nfev <= 15
+
+
+def test_the_factor_is_told_in_whatever_direction_steps_go_and_not_where_they_turn():
+    last = np.array([3.0, -4.0])
+    assert shrinking(last, 0.5 * last) == pytest.approx(0.5)
+    assert shrinking(last, -0.5 * last) == 0.0
+    assert shrinking(last, np.array([2.0, 1.5])) == 0.0
+    assert shrinking(last, 0.01 * last) == 0.0
+    assert is_steady(0.5, 0.51)
+    assert not is_steady(0.5, 0.6)
+    assert not is_steady(0.0, 0.0)
