@@ -433,3 +433,89 @@ def test_a_loss_that_levels_off_does_not_let_go_of_the_data(loss, seed):
     assert found.success, found.message
     plain = fit(decay, np.delete(T, np.s_[::9]), np.delete(y, np.s_[::9]), START)
     assert_allclose(found.params, plain.params, atol=0.2)
+
+
+@pytest.mark.parametrize("column", ["x", "y", "sigma"])
+def test_points_that_a_masked_array_hides_are_left_out(column):
+    sigma = np.linspace(0.02, 0.09, T.size)
+    columns = {"x": T.copy(), "y": noisy(), "sigma": sigma}
+    hidden = np.isin(np.arange(T.size), [3, 20])
+    columns[column][hidden] = 1e3  # what lies under a mask is anything at all
+    masked = columns | {column: np.ma.masked_array(columns[column], mask=hidden)}
+    found = fit(decay, masked["x"], masked["y"], START, sigma=masked["sigma"])
+    kept = fit(decay, T[~hidden], noisy()[~hidden], START, sigma=sigma[~hidden])
+    assert_allclose(found.params, kept.params, rtol=1e-9)
+    assert_allclose(found.covariance, kept.covariance, rtol=1e-6)
+    assert found.points == T.size - 2
+
+
+def test_a_parameter_that_is_zero_in_measurements_without_noise_is_felt():
+    found = fit(straight, T, np.full(T.size, 3.0), {"slope": 1.0, "intercept": 1.0})
+    assert not found.reasons
+    assert_allclose(found.params, [0.0, 3.0], atol=1e-15)
+
+
+@pytest.mark.parametrize("start", [(1.0,), [1.0], 1.0])
+def test_the_only_value_of_a_start_in_order_is_the_only_parameter(start):
+    found = fit(lambda x, a: a * x, T, 2.0 * T, start)
+    assert found.names == ("a",)
+    assert found.values["a"] == pytest.approx(2.0, rel=1e-14)
+
+
+def test_fewer_points_than_parameters_are_fitted_exactly_and_nothing_is_sought_further():
+    found = fit(decay, T[:2], noisy()[:2], START)
+    assert found.verdict == "flat minimum"
+    assert found.start_from == "given" and found.nfev < 50
+    assert "nan" not in str(found)
+    assert "no degree of freedom left" in str(found)
+
+
+def test_where_the_model_has_no_value_the_first_such_point_is_named():
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    found = fit(
+        lambda x, a, b: a * np.sqrt(x - b), x, x, {"a": 1.0, "b": 2.5}, bounds={"b": (2.5, 2.6)}, starts=0
+    )
+    assert "the model is not finite at 2 of 4 points, first at point 0 (x = 1), counted from 0" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "told"),
+    [
+        (T, noisy() + 1j, r"np.concatenate\(\[y.real, y.imag\]\) as y"),
+        (np.datetime64("2024-01-01") + np.arange(40), noisy(), r"\(x - x\[0\]\) / np.timedelta64"),
+        (T, np.arange(40).astype("timedelta64[s]"), "y holds dates or times"),
+    ],
+)
+def test_measurements_that_are_no_real_numbers_are_refused_with_what_to_give(x, y, told):
+    with pytest.raises(InputError, match=told):
+        fit(decay, x, y, START)
+
+
+def test_the_advice_for_complex_measurements_gives_the_true_parameters():
+    frequency = np.linspace(0.1, 10.0, 50)
+
+    def impedance(w, resistance, capacity):
+        z = resistance / (1 + 1j * w * resistance * capacity)
+        return np.concatenate([z.real, z.imag])
+
+    z = 2.0 / (1 + 1j * frequency * 2.0 * 0.5)
+    y = np.concatenate([z.real, z.imag])
+    found = fit(impedance, frequency, y, {"resistance": 1.0, "capacity": 1.0})
+    assert_allclose(found.params, [2.0, 0.5], rtol=1e-12)
+
+
+def test_a_nested_start_that_names_no_parameter_is_told_how_to_be_written():
+    def model(x, p):
+        return p["inner"]["a"] * x + p["b"]
+
+    nested = {"inner": {"a": 1.0}, "b": 0.0}
+    with pytest.raises(InputError, match=r"write start=\{'p': \{\.\.\.\}\}"):
+        fit(model, T, 2 * T + 1, nested)
+    assert_allclose(fit(model, T, 2 * T + 1, {"p": nested}).params, [2.0, 1.0], atol=1e-12)
+
+
+def test_what_the_data_do_not_determine_is_written_as_a_direction_is():
+    found = fit(lambda x, a, b: (a + b) * x, T, T, {"a": 0.0, "b": 0.0})
+    assert found.reasons["a"] == "moving along -a + b changes nothing: only the rest is determined" or (
+        found.reasons["a"] == "moving along a - b changes nothing: only the rest is determined"
+    )

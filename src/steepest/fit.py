@@ -284,7 +284,8 @@ def _task(
     )
     function, precision, trace = _function(model, parts, own, box, derivatives)
     if sum(part.measurements.omitted for part in parts):
-        remarks += (f"{sum(part.measurements.omitted for part in parts)} points were left out",)
+        omitted = sum(part.measurements.omitted for part in parts)
+        remarks += (f"{_counted(omitted, 'point')} left out: masked, or not finite",)
     return Task(
         model,
         parts,
@@ -331,7 +332,10 @@ def _start(
     elif isinstance(start, Mapping):
         given = dict(start)
     else:
-        values = [start] if np.ndim(start) == 0 or len(model.names) == 1 else list(start)
+        alone = np.ndim(start) == 0 or (
+            len(model.names) == 1 and not (isinstance(start, (tuple, list)) and len(start) == 1)
+        )
+        values = [start] if alone else list(start)
         if len(values) != len(model.names):
             raise InputError(
                 f"start has {len(values)} values, but {model.label} has {len(model.names)} parameters: "
@@ -347,6 +351,9 @@ def _start(
 
         near = difflib.get_close_matches(str(unknown[0]), sorted(known), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
+        if len(model.names) == 1 and len(known) == 1:
+            (only,) = model.names
+            hint = f"; where {only} itself is a dict, write start={{{only!r}: {{...}}}}"
         raise InputError(
             f"{model.label} has no parameter {unknown[0]!r}: it has {', '.join(model.names)}{hint}"
         )
@@ -666,6 +673,10 @@ def _look_further(
     return replace(lowest, evaluations=spent, remarks=(words,))
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
 def _restored(task: Task, z: Vector) -> Any:
     return task.parameters.restore(task.arrangement.full(z))
 
@@ -689,23 +700,30 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     held = 0 if at_bound is None else int(at_bound.sum())
     variance = 1.0
     remarks = task.remarks + found.remarks + on_precision(task.precision)
+    remarks += _where_not_finite(task, residual)
     if noise == "unknown":
         variance = run.value / degrees if degrees > 0 else np.nan
         if degrees <= 0:
             remarks += (
-                f"{residual.size} points for {moving.size} parameters leave no scatter to estimate the noise from",
+                f"{_counted(residual.size, 'point')} for {_counted(moving.size, 'parameter')}: no scatter is left to "
+                "estimate the noise from",
             )
     full = arrangement.full(z)
     names = task.names
     # A parameter that moves the residuals by less than their rounding when it doubles is not felt.
     level = residuals.target if residuals.sigma is None else residuals.whitened(residuals.target)
-    least = np.zeros(z.size) if level is None else EPS * length(level) / np.maximum(np.abs(z), TINY)
+    # Its size is that of its start where it went to zero: there the answer itself is rounding.
+    scale = np.maximum(np.abs(z), np.abs(found.start))
+    least = np.zeros(z.size) if level is None else EPS * length(level) / np.maximum(scale, TINY)
     least[z == 0.0] = 0.0
     covariance, reasons, _ = all_covariance(linear.jacobian, variance, arrangement, z, names, at_bound, least)
     if noise == "unknown" and degrees <= 0:
         reasons = {names[k]: "there are no more points than parameters" for k in moving.tolist()} | reasons
     if held:
-        remarks += (f"{held} of the parameters sit at a bound; errors of the others take them as fixed",)
+        sits, them = (
+            ("one of the parameters sits", "it") if held == 1 else (f"{held} of the parameters sit", "them")
+        )
+        remarks += (f"{sits} at a bound; errors of the others take {them} as fixed",)
     digits = np.full(len(names), np.nan)
     if judgement.digits is not None:
         trusted = honest_digits(judgement.digits, task.precision)
@@ -749,6 +767,31 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
         _setting=setting,
         _z=z,
         _residual=residual,
+    )
+
+
+def _where_not_finite(task: Task, residual: Vector) -> tuple[str, ...]:
+    """At how many points the model gives no number, and which is the first."""
+    bad = np.flatnonzero(~np.isfinite(residual))
+    if not bad.size or any(
+        part.measurements.sigma is not None and part.measurements.sigma.ndim == 2 for part in task.sets
+    ):
+        return ()
+    first, place = task.sets[0], int(bad[0])
+    for first in task.sets:
+        if place < first.measurements.m:
+            break
+        place -= first.measurements.m
+    x = first.measurements.x
+    at = (
+        f" (x = {float(x[place]):.6g})"
+        if isinstance(x, np.ndarray) and x.shape == (first.measurements.m,)
+        else ""
+    )
+    where = "" if len(task.sets) == 1 else f" of data set {first.name}"
+    return (
+        f"the model is not finite at {bad.size:,} of {_counted(residual.size, 'point')}, first at point {place}"
+        f"{where}{at}, counted from 0",
     )
 
 

@@ -88,8 +88,13 @@ def _quality(fit: Any) -> list[str]:
     known = (
         "errors from the sigma given" if fit.noise == "known" else "errors from the scatter about the curve"
     )
+    if not math.isfinite(fit.chi2):
+        return table([("chi²", number(fit.chi2, 7), "the model is not finite here")], "<<<", indent="    ")
+    if fit.degrees_of_freedom <= 0:
+        return table([("chi²", number(fit.chi2, 7), "no degree of freedom left")], "<<<", indent="    ")
+    count = f"{fit.degrees_of_freedom} degree{'s' if fit.degrees_of_freedom != 1 else ''} of freedom"
     rows = [
-        ("chi²", number(fit.chi2, 7), f"{fit.degrees_of_freedom} degrees of freedom"),
+        ("chi²", number(fit.chi2, 7), count),
         ("reduced chi²", number(fit.reduced_chi2, 5), known),
         ("R²", number(fit.r_squared, 6), f"AIC {number(fit.aic, 6)}, BIC {number(fit.bic, 6)}"),
     ]
@@ -113,7 +118,9 @@ def _correlated(fit: Any) -> list[str]:
 def _how(fit: Any) -> list[str]:
     lines = wrapped(f"{fit.plan.name}, because {fit.plan.because}")
     started = {"given": "", "guess": ", start read off the data", "multi-start": ", best of several starts"}
-    lines += wrapped(f"{fit.nfev} evaluations, {fit.nit} steps{started.get(fit.start_from, '')}")
+    lines += wrapped(
+        f"{fit.nfev} evaluations, {fit.nit} step{'s' if fit.nit != 1 else ''}{started.get(fit.start_from, '')}"
+    )
     for remark in fit.remarks:
         lines += wrapped(remark)
     return lines

@@ -67,7 +67,7 @@ def read(
     if m == 0:
         raise InputError(f"{where}y holds no measurement")
     deviation = None if sigma is None else _sigma(sigma, shape, where)
-    keep = np.ones(m, dtype=bool)
+    keep = ~_hidden((x, y, sigma), m)
     if mask is not None:
         chosen = np.asarray(mask)
         if chosen.dtype != bool or chosen.size != m:
@@ -133,10 +133,50 @@ def _numbers(value: Any, name: str) -> Vector:
     try:
         found = np.asarray(value)
         if found.dtype.kind == "c" and np.iscomplexobj(found):
-            raise InputError(f"{name} is complex; fit its real and imaginary parts as two data sets")
+            raise _complex(name)
+        if found.dtype.kind in "mM":
+            raise _dates(name)
+        found = np.ma.filled(np.ma.array(found, dtype=np.float64), np.nan) if _is_masked(value) else found
         found = np.array(found, dtype=np.float64)
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} is not numbers: {error}") from None
+    return found
+
+
+def _complex(name: str) -> InputError:
+    return InputError(
+        f"{name} is complex, and residuals are real: give np.concatenate([{name}.real, {name}.imag]) as {name}, and "
+        "let the model return np.concatenate([z.real, z.imag])"
+    )
+
+
+def _dates(name: str) -> InputError:
+    return InputError(
+        f"{name} holds dates or times, and a model computes with numbers: give the time since the first, such as "
+        f"({name} - {name}[0]) / np.timedelta64(1, 'D')"
+    )
+
+
+def _is_masked(value: Any) -> bool:
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def _hidden(columns: tuple[Any, ...], m: int) -> np.ndarray:
+    """Which of m points NumPy's masked arrays hide, in x, y or sigma: (m,)."""
+    found = np.zeros(m, dtype=bool)
+    for column in columns:
+        parts = (
+            column.values()
+            if isinstance(column, Mapping)
+            else column
+            if isinstance(column, tuple)
+            else (column,)
+        )
+        for part in parts:
+            if _is_masked(part) and part.size and part.size % m == 0:
+                found |= np.ma.getmaskarray(part).reshape(-1, m).any(axis=0)
     return found
 
 

@@ -223,7 +223,13 @@ def _members(x0s: Any) -> list[Any]:
     ):
         members = list(x0s)
     else:
-        whole = np.asarray(x0s, dtype=np.float64)
+        try:
+            whole = np.asarray(x0s, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(
+                "x0s holds starts of different lengths, or what is no number; give one start for each member, all of "
+                "the same shape"
+            ) from None
         if whole.ndim == 0:
             raise InputError(f"x0s is one number, {x0s!r}; give an array with one start for each member")
         members = [float(row) if np.ndim(row) == 0 else row for row in whole]

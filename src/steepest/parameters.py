@@ -135,7 +135,8 @@ class Parameters:
         other = Parameters.of(structure, name)
         if [leaf.shape for leaf in other.leaves] != [leaf.shape for leaf in self.leaves]:
             raise InputError(
-                f"{name} has the shape {_shapes(other)} but the parameters have the shape {_shapes(self)}"
+                f"{name} has the shape {_shapes(other)}, but the parameters have the shape {_shapes(self)}; give one "
+                "number for each parameter, in the same structure"
             )
         return other.vector
 
@@ -147,6 +148,8 @@ def _piece(vector: Vector, leaf: Leaf) -> Any:
 
 
 def _shapes(parameters: Parameters) -> str:
+    if len(parameters.leaves) == 1:
+        return str(parameters.leaves[0].shape)
     return ", ".join(f"{leaf.name}: {leaf.shape}" for leaf in parameters.leaves)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .bounds import Bounds
 from .box import box_of, free_of
-from .errors import InputError, TracingError
+from .errors import InputError, SteepestError, TracingError
 from .objective import (
     Budget,
     HessianProduct,
@@ -100,7 +100,15 @@ class Cost:
         """The cost as a jaxpr; see `tracing.trace.trace`."""
         from .tracing.trace import trace
 
-        return trace(self.function, parameters, args, style=self.style)
+        try:
+            return trace(self.function, parameters, args, style=self.style)
+        except (TypeError, IndexError, ValueError) as error:
+            if self.style == "unpacked" and not isinstance(error, SteepestError):
+                error.add_note(
+                    f"{self.label} takes several arguments, so each was given one number of the start; what is no "
+                    "parameter belongs in args=."
+                )
+            raise
 
 
 def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:
@@ -166,9 +174,15 @@ def _check_expression(expression: Any, structure: Any) -> None:
             raise InputError(f"{expression.text!r} has the parameters {', '.join(names)}; {said}")
     elif np.size(structure) != len(names):
         raise InputError(
-            f"{expression.text!r} has {len(names)} parameters ({', '.join(names)}), but {np.size(structure)} "
-            f"values are given; write {{{', '.join(f'{name!r}: …' for name in names)}}}"
+            f"{expression.text!r} has {_counted(len(names), 'parameter')} ({', '.join(names)}), but "
+            f"{_counted(np.size(structure), 'value')} given; write {{{', '.join(f'{name!r}: …' for name in names)}}}"
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}" + (
+        "" if what == "parameter" else " are" if count != 1 else " is"
+    )
 
 
 def _positional_names(fun: Any) -> tuple[tuple[str, ...], int] | None:

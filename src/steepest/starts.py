@@ -11,6 +11,7 @@ import numpy as np
 
 from .bounds import Bounds, Vector
 from .measurements import Measurements
+from .numerics import EPS
 from .residuals import Residuals
 from .solvers.driver import Run
 from .verdict.words import Judgement, Verdict
@@ -33,6 +34,9 @@ LITTLE_EXPLAINED = 0.5
 # quite right leaves shape too, and no other basin would mend it.
 LARGE_MISFIT = 0.05
 
+# Residuals below this many units of rounding of the measurements are none.
+EXACT = 16.0
+
 
 @dataclass(frozen=True)
 class Suspicion:
@@ -46,10 +50,12 @@ def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: B
     verdict = judgement.verdict
     if not verdict.is_minimum:
         return Suspicion(f"verdict: {verdict}")
-    if verdict is Verdict.FLAT_MINIMUM:
-        return Suspicion("some parameters are not determined there")
     r = residuals.residual(run.x)
     target = residuals.target
+    if verdict is Verdict.FLAT_MINIMUM:
+        if target is None or not _fits_exactly(r, target, residuals):
+            return Suspicion("some parameters are not determined there")
+        return None
     if target is None or target.size <= run.x.size:
         return None
     level = target if residuals.sigma is None else residuals.whitened(target - target.mean())
@@ -60,6 +66,12 @@ def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: B
     if misfit > LARGE_MISFIT * total and _runs(r) < TOO_FEW_RUNS:
         return Suspicion("the residuals there follow a curve, not noise")
     return None
+
+
+def _fits_exactly(r: Vector, target: Vector, residuals: Residuals) -> bool:
+    """Whether the residuals are rounding of the measurements: then nothing is lower."""
+    level = target if residuals.sigma is None else residuals.whitened(target)
+    return float(r.dot(r)) <= (EXACT * EPS) ** 2 * float(level.dot(level))
 
 
 def _runs(r: Vector) -> float:

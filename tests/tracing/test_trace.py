@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from steepest import InputError, TracingError, gradient
+from steepest import InputError, TracingError, gradient, hessian, minimize
 from steepest.parameters import Parameters
 from steepest.problem import evaluation, read_cost
 from tests.tracing import helper_module
@@ -472,3 +472,40 @@ def test_a_spline_is_opaque_and_its_slope_is_measured():
 
     knots = np.linspace(0, 4, 9)
     assert_allclose(gradient(CubicSpline(knots, (knots - 2) ** 2))(1.0), -2.0, rtol=1e-9)
+
+
+def test_a_masked_array_in_a_cost_is_refused_with_the_line_and_the_rewrite():
+    hidden = np.ma.masked_array([1.0, 2.0, 9.0], mask=[False, False, True])
+    with pytest.raises(TracingError, match=r"(?s)test_trace.py, line \d+.*y.data\[keep\]"):
+        minimize(lambda x: ((x - hidden) ** 2).sum(), 1.0)
+
+
+def test_an_error_of_ours_carries_no_remark_of_jax_on_its_tracebacks():
+    with pytest.raises(TracingError) as caught:
+        minimize(lambda x: 1.0 if x > 0 else x**2, 1.0)
+    assert not any("JAX" in note for note in getattr(caught.value, "__notes__", ()))
+
+
+def test_eigenvectors_without_a_derivative_are_an_error_that_says_what_to_write():
+    with pytest.raises(TracingError, match=r"np\.linalg\.eigh"):
+        minimize(lambda x: np.abs(np.linalg.eig(np.array([[x[0], 1.0], [x[1], 2.0]]))[1]).sum(), [1.0, 2.0])
+
+
+def test_second_derivatives_of_eigenvalues_of_a_matrix_that_is_not_symmetric():
+    """The larger root of λ² - tλ + d: λ = (t + √(t² - 4d))/2, with t and d of the matrix below."""
+
+    def largest(x):
+        return np.linalg.eigvals(np.array([[x[0], 3.0], [x[1], 2.0]])).real.max()
+
+    def closed(x):
+        trace, det = x[0] + 2.0, 2.0 * x[0] - 3.0 * x[1]
+        return (trace + np.sqrt(trace**2 - 4 * det)) / 2
+
+    at = np.array([1.5, 0.7])
+    assert_allclose(hessian(largest)(at), hessian(closed)(at), rtol=1e-10, atol=1e-12)
+
+
+def test_a_cost_whose_data_were_taken_for_a_parameter_is_told_of_args():
+    with pytest.raises(IndexError) as caught:
+        minimize(lambda x, data: x[0] ** 2 * data, [1.0, 2.0])
+    assert any("belongs in args=" in note for note in caught.value.__notes__)

@@ -17,7 +17,7 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
-from ..errors import InputError
+from ..errors import InputError, TracingError
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead, simplify, with_outputs
 from .narrow_tangents import TooWide, at_its_necks, is_worth_a_look, values_and_changes
@@ -381,9 +381,21 @@ def _real_function(closed: Any) -> tuple[Callable[[Any], Any], jax.ShapeDtypeStr
 def traced(
     function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct, keep_derivatives: bool = False
 ) -> Any:
-    """The simplified closed jaxpr of a JAX function, in double precision."""
+    """The simplified closed jaxpr of a JAX function, in double precision.
+
+    Raises `TracingError` where it holds an operation that JAX has no derivative of, such as the eigenvectors of a
+    matrix that is not symmetric, whose phase is LAPACK's choice.
+    """
     with double_precision():
-        return simplify(jax.make_jaxpr(function)(*inputs), keep_derivatives=keep_derivatives)
+        try:
+            recorded = jax.make_jaxpr(function)(*inputs)
+        except NotImplementedError as error:
+            reason = str(error).partition("\n")[0].partition(" (see ")[0]
+            raise TracingError(
+                f"an operation in the cost has no derivative. JAX says: {reason}.\nFor eigenvectors use np.linalg.eigh "
+                'of a symmetric matrix; or let the slope be measured by differences: derivatives="numeric".'
+            ) from None
+        return simplify(recorded, keep_derivatives=keep_derivatives)
 
 
 def _identity(n: int) -> Any:

@@ -95,7 +95,9 @@ def trace(
         finally:
             lookalike.settle()
         if refusals and (not failures or isinstance(failures[0], Exception)):
-            raise refusals[0]  # also where an `except` in the cost swallowed it, or compiled code reworded it
+            raise _without_jax(
+                refusals[0]
+            )  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function)
         jaxpr = rolled(simplify(with_loops(recorded), keep_derivatives=True))
@@ -205,10 +207,7 @@ def label_of(function: Any) -> str:
 
 def _explained(error: BaseException, function: Any) -> BaseException:
     """The error the user should see when their function failed while it was traced."""
-    notes = [note for note in getattr(error, "__notes__", ()) if "JAX" not in note and set(note) != {"-"}]
-    error.__notes__ = notes  # without JAX's remarks on its own tracebacks
-    error.__cause__ = None
-    error.__suppress_context__ = True
+    _without_jax(error)
     if isinstance(error, SteepestError) or not isinstance(error, Exception):
         return error
     if isinstance(error, (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)):
@@ -219,6 +218,18 @@ def _explained(error: BaseException, function: Any) -> BaseException:
     if names or "TracedArray" in str(error) or "that depends on" in str(error):
         return needs_plain(place_of(_frame_of(error)), names, error)
     error.add_note(f"Raised by {label_of(function)} itself, while steepest ran it once to trace it.")
+    return error
+
+
+def _without_jax(error: BaseException) -> BaseException:
+    """The error without JAX's remarks on its own tracebacks."""
+    error.__notes__ = [
+        note
+        for note in getattr(error, "__notes__", ())
+        if "JAX has removed" not in note and set(note) != {"-"}
+    ]
+    error.__cause__ = None
+    error.__suppress_context__ = True
     return error
 
 

@@ -113,17 +113,24 @@ def _blame(
     steps = steps / np.abs(steps).max()
     order = np.argsort(-share[inside])[:MOST_NAMES]
     told = " ".join(
-        f"{'+' if steps[i] >= 0 else '-'} {abs(steps[i]):.3g}·{names[alive[inside[i]]]}"
+        f"{'+' if steps[i] >= 0 else '-'} {_times(abs(steps[i]))}{names[alive[inside[i]]]}"
         for i in sorted(order)
     )
+    told = told.removeprefix("+ ")
+    told = f"-{told[2:]}" if told.startswith("- ") else told
     more = "" if inside.size <= MOST_NAMES else " …"
     words = (
         f"the data do not determine {names[alive[inside[0]]]}"
         if inside.size == 1
-        else f"moving along {told.removeprefix('+ ')}{more} changes nothing: only the rest is determined"
+        else f"moving along {told}{more} changes nothing: only the rest is determined"
     )
     for i in inside:
         reasons.setdefault(int(alive[i]), words)
+
+
+def _times(size: float) -> str:
+    """A factor before a name; none where it is one."""
+    return "" if f"{size:.3g}" == "1" else f"{size:.3g}·"
 
 
 def _closed(matrix: Matrix, held: np.ndarray, loose: np.ndarray, found: Covariance) -> Covariance:

@@ -584,14 +584,23 @@ def eig(a: Any) -> EigResult:
     """
     (a,) = matrices(a)
     square_matrix(a)
-    return EigResult(jnp.linalg.eigvals(a), jnp.linalg.eig(a)[1])
+    return EigResult(eigenvalues(a), jnp.linalg.eig(a)[1])
 
 
 def eigvals(a: Any) -> Value:
     """`np.linalg.eigvals`; always complex, since whether the values are real depends on the parameters."""
     (a,) = matrices(a)
     square_matrix(a)
-    return jnp.linalg.eigvals(a)
+    return eigenvalues(a)
+
+
+def eigenvalues(a: Any) -> Value:
+    """Eigenvalues of square matrices (..., n, n) with slopes of any order: dλᵢ = (V⁻¹ dA V)ᵢᵢ.
+
+    Slopes of slopes ask for those of V, which LAPACK scales as it likes; in this expression the scale cancels.
+    """
+    values, _ = lax.linalg.eig(a, compute_left_eigenvectors=False, enable_eigvec_derivs=True)
+    return values
 
 
 # -- statistics of several variables -------------------------------------------------------------------------------

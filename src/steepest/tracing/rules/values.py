@@ -68,6 +68,12 @@ def any_traced(value: Any) -> bool:
 def as_value(value: Any) -> Value:
     """Anything array-like as a tracer, a NumPy array, or a Python number as it is."""
     if isinstance(value, (Tracer, np.ndarray, np.generic, int, float, complex)):
+        if isinstance(value, np.ma.MaskedArray):
+            raise refused(
+                "A masked array",
+                "meets a parameter, and which entries count is not followed",
+                "Leave the hidden ones out before: keep = ~y.mask, then y.data[keep] and x[keep].",
+            )
         return value
     if isinstance(value, (list, tuple)) and any_traced(value):
         from .creation import build_array
