@@ -246,3 +246,28 @@ WEIGHTS = np.array(
         [0.7019101714579873, -1.0998131785672083, -1.335099677089284, 1.613756448150506],
     ]
 )
+
+
+@pytest.mark.parametrize(
+    ("cost", "lowest"),
+    [
+        ("where(x < 0.5, 2 - x, x**2/3)", 1 / 12),
+        ("where(x < 0.5, 2 - x, x)", 0.5),
+        ("where(x < -3, 5 - x, exp(x))", np.exp(-3.0)),
+        ("where(x > 2, 9 + x, 4 - x)", 2.0),
+    ],
+)
+@pytest.mark.parametrize("start", [-2.0, 0.0, 0.3, 2.5])
+def test_the_foot_of_a_jump_is_a_minimum_and_no_fall_without_end(cost, lowest, start):
+    found = st.minimize(cost, start)
+    assert found.verdict in ("minimum at a kink", "local minimum", "global minimum")
+    assert found.fun == pytest.approx(lowest, rel=1e-12)
+
+
+def test_the_foot_of_a_jump_of_several_parameters_is_a_minimum():
+    def cost(p):
+        return np.where(p[0] < 1, 5.0 - p[0], p[0] ** 2) + (p[1] - 2) ** 2 + (p[2] + p[1]) ** 2
+
+    found = st.minimize(cost, [3.0, 0.0, 0.0])
+    assert found.success
+    np.testing.assert_allclose(found.x, [1.0, 2.0, -2.0], atol=1e-6)

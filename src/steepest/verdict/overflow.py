@@ -12,6 +12,7 @@ import numpy as np
 
 from ..numerics import EPS
 from .look import Look, Rounding
+from .optimality import UNITS
 from .rays import STRIDE, Leads, Ray, scaled, scaled_descent
 
 Vector = np.ndarray
@@ -28,6 +29,10 @@ UNDIMINISHED, IN_A_RAVINE = 1.0 - 1e-6, 0.99
 # Neighbouring numbers whose costs differ by more than this part of the whole fall lie across a ravine too narrow for
 # double precision; a smooth bottom, or a kink, has 1e-16.
 NARROW = 1e-4
+
+# Units in the last place at which a wall of a ravine is millions of times as high as `UNITS` away, where the slope's
+# rounding is measured, and a jump of the cost is what it was.
+FAR_UNITS = 4096.0
 
 # Parameters that went less far than this part of the farthest are not what the numbers grow with.
 FAR_PART = 1e-2
@@ -54,7 +59,12 @@ def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:
         if not way.any():
             continue
         ray = _to_the_end(look, way)
-        if ray is None and rounding is not None and is_torn(look, rounding):
+        if (
+            ray is None
+            and rounding is not None
+            and is_torn(look, rounding)
+            and not _is_a_step(look, rounding)
+        ):
             ray = _in_a_ravine(look, way, rounding)
         if ray is not None:
             return ray
@@ -99,6 +109,21 @@ def _in_a_ravine(look: Look, way: Vector, rounding: Rounding) -> Ray | None:
     if not _falls_on(look, way, 0.0, BEFORE, IN_A_RAVINE):
         return None
     return Ray(Leads.DOWN_A_RAVINE, way, 0.0, look.value, look.x, look.value, BEFORE[0], len(BEFORE))
+
+
+def _is_a_step(look: Look, rounding: Rounding) -> bool:
+    """Whether the cost itself jumps here: it differs by as much many spacings away as between neighbours.
+
+    The walls of a ravine rise with the distance, by as many squares as it has spacings.
+    """
+    for sign in (1.0, -1.0):
+        near, far = (
+            abs(look.value_at(look.objective.bounds.project(look.x + sign * count * look.unit)) - look.value)
+            for count in (UNITS, FAR_UNITS)
+        )
+        if near >= 0.5 * rounding.jump and far <= 2.0 * near:
+            return True
+    return False
 
 
 def _falls_on(look: Look, way: Vector, end: float, before: tuple[float, ...], part: float) -> bool:
