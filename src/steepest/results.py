@@ -138,7 +138,8 @@ class Result(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            raise AttributeError(f"a result has no {name!r}; it has {', '.join(self)}") from None
+            hint = "; steepest.plots.descent(result) draws it" if "plot" in name else ""
+            raise AttributeError(f"a result has no {name!r}{hint}; it has {', '.join(self)}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from steepest import plots
+from steepest import minimize, plots
 from steepest.errors import InputError
 from steepest.plots.descent_picture import cost_scale
 
@@ -97,3 +97,18 @@ def test_a_walk_that_never_moved_is_still_a_picture(walk_down):
         setattr(history, name, getattr(history, name)[:1])
     history.step = history.step[:0]
     assert len(plots.descent(walk_down)) == 3
+
+
+def test_a_walk_that_creeps_and_then_ends_far_off_is_shown_from_start_to_end():
+    """Most of its steps crowd along the bound y = 0; both its ends must be in the picture."""
+    found = minimize(
+        "(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0}, bounds={"x": (-2, 0.5), "y": (0, 2)}
+    )
+    plane, *_ = plots.descent(found)
+    (low, high), (bottom, top) = plane.get_xlim(), plane.get_ylim()
+    assert low < -1.2 and high > 0.5 and bottom < 0.0 and top > 1.0
+
+
+def test_who_asks_a_result_for_its_plot_is_told_what_draws_it():
+    with pytest.raises(AttributeError, match=r"steepest\.plots\.descent\(result\) draws it"):
+        minimize("x**2", 1.0).plot()

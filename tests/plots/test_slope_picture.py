@@ -113,6 +113,12 @@ def test_at_a_jump_the_curve_is_torn_and_each_half_tangent_lies_on_its_own_piece
     np.testing.assert_allclose(right.get_ydata(), 0.25 / 3 + (right.get_xdata() - 0.5) / 3, atol=1e-9)
 
 
+def test_a_wall_beside_the_places_does_not_flatten_them():
+    ax = plots.slope("exp(-x)", at=[0.0, 50.0, 100.0])
+    low, high = ax.get_ylim()
+    assert 1.0 < high < 100.0 and (1.0 - low) / (high - low) > 0.02
+
+
 def test_axes_given_are_used_and_returned(lesson):
     ax = axes_of(5)
     assert plots.slope(lesson, ax=ax) is ax

@@ -312,9 +312,12 @@ def in_view(points: Vector) -> Vector:
 
     >>> in_view(np.array([[0.0], [1.0], [2.0], [3.0], [1e6]])).ravel()
     array([0., 1., 2., 3.])
+    >>> in_view(np.array([[0.0], [50.0], [50.1], [50.2], [99.0]])).ravel()
+    array([ 0. , 50. , 50.1, 50.2, 99. ])
     """
     distance = np.abs(points - np.median(points, axis=0))
-    usual = np.median(distance, axis=0)
+    # A walk that crept for most of its steps has not run away by ending as far off as it began.
+    usual = np.maximum(np.median(distance, axis=0), distance[0])
     # First steps are often long beside the rest, and are shown: only along what the walk ended far out on is it cut.
     ran_away = (distance[-1] > FAR * usual) & (usual > 0)
     return points[(distance <= np.where(ran_away, FAR * usual, np.inf)).all(axis=1)]

@@ -125,14 +125,26 @@ def draw_curve(
         ys = np.insert(np.delete(ys, k), k, [before, np.nan, after])
     ax.plot(xs, ys, color=ink.text, linewidth=CURVE_WIDTH, zorder=2)
     ax.set_xlim(xs[0], xs[-1])
-    bottom, top = _heights(ys)
+    bottom, top = _heights(ys, ys[np.isin(xs, places)])
     words = min(LABEL_HEIGHT / max(72 * ax.get_window_extent().height / ax.figure.dpi, 1.0), 0.4)
     ax.set_ylim(bottom - words / (1 - words) * 1.06 * (top - bottom), top + 0.06 * (top - bottom))
     return xs, ys
 
 
-def _heights(ys: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest part of the curve worth showing: a pole must not flatten everything else."""
+# Part of the curve beyond the places, in units of what it spans between them, that is still shown.
+TALLEST = 25.0
+
+
+def _heights(ys: np.ndarray, marked: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest part of the curve worth showing: a pole must not flatten everything else.
+
+    `marked`: the heights at the places themselves; a wall beside them is cut where they would lie on one line.
+    """
+    marked = marked[np.isfinite(marked)]
+    span = float(np.ptp(marked)) if marked.size else 0.0
+    if span > 0.0:
+        seen = (ys >= marked.min() - TALLEST * span) & (ys <= marked.max() + TALLEST * span)
+        ys = ys[seen]
     finite = ys[np.isfinite(ys)]
     if finite.size == 0:
         return -1.0, 1.0
