@@ -167,3 +167,37 @@ def test_walks_of_many_parameters_from_elsewhere_are_no_longer_than_the_first():
     alone, found = (st.minimize(cost, np.full(n, 50.0), starts=starts) for starts in (1, None))
     assert found.evidence[-1].how.startswith("walks: 1;")
     assert found.nit <= 2 * alone.nit
+
+
+# -- a lower cost seen beyond a level stretch -------------------------------------------------------------------
+
+
+def hole(x):
+    """Level to rounding but within some sizes of (1, 8), where it has its only minimum, -1."""
+    return (x[0] - 1) ** 2 - np.exp(-0.5 * (x[1] - 8.0) ** 2)
+
+
+@pytest.mark.parametrize("start", [[5.0, -50.0], [5.0, 1.0], [5.0, -3.0]])
+def test_a_walk_that_came_down_to_a_plateau_goes_on_where_the_judge_saw_a_lower_cost(start):
+    result = st.minimize(hole, start)
+    assert result.verdict.is_minimum
+    np.testing.assert_allclose(result.x, [1.0, 8.0], atol=1e-7)
+    assert st.minimize(hole, start, starts=1).verdict == "plateau"
+
+
+def test_a_lower_cost_where_the_slope_overflows_is_nowhere_to_walk_on_from():
+    # Beyond x[1] = 42 the exponential, and so the slope, is no number, though the cost is finite and below 1.
+    def wall(x):
+        return (x[0] - 1) ** 2 + 1 / (1 + np.exp(60 * (x[1] - 30))) + 1e-3 * np.maximum(x[1] - 20, 0) ** 2
+
+    result = st.minimize(wall, [5.0, -50.0])
+    assert result.verdict == "plateau" and np.isfinite(result.jac).all()
+
+
+def test_a_budget_that_ends_at_a_saddle_is_no_error():
+    def wells(x):
+        return (x[0] ** 2 - 1) ** 2 + (x[1] ** 2 - 1) ** 2
+
+    for evaluations in range(1, 40):
+        result = st.minimize(wells, [0.0, 0.5], budget=evaluations)
+        assert result.nfev <= evaluations and result.fun <= wells(np.array([0.0, 0.5]))

@@ -82,15 +82,19 @@ class Descent:
         self.taken: list[str] = []
         self.judging = 0.0
         self.steps = 0
+        self.anywhere = False
 
     def down(self, *, anywhere: bool = False) -> tuple[Run, Judgement]:
-        """The best that the rungs found, judged; `anywhere`: also those that begin in what may be another valley.
+        """The best that the rungs found, judged; `anywhere`: also in what may be another valley.
+
+        There lead rungs that begin elsewhere, and a plateau that the walk came down to where the judge saw a lower cost
+        beyond it.
 
         A later rung begins where the earlier ones were lowest; if it is one to begin `afresh`, and the walk before it
         was broken off or led towards infinity, at the start; and where it begins elsewhere, there. That one is the
         first, if the cost is as good as met there.
         """
-        rungs = self.plan.rungs
+        rungs, self.anywhere = self.plan.rungs, anywhere
         known = self._known_end(rungs) if anywhere else None
         if known is None:
             run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
@@ -222,9 +226,13 @@ class Descent:
             onward.history.prepend(run.history)
             run = onward
         for _ in range(ESCAPES):
-            if judgement.downhill is None or not run.stop.is_final:
+            may_cross = self.anywhere and self.steps > 0 and judgement.below is not None
+            if (judgement.downhill is None and not may_cross) or not run.stop.is_final:
                 break
-            lower = _point_below(self.problem, run, judgement.downhill)
+            try:
+                lower = _point_below(self.problem, run, judgement.downhill, judgement.below)
+            except BudgetSpent:
+                break
             if lower is None:
                 break
             onward = self.walk(rung, lower)
@@ -381,14 +389,25 @@ def box_key(problem: Problem) -> tuple[bytes, bytes] | None:
     return (box.lower.tobytes(), box.upper.tobytes()) if box.any else None
 
 
-def _point_below(problem: Problem, run: Run, downhill: np.ndarray) -> np.ndarray | None:
-    """A point lower than the end point along a direction of negative curvature; longer steps first."""
-    scale = max(1.0, float(np.linalg.norm(run.x))) / max(
-        float(np.linalg.norm(downhill)), np.finfo(float).tiny
-    )
-    for exponent in range(0, -30, -3):
-        for side in (1.0, -1.0):
-            trial = problem.objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)
-            if problem.objective.value(trial) < run.value:
-                return trial
+def _point_below(problem: Problem, run: Run, downhill: Vector | None, below: Vector | None) -> Vector | None:
+    """A point (n,) lower than the end point along the way `downhill` (n,), longer steps first; or the one seen `below`.
+
+    Across a level stretch the fall may lie farther off than any of these steps.
+    """
+    objective = problem.objective
+    if downhill is not None:
+        length = max(float(np.linalg.norm(downhill)), np.finfo(float).tiny)
+        scale = max(1.0, float(np.linalg.norm(run.x))) / length
+        for exponent in range(0, -30, -3):
+            for side in (1.0, -1.0):
+                trial = objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)
+                if objective.value(trial) < run.value:
+                    return trial
+    if below is None:
+        return None
+    lower, seen = objective.bounds.project(below), objective.lowest
+    value, gradient = objective.value_and_gradient(lower)
+    if value < run.value and np.isfinite(gradient).all():
+        return lower
+    objective.lowest = seen  # no solver could walk on from there
     return None

@@ -336,7 +336,7 @@ _TABLE: tuple[Hard, ...] = (
          ((0, 1), (0, 1))),
     Hard("saturated both ways", "plateau", lambda x: (np.tanh(x[0]) - 0.5) ** 2, (50.0,), ("plateau",)),
     Hard("plateau beside a bowl", "plateau", lambda x: (x[1] - 1) ** 2 + 1 - np.exp(-((x[0] - 40) ** 2)), (0.0, 0.0),
-         ("plateau",)),
+         ("plateau", "global minimum"), (0.0,)),
     Hard("bent valley without an end", "no minimum", lambda x: (x[1] - np.sin(x[0])) ** 2 - 1e-3 * x[0], (0.0, 0.0),
          ("unbounded below",)),
     Hard("bent valley, logarithm", "no minimum", lambda x: (x[1] - x[0] ** 2) ** 2 - np.log(1 + x[0] ** 2), (0.5, 0.0),
@@ -387,7 +387,7 @@ _TABLE: tuple[Hard, ...] = (
          lambda p: np.sum(p[2] + 0.5 * ((np.array([1.3, 3.7]) - p[0] - p[1] * np.array([0.1, 0.7]))
                                         * np.exp(-p[2])) ** 2), (0.0, 0.0, 0.0), ("unbounded below",)),
     Hard("two bells, one collapses onto a datum", "no minimum", _two_bells, (3.0, -2.0, 1.0, 0.0),
-         ("unbounded below", "plateau")),
+         ("unbounded below", "plateau", "local minimum"), (6.618744833600780677532416,)),  # 40 digits, by mpmath
     Hard("deviation held by a bound", "bounds", lambda p: p[1] + 0.5 * ((3.0 - p[0]) * np.exp(-p[1])) ** 2, (1.0, 0.0),
          MINIMUM, (-5.0,), ((None, None), (-5, None))),
     Hard("cusp", "kink", lambda x: np.sqrt(np.abs(x[0] - 1)) + x[1] ** 2, (3.0, 1.0), KINK, (0.0,)),

@@ -95,9 +95,14 @@ def falls_along_a_bend(look: Look, course: Course, evidence: list[Evidence]) -> 
 
 
 def falls(
-    look: Look, direction: Vector | None, rounding: Rounding, evidence: list[Evidence], why: str
+    look: Look,
+    direction: Vector | None,
+    rounding: Rounding,
+    evidence: list[Evidence],
+    why: str,
+    below: Vector | None = None,
 ) -> Judgement:
-    """A point that looked like a minimum, but the cost falls along `direction` (n,)."""
+    """A point that looked like a minimum, but the cost falls along `direction` (n,), as a probe saw `below` it (n,)."""
     assert direction is not None
     return Judgement(
         Verdict.SADDLE_POINT,
@@ -105,6 +110,7 @@ def falls(
         f"Not a minimum: {why} along {direction_name(direction, look.names)}.",
         "Walk on along that direction.",
         downhill=direction / float(np.linalg.norm(direction)),
+        below=below,
     )
 
 
@@ -118,6 +124,7 @@ def plateau(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
         f"Plateau: slope and curvature vanish to rounding at a cost of {look.value:.6g}; nothing here tells "
         f"which way is down, yet a probe found a cost lower by {number(look.value - course.lower)} at {where}.",
         f"Start at {where}.",
+        below=course.place,
     )
 
 

@@ -410,7 +410,12 @@ def _without_curvature(
             return along_valley(look, valley, evidence)
         course = by_kind[Runs.FALLING][0]
         return falls(
-            look, course.downhill, rounding, evidence, "the slope and the curvature are zero, but it falls"
+            look,
+            course.downhill,
+            rounding,
+            evidence,
+            "the slope and the curvature are zero, but it falls",
+            course.place,
         )
     if Runs.FALLING_FARTHER_OFF in by_kind and not look.convex:
         course = by_kind[Runs.FALLING_FARTHER_OFF][0]

@@ -86,7 +86,8 @@ class Judgement:
     """What the judge says of one point: the word, its evidence, a sentence, and what to do next.
 
     `digits`: trustworthy digits of each parameter, shape (n,), or None where none can be vouched for.
-    `downhill`: a direction, shape (n,), along which the cost falls from a saddle or maximum; else None.
+    `downhill`: a direction, shape (n,), along which the cost falls from a saddle or maximum; else None. `below`: a
+    place, shape (n,), where a probe met a lower cost, perhaps far off along it; else None.
     `gap`: a bound on how much lower the cost could still go, where one is known. `value`, `gradient` (n,): the
     cost there and its slope; `spent`: the evaluations that the judgement took.
     """
@@ -97,6 +98,7 @@ class Judgement:
     next_step: str = ""
     digits: np.ndarray | None = None
     downhill: np.ndarray | None = None
+    below: np.ndarray | None = None
     gap: float | None = None
     value: float = nan
     gradient: np.ndarray | None = None
