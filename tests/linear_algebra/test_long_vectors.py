@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from steepest.linear_algebra.long_vectors import BLOCK, SHARED, TILE, Rows, inner, length
+from steepest.linear_algebra.long_vectors import BLOCK, ONE_MATRIX, SHARED, TILE, Rows, inner, length
 
-LENGTHS = [1, 7, TILE - 1, TILE, TILE + 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5, SHARED + TILE + 9]
+# Eight rows of the longest that are one matrix, and of lengths that are whole tiles, or nearly.
+ALONE = ONE_MATRIX // 8
+TILES = ALONE // TILE + 1
+LENGTHS = [1, BLOCK, BLOCK + 1, ALONE, ALONE + 1, TILES * TILE, TILES * TILE + 1, 2 * SHARED + TILE + 9]
 
 
 @pytest.mark.parametrize("n", LENGTHS)
@@ -46,10 +49,11 @@ def test_rows_multiply_and_combine_like_a_matrix(n):
     assert_array_equal(rows.times(v, 8)[6:], 0.0)
 
 
-def test_a_row_written_again_forgets_what_it_held():
-    rows = Rows(2, TILE + 3)
+@pytest.mark.parametrize("n", [TILE, ONE_MATRIX // 2 + 3])
+def test_a_row_written_again_forgets_what_it_held(n):
+    rows = Rows(2, n)
     for value in (2.0, 5.0):
-        rows.write(1, np.full(TILE + 3, value))
+        rows.write(1, np.full(n, value))
     assert_array_equal(rows.combined(np.array([1.0, 1.0])), 5.0)
 
 

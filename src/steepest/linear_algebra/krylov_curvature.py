@@ -164,8 +164,10 @@ class _Space:
             if not isfinite(alpha):
                 break
             k += 1
-            w = w - basis[:k].T @ (basis[:k] @ w)
-            w = w - basis[:k].T @ (basis[:k] @ w)  # twice is enough (Kahan; Parlett 1998, section 6.9)
+            # Away from the last two vectors, then from all: twice is enough (Kahan; Parlett 1998, section 6.9).
+            w = w - (alpha * basis[k - 1] if k == 1 else side[-1] * basis[k - 2] + alpha * basis[k - 1])
+            known = basis[:k]
+            w -= known.dot(w).dot(known)
             beta = length(w)
             diagonal.append(alpha)
             pivot = alpha - (side[-1] * (side[-1] / pivot) if k > 1 and pivot != 0.0 else 0.0)
