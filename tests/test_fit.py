@@ -519,3 +519,8 @@ def test_what_the_data_do_not_determine_is_written_as_a_direction_is():
     assert found.reasons["a"] == "moving along -a + b changes nothing: only the rest is determined" or (
         found.reasons["a"] == "moving along a - b changes nothing: only the rest is determined"
     )
+
+
+def test_a_word_among_the_measurements_is_named_with_its_place():
+    with pytest.raises(InputError, match=r"y = 'abc' at point 2 \(counted from 0\) is no number"):
+        fit(straight, [1.0, 2.0, 3.0], ["1", "2.5", "abc"], {"slope": 1.0, "intercept": 0.0})

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from steepest import minimize, presentation
 from steepest.presentation import flat, number, result_text, shortened, slope_table
 from steepest.results import LimitRow, Slope, SlopePoint
 from steepest.verdict.words import Evidence, Verdict
@@ -102,3 +103,16 @@ def test_entries_come_in_the_order_of_the_structure():
 def test_a_long_cost_is_cut_on_one_line():
     assert shortened("x +\n  y" * 40).endswith("…")
     assert "\n" not in shortened("x +\n  y" * 40)
+
+
+def test_on_a_narrow_screen_no_sentence_is_broken_by_the_screen():
+    result = minimize("(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0})
+    wide = str(result)
+    try:
+        presentation.fit_to(50)
+        narrow = str(result)
+    finally:
+        presentation.fit_to(presentation.TEXT_WIDTH)
+    sentences = [line for line in narrow.splitlines()[1:] if "(limit" not in line]
+    assert max(map(len, sentences)) <= 50
+    assert narrow.split() == wide.split() == str(result).split()

@@ -141,8 +141,24 @@ def _numbers(value: Any, name: str) -> Vector:
     except InputError:
         raise
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} is not numbers: {error}") from None
+        place = _first_word(value)
+        told = (
+            f"{name} = {place[1]!r} at point {place[0]} (counted from 0) is no number"
+            if place
+            else (f"{name} is not numbers: {error}")
+        )
+        raise InputError(told) from None
     return found
+
+
+def _first_word(value: Any) -> tuple[int, Any] | None:
+    """The first entry of a row of values that is no number, with its place; None where there is no row of values."""
+    for place, entry in enumerate(value if np.ndim(value) == 1 else ()):
+        try:
+            float(entry)
+        except (TypeError, ValueError):
+            return place, entry
+    return None
 
 
 def _complex(name: str) -> InputError:

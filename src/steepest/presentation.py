@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -16,8 +17,14 @@ from .marks import mark_of
 MOST_ROWS = 20
 # The longest cost shown in a heading before it is cut.
 LONGEST_LABEL = 72
-# The longest line of a sentence in a table.
-TEXT_WIDTH = 96
+# The longest line of a sentence in a table; and below which width how a thing was measured stands under it, not beside.
+TEXT_WIDTH, NARROW = 96, 80
+_width: ContextVar[int] = ContextVar("width", default=TEXT_WIDTH)
+
+
+def fit_to(columns: int) -> None:
+    """Break sentences where a screen of so many columns ends, if that is before `TEXT_WIDTH`."""
+    _width.set(min(TEXT_WIDTH, max(columns, TEXT_WIDTH // 3)))
 
 
 def number(value: float | None, digits: int = 6) -> str:
@@ -262,12 +269,23 @@ def _trust(digits: float | None) -> str:
     return f"{whole} digit{'s' if whole != 1 else ''} to trust"
 
 
+# Under the name of what was measured.
+BELOW = " " * 11
+
+
 def _evidence(evidence: Sequence[Any]) -> list[str]:
     """A line for each piece of evidence; how it was measured goes on below itself where it is long."""
     rows = [("holds" if item.holds else "fails", item.name, _measured(item)) for item in evidence]
     lines: list[str] = []
+    width = _width.get()
     for item, line in zip(evidence, table(rows, "<<<", "    ", cut=False), strict=True):
-        room = max(TEXT_WIDTH - len(line) - 2, TEXT_WIDTH // 3)
+        if width < NARROW:
+            lines += [
+                line.rstrip(),
+                *textwrap.wrap(item.how, width, initial_indent=BELOW, subsequent_indent=BELOW),
+            ]
+            continue
+        room = max(width - len(line) - 2, width // 3)
         first, *others = textwrap.wrap(item.how, room) or [""]
         lines.append(f"{line}  {first}".rstrip())
         lines += [" " * (len(line) + 2) + rest for rest in others]
@@ -309,7 +327,7 @@ def _how(result: Any) -> list[str]:
 
 def wrapped(sentence: str, indent: str = "    ") -> list[str]:
     """A sentence broken into indented lines."""
-    return textwrap.wrap(sentence, TEXT_WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(sentence, _width.get(), initial_indent=indent, subsequent_indent=indent)
 
 
 def diagnosis_text(diagnosis: Any) -> str:

@@ -98,3 +98,18 @@ def test_progress_gives_way_to_a_live_display_of_the_user(terminal, monkeypatch)
     with output.progress(wanted=True) as callback:
         for step in range(3):
             callback(intermediate_result=SimpleNamespace(nit=step, fun=0.5, nfev=30))
+
+
+@pytest.mark.parametrize(
+    ("line", "colour"),
+    [
+        ("global minimum: cost 2  (f)", "green"),
+        ("minimum at a kink: cost 0  (f)", "green"),
+        ("fit of m to 20 points: local minimum", "green"),
+        ("saddle point: cost 0  (f)", "yellow"),
+        ("unbounded below: cost -3  (f)", "yellow"),
+    ],
+)
+def test_a_minimum_is_green_and_every_other_word_is_yellow(line, colour):
+    spans = [str(span.style) for span in output.coloured(line).spans]
+    assert spans and spans[-1] == f"bold {colour}"

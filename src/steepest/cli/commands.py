@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, SteepestError
-from .output import PIPE_CLOSED, PipeClosed, show, show_curve, write
+from ..presentation import TEXT_WIDTH, fit_to
+from .output import PIPE_CLOSED, PipeClosed, columns_of, is_terminal, show, show_curve, write
 from .reporting import Report, check_report, write_report
 
 MINIMUM, NO_MINIMUM, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -54,6 +55,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; `args` None takes those of the process."""
     args = list(sys.argv[1:] if args is None else args)
+    fit_to(columns_of(sys.stdout) if is_terminal(sys.stdout) else TEXT_WIDTH)
     try:
         app(args=[_protected(arg) for arg in args], prog_name="steepest", obj=args)
     except SystemExit as end:

@@ -57,7 +57,7 @@ class NamedCost:
             if len(place.ordered) != len(self.names):
                 raise InputError(
                     f"{option}: {self.label} has {len(self.names)} parameters ({', '.join(self.names)}), and "
-                    f"{len(place.ordered)} value{'' if len(place.ordered) == 1 else 's'} stand there"
+                    f"{len(place.ordered)} value{' stands' if len(place.ordered) == 1 else 's stand'} there"
                 )
             return dict(zip(self.names, place.ordered, strict=True))
         if len(place.ordered) == 1 and not place.brackets:

@@ -16,17 +16,24 @@ from ..results import to_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Columns that the numbers beside a curve take.
+BESIDE_THE_CURVE = 14
 # A run shorter than this needs no progress; a line that changes faster than this cannot be read.
 PROGRESS_AFTER, PROGRESS_EVERY = 0.5, 0.1
 # What a shell reports for a program that a closed pipe ended: 128 + SIGPIPE.
 PIPE_CLOSED = 141
 # What stands out on a terminal, besides the arrows: a pattern and its style.
 STANDING_OUT = (
-    (r"^(global|local|flat) minimum\b|^minimum at a kink\b", "bold green"),
     (r"^[a-z][a-z ]+(?=: cost)", "bold yellow"),
+    # After the words of every verdict: where two patterns meet, the later one is seen.
+    (r"^(global|local|flat) minimum\b|^minimum at a kink\b", "bold green"),
+    (
+        r"(?<=point: |oints: )(global|local|flat) minimum$|(?<=point: |oints: )minimum at a kink$",
+        "bold green",
+    ),
     (r"^    holds\b", "green"),
     (r"^    fails\b", "bold red"),
-    (r"^  (why|how|next)$", "bold"),
+    (r"^  (why|how|next|quality|no error bar|strongly correlated|constraints)$", "bold"),
     (r"^slope of .*$", "bold"),
     (r"^error:", "bold red"),
     (r"^  error: .*$", "bold red"),
@@ -62,15 +69,24 @@ def show_curve(values: Any, stream: TextIO | None = None) -> None:
         return
     import numpy as np
 
-    from ..braille import curve
+    from ..braille import WIDTH, curve
     from ..plots.convergence_picture import shared_scale
 
     values = np.asarray(values, dtype=float)
     shift, name, logarithmic = shared_scale([values])
     above = values - shift
-    lines = curve(np.where(above > 0, above, np.nan) if logarithmic else above, name)
+    room = max(columns_of(stream) - BESIDE_THE_CURVE, 10)
+    lines = curve(np.where(above > 0, above, np.nan) if logarithmic else above, name, width=min(WIDTH, room))
     if lines:
         show("\n" + "\n".join(lines), stream)
+
+
+def columns_of(stream: TextIO) -> int:
+    """How wide the terminal is; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
 
 
 def show_json(value: Any) -> None:
