@@ -599,3 +599,31 @@ def test_the_run_file_and_the_callback_see_every_step(tmp_path):
     stopped = trained(task(), "l-bfgs", callback=lambda row: row.step == 2)
     assert stopped.steps == 2
     assert stopped.verdict == "stopped"
+
+
+def test_the_judge_tells_of_every_pass_so_that_a_slow_one_is_not_taken_for_late(monkeypatch):
+    passes, told = [], []
+    over, judge = Passes._over_blocks, whole_verdict.judge
+
+    def counted(self, what, vectors):
+        passes.append(what)
+        return over(self, what, vectors)
+
+    def judging(job, run):
+        passes.clear()
+        before = run.walker.stage
+        found = judge(job, run)
+        told.append(run.walker.stage - before)
+        return found
+
+    monkeypatch.setattr(Passes, "_over_blocks", counted)
+    monkeypatch.setattr(whole_verdict, "judge", judging)
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(4000, 30)) * np.logspace(0, 2, 30), rng.normal(size=4000)
+
+    def cost(w, batch):
+        return np.mean((batch[0] @ w - batch[1]) ** 2)
+
+    assert steepest.train(cost, np.zeros(30), (x, y), method="l-bfgs").verdict == "global minimum"
+    assert passes.count("product") > 3
+    assert told[0] >= len(passes)

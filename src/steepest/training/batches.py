@@ -287,6 +287,9 @@ class Given:
                 raise InputError(
                     f"{leaf.name} is one number; an iterable gives batches, arrays of several rows"
                 )
+        if isinstance(batches, (list, tuple)):  # at hand: better told now than at the end of an epoch
+            for k, batch in enumerate(batches):
+                self._arrays(batch, f"batch {k} of {name}")
 
     def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
         """What the iterable gives from batch `first` on; a generator goes on where it stands."""
@@ -299,14 +302,20 @@ class Given:
                 yield self._part(whole, part)
 
     def _part(self, whole: Any, part: Part) -> Batch:
+        return [part.of(array, len(array)) for array in self._arrays(whole, "a batch")]
+
+    def _arrays(self, whole: Any, which: str) -> Batch:
+        """The arrays of a batch; raises `InputError` where they have other shapes than those of the first."""
         arrays = [np.asarray(array) for array in Layout.of(whole, "data").arrays]
+        if len(arrays) != len(self.layout.leaves):
+            raise InputError(f"{which} holds {len(arrays)} arrays, the first one held {len(self.layout.leaves)}")
         for leaf, array in zip(self.layout.leaves, arrays, strict=True):
             if array.shape != leaf.shape:
                 raise InputError(
-                    f"a batch holds {leaf.name} of shape {array.shape}, the first one held {leaf.shape}; every batch "
+                    f"{which} holds {leaf.name} of shape {array.shape}, the first one held {leaf.shape}; every batch "
                     "must have the shape of the first: leave a smaller last one out"
                 )
-        return [part.of(array, len(array)) for array in arrays]
+        return arrays
 
     def describe(self) -> str:
         """The data in a few words."""

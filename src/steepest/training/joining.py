@@ -136,7 +136,9 @@ def watched(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -
 def _from_devices(error: Exception) -> bool:
     import jax
 
-    return isinstance(error, jax.errors.JaxRuntimeError)
+    from .shared import ProcessGone
+
+    return isinstance(error, (jax.errors.JaxRuntimeError, ProcessGone))
 
 
 def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Watchdog | None:

@@ -30,7 +30,9 @@ from .freed import hand_back
 from .job import Job
 from .joining import watched
 from .kept import IN_MEMORY, Kept
+from .met_steps import met
 from .prefetch import SHORT_WORK, Inline, Prefetched
+from .shared import shared_sums
 from .signals import interruptible
 from .steps import (
     Added,
@@ -42,7 +44,9 @@ from .steps import (
     fetched,
     first_state,
     nothing_added,
+    plain_cost,
     program,
+    slope_of,
 )
 from .stretches import Piece, Stretches, block_length, forecast, pieces, watched_every
 from .together import cost_of_a_part, together
@@ -208,16 +212,23 @@ class Walker:
 
     def _compiled(self) -> Program:
         job, part = self.job, cost_of_a_part(self.job, self.placement)
-        return program(
+        sharding = self.placement.of_state(self.state)
+        steps = program(
             job.recorded if part is None else part,
             job.method,
             self.tree,
             precision=job.precision,
             remat=job.remat,
             accumulate=job.accumulate,
-            sharding=self.placement.of_state(self.state),
+            sharding=sharding,
             joined=None if part is None else partial(together, mesh=job.mesh),
         )
+        sums = None if part is None else shared_sums()
+        if part is None or sums is None:
+            return steps
+        value = plain_cost(part, self.tree, precision=job.precision, remat=job.remat)
+        slope = slope_of(value, job.accumulate)
+        return met(steps, slope, sums, job.method, self.tree, job.mesh, sharding)
 
     def _cut(self, every: int) -> tuple[Stretches, int]:
         """Which steps go in one dispatch; and the steps from a watched one to the next, a whole number of blocks."""

@@ -78,6 +78,7 @@ class Passes:
     of a block, 0 to have it measured out. `copied`: data of
     another type than the run's are copied up to so many bytes. `every`: 1, or only each so-manieth block is looked at.
     `spent`: passes so far; a Hessian product takes two. `recordings`: what the cost has been recorded as already.
+    `beat`: called before each pass, so that who waits for this process hears that it is at work.
 
     >>> from .batches import read_data
     >>> data = read_data(np.arange(6.0), 0)
@@ -98,6 +99,7 @@ class Passes:
     every: int = 1
     spent: float = 0.0
     recordings: Recordings | None = field(default=None, repr=False)
+    beat: Callable[[], None] = field(default=lambda: None, repr=False)
     _last: tuple[Vector, Sums] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -216,6 +218,7 @@ class Passes:
 
         On an accelerator Hessian products come added up, with the rows of one block.
         """
+        self.beat()
         kind = kept_type(np.dtype(np.float64), self.precision)
         given = [np.ascontiguousarray(vector, kind) for vector in vectors]
         cuts = self._cuts()
@@ -343,6 +346,7 @@ class Passes:
             self.precision,
             size=size,
             recordings=self.recordings,
+            beat=self.beat,
         )
 
     def thinned(self, every: int) -> Passes:
@@ -356,6 +360,7 @@ class Passes:
             size=self.block,
             every=every,
             recordings=self.recordings,
+            beat=self.beat,
         )
 
 

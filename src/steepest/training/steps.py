@@ -159,7 +159,7 @@ def program(
     `joined` makes the slope of a whole batch from that of one device's part, where the cost is recorded for parts.
     """
     value = plain_cost(cost, tree, precision=precision, remat=remat)
-    gradient: Callable[..., Any] = partial(_accumulated, jax.value_and_grad(value), accumulate)
+    gradient = slope_of(value, accumulate)
     if joined is not None:
         gradient = joined(gradient)
 
@@ -168,22 +168,16 @@ def program(
         reached, slope = gradient(state.parameters, batch, constants)
         # A rule that searches along its step wants the cost itself; of one part of a batch it would be another.
         along = None if joined is not None or accumulate > 1 else lambda p: value(p, batch, constants)
-        updates, memory = rule_of(method, slope, state, reached, along)
-        size = step_factor(method, state)
-        # Each sum is formed once and in the parameters' own type, as `optax.apply_updates` does.
-        moved = jax.tree.map(lambda p, u: (p + size * u).astype(p.dtype), state.parameters, updates)
-        following = State(moved, memory, state.step + 1, state.scale, state.total)
-        return following, reached, slope, jax.tree.map(lambda u: size * u, updates)
+        following, moved = moved_on(method, state, reached, slope, along)
+        return following, moved, reached, slope
 
     def plain(state: State, batch: Any, constants: Any) -> tuple[State, Any]:
-        following, reached, _, _ = one(state, batch, constants)
+        following, _, reached, _ = one(state, batch, constants)
         return following, reached
 
     def watched(state: State, batch: Any, constants: Any) -> tuple[State, Any, Any]:
-        following, reached, slope, moved = one(state, batch, constants)
-        rate = jnp.abs(step_factor(method, state))
-        norms = [norms_of(tree, part) for part in (slope, moved, state.parameters)]
-        return following, reached, Seen(reached, norms[0], norms[1], norms[2], rate).packed()
+        following, moved, reached, slope = one(state, batch, constants)
+        return following, reached, seen(method, tree, state, reached, slope, moved)
 
     def stretch(state: State, batches: Any, constants: Any) -> tuple[State, Any]:
         arrays, each = (batches.arrays, batches.rows) if isinstance(batches, Held) else (None, batches)
@@ -210,6 +204,11 @@ def program(
     )
 
 
+def slope_of(value: Callable[..., Any], accumulate: int) -> Callable[..., Any]:
+    """Cost and slope of a batch as a function of (parameters, batch, constants), from the cost alone."""
+    return partial(_accumulated, jax.value_and_grad(value), accumulate)
+
+
 class Added(NamedTuple):
     """Slopes of several batches added up, and what the last one told.
 
@@ -227,15 +226,19 @@ def adding(tree: Tree, gradient: Callable[..., Any]) -> Callable[..., Added]:
     """A function that adds the slope of one more batch to the sums, so that no slope need be kept whole."""
 
     def added(sums: Any, parameters: Any, batch: Any, constants: Any) -> Added:
-        reached, slope = gradient(parameters, batch, constants)
-        sums = jax.tree.map(jnp.add, sums, slope)
-        touched = [
-            jnp.any(leaf != 0, axis=tuple(range(leaf.ndim - 1)) if leaf.ndim > 1 else None)
-            for leaf in tree.leaves(slope)
-        ]
-        return Added(sums, reached, (norm(sums) ** 2, norm(slope) ** 2), touched)
+        return with_slope(tree, sums, *gradient(parameters, batch, constants))
 
     return added
+
+
+def with_slope(tree: Tree, sums: Any, reached: Any, slope: Any) -> Added:
+    """The slope of one more batch added to the sums."""
+    sums = jax.tree.map(jnp.add, sums, slope)
+    touched = [
+        jnp.any(leaf != 0, axis=tuple(range(leaf.ndim - 1)) if leaf.ndim > 1 else None)
+        for leaf in tree.leaves(slope)
+    ]
+    return Added(sums, reached, (norm(sums) ** 2, norm(slope) ** 2), touched)
 
 
 def nothing_added(parameters: Any) -> Any:
@@ -274,6 +277,25 @@ def plain_cost(cost: BatchCost, tree: Tree, *, precision: str, remat: bool) -> C
         return call(constants, tree.leaves(parameters), batch)
 
     return value
+
+
+def moved_on(
+    method: Method, state: State, reached: Any, slope: Any, along: Callable[[Any], Any] | None = None
+) -> tuple[State, Any]:
+    """The state after a step that this cost and slope lead to, and the way it moved the parameters."""
+    updates, memory = rule_of(method, slope, state, reached, along)
+    size = step_factor(method, state)
+    # Each sum is formed once and in the parameters' own type, as `optax.apply_updates` does.
+    moved = jax.tree.map(lambda p, u: (p + size * u).astype(p.dtype), state.parameters, updates)
+    following = State(moved, memory, state.step + 1, state.scale, state.total)
+    return following, jax.tree.map(lambda u: size * u, updates)
+
+
+def seen(method: Method, tree: Tree, state: State, reached: Any, slope: Any, moved: Any) -> Any:
+    """What a watched step from `state` tells, as one vector."""
+    rate = jnp.abs(step_factor(method, state))
+    norms = [norms_of(tree, part) for part in (slope, moved, state.parameters)]
+    return Seen(reached, norms[0], norms[1], norms[2], rate).packed()
 
 
 def step_factor(method: Method, state: State) -> Any:

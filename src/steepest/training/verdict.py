@@ -281,6 +281,8 @@ def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
     """
     found = []
     for leaf, moved in zip(leaves, touched, strict=True):
+        if leaf.start == leaf.stop:
+            continue  # an array without numbers has nothing to learn with
         if not moved.any():
             found.append(f"all of {leaf.name}")
         elif not moved.all():

@@ -126,6 +126,10 @@ class WholeWalker:
         """While in here, a process that hangs is named: for the walk, and for judging its end."""
         return watched(lambda: (self.stage, len(self.history.costs)), lambda: self._writing)
 
+    def beat(self) -> None:
+        """Something that takes its time is behind this process: not late, though others wait for it."""
+        self.stage += 1
+
     # -- the walk ----------------------------------------------------------------------------------------------
 
     def _by_passes(self) -> bool:
@@ -165,6 +169,7 @@ class WholeWalker:
             job.precision,
             together=together,
             recordings=job.recordings,
+            beat=self.beat,
         )
         if together:
             job.remarks.append(

@@ -134,6 +134,7 @@ class _Look:
             walked.together,
             copied=0,
             recordings=job.recordings,
+            beat=run.walker.beat,
         )
         self.rows = job.batch_size
         structure = run.walker.structure or structure_of(
