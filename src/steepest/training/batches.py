@@ -308,7 +308,9 @@ class Given:
         """The arrays of a batch; raises `InputError` where they have other shapes than those of the first."""
         arrays = [np.asarray(array) for array in Layout.of(whole, "data").arrays]
         if len(arrays) != len(self.layout.leaves):
-            raise InputError(f"{which} holds {len(arrays)} arrays, the first one held {len(self.layout.leaves)}")
+            raise InputError(
+                f"{which} holds {len(arrays)} arrays, the first one held {len(self.layout.leaves)}"
+            )
         for leaf, array in zip(self.layout.leaves, arrays, strict=True):
             if array.shape != leaf.shape:
                 raise InputError(
