@@ -180,7 +180,7 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
-    from .training.batches import Part, read_data
+    from .training.batches import Given, Part, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
     from .training.job import Job, batch_size_of, check_precision, limits_of
@@ -291,6 +291,8 @@ def _job(given: dict[str, Any]) -> Job:
             "the cost is a sum over the rows of a batch, not their mean: its slope grows with the batch, while "
             "accumulate=, validation= and several processes take means of it; end it with np.mean"
         )
+    if isinstance(source, Given) and source.remark:
+        job.remarks.append(source.remark)
     if chosen is not None:
         job.passes, job.rows_alone = _passes_asked(given, source), True
     elif whole and given["epochs"] is not None:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class TrainResult:
     """What training came to.
 
-    `params`: the final parameters, NumPy, in the structure given. `cost`: measured on `rows` fresh rows at the end,
-    NaN where none could be had. `verdict`: how far it came; `message` says it in a sentence, `evidence` what was
-    measured, `next_step` what would bring more. `history`: rows of the run, and the cost of every step. `plan`: the
+    `params`: the final parameters, NumPy, in the structure given. `cost`: measured on `rows` fresh rows at the end; the
+    mean over the last steps where a generator has none left (`rows` is 0). `verdict`: how far it came; `message` says
+    it in a sentence, `evidence` what was measured, `next_step` what would bring
+    more. `history`: rows of the run, and the cost of every step. `plan`: the
     method, its rate, and why; `rate_left`: the part of that rate that was left at the end, below 1 where trouble or a
     viewer of the run cut it. `events`: what happened on the way. `waited`: seconds the loop waited for data.
     """

@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import steepest
+from steepest.errors import InputError
 from steepest.training.batches import BLOCK, Part, random_numbers, read_data
 
 
@@ -168,3 +169,39 @@ def test_batches_that_can_be_counted_have_epochs():
     # At the end all six are looked at once more: their mean cost at where the walk came to.
     m = result.params["m"]
     assert result.cost == pytest.approx(np.mean([(m - k) ** 2 for k in range(6)]), rel=1e-6)
+
+
+class Loader:
+    """What a DataLoader of PyTorch's tells of itself."""
+
+    batch_size, drop_last = 8, False
+
+    def __init__(self, rows):
+        self.dataset = rows
+
+    def __len__(self):
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self):
+        return (self.dataset[k : k + 8] for k in range(0, len(self.dataset), 8))
+
+
+def test_the_smaller_last_batch_of_a_loader_is_left_out_and_of_a_list_refused_before_the_run():
+    rows = np.random.default_rng(0).normal(size=(29, 2))
+    calls = []
+
+    def cost(w, batch):
+        calls.append(1)
+        return np.mean((batch @ w - 1) ** 2)
+
+    kept = steepest.train(
+        cost, np.zeros(2), Loader(rows), method="sgd", epochs=4, validation=rows, patience=9
+    )
+    assert kept.steps == 12 and len(kept.history.validations) == 4
+    assert any("of 5 rows, is left out" in remark for remark in kept.remarks)
+    whole = steepest.train(cost, np.zeros(2), Loader(rows[:24]), method="sgd", epochs=4)
+    assert whole.steps == 12 and not whole.remarks
+    calls.clear()
+    with pytest.raises(InputError, match="batch 3 of data holds data of shape"):
+        steepest.train(cost, np.zeros(2), list(Loader(rows)), method="sgd", epochs=4)
+    assert not calls

@@ -159,3 +159,34 @@ def test_the_loop_never_waits_for_the_device_between_looks(monkeypatch):
     monkeypatch.setattr(Walker, "_fetch", counted)
     steepest.train(cost, params, data, batch_size=64, steps=1000, method="sgd", progress=False)
     assert fetches == [*range(100, 1001, 100), 1000]
+
+
+def test_a_slope_that_is_missing_at_the_start_is_not_answered_with_smaller_steps():
+    x = np.random.default_rng(0).normal(size=(256, 3))
+    result = steepest.train(
+        lambda w, batch: np.mean((batch @ w - 1) ** 2) + np.sqrt(np.sum(w**2)),
+        np.zeros(3),
+        x,
+        method="adam",
+        rate=0.05,
+    )
+    assert result.verdict == "not finite"
+    assert "slope of params" in result.message
+    assert "no slope at zero" in result.next_step and "rate" not in result.next_step
+
+
+def test_adam_is_not_judged_by_the_moments_it_has_not_formed_yet():
+    """Before its first step its moments are zero: measured with those, curvature is 10⁸ too large, and the cut too."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4))
+    y = x @ [1.0, -2.0, 0.5, 0.0] + 0.1
+
+    def cost(params, batch):
+        x, y = batch
+        return np.mean(np.log(params["s"]) + (x @ params["w"] - y) ** 2 / params["s"])
+
+    result = steepest.train(
+        cost, {"w": np.zeros(4), "s": 1.0}, (x, y), method="adam", rate=0.3, epochs=30, batch_size=128
+    )
+    assert result.history.events and result.rate_left > 1e-4
+    assert result.cost < 0.5 * result.history.costs[0]

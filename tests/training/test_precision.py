@@ -1,9 +1,11 @@
 """Less memory and time at a known price, checked against the plain step."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
+from steepest.training.verdict import trend_of
 
 from .models import classification
 
@@ -34,13 +36,24 @@ def test_a_dead_unit_and_a_dead_array_are_named():
 
     def cost(params, batch):
         hidden = np.maximum(batch @ params["W"] + params["b"], 0.0)
-        return np.mean((hidden @ params["v"] - 1.0) ** 2) + 0.0 * np.sum(params["unused"])
+        return (
+            np.mean((hidden @ params["v"] - 1.0) ** 2)
+            + 0.0 * np.sum(params["unused"])
+            + np.sum(params["none"])
+        )
 
     bias = np.array([0.5, -100.0, 0.5, -100.0])
-    params = {"W": rng.normal(size=(3, 4)), "b": bias, "v": np.ones(4), "unused": np.ones(2)}
+    params = {
+        "W": rng.normal(size=(3, 4)),
+        "b": bias,
+        "v": np.ones(4),
+        "unused": np.ones(2),
+        "none": np.ones(0),
+    }
     result = steepest.train(cost, params, x, batch_size=64, steps=20, method="sgd", rate=0.01)
     assert "2 of the 4 units of W" in result.message
     assert "all of unused" in result.message
+    assert "none" not in result.message
     assert_array_equal(result.params["unused"], 1.0)
 
 
@@ -60,3 +73,28 @@ def test_learning_by_heart_is_called_so():
     assert result.verdict == "overfitting"
     assert not result.success
     assert result.cost < 0.1
+
+
+@pytest.mark.parametrize(
+    ("cost", "within"),
+    [
+        (lambda t: 1.0 - 1e-3 * t, 1e-9),  # a straight line goes on
+        (lambda t: 1 / (1 + t / 10), 0.05),
+        (
+            lambda t: 2 + np.exp(-t / 100),
+            0.5,
+        ),  # nears its floor: a straight line would promise three times as much
+    ],
+)
+def test_what_as_many_steps_again_would_bring_is_what_they_bring(cost, within):
+    costs = cost(np.arange(602.0))
+    assert_allclose(trend_of(costs[:301].tolist()).more, costs[300] - costs[601], rtol=within)
+
+
+def test_the_cost_of_a_run_that_leaves_no_fresh_batch_is_that_of_its_last_steps():
+    x = np.random.default_rng(4).normal(size=(30, 16, 2))
+    result = steepest.train(
+        lambda w, batch: np.mean((batch @ w - 1) ** 2), np.zeros(2), iter(x), steps=60, method="sgd"
+    )
+    assert result.ended == "no more data" and result.rows == 0
+    assert_allclose(result.cost, np.mean(result.history.costs[-20:]), rtol=1e-12)

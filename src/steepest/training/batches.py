@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -263,6 +264,14 @@ class Generated:
         return "made as it goes"
 
 
+def _left_over(batches: Any) -> int:
+    """Rows of a smaller last batch, as PyTorch's `DataLoader` tells them; 0 where there is none, or nobody says."""
+    size, data = getattr(batches, "batch_size", None), getattr(batches, "dataset", None)
+    if not isinstance(size, int) or not isinstance(data, Sized) or getattr(batches, "drop_last", False):
+        return 0
+    return len(data) % size
+
+
 class Given:
     """Batches of the user's own making, one after the other."""
 
@@ -273,6 +282,13 @@ class Given:
         # Batches in an epoch, where the iterable says how many it has.
         self.count = None if self.once or not isinstance(batches, Sized) else len(batches)
         self.source = batches
+        self.remark = ""
+        left = _left_over(batches)
+        if left and self.count is not None and self.count > 1:
+            # Known and told of now, instead of at the end of an epoch.
+            self.count -= 1
+            why = "every batch has the shape of the first"
+            self.remark = f"the last batch of an epoch, of {left} rows, is left out, since {why}"
         self._ahead: list[Any] = []
         iterator = iter(batches)
         try:
@@ -297,7 +313,7 @@ class Given:
             ahead, self._ahead = self._ahead, []
             for whole in ahead:
                 yield self._part(whole, part)
-        for k, whole in enumerate(self.source):
+        for k, whole in enumerate(islice(self.source, self.count)):
             if self.once or k >= first:
                 yield self._part(whole, part)
 

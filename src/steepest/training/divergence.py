@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
@@ -35,6 +35,7 @@ OPENING = 4
 POWER_ITERATIONS = 30
 # What to do where the parameters of the last good state, seen with another batch, already give no number.
 AT_ONCE = "change that line, or start where it gives a number on every row: no smaller step can help"
+NO_SLOPE = "start elsewhere, or add a small number there: a root or a norm has no slope at zero, however short the step"
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,10 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
         return None, None, None
     recorded = _of_a_whole_batch(walker.job)
     value = plain_cost(recorded, walker.tree, precision=walker.job.precision, remat=False)
-    scaling = _preconditioner(state) if method.family == "adam" else None
+    scaling = None
+    if method.family == "adam":
+        slope_of = walker.steps.gradient
+        scaling = _preconditioner(state, lambda: slope_of(state.parameters, batch, walker.constants)[1])
 
     @jax.jit
     def largest(parameters: Any, batch: Any, constants: Any, scaling: Any) -> Any:
@@ -216,16 +220,21 @@ def _of_a_whole_batch(job: Job) -> BatchCost:
     return recorded_for(job.cost, job.layout, job.source, job.batch_size, job.precision)
 
 
-def _preconditioner(state: State) -> Any:
-    """1/√(√v + ε) for each parameter: Adam divides the slope by √v + ε, half of it on either side of the Hessian."""
+def _preconditioner(state: State, slope: Callable[[], Any]) -> Any:
+    """1/√(√v + ε) for each parameter: Adam divides the slope by √v + ε, half of it on either side of the Hessian.
+
+    Before the first step v is that of the first slope, which `slope` gives. What never had one does not move.
+    """
     import optax
 
     second = optax.tree.get(state.memory, "nu", None)
     if second is None:
         return None
     count = optax.tree.get(state.memory, "count", jnp.ones(()))
-    correction = 1 - 0.999 ** jnp.maximum(count, 1)
-    return jax.tree.map(lambda v: 1 / jnp.sqrt(jnp.sqrt(v / correction) + 1e-8), second)
+    if count == 0:
+        second, count = jax.tree.map(jnp.square, slope()), np.inf
+    correction = 1 - 0.999**count
+    return jax.tree.map(lambda v: (v > 0) / jnp.sqrt(jnp.sqrt(v / correction) + 1e-8), second)
 
 
 # -- the first number that is not finite ---------------------------------------------------------------------------
@@ -266,7 +275,11 @@ def _not_finite(
         near = (
             f" The slope of {name} is the first that is not finite, though the cost still is." if name else ""
         )
-        return Explanation(f"At step {step:,} the update is not finite.{near}", step, parameter=name)
+        # Nothing moved the parameters since: with a shorter step they would come to the same slope.
+        remedy = NO_SLOPE if name and step == walker.good_at.step else ""
+        return Explanation(
+            f"At step {step:,} the update is not finite.{near}", step, parameter=name, remedy=remedy
+        )
     place = user_line(equation)
     where = f"{place}" if place is not None else "the cost"
     text = f" ({place.expression})" if place is not None and place.expression else ""

@@ -108,7 +108,7 @@ def judge(walker: Walker, run: Run) -> Finding:
                 f"no slope on {BATCHES} fresh batches: {'; '.join(slopes.dead)}",
             )
         )
-    cost = slopes.cost if slopes is not None else float("nan")
+    cost = slopes.cost if slopes is not None else _last_cost(run.history.costs)
     rows = slopes.rows if slopes is not None else 0
     word, sentence, following = _word(walker, run, slopes, trend, rise)
     if slopes is not None and slopes.dead:
@@ -117,6 +117,12 @@ def judge(walker: Walker, run: Run) -> Finding:
             following or "look at the dead parts: a unit that is never active gets no slope; start it smaller"
         )
     return Finding(word, tuple(evidence), sentence, following, cost, rows)
+
+
+def _last_cost(costs: list[float]) -> float:
+    """The mean over the last steps of a run whose data leave no fresh batch; NaN where it took none."""
+    last = costs[-BLOCKS:]
+    return float(np.mean(last)) if last else float("nan")
 
 
 def _word(
@@ -330,33 +336,56 @@ def trend_of(costs: list[float]) -> Trend | None:
     last = last[np.isfinite(last)]
     if last.size < BLOCKS:
         return None
-    means = np.array([block.mean() for block in np.array_split(last, BLOCKS)])
-    x = np.arange(BLOCKS) - (BLOCKS - 1) / 2
+    means, middles = (
+        np.array([block.mean() for block in np.array_split(of, BLOCKS)])
+        for of in (last, np.arange(last.size))
+    )
+    x = middles - middles.mean()  # in steps: blocks differ by one where the steps do not divide
     slope = float(x @ means / (x @ x))
     residual = means - means.mean() - slope * x
     error = float(np.sqrt(residual @ residual / (BLOCKS - 2) / (x @ x)))
     falls = -slope > SURE * error
-    fell = -slope * BLOCKS
+    fell = -slope * last.size
     level = float(means[-3:].mean())
     # Blocks as long as those of the last third, at the beginning.
     whole = float(np.mean(first_finite(costs, max(1, last.size // BLOCKS)))) - level
     certain = SURE * float(np.sqrt(2 * residual @ residual / (BLOCKS - 2)))
-    most = fell + SURE * error * BLOCKS
+    most = fell + SURE * error * last.size
     stands = most <= (STANDS * whole if whole > certain else UNMOVED * abs(level))
     before = abs(level + fell)
+    more = _more_of(-slope, means, len(costs) - last.size + middles, len(costs))
     part = f" ({number_of(100 * fell / before)} %)" if before else ""
     return Trend(
         Evidence(
             "cost falling",
-            -slope * BLOCKS,
-            SURE * error * BLOCKS,
+            fell,
+            SURE * error * last.size,
             falls,
             f"line through {BLOCKS} block means of the last {last.size:,} steps, against {SURE} standard errors",
         ),
         f"by {fell:.2g}{part} over the last {last.size:,} steps",
-        fell * len(costs) / last.size,
+        more,
         stands,
     )
+
+
+def _more_of(rate: float, means: np.ndarray, middles: np.ndarray, steps: int) -> float:
+    """What as many steps again would bring, at `rate` a step, or where the fall slows down, slowing on.
+
+    `means` and `middles` of the last blocks of so many steps. The rate is taken to go as a power of the step, as it
+    does for many a cost; a straight line would lead below the floor of one that nears it. Where the fall is
+    exponential, this promises up to half as much again.
+    """
+    half = BLOCKS // 2
+    early, late = (
+        -float((x - x.mean()) @ part / np.sum((x - x.mean()) ** 2))
+        for x, part in ((middles[:half], means[:half]), (middles[half:], means[half:]))
+    )
+    if not 0 < late < early:
+        return rate * steps
+    first, last = middles[:half].mean(), middles[half:].mean()
+    power = np.log(early / late) / np.log(last / first)
+    return float(late * np.mean((np.linspace(steps, 2 * steps, 201) / last) ** -power) * steps)
 
 
 def number_of(percent: float) -> str:
