@@ -234,8 +234,23 @@ def test_where_no_factor_is_bearable_none_is_on_the_ladder():
     plan = minimize(
         lambda x: np.sum((x[one] * x[other] - 1.0) ** 2) + 0.1 * np.sum(x**2), np.ones(n), budget={"steps": 1}
     ).plan
-    assert [rung.solver.name for rung in plan.rungs] == ["L-BFGS", "Newton-CG", "L-BFGS"]
+    assert [rung.solver.name for rung in plan.rungs] == 3 * ["L-BFGS", "Newton-CG"] + ["L-BFGS"]
     assert "factorisation" in dict(plan.passed_over)["sparse Newton"]
+
+
+def test_steps_by_products_that_the_radius_cuts_short_are_left_to_slopes_again():
+    """A chain of bent valleys in turned axes: far out in it products see no further than slopes, which cost less."""
+    n = 310
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(n, n)))[0]
+
+    def cost(x):
+        y = turned @ x
+        return np.sum(10_000.0 * (y[1:] - y[:-1] ** 2) ** 2 + (1.0 - y[:-1]) ** 2)
+
+    result = minimize(cost, turned.T @ np.full(n, -1.0))
+    assert result.plan.taken == ("L-BFGS", "Newton-CG", "L-BFGS")
+    np.testing.assert_allclose(turned @ result.x, np.ones(n), atol=1e-8)
+    assert result.nhev < 1_000  # of products: a hundred for each step that was cut, and no more of those
 
 
 def test_a_dense_quadratic_that_slopes_do_not_solve_soon_is_solved_by_its_one_matrix():

@@ -70,7 +70,7 @@ class NewtonCGState(NamedTuple):
     `radius`: how far the model is trusted; `steepest`: the largest slope so far, in units of `scale` (n,), that of each
     parameter, or None where all are one; `further`: products beyond the first hundred that its model may take;
     `steady`: products of the free steps in a row up to this one; `units`: of a factor, or None, and `worn`: products in
-    them so far; the rest as for Newton's method.
+    them so far; `held`: steps that the radius has cut short; the rest as for Newton's method.
     """
 
     x: Vector
@@ -88,14 +88,20 @@ class NewtonCGState(NamedTuple):
     steady: int = 0
     units: FactorUnits | None = None
     worn: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True)
 class NewtonCG:
-    """Truncated Newton in a trust region, by Lanczos' method on products with the Hessian."""
+    """Truncated Newton in a trust region, by Lanczos' method on products with the Hessian.
+
+    `most_held`: steps that the radius may cut short before the walk is handed over; near a minimum hardly one is. None:
+    it goes on.
+    """
 
     name: ClassVar[str] = "Newton-CG"
     remedy: ClassVar[str] = ""
+    most_held: int | None = None
 
     def default_max_steps(self, n: int) -> int:
         """Far more than Newton's method needs, unless it follows a curved valley for ever."""
@@ -108,6 +114,8 @@ class NewtonCG:
 
     def step(self, objective: Objective, state: NewtonCGState) -> NewtonCGState:
         """Go where the model is lowest, as far as it is trusted."""
+        if self.most_held is not None and state.held > self.most_held:
+            return state._replace(stop=StopReason.OUT_OF_BUDGET)
         found = advance(
             objective, state.x, state.value, state.gradient, state.model, state.radius, state.proposal
         )
@@ -190,6 +198,7 @@ def _modelled(
         steady,
         units,
         worn,
+        (0 if last is None else last.held) + proposal.cut,
     )
 
 
