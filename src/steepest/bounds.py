@@ -79,6 +79,14 @@ class Bounds:
         blocked = ((x <= self.lower) & (gradient > 0)) | ((x >= self.upper) & (gradient < 0))
         return np.where(blocked, 0.0, gradient)
 
+    def walls(self, x: Vector, gradient: Vector) -> Mask:
+        """Mask, shape (n,), of parameters that an infinite slope pushes against their bound, as √x does at zero.
+
+        >>> Bounds(np.zeros(2), np.ones(2)).walls(np.zeros(2), np.array([np.inf, -np.inf]))
+        array([ True, False])
+        """
+        return ((x <= self.lower) & (gradient == np.inf)) | ((x >= self.upper) & (gradient == -np.inf))
+
     def free(self, x: Vector, gradient: Vector) -> Mask:
         """Mask, shape (n,), of parameters strictly inside the box or pulled into it by the slope."""
         at_lower = (x <= self.lower) & (gradient >= 0)

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
-from .objective import BudgetSpent, Objective
+from .numerics import EPS
+from .objective import TINY, BudgetSpent, Objective
 from .problem import Problem
 from .recording import Recording
 from .solvers import History, drive
 from .solvers.choice import Plan, Rung
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
+from .solvers.newton import Newton
 from .solvers.stopping import VALUE_ROUNDING, StopReason
 from .verdict.judge import judge
 from .verdict.look import is_lost_in
@@ -46,6 +48,10 @@ NOTHING_LOWER = 1e-30
 BESIDE = (1e-4, 1e-2, 1e-7)
 # A cost that changes by more than this part of itself over such a step has a pole there, and is another one beside it.
 JUMP = 0.1
+
+# A parameter that ended this near to its bound, in units of its size or one, may belong on it. Farther, and one whose
+# slope is infinite on the bound, but which has its minimum beside it, would be put there.
+WALL = 1e-6
 
 # A place where no more than this part of the cost is left is where a walk would end; more might be another valley's.
 SOLVED = 1e-12
@@ -125,6 +131,11 @@ class Descent:
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history)
+        walled = self._onto_walls(run) if self._is_unfinished(run, judgement) else None
+        if walled is not None:
+            onward, found = self._along_walls(walled, run.history)
+            if _is_better(onward, found, run, judgement):
+                run, judgement = onward, found
         if run.steps != self.steps:
             run = replace(run, steps=self.steps)
         return run, judgement if judgement is not None else self._verdict(run)
@@ -147,6 +158,45 @@ class Descent:
             if not jumps and np.isfinite(gradient).all():
                 return x
         return None
+
+    def _onto_walls(self, run: Run) -> Vector | None:
+        """The end of a walk (n,), with parameters on their bounds that an infinite slope draws there, if no higher.
+
+        No solver steps to where a slope is infinite, as that of √x is at its bound at zero: it ends just beside it.
+        None where no parameter is drawn so.
+        """
+        objective = self.problem.objective
+        bounds, x = objective.bounds, run.x
+        if not bounds.any or not np.isfinite(run.value):
+            return None
+        beside = WALL * np.maximum(np.abs(x), 1.0)
+        place = np.where(x - bounds.lower <= beside, bounds.lower, x)
+        place = np.where(bounds.upper - x <= beside, bounds.upper, place)
+        try:
+            value, gradient = objective.value_and_gradient(place)
+        except BudgetSpent:
+            return None
+        walls = bounds.walls(place, gradient)
+        if not walls.any() or not value <= run.value + VALUE_ROUNDING * abs(run.value):
+            return None
+        return np.where(walls, place, x)
+
+    def _along_walls(self, start: Vector, before: History) -> tuple[Run, Judgement]:
+        """A walk on which parameters stay where an infinite slope pushes them against their bound, judged."""
+        objective = self.problem.objective
+        knowing = [rung for rung in self.plan.rungs if isinstance(rung.solver, Newton)]
+        rung = replace(knowing[0], max_steps=None) if knowing else Rung(LBFGS(), "", None)
+        self.taken.append(f"{rung.label} (held where slopes are infinite)")
+        objective.forget()
+        objective.holds_at_walls = True
+        try:
+            run = self.walk(rung, start)
+        finally:
+            objective.holds_at_walls = False
+        gradient = np.where(np.abs(run.gradient) == TINY, np.sign(run.gradient) * np.inf, run.gradient)
+        run.history.prepend(before)
+        run = replace(run, gradient=gradient)
+        return run, self._verdict(run)
 
     def _known_end(self, rungs: tuple[Rung, ...]) -> tuple[Rung, Vector, History] | None:
         """A rung that begins elsewhere, where, and the start's history, if next to nothing is left of the cost there.
@@ -297,11 +347,25 @@ class Descent:
             names=problem.names,
             structure=structure_of(problem),
             stop=run.stop,
-            history=run.history,
+            history=self._seen_from_here(run),
             seed=self.seed,
         )
         self.judging += time.perf_counter() - began
         return judgement
+
+    def _seen_from_here(self, run: Run) -> History:
+        """The walk, or where the user cut it short the last part of it, whose fall does not drown what is left.
+
+        A walk cut short after a fall of 1e40, at a cost of 1e20, has won all but what rounding of the fall would hide.
+        """
+        history = run.history
+        cut = run.stop is StopReason.STOPPED or (run.stop is StopReason.OUT_OF_BUDGET and self.is_spent)
+        if not cut or run.value == 0.0 or not len(history):
+            return history
+        if not is_lost_in(history.first[0] - run.value, run.value):
+            return history
+        seen = np.flatnonzero(EPS * (history.value - run.value) <= abs(run.value))
+        return history.since(int(seen[0])) if seen.size else history
 
     def _is_unfinished(self, run: Run, judgement: Judgement | None) -> bool:
         """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""

@@ -21,6 +21,9 @@ from .linear_algebra.sparse_factor import SymmetricPattern
 KEPT_ENTRIES = 1_000_000
 
 # Where no lowest point is kept only -inf, which is noted, is lower than this.
+# Stands for an infinite slope that pushes against a bound: what holds a parameter there is the sign, and products of a
+# step with any larger number would tell of nothing else.
+TINY = float(np.finfo(np.float64).tiny)
 LOWEST_FINITE = -float(np.finfo(np.float64).max)
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -234,6 +237,9 @@ class Objective:
         self.best_value = inf
         self.best_gradient: Vector | None = None
         self.minus_infinity = False
+        # Whether a parameter stays where an infinite slope pushes it against its bound: it then has no slope to speak
+        # of there, and no second derivatives. Off, such a place has no slope, and a solver steps back from it.
+        self.holds_at_walls = False
         self._keeps_best = True
         self._value = value
         self._value_and_gradient = value_and_gradient
@@ -294,7 +300,7 @@ class Objective:
         fresh._deadline, fresh.budget, fresh.counts = inf, UNLIMITED, Counts()
         fresh.steps_in_loop, fresh._last_hessian = 0, None
         fresh.best_x = fresh.best_gradient = None
-        fresh.minus_infinity = False
+        fresh.minus_infinity = fresh.holds_at_walls = False
         fresh._keeps_best, fresh.best_value = False, LOWEST_FINITE
         return fresh
 
@@ -432,6 +438,8 @@ class Objective:
             value, gradient = self._value_and_gradient(x)
         else:
             value, gradient = there(x)
+        if self.holds_at_walls:
+            gradient = np.where(self.bounds.walls(x, gradient), np.sign(gradient) * TINY, gradient)
         value = float(value)
         if value < self.best_value:
             self._remember(x, value, gradient)
@@ -467,6 +475,9 @@ class Objective:
             self._admit()
         self.counts.hessians += 1
         hessian = self._hessian(x)
+        if self.holds_at_walls and not np.isfinite(hessian).all():
+            held = self._on_a_bound(x) & ~np.isfinite(hessian.diagonal())
+            hessian = np.where(held | held[:, None], np.diag(held.astype(np.float64)), hessian)
         self._last_hessian = (x.copy(), hessian)
         return hessian
 
@@ -508,7 +519,15 @@ class Objective:
         if self._is_limited:
             self._admit()
         self.counts.hessians += 1
-        return sparse_hessian(x)
+        H = sparse_hessian(x)
+        if self.holds_at_walls and not np.isfinite(H.data).all():
+            held = self._on_a_bound(x) & ~np.isfinite(H.diagonal())
+            columns = np.repeat(np.arange(self.n), np.diff(H.indptr))
+            H.data = np.where(held[H.indices] | held[columns], H.indices == columns, H.data)
+        return H
+
+    def _on_a_bound(self, x: Vector) -> Any:
+        return (x <= self.bounds.lower) | (x >= self.bounds.upper)
 
     def linearised(self, x: Vector) -> Linearised:
         """Value, residual (m,) and Jacobian (m, n) at `x`: the gradient is 2Jᵀr."""

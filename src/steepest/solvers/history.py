@@ -96,6 +96,17 @@ class History:
         if not complete:
             self._stride = max(self._stride, earlier._stride, 2)
 
+    def since(self, index: int) -> History:
+        """The rows from `index` on, as the history of a walk that began there; everything but the rows is shared."""
+        later = History(self.n)
+        first = next((k for k, kept in enumerate(self._kept) if kept >= index), len(self._kept))
+        later._started, later._stride = self._started, self._stride
+        later._rows = self._rows[index:]
+        later._kept = [kept - index for kept in self._kept[first:]]
+        later._x, later._gradient = self._x[first:], self._gradient[first:]
+        later._step = [None, *self._step[first + 1 :]] if later._kept else []
+        return later
+
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -34,7 +34,15 @@ from .flatness import Course, Runs, courses
 from .kink import Kink, edge_at, kink_at, kink_by_values
 from .look import Look, Rounding, look_at
 from .measured import curvature_evidence, repeats, slope_evidence
-from .minima import edge_minimum, flat_minimum, kink_minimum, kinks_within, minimum, where_it_rises
+from .minima import (
+    edge_minimum,
+    flat_minimum,
+    kink_minimum,
+    kinks_within,
+    lowest_of_all,
+    minimum,
+    where_it_rises,
+)
 from .noise import Repeatability, repeatability_of, trembles
 from .optimality import SPREAD_FACTOR, Optimality, optimality_of, rounding_of
 from .overflow import NARROW, cut_short, is_torn
@@ -807,6 +815,9 @@ def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = F
 def _slope_not_finite(look: Look) -> Judgement:
     broken = [look.names[i] for i in np.flatnonzero(~np.isfinite(look.gradient)).tolist()]
     evidence = [Evidence("slope at the point", None, None, False, f"not finite for {listed(broken)}")]
+    lowest = lowest_of_all(look, evidence)
+    if lowest is not None:
+        return lowest
     pole = pole_on_the_way(look)
     if pole is not None:
         return into_a_pole(look, pole, evidence)

@@ -92,6 +92,20 @@ def flat_minimum(
     )
 
 
+def lowest_of_all(look: Look, evidence: list[Evidence]) -> Judgement | None:
+    """The word for a point without a slope where the cost is the lowest number it can be; None where it is higher."""
+    lowest = getattr(look.structure, "lowest", -np.inf)
+    if not look.value <= lowest:
+        return None
+    evidence.append(Evidence("gap to the lowest possible cost", 0.0, 0.0, True, "intervals of the trace"))
+    return Judgement(
+        Verdict.GLOBAL_MINIMUM,
+        tuple(evidence),
+        f"Minimum: the cost is {number(lowest)} and can be no less, so no lower point exists. There is no slope here.",
+        gap=0.0,
+    )
+
+
 def where_it_rises(look: Look, found: list[Course]) -> Vector:
     """A bottom without curvature is known only to where the cost begins to rise; error of each, (n,)."""
     error = np.zeros(look.n)

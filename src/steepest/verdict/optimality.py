@@ -78,6 +78,9 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     spread, largest_trend = np.zeros(n), np.zeros(n)
     value_error = EPS * abs(look.value)
     alone, jump = True, 0.0
+    walls = None if all_finite(g) else ~(np.isfinite(g) | look.free)
+    if walls is not None:  # an infinite slope that holds a parameter on its bound says nothing of the others
+        g = np.where(walls, 0.0, g)
     for signed in _signed_sizes(look):
         near = look.objective.bounds.project(x + signed * (UNITS * unit))
         del signed  # of many parameters each vector counts that is held while slopes are evaluated
@@ -85,6 +88,8 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
         told = [look.slope_at(place) for place in near]
         del near
         slopes = told[0][1][None] if len(told) == 1 else np.array([slope for _, slope in told])
+        if walls is not None:
+            slopes = np.where(walls, 0.0, slopes)
         if not all_finite(slopes):
             finite = np.isfinite(slopes).all(axis=1)
             told = [one for one, holds in zip(told, finite, strict=True) if holds]
@@ -187,6 +192,10 @@ def _by_landing(
 ) -> tuple[str, float]:
     """Whether a Newton step ends where it promised; only then does its promise say where the minimum is."""
     units = look.scale if look.start is not None else np.maximum(look.scale, 1.0)
+    if look.stop in STOPPED_BY_OTHERS:
+        units = np.minimum(
+            units, look.own_size
+        )  # of a start at 1e20 the whole rest of the way is next to nothing
     below_rounding = remaining <= remaining_limit
     if below_rounding and remaining > SPREAD_FACTOR * rounding.value:
         tiny = bool((np.abs(step) <= EXCUSED_STEP * look.own_size).all())

@@ -1,0 +1,59 @@
+"""Minima on a bound at which the slope is infinite, as that of √x is at zero."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest import Verdict, minimize
+from steepest.bounds import Bounds
+
+
+def lowest_beside_the_wall(target):
+    """Where √x + (x - target)²/2 has its minima for x > 0: roots of 1/(2√x) = target - x with an upward bend."""
+    roots = np.roots([1.0, 0.0, -target, 0.5])  # in √x
+    real = roots[np.abs(roots.imag) < 1e-9].real
+    places = real[real > 0] ** 2
+    return places[1 - 0.25 * places**-1.5 > 0]
+
+
+@pytest.mark.parametrize("n", [4, 500])
+def test_a_sum_of_roots_ends_in_a_minimum_of_each_of_its_terms(n):
+    targets = np.linspace(0.1, 5.0, n)
+    found = minimize(
+        lambda x: np.sum(np.sqrt(x)) + 0.5 * np.sum((x - targets) ** 2), np.ones(n), bounds=[(0, None)] * n
+    )
+    assert found.verdict is Verdict.LOCAL_MINIMUM, found.message
+    on_bound = found.x == 0.0
+    assert 0 < on_bound.sum() < n
+    for x, target in zip(found.x[~on_bound], targets[~on_bound], strict=True):
+        assert np.abs(lowest_beside_the_wall(target) - x).min() < 1e-8
+    assert np.isposinf(found.jac[on_bound]).all()
+    assert_allclose(found.jac[~on_bound], 0.0, atol=1e-9)
+
+
+def test_the_wall_may_be_an_upper_bound():
+    """-(x + y) falls towards the bounds at 2; the root makes its slope at x = 2 infinite and downhill to there."""
+    found = minimize(
+        lambda x: np.sqrt(2 - x[0]) + (x[1] - x[0]) ** 2 + 0.1 * x[1] ** 4,
+        [1.9, 0.5],
+        bounds=[(0, 2), (0, 2)],
+    )
+    assert found.verdict is Verdict.LOCAL_MINIMUM, found.message
+    assert found.x[0] == 2.0
+    (y,) = [r.real for r in np.roots([0.4, 0.0, 2.0, -4.0]) if abs(r.imag) < 1e-9]  # 2(y - 2) + 0.4 y³ = 0
+    assert_allclose(found.x[1], y, rtol=1e-9)
+
+
+def test_a_cost_as_low_as_it_can_be_is_a_minimum_without_a_slope():
+    """(√x - 0)² has no slope at zero by the chain rule: zero times infinity."""
+    target = np.array([0.0, 1.0, 2.0])
+    found = minimize(lambda x: np.sum((np.sqrt(x) - target) ** 2), np.full(3, 0.5), bounds=[(0, None)] * 3)
+    assert found.verdict is Verdict.GLOBAL_MINIMUM, found.message
+    assert_allclose(found.x, target**2, atol=1e-12)
+
+
+def test_slopes_that_pull_away_from_a_bound_are_no_walls():
+    box = Bounds(np.zeros(3), np.ones(3))
+    x, slope = np.array([0.0, 1.0, 0.5]), np.array([-np.inf, np.inf, np.inf])
+    assert not box.walls(x, slope).any()
+    assert box.walls(x, -slope).tolist() == [True, True, False]
