@@ -106,3 +106,19 @@ def test_a_valley_whose_bend_lets_none_but_short_steps_through_is_not_one_that_l
 
     found = st.minimize(cubes, np.resize([-1.2, 1.0], 30), budget=2000)
     assert found.verdict != "infimum not attained", found.message
+
+
+@pytest.mark.parametrize("seed", [0, 2, 4])
+def test_lengths_that_cost_nothing_are_no_tails(seed):
+    """Charges on a sphere, each given by a vector of any length: the lowest energy of ten is published (J. J. Thomson's
+    problem; Wikipedia's table has 32.716949460)."""
+    pairs = np.triu_indices(10, 1)
+
+    def energy(p):
+        x = p.reshape(10, 3)
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        return np.sum(1.0 / np.linalg.norm(x[pairs[0]] - x[pairs[1]], axis=1))
+
+    found = st.minimize(energy, np.random.default_rng(seed).standard_normal(30), starts=1)
+    assert found.verdict is st.Verdict.FLAT_MINIMUM, found.message
+    assert abs(found.fun - 32.716949460) < 1e-8

@@ -815,9 +815,6 @@ def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = F
 def _slope_not_finite(look: Look) -> Judgement:
     broken = [look.names[i] for i in np.flatnonzero(~np.isfinite(look.gradient)).tolist()]
     evidence = [Evidence("slope at the point", None, None, False, f"not finite for {listed(broken)}")]
-    lowest = lowest_of_all(look, evidence)
-    if lowest is not None:
-        return lowest
     pole = pole_on_the_way(look)
     if pole is not None:
         return into_a_pole(look, pole, evidence)
@@ -830,6 +827,9 @@ def _slope_not_finite(look: Look) -> Judgement:
     edge = edge_at(look, EPS * (abs(look.value) + (look.fall or 0.0)))
     if edge is not None:
         return edge_minimum(look, edge, evidence)
+    lowest = lowest_of_all(look, evidence)
+    if lowest is not None:
+        return lowest
     return Judgement(
         Verdict.NOT_FINITE,
         tuple(evidence),

@@ -13,7 +13,7 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from ..numerics import EPS
+from ..numerics import EPS, quietly
 from .look import Look, Rounding
 from .rays import Leads, walk
 
@@ -43,6 +43,9 @@ BISECTIONS = 50
 
 # So narrowed, the place is told also where the walk has gone 10¹⁰ times its start: all that happened lies far back.
 NARROWED = 1e-13
+
+# Parameters that are zero at the same place of a way, but for the rounding of a null direction, shrink together.
+TOGETHER = 1e-5
 
 # A place at which the slope is no more than this many times what is wanted will do: what is told by it differs by
 # orders of magnitude, and each further digit of the place costs three slopes.
@@ -89,9 +92,10 @@ def _rises_beyond(look: Look, away: Vector, rounding: Rounding) -> bool:
 def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
     """Whether the slope met when going `away` (n,) from the point belongs to a tail that ends at the point."""
     noise = float(np.abs(away) @ rounding.slope)
+    reaches_zero = _zero_reached(look.x, away)
 
     def slope(t: float) -> float:
-        x = look.x + t * away
+        x = look.x * (1.0 - t / reaches_zero) if reaches_zero is not None else look.x + t * away
         if not np.array_equal(x, look.objective.bounds.project(x)):
             return np.nan
         return float(look.slope_at(x)[1] @ away)
@@ -122,6 +126,29 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
     h = 1e-3 * (far - near)
     lengths = [_newton_length(slope, t, h) for t in (near, far)]
     return bool(0.0 < lengths[1] < np.inf and lengths[0] >= SAME_LENGTH * lengths[1])
+
+
+def _zero_reached(x: Vector, away: Vector) -> Vector | None:
+    """At how many times `away` (n,) each parameter of `x` (n,) is zero, equal for those that shrink together.
+
+    A cost of x/|x| is level along x, and steep beside it near zero: the rounding of a direction that leads there would
+    be seen as a slope that dies out on the way from zero. None where no two parameters shrink together.
+    """
+    if x.size < 2 or not (x != 0.0)[away != 0.0].all():
+        return None
+    with quietly():
+        reached = np.where(away == 0.0, np.inf, -x / away)
+    order = np.argsort(reached)
+    ordered = reached[order]
+    moves = np.isfinite(ordered)
+    alike = np.abs(np.diff(ordered[moves])) <= TOGETHER * np.abs(ordered[moves][1:])
+    if not alike.any():
+        return None
+    groups = np.concatenate([[0], np.cumsum(~alike)])
+    sizes = np.abs(away[order][moves])
+    means = np.bincount(groups, sizes * ordered[moves]) / np.bincount(groups, sizes)
+    reached[order[moves]] = means[groups]
+    return reached
 
 
 def _where(slope: Callable[[float], float], target: float, low: float, high: float) -> float:
