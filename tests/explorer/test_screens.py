@@ -417,6 +417,23 @@ def test_a_run_is_watched_while_it_runs_and_its_end_is_told(open_page, explorer,
     assert read_run(path).events[0]["by"] == "explorer"
 
 
+def test_a_job_that_has_not_taken_a_step_yet_is_getting_ready_and_not_silent(open_page, explorer, tmp_path):
+    """A training run compiles first; the page must neither fail (the fixture watches) nor call it dead."""
+    from steepest.runs import RunWriter
+
+    path = tmp_path / "ready.jsonl"
+    with RunWriter(path, kind="train", label="cost", n=2) as run:
+        page = open_page(at=explorer(path))
+        page.wait_for_selector(".state")
+        assert page.locator(".state b").inner_text() == "getting ready"
+        assert "undefined" not in page.locator(".panel").inner_text()
+        run.step(0, 10.0)
+        run.step(1, 9.0)
+        run._flush()
+        page.wait_for_selector('.state[data-steps="2"]')
+        assert page.locator("path.curve").count() >= 1
+
+
 def test_a_job_that_did_not_opt_in_cannot_be_steered(open_page, explorer, run_file):
     page = open_page(at=explorer(run_file))
     page.wait_for_selector(".state")

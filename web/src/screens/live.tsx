@@ -40,25 +40,28 @@ export function LiveScreen() {
   if (!run) return <Screen name="live" title="Live run" say={() => ""} picture={<p class="empty">A run is followed by its file: steepest explore run.jsonl</p>} panel={<p class="soft">minimize(…, record="run.jsonl") and train(…) write one.</p>} />;
   const f = frame.value;
   const h = f?.header;
+  // Of a job that has said who it is and not yet taken a step: it compiles, or reads its data.
+  const begun = !!f?.arrays.value;
   const old = age.value ? age.value.value + (clock.value - age.value.at) / 1000 : null;
   return (
     <Screen
       name="live" title="Live run"
       say={() => `from steepest.runs import read_run\nrun = read_run(${JSON.stringify(run.name)})\nprint(run.column("value"))`}
       picture={<>
-        {f && <Picture label="cost at every step" class="tall">{(size) => <Curve frame={f} name="value" log={log.value} smooth={smooth.value} {...size} />}</Picture>}
-        {f && <div class="lines">{SMALL.filter(([key]) => f.arrays[key]).map(([key, name]) => (
+        {f && begun && <Picture label="cost at every step" class="tall">{(size) => <Curve frame={f} name="value" log={log.value} smooth={smooth.value} {...size} />}</Picture>}
+        {f && begun && <div class="lines">{SMALL.filter(([key]) => f.arrays[key]).map(([key, name]) => (
           <Picture label={name} class="line" minimum={90}>{(size) => <Curve frame={f} name={key} title={name} log small {...size} />}</Picture>
         ))}</div>}
         {!f && <p class="empty">waiting for the first line of {run.name} …</p>}
+        {f && !begun && <p class="empty">{h?.end ? "It ended before its first step." : "The job has begun and has not taken a step yet."}</p>}
       </>}
       panel={h ? <>
-        <p class={`state ${h.end ? "ended" : old !== null && old > SILENT ? "silent" : "running"}`} data-steps={h.count}>
-          {h.end ? <><b>{h.end.end}</b><small>{h.end.sentence}</small></> : old !== null && old > SILENT ? <><b>writer silent</b><small>for {seconds(old)}</small></> : <><b>running</b><small>{old !== null ? `${num(Math.max(old, 0.1), 1)} s ago` : ""}</small></>}
+        <p class={`state ${h.end ? "ended" : begun && old !== null && old > SILENT ? "silent" : "running"}`} data-steps={h.count}>
+          {h.end ? <><b>{h.end.end}</b><small>{h.end.sentence}</small></> : !begun ? <><b>getting ready</b><small>{old !== null ? `for ${seconds(old)}` : ""}</small></> : old !== null && old > SILENT ? <><b>writer silent</b><small>for {seconds(old)}</small></> : <><b>running</b><small>{old !== null ? `${num(Math.max(old, 0.1), 1)} s ago` : ""}</small></>}
         </p>
         <dl class="bigs pair">
           <Big name="step" value={(h.last.step ?? 0).toLocaleString("en-US")} />
-          <Big name="cost" value={num(h.last.value ?? NaN, 5)} />
+          <Big name="cost" value={begun ? num(h.last.value ?? NaN, 5) : "…"} />
           {h.last.rate !== undefined && <Big name="rate" value={num(h.last.rate, 3)} />}
           {h.pace?.evaluations !== undefined ? <Big name="evaluations a second" value={num(h.pace.evaluations, 3)} /> : h.pace && <Big name="steps a second" value={num(h.pace.steps, 3)} />}
           {h.pace?.left !== undefined && <Big name="time left" value={seconds(h.pace.left)} unit={`± ${seconds(h.pace.left_uncertain)}`} />}
