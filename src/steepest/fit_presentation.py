@@ -13,11 +13,17 @@ NOTABLE_CORRELATION = 0.9
 MOST_CORRELATIONS = 4
 
 
+# Decimal digits that every number of double precision holds.
+MOST_DIGITS = 15
+
+
 def with_error(value: float, error: float) -> tuple[str, str]:
     """A value and its error, the error to two digits and the value to the same place.
 
     >>> with_error(3.14159, 0.0123), with_error(1234567.0, 8900.0), with_error(2.5, float("nan"))
     (('3.142', '0.012'), ('1234600', '8900'), ('2.5', ''))
+    >>> with_error(6.0, 5.4e-18)
+    ('6', '5.4e-18')
     """
     if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
         return number(value, 8), ""
@@ -29,6 +35,8 @@ def with_error(value: float, error: float) -> tuple[str, str]:
         digits = max(place, 0)
         return f"{round(value, place):.{digits}f}", f"{round(error, place):.{digits}f}"
     exponent = math.floor(math.log10(largest))
+    if place + exponent > MOST_DIGITS:  # an error below rounding: the value has no such digits
+        return f"{value:.{MOST_DIGITS}g}", f"{error:.1e}"
     digits = max(place + exponent, 0)
     return f"{value:.{digits}e}", f"{error:.1e}"
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from steepest.bounds import Bounds
-from steepest.derivatives.numeric import NumericDerivatives, numeric_value_and_gradient
+from steepest.derivatives.numeric import NumericDerivatives
 
 
 def rosenbrock(x):
@@ -115,12 +115,12 @@ def test_the_users_array_is_not_kept_or_changed():
         return value
 
     x = np.array([1.0, 2.0])
-    _, gradient = numeric_value_and_gradient(spoil, Bounds.none(2))(x)
+    _, gradient = NumericDerivatives(spoil, Bounds.none(2)).value_and_gradient(x)
     assert_allclose(gradient, [2.0, 4.0], rtol=1e-9)
     assert x.tolist() == [1.0, 2.0]
 
 
 def test_a_cost_that_is_not_finite_has_no_slope():
-    value, gradient = numeric_value_and_gradient(lambda x: np.nan, Bounds.none(1))(np.zeros(1))
+    value, gradient = NumericDerivatives(lambda x: np.nan, Bounds.none(1)).value_and_gradient(np.zeros(1))
     assert np.isnan(value)
     assert np.isnan(gradient).all()

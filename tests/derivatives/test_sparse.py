@@ -81,11 +81,6 @@ def test_the_numbers_may_be_changed_and_the_structure_stays():
     assert second.indices is first.indices or (second.indices == first.indices).all()
 
 
-def test_bandwidth_is_the_distance_from_the_diagonal():
-    assert plan_of(rosenbrock, 70).bandwidth == 1
-    assert plan_of(surface, 90).bandwidth == 10
-
-
 RESIDUALS = {
     "tall and banded": (4, 100, lambda x: jnp.concatenate([x[3:] * x[:-3] - x[1:-2], jnp.exp(x)])),
     "one dense row": (3, 100, lambda x: jnp.concatenate([x[1:] - x[:-1] ** 2, jnp.sum(x**3)[None]])),

@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from steepest.numerics import double_precision
-from steepest.structure.degree import degree_of
+from steepest.structure.degree import degrees
 from steepest.structure.facts import Structure
 from steepest.structure.reading import Reading
 
@@ -52,7 +52,8 @@ def logistic(x):
 def test_degree_of_a_loop_is_that_of_the_polynomial_it_computes(cost, degree):
     with double_precision():
         closed = jax.make_jaxpr(cost)(jax.ShapeDtypeStruct((4,), np.float64))
-    assert degree_of(Reading(closed)) == degree
+    reading = Reading(closed)
+    assert degrees(reading)[reading.out] == degree
 
 
 def test_squares_of_the_end_of_a_linear_loop_are_convex():

@@ -279,13 +279,6 @@ def jacobian_product(closed: Any) -> Any:
     return traced(lambda x, v: jax.jvp(function, (x,), (v,))[1], x, x)
 
 
-def transposed_jacobian_product(closed: Any) -> Any:
-    """`(x, u) ↦ J(x)ᵀ u`, shape (n,), by one reverse pass; `u` has the shape of the output."""
-    function, x = _real_function(closed)
-    u = jax.ShapeDtypeStruct(closed.out_avals[0].shape, FLOAT)
-    return traced(lambda x, u: jax.vjp(function, x)[1](u)[0], x, u)
-
-
 def hessian(closed: Any, both: Any = None) -> Any:
     """`x ↦ ∇²f(x)`, dense, shape (n, n): the gradient pushed forward along every coordinate."""
     return jacobian_forward(gradient_of(both or both_to_differentiate(closed)))

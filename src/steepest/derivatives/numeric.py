@@ -304,13 +304,3 @@ def _best_step(steps: Vector, slopes: Vector, noise: Vector) -> tuple[float, flo
         return float(steps[k]), 0.0
     balanced = (float(noise[k]) / (2.0 * third)) ** (1 / 3)
     return float(np.clip(balanced, steps[max(k - 1, 0)], steps[min(k + 1, steps.size - 1)])), third
-
-
-def numeric_value_and_gradient(
-    fun: Callable[[Vector], float], bounds: Bounds, *, seed: int = 0
-) -> Callable[[Vector], tuple[float, Vector]]:
-    """A function from x (n,) to the value of `fun` and its gradient (n,) by noise-adapted differences.
-
-    The error estimate of the last gradient is kept in `.__self__.gradient_error` of what is returned.
-    """
-    return NumericDerivatives(fun, bounds, seed=seed).value_and_gradient

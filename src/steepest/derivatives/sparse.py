@@ -70,12 +70,6 @@ class Plan:
         """The number of entries that may be nonzero."""
         return int(self.indices.size)
 
-    @property
-    def bandwidth(self) -> int:
-        """The largest distance of an entry from the diagonal."""
-        column = np.repeat(np.arange(self.shape[1]), np.diff(self.indptr))
-        return int(np.abs(self.indices - column).max(initial=0))
-
 
 class Sparse:
     """A plan that is evaluated in tiers: x (n,) -> what comes before the matrix, and the matrix."""

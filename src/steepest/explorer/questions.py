@@ -24,7 +24,7 @@ Answer = tuple[dict[str, Any], dict[str, np.ndarray[Any, np.dtype[Any]]]]
 Stopped = Callable[[], bool]
 
 # What one question may ask for at most; a page that is ours stays far below.
-MOST_GRID, MOST_STEPS, MOST_STARTS, MOST_PLANE = 400, 1_000, 20, 101
+MOST_GRID, MOST_STEPS, MOST_STARTS = 400, 1_000, 20
 # Subjects kept, so that going back to one is immediate.
 KEPT_SUBJECTS = 32
 # An expression of more parameters than this is no picture; a function from a file may have any number.

@@ -23,7 +23,10 @@ BY_CONSTANTS = frozenset({"gather", "dynamic_slice"})
 
 
 def degrees(reading: Reading) -> dict[Any, float]:
-    """Degree in the parameters of every variable that depends on them; infinite where no polynomial."""
+    """Degree in the parameters of every variable that depends on them; infinite where no polynomial.
+
+    Read off the operations, so that terms that happen to cancel still count.
+    """
     degree: dict[Any, float] = {reading.x: 1}
 
     def of(atom: Any) -> float:
@@ -35,14 +38,6 @@ def degrees(reading: Reading) -> dict[Any, float]:
         operands = [of(atom) for atom in equation.invars]
         degree.update(_results(equation, operands))
     return degree
-
-
-def degree_of(reading: Reading) -> float:
-    """Degree of the cost: 0 constant, 1 linear, 2 quadratic, more, or infinite.
-
-    Read off the operations, so that terms that happen to cancel still count.
-    """
-    return degrees(reading)[reading.out] if reading.depends(reading.out) else 0
 
 
 def _results(equation: Any, operands: list[float]) -> dict[Any, float]:

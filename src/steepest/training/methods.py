@@ -7,7 +7,7 @@ loop lowers after a divergence. Keeping the three apart lets the loop change the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -272,11 +272,6 @@ def method_of(
         because="as handed in",
         clip=clip,
     )
-
-
-def at_rate(method: Method, rate: float, **changes: Any) -> Method:
-    """The same rule at another rate."""
-    return replace(method, rate=rate, **changes)
 
 
 # -- schedules: the part of the rate at a point of the run, `done` going from 0 to 1 ------------------------------

@@ -503,15 +503,6 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
     return jnp.linalg.pinv(a, rtol=cutoff, hermitian=hermitian)
 
 
-class LstsqResult(NamedTuple):
-    """What `np.linalg.lstsq` returns."""
-
-    x: Value
-    residuals: Value
-    rank: Value
-    s: Value
-
-
 def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Value, Value, Value, Value]:
     """`np.linalg.lstsq`; for a matrix of full rank, the residuals are those of the overdetermined system."""
     a, b = matrices(a, b)
