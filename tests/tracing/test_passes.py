@@ -50,6 +50,18 @@ def test_calls_are_replaced_by_what_they_call():
     same(closed, flat, x)
 
 
+def test_a_choice_that_every_platform_makes_alike_is_made_at_once():
+    """The diagonal of a matrix asks where it runs; a choice between processor and accelerator stays one."""
+    before = traced(lambda a: jnp.log(jnp.diagonal(jnp.outer(a, a) + jnp.eye(3))).sum())
+    after = passes.simplify(before)
+    assert "cond" not in names(after) and "platform_index" not in names(after)
+    with jax.enable_x64(True):
+        (value,) = evaluate(after, x)
+    assert_allclose(value, np.log(x**2 + 1).sum(), rtol=1e-14)
+    chosen = traced(lambda a: lax.platform_dependent(a, cpu=lambda b: b + 1.0, default=lambda b: b - 1.0))
+    assert "cond" in names(passes.simplify(chosen))
+
+
 def test_a_derivative_rule_survives_when_asked_for():
     closed = traced(lambda a: jax.jit(doubled)(a).sum())
     kept = passes.simplify(closed, keep_derivatives=True)

@@ -9,6 +9,7 @@ import pytest
 import steepest
 from steepest.descent import structure_of
 from steepest.problem import pose
+from steepest.verdict.constrained import Point
 from steepest.verdict.judge import judge
 from steepest.verify import verify
 
@@ -150,3 +151,27 @@ def _are_between_two_of_three(names):
     for name in names:
         numbers = [int(part) for part in re.findall(r"x\[(\d+)\]", name)]
         assert len(numbers) == 2 and numbers[0] // 3 == numbers[1] // 3
+
+
+def test_probes_that_bounds_keep_off_the_pieces_are_not_put_back_again_and_again(monkeypatch):
+    """The cubic nearest to exp at 41 places, by its largest error; what that is a linear program tells, too."""
+    from scipy.optimize import linprog
+
+    steps = []
+    least = Point._least
+    monkeypatch.setattr(Point, "_least", lambda self, *given: steps.append(0) or least(self, *given))
+    t = np.linspace(-1.0, 1.0, 41)
+    found = steepest.minimize(
+        lambda p: np.max(np.abs(np.exp(t) - (p[0] + p[1] * t + p[2] * t**2 + p[3] * t**3))), np.zeros(4)
+    )
+    A = np.vander(t, 4, increasing=True)
+    ones = np.ones((41, 1))
+    program = linprog(
+        [0, 0, 0, 0, 1],
+        A_ub=np.block([[A, -ones], [-A, -ones]]),
+        b_ub=np.concatenate([np.exp(t), -np.exp(t)]),
+        bounds=[(None, None)] * 5,
+    )
+    assert found.verdict == "minimum at a kink"
+    assert abs(found.fun - program.fun) < 1e-9
+    assert len(steps) <= 400  # with eight rounds for every probe 2,300

@@ -25,6 +25,8 @@ FOLDED_BYTES = 1 << 16
 
 # Calls that hold a derivative of their own, lost when they are inlined.
 _DERIVATIVE_CALLS = {"custom_jvp_call", "custom_vjp_call", "custom_linear_solve"}
+# What costs run on; other names that JAX may choose by are those of languages that kernels are written in.
+_PLATFORMS = {"cpu", "gpu", "cuda", "rocm", "tpu", "axon", "METAL"}
 _REMATERIALISED = {"remat2", "checkpoint"}
 # What gives an array of one number again from an array of one number.
 _MOVING = set(
@@ -65,12 +67,13 @@ def inline(closed: Any, *, keep_derivatives: bool = False) -> Any:
             if outer is not None and not has_user_line(equation):
                 source = outer.source_info
             if _inlines(equation, keep_derivatives):
-                inner = called_jaxpr(equation)
+                branch = _branch_everywhere(equation)
+                inner = called_jaxpr(equation) if branch is None else branch
                 assert inner is not None
                 outputs = splice(
                     inner.jaxpr,
                     inner.consts,
-                    call_operands(equation, invars),
+                    call_operands(equation, invars) if branch is None else invars[1:],
                     equation.replace(source_info=source),
                 )
                 environment.update(zip(equation.outvars, outputs, strict=True))
@@ -90,7 +93,21 @@ def _inlines(equation: Any, keep_derivatives: bool) -> bool:
         return not keep_derivatives
     if name in _REMATERIALISED:
         return not keep_derivatives and not equation.params.get("differentiated", True)
-    return called_jaxpr(equation) is not None
+    return called_jaxpr(equation) is not None or _branch_everywhere(equation) is not None
+
+
+def _branch_everywhere(equation: Any) -> Any | None:
+    """The branch that a choice by platform takes on every processor and accelerator; None where they differ.
+
+    JAX writes such a choice into the diagonal of a matrix, and so into determinants, for languages of kernels alone.
+    """
+    if equation.primitive.name != "cond":
+        return None
+    platforms = equation.params.get("branches_platforms")
+    if platforms is None or None not in platforms:
+        return None
+    named = {name for group in platforms if group is not None for name in group}
+    return None if named & _PLATFORMS else equation.params["branches"][platforms.index(None)]
 
 
 def fold_constants(closed: Any) -> Any:

@@ -53,6 +53,8 @@ LONG_WAYS = tuple(10.0**k for k in range(9))
 
 # Rounds of Newton's method that bring a probe back onto the active constraints.
 ROUNDS = 8
+# Rows missed by as much as a round before, but for this part, stay so: by rounding, or with a bound in the way.
+STANDSTILL = 1e-2
 # Singular values of the rows' slopes below this part of the largest are rounding: no step is taken along them.
 NO_SLOPE = 1e-12
 
@@ -308,14 +310,19 @@ class Point:
         hold = np.flatnonzero(rows)
         target = np.where(self.at_lower, self.rows.lower, self.rows.upper)[hold]
         x = self.bounds.project(np.where(bounds, self.x, x))
+        before = np.inf
         for _ in range(ROUNDS):
             value = _tried(lambda at=x: self.rows.value(at), self.rows.m)
             if not np.isfinite(value).all():
                 return None
             off = outside(value, self.rows.lower, self.rows.upper) / self.sizes
             away = np.abs(value[hold] - target) / self.sizes[hold]
-            if off.max(initial=0.0) <= EPS * 8 and away.max(initial=0.0) <= EPS * 8:
+            missed = max(float(off.max(initial=0.0)), float(away.max(initial=0.0)))
+            if missed <= EPS * 8:
                 return x
+            if abs(missed - before) <= STANDSTILL * missed:
+                break
+            before = missed
             A = self.rows.jacobian(x)[hold]
             A = (A if isinstance(A, np.ndarray) else A.toarray()) * np.where(bounds, 0.0, self.scale)
             if not np.isfinite(A).all():
