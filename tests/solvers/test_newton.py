@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import brentq
 from scipy.sparse import csc_array, diags_array, eye_array, kron
 
 from steepest import minimize
@@ -458,3 +459,16 @@ def test_a_maximum_of_many_parameters_between_bounds_is_left_in_all_of_them(n):
     found = minimize(lambda x: -np.sum((x - 0.3) ** 2), np.full(n, 0.3), bounds=[(0.0, 1.0)] * n)
     assert found.success, found.message
     assert np.isin(found.x, (0.0, 1.0)).all()
+
+
+def test_a_step_on_the_wall_of_a_bent_valley_is_put_back_on_its_floor():
+    """Half way round a circle with walls a million times as steep as its floor, without leaving the floor."""
+
+    def circle(x):
+        return x[0] + 1e6 * (x[0] ** 2 + x[1] ** 2 - 1.0) ** 2
+
+    found = minimize(circle, np.array([1.1, 0.1]), method="newton")
+    # On the axis the slope 1 + 4e6·t·(t² - 1) vanishes at the root next to -1.
+    lowest = brentq(lambda t: 1.0 + 4e6 * t * (t * t - 1.0), -1.1, -0.9, xtol=1e-15)
+    assert_allclose(found.x, [lowest, 0.0], atol=1e-7)
+    assert found.nfev <= 600  # 820 where each such step is refused and made shorter

@@ -24,7 +24,7 @@ class Straight:
     def place(self, step):
         return np.array(step)
 
-    def corrected(self, step, gradient):
+    def corrected(self, step, gradient, promised, ratio):
         return np.array([self._corrected])
 
 

@@ -26,6 +26,11 @@ SPECTRAL_PARAMETERS = 40
 # A pivot of Cholesky below this part of its diagonal entry, times n, is rounding: the step along it would be noise.
 PIVOT_NOISE = 10.0 * float(np.finfo(np.float64).eps)
 
+# From the wall of a bent valley the way back to its floor is across it. Curvatures below this part of the largest are
+# taken to be as large: the slope on the wall, which turns with the valley, has a part along it that means nothing. A
+# fifth of it, or ten times as much, and valleys of condition 10⁶ take a third to three times as many steps again.
+ALONG = 0.05
+
 # A step that comes this close to the radius, in parts of it, was cut by it.
 NEARLY = 0.9
 
@@ -75,6 +80,18 @@ class DenseCurvature:
         size = float(np.abs(H).sum(axis=0).max())
         found = shifted_step(r, H.dot, partial(_cholesky, H), size, radius, first)
         return found._replace(step=spread(found.step))
+
+    def back(self, g: Vector, slope: Vector, step: Vector) -> Vector | None:
+        """-(H + λ)⁻¹slope (n,), across a valley more than along it; None where H was never taken apart.
+
+        λ is what made `step` (n,) of the slope `g` (n,), or `ALONG` of the largest curvature, whichever is more.
+        """
+        if g.size > SPECTRAL_PARAMETERS:
+            return None
+        spectrum, square = self.spectrum, float(step.dot(step))
+        shift = -float(step.dot(g + self.H.dot(step))) / square if square > 0.0 else 0.0
+        lifted = spectrum.values + max(shift, ALONG * spectrum.values.item(-1))
+        return -spectrum.vectors.dot(slope.dot(spectrum.vectors) / lifted) if lifted.item(0) > 0.0 else None
 
     def _face(self, g: Vector, free: Mask | None) -> tuple[Matrix, Vector, Callable[[Vector], Vector]]:
         if free is None or free.all():

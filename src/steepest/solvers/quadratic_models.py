@@ -19,6 +19,7 @@ from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
 from ..numerics import FEW, all_finite, quietly
 from ..objective import Matrix, Objective
+from .bent_path import BENT_PART, PUT_BACK_BELOW, WORTH_PUTTING_BACK
 from .stopping import EPSILON
 from .trust_region import Model, Proposal
 
@@ -196,8 +197,18 @@ class FreeModel:
         landed.setflags(write=False)
         return landed
 
-    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+    def corrected(self, step: Vector, gradient: Vector, promised: float, ratio: float) -> Vector | None:
         """See `Model`."""
+        if isinstance(self.curvature, DenseCurvature):
+            if ratio > PUT_BACK_BELOW:
+                return None
+            slope, p = self.d * gradient, step / self.d
+            back = self.curvature.back(self.g, slope, p)
+            if back is None or not -0.5 * inner(slope, back) >= WORTH_PUTTING_BACK * (1.0 - ratio) * promised:
+                return None
+            if 2.0 * length(back) > BENT_PART * length(p):
+                return None
+            return step + self.d * back
         if not isinstance(self.curvature, KrylovCurvature):
             return None
         return step + self.d * self.curvature.back(self.d * gradient, self.length(step))
@@ -217,7 +228,7 @@ class FactorModel(FreeModel):
         """See `Model`."""
         return length(self.units.of_step(step))
 
-    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+    def corrected(self, step: Vector, gradient: Vector, promised: float, ratio: float) -> Vector | None:
         """See `Model`: the step from there by the same factor, which needs no product."""
         return step - self.units.outside(self.units.inside(gradient))
 
@@ -412,6 +423,6 @@ class BoxModel:
         landed.setflags(write=False)
         return landed
 
-    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
+    def corrected(self, step: Vector, gradient: Vector, promised: float, ratio: float) -> Vector | None:
         """See `Model`: bounds would have to be met again."""
         return None

@@ -76,8 +76,11 @@ class Model(Protocol):
     def place(self, step: Vector) -> Vector:
         """The point one step away, shape (n,), inside the bounds and exactly on those it reaches."""
 
-    def corrected(self, step: Vector, gradient: Vector) -> Vector | None:
-        """The step (n,) and what its end's gradient asks for besides; None where only another model could tell."""
+    def corrected(self, step: Vector, gradient: Vector, promised: float, ratio: float) -> Vector | None:
+        """The step (n,) and what its end's gradient asks for besides; None where only another model could tell.
+
+        `ratio`: what the step gained, as a part of what it `promised`.
+        """
 
 
 class Landing(NamedTuple):
@@ -167,7 +170,7 @@ def _corrected(
     floor, and how far it could be trusted is told by what both gained together (second-order correction: Conn, Gould &
     Toint, "Trust-Region Methods", 2000, section 15.3.2.3).
     """
-    further = model.corrected(step, gradient)
+    further = model.corrected(step, gradient, promised, ratio)
     if further is None:
         return None
     landed = model.place(further)
