@@ -30,9 +30,10 @@ BLOCK = 8_192
 # for 512, 1024 and 2048 where a copy ran at 24.
 TILE = 1_024
 
-# Numbers in all rows up to which they are one matrix, and OpenBLAS leaves its products with a vector to one core: it
-# wakes others from 460,800 on. With 40 rows of 2,550 what L-BFGS takes of them takes half as long as tile by tile.
-ONE_MATRIX = 400_000
+# Numbers in all rows up to which they are one matrix: a megabyte, which the second-level cache holds. OpenBLAS leaves
+# its products with a vector to one core up to 460,800. With 40 rows of 2,550 what L-BFGS takes of them takes half as
+# long as tile by tile; with 6,000 seven tenths.
+ONE_MATRIX = 131_072
 
 # Numbers handled at a time where several operations share one pass: few calls, and still within the second level.
 SHARED = 32 * TILE
