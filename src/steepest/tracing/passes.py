@@ -54,14 +54,14 @@ def inline(closed: Any, *, keep_derivatives: bool = False) -> Any:
     """
     if not any(_inlines(equation, keep_derivatives) for equation in closed.jaxpr.eqns):
         return closed
-    rewriting = _Rewriting(closed)
+    rewriting = Rewriting(closed)
 
     def splice(jaxpr: Any, consts: Sequence[Any], operands: Sequence[Any], outer: Any) -> list[Any]:
         environment = dict(zip(jaxpr.invars, operands, strict=True))
         for var, constant in zip(jaxpr.constvars, consts, strict=True):
             environment[var] = rewriting.constant(constant, var.aval)
         for equation in jaxpr.eqns:
-            invars = [_read(environment, atom) for atom in equation.invars]
+            invars = [read(environment, atom) for atom in equation.invars]
             source = equation.source_info
             # JAX keeps no line of the user's inside its own compiled functions, such as a Cholesky factor.
             if outer is not None and not has_user_line(equation):
@@ -81,7 +81,7 @@ def inline(closed: Any, *, keep_derivatives: bool = False) -> Any:
             outvars = equation.outvars if outer is None else [jex.Var(var.aval) for var in equation.outvars]
             environment.update(zip(equation.outvars, outvars, strict=True))
             rewriting.equations.append(equation.replace(invars=invars, outvars=outvars, source_info=source))
-        return [_read(environment, atom) for atom in jaxpr.outvars]
+        return [read(environment, atom) for atom in jaxpr.outvars]
 
     jaxpr = closed.jaxpr
     return rewriting.finished(splice(jaxpr, closed.consts, jaxpr.invars, None))
@@ -116,7 +116,7 @@ def fold_constants(closed: Any) -> Any:
     One number spread over an array stays an equation: it costs nothing, and the array would have to be kept. What is
     computed from such arrays alone is as constant as they are.
     """
-    rewriting = _Rewriting(closed)
+    rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
     spread: dict[Any, Any] = {}
 
@@ -124,7 +124,7 @@ def fold_constants(closed: Any) -> Any:
         return spread[atom] if _is_spread(atom, spread) else rewriting.known(atom)
 
     for equation in closed.jaxpr.eqns:
-        invars = [_read(environment, atom) for atom in equation.invars]
+        invars = [read(environment, atom) for atom in equation.invars]
         if _is_constant(equation, invars, rewriting, spread):
             if _spreads(equation, invars, spread):
                 (var,) = equation.outvars
@@ -140,11 +140,11 @@ def fold_constants(closed: Any) -> Any:
                         environment[var] = rewriting.constant(result, var.aval)
                     continue
         rewriting.equations.append(equation.replace(invars=invars))
-    return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
+    return rewriting.finished([read(environment, atom) for atom in closed.jaxpr.outvars])
 
 
 def _is_constant(
-    equation: Any, invars: Sequence[Any], rewriting: _Rewriting, spread: Mapping[Any, Any]
+    equation: Any, invars: Sequence[Any], rewriting: Rewriting, spread: Mapping[Any, Any]
 ) -> bool:
     if equation.effects or not has_rule(equation.primitive.name):
         return False
@@ -187,24 +187,24 @@ def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
     Values stay the same except that -0.0 may become 0.0 where zeros are added, that terms known to be
     zero are dropped from sums of derivatives (`add_any`), and that |z|² of complex z is taken without the root.
     """
-    rewriting = _Rewriting(closed)
+    rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
     shapes = _Shapes(rewriting, keep_derivatives)
     for equation in closed.jaxpr.eqns:
-        equation = equation.replace(invars=[_read(environment, atom) for atom in equation.invars])
+        equation = equation.replace(invars=[read(environment, atom) for atom in equation.invars])
         rule = _ALGEBRA.get(equation.primitive.name)
         answer = rule(equation, shapes) if rule is not None else None
         if answer is None:
             shapes.append(shapes.with_scalars(shapes.of_one_number(equation)))
         else:
             environment[equation.outvars[0]] = answer
-    return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
+    return rewriting.finished([read(environment, atom) for atom in closed.jaxpr.outvars])
 
 
 class _Shapes:
     """What the algebra knows of each variable: the equation that made it, and the number it is full of."""
 
-    def __init__(self, rewriting: _Rewriting, keep_derivatives: bool) -> None:
+    def __init__(self, rewriting: Rewriting, keep_derivatives: bool) -> None:
         self.rewriting = rewriting
         self.keep_derivatives = keep_derivatives
         self.producer: dict[Any, Any] = {}
@@ -451,11 +451,11 @@ _ALGEBRA: dict[str, Callable[[Any, _Shapes], Any | None]] = {
 
 def common_subexpressions(closed: Any) -> Any:
     """Compute once what is computed twice: same primitive, same parameters, same operands."""
-    rewriting = _Rewriting(closed)
+    rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
     seen: dict[Any, list[Any]] = {}
     for equation in closed.jaxpr.eqns:
-        invars = [_read(environment, atom) for atom in equation.invars]
+        invars = [read(environment, atom) for atom in equation.invars]
         key = _fingerprint(equation, invars)
         before = seen.get(key) if key is not None else None
         if before is not None:
@@ -464,7 +464,7 @@ def common_subexpressions(closed: Any) -> Any:
         if key is not None:
             seen[key] = equation.outvars
         rewriting.equations.append(equation.replace(invars=invars))
-    return rewriting.finished([_read(environment, atom) for atom in closed.jaxpr.outvars])
+    return rewriting.finished([read(environment, atom) for atom in closed.jaxpr.outvars])
 
 
 def _fingerprint(equation: Any, invars: Sequence[Any]) -> Any | None:
@@ -530,7 +530,7 @@ def uses_inputs(closed: Any) -> bool:
     return bool(jaxpr.effects) or not read.isdisjoint(jaxpr.invars)
 
 
-class _Rewriting:
+class Rewriting:
     """A jaxpr under construction: its equations so far, and its constants, each kept once."""
 
     def __init__(self, closed: Any) -> None:
@@ -559,14 +559,17 @@ class _Rewriting:
         return self._by_content[content][0]
 
     def is_known(self, atom: Any) -> bool:
+        """Whether an atom is a constant."""
         return isinstance(atom, jex.Literal) or atom in self.constants
 
     def known(self, atom: Any) -> Any:
+        """The value of a constant."""
         if isinstance(atom, jex.Literal):
             return _literal_value(atom)
         return np.asarray(self.constants[atom])
 
     def finished(self, outvars: list[Any]) -> Any:
+        """The closed jaxpr of all equations so far, with these outputs."""
         jaxpr = self.closed.jaxpr
         rewritten = jaxpr.replace(eqns=self.equations, constvars=list(self.constants), outvars=outvars)
         return jex.ClosedJaxpr(rewritten, list(self.constants.values()))
@@ -590,5 +593,6 @@ def _strong(aval: Any) -> Any:
     return jax.core.ShapedArray(aval.shape, aval.dtype) if aval.weak_type else aval
 
 
-def _read(environment: dict[Any, Any], atom: Any) -> Any:
+def read(environment: dict[Any, Any], atom: Any) -> Any:
+    """What stands for an atom now; itself where nothing does."""
     return atom if isinstance(atom, jex.Literal) else environment.get(atom, atom)

@@ -19,6 +19,7 @@ from ..numerics import double_precision
 from ..parameters import Parameters
 from . import rules
 from .arrays import TracedArray, names_in, unwrap
+from .constant_zeros import with_constant_zeros_apart
 from .explain import NUMERIC, needs_plain, refusals_kept
 from .expressions import Expression
 from .lookalike import Changeable, Lookalike, mark_of, unchanged, written_for_jax
@@ -100,7 +101,8 @@ def trace(
             )  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function)
-        jaxpr = rolled(simplify(with_loops(recorded), keep_derivatives=True))
+        whole = simplify(with_loops(recorded), keep_derivatives=True)
+        jaxpr = rolled(with_constant_zeros_apart(whole))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:
         lookalike.watch(function)
