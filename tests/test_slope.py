@@ -86,6 +86,12 @@ def test_at_a_jump_along_one_of_two_parameters_each_side_is_told_for_itself():
     assert_allclose(point.right_value, [7.0, 7.0], atol=1e-10)
 
 
+def test_a_kink_beside_a_jump_is_not_told_as_one():
+    found = st.slope(lambda p: np.where(p[0] < 0, 1.0, 0.0) + np.maximum(p[1], 0.0), at=[0.0, 0.0])
+    assert str(found).count("the cost jumps") == 1
+    assert found.points[0].left_value[1] == found.points[0].right_value[1] == 0.0
+
+
 @pytest.mark.parametrize(
     ("cost", "slope"),
     [

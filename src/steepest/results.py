@@ -26,8 +26,8 @@ class SlopePoint:
     `at`, `slope`, `direction`, `left`, `right` have the structure of the parameters (a float for one
     parameter). `direction` holds "falling", "flat", "rising" or "no slope here" for each parameter. `left` and
     `right` are the one-sided slopes, NaN where there is none; both None where the slope exists everywhere.
-    `left_value` and `right_value` are the cost just beside the place along each parameter, where it jumps along one;
-    None where it does not.
+    `left_value` and `right_value` are the cost just beside the place along each parameter, which along those without
+    a jump is `value`; both None where it jumps along none.
     """
 
     at: Any

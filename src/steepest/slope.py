@@ -159,7 +159,7 @@ def _point(measure: _Measure, place: Parameters) -> SlopePoint:
         broken = (broken & ~mended) | parted | jump
         gradient = np.where(broken, np.nan, gradient)
         if jump.any():
-            left_value, right_value = _beside(measure.value, x, -1.0), _beside(measure.value, x, 1.0)
+            left_value, right_value = (_beside(measure.value, x, side, jump, value) for side in (-1.0, 1.0))
     directions = _directions(measure, x, gradient, broken)
     one_sided = broken.any()
     return SlopePoint(
@@ -281,10 +281,15 @@ def _jumps(value: Callable[[Vector], float], x: Vector, k: int, here: float) -> 
     return False
 
 
-def _beside(value: Callable[[Vector], float], x: Vector, side: float) -> Vector:
-    """The cost just to one side of `x` along each parameter, as near as the last step that `_jumps` takes."""
-    found = np.empty(x.size)
-    for k in range(x.size):
+def _beside(
+    value: Callable[[Vector], float], x: Vector, side: float, jump: np.ndarray, here: float
+) -> Vector:
+    """The cost just to one side of `x` along each parameter, as near as the last step that `_jumps` takes.
+
+    Along those without a `jump` it is the cost `here`: so short a step changes it by its slope and rounding alone.
+    """
+    found = np.full(x.size, here)
+    for k in np.flatnonzero(jump):
         beside = x.copy()
         beside[k] += side * 2.0**-40 * max(1.0, abs(x[k]))
         found[k] = value(beside)
