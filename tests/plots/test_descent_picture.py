@@ -112,3 +112,10 @@ def test_a_walk_that_creeps_and_then_ends_far_off_is_shown_from_start_to_end():
 def test_who_asks_a_result_for_its_plot_is_told_what_draws_it():
     with pytest.raises(AttributeError, match=r"steepest\.plots\.descent\(result\) draws it"):
         minimize("x**2", 1.0).plot()
+
+
+@pytest.mark.parametrize(("constraints", "told"), [([], False), (["x**2 + y**2 <= 1"], True)])
+def test_a_walk_between_constraints_is_said_to_be_one(constraints, told):
+    found = minimize("(x-2)**2 + (y-1)**2", {"x": 0.0, "y": 0.0}, constraints=constraints)
+    words = plots.descent(found)[0].figure.get_suptitle()
+    assert ("within 1 constraint, not drawn" in words) is told

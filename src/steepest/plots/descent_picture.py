@@ -109,7 +109,10 @@ def _figure(panels: int, parameters: int) -> list[Any]:
 
 def _caption(result: Any) -> str:
     label = shortened(getattr(result, "label", "") or "cost", 60)
-    return f"{label}:  {result.verdict}, cost {number(cost_of(result), 4)}"
+    found = f"{label}:  {result.verdict}, cost {number(cost_of(result), 4)}"
+    count = len(getattr(result, "multipliers", None) or ())
+    # Without these words an end that is not at the foot of the contours looks like a mistake.
+    return f"{found}  (within {count} constraint{'s' if count != 1 else ''}, not drawn)" if count else found
 
 
 def draw_against_steps(result: Any, ax: Any) -> None:
