@@ -491,6 +491,13 @@ def test_eigenvectors_without_a_derivative_are_an_error_that_says_what_to_write(
         minimize(lambda x: np.abs(np.linalg.eig(np.array([[x[0], 1.0], [x[1], 2.0]]))[1]).sum(), [1.0, 2.0])
 
 
+def test_a_function_without_a_rule_is_named_as_it_is_called():
+    from scipy.special import lambertw
+
+    with pytest.raises(TracingError, match=r": lambertw is given .*\n    lambertw\(x\)\n.*numeric"):
+        minimize(lambda x: (lambertw(x).real - 0.5) ** 2, 1.0)
+
+
 def test_second_derivatives_of_eigenvalues_of_a_matrix_that_is_not_symmetric():
     """The larger root of λ² - tλ + d: λ = (t + √(t² - 4d))/2, with t and d of the matrix below."""
 

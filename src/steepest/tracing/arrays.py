@@ -535,7 +535,9 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
     else:
         rule = rules.UFUNC_METHODS.get((ufunc, method))
     if rule is None:
-        label = f"np.{ufunc.__name__}" if hasattr(np, ufunc.__name__) else ufunc.__name__
+        label = (
+            f"np.{ufunc.__name__}" if hasattr(np, ufunc.__name__) else ufunc.__name__.lstrip("_")
+        )  # scipy.special.lambertw calls its ufunc _lambertw
         raise no_rule(label if method == "__call__" else f"{label}.{method}", names)
     result = _record(rule, names, *raw, **settings)
     if out is not None:
