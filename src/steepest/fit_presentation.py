@@ -11,8 +11,6 @@ from .presentation import MOST_ROWS, number, shortened, table, wrapped
 # Correlations below this are not worth a line.
 NOTABLE_CORRELATION = 0.9
 MOST_CORRELATIONS = 4
-
-
 # Decimal digits that every number of double precision holds.
 MOST_DIGITS = 15
 

@@ -114,9 +114,8 @@ def window_for(subject: Subject, start: Array, axes: tuple[int, int]) -> tuple[f
     span = np.maximum(high - low, 1e-3 * np.maximum(np.abs(low), np.abs(high)))
     if not (high - low).any():
         span = np.maximum(np.abs(start[list(axes)]), 1.0)
-    span[span == 0] = (
-        span.max()
-    )  # a walk along one axis, at zero of the other, says nothing of the other's size
+    # A walk along one axis, at zero of the other, says nothing of the other's size.
+    span[span == 0] = span.max()
     if endless or span.max() < 5 * span.min():  # of one kind: to one scale, nearly
         span = np.maximum(span, 0.4 * span.max())
     middle = 0.5 * (low + high)
