@@ -524,3 +524,40 @@ def test_what_the_data_do_not_determine_is_written_as_a_direction_is():
 def test_a_word_among_the_measurements_is_named_with_its_place():
     with pytest.raises(InputError, match=r"y = 'abc' at point 2 \(counted from 0\) is no number"):
         fit(straight, [1.0, 2.0, 3.0], ["1", "2.5", "abc"], {"slope": 1.0, "intercept": 0.0})
+
+
+def test_what_lies_under_a_mask_of_sigma_is_no_deviation():
+    sigma = np.full(T.size, 0.05)
+    hidden = np.isin(np.arange(T.size), [3, 20])
+    sigma[hidden] = -999.0
+    found = fit(decay, T, noisy(), START, sigma=np.ma.masked_array(sigma, mask=hidden))
+    assert_allclose(
+        found.params, fit(decay, T[~hidden], noisy()[~hidden], START, sigma=0.05).params, rtol=1e-9
+    )
+
+
+def test_a_mask_that_belongs_to_no_single_points_hides_none():
+    """x of shape (points, 2): its masked place has no value, and no other point may go for it."""
+    x = np.stack([T, T**2], axis=1)
+    found = fit(
+        lambda x, a, b: a * x[:, 0] + b * x[:, 1],
+        np.ma.masked_array(x, mask=np.isin(x, x[7, 0])),
+        2.0 * T,
+        {"a": 1.0, "b": 0.0},
+    )
+    assert found.points == T.size and found.verdict == "not finite"
+    assert "first at point 7, counted from 0" in str(found)
+
+
+def test_the_point_where_the_model_has_no_value_is_counted_among_those_given():
+    x = np.array([np.nan, 5.0, 1.0, 3.0, 4.0])
+    found = fit(
+        lambda x, a, b: a * np.sqrt(x - b), x, np.ones(5), {"a": 1.0, "b": 2.5}, bounds={"b": (2.5, 2.6)},
+        starts=0, nan="omit",
+    )  # fmt: skip
+    assert "not finite at 1 of 4 points, first at point 2 (x = 1), counted from 0" in str(found)
+
+
+def test_measurements_of_no_one_shape_are_refused():
+    with pytest.raises(InputError, match=r"y = \[2, 3\] at point 1 \(counted from 0\) is no number"):
+        fit(straight, [1, 2, 3], [1, [2, 3], 4], {"slope": 1.0, "intercept": 0.0})

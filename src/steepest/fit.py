@@ -777,18 +777,14 @@ def _where_not_finite(task: Task, residual: Vector) -> tuple[str, ...]:
         part.measurements.sigma is not None and part.measurements.sigma.ndim == 2 for part in task.sets
     ):
         return ()
-    first, place = task.sets[0], int(bad[0])
-    for first in task.sets:
-        if place < first.measurements.m:
-            break
-        place -= first.measurements.m
-    x = first.measurements.x
-    at = (
-        f" (x = {float(x[place]):.6g})"
-        if isinstance(x, np.ndarray) and x.shape == (first.measurements.m,)
-        else ""
-    )
-    where = "" if len(task.sets) == 1 else f" of data set {first.name}"
+    ends = np.cumsum([part.measurements.m for part in task.sets])
+    which = int(np.searchsorted(ends, bad[0], side="right"))
+    first = task.sets[which].measurements
+    row = int(bad[0] - (ends[which] - first.m))
+    place = row if first.places is None else int(first.places[row])
+    x = first.x
+    at = f" (x = {float(x[row]):.6g})" if isinstance(x, np.ndarray) and x.shape == (first.m,) else ""
+    where = "" if len(task.sets) == 1 else f" of data set {task.sets[which].name}"
     return (
         f"the model is not finite at {bad.size:,} of {_counted(residual.size, 'point')}, first at point {place}"
         f"{where}{at}, counted from 0",

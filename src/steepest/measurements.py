@@ -20,6 +20,7 @@ class Measurements:
     """One data set: `x` as the model takes it, `y` (m,) and `sigma` (m,), (m, m) or None, without gaps.
 
     `omitted`: how many points were left out, by a mask or as NaN. `columns`: names of x and y where they have one.
+    `places`: for each point its place among those given, (m,); None where none was left out.
     """
 
     x: Any
@@ -27,6 +28,7 @@ class Measurements:
     sigma: Vector | None
     omitted: int
     columns: tuple[str, str]
+    places: np.ndarray | None = None
 
     @property
     def m(self) -> int:
@@ -100,7 +102,8 @@ def read(
     if deviation is not None:
         deviation = deviation[keep] if deviation.ndim == 1 else deviation[np.ix_(keep, keep)]
     deviation = _weighing(deviation, where)
-    return Measurements(_kept(x, keep, m), measured[keep], deviation, int(m - keep.sum()), labels)
+    places = np.flatnonzero(keep)
+    return Measurements(_kept(x, keep, m), measured[places], deviation, int(m - places.size), labels, places)
 
 
 def _label(value: Any, otherwise: str) -> str:
@@ -136,7 +139,8 @@ def _numbers(value: Any, name: str) -> Vector:
             raise _complex(name)
         if found.dtype.kind in "mM":
             raise _dates(name)
-        found = np.ma.filled(np.ma.array(found, dtype=np.float64), np.nan) if _is_masked(value) else found
+        if _is_masked(value):  # what lies under a mask is anything at all, and no value of a point
+            found = np.ma.filled(np.ma.array(value, dtype=np.float64), np.nan)
         found = np.array(found, dtype=np.float64)
     except InputError:
         raise
@@ -153,7 +157,8 @@ def _numbers(value: Any, name: str) -> Vector:
 
 def _first_word(value: Any) -> tuple[int, Any] | None:
     """The first entry of a row of values that is no number, with its place; None where there is no row of values."""
-    for place, entry in enumerate(value if np.ndim(value) == 1 else ()):
+    row = isinstance(value, (list, tuple)) or np.ndim(value) == 1
+    for place, entry in enumerate(value if row else ()):
         try:
             float(entry)
         except (TypeError, ValueError):
@@ -191,7 +196,7 @@ def _hidden(columns: tuple[Any, ...], m: int) -> np.ndarray:
             else (column,)
         )
         for part in parts:
-            if _is_masked(part) and part.size and part.size % m == 0:
+            if _is_masked(part) and (part.size == m or part.shape[-1:] == (m,)):
                 found |= np.ma.getmaskarray(part).reshape(-1, m).any(axis=0)
     return found
 
