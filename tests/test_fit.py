@@ -561,3 +561,35 @@ def test_the_point_where_the_model_has_no_value_is_counted_among_those_given():
 def test_measurements_of_no_one_shape_are_refused():
     with pytest.raises(InputError, match=r"y = \[2, 3\] at point 1 \(counted from 0\) is no number"):
         fit(straight, [1, 2, 3], [1, [2, 3], 4], {"slope": 1.0, "intercept": 0.0})
+
+
+def test_where_even_the_best_curve_found_explains_nothing_the_result_says_what_to_do():
+    def wave(t, amplitude, frequency):
+        return amplitude * np.sin(frequency * t)
+
+    t = np.linspace(0, 10, 200)
+    y = wave(t, 2.0, 23.0)
+    far, alone, near = (
+        fit(wave, t, y, start, starts=starts)
+        for start, starts in (((1.0, 3.0), None), ((1.0, 3.0), 0), ((1.0, 22.9), None))
+    )
+    assert far.r_squared < 0.5 < near.r_squared
+    assert "start nearer" in far.next_step and "steepest.models" in far.next_step
+    assert "leave starts=0 away" in alone.next_step
+    assert near.next_step == ""
+    # The advice holds: the ready-made model reads the frequency off the data.
+    assert fit(models.sine(), t, y).r_squared > 0.999
+
+
+def test_points_that_a_robust_loss_lets_go_of_are_no_reason_for_advice():
+    y = noisy()
+    y[::6] += 500.0
+    found = fit(decay, T, y, START, loss="cauchy", f_scale=0.1)
+    assert_allclose(found.params, [3.0, 1.2, 0.5], atol=0.3)
+    assert found.next_step == ""
+
+
+def test_more_starts_than_are_looked_at_by_themselves_are_all_tried(monkeypatch):
+    monkeypatch.setattr("steepest.starts.LOOKS", 4)
+    found = fit(decay, T, noisy(), START, starts=6)
+    assert "6 further starts" in str(found).replace("\n    ", " ")

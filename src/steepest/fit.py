@@ -39,12 +39,15 @@ from .residuals import (
 from .solvers import Plan, drive
 from .solvers.driver import Run
 from .starts import Suspicion, around, from_data, suspicion_of
-from .verdict.words import Judgement
+from .verdict.words import Judgement, Verdict
 
 NOISE = ("unknown", "known")
 
 # The loss whose fit is a start for other robust losses: convex in the residual, and hardly moved by wild points.
 GENTLE = "soft_l1"
+
+# Starts to ask for where those that are tried by themselves led to no curve that explains the data.
+MORE_STARTS = 50
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -609,16 +612,39 @@ def _search(
     )
     best = Found(run, judgement, objective.evaluations, task.start, task.start_from, ())
     halted = run.stop == "stopped" or (run.stop == "out of budget" and budget != Budget())
-    if starts == 0 or halted or (facts is not None and facts.linear):
+    if halted or (facts is not None and facts.linear):
         return best
     doubt = (
-        suspicion_of(residuals, run, judgement, task.bounds)
-        if starts is None
-        else Suspicion("starts= asked for it")
+        Suspicion("starts= asked for it") if starts else suspicion_of(residuals, run, judgement, task.bounds)
     )
     if doubt is None:
         return best
-    return _look_further(task, residuals, plan, best, doubt, starts, seed, facts)
+    if starts != 0:
+        best = _look_further(task, residuals, plan, best, doubt, starts, seed, facts)
+    return _with_advice(task, residuals, best, starts)
+
+
+def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | None) -> Found:
+    """What to do where even the best minimum is that of a curve which has not found the data.
+
+    A robust loss lets go of points that lie far off, and these may be most of the variance: there nothing is said.
+    """
+    judgement = found.judgement
+    if judgement.verdict is Verdict.GLOBAL_MINIMUM or judgement.next_step or residuals.rho is not None:
+        return found
+    doubt = suspicion_of(residuals, found.run, judgement, task.bounds)
+    if doubt is None or not doubt.unexplained:
+        return found
+    ways = ["start nearer, at values read off a plot of the data"]
+    if starts == 0:
+        ways.append("leave starts=0 away")
+    elif starts is None:
+        ways.append(f"try more starts (starts={MORE_STARTS})")
+    if task.model.guess is None:
+        ways.append("take a ready-made model (steepest.models), which reads its start off the data")
+    explains = doubt.words.removesuffix(" there")
+    advice = f"{explains[0].upper()}{explains[1:]}. If it should explain more, {', or '.join(ways)}."
+    return replace(found, judgement=replace(judgement, next_step=advice))
 
 
 def _look_further(

@@ -40,9 +40,10 @@ EXACT = 16.0
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Why an end point is not taken at its word."""
+    """Why an end point is not taken at its word; `unexplained`: because the curve there has not found the data."""
 
     words: str
+    unexplained: bool = False
 
 
 def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: Bounds) -> Suspicion | None:
@@ -62,7 +63,8 @@ def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: B
     total = float(((level - level.mean()) ** 2).sum())
     misfit = float(r.dot(r))
     if misfit > LITTLE_EXPLAINED * total and total > 0.0:
-        return Suspicion(f"the curve explains only {max(0.0, 1 - misfit / total):.0%} of the variance there")
+        explained = max(0.0, 1 - misfit / total)
+        return Suspicion(f"the curve explains only {explained:.0%} of the variance there", unexplained=True)
     if misfit > LARGE_MISFIT * total and _runs(r) < TOO_FEW_RUNS:
         return Suspicion("the residuals there follow a curve, not noise")
     return None
@@ -94,8 +96,9 @@ def around(
     generator = np.random.default_rng(seed)
     size = np.where(start != 0.0, np.abs(start), np.maximum(np.abs(end), 1.0))
     places = []
-    for k in range(LOOKS):
-        factor = 10.0 ** (SPREAD * (0.3 + k / LOOKS) * generator.standard_normal(start.size))
+    looks = max(LOOKS, count or 0)
+    for k in range(looks):
+        factor = 10.0 ** (SPREAD * (0.3 + k / looks) * generator.standard_normal(start.size))
         sign = np.where(start != 0.0, np.sign(start), generator.choice([-1.0, 1.0], start.size))
         if k % 2:
             sign = np.where(generator.random(start.size) < 0.25, -sign, sign)
