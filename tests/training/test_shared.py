@@ -3,16 +3,35 @@
 import mmap
 import socket
 import threading
+import warnings
 from functools import reduce
 
+import jax
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 from numpy.testing import assert_array_equal
 
 from steepest.training import shared
 from steepest.training.shared import PIECE_BYTES, ProcessGone, SharedSums, pieces_of
 
 LONG = PIECE_BYTES // 4 + 7
+
+
+def added_up(given):
+    """What each of as many processes finds in every round of `given`[round][process]."""
+    found = [[] for _ in given[0]]
+
+    def run(k, sums):
+        for arrays in given:
+            found[k].append(sums(arrays[k]))
+
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(processes(len(found)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return found
 
 
 def processes(count):
@@ -34,23 +53,24 @@ def test_all_hold_the_bits_of_the_sum_in_the_order_of_the_processes(count):
         [[rng.normal(size=s).astype(k) for s, k in zip(shapes, kinds, strict=True)] for _ in range(count)]
         for _ in range(5)
     ]
-    found = [[] for _ in range(count)]
-
-    def run(k, sums):
-        for given in rounds:
-            found[k].append([array.copy() for array in sums(given[k])])
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(processes(count))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=60)
+    found = added_up(rounds)
     for number, given in enumerate(rounds):
         for place in range(len(shapes)):
             wanted = reduce(np.add, [given[k][place] for k in range(count)])
             for k in range(count):
                 assert_array_equal(found[k][number][place], wanted)
                 assert found[k][number][place].dtype == kinds[place]
+
+
+def test_sums_beyond_the_largest_number_are_infinite_without_a_word_of_numpy():
+    most = np.finfo(np.float32).max
+    given = [np.array([most, np.inf, 1.0], np.float32), np.array([most, -np.inf, 2.0], np.float32)]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = added_up([[[array] for array in given]])
+    assert not [one for one in said if one.category is RuntimeWarning]
+    for process in found:
+        assert_array_equal(process[0][0], [np.inf, np.nan, 3.0])
 
 
 def test_pieces_hold_every_number_once_and_none_two_types():
@@ -68,9 +88,20 @@ def test_pieces_hold_every_number_once_and_none_two_types():
 
 def test_a_process_that_is_gone_is_not_waited_for():
     staying, leaving = processes(2)
-    leaving.close()
+    for other in leaving.others:  # as the system does for whatever way a process ends
+        other.close()
     with pytest.raises(ProcessGone):
         staying([np.zeros(3)])
+
+
+def test_a_process_with_one_device_beside_one_with_two_does_not_wait_for_it(monkeypatch):
+    def waits(*_):
+        raise AssertionError("the process with two devices never asks")
+
+    for name, number in (("process_count", 2), ("device_count", 3), ("local_device_count", 1)):
+        monkeypatch.setattr(jax, name, lambda number=number: number)
+    monkeypatch.setattr(multihost_utils, "broadcast_one_to_all", waits)
+    assert shared.shared_sums() is None
 
 
 def test_where_there_is_no_shared_memory_or_no_room_in_it_none_is_promised(monkeypatch, tmp_path):

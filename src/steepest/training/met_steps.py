@@ -87,8 +87,7 @@ def _meeting(slope_of_part: Callable[..., Any], sums: Sums, mesh: Any) -> Callab
     def met(parameters: Any, batch: Any, constants: Any) -> Any:
         leaves, tree = jax.tree.flatten(part(parameters, batch, constants))
         found = sums([np.asarray(leaf.addressable_data(0))[0] for leaf in leaves])
-        # Copied, since the next call writes over them.
-        placed = jax.device_put(found, device, may_alias=False)
+        placed = jax.device_put(found, device)  # in place where they lie as the device wants them
         whole = [
             jax.make_array_from_single_device_arrays(leaf.shape[1:], copied, [own])
             for leaf, own in zip(leaves, placed, strict=True)

@@ -58,13 +58,14 @@ class SharedSums:
         self.index, self.others = index, list(others)
         self._places = np.frombuffer(memory, np.uint8).reshape(2, len(self.others) + 1, PIECE_BYTES)
         self._turn = 0
-        self._sums: list[np.ndarray] = []
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The sum over the processes of each array, good until the next call; all must ask, with the same shapes."""
-        if [(s.shape, s.dtype) for s in self._sums] != [(a.shape, a.dtype) for a in arrays]:
-            self._sums = [np.empty(array.shape, array.dtype) for array in arrays]
-        given, wanted = ([array.reshape(-1) for array in of] for of in (arrays, self._sums))
+        """The sum over the processes of each array, in arrays of its own; all must ask, with the same shapes.
+
+        Raises `ProcessGone` where another process has left.
+        """
+        sums = [np.empty(array.shape, array.dtype) for array in arrays]
+        given, wanted = ([array.reshape(-1) for array in of] for of in (arrays, sums))
         for kind, segments in pieces_of(arrays):
             self._turn ^= 1
             places = self._places[self._turn].view(kind)
@@ -77,10 +78,11 @@ class SharedSums:
             for segment in segments:
                 into = wanted[segment.array][segment.start : segment.stop]
                 parts = [place[segment.at :][: into.size] for place in places]
-                np.add(parts[0], parts[1], out=into)
-                for part in parts[2:]:
-                    np.add(into, part, out=into)
-        return self._sums
+                with np.errstate(over="ignore", invalid="ignore"):  # the run says itself what diverged
+                    np.add(parts[0], parts[1], out=into)
+                    for part in parts[2:]:
+                        np.add(into, part, out=into)
+        return sums
 
     def _meet(self) -> None:
         """Wait until every process has come here. Raises `ProcessGone` where one is gone."""
@@ -92,11 +94,6 @@ class SharedSums:
             heard = [b""]
         if not all(heard):
             raise ProcessGone("another process left in the middle of a step")
-
-    def close(self) -> None:
-        """Let the others know that this process leaves."""
-        for other in self.others:
-            other.close()
 
 
 def pieces_of(arrays: Sequence[Any]) -> Iterator[tuple[np.dtype[Any], list[Segment]]]:
@@ -130,7 +127,8 @@ def shared_sums() -> SharedSums | None:
     from jax.experimental import multihost_utils
 
     count, index = jax.process_count(), jax.process_index()
-    if not 1 < count <= MOST_PROCESSES or jax.local_device_count() > 1:
+    # Of all devices, as every process sees them: one with a device only, beside others with more, would wait for them.
+    if not 1 < count <= MOST_PROCESSES or jax.device_count() > count:
         return None
     folder = _made(count) if index == 0 else None
     try:
