@@ -186,6 +186,40 @@ class Loader:
         return (self.dataset[k : k + 8] for k in range(0, len(self.dataset), 8))
 
 
+class Drawing(Loader):
+    """One that draws a part of its rows in an epoch, as a DataLoader with a sampler."""
+
+    def __init__(self, rows, sampler):
+        self.dataset, self.sampler = rows, sampler
+
+    def __len__(self):
+        return -(-len(self.sampler) // self.batch_size)
+
+    def __iter__(self):
+        return (self.dataset[self.sampler[k : k + 8]] for k in range(0, len(self.sampler), 8))
+
+
+class Endless(Loader):
+    """One over a stream: Python takes it for something with a length, which nobody can tell."""
+
+    def __len__(self):
+        raise TypeError("object of type 'Stream' has no len()")
+
+
+@pytest.mark.parametrize(("drawn", "batches"), [(24, 3), (29, 3), (32, 4)])
+def test_of_a_loader_with_a_sampler_no_whole_batch_is_left_out(drawn, batches):
+    rows = np.arange(60.0).reshape(30, 2)
+    given = read_data(Drawing(rows, np.arange(drawn) % 30), 0)
+    assert given.count == batches == len(list(given.batches(0, 0, 8, Part())))
+    assert bool(given.remark) == (drawn == 29)
+
+
+def test_a_loader_that_cannot_tell_its_length_gives_its_batches():
+    given = read_data(Endless(np.arange(48.0).reshape(24, 2)), 0)
+    assert given.count is None and not given.remark
+    assert len(list(given.batches(0, 0, 8, Part()))) == 3
+
+
 def test_the_smaller_last_batch_of_a_loader_is_left_out_and_of_a_list_refused_before_the_run():
     rows = np.random.default_rng(0).normal(size=(29, 2))
     calls = []

@@ -8,7 +8,7 @@ of the same batch.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -264,12 +264,24 @@ class Generated:
         return "made as it goes"
 
 
+def _count(batches: Any) -> int | None:
+    """Batches in an epoch; None where the iterable does not say, as a `DataLoader` over what has no length."""
+    try:
+        return len(batches)
+    except TypeError:
+        return None
+
+
 def _left_over(batches: Any) -> int:
-    """Rows of a smaller last batch, as PyTorch's `DataLoader` tells them; 0 where there is none, or nobody says."""
-    size, data = getattr(batches, "batch_size", None), getattr(batches, "dataset", None)
-    if not isinstance(size, int) or not isinstance(data, Sized) or getattr(batches, "drop_last", False):
+    """Rows of a smaller last batch, as PyTorch's `DataLoader` tells them; 0 where there is none, or nobody says.
+
+    What it draws in an epoch is told by its sampler, where it has one: a part of the rows, or some of them twice.
+    """
+    size, drawn = getattr(batches, "batch_size", None), getattr(batches, "dataset", None)
+    drawn = getattr(batches, "sampler", drawn)
+    if not isinstance(size, int) or getattr(batches, "drop_last", False):
         return 0
-    return len(data) % size
+    return (_count(drawn) or 0) % size
 
 
 class Given:
@@ -280,7 +292,7 @@ class Given:
     def __init__(self, batches: Iterable[Any], name: str) -> None:
         self.once = iter(batches) is batches
         # Batches in an epoch, where the iterable says how many it has.
-        self.count = None if self.once or not isinstance(batches, Sized) else len(batches)
+        self.count = None if self.once else _count(batches)
         self.source = batches
         self.remark = ""
         left = _left_over(batches)
