@@ -235,6 +235,8 @@ class LimitedMemory:
 def _line_search(walk: LimitedMemory, run: Descent) -> tuple[Any, float, Any] | None:
     """A point lower enough and less steep enough, by bisection (Lewis & Overton 2013, alg. 4.6)."""
     value, direction, downhill, step = run.value, walk.direction, walk.downhill, walk.length
+    if not isfinite(downhill):
+        return None  # a slope that is no number leads nowhere, however short the step
     low, high = 0.0, inf
     best: tuple[Any, float, Any] | None = None
     slack = ROUNDINGS * walk.rounding * abs(value)
