@@ -165,7 +165,7 @@ class Rows:
             np.subtract(new, old, out=own_y)
             for rows in ranges:
                 np.dot(matrix[rows], new, out=products[rows])
-            return products, float(own_s.dot(own_s)), float(own_s.dot(own_y)), float(own_y.dot(own_y))
+            return products, inner(own_s, own_s), inner(own_s, own_y), inner(own_y, own_y)
         ss = sy = yy = 0.0
         for part, tiles in self._parts:
             g = _tiled(new[part], tiles)
@@ -213,7 +213,7 @@ class Rows:
             if v is None:
                 return total, 0.0
             total += factor * v
-            return total, float(total.dot(v))
+            return total, inner(total, v)
         total, product = np.empty(self.n), 0.0
         for part, tiles in self._parts:
             piece = _tiled(total[part], tiles)
