@@ -439,6 +439,26 @@ def test_where_curvature_vanishes_at_the_minimum_the_steps_to_come_are_taken_at_
     assert run.steps <= 12
 
 
+def test_steps_at_once_end_on_a_bound_that_lies_before_the_bottom():
+    """All steps of x⁴ together lead to 1: the first parameter may go no farther than 2, and no trial lies behind."""
+    seen = []
+
+    def cost(x):
+        seen.append(x)
+        return float(np.sum((x - 1.0) ** 4)), 4.0 * (x - 1.0) ** 3
+
+    def hessian(x):
+        return np.diag(12.0 * (x - 1.0) ** 2)
+
+    bounds = Bounds(np.array([2.0, -10.0]), np.full(2, 20.0))
+    run = drive(newton(), with_hessian(cost, hessian, 2, bounds), np.array([17.0, 17.0]))
+    assert min(x[0] for x in seen) == run.x[0] == 2.0
+    assert_allclose(run.x[1], 1.0, rtol=0, atol=1e-9)
+    assert (
+        run.steps <= 6
+    )  # each alone leaves two thirds of the way: seven until the bound, and 68 to the bottom
+
+
 def test_steps_at_once_that_lead_no_lower_are_not_taken():
     # x⁴ down to 0.05, then a wall: the sum of all steps leads behind it, and each step alone does not.
     def cost(x):
