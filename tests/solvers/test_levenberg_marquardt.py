@@ -379,3 +379,12 @@ def test_a_jump_beside_zero_ends_the_walk_in_a_verdict():
     result = minimize(cost, np.array([1.0]))
     assert result.fun == 1.0
     assert 0.0 < result.x[0] < 1e-8
+
+
+def test_bottoms_of_unlike_order_are_not_taken_for_steps_of_one_factor_again_and_again():
+    """A square and a cube: the sum of all steps falls short for long, and each look at where it leads is a Jacobian."""
+    seen = []
+    objective = squares(lambda x: x ** [2, 3], lambda x: np.diag([2.0, 3.0] * x ** [1, 2]), 2, seen=seen)
+    run = drive(levenberg_marquardt(), objective, np.array([1.0, 1.3]))
+    assert_allclose(run.x, 0.0, rtol=0, atol=1e-7)
+    assert len(seen) <= 55  # 46 without a look ahead, and 68 with one at each step

@@ -90,7 +90,7 @@ class LMState(NamedTuple):
     left to gain is rounding. `grain`: by how much the value may be off because each residual is a difference of two
     numbers that are larger. `bend`: that of the last step, if the radius held it; `reach`: what it tells of longer
     ones, if it was bent. `ratio`: of the model's next step to the last one, where both are free and go the same way,
-    else 0; `steady`: whether it has been the same before.
+    else 0; `steady`: how many times in a row it has been the same, and `wanted`: how many it takes to go ahead.
     """
 
     x: Vector
@@ -113,7 +113,8 @@ class LMState(NamedTuple):
     reach: Reach | None = None
     held_curved: int = 0
     ratio: float = 0.0
-    steady: bool = False
+    steady: int = 0
+    wanted: int = 1
 
 
 class Move(NamedTuple):
@@ -186,9 +187,12 @@ class LevenbergMarquardt:
             and max(state.slow_held, state.held_curved) >= SLOW_STEPS + SLOW_EACH * state.x.size
         ):
             return state._replace(stop=StopReason.OUT_OF_BUDGET)
-        ahead = self._all_at_once(objective, state) if state.steady else None
-        if ahead is not None:
-            return ahead
+        if state.steady >= state.wanted:
+            ahead = self._all_at_once(objective, state)
+            if ahead is not None:
+                return ahead
+            # Bottoms of unlike order look steady and lead nowhere for long: each look costs a Jacobian.
+            state = state._replace(steady=0, wanted=2 * state.wanted)
         x, value, radius = state.x, state.value, state.radius
         rounding = VALUE_ROUNDING * abs(value) + state.grain
         refused = False
@@ -341,7 +345,10 @@ def _compared(state: LMState, onward: LMState) -> LMState:
     ):
         return onward
     ratio = shrinking(onward.scale * onward.step, onward.model.step(inf).step)
-    return onward._replace(ratio=ratio, steady=is_steady(ratio, state.ratio)) if ratio > 0.0 else onward
+    if not ratio > 0.0:
+        return onward
+    steady = state.steady + 1 if is_steady(ratio, state.ratio) else 0
+    return onward._replace(ratio=ratio, steady=steady, wanted=state.wanted)
 
 
 def _is_above_rounding(model: Any, x: Vector, linear: Linearised, scale: Vector, free: Mask | None) -> bool:
