@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import steepest as st
 from steepest.parameters import Parameters
 from steepest.problem import evaluation, read_cost
+from steepest.structure.facts import read
 
 T = np.array([0.0, 0.5, 1.0, 2.5, 0.0, 4.0])
 
@@ -75,6 +76,25 @@ def test_values_are_numpys_also_where_they_are_no_numbers(cost, p):
     assert_allclose(traced(p)[0], cost(p), rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda p: np.sum((0.0 * p[0]) ** np.append(p, 0.7)),  # one base, many powers
+        lambda p: np.sum(
+            np.sqrt(np.conj(T * -p[0] + 0j)).imag
+        ),  # on the cut of the root: the sign of a zero decides
+        lambda p: np.sum((T * p[0]) ** np.array([0.5, 2.0, 0.0, 3.0, 0.0, 1.0])),
+        lambda p: np.sum(np.sqrt(np.float32([0, 1, 2]) * p.astype(np.float32)).astype(float)),
+    ],
+)
+def test_values_are_numpys_whatever_shapes_and_types_bases_and_powers_have(cost):
+    p = np.array([1.7, 1.3, 0.6])
+    assert_allclose(
+        evaluation(read_cost(cost, p).trace(Parameters.of(p), ()), "value")(p)[0], cost(p), rtol=1e-14
+    )
+    assert np.isfinite(st.gradient(cost)(p)).all()
+
+
 def test_a_root_of_a_parameter_keeps_its_infinite_slope_at_zero():
     assert_array_equal(st.gradient(lambda p: np.sum(np.sqrt(p)))(np.array([0.0, 4.0])), [np.inf, 0.25])
 
@@ -95,3 +115,19 @@ def test_points_are_placed_by_all_their_distances_with_the_diagonal():
 
     result = st.minimize(stress, np.random.default_rng(1).normal(size=(6, 2)))
     assert result.verdict.is_minimum and result.fun < 1e-25
+
+
+def test_what_is_known_of_a_cost_does_not_change_by_its_constant_zeros():
+    """No jump is seen where there is none, and a concave root with a minus before it is convex as before."""
+    bent = st.minimize(lambda p: p[0] ** 2 - np.sum(np.sqrt(T * p[0])), [1.0])
+    assert bent.verdict is st.Verdict.GLOBAL_MINIMUM and "convex" in bent.message
+    # 2p = Σ√T/(2√p)
+    assert_allclose(bent.x, (np.sum(np.sqrt(T)) / 4) ** (2 / 3), rtol=1e-12)
+    p = np.array([1.7, 1.3, 0.6])
+    structure = read(read_cost(stretched, p).trace(Parameters.of(p), ()).jaxpr)
+    assert not structure.kinks
+
+
+@pytest.mark.parametrize("cost", [stretched, rooted, ratio, distances])
+def test_the_doctor_finds_nothing_wrong_with_constant_zeros(cost):
+    assert st.diagnose(cost, np.array([1.7, 1.3, 0.6])).findings == ()

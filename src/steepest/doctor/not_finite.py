@@ -252,6 +252,10 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
         singular = SINGULAR.get(equation.primitive.name)
         if equation.primitive.name == "integer_pow" and equation.params["y"] < 0:
             singular = _Singular(_at_zero, "a negative power of zero is infinite")
+        if equation.primitive.name == "pow" and not chart.reading.depends(equation.invars[0]):
+            singular = _Singular(
+                lambda a, _: np.asarray(a) < 0, "a negative number has no slope in its power"
+            )
         if equation.primitive.name in ("eigh", "svd") and broken.any() and _alike(equation, chart):
             singular = _Singular(lambda *_: True, EQUAL[equation.primitive.name])
         if singular is None or not any(chart.reading.depends(atom) for atom in equation.invars):
@@ -261,9 +265,10 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
             mask = np.broadcast_to(singular.where(*operands), equation.outvars[0].aval.shape)
         if not mask.any():
             continue
-        finding = _without_slope(chart, equation, mask, singular.why, names)
-        if not broken.any() and finding.kind != UNTAKEN:
+        choice = _untaken(chart, equation.outvars[0], mask)
+        if not broken.any() and choice is None:
             continue  # it is there, but nothing of it reaches the slope
+        finding = _without_slope(chart, equation, mask, choice, singular.why, names)
         if (finding.expression, finding.line) in told:
             continue
         told.add((finding.expression, finding.line))
@@ -278,8 +283,9 @@ def trouble_in_the_slope(chart: Chart, gradient: np.ndarray) -> Iterator[Finding
         )
 
 
-def _without_slope(chart: Chart, equation: Any, mask: np.ndarray, why: str, names: list[str]) -> Finding:
-    choice = _untaken(chart, equation.outvars[0], mask)
+def _without_slope(
+    chart: Chart, equation: Any, mask: np.ndarray, choice: Any | None, why: str, names: list[str]
+) -> Finding:
     told = chart.elements(equation, mask)
     if choice is not None:
         inner = equation.primitive.name

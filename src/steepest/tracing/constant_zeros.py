@@ -21,7 +21,7 @@ from .primitives import NoRule, evaluate_equation
 # Functions of one number that are zero at zero.
 _ZERO_AT_ZERO = frozenset(
     "neg abs sign sqrt cbrt square sin tan sinh tanh asin atan asinh atanh expm1 log1p erf copy "
-    "convert_element_type real stop_gradient".split()
+    "convert_element_type real conj".split()
 )
 # What only moves elements, and makes none.
 _MOVING = frozenset(
@@ -38,8 +38,8 @@ MOST_ENTRIES = 10**6
 def with_constant_zeros_apart(closed: Any) -> Any:
     """The same closed jaxpr with roots and powers taken apart where their base is zero for all parameters.
 
-    Values stay, also where they are no numbers: such an entry is computed from the sign of its base, which is 0 (or NaN
-    where the base is) and has no slope, all others from bases whose constant zeros are ones.
+    Values stay, also where they are no numbers: such an entry is the power of 0 itself, plus its base, which is 0 or
+    NaN; all others are computed from bases whose constant zeros are ones.
     """
     if not any(equation.primitive.name in _STEEP_AT_ZERO for equation in closed.jaxpr.eqns):
         return closed
@@ -59,34 +59,43 @@ def with_constant_zeros_apart(closed: Any) -> Any:
 
 
 def _take_apart(equation: Any, where: np.ndarray, rewriting: Rewriting) -> None:
-    """The root or power in `equation` with its base replaced `where` that is zero."""
+    """The root or power in `equation` with its base replaced `where` that is zero.
+
+    Written with sums and a choice that is made for all parameters, which convexity, intervals and kinks see through.
+    """
     base, *exponent = equation.invars
     (out,) = equation.outvars
-    mask = rewriting.constant(where, jax.core.ShapedArray(where.shape, np.dtype(bool)))
-    one = jex.Literal(np.ones((), base.aval.dtype)[()], jax.core.ShapedArray((), base.aval.dtype))
+    aval = base.aval
 
-    def add(primitive: Any, invars: list[Any], aval: Any, **params: Any) -> Any:
-        made = jex.Var(aval)
+    def add(primitive: Any, invars: list[Any], shape: tuple[int, ...] = out.aval.shape) -> Any:
+        made = jex.Var(_array(shape, aval.dtype))
+        params = equation.params if primitive is equation.primitive else {}
         rewriting.equations.append(
             equation.replace(primitive=primitive, params=params, invars=invars, outvars=[made])
         )
         return made
 
-    ones = one
-    if base.aval.shape != ():
-        spread = {"shape": base.aval.shape, "broadcast_dimensions": (), "sharding": None}
-        ones = add(lax.broadcast_in_dim_p, [one], base.aval, **spread)
-    elsewhere = add(lax.select_n_p, [mask, base, ones], base.aval)
-    at_zero = add(lax.sign_p, [base], base.aval)
-    of_elsewhere, of_zero = (
-        add(equation.primitive, [taken, *exponent], out.aval, **equation.params)
-        for taken in (elsewhere, at_zero)
+    # Minus zero is what leaves every number as it is, minus zero too.
+    nothing = complex(-0.0, -0.0) if aval.dtype.kind == "c" else -0.0
+    ones = rewriting.constant(
+        np.where(where, 1.0, nothing).astype(aval.dtype), _array(aval.shape, aval.dtype)
     )
+    of_elsewhere = add(equation.primitive, [add(lax.add_p, [base, ones], aval.shape), *exponent])
+    of_zero = base
+    if exponent:
+        zero = jex.Literal(np.zeros((), aval.dtype)[()], _array((), aval.dtype))
+        power = add(equation.primitive, [zero, *exponent], exponent[0].aval.shape)
+        of_zero = add(lax.add_p, [base, power])
+    mask = rewriting.constant(where, _array(where.shape, np.dtype(bool)))
     rewriting.equations.append(
         equation.replace(
             primitive=lax.select_n_p, params={}, invars=[mask, of_elsewhere, of_zero], outvars=[out]
         )
     )
+
+
+def _array(shape: tuple[int, ...], dtype: Any) -> Any:
+    return jax.core.ShapedArray(shape, dtype)
 
 
 class _Zeros:
@@ -121,6 +130,8 @@ class _Zeros:
     def _given(self, equation: Any) -> np.ndarray | None:
         name, out = equation.primitive.name, equation.outvars[0].aval
         if math.prod(out.shape) > MOST_ENTRIES:
+            return None
+        if out.dtype.kind not in "fc":  # of whole numbers 0 over 0 is one, too
             return None
         if name in _MOVING and len(equation.invars) == 1:
             self.movers[equation.outvars[0]] = equation
