@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csc_array
 
+from steepest.linear_algebra import box_pairs
 from steepest.linear_algebra.box_pairs import lower_by_pairs
 
 
@@ -53,3 +54,18 @@ def test_endless_sides_are_no_corners():
     )  # a saddle: from zero both go up together, as far as the box lets them
     found = lower_by_pairs(H, np.zeros(2), np.zeros(2), np.zeros(2), np.array([np.inf, 2.0]), 1e-9)
     np.testing.assert_allclose(found, [6.0, 2.0])
+
+
+def test_moves_that_gain_but_rounding_come_to_an_end(monkeypatch):
+    """Where the cost is zero any gain is enough; with coupled parameters between their bounds rounding gives one."""
+    rounds, undisturbed = [], box_pairs._undisturbed
+    monkeypatch.setattr(box_pairs, "_undisturbed", lambda *moves: rounds.append(1) or undisturbed(*moves))
+    rng = np.random.default_rng(114)
+    H = rng.normal(size=(8, 8))
+    H = H + H.T + 5.0 * np.eye(8)
+    for seed in range(20):
+        del rounds[:]
+        b, x = np.random.default_rng(seed).normal(size=(2, 8))
+        monkeypatch.setattr(box_pairs, "MOST_LOOKED_AT", 64 * 1000)
+        lower_by_pairs(H, H @ x + b, x, np.full(8, -9.0), np.full(8, 9.0), 0.0)
+        assert len(rounds) < 500

@@ -18,6 +18,9 @@ Vector = np.ndarray[Any, np.dtype[np.float64]]
 # Pairs looked at in all, over all rounds: some seconds. Rounds go lower each, and the first gain most.
 MOST_LOOKED_AT = 20_000_000
 
+# A move that gains less than this part of what the moves before it gained is rounding, of which there is no end.
+NEXT_TO_NOTHING = 1e-12
+
 
 class _Moves(NamedTuple):
     """Moves by `s` of parameters `i` and by `t` of parameters `j`, and how much lower each leads; of shape (m,)."""
@@ -33,9 +36,10 @@ def lower_by_pairs(H: Any, g: Vector, x: Vector, lower: Vector, upper: Vector, l
     """A place (n,) in the box that is lower than `x` by moves of one and two parameters; None where there is none.
 
     `H` (n, n), sparse or dense, and the slope `g` (n,) at `x` (n,) are those of the quadratic. A move is made if it
-    gains more than `least`. Each round makes the best moves that do not disturb each other, until none is left: the
-    neighbourhoods of one and two flips of unconstrained binary quadratics (Kochenberger et al., "The unconstrained
-    binary quadratic programming problem: a survey", J. Comb. Optim. 28, 2014), with places between the bounds too.
+    gains more than `least`, and than rounding of what was gained before. Each round makes the best moves that do not
+    disturb each other, until none is left: the neighbourhoods of one and two flips of unconstrained binary quadratics
+    (Kochenberger et al., "The unconstrained binary quadratic programming problem: a survey", J. Comb. Optim. 28, 2014),
+    with places between the bounds too.
 
     >>> H = np.array([[0.0, -3.0], [-3.0, 0.0]])  # x + y - 3xy between 0 and 1: each move alone leads up from zero
     >>> lower_by_pairs(H, np.ones(2), np.zeros(2), np.zeros(2), np.ones(2), 1e-9)
@@ -48,8 +52,9 @@ def lower_by_pairs(H: Any, g: Vector, x: Vector, lower: Vector, upper: Vector, l
     rows = np.repeat(np.arange(x.size), np.diff(A.indptr))
     above = (rows < A.indices) & (A.data != 0.0)
     i, j, across = rows[above], A.indices[above], A.data[above]
-    start, left = x, MOST_LOOKED_AT
+    start, left, gained = x, MOST_LOOKED_AT, 0.0
     while left > 0:
+        least = max(least, NEXT_TO_NOTHING * gained)
         low, high = lower - x, upper - x
         moves = _alone(g, diagonal, low, high)
         if not (moves.gains > least).any():
@@ -60,7 +65,9 @@ def lower_by_pairs(H: Any, g: Vector, x: Vector, lower: Vector, upper: Vector, l
             break
         # Exactly on the bounds it reaches, though x + (upper - x) may round to a neighbouring number.
         x = np.where(step == low, lower, np.where(step == high, upper, x + step))
-        g = g + A @ step
+        turned = A @ step
+        gained -= float(step @ (g + 0.5 * turned))
+        g = g + turned
         left -= A.nnz
     return None if x is start else x
 
