@@ -20,10 +20,11 @@ from .linear_algebra.sparse_factor import SymmetricPattern
 # Of more entries a pattern is analysed anew for each walk: its factors would hold a gigabyte between the walks.
 KEPT_ENTRIES = 1_000_000
 
-# Where no lowest point is kept only -inf, which is noted, is lower than this.
 # Stands for an infinite slope that pushes against a bound: what holds a parameter there is the sign, and products of a
 # step with any larger number would tell of nothing else.
 TINY = float(np.finfo(np.float64).tiny)
+
+# Where no lowest point is kept only -inf, which is noted, is lower than this.
 LOWEST_FINITE = -float(np.finfo(np.float64).max)
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
