@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from steepest import Verdict, minimize
 from steepest.bounds import Bounds
+from steepest.objective import Objective
 
 
 def lowest_beside_the_wall(target):
@@ -57,3 +58,34 @@ def test_slopes_that_pull_away_from_a_bound_are_no_walls():
     x, slope = np.array([0.0, 1.0, 0.5]), np.array([-np.inf, np.inf, np.inf])
     assert not box.walls(x, slope).any()
     assert box.walls(x, -slope).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("starts", [None, 1, 3])
+def test_ctrl_c_between_two_walks_loses_nothing(monkeypatch, starts):
+    """Pressed at any evaluation after the first: on a saddle, while a way down from there is looked for, too."""
+
+    def wells(x):
+        return (x[0] ** 2 - 1) ** 2 + (x[1] ** 2 - 1) ** 2
+
+    start, calls = np.array([0.0, 0.5]), []
+    for name in ("value", "value_and_gradient", "linearised"):
+        monkeypatch.setattr(Objective, name, pressing(getattr(Objective, name), calls))
+    for press in range(2, 5):
+        calls[:] = [press]
+        found = minimize(wells, start, starts=starts)
+        assert found.fun == pytest.approx(wells(found.x), rel=1e-12)
+        assert found.fun <= wells(start)
+        assert calls[0] <= 0
+
+
+def pressing(evaluate, calls):
+    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `calls[0]` says were counted down."""
+
+    def interrupted(self, x):
+        if self._keeps_best:
+            calls[0] -= 1
+            if calls[0] == 0:
+                raise KeyboardInterrupt
+        return evaluate(self, x)
+
+    return interrupted

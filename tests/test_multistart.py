@@ -211,3 +211,16 @@ def test_ctrl_c_within_a_batch_returns_the_lowest_point_it_had_seen(monkeypatch)
     result = minimize(himmelblau, np.full(2, 0.1), bounds=[(-5, 5)] * 2, starts=MANY)
     assert result.stop == "stopped" and "keyboard" in result.reason
     assert result.fun < 1e-2 < himmelblau(np.full(2, 0.1))
+
+
+@pytest.mark.parametrize("starts", [6, MANY])
+def test_starts_from_which_the_cost_falls_without_limit_are_told(starts):
+    def cubic(x):
+        return x[0] ** 3 - 3 * x[0] + x[1] ** 2
+
+    result = minimize(cubic, [2.5, 1.0], starts=starts)
+    assert_allclose(result.x, [1.0, 0.0], atol=1e-9)
+    led = sum(one.starts for one in result.minima)
+    assert led < starts
+    assert f"{led} of {starts} starts led to 1 distinct minimum." in result.message
+    assert result.message.endswith("unbounded below.") and "went lower: -" in result.message

@@ -1,5 +1,7 @@
 """Restarts near a minimum: costs whose lowest minimum is known in closed form, and what must hold of any."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -256,3 +258,30 @@ def test_a_quadratic_that_bends_down_is_lower_between_bounds_than_where_any_walk
             other = found.x.copy()
             other[k : k + 2] = ends
             assert cost(other) >= found.fun - 1e-9 * abs(found.fun)
+
+
+@pytest.mark.parametrize("starts", [None, 3])
+@pytest.mark.parametrize("steps", [12, 25, 30])
+def test_no_other_walk_begins_after_the_callback_said_stop_in_a_restart(starts, steps):
+    def wells(x):
+        return np.sum((x**2 - 1.3) ** 2) + 0.1 * np.sum(x) + 0.3 * np.sum(x[1:] * x[:-1])
+
+    called = []
+
+    def stop(x):
+        called.append(x)
+        return len(called) >= steps
+
+    minimize(wells, np.linspace(-1.0, 1.0, 15), callback=stop, starts=starts)
+    assert len(called) == steps
+
+
+def test_a_lower_place_seen_before_the_budget_ended_the_first_look_around_is_told():
+    def rastrigin(x):
+        return np.sum(x**2 - np.cos(2 * np.pi * x))
+
+    found = minimize(rastrigin, [2.2, -1.3, 0.6], budget=12)
+    value, at = re.search(r"lowest cost met there is (\S+), at (.*)\.", found.message).groups()
+    place = np.array([float(part.split(" = ")[1]) for part in at.split(", ")])
+    assert float(value) < found.fun
+    assert_allclose(rastrigin(place), float(value), rtol=1e-12)

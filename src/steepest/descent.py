@@ -11,7 +11,7 @@ import numpy as np
 
 from .bounds import Vector
 from .numerics import EPS
-from .objective import TINY, BudgetSpent, Objective
+from .objective import TINY, BudgetSpent
 from .problem import Problem
 from .recording import Recording
 from .solvers import History, drive
@@ -19,7 +19,7 @@ from .solvers.choice import Plan, Rung
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.newton import Newton
-from .solvers.stopping import VALUE_ROUNDING, StopReason
+from .solvers.stopping import INTERRUPTED, VALUE_ROUNDING, StopReason
 from .verdict.judge import judge
 from .verdict.look import is_lost_in
 from .verdict.words import Judgement, Verdict
@@ -71,6 +71,7 @@ class Descent:
     """One call's way down: the rungs of its plan one after the other, each judged where it ends.
 
     `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts. `steps`: taken by all of them.
+    `told_to_stop`: why no other walk may begin, where the user said so, in a walk or between two.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Descent:
         self.taken: list[str] = []
         self.judging = 0.0
         self.steps = 0
+        self.told_to_stop: str | None = None
         self.anywhere = False
 
     def down(self, *, anywhere: bool = False) -> tuple[Run, Judgement]:
@@ -101,12 +103,12 @@ class Descent:
         first, if the cost is as good as met there.
         """
         rungs, self.anywhere = self.plan.rungs, anywhere
-        known = self._known_end(rungs) if anywhere else None
+        known = self._between_walks(self._known_end, rungs) if anywhere else None
         if known is None:
             run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
         else:
             run, judgement = self._rung(*known, last=len(rungs) == 1)
-        beside = self._beside(run)
+        beside = self._between_walks(self._beside, run)
         if beside is not None:
             onward, found = self._rung(rungs[0], beside, run.history, last=len(rungs) == 1)
             if _is_better(onward, found, run, judgement):
@@ -121,7 +123,7 @@ class Descent:
             if astray and _has_vanished(run) and not rung.afresh and rung.begins is None:
                 continue  # on the same way to infinity
             if rung.begins is not None:
-                elsewhere = self._elsewhere(rung.begins, run.x) if anywhere else None
+                elsewhere = self._elsewhere(rung, run.x) if anywhere else None
                 if elsewhere is None:
                     continue
                 start = elsewhere
@@ -131,14 +133,26 @@ class Descent:
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history)
-        walled = self._onto_walls(run) if self._is_unfinished(run, judgement) else None
+        walled = self._between_walks(self._onto_walls, run) if self._is_unfinished(run, judgement) else None
         if walled is not None:
             onward, found = self._along_walls(walled, run.history)
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
         if run.steps != self.steps:
             run = replace(run, steps=self.steps)
+        if self.told_to_stop is not None:
+            run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
         return run, judgement if judgement is not None else self._verdict(run)
+
+    def _between_walks(self, look: Callable[..., Any], *arguments: Any) -> Any:
+        """What `look` finds; None where the budget is spent or Ctrl-C pressed meanwhile: no walk is there to see it."""
+        try:
+            return look(*arguments)
+        except BudgetSpent:
+            return None
+        except KeyboardInterrupt:
+            self.told_to_stop = INTERRUPTED
+            return None
 
     def _beside(self, run: Run) -> Vector | None:
         """A place next to the start (n,), where that has a cost but no slope, as norms and roots have none at zero."""
@@ -150,10 +164,7 @@ class Descent:
         for size in BESIDE:
             step = np.where(slopeless, size * np.maximum(np.abs(start), 1.0) * directions, 0.0)
             x = objective.bounds.project(start + step)
-            try:
-                value, gradient = objective.value_and_gradient(x)
-            except BudgetSpent:
-                return None
+            value, gradient = objective.value_and_gradient(x)
             jumps = not abs(value - run.value) <= JUMP * max(abs(run.value), 1.0)
             if not jumps and np.isfinite(gradient).all():
                 return x
@@ -172,10 +183,7 @@ class Descent:
         beside = WALL * np.maximum(np.abs(x), 1.0)
         place = np.where(x - bounds.lower <= beside, bounds.lower, x)
         place = np.where(bounds.upper - x <= beside, bounds.upper, place)
-        try:
-            value, gradient = objective.value_and_gradient(place)
-        except BudgetSpent:
-            return None
+        value, gradient = objective.value_and_gradient(place)
         walls = bounds.walls(place, gradient)
         if not walls.any() or not value <= run.value + VALUE_ROUNDING * abs(run.value):
             return None
@@ -208,16 +216,13 @@ class Descent:
         if self._steps_asked is not None or objective.budget.evaluations is not None:
             return None
         for rung in rungs:
-            place = None if rung.begins is None else self._elsewhere(rung.begins, start)
+            place = self._elsewhere(rung, start)
             if place is None:
                 continue
-            try:
-                value = objective.value(place)
-                objective.forget()
-                if self._is_solved(value, objective.value(start)):
-                    return rung, place, self.walk(Rung(LBFGS(), "", 0), start).history
-            except BudgetSpent:
-                return None
+            value = objective.value(place)
+            objective.forget()
+            if self._is_solved(value, objective.value(start)):
+                return rung, place, self.walk(Rung(LBFGS(), "", 0), start).history
         return None
 
     def _is_solved(self, value: float, begun: float) -> bool:
@@ -229,12 +234,12 @@ class Descent:
             return False
         return bool(value - facts.lowest <= SOLVED * (begun - facts.lowest))
 
-    def _elsewhere(self, begins: Callable[[Objective, Vector], Vector | None], x: Vector) -> Vector | None:
-        """Where a rung begins that does not begin at `x` (n,); None where it knows no place, or may not look for it."""
-        try:
-            return begins(self.problem.objective, x)
-        except BudgetSpent:
+    def _elsewhere(self, rung: Rung, x: Vector) -> Vector | None:
+        """Where a rung begins that does not begin at `x` (n,); None where it does, knows no place or may not look."""
+        if rung.begins is None:
             return None
+        place: Vector | None = self._between_walks(rung.begins, self.problem.objective, x)
+        return place
 
     def _rung(
         self, rung: Rung, start: Vector, before: History | None, *, last: bool
@@ -266,6 +271,7 @@ class Descent:
                 may_go_on = _is_drowned(run) and not self._is_quadratic  # the bottom of that is one step away
                 beyond = self._unseen(rung, run) if may_go_on else None
                 if beyond is not None and beyond.stop is StopReason.STOPPED:
+                    self.told_to_stop = beyond.reason
                     run = replace(run, stop=beyond.stop, reason=beyond.reason)
                     break
                 if beyond is None or not self._goes_on(run, beyond):
@@ -279,10 +285,7 @@ class Descent:
             may_cross = self.anywhere and self.steps > 0 and judgement.below is not None
             if (judgement.downhill is None and not may_cross) or not run.stop.is_final:
                 break
-            try:
-                lower = _point_below(self.problem, run, judgement.downhill, judgement.below)
-            except BudgetSpent:
-                break
+            lower = self._between_walks(_point_below, self.problem, run, judgement.downhill, judgement.below)
             if lower is None:
                 break
             onward = self.walk(rung, lower)
@@ -318,7 +321,8 @@ class Descent:
     def walk(self, rung: Rung, start: Vector, watch: Callable[..., bool] | None = None) -> Run:
         """One solver's walk from `start` (n,), within what the rung and the user allow.
 
-        `watch`: sees every iterate instead of the recording, and may end the walk; see `solvers.drive`.
+        `watch`: sees every iterate instead of the recording, and may end the walk; see `solvers.drive`. Who gives one
+        knows whether it did, or the user.
         """
         run = drive(
             rung.solver,
@@ -331,10 +335,19 @@ class Descent:
             watch=self.recording if watch is None else watch,
         )
         self.steps += run.steps
+        if self.told_to_stop is not None:
+            run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
+        elif run.stop is StopReason.STOPPED and watch is None:
+            self.told_to_stop = run.reason
         return run
 
     def _most_steps(self, rung: Rung) -> int | None:
-        """How many steps a walk may take: those of its rung, or what the earlier walks left of the user's."""
+        """How many steps a walk may take: those of its rung, or what the earlier walks left of the user's.
+
+        None after the user said stop: such a walk only evaluates where it begins.
+        """
+        if self.told_to_stop is not None:
+            return 0
         left = None if self._steps_asked is None else max(self._steps_asked - self.steps, 0)
         return min((limit for limit in (rung.max_steps, left) if limit is not None), default=None)
 
@@ -377,9 +390,11 @@ class Descent:
 
     @property
     def is_spent(self) -> bool:
-        """Whether what the user allowed to spend is spent."""
+        """Whether what the user allowed to spend is spent, or the user said stop."""
         asked = self._steps_asked
-        return self.problem.objective.is_spent or (asked is not None and self.steps >= asked)
+        if self.told_to_stop is not None or self.problem.objective.is_spent:
+            return True
+        return asked is not None and self.steps >= asked
 
     @property
     def _steps_asked(self) -> int | None:

@@ -16,8 +16,9 @@ import numpy as np
 
 from .bounds import Vector
 from .errors import InputError
+from .nearby import LOWER
 from .problem import Problem
-from .restarts import WithRestarts
+from .restarts import WithRestarts, written
 from .solvers.chunks import StoppedWithinError
 from .solvers.driver import Run
 from .solvers.stopping import StopReason
@@ -128,6 +129,7 @@ class FromManyStarts:
         self.least_size = np.minimum(sizes(self.problem), 1.0)
         self.judging = 0.0
         self.minima: list[Minimum] = []
+        self._is_stopped = False
         self._best: Any = None
 
     @property
@@ -157,19 +159,20 @@ class FromManyStarts:
         ends: list[End] = []
         for place, times in places_left:
             ends.append(self._walked(place, times))
-            if ends[-1].run.stop is StopReason.STOPPED or self.problem.objective.is_spent:
+            if self._is_stopped or self.problem.objective.is_spent:
                 break
         walked = sum(end.starts for end in ends)
         best = min(ends, key=lambda end: end.rank)
         if together is not None:
             best = self._whole_way(best, starts, together)
-        if self.may_restart and ends[-1].run.stop is not StopReason.STOPPED:
+        if self.may_restart and not self._is_stopped:
             given = next((end for end in ends if end.way.problem.start is starts[0]), best)
             near = self._near(given, best)
             best = min(*near, best, key=lambda end: end.rank)
             ends += near
         self.minima, self._best = self._distinct(ends), best.way
-        return best.run, self._told(best.judgement, walked, 0 if together is None else len(together.led))
+        judgement = self._told(best.judgement, walked, 0 if together is None else len(together.led))
+        return best.run, self._told_of_lower(best, ends, judgement)
 
     def _walked(self, place: Vector, times: int) -> End:
         """One walk from `place`, to which `times` starts led."""
@@ -179,6 +182,7 @@ class FromManyStarts:
         way.problem, way.taken, way.judging, way.steps = replace(self.problem, start=place), [], 0.0, 0
         run, judgement = way.down()
         self.judging += way.judging
+        self._is_stopped = run.stop is StopReason.STOPPED
         return End(run, judgement, times, way, objective.evaluations - before)
 
     def _near(self, given: End, best: End) -> list[End]:
@@ -190,6 +194,8 @@ class FromManyStarts:
             self.judging += end.way.judging - before
             met.append(End(run, judgement, 0, end.way, 0))
             met += [End(*left, 0, end.way, 0) for left in restarts.left[1:]]
+            if end.way.told_to_stop is not None:
+                break
         return met
 
     def _whole_way(self, best: End, starts: list[Vector], together: Together) -> End:
@@ -263,8 +269,26 @@ class FromManyStarts:
         how = f"{walked} starts walked" + (f", {together} of them in one batch" if together else "")
         evidence = Evidence("minima found from other starts", float(count), None, count > 0, how)
         lowest = ", none of them lower" if count > 1 else ""
-        sentence = f"{judgement.sentence} {walked} starts{nearby} led to {minima}{lowest}."
+        led = sum(one.starts for one in self.minima)
+        which = f"{led} of {walked}" if 0 < led < walked else f"{walked}"
+        sentence = f"{judgement.sentence} {which} starts{nearby} led to {minima}{lowest}."
         return replace(judgement, evidence=(*judgement.evidence, evidence), sentence=sentence)
+
+    def _told_of_lower(self, best: End, ends: list[End], judgement: Judgement) -> Judgement:
+        """With the lowest end that is no minimum, where it is lower than the one that is the answer."""
+        astray = [
+            end
+            for end in ends
+            if not end.judgement.verdict.is_minimum and not getattr(end.run, "violation", 0.0) > 0.0
+        ]
+        lowest = min(astray, key=lambda end: end.rank, default=None)
+        if lowest is None or not lowest.run.value < best.run.value - LOWER * abs(best.run.value):
+            return judgement
+        word, place = lowest.judgement.verdict, written(lowest.run.x, self.problem)
+        how = f"the walk to {lowest.run.value:.6g}: {word}"
+        evidence = Evidence("a lower end that is no minimum", lowest.run.value, None, False, how)
+        sentence = f"{judgement.sentence} A walk that ended in no minimum went lower: {lowest.run.value!r} at {place}; "
+        return replace(judgement, evidence=(*judgement.evidence, evidence), sentence=f"{sentence}{word}.")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.linear_residuals import met_by_linear_residuals
 from .solvers.newton import Newton
-from .solvers.stopping import StopReason
+from .solvers.stopping import INTERRUPTED, StopReason
 from .verdict.words import Evidence, Judgement, Verdict
 
 # A cost that came this near the lowest number it can be, in parts of where it began, needs no second valley.
@@ -126,7 +126,9 @@ class WithRestarts:
                 self._by_pairs()
             elif self._ran_off_where_a_minimum_may_be():
                 self._from_elsewhere(allowance)
-        except (BudgetSpent, KeyboardInterrupt):
+        except (BudgetSpent, KeyboardInterrupt) as what:
+            if isinstance(what, KeyboardInterrupt):
+                self.way.told_to_stop = INTERRUPTED
             # What was found so far stands; a lower place that nobody has walked from yet is told.
             if objective.best_x is not None and objective.best_value < self.run.value:
                 self.seen = objective.best_value, np.asarray(objective.best_x)
@@ -189,6 +191,8 @@ class WithRestarts:
             if onward.stop is StopReason.OUT_OF_BUDGET:
                 continue
             onward, judgement = way.settled(rung, onward)
+            if way.told_to_stop is not None and not judgement.verdict.is_minimum:
+                return
             if judgement.verdict is Verdict.UNBOUNDED_BELOW:
                 self.astray = judgement.verdict
                 self.seen = onward.value, onward.x
@@ -279,8 +283,8 @@ class WithRestarts:
                 return
         objective.forget()
         homing = Homing(self.run, self.problem, self.way.recording)
-        opening = self.way.walk(Rung(LBFGS(), "", OPENING_STEPS), start, homing)
-        if homing.is_back:
+        opening = self._watched(Rung(LBFGS(), "", OPENING_STEPS), start, homing)
+        if self.came_home or self.way.told_to_stop is not None:
             self.walks += 1
             return
         self._leads_lower(opening.x, max(self.run.steps, LEAST_STEPS), opening, by=rung)
@@ -333,13 +337,12 @@ class WithRestarts:
         rung = by or next((r for r in way.plan.rungs if r.solver.name == run.solver), way.plan.rungs[0])
         self.walks += 1
         self.problem.objective.forget()
-        onward = way.walk(replace(rung, max_steps=steps), place, homing)
-        self.came_home = homing is not None and homing.is_back
+        onward = self._watched(replace(rung, max_steps=steps), place, homing)
         if not onward.value < run.value - LOWER * abs(run.value):
             return False
         if self.seen is None or onward.value < self.seen[0]:
             self.seen = onward.value, onward.x
-        if way.is_spent:
+        if way.is_spent and way.told_to_stop is None:
             return False
         legs = [run, opening] if opening is not None else [run]
         if onward.stop is StopReason.OUT_OF_BUDGET:
@@ -361,13 +364,23 @@ class WithRestarts:
             way.taken.append(by.solver.name)
         return True
 
+    def _watched(self, rung: Rung, place: Vector, homing: Homing | None) -> Run:
+        """A walk from `place` (n,) that ends where it comes home, which is no word of the user's to stop."""
+        onward = self.way.walk(rung, place, homing)
+        self.came_home = homing is not None and homing.is_back
+        if onward.stop is StopReason.STOPPED and not self.came_home:
+            self.way.told_to_stop = onward.reason
+        return onward
+
     def _told(self, before: float) -> Judgement:
         """The judgement with what the restarts found."""
-        if not self.looked and not self.walks:
+        if not self.looked and not self.walks and self.seen is None:
             return self.judgement
         if self.ran_off is not None:
             return self._told_of_elsewhere(before)
         how = f"{self.looked} places looked at, {self.walks} walks"
+        if not self.looked and not self.walks:
+            how = "broken off at the first look around"
         sentence = self.judgement.sentence
         if self.lower:
             how += f"; they came down from {before:.6g} to {self.run.value:.6g}"
@@ -378,9 +391,7 @@ class WithRestarts:
             how += f"; one went lower and ended in no minimum: {self.astray}"
             sentence += f" A walk from nearby went lower and ended in no minimum: {self.astray}."
         elif not self.lower:
-            how += (
-                "; none lower" if self.seen is None else "; one went lower before what may be spent was spent"
-            )
+            how += "; none lower" if self.seen is None else "; one went lower and was cut short"
         if self.seen is not None and self.seen[0] < self.run.value:
             sentence += f" The lowest cost met there is {self.seen[0]!r}, at {self._written(self.seen[1])}."
         evidence = Evidence("restarts nearby", float(self.lower), None, True, how)
@@ -417,9 +428,13 @@ class WithRestarts:
         return replace(self.judgement, evidence=found, sentence=sentence, next_step=next_step)
 
     def _written(self, x: Vector) -> str:
-        """`x` (n,) as text that can be typed in again, of many parameters the first."""
-        place = ", ".join(f"{self.problem.names[k]} = {v!r}" for k, v in enumerate(x[:SHOWN].tolist()))
-        return f"{place} and {x.size - SHOWN} more" if x.size > SHOWN else place
+        return written(x, self.problem)
+
+
+def written(x: Vector, problem: Problem) -> str:
+    """`x` (n,) as text that can be typed in again, of many parameters the first."""
+    place = ", ".join(f"{problem.names[k]} = {v!r}" for k, v in enumerate(x[:SHOWN].tolist()))
+    return f"{place} and {x.size - SHOWN} more" if x.size > SHOWN else place
 
 
 def down_the_slope(objective: Objective, start: Vector, H: Any) -> Vector | None:

@@ -17,7 +17,7 @@ from .driver import Asked, Halted, Run, listener, spent
 from .history import History
 from .interior_point import ARRIVED, FIRST_BARRIER, Halt, InteriorPoint, Iterate
 from .programs import Slacked
-from .stopping import StopReason
+from .stopping import INTERRUPTED, StopReason
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -97,7 +97,7 @@ def drive_constrained(
     except BudgetSpent as what:
         stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
     except KeyboardInterrupt:
-        stop, reason = StopReason.STOPPED, "interrupted from the keyboard"
+        stop, reason = StopReason.STOPPED, INTERRUPTED
     except Halted:
         stop, reason = StopReason.STOPPED, "stopped by the callback"
     except Asked:

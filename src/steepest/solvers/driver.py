@@ -16,7 +16,7 @@ from ..numerics import quietly
 from ..objective import BudgetSpent, Objective
 from .contract import Solver, State
 from .history import History
-from .stopping import SENTENCES, VALUE_ROUNDING, Progress, StopReason, Tolerance
+from .stopping import INTERRUPTED, SENTENCES, VALUE_ROUNDING, Progress, StopReason, Tolerance
 
 # A value is taken to be off by no larger part of itself, whatever a solver says: beyond, a lower one is lower.
 MOST_GRAIN = 1e-9
@@ -90,7 +90,7 @@ def drive(
     except BudgetSpent as what:
         stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
     except KeyboardInterrupt:
-        stop, reason = StopReason.STOPPED, "interrupted from the keyboard"
+        stop, reason = StopReason.STOPPED, INTERRUPTED
     except Halted:
         stop, reason = StopReason.STOPPED, "stopped by the callback"
     except Asked:

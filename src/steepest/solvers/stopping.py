@@ -93,6 +93,8 @@ FINAL = frozenset(
     }
 )
 
+INTERRUPTED = "interrupted from the keyboard"
+
 SENTENCES = {
     StopReason.SLOPE_ZERO: "the slope is exactly zero in every direction that is free",
     StopReason.ROUNDING: "the slope no longer shrinks and the cost no longer falls: both are lost in rounding",
