@@ -276,11 +276,12 @@ def test_no_other_walk_begins_after_the_callback_said_stop_in_a_restart(starts, 
     assert len(called) == steps
 
 
-def test_a_lower_place_seen_before_the_budget_ended_the_first_look_around_is_told():
+@pytest.mark.parametrize("budget", [12, 29])
+def test_a_lower_place_seen_before_the_budget_ended_a_look_around_or_the_walk_from_there_is_told(budget):
     def rastrigin(x):
         return np.sum(x**2 - np.cos(2 * np.pi * x))
 
-    found = minimize(rastrigin, [2.2, -1.3, 0.6], budget=12)
+    found = minimize(rastrigin, [2.2, -1.3, 0.6], budget=budget)
     value, at = re.search(r"lowest cost met there is (\S+), at (.*)\.", found.message).groups()
     place = np.array([float(part.split(" = ")[1]) for part in at.split(", ")])
     assert float(value) < found.fun

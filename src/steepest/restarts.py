@@ -243,6 +243,8 @@ class WithRestarts:
                 allowance=allowance,
             )
             self.looked += found.tried
+            if found.value < self.run.value and (self.seen is None or found.value < self.seen[0]):
+                self.seen = found.value, found.x
             places = (found.x,) if found.value < self.run.value else found.behind[:1]
             if not any(self._leads_lower(place, WALK_STEPS) for place in places):
                 return
