@@ -78,11 +78,33 @@ def test_ctrl_c_between_two_walks_loses_nothing(monkeypatch, starts):
         assert calls[0] <= 0
 
 
-def pressing(evaluate, calls):
-    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `calls[0]` says were counted down."""
+def test_ctrl_c_while_the_end_is_judged_returns_that_end(monkeypatch):
+    def corner(x):
+        return np.maximum(x[0] ** 2 + x[1] ** 2, (x[0] - 2) ** 2 + x[1])
+
+    start, calls = np.array([1.0, 1.0]), []
+    for name in ("value", "value_and_gradient", "linearised"):
+        monkeypatch.setattr(Objective, name, pressing(getattr(Objective, name), calls, everywhere=True))
+    not_judged = 0
+    for press in range(2, 60, 2):
+        calls[:] = [press]
+        found = minimize(corner, start)
+        assert found.fun == pytest.approx(corner(found.x), rel=1e-12)
+        assert found.fun <= corner(start)
+        if "while the end of the walk was judged" in found.message:
+            assert found.verdict == "stopped" and found.stop == "stopped" and not found.success
+            not_judged += 1
+    assert not_judged > 0
+
+
+def pressing(evaluate, calls, everywhere=False):
+    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `calls[0]` says were counted down.
+
+    `everywhere`: those of the judge count as well.
+    """
 
     def interrupted(self, x):
-        if self._keeps_best:
+        if self._keeps_best or everywhere:
             calls[0] -= 1
             if calls[0] == 0:
                 raise KeyboardInterrupt

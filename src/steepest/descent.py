@@ -20,6 +20,7 @@ from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.newton import Newton
 from .solvers.stopping import INTERRUPTED, VALUE_ROUNDING, StopReason
+from .verdict.failures import not_judged
 from .verdict.judge import judge
 from .verdict.look import is_lost_in
 from .verdict.words import Judgement, Verdict
@@ -354,15 +355,19 @@ class Descent:
     def _verdict(self, run: Run) -> Judgement:
         began = time.perf_counter()
         problem = self.problem
-        judgement = judge(
-            problem.objective,
-            run.x,
-            names=problem.names,
-            structure=structure_of(problem),
-            stop=run.stop,
-            history=self._seen_from_here(run),
-            seed=self.seed,
-        )
+        try:
+            judgement = judge(
+                problem.objective,
+                run.x,
+                names=problem.names,
+                structure=structure_of(problem),
+                stop=run.stop,
+                history=self._seen_from_here(run),
+                seed=self.seed,
+            )
+        except KeyboardInterrupt:
+            self.told_to_stop = INTERRUPTED
+            judgement = not_judged(run.value, run.gradient)
         self.judging += time.perf_counter() - began
         return judgement
 

@@ -114,6 +114,18 @@ def falls(
     )
 
 
+def not_judged(value: float, gradient: Vector) -> Judgement:
+    """The end of a walk, of this cost and slope (n,), where Ctrl-C was pressed before it was judged."""
+    return Judgement(
+        Verdict.STOPPED,
+        (),
+        "Stopped: interrupted from the keyboard while the end of the walk was judged; it may be a minimum.",
+        "steepest.verify(cost, x) judges a point.",
+        value=value,
+        gradient=gradient,
+    )
+
+
 def plateau(look: Look, course: Course, evidence: list[Evidence]) -> Judgement:
     """Nothing here tells which way is down, though a probe, the `course`, met a lower cost."""
     place = course.place if course.place is not None else look.x
