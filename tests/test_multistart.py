@@ -81,6 +81,15 @@ def test_more_starts_never_end_higher_than_none_that_were_asked_for(starts):
     assert sum(one.starts for one in result.minima) == starts
 
 
+def test_the_given_start_crosses_a_plateau_as_it_does_alone():
+    # Level to rounding but within some sizes of (1, 8), where its only minimum, -1, lies.
+    def hole(x):
+        return (x[0] - 1) ** 2 - np.exp(-0.5 * (x[1] - 8.0) ** 2)
+
+    for starts in (None, 2):
+        assert_allclose(minimize(hole, [5.0, -50.0], starts=starts).x, [1.0, 8.0], atol=1e-7)
+
+
 def test_of_minima_that_are_equally_low_none_is_called_the_lowest():
     result = minimize(himmelblau, np.zeros(2), bounds=[(-5, 5)] * 2, starts=25)
     assert "4 distinct minima, none of them lower." in result.message

@@ -141,9 +141,11 @@ class Descent:
                 run, judgement = onward, found
         if run.steps != self.steps:
             run = replace(run, steps=self.steps)
+        if judgement is None:
+            judgement = self._verdict(run)
         if self.told_to_stop is not None:
             run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
-        return run, judgement if judgement is not None else self._verdict(run)
+        return run, judgement
 
     def _between_walks(self, look: Callable[..., Any], *arguments: Any) -> Any:
         """What `look` finds; None where the budget is spent or Ctrl-C pressed meanwhile: no walk is there to see it."""

@@ -180,7 +180,9 @@ class FromManyStarts:
         objective.forget()
         before = objective.evaluations
         way.problem, way.taken, way.judging, way.steps = replace(self.problem, start=place), [], 0.0, 0
-        run, judgement = way.down()
+        # The given start as where no starts are asked for, so that asking for them cannot end higher.
+        as_alone = self.may_restart and place is self.problem.start
+        run, judgement = way.down(anywhere=True) if as_alone else way.down()
         self.judging += way.judging
         self._is_stopped = run.stop is StopReason.STOPPED
         return End(run, judgement, times, way, objective.evaluations - before)

@@ -311,6 +311,9 @@ NO_SQUARES = "the cost was not recognised as a sum of squares of few parameters"
 # Why products with the Hessian were not used.
 NO_PRODUCTS = "it needs exact products with the Hessian; up to {hessian_limit} parameters it is taken whole"
 
+# Why L-BFGS was not used.
+FORGETFUL = "it forgets curvature that BFGS can afford to remember up to {limit} parameters"
+
 # In the order in which they are tried; a walk that does not end in a minimum is taken up by the next that applies.
 RULES = (
     Rule(
@@ -414,7 +417,7 @@ RULES = (
         LBFGS,
         when=lambda s: True,
         because="the cost has {n} parameters, too many for a matrix of curvatures; the last steps stand in for it",
-        otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
+        otherwise=FORGETFUL,
         most_steps=LONG_CROSSING_STEPS,
     ),
     Rule(
@@ -428,7 +431,7 @@ RULES = (
         LBFGS,
         when=lambda s: s.exact and s.n > DENSE_PARAMETERS,
         because="where steps by products with the Hessian are cut short, cheap ones come on sooner",
-        otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
+        otherwise=FORGETFUL,
         most_steps=WIDE_CROSSING_STEPS,
     ),
     Rule(
@@ -441,7 +444,7 @@ RULES = (
         LBFGS,
         when=lambda s: s.exact and s.n > DENSE_PARAMETERS,
         because="where products with the Hessian tell no more, as at kinks, cheap steps go on",
-        otherwise="it forgets curvature that BFGS can afford to remember up to {limit} parameters",
+        otherwise=FORGETFUL,
         most_steps=None,
     ),
     Rule(
