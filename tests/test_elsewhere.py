@@ -182,6 +182,7 @@ def test_a_walk_that_came_down_to_a_plateau_goes_on_where_the_judge_saw_a_lower_
     result = st.minimize(hole, start)
     assert result.verdict.is_minimum
     np.testing.assert_allclose(result.x, [1.0, 8.0], atol=1e-7)
+    assert "plateau and went on" in result.message
     assert st.minimize(hole, start, starts=1).verdict == "plateau"
 
 

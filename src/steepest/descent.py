@@ -57,6 +57,9 @@ WALL = 1e-6
 # A place where no more than this part of the cost is left is where a walk would end; more might be another valley's.
 SOLVED = 1e-12
 
+# What is said of an end beyond a plateau.
+CROSSED = "The walk had come down to a plateau and went on where a lower cost was seen beyond it; starts=1 stays there."
+
 # Words after which no other method could find more: they speak of the cost, not of the walk.
 HOPELESS = frozenset(
     {
@@ -72,7 +75,8 @@ class Descent:
     """One call's way down: the rungs of its plan one after the other, each judged where it ends.
 
     `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts. `steps`: taken by all of them.
-    `told_to_stop`: why no other walk may begin, where the user said so, in a walk or between two.
+    `told_to_stop`: why no other walk may begin, where the user said so, in a walk or between two. `crossed`: whether a
+    walk that came level was taken up beyond a plateau.
     """
 
     def __init__(
@@ -91,7 +95,7 @@ class Descent:
         self.judging = 0.0
         self.steps = 0
         self.told_to_stop: str | None = None
-        self.anywhere = False
+        self.anywhere = self.crossed = False
 
     def down(self, *, anywhere: bool = False) -> tuple[Run, Judgement]:
         """The best that the rungs found, judged; `anywhere`: also in what may be another valley.
@@ -143,6 +147,8 @@ class Descent:
             run = replace(run, steps=self.steps)
         if judgement is None:
             judgement = self._verdict(run)
+        if self.crossed:
+            judgement = replace(judgement, sentence=f"{judgement.sentence} {CROSSED}")
         if self.told_to_stop is not None:
             run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
         return run, judgement
@@ -291,6 +297,7 @@ class Descent:
             lower = self._between_walks(_point_below, self.problem, run, judgement.downhill, judgement.below)
             if lower is None:
                 break
+            self.crossed = self.crossed or judgement.downhill is None
             onward = self.walk(rung, lower)
             onward.history.prepend(run.history)
             run, judgement = onward, self._verdict(onward)
