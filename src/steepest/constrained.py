@@ -15,9 +15,11 @@ from .errors import InputError
 from .problem import Problem
 from .recording import Recording
 from .solvers.choice import Plan, plan_for
-from .solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained
+from .solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
+from .solvers.stopping import INTERRUPTED, StopReason
 from .verdict.between import judge_between
 from .verdict.constrained import Multipliers
+from .verdict.failures import not_judged
 from .verdict.words import Judgement
 
 # From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
@@ -72,18 +74,29 @@ class Between:
         self.multipliers: Multipliers | None = None
 
     def down(self) -> tuple[ConstrainedRun, Judgement]:
-        """Walk and judge; from a saddle the walk goes on at the lower point the judge has seen."""
+        """Walk and judge; from a saddle the walk goes on at the lower point the judge has seen.
+
+        A walk on that is cut short before it has come lower leaves the saddle the answer.
+        """
         self.taken.append(self.plan.solver.name)
-        run = self._walk(self.problem.start)
-        judgement = self._judge(run)
+        run, judgement = self._judged(self._walk(self.problem.start))
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
             onward = self._walk(run.x + judgement.downhill)
+            if self._is_cut_short(onward, run):
+                return replace(run, stop=onward.stop, reason=onward.reason), judgement
             onward.history.prepend(run.history)
-            run = onward
-            judgement = self._judge(run)
+            run, judgement = self._judged(onward)
         return run, judgement
+
+    def _is_cut_short(self, onward: ConstrainedRun, run: ConstrainedRun) -> bool:
+        """Whether a walk on from the end of `run` was stopped, or its budget spent, where that end is the better."""
+        if onward.stop not in (StopReason.STOPPED, StopReason.OUT_OF_BUDGET):
+            return False
+        if not np.isfinite(onward.value):  # not even its start was looked at
+            return True
+        return (missed(self.rows, onward.x), onward.value) >= (missed(self.rows, run.x), run.value)
 
     def _walk(self, start: Vector) -> ConstrainedRun:
         assert isinstance(self.plan.solver, InteriorPointSolver)
@@ -99,22 +112,28 @@ class Between:
             watch=self.recording,
         )
 
-    def _judge(self, run: ConstrainedRun) -> Judgement:
+    def _judged(self, run: ConstrainedRun) -> tuple[ConstrainedRun, Judgement]:
+        """The walk with its judgement; Ctrl-C meanwhile ends the call there, and its end is told as not judged."""
         began = time.perf_counter()
-        judgement, self.multipliers = judge_between(
-            self.problem.objective,
-            self.rows,
-            run.x,
-            names=self.problem.names,
-            structure=self.structure,
-            stop=run.stop,
-            history=run.history,
-            infeasible=run.infeasible,
-            hint=(run.multipliers, run.bound_multipliers),
-            seed=self.seed,
-        )
+        try:
+            judgement, self.multipliers = judge_between(
+                self.problem.objective,
+                self.rows,
+                run.x,
+                names=self.problem.names,
+                structure=self.structure,
+                stop=run.stop,
+                history=run.history,
+                infeasible=run.infeasible,
+                hint=(run.multipliers, run.bound_multipliers),
+                seed=self.seed,
+            )
+        except KeyboardInterrupt:
+            run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+            judgement = not_judged(run.value, run.gradient)
+            self.multipliers = Multipliers(run.multipliers, run.bound_multipliers, (), run.violation)
         self.judging += time.perf_counter() - began
-        return judgement
+        return run, judgement
 
     def about(self) -> dict[str, Any]:
         """What a result says of its constraints: multipliers by name, violation, and those at their limits."""

@@ -110,7 +110,12 @@ class End:
         """Verified minima first, then what misses its constraints least, then the lowest."""
         run, arrived = self.run, self.judgement.verdict.is_minimum
         violation = 0.0 if arrived else float(getattr(run, "violation", 0.0))
-        return not arrived, violation, run.value if np.isfinite(run.value) else np.inf
+        return not arrived, _or_worst(violation), _or_worst(run.value)
+
+
+def _or_worst(number: float) -> float:
+    """`number`, where it was measured and is finite; infinity otherwise."""
+    return number if np.isfinite(number) else np.inf
 
 
 class FromManyStarts:

@@ -1,10 +1,16 @@
 """Constrained minima against closed forms, multipliers as sensitivities, and honest words where there is no minimum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from steepest import Verdict, minimize
+from steepest import Verdict, constrained, minimize
+from steepest.constraints.rows import Rows
+from steepest.objective import Objective
+from steepest.solvers.history import History
+from steepest.solvers.stopping import StopReason
 
 # Hock & Schittkowski (1981), problems by number, with their published minima.
 PROBLEMS = {
@@ -180,3 +186,63 @@ def test_a_violation_that_is_least_where_slopes_are_infinite_is_told_and_raises_
     assert not result.success
     assert "not met" in result.message
     assert abs(result.x[0] + 2 * result.x[1]) < 1e-6
+
+
+@pytest.mark.parametrize("starts", [None, 3])
+@pytest.mark.parametrize("number", [0, 71])
+def test_ctrl_c_returns_the_best_point_wherever_it_is_pressed(monkeypatch, number, starts):
+    """In the walk, while its end is judged, and in the walk on from a saddle: problem 0 begins at a maximum."""
+    saddle = (lambda x: x[0], [1.0, 0.0], None, {"type": "eq", "fun": lambda x: x @ x - 1}, -1.0)
+    cost, start, bounds, constraints, lowest = {0: saddle, **PROBLEMS}[number]
+    given = {"bounds": bounds, "constraints": constraints, "starts": starts}
+    left = [0]
+    for holder, names in (
+        (Objective, ("value", "value_and_gradient", "hessian")),
+        (Rows, ("value", "jacobian")),
+    ):
+        for name in names:
+            monkeypatch.setattr(holder, name, pressing(getattr(holder, name), left))
+    left[0] = 10**9
+    minimize(cost, np.array(start, dtype=float), **given)
+    whole, not_judged = 10**9 - left[0], 0
+    for press in np.unique(np.linspace(2, whole, 30).astype(int)).tolist():
+        left[0] = press
+        found = minimize(cost, np.array(start, dtype=float), **given)
+        assert_allclose(found.fun, cost(found.x), rtol=1e-12)
+        assert "multipliers" in found and "violation" in found
+        if "while the end of the walk was judged" in found.message:
+            assert found.verdict is Verdict.STOPPED and found.stop == "stopped" and not found.success
+            not_judged += found.fun == pytest.approx(lowest, abs=1e-6)
+    assert not_judged > 0
+
+
+def test_ctrl_c_at_the_start_of_the_walk_on_from_a_saddle_keeps_the_saddle(monkeypatch):
+    walks = []
+    drive = constrained.drive_constrained
+
+    def interrupted(*arguments, **options):
+        walks.append(drive(*arguments, **options))
+        if len(walks) > 1:
+            start = arguments[3]
+            nothing = History(start.size)
+            walks[-1] = replace(walks[-1], x=start, value=np.nan, history=nothing, stop=StopReason.STOPPED)
+        return walks[-1]
+
+    monkeypatch.setattr(constrained, "drive_constrained", interrupted)
+    found = minimize(
+        lambda x: x[0], np.array([1.0, 0.0]), constraints={"type": "eq", "fun": lambda x: x @ x - 1}
+    )
+    assert len(walks) == 2
+    assert found.fun == 1.0 and found.verdict is Verdict.SADDLE_POINT and found.stop == "stopped"
+
+
+def pressing(evaluate, left):
+    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `left[0]` says were counted down."""
+
+    def interrupted(self, *arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return evaluate(self, *arguments)
+
+    return interrupted

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..bounds import Vector
-from ..constraints.rows import Rows, outside
+from ..constraints.rows import Rows
 from ..objective import BudgetSpent, Objective
 from .constrained_polish import Held, Polished, least_violation, polished
 from .driver import Asked, Halted, Run, listener, spent
@@ -263,11 +263,7 @@ class _Walk:
             self.best = new
 
     def _violation(self, x: Vector) -> float:
-        """Length of the violations; zero where each is below `MET` of its row's limit."""
-        value = self.rows.value(x)
-        size = np.maximum(1.0, np.minimum(np.abs(self.rows.lower), np.abs(self.rows.upper)))
-        off = outside(value, self.rows.lower, self.rows.upper)
-        return float(np.linalg.norm(off)) if (off > MET * size).any() else 0.0
+        return missed(self.rows, x)
 
     def _settle(self, program: Slacked, method: InteriorPoint, it: Iterate) -> None:
         """Polish the end of a leg and keep it if it is the best; its multipliers go with it."""
@@ -302,21 +298,30 @@ class _Walk:
         steps = max(len(self.history) - 1, 0)
         n, m = self.objective.n, self.rows.m
         if self.best is None:
-            x, value, gradient = self.start, nan, np.full(n, nan)
+            x, value, gradient = self.start, self.history.begun, np.full(n, nan)
         else:
             _, value, x, gradient = self.best
-        own = self.answer is not None and np.array_equal(self.answer.x, x)
-        assert self.answer is not None or not own
-        multipliers = self.answer.rows if own and self.answer else np.full(m, nan)
-        bound = self.answer.bounds if own and self.answer else np.full(n, nan)
         try:
             violation = float(np.max(self.rows.violation(x), initial=0.0))
         except BudgetSpent:
             violation = nan
+        except KeyboardInterrupt:
+            stop, reason, violation = StopReason.STOPPED, INTERRUPTED, nan
+        own = self.answer is not None and np.array_equal(self.answer.x, x)
+        assert self.answer is not None or not own
+        multipliers = self.answer.rows if own and self.answer else np.full(m, nan)
+        bound = self.answer.bounds if own and self.answer else np.full(n, nan)
         return ConstrainedRun(
             np.array(x), value, np.array(gradient), stop, reason, self.history, steps, self.solver.name,
             multipliers, bound, violation, self.infeasible,
         )  # fmt: skip
+
+
+def missed(rows: Rows, x: Vector) -> float:
+    """Length of the violations at `x` (n,); zero where each is below `MET` of its row's limit."""
+    size = np.maximum(1.0, np.minimum(np.abs(rows.lower), np.abs(rows.upper)))
+    off = rows.violation(x)
+    return float(np.linalg.norm(off)) if (off > MET * size).any() else 0.0
 
 
 def held_at(program: Slacked, method: InteriorPoint, it: Iterate, clearly: float = 1.0) -> Held:

@@ -195,7 +195,9 @@ class _Walk:
         objective, best = self.objective, self.best
         steps = max(len(self.history) - 1, 0)
         x, value, gradient = (
-            (best.x, best.value, best.gradient) if best is not None else (self.start, nan, None)
+            (best.x, best.value, best.gradient)
+            if best is not None
+            else (self.start, self.history.begun, None)
         )
         if objective.best_x is not None and (
             best is None or objective.best_value < value - VALUE_ROUNDING * abs(value) - self.grain

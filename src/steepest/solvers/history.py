@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from time import perf_counter
 from typing import Any
 
@@ -119,6 +120,11 @@ class History:
     def first(self) -> tuple[float, Vector | None]:
         """The cost of the first iterate and, where it was kept, the iterate itself, shape (n,)."""
         return self._rows[0][0], self._x[0] if self._kept and self._kept[0] == 0 else None
+
+    @property
+    def begun(self) -> float:
+        """The cost of the first iterate; NaN while there is none."""
+        return self._rows[0][0] if self._rows else nan
 
     @property
     def value(self) -> Vector:
