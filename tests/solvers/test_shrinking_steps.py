@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import steepest as st
-from steepest.solvers.shrinking_steps import is_steady, shrinking
+from steepest.solvers.shrinking_steps import STOPS_SHORT, is_steady, shrinking, steps_at_once
 
 
 def powell_singular(x):
@@ -31,8 +31,9 @@ def test_least_squares_without_curvature_at_the_minimum_take_few_evaluations(cos
     assert found.nfev <= most
 
 
-@pytest.mark.parametrize("far", [10.0, 100.0, 1000.0])
-def test_from_far_out_no_leap_is_made_to_the_middle_of_the_minima(far):
+@pytest.mark.parametrize("method", ["levenberg-marquardt", "newton"])
+@pytest.mark.parametrize("far", [3.0, 10.0, 30.0, 100.0, 1000.0])
+def test_from_far_out_no_leap_is_made_to_the_middle_of_the_minima(far, method):
     # Broyden's banded function (1965) has its zero near -0.5 in each parameter. From far out its residuals look like
     # cubes, whose common bottom lies beside other minima, of cost 2.68 and 3.06.
     def banded(x):
@@ -40,7 +41,7 @@ def test_from_far_out_no_leap_is_made_to_the_middle_of_the_minima(far):
         neighbours = np.array([np.sum(x[k] * (1 + x[k])) for k in map(np.array, near)])
         return np.sum((x * (2 + 5 * x**2) + 1 - neighbours) ** 2)
 
-    assert st.minimize(banded, np.full(10, -far), starts=1).fun < 1e-20
+    assert st.minimize(banded, np.full(10, -far), method=method, starts=1).fun < 1e-20
 
 
 def test_newton_on_a_fourth_power_takes_few_evaluations_too():
@@ -58,3 +59,29 @@ def test_the_factor_is_told_in_whatever_direction_steps_go_and_not_where_they_tu
     assert is_steady(0.5, 0.51)
     assert not is_steady(0.5, 0.6)
     assert not is_steady(0.0, 0.0)
+
+
+def test_where_all_steps_lead_is_told_in_few_evaluations_from_any_start_of_a_flat_bottom():
+    for far in [1.0, 10.0, 100.0]:  # step by step it takes 10,001, 6,227 and 343
+        found = st.minimize(powell_singular, far * np.array([3.0, -1.0, 0.0, 1.0]), method="newton", starts=1)
+        np.testing.assert_allclose(found.x, 0.0, atol=1e-8)
+        assert found.nfev <= 30
+
+
+def test_a_leap_that_the_cost_is_too_coarse_to_show_is_taken_for_the_slope():
+    # Beside 100 a fourth power shows nothing below 3e-4 of the way; its slope goes on. Step by step it takes 76.
+    def cost(x):
+        return np.sum((x - 2.0) ** 4 + 0.01 * (x - 2.0) ** 5) + 100.0
+
+    found = st.minimize(cost, np.array([0.0, 5.0, 50.0]), method="newton", starts=1)
+    np.testing.assert_allclose(found.x, 2.0, atol=1e-11)
+    assert found.nfev <= 40
+
+
+def test_how_many_steps_are_taken_together():
+    assert steps_at_once(0.75, 0.75, 1.0, 1.0) == 4.0
+    assert steps_at_once(0.75, 0.76, 1e-5, 1.0) == pytest.approx(4.0)  # near the end the factor may change
+    assert steps_at_once(0.75, 0.7501, 1.0, 1.0) == 1.0
+    short = 1.0 - 0.25 * steps_at_once(0.75, 0.75 + 1e-8, 1.0, 1.0)
+    assert short == pytest.approx(STOPS_SHORT * 1e-4, rel=1e-3)
+    assert steps_at_once(0.75, 0.5, 1e-9, 1.0) == 1.0

@@ -24,7 +24,7 @@ from .bent_path import (
     next_radius,
     reach_of,
 )
-from .shrinking_steps import is_steady, shrinking
+from .shrinking_steps import is_near, is_steady, shrinking
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
 # A step is taken when it gains this part of what the model promised (Moré 1978).
@@ -65,11 +65,6 @@ SLOW_STEPS, SLOW_EACH = 60, 20
 # faster nothing is compared. And where all of them together lead, no more than the second part of what the next step
 # promises may be left of it: it leaves several times as much itself, however high the order of the bottom.
 LEAST_LEFT, LEFT_OF_ALL = 1e-3, 1e-2
-
-# All steps together are taken only where they are no longer than this part of the way so far. Far out a polynomial
-# looks like its highest power, whose bottom is but the middle of where its minima are: with a hundred times this,
-# Broyden's banded function from 30 times its start leaps beside its minimum of cost 3, and step by step it comes to 0.
-MOST_AHEAD = 1e-3
 
 # Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
 # is rounding, not curvature.
@@ -358,8 +353,8 @@ def _compared(state: LMState, onward: LMState, way: float) -> LMState:
     ratio = shrinking(onward.scale * onward.step, ahead)
     if not ratio > 0.0:
         return onward
-    is_near = sqrt(float(ahead.dot(ahead))) <= MOST_AHEAD * (1.0 - ratio) * way
-    steady = state.steady + 1 if is_near and is_steady(ratio, state.ratio) else 0
+    near = is_near(sqrt(float(ahead.dot(ahead))), ratio, way)
+    steady = state.steady + 1 if near and is_steady(ratio, state.ratio) else 0
     return onward._replace(ratio=ratio, steady=steady, wanted=state.wanted)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf, isfinite, sqrt
 from typing import ClassVar, NamedTuple
 
 from ..bounds import Vector
@@ -11,12 +11,15 @@ from ..linear_algebra.long_vectors import inner
 from ..linear_algebra.sparse_factor import SymmetricPattern
 from ..objective import Objective
 from .quadratic_models import LocalModel, dense_model, sparse_model
-from .shrinking_steps import is_steady, shrinking
+from .shrinking_steps import is_steady, shrinking, steps_at_once
 from .stopping import StopReason
 from .trust_region import Landing, Model, Proposal, advance
 
 # With fewer parameters the whole matrix is factorised before a sparse one is unpacked, and its zeros need not be known.
 WORTH_ZEROS = 50
+
+# Where the fall drowns in the cost's rounding, many steps taken together have to lessen the slope along them to this.
+LEVELER = 0.1
 
 
 class NewtonState(NamedTuple):
@@ -24,7 +27,8 @@ class NewtonState(NamedTuple):
 
     `radius`: how far the model is trusted, in its own units. `scale`: (n,), the units. `proposal`: the step tried
     next. `pattern`: where a sparse Hessian has its entries; None for a dense one. `ratio`: of that step to the one
-    before it, where both are Newton's own and go the same way, else 0; `steady`: whether it has been the same before.
+    before it, where both are Newton's own and go the same way, else 0; `together`: as how many such steps the next is
+    taken, 1 where it goes alone. `first`: (n,), where the walk began.
     """
 
     x: Vector
@@ -39,7 +43,8 @@ class NewtonState(NamedTuple):
     proposal: Proposal
     pattern: SymmetricPattern | None
     ratio: float
-    steady: bool
+    together: float
+    first: Vector
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ class Newton:
         return self._modelled(objective, x, value, gradient, None, None, 0.0)
 
     def step(self, objective: Objective, state: NewtonState) -> NewtonState:
-        """Go where the model is lowest, as far as it is trusted; or where all such steps together would lead."""
-        ahead = _all_at_once(objective, state) if state.steady else None
+        """Go where the model is lowest, as far as it is trusted; or where many such steps would lead."""
+        ahead = _together(objective, state) if state.together > 1.0 else None
         if ahead is not None:
             return self._modelled(objective, ahead.x, ahead.value, ahead.gradient, ahead.step, state, 1.0)
         found = advance(
@@ -91,8 +96,10 @@ class Newton:
         growth: float,
     ) -> NewtonState:
         """The state at `x`, with a model of the cost around it and the step it proposes."""
-        scale, pattern, shift = (
-            (None, None, 0.0) if last is None else (last.scale, last.pattern, last.proposal.shift)
+        first, scale, pattern, shift = (
+            (x, None, None, 0.0)
+            if last is None
+            else (last.first, last.scale, last.pattern, last.proposal.shift)
         )
         if self._uses_zeros(objective):
             before = None if last is None else last.model
@@ -109,12 +116,28 @@ class Newton:
             shift /= max(growth, 1.0)  # a longer step takes a smaller shift
         proposal = model.within(radius, shift)
         left = inf if proposal.cut else proposal.promised
-        ratio, steady = 0.0, False
+        ratio, together = 0.0, 1.0
         if step is not None and last is not None and not (proposal.cut or last.proposal.cut):
-            ratio = shrinking(scale * step, scale * proposal.step)
-            steady = is_steady(ratio, last.ratio)
+            ahead = scale * proposal.step
+            ratio = shrinking(scale * step, ahead)
+            if is_steady(ratio, last.ratio):
+                way = scale * (x - first)
+                together = steps_at_once(ratio, last.ratio, sqrt(inner(ahead, ahead)), sqrt(inner(way, way)))
         return NewtonState(
-            x, value, gradient, step, left, None, model, radius, scale, proposal, pattern, ratio, steady
+            x,
+            value,
+            gradient,
+            step,
+            left,
+            None,
+            model,
+            radius,
+            scale,
+            proposal,
+            pattern,
+            ratio,
+            together,
+            first,
         )
 
     def _uses_zeros(self, objective: Objective) -> bool:
@@ -124,10 +147,12 @@ class Newton:
         return not few and objective.has_sparse_hessian
 
 
-def _all_at_once(objective: Objective, state: NewtonState) -> Landing | None:
-    """The point where all steps still to come would lead, if it is lower by more than the next step promises."""
-    landed = state.model.place(state.proposal.step / (1.0 - state.ratio))
+def _together(objective: Objective, state: NewtonState) -> Landing | None:
+    """The point where the steps to come would lead, if they lead as low or as near to level as that many should."""
+    landed = state.model.place(state.together * state.proposal.step)
     value, gradient = objective.value_and_gradient(landed)
-    if not (state.value - value >= state.proposal.promised and isfinite(inner(gradient, gradient))):
+    step, fell = landed - state.x, state.value - value
+    is_leveler = fell >= 0.0 and abs(inner(gradient, step)) <= LEVELER * abs(inner(state.gradient, step))
+    if not ((is_leveler or fell >= state.proposal.promised) and isfinite(inner(gradient, gradient))):
         return None
-    return Landing(landed, value, gradient, landed - state.x, 1.0)
+    return Landing(landed, value, gradient, step, 1.0)

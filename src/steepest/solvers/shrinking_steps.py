@@ -7,11 +7,21 @@ square, and both come nearer to 1 for higher ones.
 
 from __future__ import annotations
 
+from math import sqrt
+
 from ..bounds import Vector
 from ..linear_algebra.long_vectors import inner
 
 # Below the first factor the steps themselves are quick enough; above the second the sum is a guess.
 LEAST_RATIO, MOST_RATIO = 0.3, 0.95
+
+# Far out a polynomial looks like its highest power, whose bottom is but the middle of where its minima are. So all
+# steps to come are taken at once only where they are no longer than this part of the way so far: with a hundred times
+# this, Broyden's banded function from 30 times its start leaps beside its minimum of cost 3, and step by step it comes
+# to 0. From farther out Newton's method does so where the factor has hardly changed, and not all the way: short of the
+# end by so many square roots of the change, where rounding is not all of it.
+MOST_AHEAD = 1e-3
+ROUNDING, MOST_CHANGE, STOPS_SHORT = 1e-13, 1e-6, 30.0
 
 # How much the factor may change from step to step, and how far both steps may differ, in parts of the shorter one.
 STEADY, ALIKE = 0.02, 0.1
@@ -35,3 +45,33 @@ def shrinking(last: Vector, this: Vector) -> float:
 def is_steady(ratio: float, before: float) -> bool:
     """Whether a factor is what it was `before`, so that the steps to come can be added up."""
     return ratio > 0.0 and abs(ratio - before) <= STEADY
+
+
+def is_near(ahead: float, ratio: float, way: float) -> bool:
+    """Whether the steps still to come, the next of length `ahead`, are little beside the way so far.
+
+    >>> is_near(1e-4, 0.5, 1.0), is_near(1e-2, 0.5, 1.0)
+    (True, False)
+    """
+    return ahead <= MOST_AHEAD * (1.0 - ratio) * way
+
+
+def steps_at_once(ratio: float, before: float, ahead: float, way: float) -> float:
+    """As how many steps the next, of length `ahead`, may be taken after a `way` so long, for factors so steady; else 1.
+
+    A factor that changes by d at a distance D from where all steps lead tells of terms of other orders. Where these
+    are two orders apart, as with bowls on a fourth power, they are as large as what is left nearer than about √d D.
+
+    >>> round(steps_at_once(0.5, 0.5, 1.0, 1.0), 9), round(steps_at_once(0.5, 0.5 + 1e-8, 1.0, 1.0), 3)
+    (2.0, 1.994)
+    >>> steps_at_once(0.5, 0.501, 1.0, 1.0), steps_at_once(0.5, 0.501, 1e-4, 1.0)
+    (1.0, 2.0)
+    """
+    if not is_steady(ratio, before):
+        return 1.0
+    short, change = 0.0, abs(ratio - before)
+    if not is_near(ahead, ratio, way):
+        if change > MOST_CHANGE:
+            return 1.0
+        short = STOPS_SHORT * sqrt(max(0.0, change - ROUNDING))
+    return (1.0 - short) / (1.0 - ratio)
