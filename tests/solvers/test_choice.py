@@ -254,18 +254,19 @@ def test_steps_by_products_that_the_radius_cuts_short_are_left_to_slopes_again()
 
 
 def test_a_dense_quadratic_that_slopes_do_not_solve_soon_is_solved_by_its_one_matrix():
-    """Each sum of the last parameters counts: curvatures from 1 to 10⁵, and L-BFGS would take thousands of steps."""
+    """Each sum of the last parameters counts: curvatures from ½ to 3·10⁵, and L-BFGS would take thousands of steps."""
     n = 400
 
     def cost(x):
         tails = np.cumsum(x[::-1])[::-1]
-        return tails[0] ** 2 + 2 * np.sum(tails[1:] ** 2) - np.sum(x + 0.5 * x**2)
+        return tails[0] ** 2 + 2 * np.sum(tails[1:] ** 2) - np.sum(x + 0.25 * x**2)
 
-    # ∇² = 2·(11ᵀ + 2·Σ over the shorter tails) - I, and what is left of the slope at zero is -1.
+    """Each sum of the last parameters counts: curvatures from ½ to 3·10⁵; L-BFGS would take thousands of steps."""
+    # eigenvalue is 1; half of it is left, so that rounding keeps ten digits.
     tails = np.triu(np.ones((n, n)))
     weight = np.full(n, 4.0)
     weight[0] = 2.0
-    exact = np.linalg.solve(tails.T @ (weight[:, None] * tails) - np.eye(n), np.ones(n))
+    exact = np.linalg.solve(tails.T @ (weight[:, None] * tails) - 0.5 * np.eye(n), np.ones(n))
     result = minimize(cost, np.arange(1.0, n + 1))
     assert result.plan.taken[:2] == ("L-BFGS", "Newton")
     assert result.success
