@@ -26,6 +26,19 @@ def all_finite(array: np.ndarray) -> bool:
     return bool(np.isfinite(array).all())
 
 
+def largest(array: np.ndarray) -> float:
+    """The largest of the numbers, none negative, in an array of any shape; 0 where there are none, NaN where one is.
+
+    >>> largest(np.array([[1.0, 3.0], [2.0, 0.0]])), largest(np.array([])), largest(np.array([np.inf, np.nan]))
+    (3.0, 0.0, nan)
+    """
+    if array.size <= FEW:
+        numbers = array.ravel().tolist()
+        if isfinite(sum(numbers)):
+            return max(numbers, default=0.0)
+    return float(np.maximum.reduce(array, None, initial=0.0))
+
+
 _IS_QUIET: ContextVar[bool] = ContextVar("is_quiet", default=False)
 
 # Whether what runs now is inside a `Quiet` scope.

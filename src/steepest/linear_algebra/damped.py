@@ -48,8 +48,9 @@ class Spectrum:
 
     def __init__(self, values: Vector, slope: Vector, axes: Matrix) -> None:
         self.values, self.slope, self.axes = values, slope, axes
-        # -q at the bottom of the model, where it has one.
+        # -q at the bottom of the model, where it has one, and the step there once it was taken: it is asked for again.
         self._to_bottom: Vector | None = None
+        self._whole: Damped | None = None
         if values.size == 0:
             self.decrease = 0.0
         elif values.item(0) <= 0.0:
@@ -63,12 +64,16 @@ class Spectrum:
         w, a = self.values, self.slope
         if w.size == 0:
             return Damped(np.zeros(self.axes.shape[0]), 0.0, 0.0, 0.0)
-        if self._to_bottom is not None:
+        if self._whole is not None:
+            if self._whole.length <= radius * (1.0 + RADIUS_SLACK):
+                return self._whole
+        elif self._to_bottom is not None:
             q = self._to_bottom
             length = sqrt(q.dot(q))
             if length <= radius * (1.0 + RADIUS_SLACK):
-                return Damped(-self.axes.dot(q), 0.0, length, self.decrease)
-        damping, q, length = self._on_the_sphere(radius, float(w[0]))
+                self._whole = Damped(-self.axes.dot(q), 0.0, length, self.decrease)
+                return self._whole
+        damping, q, length = self._on_the_sphere(radius, w.item(0))
         return Damped(-self.axes.dot(q), damping, length, float(2.0 * a.dot(q) - (w * q).dot(q)))
 
     def damped(self, slope: Vector, damping: float) -> Vector:
@@ -84,7 +89,7 @@ class Spectrum:
         w, a = self.values, self.slope
         low = max(0.0, -lowest)
         high = sqrt(a.dot(a)) / radius + low
-        size = max(abs(lowest), abs(float(w[-1])))
+        size = max(abs(lowest), abs(w.item(w.size - 1)))
         damping = max(low + EPS * size, 1e-3 * high) if low > 0.0 else 0.0
         length = inf
         measured = _few_measured(w, a) if w.size <= FEW else _measured(w, a)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..numerics import EPS
+from ..numerics import EPS, largest
 from .long_vectors import holds_everywhere
 
 # An entry may exceed those on the diagonal by rounding alone.
@@ -44,6 +44,6 @@ def balanced(H: np.ndarray) -> np.ndarray:
     diagonal = H.diagonal()
     if holds_everywhere(diagonal > 0.0):
         d = 1.0 / np.sqrt(diagonal)
-        if np.maximum.reduce(np.abs(d[:, None] * H * d), None, initial=0.0) <= ROUNDING:
+        if largest(np.abs(d[:, None] * H * d)) <= ROUNDING:
             return d
     return equilibration(H)

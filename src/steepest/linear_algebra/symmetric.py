@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics import all_finite
 from . import lapack
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -39,7 +40,7 @@ def finite_part(H: Matrix) -> Matrix:
            [0., 0., 0.],
            [2., 0., 5.]])
     """
-    if np.isfinite(H).all():
+    if all_finite(H):
         return H
     H = np.where(np.isfinite(H), H, H.T)
     # First those whose own curvature is unknown, which may be all that is.

@@ -178,7 +178,7 @@ class LevenbergMarquardt:
         scale = np.where(size > 0.0, size, 1.0)
         reach = sqrt(float(((scale * x) ** 2).sum()))
         radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
-        return self._aim(objective, x, linear, None, scale, size, gram, radius, False, None)
+        return self._aim(objective, x, linear, None, scale, size, gram, radius, False, None, 0.0)
 
     def step(self, objective: Objective, state: LMState) -> LMState:
         """The first step, at shrinking radius, that lowers the cost about as the model says."""
@@ -234,13 +234,15 @@ class LevenbergMarquardt:
             radius *= sqrt(float(((scale * move.p) ** 2).sum())) / move.length if move.length > 0.0 else 1.0
             reach = None  # it was told in the units before
         step = trial.x - x
-        onward = self._aim(objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, state)
+        way = state.way + move.length
+        onward = self._aim(
+            objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, state, way
+        )
         if onward.model is None:
             return onward
-        way = state.way + move.length
         if not move.damping > 0.0:
-            return _compared(state, onward, way)
-        return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach, way=way)
+            return _compared(state, onward)
+        return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
 
     def _all_at_once(self, objective: Objective, state: LMState) -> LMState | None:
         """The state where all steps still to come would lead, if next to nothing is left there; else None."""
@@ -253,8 +255,8 @@ class LevenbergMarquardt:
         if not (isfinite(found.value) and is_finite(size)):
             return None
         scale, step = np.maximum(state.scale, size), place - state.x
-        onward = self._aim(objective, place, found, step, scale, size, gram, state.radius, False, state)
-        return onward._replace(way=state.way + move.length)
+        way = state.way + move.length
+        return self._aim(objective, place, found, step, scale, size, gram, state.radius, False, state, way)
 
     def _aim(
         self,
@@ -268,12 +270,13 @@ class LevenbergMarquardt:
         radius: float,
         held: bool,
         before: LMState | None,
+        way: float,
     ) -> LMState:
         """The state at `x` with the model for the next step, and what that model says of the last one."""
         value, r, J = linear
         is_dense = type(J) is np.ndarray
         half = r.dot(J) if is_dense else J.T @ r
-        gradient = 2.0 * half
+        gradient = half + half
         if not (isfinite(value) and is_finite(gradient)):
             return LMState(
                 x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, 0, False, 0.0
@@ -339,12 +342,12 @@ class LevenbergMarquardt:
             spent,
             grain,
             held_curved=held_curved,
+            way=way,
         )
 
 
-def _compared(state: LMState, onward: LMState, way: float) -> LMState:
+def _compared(state: LMState, onward: LMState) -> LMState:
     """The state `onward`, one free step from `state`, with how its own next step compares to that one."""
-    onward = onward._replace(way=way)
     if not (
         onward.decrease > LEAST_LEFT * state.decrease and onward.free is None and onward.step is not None
     ):
@@ -353,7 +356,7 @@ def _compared(state: LMState, onward: LMState, way: float) -> LMState:
     ratio = shrinking(onward.scale * onward.step, ahead)
     if not ratio > 0.0:
         return onward
-    near = is_near(sqrt(float(ahead.dot(ahead))), ratio, way)
+    near = is_near(sqrt(float(ahead.dot(ahead))), ratio, onward.way)
     steady = state.steady + 1 if near and is_steady(ratio, state.ratio) else 0
     return onward._replace(ratio=ratio, steady=steady, wanted=state.wanted)
 
@@ -387,7 +390,7 @@ def _model(
             hessian, gradient, scale = hessian[np.ix_(free, free)], gradient[free], scale[free]
         return of_hessian(hessian, gradient, scale)
     if moved is not None:
-        r = r + J @ moved
+        r = r + J.dot(moved)
     if free is not None and not free.all():
         J, scale = J[:, free], scale[free]
     return of_residual(J, r, scale) if type(J) is np.ndarray else of_sparse_residual(J, r, scale)
@@ -509,23 +512,23 @@ def _beside(objective: Objective, state: LMState, move: Move, trial: Trial) -> V
     across = place - trial.x
     r, J = trial.found.residual, trial.found.jacobian
     if state.hessian is None:
-        image = state.linear.jacobian @ across
+        image = state.linear.jacobian.dot(across)
         gain = -2.0 * float(r.dot(image)) - float(image.dot(image))
     else:
-        gain = -2.0 * float((J.T @ r).dot(across)) - 0.5 * float(across.dot(state.hessian.dot(across)))
+        gain = -2.0 * float(J.T.dot(r).dot(across)) - 0.5 * float(across.dot(state.hessian.dot(across)))
     return place if gain >= WORTH_PUTTING_BACK * (move.promise - trial.fell) else None
 
 
 def _off(state: LMState, there: Linearised, step: Vector) -> Vector:
     """By how much the model at `state` is off one `step` (n,) away: its residuals (m,), or half its slope (n,)."""
     if state.hessian is None:
-        return there.residual - state.linear.residual - state.linear.jacobian @ step
-    return there.jacobian.T @ there.residual - 0.5 * (state.gradient + state.hessian.dot(step))
+        return there.residual - state.linear.residual - state.linear.jacobian.dot(step)
+    return there.jacobian.T.dot(there.residual) - 0.5 * (state.gradient + state.hessian.dot(step))
 
 
 def _bent(state: LMState, move: Move, off: Vector) -> Vector | None:
     """What (n,) makes up for a model that is `off`, with the damping of the step; None where that is too much."""
-    slope = off if state.hessian is not None else state.linear.jacobian.T @ off
+    slope = off if state.hessian is not None else state.linear.jacobian.T.dot(off)
     scale, free = state.scale, state.free
     if free is None:
         q = state.model.damped(slope / scale, move.damping)
@@ -543,7 +546,7 @@ def _promise(state: LMState, p: Vector) -> float:
     along = -float(state.gradient.dot(p))
     if state.hessian is not None:
         return along - 0.5 * float(p.dot(state.hessian.dot(p)))
-    image = state.linear.jacobian @ p
+    image = state.linear.jacobian.dot(p)
     return along - float(image.dot(image))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
-from ..linear_algebra.long_vectors import holds_everywhere
+from ..linear_algebra.long_vectors import holds_everywhere, is_zero
 from ..linear_algebra.symmetric import eigensystem, eigenvalues, finite_part
-from ..numerics import EPS, all_finite
+from ..numerics import EPS, all_finite, largest
 from .look import Look, Rounding
 
 Vector = np.ndarray
@@ -96,7 +96,7 @@ class Curvature:
     def negative(self) -> bool:
         """Whether some direction bends downwards beyond rounding."""
         if self.unseen is None:
-            return bool(self.values.size and self.values[0] < -self.limit)
+            return bool(self.values.size and self.values.item(0) < -self.limit)
         return bool((self._plain_values < -self.limit).any())
 
     @property
@@ -123,7 +123,7 @@ class Curvature:
 
     def seen_over(self, scale: Vector, rounding: float) -> Curvature:
         """The same, with downward curvatures taken for zero that cost less than `rounding` over a natural size."""
-        if not self.values.size or self.values[0] >= -self.limit:
+        if not self.values.size or self.values.item(0) >= -self.limit:
             return self
         longest = np.max(np.abs(self.vectors) / scale[:, None], axis=0)
         fall = 0.5 * np.abs(self.values) / np.where(longest > 0, longest, 1.0) ** 2
@@ -133,7 +133,7 @@ class Curvature:
     @property
     def positive(self) -> bool:
         """Whether every direction looked at bends upwards beyond rounding."""
-        return bool((self._plain_values > self.limit).all())
+        return holds_everywhere(self._plain_values > self.limit)
 
     def product(self, v: Vector) -> Vector:
         """H·v for a `v` (n,)."""
@@ -157,11 +157,11 @@ class Curvature:
             return self.along_slope(slope)
         if self.values.size == 0:
             return np.zeros(slope.size), 0.0
-        along = self.vectors.T @ slope
+        along = self.vectors.T.dot(slope)
         bent = self.values > self.limit
         if holds_everywhere(bent):
-            coefficients = -along / self.values
-            return self.vectors @ coefficients, 0.5 * float(-coefficients @ along)
+            bottom = along / self.values
+            return self.vectors.dot(-bottom), 0.5 * float(bottom.dot(along))
         error = rounding.slope + rounding.grain
         uncertain = 8.0 * (np.abs(self.vectors).T @ error)
         lost = ~bent & (np.abs(along) > uncertain)
@@ -177,7 +177,7 @@ class Curvature:
         if not holds_everywhere(bent):
             vectors, values = vectors[:, bent], values[bent]
         sizes = np.abs(vectors)
-        return sizes @ ((sizes.T @ error) / values)
+        return sizes.dot(sizes.T.dot(error) / values)
 
 
 def curvature_of(look: Look) -> Curvature:
@@ -230,7 +230,7 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
         return curvature
     sizes = np.abs(curvature.values)
     small = (sizes < SUSPICIOUS) & (sizes > curvature.limit)
-    if not small.any():
+    if is_zero(small):
         return curvature
     unit = 3.0 * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
     near = look.objective.bounds.project(look.x + look.signs() * unit)
@@ -272,8 +272,8 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     size = look.on_free(look.scale)
     sized = size[:, None] * H * size
     rows = np.maximum.reduce(np.abs(sized), axis=1, initial=0.0)
-    faint = rows < FAINT * max(float(np.maximum.reduce(rows, initial=0.0)), TINY)
-    if not faint[look.free].any():
+    faint = rows < FAINT * max(largest(rows), TINY)
+    if is_zero(faint) or not faint[look.free].any():
         return H
     values, vectors = eigensystem(sized)
     sizes = np.abs(values)
@@ -347,14 +347,13 @@ def _plain(look: Look, free: np.ndarray) -> Curvature | None:
     slopes, others = (np.array(found).reshape(free.size, look.n) for found in (forwards, backwards))
     change = slopes - others
     uneven = np.abs(slopes - 2.0 * look.gradient + others) * look.scale
-    largest = np.maximum.reduce
-    if not (largest(uneven, 1) <= UNEVEN * largest(np.abs(change) * look.scale, 1)).all():
+    most_of = np.maximum.reduce
+    if not holds_everywhere(most_of(uneven, 1) <= UNEVEN * most_of(np.abs(change) * look.scale, 1)):
         return None
     columns, whole = (change / spans[:, None]).T, free.size == look.n
     size, block = (look.scale, columns) if whole else (look.scale[free], columns[free])
     sized = size[:, None] * block * size
-    skew, most = (largest(np.abs(matrix), None, initial=0.0) for matrix in (sized - sized.T, sized))
-    if skew > UNEVEN * most:
+    if largest(np.abs(sized - sized.T)) > UNEVEN * largest(np.abs(sized)):
         return None
     if free.size and eigenvalues(0.5 * (sized + sized.T))[0] <= SHALLOW * (look.fall or np.inf):
         shift = LONGER * h * np.where(look.free, look.signs(), 0.0)
@@ -410,7 +409,7 @@ def _of_columns(look: Look, columns: np.ndarray, error: float, how: str) -> Curv
         block = 0.5 * (block + block.T)
     block, how = _finite_block(block, how)
     if whole:
-        return _of_block(look, block, lambda v: block @ v, error, how)
+        return _of_block(look, block, block.dot, error, how)
     columns = np.where(np.isfinite(columns), columns, 0.0)
     columns[free] = block
     return _of_block(look, block, lambda v: columns @ v[free], error, how)

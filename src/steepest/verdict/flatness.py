@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
 
 from ..linear_algebra import lapack
+from ..linear_algebra.long_vectors import holds_everywhere
 from ..linear_algebra.symmetric import eigensystem, finite_part
-from ..numerics import EPS
+from ..numerics import EPS, all_finite, largest
 from .curvature import Curvature
 from .look import Look
 from .weakest import shifted_factor
@@ -258,17 +260,17 @@ class _Side:
 
 def _side(look: Look, direction: Vector, rounding: float) -> _Side:
     level, previous, flat = 0.0, look.x, False
-    slope = abs(float(look.gradient @ direction))
+    slope = abs(float(look.gradient.dot(direction)))
     for t in OF_A_QUADRATIC if look.quadratic else (*NEAR, *FAR):
         x = look.objective.bounds.project(look.x + t * direction)
-        if np.array_equal(x, previous):
+        if holds_everywhere(x == previous):
             break
         value, gradient = look.slope_at(x)
-        if not np.isfinite(value):
+        if not isfinite(value):
             break
         change = value - look.value
         if abs(change) > 8 * rounding + 2 * slope * t and abs(change) > 4 * look.trembling(x, value):
-            still = bool(np.isfinite(gradient).all() and not gradient[direction != 0].any())
+            still = all_finite(gradient) and not gradient[direction != 0].any()
             if still or look.objective.derivatives == "numeric":
                 beside = [
                     look.value_at(look.x + t * (1.0 + s) * direction) for s in (-STEP_WIDTH, STEP_WIDTH)
@@ -276,9 +278,9 @@ def _side(look: Look, direction: Vector, rounding: float) -> _Side:
                 still = all(other == value for other in beside)
                 still = still and _jumps_between(look, direction, level, t, rounding)
             return _Side(direction, level, float(np.sign(change)), t, value, x, still, t, flat)
-        flat = abs(float(np.where(x != previous, gradient, 0.0) @ direction)) == 0.0
+        flat = float(np.where(x != previous, gradient, 0.0).dot(direction)) == 0.0
         level, previous = t, x
-    moved = float(np.max(np.abs(previous - look.x) / look.scale, initial=0.0))
+    moved = look.apart(previous, look.x)
     return _Side(direction, level, 0.0, np.inf, look.value, look.x, False, moved, flat)
 
 
@@ -320,14 +322,14 @@ def _fades(look: Look, side: _Side) -> bool:
 
 def _turned(look: Look, curvature: Curvature, x: Vector, k: int) -> tuple[np.ndarray, Vector]:
     """The `k` most curved directions (n, k) at `x` (n,), and their curvatures (k,): a valley that bends turns them."""
-    free, d = curvature.free, look.scale[curvature.free]
-    H = look.objective.hessian(x)[np.ix_(free, free)]
+    free, whole = curvature.free, curvature.free.size == look.n
+    d, H = look.scale, look.objective.hessian(x)
+    if not whole:
+        d, H = d[free], H[np.ix_(free, free)]
     values, scaled = eigensystem(d[:, None] * finite_part(H) * d)
     vectors = np.zeros((look.n, k))
-    vectors[free] = d[:, None] * scaled[:, free.size - k :]
-    return vectors, np.maximum(
-        values[free.size - k :], curvature.limit * max(float(np.abs(values).max()), TINY)
-    )
+    vectors[slice(None) if whole else free] = d[:, None] * scaled[:, free.size - k :]
+    return vectors, np.maximum(values[free.size - k :], curvature.limit * max(largest(np.abs(values)), TINY))
 
 
 def _lower_between(look: Look, direction: Vector, rounding: float) -> tuple[Vector, float] | None:
@@ -445,14 +447,14 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
     fresh = False
     for _ in range(VALLEY_CORRECTIONS):
         here, gradient = look.slope_at(x)
-        lower = bool(np.isfinite(gradient).all() and here < value)
-        if not lower and (fresh or not np.isfinite(value)):
+        lower = bool(here < value and all_finite(gradient))
+        if not lower and (fresh or not isfinite(value)):
             break
         if lower:
             left = value - look.value
-            before, gain = gain, value - here if np.isfinite(value) else 0.0
+            before, gain = gain, value - here if isfinite(value) else 0.0
             gained += gain
-            place, value, slope = x, here, np.where(look.free, gradient, 0.0)
+            place, value, slope = x, here, look.on_free(gradient)
             if back.creeps and SLOWEST_GAIN * before < gain <= CREEPING * gained:
                 break
             if fresh and gain < CUT_SHORT * left and not look.objective.bounds.contains(x):
@@ -467,7 +469,7 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
             step, promise = back.step(slope)
         promised = promise
         x = place - step
-    if not np.isfinite(value):
+    if not isfinite(value):
         return None
     floor = VALLEY_FLOOR * back.unit
 
@@ -502,7 +504,8 @@ class _ByVectors:
     creeps = False
 
     def __init__(self, look: Look, curvature: Curvature) -> None:
-        bent = ~np.isin(np.arange(curvature.values.size), curvature.null)
+        bent = np.ones(curvature.values.size, dtype=bool)
+        bent[curvature.null] = False
         self._look, self._curvature = look, curvature
         self._vectors, self._curvatures = curvature.vectors[:, bent], curvature.values[bent]
         longest = np.max(np.abs(self._vectors) / look.scale[:, None], axis=0)
@@ -510,9 +513,9 @@ class _ByVectors:
 
     def step(self, gradient: Vector) -> tuple[Vector, float]:
         """See `_Back`."""
-        along = self._vectors.T @ gradient
+        along = self._vectors.T.dot(gradient)
         coefficients = along / self._curvatures
-        return self._vectors @ coefficients, 0.5 * float(along @ coefficients)
+        return self._vectors.dot(coefficients), 0.5 * float(along.dot(coefficients))
 
     def renew(self, x: Vector) -> bool:
         """See `_Back`. Where there is no Hessian, the directions stay what they are."""

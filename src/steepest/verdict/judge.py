@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics import EPS, all_finite, quietly
+from ..numerics import EPS, all_finite, largest, quietly
 from ..objective import Objective
 from .curvature import Curvature, confirmed, curvature_of, steady
 from .endless import pole_near, pole_on_the_way, valley_from, valley_walked
@@ -219,7 +219,7 @@ def _invisible(look: Look, rounding: Rounding) -> float:
 def _stationary(
     look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, evidence: list[Evidence]
 ) -> Judgement:
-    if _is_larger_than_the_cost(look, float(look.scale @ rounding.slope)):
+    if _is_larger_than_the_cost(look, float(look.scale.dot(rounding.slope))):
         # Such a slope says nothing: it is about to be infinite, where the cost ends.
         edge = edge_at(look, optimality.remaining_limit)
         if edge is not None:
@@ -332,8 +332,10 @@ def _tail_or_minimum(
 ) -> Judgement:
     """A minimum by slope and curvature, unless some parameter has only run out along a tail."""
     if look.is_small and curvature.complete and curvature.hessian is not None and not look.quadratic:
-        bends = np.zeros(look.n)
-        bends[curvature.free] = np.diag(curvature.hessian)
+        bends = curvature.hessian.diagonal()
+        if not look.all_free:
+            bends = np.zeros(look.n)
+            bends[curvature.free] = curvature.hessian.diagonal()
         for direction in weak_directions(look, bends, optimality.step):
             tail = is_tail(look, direction, rounding)
             if tail is not None:
@@ -356,7 +358,7 @@ def _tail_or_minimum(
 
 def _is_shallow(look: Look, curvature: Curvature) -> bool:
     """Whether the curvature explains next to nothing of the way down."""
-    size = 0.5 * curvature.extremes[1] * float(look.scale @ look.scale)
+    size = 0.5 * curvature.extremes[1] * float(look.scale.dot(look.scale))
     return look.fall is not None and size <= SHALLOW * look.fall
 
 
@@ -791,8 +793,8 @@ def _went_far(look: Look) -> bool:
     """Whether the walk left every size that its start knew of: perhaps it is on its way to infinity."""
     if look.start is None:
         return False
-    at = float(np.abs(look.x).max(initial=0.0))
-    return at > FAR_AWAY and at > FAR_AWAY * float(np.abs(look.start).max(initial=0.0))
+    at = largest(np.abs(look.x))
+    return at > FAR_AWAY and at > FAR_AWAY * largest(np.abs(look.start))
 
 
 def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = False) -> Ray | None:

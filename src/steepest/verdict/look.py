@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics import EPS, all_finite
+from ..bounds import Bounds
+from ..numerics import EPS, all_finite, largest
 from ..objective import Objective
 
 Vector = np.ndarray
@@ -63,12 +64,14 @@ class Look:
     n: int = field(init=False)
     is_small: bool = field(init=False)
     all_free: bool = field(init=False)
+    _box: Bounds | None = field(init=False)
     _signs_drawn: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.n = self.x.size
         self.is_small = self.n <= SMALL
         bounds = self.objective.bounds
+        self._box = bounds if bounds.any else None
         if bounds.any:
             self.projected = bounds.projected_gradient(self.x, self.gradient)
             at_bound = (self.x <= bounds.lower) | (self.x >= bounds.upper)
@@ -95,7 +98,7 @@ class Look:
     @cached_property
     def unit(self) -> Vector:
         """The same, or a rounding of its natural size where that is larger, (n,)."""
-        return np.maximum(np.spacing(np.abs(self.x)), EPS * self.scale)
+        return np.maximum(self.spacing, EPS * self.scale)
 
     @cached_property
     def own_size(self) -> Vector:
@@ -153,29 +156,27 @@ class Look:
     def value_at(self, x: Vector) -> float:
         """The cost at `x`, put inside the bounds; NaN where it does not exist."""
         try:
-            return self.objective.value(self.objective.bounds.project(x))
+            return self.objective.value(x if self._box is None else self._box.project(x))
         except NO_NUMBER:
             return np.nan
 
     def slope_at(self, x: Vector) -> tuple[float, Vector]:
         """The cost and gradient at `x`, put inside the bounds; NaN where they do not exist."""
-        inside = self.objective.bounds.project(x)
-        inside.setflags(write=False)  # the objective may keep it without a copy
         try:
-            return self.objective.value_and_gradient(inside)
+            return self.objective.value_and_gradient(x if self._box is None else self._box.project(x))
         except NO_NUMBER:
             return np.nan, np.full(self.n, np.nan)
 
     def apart(self, one: Vector, other: Vector) -> float:
         """The largest difference between two places (n,), in natural sizes."""
-        return float(np.max(np.abs(one - other) / self.scale, initial=0.0))
+        return largest(np.abs(one - other) / self.scale)
 
     def trembling(self, x: Vector, value: float) -> float:
         """What the cost, `value` at `x`, changes by some units in the last place away: rounding, seen there."""
         unit = 3.0 * np.maximum(np.spacing(np.abs(x)), EPS * self.scale)
-        signs = np.where(np.arange(self.n) % 2, -1.0, 1.0)
-        near = [self.value_at(x + shift) for shift in (signs * unit, -signs * unit, unit)]
-        changes = [abs(other - value) for other in near if np.isfinite(other)]
+        shift = _in_turn(self.n) * unit
+        near = (self.value_at(x + shift), self.value_at(x - shift), self.value_at(x + unit))
+        changes = [abs(other - value) for other in near if isfinite(other)]
         return max(changes, default=0.0)
 
 
@@ -215,10 +216,10 @@ def look_at(
     start, fall = _start_of(history, x, value)
     moved = np.zeros(x.size) if start is None else np.abs(x - start)
     scale = np.maximum(np.abs(x), moved)
-    largest = float(np.maximum.reduce(scale, initial=0.0))
+    most = largest(scale)
     # A parameter that is zero, up to rounding, and never moved says nothing of its own size: the others', or 1,
     # must do.
-    unknown = min(largest, 1.0) if largest > 0.0 else 1.0
+    unknown = min(most, 1.0) if most > 0.0 else 1.0
     scale = np.where(scale > NOTHING * unknown, scale, unknown)
     return Look(
         objective,
@@ -256,6 +257,14 @@ def _few_signs(seed: int, n: int) -> Vector:
     drawn = _signs(np.random.default_rng((seed, n)), (SIGNS_KEPT, n))
     drawn.setflags(write=False)
     return drawn
+
+
+@lru_cache(maxsize=16)
+def _in_turn(n: int) -> Vector:
+    """Signs that take turns, (n,)."""
+    signs = np.where(np.arange(n) % 2, -1.0, 1.0)
+    signs.setflags(write=False)
+    return signs
 
 
 @lru_cache(maxsize=16)

@@ -241,7 +241,7 @@ def _why_convex(look: Look, curvature: Curvature) -> str:
     if look.convex:
         return str(look.structure.convexity.reason)
     # A curvature that is zero to rounding may be a downward one.
-    if look.quadratic and curvature.complete and curvature.positive and look.free.all():
+    if look.quadratic and curvature.complete and curvature.positive and look.all_free:
         return "the cost is a quadratic that curves upwards in every direction"
     return ""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..numerics import EPS, quietly
+from ..numerics import EPS, all_finite, quietly
 from .curvature import ERROR_EXACT, Curvature
 from .look import Look, Rounding
 
@@ -41,7 +41,8 @@ def digits_of(look: Look, error: Vector) -> Vector:
         digits = -np.log10(error / size)
     if not look.all_free:
         digits = np.where(look.free, digits, MOST_DIGITS)
-    digits[np.isnan(digits)] = 0.0
+    if not all_finite(digits):
+        digits[np.isnan(digits)] = 0.0
     return np.minimum(np.maximum(digits, 0.0), MOST_DIGITS)
 
 
@@ -111,12 +112,12 @@ def gap_of(
     cost lies above its tangent, which inside finite bounds cannot fall without limit.
     """
     if look.quadratic and curvature.complete and curvature.positive and not look.touching.any():
-        if look.free.all():
+        if look.all_free:
             error = rounding.slope + rounding.grain
-            doubt = float(0.5 * error @ curvature.spread_of(error))
+            doubt = float((0.5 * error).dot(curvature.spread_of(error)))
             return remaining + doubt + EPS * abs(look.value), "Newton decrease of a quadratic"
     bounds = look.objective.bounds
-    if look.convex and np.isfinite(bounds.lower).all() and np.isfinite(bounds.upper).all():
+    if bounds.any and look.convex and np.isfinite(bounds.lower).all() and np.isfinite(bounds.upper).all():
         g = look.gradient
         farthest = np.where(g > 0, look.x - bounds.lower, look.x - bounds.upper)
         doubt = float(rounding.slope @ (bounds.upper - bounds.lower))

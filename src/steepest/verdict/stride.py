@@ -23,7 +23,7 @@ Vector = np.ndarray
 SEEN = 4.0
 
 # So many of the last seen falls, and as many that were this much larger, tell how steps shortened between them.
-# Fewer, and one step that the solver happened to cut short decides.
+# Fewer, and one step that the solver happened to cut short decides; an odd number has a middle one.
 FEW, EARLIER, LARGEST = 3, 1e4, 1e8
 
 # A higher order than this, of a bottom, is none: steps that shortened by less than their falls to this power kept their
@@ -92,14 +92,19 @@ def _kept_its_length(look: Look, places: np.ndarray, values: Vector, allowed: Ve
     if seen.size < 2 * FEW:
         return None
     late = seen[-FEW:]
-    least = float(np.median(falls[late]))
+    least = _middle(falls[late])
     larger = seen[(falls[seen] >= EARLIER * least) & (falls[seen] <= LARGEST * least)]
     if larger.size < FEW:
         return None
     early = larger[-FEW:]
-    shortened = float(np.median(steps[early])) / max(float(np.median(steps[late])), np.finfo(float).tiny)
-    died = float(np.median(falls[early])) / least
+    shortened = _middle(steps[early]) / max(_middle(steps[late]), np.finfo(float).tiny)
+    died = _middle(falls[early]) / least
     return int(early[0]) if shortened < died ** (1.0 / HIGHEST_ORDER) else None
+
+
+def _middle(few: Vector) -> float:
+    """The median of an odd number of values; NumPy's takes as long as an evaluation of many a cost."""
+    return sorted(few.tolist())[few.size // 2]
 
 
 def _fell_at_each_doubling(places: np.ndarray, values: Vector, allowed: Vector) -> int | None:

@@ -13,7 +13,7 @@ from math import isfinite, sqrt
 
 import numpy as np
 
-from ..numerics import EPS, quietly
+from ..numerics import EPS, largest, quietly
 from .look import Look, Rounding
 from .rays import Leads, walk
 
@@ -61,7 +61,7 @@ NEARER = tuple(1.0 - 10.0**-k for k in range(1, 10))
 def weak_directions(look: Look, curvature_of_each: Vector, step: Vector) -> list[Vector]:
     """Parameters, as directions (n,), in which a minimum would be suspiciously shallow or far from settled."""
     weight = np.abs(curvature_of_each) * look.scale**2
-    shallow = weight <= WEAK * np.maximum.reduce(weight, initial=0.0)
+    shallow = weight <= WEAK * largest(weight)
     unsettled = np.abs(step) > 1e-3 * look.scale
     chosen = (look.free & (shallow | unsettled)).nonzero()[0][:LOOKED_AT]
     return [np.where(np.arange(look.n) == i, look.scale[i], 0.0) for i in chosen]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
+
+from ..numerics import largest
 
 Vector = np.ndarray
 
@@ -30,16 +33,17 @@ def direction_name(direction: Vector, names: Sequence[str]) -> str:
     >>> direction_name(np.array([0.5, -1.0, 0.0]), ("limit", "rate", "middle"))
     '0.5·limit - rate'
     """
-    largest = float(np.abs(direction).max(initial=0.0))
-    if largest == 0.0 or not np.isfinite(largest):
+    most = largest(np.abs(direction))
+    if most == 0.0 or not isfinite(most):
         return "nowhere"
-    parts = direction / largest
-    visible = [int(i) for i in np.argsort(-np.abs(parts), kind="stable")[:TOLD] if abs(parts[i]) > VISIBLE]
-    dropped = int((np.abs(parts) > VISIBLE).sum()) - len(visible)
+    parts = direction / most
+    sizes = np.abs(parts)
+    visible = [i for i in np.argsort(-sizes, kind="stable")[:TOLD].tolist() if sizes.item(i) > VISIBLE]
+    dropped = np.count_nonzero(sizes > VISIBLE) - len(visible)
     text = ""
     for i in sorted(visible):
-        sign = "-" if parts[i] < 0 else "+"
-        size = f"{abs(parts[i]):.2g}"
+        sign = "-" if parts.item(i) < 0 else "+"
+        size = f"{sizes.item(i):.2g}"
         term = names[i] if size == "1" else f"{size}·{names[i]}"
         text += f" {sign} {term}" if text else (f"-{term}" if sign == "-" else term)
     return f"{text} and {dropped} more" if dropped else text
