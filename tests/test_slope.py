@@ -65,6 +65,20 @@ def test_at_a_kink_there_is_no_slope_but_two_one_sided_ones(cost, at, left, righ
     assert_allclose([point.left, point.right], [left, right], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(("cost", "at"), [("log(x)", -1.0), ("sqrt(x)", -4.0), ("x**0.5 + 3*x", -1.0)])
+def test_where_a_cost_has_no_value_it_has_no_slope(cost, at):
+    """The formula of the derivative may have one: that of log(x) is 1/x, on either side of zero."""
+    (point,) = st.slope(cost, at=at).points
+    assert point.direction == "no slope here"
+    assert np.isnan([point.value, point.slope, point.left, point.right]).all()
+    assert "the cost has no value" in str(st.slope(cost, at=at))
+
+
+def test_a_hole_in_a_curve_has_the_slope_of_both_sides():
+    (point,) = st.slope("sin(x)/x", at=0.0).points
+    assert point.direction == "flat" and abs(point.slope) < 1e-6
+
+
 @pytest.mark.parametrize(
     "cost", [lambda x: np.floor(x), lambda x: np.sign(x), lambda x: np.where(x > 0, 1.0, 2.0) + x]
 )

@@ -453,8 +453,8 @@ def _ties(
         strange = [part for part in expression.names if part not in names]
         if strange:
             raise InputError(
-                f"tied={{{name!r}: {expression.text!r}}} holds {', '.join(strange)}, which are no parameters; there "
-                f"are {', '.join(names)}"
+                f"tied={{{name!r}: {expression.text!r}}} holds {', '.join(strange)}, and the parameters are "
+                f"{', '.join(names)}"
             )
     ordered: list[str] = []
     while len(ordered) < len(parsed):

@@ -160,7 +160,7 @@ def _first_word(value: Any) -> tuple[int, Any] | None:
     row = isinstance(value, (list, tuple)) or np.ndim(value) == 1
     for place, entry in enumerate(value if row else ()):
         try:
-            float(entry)
+            float(entry if entry is not None else 0)  # None is a gap, which NumPy makes NaN
         except (TypeError, ValueError):
             return place, entry
     return None
@@ -275,20 +275,12 @@ def _entry(part: Any, place: int) -> float:
 
 
 def frame_of(source: Any) -> Any:
-    """A table from a path (CSV, TSV or Parquet) by polars; a frame or a dict as it is."""
+    """A table from the path of a file, as `read_table` reads it; a frame or a dict as it is."""
     if not isinstance(source, (str, bytes)) and not hasattr(source, "__fspath__"):
         return source
-    from .optional import optional
+    from .table_files import read_table
 
-    polars: Any = optional("polars", feature="reading tables", extra="tables")
-    path = str(source)
-    try:
-        if path.lower().endswith((".parquet", ".pq")):
-            return polars.read_parquet(path)
-        separator = "\t" if path.lower().endswith((".tsv", ".tab")) else ","
-        return polars.read_csv(path, separator=separator, infer_schema_length=None, comment_prefix="#")
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
+    return read_table(source)
 
 
 def several(value: Any) -> bool:

@@ -142,8 +142,10 @@ def _words(point: Any, direction: str, i: int) -> str:
     mark = mark_of(direction)
     words = f"{mark.arrow} {direction}".strip()
     if point.left is not None and point.right is not None and direction == "no slope here":
-        left, right = number(flat(point.left)[i]), number(flat(point.right)[i])
-        words += f": {left} from the left, {right} from the right"
+        left, right = flat(point.left)[i], flat(point.right)[i]
+        if np.isnan([point.value, left, right]).all():
+            return f"{words}: the cost has no value"
+        words += f": {number(left)} from the left, {number(right)} from the right"
         words += _jump(point, i)
     return words
 

@@ -398,7 +398,7 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
     reader.read()
     if not reader.record.header:
         raise InputError(
-            f"{os.fspath(path)} holds no run: it should be a file that record= of minimize, fit or train wrote"
+            f"{os.fspath(path)} holds no run: it should be a file that record= of minimize or train wrote"
         )
     return reader.record
 

@@ -148,7 +148,11 @@ def _point(measure: _Measure, place: Parameters) -> SlopePoint:
     value, gradient = float(value), np.array(gradient, dtype=np.float64)
     left = right = left_value = right_value = None
     broken = ~np.isfinite(gradient)
-    if broken.any() or measure.near_kink(x):
+    if np.isnan(value) and not _has_values_beside(measure.value, x):
+        # The derivative's formula may give a number where the cost itself has none, as 1/x does left of log(x).
+        broken[:], gradient = True, np.full(x.size, np.nan)
+        left = right = gradient
+    elif broken.any() or measure.near_kink(x):
         left, right = _one_sided(measure, x)
         with np.errstate(invalid="ignore"):
             parted = ~(np.abs(left - right) <= 1e-6 * np.maximum(np.abs(left), np.abs(right)) + 1e-9)
@@ -266,6 +270,12 @@ def _slope_beside(measure: _Measure, x: Vector, k: int, step: float) -> float:
     return (
         float(gradient[k]) if np.isfinite(value) else np.nan
     )  # beyond the edge of where the cost has values
+
+
+def _has_values_beside(value: Callable[[Vector], float], x: Vector) -> bool:
+    """Whether the cost is a number a little to one side of `x`, as sin(x)/x is beside zero."""
+    step = 2.0**-40 * np.maximum(1.0, np.abs(x))
+    return not (np.isnan(value(x - step)) and np.isnan(value(x + step)))
 
 
 def _jumps(value: Callable[[Vector], float], x: Vector, k: int, here: float) -> bool:

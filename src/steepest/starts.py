@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds, Vector
+from .errors import InputError
 from .measurements import Measurements
 from .numerics import EPS
 from .residuals import Residuals
@@ -142,7 +143,7 @@ def from_data(
     for _ in range(8 * LOOKS):
         trial = {}
         for name in searched:
-            low, high = _ends(bounds.get(name))
+            low, high = _ends(bounds.get(name), name)
             scale = generator.choice(scales) * 10.0 ** (0.5 * generator.standard_normal())
             sign = -1.0 if generator.random() < 0.25 else 1.0
             if np.isfinite(low) and np.isfinite(high) and generator.random() < 0.5:
@@ -178,11 +179,14 @@ def _columns(x: Any) -> list[Any]:
     return list(x) if isinstance(x, tuple) else [x]
 
 
-def _ends(pair: Any) -> tuple[float, float]:
+def _ends(pair: Any, name: str) -> tuple[float, float]:
     if pair is None:
         return -np.inf, np.inf
     low, high = pair
-    return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
+    low, high = (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
+    if not low <= high:
+        raise InputError(f"the bounds of {name} leave nothing: {low} to {high}")
+    return low, high
 
 
 def _misfit(function: Callable[..., Any], values: Mapping[str, Any], sets: Sequence[Measurements]) -> float:

@@ -51,6 +51,7 @@ LAYERS = (
         "trained",
         "torch_minimize",
         "measurements",
+        "table_files",
         "models",
         "starts",
         "fit_facts",

@@ -128,6 +128,11 @@ def test_minimize_leaves_with_1_where_no_minimum_was_shown(capsys, args, verdict
         (["minimize", LESSON, "--start", "1", "--method", "bffs"], "bffs"),
         (["minimize", LESSON, "--start", "1;2"], "one place"),
         (["minimize", LESSON, "--start", "1", "--unknown"], "--unknown"),
+        (["minimize", LESSON, "--start", "1", "--budget", "3m"], "5min"),
+        (
+            ["minimize", LESSON, "--start", "1", "--option", "rate=1"],
+            "an option of method 'gradient descent'",
+        ),
         (["walk"], "walk"),
     ],
 )

@@ -82,7 +82,7 @@ def test_a_function_of_one_argument_takes_a_number_an_array_or_a_dict(model):
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("vally", "did you mean valley"), ("", "say which function"), ("SCALE", "is a int, not a function"),
+    [("vally", "did you mean valley"), ("", "say which function"), ("SCALE", "is no function: its type is int"),
      ("zzz", "it has cost, valley")],
 )  # fmt: skip
 def test_a_wrong_name_is_told_what_is_there(model, name, complaint):

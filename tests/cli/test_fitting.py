@@ -76,3 +76,34 @@ def test_mistakes_are_named(capsys, table, args, words):
 def test_a_missing_table_is_named(capsys, tmp_path):
     assert main(["fit", "a*x", str(tmp_path / "none.csv")]) == 2
     assert "no file" in capsys.readouterr().err
+
+
+def test_columns_without_a_name_are_not_taken_for_x(capsys, tmp_path):
+    """pandas writes the numbers of the rows first, under no name."""
+    path = tmp_path / "data.csv"
+    rows = "\n".join(f"{k},{x!r},{y!r}" for k, (x, y) in enumerate(zip(X.tolist(), Y.tolist(), strict=True)))
+    path.write_text(",time,count\n" + rows)
+    _, found = told(capsys, "fit", "a*exp(-b*time)+c", str(path), "--start", "1,1,1")
+    call = fit("a*exp(-b*x)+c", X, Y, [1.0, 1.0, 1.0])
+    assert_allclose(list(found["values"].values()), call.params, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["gausian + line"], "did you mean 'gaussian'"),
+        (["a*exp(-b*x)+c", "--bounds", "b=1:0"], "the bounds of b leave nothing"),
+        (["a*exp(-b*x)+c", "--tied", "c=2*q"], "holds q, and the parameters are a, b, c"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_with_what_to_write(capsys, table, args, complaint):
+    assert main(["fit", args[0], table, *args[1:]]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_the_remedy_for_gaps_is_the_option_of_the_command(capsys, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x,y\n0,1\n1,\n2,3\n3,4\n")
+    assert main(["fit", "a*x + b", str(path)]) == 2
+    assert "write --omit-nan to leave" in capsys.readouterr().err
+    assert main(["fit", "a*x + b", str(path), "--omit-nan"]) == 0

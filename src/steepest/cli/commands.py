@@ -87,10 +87,25 @@ def _protected(arg: str) -> str:
 
 def _explained(error: Exception) -> str:
     if isinstance(error, SteepestError):
-        return str(error)
+        return in_options(str(error))
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return f"{type(error).__name__}: {error} (--debug shows where)"
+
+
+# Remedies that messages name as arguments of Python, and the options that are meant here.
+OPTIONS_OF_ARGUMENTS = {'nan="omit"': "--omit-nan", 'derivatives="numeric"': "--derivatives numeric"}
+
+
+def in_options(message: str) -> str:
+    """The message of an error with the remedy as one writes it on the command line.
+
+    >>> in_options('write nan="omit" to leave such points out')
+    'write --omit-nan to leave such points out'
+    """
+    for argument, option in OPTIONS_OF_ARGUMENTS.items():
+        message = message.replace(argument, option)
+    return message
 
 
 def _version(wanted: bool) -> None:
@@ -188,7 +203,8 @@ def minimize_command(
         typer.Option(metavar="RANGES", help='low:high for each parameter: "0:1,:3" or "x=0:,y=:3".'),
     ] = None,
     method: Annotated[
-        str, typer.Option(metavar="NAME", help='"gradient descent", momentum, nesterov, adam, bfgs, l-bfgs.')
+        str,
+        typer.Option(metavar="NAME", help='newton, bfgs, l-bfgs, "gradient descent", adam, …; auto chooses.'),
     ] = "auto",
     option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A setting of the method; may be repeated.")

@@ -162,7 +162,7 @@ def _unchanged(told: Mapping[str, Any], what: str, folder: Path, as_it_is: str, 
     return path
 
 
-def function_in(text: str) -> tuple[Callable[..., Any], Path]:
+def function_in(text: str, what: str = "cost") -> tuple[Callable[..., Any], Path]:
     """The function that `FILE.py:FUNC` names, and its file.
 
     Raises:
@@ -172,7 +172,7 @@ def function_in(text: str) -> tuple[Callable[..., Any], Path]:
     if match is None:
         raise InputError(f"{text}: name a function in a file, FILE.py:FUNC")
     path = Path(match["file"]).expanduser()
-    return _function_of(load(path), match["function"] or "", path), path.resolve()
+    return _function_of(load(path), match["function"] or "", path, what), path.resolve()
 
 
 def load(path: Path) -> ModuleType:
@@ -201,7 +201,7 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def _function_of(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
+def _function_of(module: ModuleType, name: str, path: Path, what: str = "cost") -> Callable[..., Any]:
     found = getattr(module, name, None) if name else None
     if callable(found):
         return found
@@ -211,13 +211,13 @@ def _function_of(module: ModuleType, name: str, path: Path) -> Callable[..., Any
         if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
     if not name:
-        choice = f"{path}:{own[0]}" if own else f"{path}:NAME"
-        raise InputError(f"{path}: say which function is the cost, for instance {choice}")
+        likely = next((key for key in own if key == what), own[0] if own else "NAME")
+        raise InputError(f"{path}: say which function is the {what}, for instance {path}:{likely}")
     import difflib
 
     near = difflib.get_close_matches(name, own, n=1)
     if found is not None:
-        raise InputError(f"{path}: {name} is a {type(found).__name__}, not a function")
+        raise InputError(f"{path}: {name} is no function: its type is {type(found).__name__}")
     hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(own)}" if own else "; it has none"
     raise InputError(f"{path} has no function {name!r}{hint}")
 

@@ -15,6 +15,9 @@ from .costs import FILE, read_cost
 from .output import show
 from .reading import read_places
 
+# Endings of files that hold measurements, which are no costs and no runs.
+TABLES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -43,6 +46,10 @@ def asked(
         return Asked(data=what, model=model, start=start, x=x, y=y)
     if what is None or FILE.match(what.strip()):
         return Asked(cost=what, start=start)
+    if Path(what).suffix.lower() in TABLES:
+        raise InputError(
+            f'{what} is a table; say what to fit to it: steepest explore --fit "a*exp(-b*x) + c" {what}'
+        )
     if Path(what).is_file():
         return Asked(run=what, cost=cost, start=start)
     if Path(what).suffix in (".jsonl", ".run", ".json"):

@@ -137,18 +137,35 @@ def _model(text: str, read_cost: Any) -> tuple[Any, Path | None]:
     from .. import models
 
     parts = [part.strip().removesuffix("()") for part in text.split("+")]
-    if all(part in models.__all__ and part not in ("Model", "as_model") for part in parts):
+    ready = [name for name in models.__all__ if name not in ("Model", "as_model")]
+    if all(part in ready for part in parts):
         total = getattr(models, parts[0])()
         for part in parts[1:]:
             total = total + getattr(models, part)()
         return total, None
+    _check_names(parts, ready)
     named = read_cost(text)
     return named.fun, named.file
+
+
+def _check_names(parts: list[str], ready: list[str]) -> None:
+    """Refuse a sum of names of which one is nearly, but not quite, the name of a ready-made model."""
+    import difflib
+
+    unknown = [part for part in parts if part not in ready]
+    near = {part: difflib.get_close_matches(part, ready, 1, cutoff=0.75) for part in unknown}
+    usual = {"x", "t"} & set(parts)
+    if all(part.isidentifier() for part in parts) and any(near.values()) and not usual:
+        part, (meant, *_) = next((part, found) for part, found in near.items() if found)
+        raise InputError(
+            f"there is no ready-made model {part!r}; did you mean {meant!r}? There are {', '.join(ready)}"
+        )
 
 
 def _columns(x: str | None, y: str | None, columns: list[str]) -> tuple[Any, str]:
     if len(columns) < 2 and (x is None or y is None):
         raise InputError(f"the table has one column, {columns[0]}; a fit needs x and y")
+    columns = [name for name in columns if name] or columns  # a frame's own numbers of its rows have no name
     names = [part.strip() for part in x.split(",")] if x is not None else []
     if not names:
         names = [next(name for name in columns if name != y)]

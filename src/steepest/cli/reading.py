@@ -9,6 +9,7 @@ from ..errors import InputError
 
 # Units of time in a budget, the longer endings first.
 SECONDS = {"min": 60.0, "h": 3600.0, "s": 1.0}
+AMOUNTS = "; write how many evaluations, such as 1000, or a time: 30s, 5min, 2h"
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ def _place(text: str, option: str) -> Place:
     return Place({}, tuple(_number(item, text, option) for item in items), brackets)
 
 
-def _number(text: str, whole: str, option: str) -> float:
+def _number(text: str, whole: str, option: str, hint: str = "") -> float:
     try:
         return float(text.replace("−", "-"))
     except ValueError:
-        raise InputError(f"{option} {whole}: {text.strip()!r} is not a number") from None
+        raise InputError(f"{option} {whole}: {text.strip()!r} is not a number{hint}") from None
 
 
 def read_bounds(text: str, names: Sequence[str] | None, n: int) -> list[tuple[float | None, float | None]]:
@@ -108,9 +109,9 @@ def read_budget(text: str) -> dict[str, float]:
     for item in (item.strip() for item in text.split(",")):
         unit = next((unit for unit in SECONDS if item.endswith(unit)), None)
         if unit is None:
-            budget["evaluations"] = int(_number(item, text, "--budget"))
+            budget["evaluations"] = int(_number(item, text, "--budget", AMOUNTS))
         else:
-            budget["seconds"] = SECONDS[unit] * _number(item.removesuffix(unit), text, "--budget")
+            budget["seconds"] = SECONDS[unit] * _number(item.removesuffix(unit), text, "--budget", AMOUNTS)
     return budget
 
 

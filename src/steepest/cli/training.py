@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +63,8 @@ def train_command(
 
     joined = join()
     try:
-        function, file = function_in(job)
+        function, file = function_in(job, "job")
+        _check_job(function, job)
         with in_file(file):
             settings = together(settings_of(function(), job), given)
             result = _train(settings, progress=None if as_json else _shown())
@@ -114,6 +116,21 @@ ELSEWHERE = {
     "dtype": "precision",
     "checkpoint_dir": "checkpoint",
 }
+
+
+def _check_job(function: Callable[..., Any], job: str) -> None:
+    """Refuse a function that wants arguments: whoever names the cost itself meant another one."""
+    import inspect
+
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise InputError(
+            f"{job}: {error}; a job takes no arguments and returns those of train as a dict, "
+            '{"cost": ..., "params": ..., "data": ...}'
+        ) from None
+    except ValueError:
+        return  # its arguments cannot be told beforehand
 
 
 def settings_of(found: Any, job: str) -> dict[str, Any]:

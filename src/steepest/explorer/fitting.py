@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..table_files import read_table
 from .subject import Subject
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -103,53 +104,17 @@ class Fitting:
 
 
 def read_columns(path: Path) -> dict[str, Array]:
-    """The numeric columns of a table in a file, by name; a CSV without a heading has x, y, ...
+    """The numeric columns of a table in a file, by name.
 
     Raises `InputError` where there is no such file or it holds no two columns of numbers.
     """
     import polars
 
-    if not path.is_file():
-        raise InputError(f"there is no file {path}")
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = polars.read_parquet(path)
-        else:
-            heading = _has_heading(path)
-            separator = _separator(path)
-            table = polars.read_csv(path, has_header=heading, separator=separator, comment_prefix="#")
-            if not heading:
-                names = ["x", "y"] if table.width == 2 else [f"column{k + 1}" for k in range(table.width)]
-                table = table.rename(dict(zip(table.columns, names, strict=True)))
-    except (polars.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path} cannot be read as a table: {error}") from error
-    numeric = [name.strip() for name in table.columns if table[name].dtype.is_numeric()]
-    table = table.rename({name: name.strip() for name in table.columns})
+    table = read_table(path)
+    numeric = [name for name in table.columns if table[name].dtype.is_numeric()]
     if len(numeric) < 2:
         raise InputError(f"{path} has {len(numeric)} columns of numbers; a fit needs two, x and y")
     return {name: table[name].cast(polars.Float64).to_numpy() for name in numeric}
-
-
-def _first_line(path: Path) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.strip() and not line.startswith("#"):
-                return line
-    return ""
-
-
-def _separator(path: Path) -> str:
-    line = _first_line(path)
-    return max(",;\t ", key=line.count)
-
-
-def _has_heading(path: Path) -> bool:
-    for piece in _first_line(path).replace(";", ",").replace("\t", ",").replace(" ", ",").split(","):
-        try:
-            float(piece or "0")
-        except ValueError:
-            return True
-    return False
 
 
 def fitting(

@@ -141,7 +141,7 @@ def power_of_ten(value: float, _: Any = None) -> str:
     if abs(value / 10.0**power - 1) > 1e-6:
         return ""
     if -3 <= power <= 4:
-        return f"{10.0**power:g}"
+        return f"{10.0**power:,g}"
     return "10" + str(power).translate(RAISED)
 
 

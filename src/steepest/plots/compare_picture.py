@@ -205,3 +205,8 @@ def _draw_found(runs: Mapping[str, Any], ax: Any) -> None:
     ax.set_yticks(range(len(paid)), [plain(label) for label in runs])
     ax.set_ylim(len(paid) - 0.4, -0.6)
     dress(ax, x="evaluations of the cost", y="")
+    # The room to the right is for words: the axis ends with the longest bar.
+    ax.minorticks_off()
+    ax.set_xticks([tick for tick in ax.get_xticks() if left <= tick <= right])
+    ax.spines["bottom"].set_bounds(left, right)
+    ax.xaxis.label.set(x=0.0, horizontalalignment="left")

@@ -416,7 +416,7 @@ RULES = (
     Rule(
         LBFGS,
         when=lambda s: True,
-        because="the cost has {n} parameters, too many for a matrix of curvatures; the last steps stand in for it",
+        because="the cost has {n} parameters, and the last steps stand in for a matrix of their curvatures",
         otherwise=FORGETFUL,
         most_steps=LONG_CROSSING_STEPS,
     ),
@@ -700,6 +700,9 @@ def _unknown_option(name: str, known: Mapping[str, str], solver: str) -> str:
     everywhere = [*TOLERANCES, *LIMITS]
     near = difflib.get_close_matches(name, [*known, *everywhere], n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
+    having = [method for method in SPELLINGS if name in ARGUMENTS.get(type(METHODS[_key(method)]()), {})]
+    if having:
+        meant = f" It is an option of method {' or '.join(map(repr, having))}."
     return (
         f"{solver} has no option {name!r}.{meant} Its own: {', '.join(known) or 'none'}; "
         f"of every method: {', '.join(everywhere)}"
