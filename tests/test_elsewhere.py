@@ -202,3 +202,41 @@ def test_a_budget_that_ends_at_a_saddle_is_no_error():
     for evaluations in range(1, 40):
         result = st.minimize(wells, [0.0, 0.5], budget=evaluations)
         assert result.nfev <= evaluations and result.fun <= wells(np.array([0.0, 0.5]))
+
+
+def arc(seed):
+    """Points about a part of a circle, and the circle: centre and radius."""
+    random = np.random.default_rng(seed)
+    count, radius = random.integers(5, 20), 10 ** random.uniform(0, 2)
+    angle = random.uniform(0, 2 * np.pi) + random.uniform(0, random.choice([0.5, 1.5, 3.0]), count)
+    centre = random.normal(size=2) * radius
+    points = centre + radius * (
+        np.column_stack([np.cos(angle), np.sin(angle)]) + 0.02 * random.normal(size=(count, 2))
+    )
+    return points, np.append(centre, radius), random
+
+
+def test_a_circle_that_grows_into_a_line_is_no_minimum_and_the_arcs_own_is_found():
+    # From a centre on the wrong side of the arc the circle may grow for ever. What it fits then is a line, and the best
+    # line leaves the smallest singular value of the points about their mean, squared.
+    ran_off = missed = 0
+    for seed in range(30):
+        points, circle, random = arc(seed)
+
+        def cost(p, points=points):
+            return np.sum((np.sqrt((points[:, 0] - p[0]) ** 2 + (points[:, 1] - p[1]) ** 2) - p[2]) ** 2)
+
+        start = random.normal(size=3) * circle[2] * 3 + np.append(circle[:2], 3 * circle[2])
+        line = np.linalg.svd(points - points.mean(axis=0))[1][-1] ** 2
+        best = st.minimize(cost, circle, starts=1).fun
+        assert best < (1.0 - 1e-3) * line
+        alone, found = st.minimize(cost, start, starts=1), st.minimize(cost, start)
+        if alone.fun > (1.0 - 1e-5) * line:
+            ran_off += 1
+            assert alone.fun == pytest.approx(line, rel=1e-4)
+            assert alone.verdict == "infimum not attained", alone.message
+        if found.success:
+            assert found.fun == pytest.approx(best, rel=1e-9)
+        missed += not found.success
+    assert ran_off >= 6
+    assert missed <= 1

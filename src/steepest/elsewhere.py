@@ -1,4 +1,4 @@
-"""Other starts, for a walk that ran off to no minimum: behind the ridge it came down from, nearer to zero, and about.
+"""Other starts, for a walk that ran off to no minimum: behind the ridge it came down from, nearer to zero, about.
 
 A cost such as x²·exp(-x) has a minimum at 0 and a tail that falls as low; from x = 3 every slope leads down the tail.
 The minimum lies behind the ridge on whose far side the start was: up the slope, and on until it falls again. Where
@@ -21,8 +21,9 @@ UPHILL = tuple(0.02 * 1.5**k for k in range(16))
 # Beyond a ridge a walk begins this much farther off, as a part of the distance to it: on its top no slope leads down.
 BEYOND = 1.2
 
-# Parts of the start that are tried: a walk that exponents led astray begins where they are moderate.
-NEARER = (0.1, 0.0, 0.5)
+# Times the start that are tried: a walk that exponents led astray begins where they are moderate, and one that led to
+# infinity, as where a circle's centre lies on the wrong side of its arc, on the other side of zero.
+NEARER = (0.1, 0.0, 0.5, -1.0)
 
 # Seeded places about the start, normal with this many sizes of the parameters: wide enough to change signs.
 ABOUT, SPREAD = 2, 2.0

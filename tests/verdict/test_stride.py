@@ -64,3 +64,18 @@ def test_the_bottom_of_a_logarithm_far_off_is_a_minimum():
     found = st.minimize(lambda x: np.log(x[0] / 1e6) ** 2 + (x[1] - x[0] / 1e6) ** 2, np.array([1.0, 0.0]))
     assert found.success, found.message
     assert np.allclose(found.x, [1e6, 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("power", "slope"), [(0.5, 1e-9), (1.0, 1e-9), (2.0, 1e-9), (1.0, 1e-6)])
+@pytest.mark.parametrize("start", [3.0, 30.0])
+def test_a_tail_that_a_rise_ends_at_last_has_a_minimum(power, slope, start):
+    """d^-power + slope·d with d² = 1 + x² has its minimum where d^(power + 1) = power / slope: up to 6·10⁵ far out."""
+
+    def cost(x):
+        square = 1 + x[0] ** 2
+        return square ** (-power / 2) + slope * np.sqrt(square) + (x[1] - x[0]) ** 2
+
+    found = st.minimize(cost, np.array([start, -start]), starts=1)
+    assert found.success, found.message
+    far = np.sqrt((power / slope) ** (2 / (power + 1)) - 1)
+    np.testing.assert_allclose(found.x, far, rtol=1e-5)

@@ -55,6 +55,12 @@ FARTHER = 2.0 ** (LAST / 2)
 # A fall of this many times the rounding of the cost is no chance.
 SEEN = 2.0
 
+# Doublings of the way from its start that are looked back on: the last may have led to where all is rounding.
+LOOKED_BACK = 64
+
+# Farther on in a valley a rise of this part of the last fall is no rounding.
+RISEN = 0.1
+
 # Recent places of the walk from which the valley's direction is read.
 BACK = 10
 
@@ -161,14 +167,35 @@ def valley_walked(look: Look, rounding: float) -> Valley | None:
     whole = np.abs(look.x - look.start)
     far = whole >= FAR_PART * whole.max(initial=0.0)
     away = np.linalg.norm(((places - look.start)[:, far]) / whole[far], axis=1)
-    first = [int(np.argmax(away >= away[-1] / 2.0**k)) for k in range(DOUBLINGS, -1, -1)]
-    falls = -np.diff(values[first])
-    seen = np.flatnonzero(falls > SEEN * max(rounding, EPS * abs(look.value)))
+    # The cost at each doubling is read between two places of the walk: a later one may lie up to twice as far.
+    onward = np.flatnonzero(away > np.concatenate([[0.0], np.maximum.accumulate(away)[:-1]]))
+    doublings = np.log2(away[onward])
+    ends = doublings[-1] + np.arange(-LOOKED_BACK, 1)
+    falls = -np.diff(np.interp(ends, doublings, values[onward]))
+    # Numbers half as large are rounded to half as much, or less.
+    coarse = rounding * np.exp2(np.arange(1 - LOOKED_BACK, 1))
+    seen = np.flatnonzero(falls > SEEN * np.maximum(coarse, EPS * abs(look.value)))
     falls = falls[: seen[-1] + 1] if seen.size else falls[:0]
     if seen.size < LAST or seen[-LAST] != falls.size - LAST or _leads(falls, look.value, True) is None:
         return None
+    stepped_on = np.diff(np.searchsorted(doublings, ends))[falls.size - LAST : falls.size]
+    if not (stepped_on > 0).all():  # what lies within one step is not known
+        return None
+    if _rises_onward(look, np.where(far, look.x - look.start, 0.0), float(falls[-1])):
+        return None
     way = look.x - places[max(len(places) - 1 - BACK, 0)]
     return Valley(Leads.TO_A_LIMIT, way, look.value, float(np.linalg.norm(look.x - look.start)), LAST)
+
+
+def _rises_onward(look: Look, way: Vector, fall: float) -> bool:
+    """Whether the valley rises over another `way` (n,) by a part of the last `fall`, or there is no farther place."""
+    if not look.objective.has_hessian or look.n > DENSE:
+        return False
+    sized = way / look.scale
+    place, value = put_across(look, look.x + way, sized / np.linalg.norm(sized), look.value)
+    if not np.isfinite(value):
+        return True
+    return bool(value - look.value > max(RISEN * fall, 8.0 * look.trembling(place, value)))
 
 
 def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Valley | None:

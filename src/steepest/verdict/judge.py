@@ -450,7 +450,7 @@ def _without_curvature(
         for c in found
         if c.runs in (Runs.LEVEL, Runs.LEVEL_ONE_WAY, Runs.BENDING_VALLEY, Runs.RISING_FARTHER_OFF)
     ]
-    if any(c.runs is Runs.BENDING_VALLEY for c in level) and _went_on_and_on(look) and not look.convex:
+    if _went_on_and_on(look) and not look.convex:
         walked = valley_walked(look, rounding.value)
         if walked is not None:
             return along_valley(look, walked, evidence)
