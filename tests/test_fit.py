@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import mpmath
 import numpy as np
 import polars
 import pytest
@@ -217,6 +218,63 @@ def test_robust_losses_agree_with_scipy(loss):
     assert_allclose(found.params, peer.x, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["soft_l1", "huber", "cauchy", "arctan"])
+def test_errors_with_a_robust_loss_are_the_scatter_of_the_answers(loss):
+    """Lines through 50 points of which four are wild, 80 times over: SciPy's errors are up to six times the scatter."""
+    x = np.linspace(0.0, 10.0, 50)
+    answers, errors, inside = [], [], 0
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        y = 2.0 * x + 1.0 + 0.2 * rng.normal(size=50)
+        wild = rng.choice(50, 4, replace=False)
+        y[wild] += rng.choice([-1.0, 1.0], 4) * rng.uniform(20.0, 40.0, 4)
+        found = fit("m*x + c", x, y, [1.9, 1.1], loss=loss, f_scale=0.3, starts=0)
+        answers.append(found.params)
+        errors.append(np.asarray(found.errors))
+        low, high = found.intervals()["m"]
+        inside += low < 2.0 < high
+    assert_allclose(np.median(errors, axis=0), np.std(answers, axis=0), rtol=0.25)
+    assert 0.85 * 80 <= inside < 80
+
+
+def test_the_error_of_hubers_mean_is_that_of_the_textbook():
+    """sqrt(Σψ² / (m - 1) · m) / Σψ' for ψ cut at ±1 (Huber & Ronchetti 2009, section 7.6), J being all ones."""
+    y = np.array([0.1, -0.4, 0.3, 0.8, -0.2, 9.0, -7.0, 0.5])
+    found = fit("c + 0*x", np.zeros(8), y, [0.0], loss="huber", f_scale=1.0)
+    r = y - found.params[0]
+    pull, held = np.clip(r, -1.0, 1.0), np.abs(r) < 1.0
+    assert abs(pull.sum()) < 1e-9
+    assert_allclose(found.errors["c"], np.sqrt(np.sum(pull**2) / 7 * 8) / held.sum(), rtol=1e-9)
+
+
+def test_the_smallest_curvature_is_told_beyond_the_rounding_of_the_largest():
+    """Of diag(82, 6e-42) with a coupling: one over the largest eigenvalue of the inverse, in 60 digits."""
+    x = np.linspace(0.0, 5e-9, 40)
+    y = 3e-12 * np.exp(-1.2e9 * x) + 5e-13 + 2e-14 * np.random.default_rng(7).normal(size=40)
+    found = fit("a*exp(-b*x) + c", x, y, [1e-12, 1e9, 0.0])
+    (told,) = [item.measured for item in found.evidence if item.name == "smallest curvature"]
+    a, b, _ = found.params
+    with mpmath.workdps(60):
+        H = mpmath.zeros(3)
+        for place, misfit in zip(x.tolist(), (-found.residuals).tolist(), strict=True):
+            fall = mpmath.exp(-mpmath.mpf(b) * place)
+            slope = [fall, -a * place * fall, mpmath.mpf(1)]
+            bend = {(0, 1): -place * fall, (1, 0): -place * fall, (1, 1): a * place**2 * fall}
+            for i in range(3):
+                for j in range(3):
+                    H[i, j] += 2 * (slope[i] * slope[j] + misfit * bend.get((i, j), 0))
+        exact = min(mpmath.eigsy(H, eigvals_only=True))
+    assert told > 0
+    assert_allclose(told, float(exact), rtol=1e-6)
+    assert "-" not in found.message.split("positive (")[1].split(" to ")[0].replace("e-", "e")
+
+
+def test_measurements_that_do_not_vary_have_no_share_explained():
+    found = fit("a*x + b", np.arange(5.0), np.full(5, 3.0), [1.0, 1.0])
+    assert np.isnan(found.r_squared)
+    assert "y does not vary" in str(found) and "nan" not in str(found)
+
+
 def test_outliers_pull_less_with_a_robust_loss():
     y = noisy()
     y[::9] += 2.0
@@ -389,7 +447,7 @@ def test_what_cannot_be_traced_is_said_with_the_line():
         ({"sigma": [1.0, 2.0]}, "2 entries for 40"),
         ({"loss": "l3"}, "l3"),
         ({"f_scale": 0.0}, "f_scale"),
-        ({"tied": {"c": "q"}}, "no parameters"),
+        ({"tied": {"c": "q"}}, "holds q, and the parameters are a, b, c"),
         ({"fixed": ["q"]}, "'q'"),
         ({"starts": -1}, "starts"),
         ({"nan": "ignore"}, "nan="),

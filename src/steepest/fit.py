@@ -97,7 +97,8 @@ def fit(
     fixed : names held at their start; or a dict from name to the value to hold.
     tied : dict from name to an expression of other parameters, such as {"width_2": "2*width_1"}.
     separate : with several data sets, the parameters that each set has for itself; all others are shared.
-    loss, f_scale : robust losses against outliers, as in `least_squares`; f_scale in units of sigma.
+    loss, f_scale : robust losses against outliers, as in `least_squares`; f_scale in units of sigma. Errors are then
+        those of the points that the loss holds to.
     mask : True for each point to be used. nan : "raise", or "omit" to leave out points that are not finite.
     method, tol, budget, callback, options, derivatives : as for `minimize`.
     starts : how many random starts to try beside the given one. By default none, unless the end is no minimum or
@@ -692,9 +693,10 @@ def _look_further(
     if lowest is best:
         words = f"{doubt.words}; {tried} further starts led to nothing lower"
     else:
+        outcome = "is lower" if lowest.run.value < best.run.value else "ended as low, in a minimum"
         words = (
             f"the walk from the first start ended at {best.run.value:.6g} ({doubt.words}); the best of {tried} further "
-            "starts is lower"
+            f"starts {outcome}"
         )
     return replace(lowest, evaluations=spent, remarks=(words,))
 
@@ -728,7 +730,7 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     remarks = task.remarks + found.remarks + on_precision(task.precision)
     remarks += _where_not_finite(task, residual)
     if noise == "unknown":
-        variance = run.value / degrees if degrees > 0 else np.nan
+        variance = residuals.variance(residual, degrees) * residuals.overstated(residual)
         if degrees <= 0:
             remarks += (
                 f"{_counted(residual.size, 'point')} for {_counted(moving.size, 'parameter')}: no scatter is left to "

@@ -70,7 +70,7 @@ class FitFacts:
     def convexity(self) -> Convexity:
         """A linear model gives a convex sum of squares."""
         if self.linear:
-            return Convexity(True, "the model is linear in its parameters, so the sum of squares is convex")
+            return Convexity(True, "the sum of squares of a model that is linear in its parameters is convex")
         return Convexity(False, "the model is not linear in its parameters")
 
     @cached_property

@@ -94,6 +94,8 @@ def _quality(fit: Any) -> list[str]:
     known = (
         "errors from the sigma given" if fit.noise == "known" else "errors from the scatter about the curve"
     )
+    if fit.noise != "known" and fit.variance != fit.reduced_chi2:
+        known = "errors from the scatter of the points that the loss holds to"
     if not math.isfinite(fit.chi2):
         return table([("chi²", number(fit.chi2, 7), "the model is not finite here")], "<<<", indent="    ")
     if fit.degrees_of_freedom <= 0:
@@ -102,7 +104,12 @@ def _quality(fit: Any) -> list[str]:
     rows = [
         ("chi²", number(fit.chi2, 7), count),
         ("reduced chi²", number(fit.reduced_chi2, 5), known),
-        ("R²", number(fit.r_squared, 6), f"AIC {number(fit.aic, 6)}, BIC {number(fit.bic, 6)}"),
+        (
+            "R²",
+            number(fit.r_squared, 6) if math.isfinite(fit.r_squared) else "none: y does not vary",
+            # Without any misfit the likelihood has no bound, and there is nothing to compare.
+            f"AIC {number(fit.aic, 6)}, BIC {number(fit.bic, 6)}" if fit.chi2 > 0.0 else "",
+        ),
     ]
     return table(rows, "<<<", indent="    ")
 

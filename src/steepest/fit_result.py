@@ -265,12 +265,15 @@ class FitResult:
         """Schwarz's criterion, -2·log(likelihood) + k·log(m) for k moving parameters; smaller is better."""
         return self._minus_twice_log_likelihood + self.moving.size * math.log(self.points)
 
-    @property
+    @cached_property
     def variance(self) -> float:
-        """Variance of one weighted residual: 1 where the noise is known, else its estimate."""
+        """Variance of one weighted residual: 1 where the noise is known, else its estimate.
+
+        With a robust loss it is that of the points which the loss does not let go of.
+        """
         if self.noise == "known":
             return 1.0
-        return self.cost / self.degrees_of_freedom if self.degrees_of_freedom > 0 else math.nan
+        return self._setting.residuals.variance(self._residual, self.degrees_of_freedom)
 
     # -- intervals -----------------------------------------------------------------------------------------
 

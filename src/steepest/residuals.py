@@ -381,6 +381,12 @@ def loss_of(loss: Any) -> Rho | None:
 LEAST_BEND = EPS
 
 
+def _mean_bend(bend: Vector) -> float:
+    """The mean of ψ' over the points; where it is not positive, as at no minimum, that of the positive ones."""
+    mean = float(bend.mean())
+    return mean if mean > 0.0 else float(np.maximum(bend, LEAST_BEND).mean())
+
+
 @dataclass(frozen=True)
 class Residuals:
     """The cost Σ C²ρ(r²/C²) with r = (function - target) / sigma, over the parameters that move.
@@ -456,6 +462,35 @@ class Residuals:
         root = np.sqrt(np.maximum(slope + 2.0 * bend * z2, LEAST_BEND))
         scaled = J.multiply(root[:, None]).tocsr() if hasattr(J, "multiply") else J * root[:, None]
         return Linearised(self.scale**2 * float(loss.sum()), r * slope / root, scaled)
+
+    def variance(self, r: Vector, degrees: int) -> float:
+        """The variance of one residual that the residuals r (m,) of a fit show; NaN without `degrees` of freedom.
+
+        For squares it is rᵀr / degrees. A robust loss lets each point pull by ψ(r) = rρ'(z) only, and the parameters
+        scatter by Σψ² / degrees over the square of the mean of ψ', times (JᵀJ)⁻¹ (Huber & Ronchetti 2009, section 7.6);
+        one of these means belongs to the curvature of the cost, mean ψ'·JᵀJ, the other one here. SciPy takes
+        Σρ / degrees, which counts wild points as noise: its errors may be several times too large.
+        """
+        if degrees <= 0:
+            return np.nan
+        if self.rho is None:
+            return float(r.dot(r)) / degrees
+        pull, bend = self._pulls(r)
+        return float(pull.dot(pull)) / degrees / _mean_bend(bend)
+
+    def overstated(self, r: Vector) -> float:
+        """By which factor JᵀJ of `linearised` is too large, on the whole, since bends below zero are cut there."""
+        if self.rho is None:
+            return 1.0
+        _, bend = self._pulls(r)
+        return float(np.maximum(bend, LEAST_BEND).mean()) / _mean_bend(bend)
+
+    def _pulls(self, r: Vector) -> tuple[Vector, Vector]:
+        """By what each residual pulls, ψ(r) = rρ'(z), and how that grows with it, ψ'(r), each (m,)."""
+        assert self.rho is not None
+        z2 = (r / self.scale) ** 2
+        _, slope, bend = self.rho(z2)
+        return r * slope, slope + 2.0 * bend * z2
 
     def hessian(self, z: Vector) -> Matrix:
         """Second derivatives of the cost, shape (k, k)."""

@@ -423,6 +423,18 @@ def _finite_block(block: np.ndarray, how: str) -> tuple[np.ndarray, str]:
     return (block, how) if all_finite(block) else (finite_part(block), how + LEFT_OUT)
 
 
+def _beyond_rounding(own: Vector, values: Vector, vectors: np.ndarray) -> Vector:
+    """The eigenvalues `own` (k,) of a positive H, the smallest mended, which the rounding of the largest has swallowed.
+
+    It is one over the largest eigenvalue of H⁻¹, with `values` (k,) and `vectors` (k, k) of D·H·D: D·(D·H·D)⁻¹·D.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverse = (vectors / values) @ vectors.T
+    if not np.isfinite(inverse).all():
+        return own
+    return np.maximum(own, 1.0 / eigenvalues(inverse)[-1])
+
+
 def _of_block(
     look: Look, block: np.ndarray, products: Callable[[np.ndarray], np.ndarray], error: float, how: str
 ) -> Curvature:
@@ -434,7 +446,10 @@ def _of_block(
     if free.size < look.n:
         within, vectors, scaling = vectors, np.zeros((look.n, free.size)), np.ones(look.n)
         vectors[free], scaling[free] = within, d
+    limit = error * max(free.size, 1)
     own = eigenvalues(block)
+    if free.size and values[0] > limit and own[0] <= free.size * EPS * own[-1]:
+        own = _beyond_rounding(own, values, d[:, None] * scaled)
     extremes = (float(own[0]), float(own[-1])) if free.size else (np.inf, -np.inf)
     return Curvature(
         block,
@@ -442,7 +457,7 @@ def _of_block(
         scaling,
         values,
         vectors,
-        error * max(free.size, 1),
+        limit,
         extremes,
         own,
         True,
