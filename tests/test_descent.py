@@ -60,6 +60,64 @@ def test_slopes_that_pull_away_from_a_bound_are_no_walls():
     assert box.walls(x, -slope).tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("derivatives", ["auto", "numeric"])
+@pytest.mark.parametrize(
+    ("cost", "start", "bounds", "where", "tolerance"),
+    [
+        (lambda x: np.sum(x - np.log(x)), np.zeros(3), None, np.ones(3), 1e-6),
+        (lambda x: np.sum(x - np.log(x)), np.full(30, -1.0), None, np.ones(30), 1e-6),
+        (
+            lambda x: np.sum(x - np.log(x)),
+            np.array([0.0, 5.0]),
+            [(0, 0.5), (0, 5)],
+            np.array([0.5, 1.0]),
+            1e-6,
+        ),
+        (lambda x: np.sum(1 / x + 4 * x), np.zeros(2), [(0, 9)] * 2, np.full(2, 0.5), 1e-6),
+        (lambda x: np.sum(np.exp(x) - 2 * x), np.array([800.0]), None, np.log([2.0]), 1e-6),
+        (lambda x: np.sum((np.log(x) - 1) ** 2), np.zeros(2), None, np.full(2, np.e), 1e-5),
+        (lambda x: x[0] - np.log(1 - x @ x), np.full(2, 3.0), None, np.array([1 - np.sqrt(2), 0.0]), 1e-6),
+    ],
+    ids=["log at 0", "log of negative", "log between bounds", "pole", "overflow", "residuals", "ball"],
+)
+def test_a_start_without_a_cost_is_left_for_the_minimum(cost, start, bounds, where, tolerance, derivatives):
+    """The minima are where the slope, written by hand, is zero; and the message says where the walk began."""
+    low, high = (-np.inf, np.inf) if bounds is None else np.array(bounds, dtype=float).T
+    outside = []
+
+    def watched(x):
+        if derivatives == "numeric":
+            outside.append(bool(np.any((x < low) | (x > high))))
+        return cost(x)
+
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(cost(start))
+    found = minimize(watched, start, bounds=bounds, derivatives=derivatives)
+    assert found.success, found.message
+    assert_allclose(found.x, where, atol=tolerance)
+    assert_allclose(found.fun, cost(found.x), rtol=1e-12)
+    assert "The cost has no value at the start; the walk began at x[0] = " in found.message
+    assert not any(outside)
+
+
+def test_a_cost_without_a_value_anywhere_is_given_up_soon_and_said_to_be_not_finite():
+    found = minimize(lambda x: np.sum(x) * np.nan, np.ones(4))
+    assert found.verdict is Verdict.NOT_FINITE and not found.success
+    assert found.nfev <= 40
+    assert found.x.tolist() == [1.0] * 4 and np.isnan(found.fun)
+
+
+def test_a_budget_that_ends_while_a_start_with_a_cost_is_looked_for_is_kept():
+    found = minimize(lambda x: np.log(x - 10.0) ** 2, 0.0, budget=5)
+    assert found.nfev <= 5 and found.verdict is Verdict.NOT_FINITE
+
+
+def test_many_starts_leave_places_without_a_cost():
+    found = minimize(lambda x: np.sum(x - np.log(x)), np.full(3, -1.0), starts=4)
+    assert found.success and len(found.minima) == 1 and found.minima[0].starts == 4
+    assert_allclose(found.x, 1.0, atol=1e-7)
+
+
 @pytest.mark.parametrize("starts", [None, 1, 3])
 def test_ctrl_c_between_two_walks_loses_nothing(monkeypatch, starts):
     """Pressed at any evaluation after the first: on a saddle, while a way down from there is looked for, too."""

@@ -14,6 +14,7 @@ import scipy.stats
 from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest import InputError, NotAMinimumError, TracingError, Verdict, fit, models
+from steepest.objective import Objective
 from steepest.reference_problems import nist
 
 T = np.linspace(0.0, 5.0, 40)
@@ -651,3 +652,41 @@ def test_more_starts_than_are_looked_at_by_themselves_are_all_tried(monkeypatch)
     monkeypatch.setattr("steepest.starts.LOOKS", 4)
     found = fit(decay, T, noisy(), START, starts=6)
     assert "6 further starts" in str(found).replace("\n    ", " ")
+
+
+def test_ctrl_c_in_the_search_from_other_starts_keeps_the_best_fit_and_begins_no_other(monkeypatch):
+    """A wave fitted from a frequency far off, so that the search looks further; pressed at any Jacobian after."""
+    t = np.linspace(0.0, 4.0, 30)
+    y = 3 * np.exp(-0.7 * t) + 0.3 * np.sin(5 * t)
+
+    def wave(t, a, b, w):
+        return a * np.sin(w * t) + b
+
+    left, evaluate = [10**9], Objective.linearised
+
+    def pressed(self, x):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return evaluate(self, x)
+
+    monkeypatch.setattr(Objective, "linearised", pressed)
+    start = {"a": 1.0, "b": 0.1, "w": 1.0}
+    whole = fit(wave, t, y, start)
+    assert any("further starts" in remark for remark in whole.remarks)
+    count, cut_short = 10**9 - left[0], 0
+    for press in range(2, count + 1, max(count // 25, 1)):
+        left[0] = press
+        found = fit(wave, t, y, start)
+        assert -left[0] < 40, "the end may be judged, and no other walk begins"
+        assert found.stop == "stopped"
+        assert np.sum((y - wave(t, *found.params)) ** 2) <= np.sum((y - wave(t, **start)) ** 2)
+        cut_short += any("the search was interrupted" in remark for remark in found.remarks)
+    assert cut_short > 0
+
+
+def test_a_fit_begins_beside_a_start_at_which_the_model_has_no_value():
+    t = np.linspace(0.5, 3.0, 12)
+    found = fit(lambda t, a, b: a * np.log(t + b), t, 2 * np.log(t + 1), {"a": 1.0, "b": -5.0})
+    assert found.success and "the walk began at a = " in found.message
+    assert_allclose(found.params, [2.0, 1.0], rtol=1e-9)

@@ -9,6 +9,7 @@ import scipy.sparse
 from numpy.testing import assert_allclose
 
 from steepest import InputError, Verdict, least_squares, minimize
+from steepest.objective import Objective
 
 
 def valley(x):
@@ -200,3 +201,53 @@ def test_a_jacobian_of_ones_own_may_come_in_the_same_array_each_time(made):
     same, other = (least_squares(valley, [-1.2, 1.0], jac=jac) for jac in (written, fresh))
     assert same.success
     np.testing.assert_array_equal(same.history.x, other.history.x)
+
+
+def wells(p):
+    """Minima at (±1, ±1); from p[0] = 0 the walk ends at a saddle, and goes on from there."""
+    return np.array([p[0] ** 2 - 1, p[1] ** 2 - 1])
+
+
+@pytest.mark.parametrize("budget", range(1, 19))
+def test_a_budget_that_ends_at_a_saddle_or_on_the_way_from_there_raises_nothing(budget):
+    start = np.array([0.0, 0.5])
+    found = least_squares(wells, start, budget=budget)
+    assert found.nfev <= budget
+    assert_allclose(found.fun, np.sum(wells(found.x) ** 2), rtol=1e-12)
+    assert found.fun <= np.sum(wells(start) ** 2)
+    assert found.success == (found.fun < 1e-20)
+
+
+def test_ctrl_c_returns_the_best_point_wherever_it_is_pressed(monkeypatch):
+    start, left = np.array([0.0, 0.5]), [0]
+    for name in ("value", "value_and_gradient", "linearised", "hessian"):
+        monkeypatch.setattr(Objective, name, pressing(getattr(Objective, name), left))
+    left[0] = 10**9
+    least_squares(wells, start)
+    for press in range(2, 10**9 - left[0] + 1):
+        left[0] = press
+        found = least_squares(wells, start)
+        assert left[0] <= 0 and found.stop == "stopped", press
+        assert_allclose(found.fun, np.sum(wells(found.x) ** 2), rtol=1e-12)
+        assert found.fun <= np.sum(wells(start) ** 2)
+        assert not found.success or found.fun < 1e-20
+
+
+def pressing(evaluate, left):
+    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `left[0]` says were counted down."""
+
+    def interrupted(self, *arguments):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return evaluate(self, *arguments)
+
+    return interrupted
+
+
+@pytest.mark.parametrize("bounds", [(-np.inf, np.inf), ([-9.0, -6.0], [9.0, 9.0])])
+def test_a_start_without_residuals_is_left_for_the_minimum(bounds):
+    t = np.linspace(0.5, 3.0, 12)
+    found = least_squares(lambda p: p[0] * np.log(t + p[1]) - 2 * np.log(t + 1), [1.0, -5.0], bounds=bounds)
+    assert found.success and "the walk began at p[0] = " in found.message
+    assert_allclose(found.x, [2.0, 1.0], rtol=1e-9)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
+from .existing import told_of_the_move, where_it_exists
 from .numerics import EPS
 from .objective import TINY, BudgetSpent
 from .problem import Problem
@@ -76,7 +77,8 @@ class Descent:
 
     `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts. `steps`: taken by all of them.
     `told_to_stop`: why no other walk may begin, where the user said so, in a walk or between two. `crossed`: whether a
-    walk that came level was taken up beyond a plateau.
+    walk that came level was taken up beyond a plateau. `moved`: whether the walk began beside the start, where the cost
+    exists; that place is the problem's start from then on.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Descent:
         self.judging = 0.0
         self.steps = 0
         self.told_to_stop: str | None = None
-        self.anywhere = self.crossed = False
+        self.anywhere = self.crossed = self.moved = False
 
     def down(self, *, anywhere: bool = False) -> tuple[Run, Judgement]:
         """The best that the rungs found, judged; `anywhere`: also in what may be another valley.
@@ -113,6 +115,10 @@ class Descent:
             run, judgement = self._rung(rungs[0], self.problem.start, None, last=len(rungs) == 1)
         else:
             run, judgement = self._rung(*known, last=len(rungs) == 1)
+        existing = self._between_walks(self._where_it_exists, run)
+        if existing is not None:
+            self.problem, self.moved = replace(self.problem, start=existing), True
+            run, judgement = self._rung(rungs[0], existing, None, last=len(rungs) == 1)
         beside = self._between_walks(self._beside, run)
         if beside is not None:
             onward, found = self._rung(rungs[0], beside, run.history, last=len(rungs) == 1)
@@ -133,7 +139,8 @@ class Descent:
                     continue
                 start = elsewhere
                 self.problem.objective.forget()
-            onward, found = self._rung(rung, start, run.history, last=rung is rungs[-1])
+            known_end = judgement if start is run.x else None
+            onward, found = self._rung(rung, start, run.history, last=rung is rungs[-1], known=known_end)
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
             else:
@@ -149,6 +156,8 @@ class Descent:
             judgement = self._verdict(run)
         if self.crossed:
             judgement = replace(judgement, sentence=f"{judgement.sentence} {CROSSED}")
+        if self.moved:
+            judgement = told_of_the_move(judgement, self.problem.start, self.problem.names)
         if self.told_to_stop is not None:
             run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
         return run, judgement
@@ -162,6 +171,9 @@ class Descent:
         except KeyboardInterrupt:
             self.told_to_stop = INTERRUPTED
             return None
+
+    def _where_it_exists(self, run: Run) -> Vector | None:
+        return where_it_exists(self.problem.objective, run, self.problem.start, self.seed)
 
     def _beside(self, run: Run) -> Vector | None:
         """A place next to the start (n,), where that has a cost but no slope, as norms and roots have none at zero."""
@@ -251,17 +263,26 @@ class Descent:
         return place
 
     def _rung(
-        self, rung: Rung, start: Vector, before: History | None, *, last: bool
+        self,
+        rung: Rung,
+        start: Vector,
+        before: History | None,
+        *,
+        last: bool,
+        known: Judgement | None = None,
     ) -> tuple[Run, Judgement | None]:
         """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on.
 
-        `before`: the history of earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk
-        whose steps ran out, when another solver stands ready to take over and something is left to gain.
+        `known`: the judgement of the start, which stands where the solver does not leave it. `before`: the history of
+        earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk whose steps ran out, when
+        another solver stands ready to take over and something is left to gain.
         """
         self.taken.append(rung.label)
         run = self.walk(rung, start)
         if before is not None:
             run.history.prepend(before)
+        if known is not None and run.steps == 0 and np.array_equal(run.x, start):
+            return run, known
         ran_out = run.stop is StopReason.OUT_OF_BUDGET and not self.is_spent
         if ran_out and not last and not _has_vanished(run):
             return run, None

@@ -22,7 +22,7 @@ from .measurements import Measurements, frame_of, named_sets, several
 from .measurements import read as read_measurements
 from .models.model import Model, as_model
 from .numerics import EPS
-from .objective import Budget
+from .objective import Budget, Objective
 from .outcome import honest_digits, on_precision
 from .parameters import Parameters
 from .problem import DERIVATIVES, is_opaque
@@ -38,6 +38,7 @@ from .residuals import (
 )
 from .solvers import Plan, drive
 from .solvers.driver import Run
+from .solvers.stopping import INTERRUPTED, StopReason
 from .starts import Suspicion, around, from_data, suspicion_of
 from .verdict.words import Judgement, Verdict
 
@@ -666,30 +667,43 @@ def _look_further(
     spent = best.evaluations
     tried = 0
     lowest = best
-    places: Iterator[Vector] = around(residuals, task.start, best.run.x, task.bounds, starts, seed)
-    if residuals.rho is not None:
-        gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds)
-        run = drive(plan.solver, gentle, task.start, tolerance=plan.tolerance(None), max_steps=plan.max_steps)
-        spent += gentle.evaluations
-        places = chain([run.x], places)
-    for start in places:
-        objective = residuals.objective(task.bounds)
+    is_stopped = False
+
+    def walked(objective: Objective, start: Vector) -> Run:
         run = drive(plan.solver, objective, start, tolerance=plan.tolerance(None), max_steps=plan.max_steps)
-        spent += objective.evaluations
-        tried += 1
-        if (
-            not run.value < lowest.run.value - 1e-9 * abs(lowest.run.value)
-            and lowest.judgement.verdict.is_minimum
-        ):
-            continue
-        run, judgement = walk_and_judge(objective, run.x, names, plan, structure=facts, seed=seed)
-        better = run.value < lowest.run.value * (1 - 1e-9) or (
-            judgement.verdict.is_minimum
-            and not lowest.judgement.verdict.is_minimum
-            and run.value <= lowest.run.value * (1 + 1e-9)
-        )
-        if better:
-            lowest = Found(run, judgement, spent, start, "multi-start", ())
+        if run.stop is StopReason.STOPPED:
+            raise KeyboardInterrupt
+        return run
+
+    places: Iterator[Vector] = around(residuals, task.start, best.run.x, task.bounds, starts, seed)
+    try:
+        if residuals.rho is not None:
+            gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds)
+            run = walked(gentle, task.start)
+            spent += gentle.evaluations
+            places = chain([run.x], places)
+        for start in places:
+            objective = residuals.objective(task.bounds)
+            run = walked(objective, start)
+            spent += objective.evaluations
+            tried += 1
+            if (
+                not run.value < lowest.run.value - 1e-9 * abs(lowest.run.value)
+                and lowest.judgement.verdict.is_minimum
+            ):
+                continue
+            run, judgement = walk_and_judge(objective, run.x, names, plan, structure=facts, seed=seed)
+            better = run.value < lowest.run.value * (1 - 1e-9) or (
+                judgement.verdict.is_minimum
+                and not lowest.judgement.verdict.is_minimum
+                and run.value <= lowest.run.value * (1 + 1e-9)
+            )
+            if better:
+                lowest = Found(run, judgement, spent, start, "multi-start", ())
+            if run.stop is StopReason.STOPPED:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        is_stopped = True
     if lowest is best:
         words = f"{doubt.words}; {tried} further starts led to nothing lower"
     else:
@@ -698,6 +712,9 @@ def _look_further(
             f"the walk from the first start ended at {best.run.value:.6g} ({doubt.words}); the best of {tried} further "
             f"starts {outcome}"
         )
+    if is_stopped:
+        words += "; the search was " + INTERRUPTED
+        lowest = replace(lowest, run=replace(lowest.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
     return replace(lowest, evaluations=spent, remarks=(words,))
 
 

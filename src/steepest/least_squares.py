@@ -12,8 +12,9 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
+from .existing import told_of_the_move, where_it_exists
 from .fit_facts import facts_of
-from .objective import Budget, Objective
+from .objective import Budget, BudgetSpent, Objective
 from .outcome import result_of
 from .parameters import Parameters
 from .problem import DERIVATIVES, Cost, Problem, read_cost
@@ -29,8 +30,10 @@ from .residuals import (
 )
 from .results import Result
 from .solvers import Plan, drive, plan_for
-from .solvers.driver import Run
+from .solvers.driver import Run, spent
 from .solvers.levenberg_marquardt import LevenbergMarquardt
+from .solvers.stopping import INTERRUPTED, StopReason
+from .verdict.failures import not_judged
 from .verdict.judge import judge
 from .verdict.words import Judgement
 
@@ -244,7 +247,9 @@ def walk_and_judge(
 ) -> tuple[Run, Judgement]:
     """Walk from `start`, judge the end afresh, and go on from a saddle while it leads lower.
 
-    `began`: when `time.perf_counter` read this, the seconds of the budget began to count; None: they begin now.
+    From a start without a value the walk begins beside it. Once the user has said stop, or a budget is spent, no other
+    walk begins, and what was found so far is the answer. `began`: when `time.perf_counter` read this, the seconds of
+    the budget began to count; None: they begin now.
     """
     if plan.max_evaluations is not None:
         allowed = objective.budget.evaluations
@@ -263,29 +268,47 @@ def walk_and_judge(
             restore=restore,
         )
 
-    def judged(run: Run) -> Judgement:
-        return judge(
-            objective,
-            run.x,
-            names=names,
-            structure=structure,
-            stop=run.stop,
-            history=run.history,
-            seed=seed,
-        )
+    def judged(run: Run) -> tuple[Run, Judgement]:
+        try:
+            return run, judge(
+                objective,
+                run.x,
+                names=names,
+                structure=structure,
+                stop=run.stop,
+                history=run.history,
+                seed=seed,
+            )
+        except KeyboardInterrupt:
+            run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+            return run, not_judged(run.value, run.gradient)
 
     run = walked(start)
-    judgement = judged(run)
-    for _ in range(ESCAPES):
-        if judgement.downhill is None or not run.stop.is_final:
-            break
-        lower = _point_below(objective, run, judgement.downhill)
-        if lower is None:
-            break
-        onward = walked(lower)
-        onward.history.prepend(run.history)
-        run, judgement = onward, judged(onward)
-    return run, judgement
+    judgement = existing = None
+    try:
+        existing = where_it_exists(objective, run, start, seed)
+        if existing is not None:
+            run = walked(existing)
+        run, judgement = judged(run)
+        for _ in range(ESCAPES):
+            if judgement.downhill is None or not run.stop.is_final:
+                break
+            lower = _point_below(objective, run, judgement.downhill)
+            if lower is None:
+                break
+            onward = walked(lower)
+            if not onward.value < run.value:  # cut short before it came there
+                run = replace(run, stop=onward.stop, reason=onward.reason)
+                break
+            onward.history.prepend(run.history)
+            run, judgement = judged(onward)
+    except BudgetSpent as what:
+        run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
+    except KeyboardInterrupt:
+        run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+    if judgement is None:
+        run, judgement = judged(run)
+    return run, judgement if existing is None else told_of_the_move(judgement, existing, names)
 
 
 def _point_below(objective: Objective, run: Run, downhill: Vector) -> Vector | None:

@@ -18,10 +18,11 @@ from .bounds import Vector
 from .errors import InputError
 from .nearby import LOWER
 from .problem import Problem
-from .restarts import WithRestarts, written
+from .restarts import WithRestarts
 from .solvers.chunks import StoppedWithinError
 from .solvers.driver import Run
 from .solvers.stopping import StopReason
+from .verdict.wording import written
 from .verdict.words import Evidence, Judgement, Verdict
 
 # Two end points are one minimum when no parameter differs by more than this part of its size, which is never taken to
@@ -291,7 +292,7 @@ class FromManyStarts:
         lowest = min(astray, key=lambda end: end.rank, default=None)
         if lowest is None or not lowest.run.value < best.run.value - LOWER * abs(best.run.value):
             return judgement
-        word, place = lowest.judgement.verdict, written(lowest.run.x, self.problem)
+        word, place = lowest.judgement.verdict, written(lowest.run.x, self.problem.names)
         how = f"the walk to {lowest.run.value:.6g}: {word}"
         evidence = Evidence("a lower end that is no minimum", lowest.run.value, None, False, how)
         sentence = f"{judgement.sentence} A walk that ended in no minimum went lower: {lowest.run.value!r} at {place}; "

@@ -24,6 +24,7 @@ from .solvers.lbfgs import LBFGS
 from .solvers.linear_residuals import met_by_linear_residuals
 from .solvers.newton import Newton
 from .solvers.stopping import INTERRUPTED, StopReason
+from .verdict.wording import SHOWN, written
 from .verdict.words import Evidence, Judgement, Verdict
 
 # A cost that came this near the lowest number it can be, in parts of where it began, needs no second valley.
@@ -48,9 +49,6 @@ MOST_WORK = 3e9
 # A walk that has come this near to the minimum known already, in parts of the parameters' size and of the fall to it,
 # ends there too. Larger, and one into a narrow valley beside it would be given up.
 SAME_PLACE, SAME_COST = 1e-4, 1e-6
-
-# Parameters of a lower point that are written out where it could not be made the answer.
-SHOWN = 12
 
 # Seconds, as foreseen, that looking around may take in any case, however short the walk was.
 MOMENT = 5e-3
@@ -82,7 +80,6 @@ class WithRestarts:
 
     def __init__(self, way: Descent, *, among: bool = False) -> None:
         self.way, self.among = way, among
-        self.problem: Problem = way.problem
         self.looked = self.walks = self.lower = 0
         # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
         # (n,), and its end.
@@ -95,6 +92,11 @@ class WithRestarts:
         self.seen: tuple[float, Vector] | None = None
         # The minima left for lower ones, in that order.
         self.left: list[tuple[Run, Judgement]] = []
+
+    @property
+    def problem(self) -> Problem:
+        """That of the way, which may have begun beside the start that was given."""
+        return self.way.problem
 
     @property
     def taken(self) -> list[str]:
@@ -430,13 +432,7 @@ class WithRestarts:
         return replace(self.judgement, evidence=found, sentence=sentence, next_step=next_step)
 
     def _written(self, x: Vector) -> str:
-        return written(x, self.problem)
-
-
-def written(x: Vector, problem: Problem) -> str:
-    """`x` (n,) as text that can be typed in again, of many parameters the first."""
-    place = ", ".join(f"{problem.names[k]} = {v!r}" for k, v in enumerate(x[:SHOWN].tolist()))
-    return f"{place} and {x.size - SHOWN} more" if x.size > SHOWN else place
+        return written(x, self.problem.names)
 
 
 def down_the_slope(objective: Objective, start: Vector, H: Any) -> Vector | None:

@@ -38,6 +38,7 @@ LAYERS = (
         "argmin",
         "descent",
         "nearby",
+        "existing",
         "elsewhere",
         "restarts",
         "outcome",

@@ -107,3 +107,16 @@ def test_a_downward_bend_that_the_bounds_forbid_both_ways_leaves_a_minimum():
     """x·y at the corner of the quadrant: it falls only where one of them is negative."""
     found = verify(lambda x: x[0] * x[1] + x[2] ** 2, np.zeros(3), bounds=[(0, 1), (0, 1), (-1, 1)])
     assert found.verdict.is_minimum
+
+
+def test_a_valley_that_bends_is_looked_along_inside_the_bounds_alone():
+    """From the corner of a box a sum of squares that is measured is judged with Newton steps back across it."""
+    seen = []
+
+    def cost(x):
+        seen.append(np.array(x))
+        return float(np.sum(np.roll(np.asarray(x), 1) ** 2))
+
+    minimize(cost, np.zeros(3), bounds=[(0.0, None), (None, 0.5), (0.0, None)], derivatives="numeric")
+    places = np.array(seen)
+    assert (places[:, [0, 2]] >= 0.0).all() and (places[:, 1] <= 0.5).all()

@@ -179,3 +179,15 @@ def test_probes_that_bounds_keep_off_the_pieces_are_not_put_back_again_and_again
     assert found.verdict == "minimum at a kink"
     assert abs(found.fun - program.fun) < 1e-9
     assert len(steps) <= 400  # with eight rounds for every probe 2,300
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_constant_that_is_measured_is_judged_once_and_no_place_is_looked_for_where_it_begins_to_fall(n):
+    calls = []
+
+    def constant(x):
+        calls.append(0)
+        return 2.5
+
+    assert not steepest.minimize(constant, np.linspace(0.3, 0.9, n), derivatives="numeric").success
+    assert len(calls) < 7000 * n

@@ -454,7 +454,7 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
             left = value - look.value
             before, gain = gain, value - here if isfinite(value) else 0.0
             gained += gain
-            place, value, slope = x, here, look.on_free(gradient)
+            place, value, slope = look.objective.bounds.project(x), here, look.on_free(gradient)
             if back.creeps and SLOWEST_GAIN * before < gain <= CREEPING * gained:
                 break
             if fresh and gain < CUT_SHORT * left and not look.objective.bounds.contains(x):

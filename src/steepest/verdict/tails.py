@@ -106,6 +106,8 @@ def _dies_out(look: Look, away: Vector, rounding: Rounding) -> bool:
         found = slope(t)
         if not found <= steepest or not isfinite(steepest):
             farthest, steepest = t, found
+    if not steepest > 0.0:
+        return False  # level, or it rises from here
     # A slope made by subtraction is rounded to steps of its own, which the spread nearby may not show.
     if here == 0.0:
         noise = max(noise, _first_step(slope))

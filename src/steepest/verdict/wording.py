@@ -17,6 +17,9 @@ VISIBLE = 0.05
 # A direction is told by at most this many parameters, the largest first.
 TOLD = 4
 
+# Parameters of a place that are written out where it could not be made the answer, or is to be typed in again.
+SHOWN = 12
+
 
 def number(value: float) -> str:
     """A number as it reads in a sentence: three significant digits, no more.
@@ -47,6 +50,16 @@ def direction_name(direction: Vector, names: Sequence[str]) -> str:
         term = names[i] if size == "1" else f"{size}·{names[i]}"
         text += f" {sign} {term}" if text else (f"-{term}" if sign == "-" else term)
     return f"{text} and {dropped} more" if dropped else text
+
+
+def written(x: Vector, names: Sequence[str]) -> str:
+    """`x` (n,) as text that can be typed in again, of many parameters the first.
+
+    >>> written(np.array([0.1, -2.0]), ("a", "b"))
+    'a = 0.1, b = -2.0'
+    """
+    place = ", ".join(f"{names[k]} = {v!r}" for k, v in enumerate(x[:SHOWN].tolist()))
+    return f"{place} and {x.size - SHOWN} more" if x.size > SHOWN else place
 
 
 def listed(words: Sequence[str], most: int = TOLD) -> str:
