@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from steepest.linear_algebra.damped import FEW, RADIUS_SLACK, of_hessian, of_residual, of_sparse_residual
-from steepest.linear_algebra.damped_factors import CholeskyModel, PivotedModel
+from steepest.linear_algebra.damped_factors import CholeskyModel, HeldModel, PivotedModel
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, FEW, FEW + 1, 40])
@@ -100,6 +100,43 @@ def test_columns_that_all_but_repeat_each_other_are_not_trusted_to_the_factors_o
     assert not isinstance(model, CholeskyModel)
     truth = np.linalg.lstsq(J, -r)[0]
     np.testing.assert_allclose(model.step(np.inf).step, truth, rtol=1e-8, atol=1e-8 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("apart", [0.0, 1e-5])
+def test_steps_that_the_radius_holds_back_from_columns_that_all_but_repeat_each_other_are_least_squares(
+    apart, unit
+):
+    """|r + Ap|² + λ|p|² by the singular values of A above √λ, whichever radius was asked for before."""
+    rng = np.random.default_rng(7)
+    J, r, slope = rng.normal(size=(60, 20)), rng.normal(size=60), rng.normal(size=20)
+    J[:, 1] = J[:, 0] + apart * J[:, 1]
+    scale = rng.uniform(0.5, 20.0, 20) / unit
+    model = of_residual(J, r, scale, radius=0.3 / unit)
+    assert isinstance(model, HeldModel)
+    A = J / scale
+    for radius in (0.3 / unit, 1e-2 / unit, 0.2 / unit):
+        p, damping, length, promise = model.step(radius)
+        assert abs(length - radius) <= RADIUS_SLACK * radius
+        below = np.sqrt(damping) * np.eye(20)
+        truth = np.linalg.lstsq(np.vstack([A, below]), -np.append(r, np.zeros(20)))[0]
+        np.testing.assert_allclose(p, truth, rtol=1e-6, atol=1e-6 * length)
+        np.testing.assert_allclose(promise, r @ r - np.sum((r + A @ p) ** 2), rtol=1e-9)
+        B = A.T @ A + damping * np.eye(20)
+        np.testing.assert_allclose(B @ model.damped(slope, damping), -slope, atol=1e-6)
+    least = np.linalg.lstsq(J, -r)[0]
+    np.testing.assert_allclose(model.decrease, r @ r - np.sum((r + J @ least) ** 2), rtol=1e-2)
+
+
+def test_steps_as_long_as_the_radius_allows_are_left_to_singular_values_where_columns_all_but_repeat_each_other():
+    rng = np.random.default_rng(7)
+    J, r = rng.normal(size=(60, 20)), rng.normal(size=60)
+    J[:, 1] = J[:, 0] + 1e-6 * J[:, 1]
+    truth = np.linalg.lstsq(J, -r)[0]
+    for radius in (2.0 * np.linalg.norm(truth), np.inf):
+        p = of_residual(J, r, np.ones(20), radius=radius).step(radius).step
+        np.testing.assert_allclose(p, truth, rtol=1e-8, atol=1e-8 * np.abs(truth).max())
+    assert of_residual(np.zeros((60, 20)), r, np.ones(20), radius=1.0).step(1.0).length == 0.0
 
 
 def test_a_singular_sparse_jacobian_gains_what_least_squares_does():

@@ -15,6 +15,7 @@ from .damped_factors import (
     SECULAR_ROUNDS,
     CholeskyModel,
     Damped,
+    HeldModel,
     PivotedModel,
     SparseModel,
 )
@@ -155,14 +156,21 @@ def _few_measured(w: Vector, a: Vector) -> Callable[[float], tuple[float, float]
 
 
 def of_residual(
-    J: Matrix, r: Vector, scale: Vector, gram: Matrix | None = None, slope: Vector | None = None
-) -> Spectrum | CholeskyModel:
+    J: Matrix,
+    r: Vector,
+    scale: Vector,
+    gram: Matrix | None = None,
+    slope: Vector | None = None,
+    radius: float = inf,
+) -> Spectrum | CholeskyModel | HeldModel:
     """The Gauss-Newton model |r + Jp|² for p in units of 1/`scale`, shape (n,); J (m, n), r (m,).
 
-    `gram`, `slope`: JᵀJ and Jᵀr of a J with few columns, where they are known already.
+    `gram`, `slope`: JᵀJ and Jᵀr of a J with few columns, where they are known already. `radius`: how far
+    steps will go; a longer one that is asked for may be damped nevertheless.
 
     Safe for a rank-deficient J: directions that change nothing beyond rounding are left out. More than a few columns
-    are factorised where that is safe, for a twentieth of what axes of the model take.
+    are factorised where that is safe, for a twentieth of what axes of the model take: where JᵀJ is, or becomes by the
+    damping of every step within the radius.
 
     >>> model = of_residual(np.array([[2.0], [0.0]]), np.array([4.0, 3.0]), np.array([2.0]))
     >>> model.step(np.inf).step, model.decrease
@@ -181,6 +189,10 @@ def of_residual(
         factor, is_safe = safe_factor(gram, SQUARED_IS_SAFE)
         if is_safe:
             return CholeskyModel(gram, right.dot(r), factor)
+        if radius < inf and gram.any():
+            held = HeldModel(gram, right.dot(r), SQUARED_IS_SAFE)
+            if held.decrease > 0.0 and held.longest > radius * (1.0 + RADIUS_SLACK):
+                return held
     if n <= FEW or factor is not None:
         values, axes, trouble = lapack.dsyevd(gram)
         if trouble == 0 and n <= m and values.item(0) > SQUARED_IS_SAFE * values.item(n - 1):

@@ -120,6 +120,36 @@ class PivotedModel(_FactorisedModel):
         return np.asarray(-lapack.dsytrs(*self._factors, slope, lower=1)[0])
 
 
+class HeldModel:
+    """The model of a dense JᵀJ that is singular to rounding, or nearly, for steps that a radius holds back.
+
+    `gram` (n, n): JᵀJ in scaled parameters, not all zero. No step is damped by less than `part` of its trace, with
+    which it is safely positive definite. `longest`: the length of the step damped by so little. Within a radius shorter
+    than that every step is as good as one by the singular values of J, for a fraction of the work. `decrease`: what the
+    model could gain without any limit on the step, as far as `gram` tells.
+    """
+
+    def __init__(self, gram: Matrix, slope: Vector, part: float) -> None:
+        # The trace is no less than the largest eigenvalue.
+        trace = float(gram.trace())
+        self._least = part * trace
+        damped = gram.copy()
+        damped.ravel()[:: len(damped) + 1] += self._least
+        factor, _ = lapack.dpotrf(damped.T, clean=0)
+        self._damped = CholeskyModel(damped, slope, factor)
+        self.longest = self._damped.step(inf).length
+        self.decrease = PivotedModel(gram / trace, slope).decrease / trace
+
+    def step(self, radius: float) -> Damped:
+        """See `_FactorisedModel`."""
+        step, damping, length, promise = self._damped.step(radius)
+        return Damped(step, damping + self._least, length, promise + self._least * length * length)
+
+    def damped(self, slope: Vector, damping: float) -> Vector:
+        """See `_FactorisedModel`."""
+        return self._damped.damped(slope, max(damping - self._least, 0.0))
+
+
 class SparseModel(_FactorisedModel):
     """The Gauss-Newton model |r + Jp|² for a sparse J (m, n), p in units of 1/`scale`, by sparse LDLᵀ of JᵀJ + λ."""
 

@@ -290,7 +290,7 @@ class LevenbergMarquardt:
         held_curved = before.held_curved + held if before is not None and curved else 0
         hessian = _finite_hessian(objective, x) if curved else None
         if is_dense and hessian is None and free is None:
-            model: Any = of_residual(J, r, scale, gram, half)
+            model: Any = of_residual(J, r, scale, gram, half, radius)
         else:
             model = _model(linear, gradient, hessian, scale, free, None)
         decrease: float = model.decrease
