@@ -52,6 +52,29 @@ def test_a_fixed_parameter_has_no_slope_to_follow():
         assert not BOX.free(np.array([0.5, 0.0, 2.0]), np.full(3, slope))[2]
 
 
+places = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, np.inf, np.nan])
+
+
+@given(
+    arrays(float, 3, elements=places),
+    arrays(float, 3, elements=st.sampled_from([-np.inf, -1.0, 0.0, 2.0, np.nan])),
+)
+def test_what_holds_of_a_few_parameters_holds_of_many_copies_of_them(x, gradient):
+    many = Bounds(np.tile(BOX.lower, 20), np.tile(BOX.upper, 20))
+    x20, gradient20 = np.tile(x, 20), np.tile(gradient, 20)
+    assert BOX.contains(x) == many.contains(x20)
+    assert_array_equal(np.tile(BOX.free(x, gradient), 20), many.free(x20, gradient20))
+    assert_array_equal(
+        np.tile(BOX.projected_gradient(x, gradient), 20), many.projected_gradient(x20, gradient20)
+    )
+
+
+def test_what_is_left_of_a_gradient_is_not_the_gradient_itself():
+    x, gradient = np.array([0.5, 0.0, 2.0]), np.array([1.0, -1.0, 0.0])
+    for box in (Bounds(np.full(3, -9.0), np.full(3, 9.0)), BOX):
+        assert not np.shares_memory(box.projected_gradient(x, gradient), gradient)
+
+
 def test_no_bounds_are_no_bounds():
     none = Bounds.none(2)
     assert not none.any and BOX.any

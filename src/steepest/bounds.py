@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
+from .numerics import FEW
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 FLOAT = np.dtype(np.float64)
@@ -65,7 +66,23 @@ class Bounds:
 
     def contains(self, x: Vector) -> bool:
         """Whether every parameter lies on or between its bounds; NaN lies nowhere."""
+        if self._few is not None:
+            return all(low <= value <= high for value, (low, high) in zip(x.tolist(), self._few, strict=True))
         return bool(((x >= self.lower) & (x <= self.upper)).all())
+
+    @cached_property
+    def _few(self) -> list[tuple[float, float]] | None:
+        """The bounds of a few parameters, pair by pair: Python is through with them before NumPy has begun."""
+        if self.lower.size > FEW:
+            return None
+        return list(zip(self.lower.tolist(), self.upper.tolist(), strict=True))
+
+    def _meets_none(self, x: Vector) -> bool:
+        """Whether each of a few parameters lies between its bounds, on neither; of many it is not asked."""
+        few = self._few
+        return few is not None and all(
+            low < value < high for value, (low, high) in zip(x.tolist(), few, strict=True)
+        )
 
     def projected_gradient(self, x: Vector, gradient: Vector) -> Vector:
         """The gradient with the parts removed that push against an active bound, shape (n,).
@@ -76,6 +93,8 @@ class Bounds:
         >>> box.projected_gradient(np.array([0.0, 0.0]), np.array([3.0, -3.0]))
         array([ 0., -3.])
         """
+        if self._meets_none(x):
+            return gradient.copy()
         blocked = ((x <= self.lower) & (gradient > 0)) | ((x >= self.upper) & (gradient < 0))
         return np.where(blocked, 0.0, gradient)
 
@@ -89,6 +108,8 @@ class Bounds:
 
     def free(self, x: Vector, gradient: Vector) -> Mask:
         """Mask, shape (n,), of parameters strictly inside the box or pulled into it by the slope."""
+        if self._meets_none(x):
+            return np.ones(x.size, dtype=bool)
         at_lower = (x <= self.lower) & (gradient >= 0)
         at_upper = (x >= self.upper) & (gradient <= 0)
         return ~(at_lower | at_upper)

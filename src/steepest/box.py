@@ -49,9 +49,8 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
         else:
             for k, pair in enumerate(pairs):
                 _set(lower[k : k + 1], upper[k : k + 1], pair, names[k])
-    empty = np.flatnonzero(~(lower <= upper))
-    if empty.size:
-        k = int(empty[0])
+    if not (lower <= upper).all():
+        k = int(np.argmin(lower <= upper))
         raise InputError(f"the bounds of {names[k]} leave nothing: {lower[k]} to {upper[k]}")
     return Bounds(lower, upper), ()
 
@@ -85,7 +84,7 @@ def _listed(bounds: Any) -> list[Any]:
 
 
 def _plain_pairs(pairs: list[Any]) -> tuple[Vector, Vector] | None:
-    """Pairs of numbers and None as two arrays (n,), all at once; None where any is something else, or NaN."""
+    """Pairs of numbers and None as two arrays (n,), all at once; None where any is something else or leaves nothing."""
     # One pass in C for each question: of 10,000 parameters, asking pair by pair takes as long as a few factorisations.
     if not set(map(type, pairs)) <= {tuple, list} or set(map(len, pairs)) != {2}:
         return None
@@ -100,11 +99,13 @@ def _plain_pairs(pairs: list[Any]) -> tuple[Vector, Vector] | None:
         lower, upper = np.array(lows, dtype=np.float64), np.array(highs, dtype=np.float64)
     except OverflowError:  # an integer that no float holds
         return None
-    return None if np.isnan(lower).any() or np.isnan(upper).any() else (lower, upper)
+    return (lower, upper) if (lower <= upper).all() else None
 
 
 def _is_pair(value: Any) -> bool:
-    return len(value) == 2 and all(end is None or np.ndim(end) == 0 for end in value)
+    return len(value) == 2 and all(
+        end is None or (type(end) not in (tuple, list) and np.ndim(end) == 0) for end in value
+    )
 
 
 def _set(lower: Vector, upper: Vector, pair: Any, name: str) -> None:

@@ -485,8 +485,8 @@ def part_left(problem: Problem, run: Run) -> float:
 
 def structure_of(problem: Problem) -> Any:
     """The facts read off the trace, kept with it; None for a cost without a trace."""
-    if problem.trace is None:
-        return None
+    if problem.facts is not None or problem.trace is None:
+        return problem.facts
     kept, box_there = problem.trace.kept, box_key(problem)
     key = "structure" if box_there is None else ("structure", *box_there)
     if key not in kept:
@@ -494,7 +494,8 @@ def structure_of(problem: Problem) -> Any:
 
         box = problem.objective.bounds
         kept[key] = read(problem.trace.jaxpr, box if box.any else None)
-    return kept[key]
+    problem.facts = kept[key]
+    return problem.facts
 
 
 def box_key(problem: Problem) -> tuple[bytes, bytes] | None:

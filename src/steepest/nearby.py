@@ -13,7 +13,7 @@ from math import isfinite
 import numpy as np
 
 from .bounds import Vector
-from .numerics import EPS
+from .numerics import EPS, largest
 from .objective import Objective
 
 # With more parameters, moving one at a time says too little for what it costs.
@@ -109,7 +109,7 @@ class _Look:
             boxed = np.isfinite(bounds.lower) & np.isfinite(bounds.upper)
             self.low = np.where(boxed, bounds.lower, np.maximum(bounds.lower, self.low))
             self.high = np.where(boxed, bounds.upper, np.minimum(bounds.upper, self.high))
-        self.size, self.largest = size, float(np.maximum.reduce(size, initial=0.0))
+        self.size, self.largest = size, largest(size)
         self.tried = 0
         self.higher: list[tuple[float, int, float]] = []
 
@@ -138,7 +138,7 @@ class _Look:
 
     def _move(self, i: int, targets: list[float]) -> None:
         """To the lowest of the targets, if that is lower; and on by as much while it goes on."""
-        before = float(self.x[i])
+        before = self.x.item(i)
         lowest, best = min(((self._value(i, t), t) for t in targets), default=(np.inf, before))
         for _ in range(MOST_MOVES):
             if not lowest < self.value - self.margin:
@@ -163,15 +163,15 @@ class _Look:
 
     def _targets(self, i: int) -> list[float]:
         """Where parameter `i` may be better off."""
-        x, low, high = float(self.x[i]), float(self.low[i]), float(self.high[i])
-        bounds = self.objective.bounds
+        x, low, high = self.x.item(i), self.low.item(i), self.high.item(i)
+        lower, upper = self.objective.bounds.lower.item(i), self.objective.bounds.upper.item(i)
         wanted = [x + s * part * length for length in self.periods[i] for part in (0.5, 1.0) for s in (-1, 1)]
         if abs(x) > EPS * self.largest:
             wanted.append(-x)
-        wanted += [end for end in (float(bounds.lower[i]), float(bounds.upper[i])) if isfinite(end)]
-        if bounds.lower[i] == low and bounds.upper[i] == high:
+        wanted += [end for end in (lower, upper) if isfinite(end)]
+        if lower == low and upper == high:
             wanted.append(low + (high - x))
-        apart = SAME_PLACE * self.size[i]
+        apart = SAME_PLACE * self.size.item(i)
         found: list[float] = []
         for t in wanted:
             if low <= t <= high and all(abs(t - other) > apart for other in (x, *found)):

@@ -36,6 +36,8 @@ class Leaf:
         """The name of its `k`-th entry: `rate`, or one of `x[0]`, `x[1]`, and so on."""
         if self.shape == ():
             return self.name
+        if len(self.shape) == 1:
+            return f"{self.name}[{k}]"
         return f"{self.name}[{', '.join(str(i) for i in np.unravel_index(k, self.shape))}]"
 
 

@@ -234,7 +234,7 @@ class Problem:
 
     `objective` works on the free parameters, a flat vector of shape (n,); `restore` puts such a vector back
     into the user's structure, fixed values included. `names`: of the free parameters. `remarks`: what was
-    changed on the way in, in words.
+    changed on the way in, in words. `facts`: those read off the trace, once they were asked for.
     """
 
     cost: Cost
@@ -248,6 +248,7 @@ class Problem:
     derivatives: str
     precision: str
     remarks: tuple[str, ...] = field(default=())
+    facts: Any = None
 
     def whole(self, x: Vector) -> Vector:
         """The full flat vector for the free parameters `x`."""

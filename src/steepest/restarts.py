@@ -399,7 +399,7 @@ class WithRestarts:
         if self.seen is not None and self.seen[0] < self.run.value:
             sentence += f" The lowest cost met there is {self.seen[0]!r}, at {self._written(self.seen[1])}."
         evidence = Evidence("restarts nearby", float(self.lower), None, True, how)
-        return replace(self.judgement, evidence=(*self.judgement.evidence, evidence), sentence=sentence)
+        return self.judgement.told(evidence, sentence)
 
     def _told_of_elsewhere(self, before: float) -> Judgement:
         """The judgement with what walks from elsewhere found after the first had run off."""

@@ -89,8 +89,8 @@ def holds_everywhere(mask: Any) -> bool:
     return all(mask.tolist()) if mask.size <= FEW else bool(mask.all())
 
 
-def is_zero(v: Vector) -> bool:
-    """Whether a vector, shape (n,), holds nothing but zeros."""
+def is_zero(v: Any) -> bool:
+    """Whether a vector or mask, shape (n,), holds nothing but zeros."""
     return not (any(v.tolist()) if v.size <= FEW else v.any())
 
 

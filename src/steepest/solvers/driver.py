@@ -113,10 +113,6 @@ class _Lowest(NamedTuple):
     value: float
     gradient: Vector
 
-    @classmethod
-    def of(cls, state: State) -> _Lowest:
-        return cls(state.x, state.value, state.gradient)
-
 
 class _Walk:
     """What one walk has seen so far; whatever ends it, `run` can be told from here."""
@@ -153,7 +149,7 @@ class _Walk:
         asked = self.watch is not None and self.watch(x, state.value, slope, 0.0, objective.evaluations)
         if not (isfinite(state.value) and isfinite(slope)):
             return StopReason.NOT_FINITE, SENTENCES[StopReason.NOT_FINITE]
-        self.best, self.best_slope, self.lowest = _Lowest.of(state), slope, state.value
+        self.best, self.best_slope, self.lowest = _Lowest(x, state.value, state.gradient), slope, state.value
         progress = Progress(state.value, self.tolerance, solver.remedy)
         stop = progress.check_start(x, slope, gradient)
         if stop is not None:
@@ -228,9 +224,9 @@ class _Walk:
             self.lowest = value
             fell = value < lowest - rounding or (self.best is not None and self.best.value > value + rounding)
             if fell or slope <= self.best_slope:
-                self.best, self.best_slope = _Lowest.of(state), slope
+                self.best, self.best_slope = _Lowest(state.x, value, state.gradient), slope
         elif slope < self.best_slope and value <= lowest + rounding:
-            self.best, self.best_slope = _Lowest.of(state), slope
+            self.best, self.best_slope = _Lowest(state.x, value, state.gradient), slope
 
     def _halted(self, state: State, progress: Progress) -> tuple[StopReason, str]:
         if self.objective.minus_infinity:

@@ -11,7 +11,7 @@ import numpy as np
 from ..bounds import Bounds, Mask, Vector
 from ..errors import InputError
 from ..linear_algebra.damped import FEW, Damped, of_hessian, of_residual, of_sparse_residual
-from ..linear_algebra.long_vectors import is_finite
+from ..linear_algebra.long_vectors import holds_everywhere, is_finite, is_zero
 from ..objective import Linearised, Matrix, Objective
 from .bent_path import (
     AFTER_REFUSAL,
@@ -282,7 +282,7 @@ class LevenbergMarquardt:
                 x, value, gradient, step, inf, None, linear, None, scale, radius, None, None, 0, 0, False, 0.0
             )
         free = objective.bounds.free(x, gradient) if objective.bounds.any else None
-        if free is not None and not free.any():  # the slope pushes every parameter against a bound
+        if free is not None and is_zero(free):  # the slope pushes every parameter against a bound
             return LMState(
                 x, value, gradient, step, 0.0, None, linear, None, scale, radius, None, free, 0, 0, True, 0.0
             )
@@ -391,7 +391,7 @@ def _model(
         return of_hessian(hessian, gradient, scale)
     if moved is not None:
         r = r + J.dot(moved)
-    if free is not None and not free.all():
+    if free is not None and not holds_everywhere(free):
         J, scale = J[:, free], scale[free]
     return of_residual(J, r, scale) if type(J) is np.ndarray else of_sparse_residual(J, r, scale)
 
@@ -425,12 +425,15 @@ def _move(bounds: Bounds, state: LMState, radius: float) -> Move:
 def _inside(bounds: Bounds, state: LMState, radius: float, damped: Damped) -> Move:
     x, scale, free = state.x, state.scale, state.free
     assert free is not None
-    p = np.zeros(x.size)
-    p[free] = damped.step / scale[free]
-    out = free & ~((x + p >= bounds.lower) & (x + p <= bounds.upper))
+    if holds_everywhere(free):
+        p = damped.step / scale
+    else:
+        p = np.zeros(x.size)
+        p[free] = damped.step / scale[free]
     held = damped.damping > 0.0
-    if not out.any():
+    if bounds.contains(x + p):
         return Move(p, damped.promise, damped.length, held, damped.damping)
+    out = free & ~((x + p >= bounds.lower) & (x + p <= bounds.upper))
     moved = np.zeros(x.size)
     for _ in range(ROUNDS):
         moved[out] = (bounds.project(x + p) - x)[out]

@@ -14,6 +14,8 @@ import numpy as np
 
 from ..bounds import Vector
 from ..errors import InputError
+from ..linear_algebra.long_vectors import holds_everywhere
+from ..numerics import largest
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -234,7 +236,7 @@ class Progress:
 
     def _lost_in_rounding(self, x: Vector, slope: float, step: Vector, has_model: bool) -> StopReason | None:
         """Values equal to rounding: go on only while the slope still shrinks and x still moves."""
-        if (np.abs(step) <= np.spacing(np.abs(x))).all():
+        if holds_everywhere(np.abs(step) <= np.spacing(np.abs(x))):
             return self._say(StopReason.SPACING)
         patience, shrinking = (
             (PATIENCE_WITH_MODEL, SHRINKING_WITH_MODEL)
@@ -248,7 +250,7 @@ class Progress:
         self._quiet += 1
         if self._quiet < patience:
             return None
-        if slope * float(np.abs(step).max()) > WORTHWHILE * VALUE_ROUNDING * abs(self.lowest):
+        if slope * largest(np.abs(step)) > WORTHWHILE * VALUE_ROUNDING * abs(self.lowest):
             cause = self.remedy or "the slope promises more than the cost gives"
             return self._say(StopReason.NO_PROGRESS, f"steps are taken but the cost stays the same: {cause}")
         return self._say(StopReason.ROUNDING)

@@ -63,6 +63,10 @@ ERROR_DIFFERENCES = 1e-6
 # The difference step that balances truncation against rounding when slopes are subtracted on both sides.
 DIFFERENCE_STEP = EPS ** (1 / 3)
 
+# Indices of no direction.
+NONE = np.empty(0, dtype=np.intp)
+NONE.setflags(write=False)
+
 # What is told of a Hessian that holds NaN or infinities.
 LEFT_OUT = "; parameters without finite ones are left out"
 
@@ -93,6 +97,11 @@ class Curvature:
     unseen: np.ndarray | None = None  # mask (k,) of curvatures that are rounding, or cannot show in the cost
 
     @property
+    def _all_bend_up(self) -> bool:
+        """Whether the smallest of all curvatures, and so each, is positive beyond rounding."""
+        return self.unseen is None and bool(self.values.size) and self.values.item(0) > self.limit
+
+    @property
     def negative(self) -> bool:
         """Whether some direction bends downwards beyond rounding."""
         if self.unseen is None:
@@ -115,7 +124,7 @@ class Curvature:
     @property
     def null(self) -> np.ndarray:
         """Indices of the directions whose curvature is zero to rounding."""
-        return (np.abs(self._plain_values) <= self.limit).nonzero()[0]
+        return NONE if self._all_bend_up else (np.abs(self._plain_values) <= self.limit).nonzero()[0]
 
     @property
     def _plain_values(self) -> Vector:
@@ -133,7 +142,7 @@ class Curvature:
     @property
     def positive(self) -> bool:
         """Whether every direction looked at bends upwards beyond rounding."""
-        return holds_everywhere(self._plain_values > self.limit)
+        return self._all_bend_up or bool((self._plain_values > self.limit).all())
 
     def product(self, v: Vector) -> Vector:
         """H·v for a `v` (n,)."""
@@ -158,10 +167,10 @@ class Curvature:
         if self.values.size == 0:
             return np.zeros(slope.size), 0.0
         along = self.vectors.T.dot(slope)
-        bent = self.values > self.limit
-        if holds_everywhere(bent):
+        if self.values.item(0) > self.limit:
             bottom = along / self.values
             return self.vectors.dot(-bottom), 0.5 * float(bottom.dot(along))
+        bent = self.values > self.limit
         error = rounding.slope + rounding.grain
         uncertain = 8.0 * (np.abs(self.vectors).T @ error)
         lost = ~bent & (np.abs(along) > uncertain)
@@ -172,9 +181,9 @@ class Curvature:
 
     def spread_of(self, error: Vector) -> Vector:
         """How far the minimum can lie from where the slope says, (n,), when the slope errs by `error` (n,)."""
-        bent = self.values > self.limit
         vectors, values = self.vectors, self.values
-        if not holds_everywhere(bent):
+        if values.size and not values.item(0) > self.limit:
+            bent = values > self.limit
             vectors, values = vectors[:, bent], values[bent]
         sizes = np.abs(vectors)
         return sizes.dot(sizes.T.dot(error) / values)
@@ -227,6 +236,8 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
         or not objective.has_hessian
         or look.quadratic
     ):
+        return curvature
+    if curvature.values.size and curvature.values.item(0) >= SUSPICIOUS:
         return curvature
     sizes = np.abs(curvature.values)
     small = (sizes < SUSPICIOUS) & (sizes > curvature.limit)
@@ -304,18 +315,20 @@ def steady(look: Look, curvature: Curvature, rounding: float) -> Curvature:
     block = curvature.hessian
     if block is None or not block.size or not look.objective.has_hessian or look.quadratic:
         return curvature
+    values = curvature.values
+    if values.item(0) >= SHALLOW * values.item(values.size - 1):
+        return curvature
     size = look.scale if block.shape[0] == look.n else look.scale[curvature.free]
     sized = (size[:, None] * block * size).ravel("K")
     if not 0.0 < 0.5 * sqrt(sized.dot(sized)) <= rounding < np.inf:
         return curvature
-    weak = (curvature.values > curvature.limit) & (curvature.values < SHALLOW * curvature.values.max())
+    weak = (values > curvature.limit) & (values < SHALLOW * values.max())
     if not weak.any():
         return curvature
     shift = ASIDE * look.scale * look.signs()
     near = look.objective.bounds.project(np.where(look.free, look.x + shift, look.x))
     there = finite_part(np.asarray(look.objective.hessian(near)))
-    values = _bent_by(there, curvature.vectors)
-    unseen = weak & (np.abs(values - curvature.values) > UNSTEADY * curvature.values)
+    unseen = weak & (np.abs(_bent_by(there, curvature.vectors) - values) > UNSTEADY * values)
     return replace(curvature, unseen=unseen if curvature.unseen is None else unseen | curvature.unseen)
 
 

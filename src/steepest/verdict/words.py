@@ -109,3 +109,9 @@ class Judgement:
         found = object.__new__(Judgement)
         vars(found).update(vars(self), value=value, gradient=gradient, spent=spent)
         return found
+
+    def told(self, evidence: Evidence, sentence: str) -> Judgement:
+        """The same with one more piece of evidence, in other words."""
+        found = object.__new__(Judgement)
+        vars(found).update(vars(self), evidence=(*self.evidence, evidence), sentence=sentence)
+        return found
