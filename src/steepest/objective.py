@@ -113,6 +113,17 @@ class SparseHessian:
 
 
 @dataclass(frozen=True)
+class SumOfTerms:
+    """An evaluation of the terms (m,) of which a cost is the sum, but for a constant.
+
+    `pattern`: on which parameters each depends, CSC (m, n).
+    """
+
+    evaluate: Callable[[Vector], Vector]
+    pattern: Any
+
+
+@dataclass(frozen=True)
 class MadeWhenAsked:
     """An evaluation whose program is made at its first call, which takes longer than many calls; `is_made` tells."""
 
@@ -219,6 +230,7 @@ class Objective:
         linearised: Callable[[Vector], Linearised] | Later | None = None,
         least_squares: bool = False,
         split: Later | None = None,
+        terms: Later | None = None,
         bounds: Bounds | None = None,
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
@@ -251,6 +263,7 @@ class Objective:
         self._slopes_instead = linearised.instead if isinstance(linearised, Later) else lambda: False
         self.least_squares = least_squares
         self._split: Any = split
+        self._terms: Any = terms
         self._gradient_error = gradient_error
         self._calls = calls
         self._on_device = on_device
@@ -553,6 +566,23 @@ class Objective:
         if isinstance(self._split, Later):
             self._split = self._split.find()
         return self._split
+
+    @property
+    def term_pattern(self) -> Any | None:
+        """On which parameters each term depends, CSC (m, n); None where the cost is no sum of such terms."""
+        if isinstance(self._terms, Later):
+            self._terms = self._terms.find()
+        return None if self._terms is None else self._terms.pattern
+
+    def terms(self, x: Vector) -> Vector:
+        """The terms (m,) of which the cost is the sum, but for a constant; counts as a value."""
+        if self.term_pattern is None:
+            raise AttributeError("this objective has no terms; look at term_pattern first")
+        if self._is_limited:
+            self._admit()
+        self.counts.values += 1
+        terms: Vector = self._terms.evaluate(x)
+        return terms
 
     def _found_sparse_hessian(self) -> Callable[[Vector], Any] | None:
         if isinstance(self._sparse_hessian, Later):

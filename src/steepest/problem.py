@@ -23,6 +23,7 @@ from .objective import (
     MadeWhenAsked,
     Objective,
     SparseHessian,
+    SumOfTerms,
 )
 from .parameters import EntryNames, Parameters
 
@@ -305,6 +306,7 @@ def pose(
         linearised=functions.linearised,
         least_squares=functions.least_squares,
         split=functions.split,
+        terms=functions.terms,
         bounds=box,
         derivatives=functions.derivatives,
         gradient_error=functions.gradient_error,
@@ -350,6 +352,7 @@ class Evaluations:
     linearised: Callable[[Vector], Linearised] | Later | None = None
     least_squares: bool = False
     split: Later | None = None
+    terms: Later | None = None
     on_device: Callable[[Any], Any] | Later | None = None
     traceable: Callable[[int], Traceable | None] | None = None
 
@@ -508,6 +511,7 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         linearised=Later(find_linearised, lambda: _slopes_are_cheaper(traced)),
         least_squares=squares is not None,
         split=Later(lambda: split_cost(traced)),
+        terms=Later(lambda: sum_of_terms(traced)),
         on_device=Later(find_on_device),
         traceable=traceable,
     )
@@ -539,6 +543,23 @@ def split_cost(traced: Trace) -> SplitCost | None:
         )
     found: SplitCost | None = traced.kept["split"]
     return found
+
+
+def sum_of_terms(traced: Trace) -> SumOfTerms | None:
+    """The terms of few parameters that a cost is seen to be a sum of, kept with its trace; None for other costs."""
+    if "terms" not in traced.kept:
+        from .derivatives.tiers import Tiered
+        from .structure.reading import Reading
+        from .structure.terms import terms_of
+        from .tracing.trace import as_number
+
+        found = terms_of(Reading(as_number(traced))) if traced.lowest_precision == "float64" else None
+        traced.kept["terms"] = None
+        if found is not None:
+            evaluate = Tiered(found.jaxpr)
+            traced.kept["terms"] = SumOfTerms(lambda x: evaluate(x)[0], found.pattern)
+    terms: SumOfTerms | None = traced.kept["terms"]
+    return terms
 
 
 def sum_of_squares(traced: Trace) -> Squares | None:

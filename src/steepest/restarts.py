@@ -11,6 +11,7 @@ import numpy as np
 from .bounds import Vector
 from .descent import Descent, part_left, structure_of
 from .elsewhere import starts_elsewhere
+from .hops import PAYS, Hops
 from .linear_algebra.box_pairs import lower_by_pairs
 from .linear_algebra.curvature import newton_step
 from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
@@ -70,8 +71,8 @@ class WithRestarts:
 
     Few parameters: each is moved alone to where another valley may be (`nearby`), which costs as many values again as
     the walk did at most, and a walk begins from what is lower, or from behind a ridge. Many, of which few meet in a
-    term: a walk begins where the linear residuals alone would have them, if that is lower; and the walk by curvature is
-    made again after an opening by slopes.
+    term: a walk begins where the linear residuals alone would have them, if that is lower; parts are moved alone, all
+    at once (`hops`); where none is lower elsewhere, the walk by curvature is made again after an opening by slopes.
     A quadratic between bounds that bends down: pairs of parameters are moved to where both are lower (`box_pairs`).
     What is found counts only if it is a lower minimum; the rest is told.
     Where the way down ran off to no minimum, walks begin elsewhere (`elsewhere`); a minimum as low is then the answer.
@@ -81,6 +82,8 @@ class WithRestarts:
     def __init__(self, way: Descent, *, among: bool = False) -> None:
         self.way, self.among = way, among
         self.looked = self.walks = self.lower = 0
+        # Parts that were moved alone, of a minimum that was kept.
+        self.hopped = 0
         # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
         # (n,), and its end.
         self.ran_off: Verdict | None = None
@@ -123,7 +126,7 @@ class WithRestarts:
                     self._around(allowance)
                 else:
                     self._by_linear_residuals()
-                if objective.n >= OPENED_AGAIN:
+                if objective.n >= OPENED_AGAIN and not self._by_parts():
                     self._other_openings()
                 self._by_pairs()
             elif self._ran_off_where_a_minimum_may_be():
@@ -328,6 +331,43 @@ class WithRestarts:
             if place is None or not self._leads_lower(place, max(run.steps, LEAST_STEPS)):
                 return
 
+    def _by_parts(self) -> bool:
+        """Of a sum of terms of few parameters each, parts moved alone, all at once, while that pays; whether it did.
+
+        Each round looks around for no more than the walks before were worth. A quadratic has no ridge to look behind.
+        """
+        objective, first, facts = self.problem.objective, self.run, structure_of(self.problem)
+        if not self._are_worth_it() or facts.degree <= 2 or objective.term_pattern is None:
+            return False
+        worth = self._worth_in_values()
+        hops = Hops(
+            objective, self.problem.start, first.x, max(float(first.history.first[0]) - first.value, 0.0)
+        )
+        try:
+            for _ in range(ROUNDS):
+                run = self.run
+                there = hops.lower(run.x, worth)
+                if not there.moved or not self._leads_lower(there.x, max(first.steps, LEAST_STEPS)):
+                    break
+                self.hopped += there.moved
+                if (
+                    run.value - self.run.value <= PAYS * (first.value - self.run.value)
+                    or not self._are_worth_it()
+                ):
+                    break
+        finally:
+            self.looked += hops.tried
+        return self.run is not first
+
+    def _worth_in_values(self) -> int:
+        """How many values what was evaluated so far is worth: a slope two, a product with second derivatives three."""
+        objective = self.problem.objective
+        counts, products = objective.counts, objective.n
+        if counts.hessians and objective.has_sparse_hessian and self.problem.trace is not None:
+            products = evaluation(self.problem.trace, "sparse_hessian").plan.products
+        slopes = counts.gradients + counts.jacobians
+        return counts.values + 2 * slopes + 3 * (counts.products + products * counts.hessians)
+
     def _leads_lower(
         self, place: Vector, steps: int, opening: Run | None = None, by: Rung | None = None
     ) -> bool:
@@ -386,11 +426,15 @@ class WithRestarts:
         if not self.looked and not self.walks:
             how = "broken off at the first look around"
         sentence = self.judgement.sentence
+        if self.hopped:
+            how += f"; parts moved alone: {self.hopped:,}"
         if self.lower:
             how += f"; they came down from {before:.6g} to {self.run.value:.6g}"
             which, rest = ("lowest", "") if self.among else ("first", "; starts=1 stays in its valley")
-            sentence += f" The {which} walk ended in a higher minimum ({before:.6g}), "
-            sentence += f"and restarts near it led here{rest}."
+            sentence += f" The {which} walk ended in a higher minimum ({before:.6g}), and restarts near it"
+            if self.hopped:
+                sentence += f", with parts of it moved alone ({self.hopped:,}),"
+            sentence += f" led here{rest}."
         if self.astray is not None:
             how += f"; one went lower and ended in no minimum: {self.astray}"
             sentence += f" A walk from nearby went lower and ended in no minimum: {self.astray}."

@@ -39,6 +39,7 @@ LAYERS = (
         "descent",
         "nearby",
         "existing",
+        "hops",
         "elsewhere",
         "restarts",
         "outcome",

@@ -1,0 +1,179 @@
+"""Hops of single parts: costs whose lowest minimum is known by dynamic programming or in closed form."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csc_array
+
+from steepest import minimize
+from steepest.bounds import Bounds
+from steepest.hops import Hops, Sets
+from steepest.objective import Budget, BudgetSpent, Later, Objective, SumOfTerms
+
+rng = np.random.default_rng(11)
+FIELD = 0.3 * rng.normal(size=300)
+CENTRES = rng.uniform(-3, 3, 400)
+
+
+def wells(x):
+    """A chain of double wells, each pushed to one side, weakly bound to its neighbours."""
+    return np.sum((x**2 - 1) ** 2 + FIELD[: x.size] * x) + 0.15 * np.sum((x[1:] - x[:-1]) ** 2)
+
+
+def lowest_of_wells(n, points=1201):
+    """The lowest cost of the chain over a grid, by dynamic programming from one end to the other."""
+    grid = np.linspace(-1.5, 1.5, points)
+    bound = 0.15 * (grid[:, None] - grid) ** 2
+    best = (grid**2 - 1) ** 2 + FIELD[0] * grid
+    for field in FIELD[1:n]:
+        best = (best[:, None] + bound).min(axis=0) + (grid**2 - 1) ** 2 + field * grid
+    return best.min()
+
+
+def lattice(x):
+    """A chain of waves in a bowl, lowest, with cost zero, at `CENTRES`."""
+    off = x - CENTRES[: x.size]
+    return np.sum(off**2 + 10 * (1 - np.cos(2 * np.pi * off))) + 0.5 * np.sum((off[1:] - off[:-1]) ** 2)
+
+
+def tried(result):
+    return [item for item in result.evidence if item.name == "restarts nearby"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_chain_of_double_wells_comes_down_to_what_dynamic_programming_finds(seed):
+    start = np.random.default_rng(seed).uniform(-2, 2, 300)
+    alone, hopped = minimize(wells, start, starts=1), minimize(wells, start)
+    lowest = lowest_of_wells(300)
+    assert alone.fun > lowest + 50.0 and not tried(alone)
+    assert lowest - 1e-3 < hopped.fun < lowest + 0.05 * (alone.fun - lowest)
+    assert hopped.verdict == "local minimum"
+    assert_allclose(hopped.fun, wells(hopped.x), rtol=1e-12)
+    assert "parts of it moved alone" in hopped.message and "parts moved alone" in tried(hopped)[0].how
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_of_many_parts_is_led_to_the_lowest_of_its_waves(seed):
+    result = minimize(lattice, np.random.default_rng(seed).uniform(-5, 5, 400))
+    assert_allclose(result.x, CENTRES, atol=1e-8)
+    assert result.verdict == "global minimum"
+
+
+def test_hops_stay_inside_bounds_that_shut_the_lowest_waves_out():
+    low = np.where(np.arange(400) % 2, CENTRES + 0.6, -9.0)
+    start = np.maximum(np.random.default_rng(0).uniform(-5, 5, 400), low)
+    box = [(a, 9.0) for a in low]
+    alone, hopped = minimize(lattice, start, bounds=box, starts=1), minimize(lattice, start, bounds=box)
+    assert (hopped.x >= low).all() and (hopped.x <= 9.0).all()
+    # Every second part at its centre, the others one wave off: no lower minimum differs in one part alone.
+    assert hopped.fun < alone.fun / 10 and hopped.success
+    near = np.round(hopped.x - CENTRES)
+    assert (near[1::2] >= 1).all() and np.mean(near[1::2] == 1) > 0.9 and np.mean(near[::2] == 0) > 0.9
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_hops_do_not_depend_on_the_unit_of_the_cost(factor):
+    start = np.random.default_rng(1).uniform(-2, 2, 60)
+    plain, scaled = minimize(wells, start), minimize(lambda x: factor * wells(x), start)
+    assert_allclose(scaled.x, plain.x, atol=1e-6)
+
+
+def test_a_budget_a_callback_and_a_start_alone_are_obeyed():
+    start = np.random.default_rng(0).uniform(-2, 2, 300)
+    alone = minimize(wells, start, starts=1)
+    for more in (1, 20, 60, 150):
+        result = minimize(wells, start, budget=alone.nfev + more)
+        assert result.nfev <= alone.nfev + more and result.fun <= alone.fun
+    stopped = minimize(wells, start, callback=lambda x: np.abs(wells(x) - alone.fun) < 1e-9)
+    assert stopped.verdict == "stopped" or stopped.fun <= alone.fun
+    again = minimize(wells, start)
+    assert_array_equal(again.x, minimize(wells, start).x)
+
+
+def test_where_nothing_is_found_one_look_is_all():
+    # Bent down at the start, with one minimum: every parameter alone finds no ridge.
+    def cost(x):
+        return (
+            np.sum(np.log1p((x - 1) ** 2))
+            + 0.5 * np.sum((x[1:] - x[:-1]) ** 4)
+            + np.sum(np.log1p((x - 1) ** 4))
+        )
+
+    result = minimize(cost, np.linspace(2.0, 3.0, 300))
+    assert_allclose(result.x, 1.0, atol=1e-5)
+    assert result.nfev < 200
+
+
+def chain_of_terms(n, bounds=None, budget=None, unit=1.0):
+    """The objective of the wells on `n` parameters with its terms, and every place that they were asked for."""
+    places = []
+
+    def terms(x):
+        places.append(x.copy())
+        x = x / unit
+        return np.concatenate([(x**2 - 1) ** 2 + FIELD[:n] * x, 0.15 * (x[1:] - x[:-1]) ** 2])
+
+    pattern = csc_array(np.vstack([np.eye(n), np.eye(n)[1:] + np.eye(n)[:-1]]).astype(np.int8))
+    objective = Objective(
+        n,
+        value_and_gradient=lambda x: (wells(x / unit), np.zeros(n)),
+        terms=Later(lambda: SumOfTerms(terms, pattern)),
+        bounds=bounds,
+        budget=budget,
+    )
+    return objective, places
+
+
+def test_a_hop_is_as_much_lower_as_its_gain_says():
+    n = 40
+    start, x = np.zeros(n), np.sign(FIELD[:n])  # every well on its higher side
+    objective, _ = chain_of_terms(n)
+    hops = Hops(objective, start, x, float(n))
+    there = hops.lower(x, 10_000)
+    assert there.moved > n // 4
+    assert_allclose(wells(x) - wells(there.x), there.gain, rtol=1e-10)
+    assert hops.tried == objective.evaluations
+
+
+def test_hops_do_not_depend_on_the_units_of_the_parameters():
+    n = 40
+    unit, x = 2.0 ** rng.integers(-30, 30, n), np.sign(FIELD[:n])
+    plain = Hops(chain_of_terms(n)[0], np.zeros(n), x, float(n)).lower(x, 10_000)
+    scaled = Hops(chain_of_terms(n, unit=unit)[0], np.zeros(n), x * unit, float(n)).lower(x * unit, 10_000)
+    assert plain.moved > n // 4
+    assert_array_equal(scaled.x / unit, plain.x)
+
+
+def test_terms_are_asked_for_only_inside_the_bounds_and_within_the_allowance_and_the_budget():
+    n = 40
+    x = np.sign(FIELD[:n])
+    bounds = Bounds(np.full(n, -0.7), np.full(n, 1.1))
+    objective, places = chain_of_terms(n, bounds)
+    there = Hops(objective, np.zeros(n), np.maximum(x, -0.7), float(n)).lower(np.maximum(x, -0.7), 10_000)
+    assert there.moved and all(((place >= -0.7) & (place <= 1.1)).all() for place in places)
+    for allowance in (0, 10, 100):
+        hops = Hops(chain_of_terms(n)[0], np.zeros(n), x, float(n))
+        hops.lower(x, allowance)
+        assert hops.tried <= allowance
+    objective, places = chain_of_terms(n, budget=Budget(evaluations=30))
+    with pytest.raises(BudgetSpent):
+        Hops(objective, np.zeros(n), x, float(n)).lower(x, 10_000)
+    assert len(places) == 30
+
+
+def test_the_best_sets_that_share_no_term_are_chosen():
+    # Terms 0, 1, 2 on a line of sets 0, 1, 2, 3: neighbours share one.
+    pattern = csc_array(np.array([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]))
+    sets = Sets(pattern, csc_array(np.eye(4)))
+    assert sets.undisturbed(np.array([1.0, 3.0, 2.0, 1.5])).tolist() == [False, True, False, True]
+    assert sets.undisturbed(np.zeros(4)).tolist() == [False] * 4
+    assert sets.undisturbed(np.ones(4)).sum() == 2
+
+
+def test_parameters_that_meet_all_others_are_not_moved_one_after_the_other():
+    n = 40
+    dense = csc_array(np.ones((5, n)))
+    assert not Sets(dense, csc_array(np.eye(n))).may_be_tried
+    shared = csc_array(np.hstack([np.ones((n, 1)), np.eye(n)[:, 1:]]))
+    hub = Sets(shared, csc_array(np.eye(n)))
+    assert hub.count <= 2
