@@ -1,8 +1,9 @@
-"""Is it lower nearby? From a minimum, single parameters are moved to where another valley may lie.
+"""Is it lower nearby? From a minimum, parameters are moved to where another valley may lie.
 
 A few values of the cost, each with one parameter moved: by the length of its waves, to its other sign, to its bounds,
-to the mirror image between them. What is lower is gone to at once. Of what is not, a place from which the cost rises on
-the way back has a ridge between it and the minimum; from the lowest of those a walk is worth its price.
+to the mirror image between them. Very few parameters are also moved together, at random. What is lower is gone to at
+once. Of what is not, a place from which the cost rises on the way back has a ridge between it and the minimum; from the
+lowest of those a walk is worth its price.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ MOST_PARAMETERS = 100
 
 # What may be evaluated at each look around: as much again as the walk took, but so many for each parameter in any case.
 VALUES_EACH = 6
+
+# Up to so many parameters are moved together, to so many places for each: among more, a valley as wide as all sizes
+# together is met by one place in hundreds. Not those of sums of squares: of 19 fits of such few none had a lower valley
+# there, and each took half as long again.
+MOVED_TOGETHER, PLACES_EACH = 4, 16
 
 # Lower by less than this part of the cost is rounding, or the same valley seen from another side.
 LOWER = 1e-9
@@ -66,8 +72,9 @@ def look_around(
     gained: float,
     periods: tuple[Vector, ...],
     allowance: int,
+    seed: int = 0,
 ) -> Around:
-    """Move each parameter of `x` (n,) in turn, keeping what is lower than `value`.
+    """Move each parameter of `x` (n,) in turn, and very few together, keeping what is lower than `value`.
 
     `start` (n,): where the walk began; `size` (n,): of the parameters, as the walk showed them; `gained`: how much
     lower it came. `periods`: lengths of each parameter's waves. At most `allowance` places are looked at, besides those
@@ -86,7 +93,14 @@ def look_around(
     """
     found = _Look(objective, x, value, start, size, gained, periods)
     found.look(allowance)
+    if not found.value < value and moves_together(objective):
+        found.scatter(min(PLACES_EACH * x.size, allowance - found.tried), seed)
     return Around(found.x, found.value, tuple(found.behind()), found.tried)
+
+
+def moves_together(objective: Objective) -> bool:
+    """Whether a look around also moves all parameters of this cost at once."""
+    return objective.n <= MOVED_TOGETHER and not objective.least_squares
 
 
 class _Look:
@@ -111,7 +125,7 @@ class _Look:
             self.high = np.where(boxed, bounds.upper, np.minimum(bounds.upper, self.high))
         self.size, self.largest = size, largest(size)
         self.tried = 0
-        self.higher: list[tuple[float, int, float]] = []
+        self.higher: list[tuple[float, int, Vector]] = []
 
     def look(self, allowance: int) -> None:
         """Each parameter in turn, those with waves first: their minima lie in a lattice."""
@@ -122,24 +136,32 @@ class _Look:
                 break
             self._move(i, targets)
 
+    def scatter(self, count: int, seed: int) -> None:
+        """To the lowest of `count` places about the minimum, if lower: all parameters at random, by their sizes."""
+        minimum = self.x
+        steps = np.random.default_rng(seed).standard_normal((max(count, 0), minimum.size))
+        places = np.minimum(np.maximum(minimum + self.size * steps, self.low), self.high)
+        for place in places:
+            value = self._value(place)
+            if value < self.value - self.margin:
+                self.x, self.value = place, value
+
     def behind(self) -> list[Vector]:
         """Places from which the cost rises on the way back to `x`."""
         found = []
         ceiling = self.value + NEAR * self.gained
-        for value, i, t in sorted(self.higher)[:RIDGES_ASKED]:
+        for value, _, place in sorted(self.higher, key=lambda one: one[:2])[:RIDGES_ASKED]:
             if value > ceiling:
                 break
-            place = self.x.copy()
-            place[i] = t
             _, gradient = self.objective.value_and_gradient(place)
-            if gradient[i] * (self.x[i] - t) > 0.0:
+            if float(gradient @ (self.x - place)) > 0.0:
                 found.append(place)
         return found
 
     def _move(self, i: int, targets: list[float]) -> None:
         """To the lowest of the targets, if that is lower; and on by as much while it goes on."""
         before = self.x.item(i)
-        lowest, best = min(((self._value(i, t), t) for t in targets), default=(np.inf, before))
+        lowest, best = min(((self._moved(i, t), t) for t in targets), default=(np.inf, before))
         for _ in range(MOST_MOVES):
             if not lowest < self.value - self.margin:
                 break
@@ -148,17 +170,21 @@ class _Look:
             best = best + step
             if not self.low[i] <= best <= self.high[i]:
                 break
-            lowest = self._value(i, best)
+            lowest = self._moved(i, best)
 
-    def _value(self, i: int, t: float) -> float:
-        """The cost with parameter `i` at `t`; infinite where it is not finite."""
+    def _moved(self, i: int, t: float) -> float:
+        """The cost with parameter `i` at `t`."""
         place = self.x.copy()
         place[i] = t
+        return self._value(place)
+
+    def _value(self, place: Vector) -> float:
+        """The cost at `place` (n,); infinite where it is not finite."""
         value = self.objective.value(place)
         self.tried += 1
         if not isfinite(value):
             return np.inf
-        self.higher.append((value, i, t))
+        self.higher.append((value, self.tried, place))
         return value
 
     def _targets(self, i: int) -> list[float]:

@@ -14,7 +14,7 @@ from .elsewhere import starts_elsewhere
 from .hops import PAYS, Hops
 from .linear_algebra.box_pairs import lower_by_pairs
 from .linear_algebra.curvature import newton_step
-from .nearby import LOWER, MOST_PARAMETERS, VALUES_EACH, look_around
+from .nearby import LOWER, MOST_PARAMETERS, PLACES_EACH, VALUES_EACH, look_around, moves_together
 from .numerics import EPS
 from .objective import BudgetSpent, Objective
 from .problem import Problem, evaluation
@@ -234,8 +234,9 @@ class WithRestarts:
         size = np.maximum(np.abs(self.run.x), np.abs(self.run.x - start))
         assert problem.trace is not None
         cost = evaluation(problem.trace, "value").foreseen
-        if VALUES_EACH * start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
-            allowance = max(allowance, VALUES_EACH * start.size)
+        each = VALUES_EACH + (PLACES_EACH if moves_together(problem.objective) else 0)
+        if each * start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
+            allowance = max(allowance, each * start.size)
         for _ in range(ROUNDS):
             found = look_around(
                 problem.objective,
@@ -246,6 +247,7 @@ class WithRestarts:
                 gained=max(begun - self.run.value, 0.0),
                 periods=structure_of(problem).periods,
                 allowance=allowance,
+                seed=self.way.seed,
             )
             self.looked += found.tried
             if found.value < self.run.value and (self.seen is None or found.value < self.seen[0]):
