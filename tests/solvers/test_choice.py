@@ -226,6 +226,22 @@ def test_what_is_factorised_once_may_take_longer():
         assert ladder_of(cost, np.zeros(side * side))[0] == "sparse Newton"
 
 
+def test_bfgs_keeps_the_curvature_it_has_learned_however_long_the_walk_is():
+    """A chain of bent valleys, 300 parameters and slopes of the user's own: some four steps for each parameter."""
+
+    def cost(x):
+        return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    def slope(x):
+        away = x[1:] - x[:-1] ** 2
+        return np.append(-400.0 * x[:-1] * away - 2.0 * (1.0 - x[:-1]), 0.0) + np.append(0.0, 200.0 * away)
+
+    result = minimize(cost, np.tile([-1.2, 1.0], 150), jac=slope)
+    assert result.plan.taken == ("BFGS",)
+    assert result.nit > 1_000
+    np.testing.assert_allclose(result.x, np.ones(300), atol=1e-9)
+
+
 def test_where_no_factor_is_bearable_none_is_on_the_ladder():
     # Pairs drawn at random: eliminating them fills the whole matrix.
     n = 12_000
