@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .numerics import FEW
+from .numerics import FEW, owned
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 FLOAT = np.dtype(np.float64)
@@ -60,7 +60,7 @@ class Bounds:
     def project(self, x: Vector) -> Vector:
         """The nearest point inside the box, shape (n,); a new array."""
         if not self.any:
-            return x.copy() if type(x) is np.ndarray and x.dtype == FLOAT else np.array(x, dtype=np.float64)
+            return owned(x) if type(x) is np.ndarray and x.dtype == FLOAT else np.array(x, dtype=np.float64)
         inside = np.maximum(x, self.lower)
         return np.minimum(inside, self.upper, out=inside)
 

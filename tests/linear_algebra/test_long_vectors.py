@@ -64,7 +64,8 @@ def test_learning_a_pair_writes_it_and_multiplies_with_what_is_looked_at(n):
     rows = Rows(8, n)
     for index, row in enumerate(matrix):
         rows.write(index, row)
-    products, ss, sy, yy = rows.learn(2, s, new, old, (slice(0, 4), slice(6, 8)))
+    products, ss, sy, yy = rows.learn(2, s, 0.25, new, old, (slice(0, 4), slice(6, 8)))
+    s *= 0.25
     matrix[2], matrix[3] = s, new - old
     matrix[4:6] = 0.0
     assert_allclose(products, matrix @ new, rtol=1e-10, atol=1e-10)
@@ -83,7 +84,9 @@ def test_a_row_that_is_not_looked_at_may_hold_anything(n, held):
     looked_at = (slice(0, 2), slice(4, 6))
     assert_array_equal(rows.combined(np.ones(6), looked_at), 0.0)
     assert_array_equal(rows.combined_with(np.ones(6), 2.0, np.ones(n), looked_at)[0], 2.0)
-    assert_array_equal(rows.learn(0, np.ones(n), np.ones(n), np.zeros(n), looked_at)[0], [n, n, 0, 0, 0, 0])
+    assert_array_equal(
+        rows.learn(0, np.ones(n), 1.0, np.ones(n), np.zeros(n), looked_at)[0], [n, n, 0, 0, 0, 0]
+    )
     assert_array_equal(np.delete(rows.times(np.ones(n), 6), 2), [n, n, 0, 0, 0])
 
 
@@ -91,6 +94,6 @@ def test_no_product_of_two_rows_is_long_enough_for_a_blas_to_wake_threads():
     """Few rows are one matrix also where they are long; `inner`, to the last digit, is what keeps to short pieces."""
     s, new, old = np.random.default_rng(0).standard_normal((3, 8 * BLOCK - 1))
     rows, y, only = Rows(2, s.size), new - old, (slice(0, 2),)
-    assert rows.learn(0, s, new, old, only)[1:] == (inner(s, s), inner(s, y), inner(y, y))
+    assert rows.learn(0, s, 1.0, new, old, only)[1:] == (inner(s, s), inner(s, y), inner(y, y))
     total, slope = rows.combined_with(np.ones(2), 0.5, new, only)
     assert slope == inner(total, new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -287,3 +288,23 @@ def test_of_values_a_solver_calls_equal_the_one_with_the_smallest_slope_is_kept(
     plain = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2 * x))
     run = drive(Told(), plain, np.array([0.0]))
     assert run.x[0] == ends
+
+
+def test_a_walk_of_many_parameters_holds_the_pairs_and_four_vectors_when_the_cost_is_asked():
+    """The point, its slope, the direction and the trial point: no step, and no trial slope that was refused."""
+    n, remembered, held = 100_000, 3, []
+    weights = np.linspace(1.0, 1e3, n)
+
+    def quartic(x):
+        held.append(tracemalloc.get_traced_memory()[0] / (8 * n))
+        cubes = weights * x**3
+        return float(cubes @ x) / 4.0, cubes
+
+    start = np.ones(n)
+    tracemalloc.start()
+    try:
+        run = drive(lbfgs(memory=remembered), Objective(n, value_and_gradient=quartic), start, max_steps=12)
+    finally:
+        tracemalloc.stop()
+    assert run.steps == 12 < len(held) - 1  # some trials were refused
+    assert max(held) < 2 * remembered + 4.2

@@ -97,8 +97,8 @@ def test_rows_on_a_device_give_the_products_of_rows_on_the_host():
     for index in (0, 2):
         s, new, old = rng.normal(size=(3, n))
         ranges = (slice(0, index + 2),)
-        ours = there.learn(index, placed(s), placed(new), placed(old), ranges)
-        for one, other in zip(ours, here.learn(index, s, new, old, ranges), strict=True):
+        ours = there.learn(index, placed(s), 0.5, placed(new), placed(old), ranges)
+        for one, other in zip(ours, here.learn(index, s, 0.5, new, old, ranges), strict=True):
             assert_allclose(one, other, rtol=1e-11, atol=1e-11)
     coefficients, v = rng.normal(size=4), rng.normal(size=n)
     ours, theirs = (

@@ -10,12 +10,13 @@ import threading
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import steepest
-from steepest.training import launch, roll
+from steepest.training import joining, launch, roll
 from steepest.training.checkpoint import Checkpoints
 from steepest.training.launch import _free_port, _without_processes
 from steepest.training.preflight import differences
@@ -390,6 +391,21 @@ def test_a_process_that_is_killed_where_no_launcher_watches_is_named_by_the_firs
     assert processes[0].returncode == roll.NAMED, said
     assert "error: process 1 of 4 is gone; last heard of at step" in said
     assert all(other.wait(timeout=100) != 0 for other in processes[2:])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_theirs"),
+    [
+        (jax.errors.JaxRuntimeError("INTERNAL: Gloo all-reduce failed: Connection reset by peer"), True),
+        (ValueError("UNKNOWN: Gloo AllGather failed: Connection closed by peer [127.0.0.1]:13550"), True),
+        (ValueError("the data hold an unknown word"), False),
+        (RuntimeError("UNKNOWN: what the user raised"), False),
+    ],
+)
+def test_an_error_of_what_the_devices_exchange_is_told_from_the_users_however_jax_hands_it_on(
+    error, is_theirs
+):
+    assert joining._from_devices(error) is is_theirs
 
 
 OPEN_MPI = ["mpirun", "-n", "2", "--oversubscribe", "--allow-run-as-root"]

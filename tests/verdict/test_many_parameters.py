@@ -1,11 +1,15 @@
 """The words for costs of hundreds and thousands of parameters, whose truth is known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import steepest
 from steepest import verify
+from steepest.objective import Objective
 from steepest.verdict import flatness
+from steepest.verdict.judge import judge
 from steepest.verdict.weakest import shifted_factor
 
 MINIMUM = ("local minimum", "global minimum")
@@ -143,3 +147,44 @@ def test_second_derivatives_that_are_no_numbers_are_left_out(n, sign, words):
     """(x²)^(y² + 1) is x² near zero; at zero the logarithm of x² makes its second derivatives zero times infinity."""
     found = verify(lambda x: sign * np.sum((x**2) ** (np.roll(x, 1) ** 2 + 1)), np.zeros(n))
     assert found.verdict in words and "nan" not in found.message, found.message
+
+
+@pytest.mark.parametrize(("at", "most"), [(0.0, 13.6), (1.0, 15.8)])
+def test_few_vectors_are_held_where_the_judge_asks_for_costs_and_slopes(at, most):
+    """What is known of the point, of five curvatures and of rounding; no place or slope that was looked at before."""
+    n, held = 100_000, []
+
+    def judged(n):
+        weights = np.linspace(1.0, 1e3, n)
+
+        def note():
+            held.append(tracemalloc.get_traced_memory()[0])
+
+        def value(x):
+            note()
+            return 0.5 * float(weights @ (x * x))
+
+        def value_and_gradient(x):
+            note()
+            gradient = weights * x
+            return 0.5 * float(gradient @ x), gradient
+
+        def hessian_product(x, v):
+            note()
+            return weights * v
+
+        evaluations = {"value": value, "value_and_gradient": value_and_gradient}
+        objective = Objective(n, **evaluations, hessian_product=hessian_product)
+        return judge(objective, np.full(n, at), names=("x",))
+
+    tracemalloc.start()
+    try:
+        judged(1_000)  # what is made once
+        held.clear()
+        before = tracemalloc.get_traced_memory()[0]
+        found = judged(n)
+    finally:
+        tracemalloc.stop()
+    assert found.verdict.is_minimum is (at == 0.0)
+    assert len(held) >= 10
+    assert (max(held) - before) / (8 * n) < most

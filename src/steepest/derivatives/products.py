@@ -13,7 +13,7 @@ import jax
 import jax.extend.core as jex
 import numpy as np
 
-from ..numerics import double_precision
+from ..numerics import double_precision, owned
 from ..tracing.passes import eliminate_dead
 from .compiled import Traceable, host_for
 from .costs import FREE, WORTH_LOOPING
@@ -40,8 +40,8 @@ class Products:
     def __init__(self, closed_jaxpr: Any) -> None:
         place, along = halves(closed_jaxpr)
         self._place, self._along = Tiered(place), Tiered(along)
-        # One pair, so that threads that share a cost never meet one's place beside what another's needs.
-        self._known: tuple[np.ndarray, tuple[Any, ...]] | None = None
+        # One tuple, so that threads that share a cost never meet one's place beside what another's needs.
+        self._known: tuple[Any, ...] | None = None
         self._constants: list[Any] | None = None
         self._kept: dict[str, Any] = {}
 
@@ -71,16 +71,19 @@ class Products:
         return jax.core.eval_jaxpr(self._along.jaxpr.jaxpr, constants, *known, v)[0]
 
     def _place_of(self, x: np.ndarray) -> tuple[Any, ...]:
-        """What the products at `x` (n,) share."""
+        """The place `x` (n,), and what else the products there share."""
         known = self._known
         if known is None or not np.array_equal(x, known[0]):
-            copy = np.array(x, dtype=np.float64)  # results may be views of the argument
-            known = self._known = copy, self._place(copy)
-        return known[1]
+            self._known = None  # of many parameters each vector counts
+            x = np.asarray(x, dtype=np.float64)
+            # Results may be views of the argument. One that its owner has marked read-only stays as it is.
+            kept = owned(x) if x.flags.writeable else x
+            known = self._known = (kept, *self._place(kept))
+        return known
 
 
 def halves(closed: Any) -> tuple[Any, Any]:
-    """A jaxpr of (x, v) as two: from x to what is needed of it, and from that and v to the outputs.
+    """A jaxpr of (x, v) as two: from x to what is needed beside it, and from x, that and v to the outputs.
 
     >>> import jax
     >>> with jax.enable_x64(True):
@@ -106,7 +109,7 @@ def halves(closed: Any) -> tuple[Any, Any]:
     again: dict[int, Any] = {}
 
     def want(atom: Any) -> None:
-        if not isinstance(atom, jex.Var) or atom in moving or atom in jaxpr.constvars:
+        if not isinstance(atom, jex.Var) or atom is x or atom in moving or atom in jaxpr.constvars:
             return
         made = made_by.get(atom)
         if made is None or made.primitive.name not in AGAIN:
@@ -129,4 +132,4 @@ def halves(closed: Any) -> tuple[Any, Any]:
         part = jaxpr.replace(invars=invars, outvars=outvars, eqns=equations, debug_info=told)
         return eliminate_dead(jex.ClosedJaxpr(part, closed.consts))
 
-    return made([x], list(handed), first), made([*handed, v], list(jaxpr.outvars), redone + second)
+    return made([x], list(handed), first), made([x, *handed, v], list(jaxpr.outvars), redone + second)

@@ -49,7 +49,7 @@ class DeviceRows:
 
     >>> rows = DeviceRows(2, 3)
     >>> s, new, old = (placed(np.array(v)) for v in ([1.0, 0.0, 0.0], [3.0, 4.0, 5.0], [1.0, 1.0, 1.0]))
-    >>> rows.learn(0, s, new, old, (slice(0, 2),))
+    >>> rows.learn(0, s, 1.0, new, old, (slice(0, 2),))
     (array([ 3., 38.]), 1.0, 2.0, 29.0)
     """
 
@@ -71,11 +71,11 @@ class DeviceRows:
         return self._rows
 
     def learn(
-        self, index: int, s: DeviceVector, new: DeviceVector, old: DeviceVector, ranges: Any
+        self, index: int, direction: DeviceVector, t: float, new: DeviceVector, old: DeviceVector, ranges: Any
     ) -> tuple[np.ndarray[Any, np.dtype[np.float64]], float, float, float]:
-        """Write `s` and y = `new` - `old` into the rows `index` and `index` + 1; see `long_vectors.Rows.learn`."""
+        """Write s = t·`direction` and y = `new` - `old` into the rows `index`, `index` + 1; see `long_vectors.Rows`."""
         with double_precision():
-            self._rows, told = _learn(self._rows, index, s, new, old)
+            self._rows, told = _learn(self._rows, index, direction, t, new, old)
         told = np.asarray(told)
         products = np.zeros(ranges[-1].stop)
         for rows in ranges:
@@ -103,9 +103,9 @@ class DeviceRows:
 
 
 @partial(jax.jit, donate_argnums=0)
-def _learn(rows: Any, index: Any, s: Any, new: Any, old: Any) -> Any:
+def _learn(rows: Any, index: Any, direction: Any, t: Any, new: Any, old: Any) -> Any:
     """The rows with the two new ones; their products with `new`, and sᵀs, sᵀy, yᵀy, in one vector."""
-    y = new - old
+    s, y = t * direction, new - old
     rows = jax.lax.dynamic_update_slice(rows, jnp.stack([s, y]), (index, 0))
     products = jnp.matmul(rows, new, precision=EXACT)
     return rows, jnp.concatenate([products, jnp.stack([jnp.sum(s * s), jnp.sum(s * y), jnp.sum(y * y)])])

@@ -150,9 +150,9 @@ class Rows:
             tiles[:, index] = v if isinstance(v, float) else _tiled(v[part], tiles)
 
     def learn(
-        self, index: int, s: Vector, new: Vector, old: Vector, ranges: Ranges
+        self, index: int, direction: Vector, t: float, new: Vector, old: Vector, ranges: Ranges
     ) -> tuple[Vector, float, float, float]:
-        """Write `s` and y = `new` - `old`, shape (n,), into the rows `index` and `index` + 1, all in one pass.
+        """Write s = t·`direction` and y = `new` - `old`, shape (n,), into rows `index` and `index` + 1, in one pass.
 
         Gives the products with `new` of all rows in `ranges`, zero for the others, shape (end of the last range,); and
         sᵀs, sᵀy, yᵀy.
@@ -161,7 +161,7 @@ class Rows:
         matrix = self._matrix
         if matrix is not None:
             own_s, own_y = matrix[index], matrix[index + 1]
-            own_s[...] = s
+            np.multiply(direction, t, out=own_s)
             np.subtract(new, old, out=own_y)
             for rows in ranges:
                 np.dot(matrix[rows], new, out=products[rows])
@@ -170,7 +170,7 @@ class Rows:
         for part, tiles in self._parts:
             g = _tiled(new[part], tiles)
             own_s, own_y = tiles[:, index], tiles[:, index + 1]
-            own_s[...] = _tiled(s[part], tiles)
+            np.multiply(_tiled(direction[part], tiles), t, out=own_s)
             np.subtract(g, _tiled(old[part], tiles), out=own_y)
             ss += float(np.vecdot(own_s, own_s).sum())
             sy += float(np.vecdot(own_s, own_y).sum())

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from ..bounds import Mask, Vector
+from ..linear_algebra.long_vectors import length
 from ..objective import Matrix, Objective
 from .box import Route, route
 from .line_search import STILL_FALLING, check_still_falling, downhill, first_scale, walk
@@ -136,7 +137,7 @@ def _aim(
         slope = float(gradient.dot(direction))
         if slope < 0.0:
             return BFGSState(x, value, gradient, step, -0.5 * slope, None, direction, slope, H, None)
-    direction = downhill(gradient, step)
+    direction = downhill(gradient, None if step is None else length(step))
     slope = float(gradient.dot(direction))
     return BFGSState(x, value, gradient, step, nan, None, direction, slope, None, None)
 
@@ -148,7 +149,8 @@ def _aim_inside(
     down = bounds.projected_gradient(x, gradient)
     way = None
     if isfinite(float(down.dot(down))):
-        scale = first_scale(down, step) if H is None else float(np.trace(H)) / x.size
+        last = None if step is None else length(step)
+        scale = first_scale(down, last) if H is None else float(np.trace(H)) / x.size
         newton = partial(_free_step, gradient, H) if H is not None else partial(_steepest, gradient, scale)
         way = route(bounds, x, gradient, newton, scale)
     if way is None:

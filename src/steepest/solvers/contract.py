@@ -43,6 +43,14 @@ class State(Protocol):
 
 
 @runtime_checkable
+class Lighter(Protocol):
+    """A state that can go on without the step that led to it, once that has been looked at: of many parameters."""
+
+    def without_step(self, length: float) -> Any:
+        """The same state, which knows of that step its `length` alone."""
+
+
+@runtime_checkable
 class Solver(Protocol):
     """A way to walk downhill.
 

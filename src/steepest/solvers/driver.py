@@ -14,8 +14,8 @@ from ..bounds import Vector
 from ..linear_algebra.long_vectors import length
 from ..numerics import quietly
 from ..objective import BudgetSpent, Objective
-from .contract import Solver, State
-from .history import History
+from .contract import Lighter, Solver, State
+from .history import KEPT_PARAMETERS, History
 from .stopping import INTERRUPTED, SENTENCES, VALUE_ROUNDING, Progress, StopReason, Tolerance
 
 # A value is taken to be off by no larger part of itself, whatever a solver says: beyond, a lower one is lower.
@@ -156,6 +156,7 @@ class _Walk:
             return stop, progress.sentence
         self.start = None
         del x  # what is in memory twice is what limits the largest problems
+        is_long = objective.n > KEPT_PARAMETERS
         for index in range(1, limit + 1):
             before = state.value
             objective.minus_infinity = False  # what an earlier step met it has stepped back from
@@ -184,6 +185,9 @@ class _Walk:
                 return stop, progress.sentence
             if objective.is_measured and _is_within_error(objective, gradient):
                 return StopReason.ROUNDING, "every part of the slope is within the error of its measurement"
+            del step, gradient
+            if is_long and isinstance(state, Lighter):
+                state = state.without_step(step_length)
         return StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken"
 
     def run(self, stop: StopReason, reason: str) -> Run:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..bounds import Mask, Vector
 from ..errors import InputError
-from ..linear_algebra.long_vectors import Rows, inner
+from ..linear_algebra.long_vectors import Rows, inner, length
 from ..numerics import double_precision
 from ..objective import Matrix, Objective
 from .bfgs import CURVATURE_FLOOR
@@ -85,8 +85,29 @@ class Pairs(NamedTuple):
         return _ranges(self.slots)
 
 
+class Move(NamedTuple):
+    """A step, t·`direction`, (n,). Once it has been looked at its `length` stands for it: each long vector counts."""
+
+    direction: Vector | None
+    t: float = 1.0
+    length: float | None = None
+
+    @property
+    def step(self) -> Vector | None:
+        """The step itself, (n,), while it is known."""
+        return self.direction if self.direction is None or self.t == 1.0 else self.t * self.direction
+
+    @property
+    def size(self) -> float:
+        """How long it is."""
+        if self.length is not None:
+            return self.length
+        assert self.step is not None
+        return length(self.step)
+
+
 class LBFGSState(NamedTuple):
-    """`products`: the ring's rows times the gradient. The rest as in BFGS.
+    """`move`: what led here. `products`: the ring's rows times the gradient. The rest as in BFGS.
 
     `rest`: so many steps are taken one by one before others are asked of the compiled loop.
     """
@@ -94,7 +115,7 @@ class LBFGSState(NamedTuple):
     x: Vector
     value: float
     gradient: Vector
-    step: Vector | None
+    move: Move | None
     decrease: float
     stop: StopReason | None
     direction: Vector
@@ -103,6 +124,15 @@ class LBFGSState(NamedTuple):
     products: Vector | None
     route: Route | None
     rest: int = 0
+
+    @property
+    def step(self) -> Vector | None:
+        """The step that led here, (n,), while it is known; None at the start."""
+        return None if self.move is None else self.move.step
+
+    def without_step(self, length: float) -> LBFGSState:
+        """The same, of the step that led here its `length` alone."""
+        return self._replace(move=Move(None, length=length))
 
 
 class Walked(NamedTuple):
@@ -156,7 +186,7 @@ class Walked(NamedTuple):
             x=x,
             value=self.value,
             gradient=self.gradient,
-            step=self.step,
+            move=Move(self.step),
             decrease=self.decrease,
             stop=None,
             direction=np.array(end.direction) if on_host else end.direction,
@@ -249,7 +279,7 @@ class LBFGS:
         if landing is None and state.products is not None:
             if state.decrease <= VALUE_ROUNDING * abs(value):
                 return state._replace(stop=StopReason.ROUNDING)
-            state = _aim(objective, x, value, gradient, state.step, None, None)._replace(pairs=pairs)
+            state = _aim(objective, x, value, gradient, state.move, None, None)._replace(pairs=pairs)
             landing = walk(objective, state, self.still_falling) if state.slope < 0.0 else None
             pairs = None if pairs is None else _forgotten(pairs)
         if landing is None:
@@ -257,33 +287,35 @@ class LBFGS:
         memory = self._pairs_kept(x.size)
         if pairs is None:
             pairs = _no_pairs(_rows_like(x, 2 * memory), objective.bounds.any)
-        pairs, products, step = _remember(objective, state, landing, pairs, memory)
-        aimed = _aim(objective, landing.x, landing.value, landing.gradient, step, pairs, products)
+        move = _made(state, landing)
+        pairs, products = _remember(objective, state, landing, move, pairs, memory)
+        aimed = _aim(objective, landing.x, landing.value, landing.gradient, move, pairs, products)
         return aimed if state.rest == 0 else aimed._replace(rest=state.rest - 1)
 
 
 def _remember(
-    objective: Objective, state: LBFGSState, landing: Landing, pairs: Pairs, memory: int
-) -> tuple[Pairs, Vector | None, Vector]:
-    """The pairs with the newest added, their products with the new gradient, and the step taken."""
-    s, ring = _step_taken(state, landing), pairs.ring
+    objective: Objective, state: LBFGSState, landing: Landing, move: Move, pairs: Pairs, memory: int
+) -> tuple[Pairs, Vector | None]:
+    """The pairs with the newest added, and their products with the new gradient."""
+    ring = pairs.ring
     full = len(pairs.slots) == memory
     slot = pairs.slots[0] if full else _unused(pairs.slots)
     if full:
         pairs = _without_the_oldest(pairs)
-    every = (*pairs.slots, slot)
-    products, ss, sy, yy = ring.learn(2 * slot, s, landing.gradient, state.gradient, _ranges(every))
+    every, (s, t, _) = (*pairs.slots, slot), move
+    assert s is not None
+    products, ss, sy, yy = ring.learn(2 * slot, s, t, landing.gradient, state.gradient, _ranges(every))
     if not (sy > CURVATURE_FLOOR * sqrt(ss * yy) and SMALLEST < yy < inf):
         if state.products is None or not pairs.slots:
-            return pairs, None, s
-        return pairs, products[: pairs.used], s
+            return pairs, None
+        return pairs, products[: pairs.used]
     used = max(2 * slot + 2, pairs.used)
     kept = pairs.slots
     rows = 2 * np.array(kept, dtype=np.intp)
     SY, SS = pairs.SY, pairs.SS
     if objective.bounds.any:
         assert SY is not None and SS is not None
-        s_products = ring.times(s, used)
+        s_products = ring.times(s if t == 1.0 else t * s, used)
         y_products = ring.times(landing.gradient - state.gradient, used)
         Sy, Yy = y_products[rows], y_products[rows + 1]
         SY = _bordered(SY, Sy, s_products[rows + 1], sy)
@@ -306,13 +338,13 @@ def _remember(
         SY=SY,
         SS=SS,
     )
-    return grown, products, s
+    return grown, products
 
 
-def _step_taken(state: LBFGSState, landing: Landing) -> Vector:
+def _made(state: LBFGSState, landing: Landing) -> Move:
     if state.route is not None:
-        return landing.x - state.x
-    return state.direction if landing.t == 1.0 else landing.t * state.direction
+        return Move(landing.x - state.x)
+    return Move(state.direction, landing.t)
 
 
 def inverse_times(pairs: Pairs, products: Vector, gradient: Vector) -> tuple[Vector, float]:
@@ -433,23 +465,23 @@ def _aim(
     x: Vector,
     value: float,
     gradient: Vector,
-    step: Vector | None,
+    move: Move | None,
     pairs: Pairs | None,
     products: Vector | None,
 ) -> LBFGSState:
     """The state at `x`, aimed by the pairs; straight down where there are none."""
     if objective.bounds.any:
-        return _aim_inside(objective, x, value, gradient, step, pairs, products)
+        return _aim_inside(objective, x, value, gradient, move, pairs, products)
     if pairs is not None and products is not None and pairs.slots:
         direction, slope = inverse_times(pairs, products, gradient)
         if slope < 0.0:
             return LBFGSState(
-                x, value, gradient, step, -0.5 * slope, None, direction, slope, pairs, products, None
+                x, value, gradient, move, -0.5 * slope, None, direction, slope, pairs, products, None
             )
         pairs = _forgotten(pairs)
-    direction = downhill(gradient, step)
+    direction = downhill(gradient, None if move is None else move.size)
     slope = inner(gradient, direction)
-    return LBFGSState(x, value, gradient, step, nan, None, direction, slope, pairs, None, None)
+    return LBFGSState(x, value, gradient, move, nan, None, direction, slope, pairs, None, None)
 
 
 def _aim_inside(
@@ -457,7 +489,7 @@ def _aim_inside(
     x: Vector,
     value: float,
     gradient: Vector,
-    step: Vector | None,
+    move: Move | None,
     pairs: Pairs | None,
     products: Vector | None,
 ) -> LBFGSState:
@@ -465,17 +497,18 @@ def _aim_inside(
     down = bounds.projected_gradient(x, gradient)
     way, learned = None, pairs is not None and products is not None and bool(pairs.slots)
     if isfinite(inner(down, down)):
-        scale = pairs.scale if pairs is not None and learned else first_scale(down, step)
+        last = None if move is None else move.size
+        scale = pairs.scale if pairs is not None and learned else first_scale(down, last)
         newton = partial(_newton, pairs if learned else None, products, gradient, scale)
         way = route(bounds, x, gradient, newton, scale)
     if way is None:
         stop = StopReason.NO_PROGRESS if down.any() else None
-        return LBFGSState(x, value, gradient, step, nan, stop, -down, 0.0, pairs, None, None)
+        return LBFGSState(x, value, gradient, move, nan, stop, -down, 0.0, pairs, None, None)
     return LBFGSState(
         x,
         value,
         gradient,
-        step,
+        move,
         way.decrease if learned else nan,
         None,
         way.direction,

@@ -19,6 +19,7 @@ import numpy as np
 from ..bounds import Vector
 from ..errors import InputError
 from ..linear_algebra.long_vectors import BLOCK, inner, length
+from ..numerics import aligned
 from ..objective import Objective
 from .box import Route
 from .stopping import VALUE_ROUNDING
@@ -104,6 +105,7 @@ def search(
     t = min(first, longest)
     trials = MAX_TRIALS if -slope * t > rounding else TRIALS_IN_ROUNDING
     for trial in range(trials):
+        x = g = None  # of many parameters each vector counts that is held while slopes are evaluated
         x = place(t)
         f, g = evaluate(x)
         s = inner(g, direction)
@@ -190,13 +192,14 @@ def along(x: Vector, direction: Vector, t: float) -> Vector:
     """x + t·direction, shape (n,), read-only, so that the objective may keep it without a copy."""
     if not isinstance(x, np.ndarray):
         return x + t * direction  # on an accelerator
-    if t == 1.0:
-        landed = x + direction
-    elif x.size <= BLOCK:
-        landed = t * direction
-        landed += x
+    if x.size <= BLOCK:
+        landed = x + direction if t == 1.0 else t * direction
+        if t != 1.0:
+            landed += x
+    elif t == 1.0:
+        landed = np.add(x, direction, out=aligned(x.size))
     else:
-        landed = np.empty_like(x)
+        landed = aligned(x.size)
         for start in range(0, x.size, BLOCK):
             block = slice(start, start + BLOCK)
             part = landed[block]
@@ -213,18 +216,17 @@ def inside(objective: Objective, x: Vector, way: Route, t: float) -> Vector:
     return landed
 
 
-def first_scale(gradient: Vector, step: Vector | None) -> float:
-    """The rate that makes a step down the slope as long as the last one, or of length 1 at the start.
+def first_scale(gradient: Vector, last: float | None) -> float:
+    """The rate that makes a step down the slope as long as the `last` one, or of length 1 at the start.
 
     Not a unit of cost nor a place goes into it, so neither changes the path.
     """
-    last = 1.0 if step is None else length(step) or 1.0
-    return last / (length(gradient) or 1.0)
+    return (last or 1.0) / (length(gradient) or 1.0)
 
 
-def downhill(gradient: Vector, step: Vector | None) -> Vector:
+def downhill(gradient: Vector, last: float | None) -> Vector:
     """Straight down the slope, shape (n,), as far as `first_scale` says."""
-    return -first_scale(gradient, step) * gradient
+    return -first_scale(gradient, last) * gradient
 
 
 def check_still_falling(fraction: float) -> None:

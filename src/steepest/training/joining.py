@@ -27,6 +27,8 @@ SCHEDULERS = {"SLURM_NTASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI"}
 KUBERNETES = "KUBERNETES_SERVICE_HOST"
 # Where JAX reads the address of process 0 under Open MPI up to version 4.
 OPEN_MPI_4 = "OMPI_MCA_orte_hnp_uri"
+# How errors of what the devices exchange begin, by the names that XLA gives to its states.
+STATUS = ("ABORTED: ", "CANCELLED: ", "DEADLINE_EXCEEDED: ", "INTERNAL: ", "UNAVAILABLE: ", "UNKNOWN: ")
 # Where process 0 listens in the run to come, as the processes agreed among themselves; "" if some cannot reach it, None
 # if it was not asked yet.
 _agreed: str | None = None
@@ -138,7 +140,9 @@ def _from_devices(error: Exception) -> bool:
 
     from .shared import ProcessGone
 
-    return isinstance(error, (jax.errors.JaxRuntimeError, ProcessGone))
+    # Where it first shows as an array is read, JAX hands on the same error as a ValueError.
+    told = isinstance(error, ValueError) and str(error).startswith(STATUS)
+    return told or isinstance(error, (jax.errors.JaxRuntimeError, ProcessGone))
 
 
 def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool]) -> Watchdog | None:

@@ -63,7 +63,7 @@ ERROR_DIFFERENCES = 1e-6
 # The difference step that balances truncation against rounding when slopes are subtracted on both sides.
 DIFFERENCE_STEP = EPS ** (1 / 3)
 
-# Indices of no direction.
+# Indices of no direction; of many free parameters a list would be one more vector.
 NONE = np.empty(0, dtype=np.intp)
 NONE.setflags(write=False)
 
@@ -83,7 +83,7 @@ class Curvature:
     """
 
     hessian: np.ndarray | None  # the free block, where it was formed
-    free: np.ndarray
+    free: np.ndarray  # indices of the parameters of that block
     scaling: Vector  # D, (n,)
     values: Vector
     vectors: np.ndarray
@@ -191,17 +191,16 @@ class Curvature:
 
 def curvature_of(look: Look) -> Curvature:
     """Dense eigenvalues where that is cheap, otherwise Lanczos from Hessian products with a stated budget."""
-    free = look.free_indices
-    objective = look.objective
-    if look.hessian is not None and free.size <= DENSE and objective.derivatives == "exact":
+    objective, count = look.objective, look.count_free
+    if look.hessian is not None and count <= DENSE and objective.derivatives == "exact":
         H = _without_rounding(look, np.asarray(look.hessian))
         return _dense(look, H, ERROR_EXACT, "eigenvalues of the exact Hessian")
     is_due = objective.has_hessian and not objective.has_hessian_at_hand
-    if is_due and free.size <= PLAIN and objective.derivatives == "exact":
-        plain = _plain(look, free)
+    if is_due and count <= PLAIN and objective.derivatives == "exact":
+        plain = _plain(look, look.free_indices)
         if plain is not None:
             return plain
-    if objective.has_hessian and free.size <= DENSE and look.n <= 4 * DENSE:
+    if objective.has_hessian and count <= DENSE and look.n <= 4 * DENSE:
         H = np.asarray(objective.hessian(look.x), dtype=np.float64)
         if objective.derivatives == "numeric":
             H = _as_seen_farther(look, H)
@@ -210,18 +209,18 @@ def curvature_of(look: Look) -> Curvature:
             H = _without_rounding(look, H)
         origin = "exact" if objective.derivatives == "exact" else "supplied"
         return _dense(look, H, ERROR_EXACT, f"eigenvalues of the {origin} Hessian")
-    if free.size <= (DENSE if objective.has_hessian_product else DENSE_BY_DIFFERENCES):
+    if count <= (DENSE if objective.has_hessian_product else DENSE_BY_DIFFERENCES):
         exact = objective.has_hessian_product
         product = _exact_product(look) if exact else _difference_product(look)
-        columns = np.zeros((look.n, free.size))
-        for k, i in enumerate(free.tolist()):
+        columns = np.zeros((look.n, count))
+        for k, i in enumerate(look.free_indices.tolist()):
             unit = np.zeros(look.n)
             unit[i] = 1.0 if exact else look.scale[i]
             columns[:, k] = product(unit) / unit[i]
         if exact:
             return _of_columns(look, columns, ERROR_EXACT, "eigenvalues of the Hessian, by products")
         return _of_columns(look, columns, ERROR_DIFFERENCES, "eigenvalues of differences of the slope")
-    return _by_products(look, free)
+    return _by_products(look)
 
 
 def confirmed(look: Look, curvature: Curvature) -> Curvature:
@@ -479,7 +478,7 @@ def _of_block(
     )
 
 
-def _by_products(look: Look, free: np.ndarray) -> Curvature:
+def _by_products(look: Look) -> Curvature:
     exact = look.objective.has_hessian_product
     whole = _exact_product(look) if exact else _difference_product(look)
     spent = {"products": 0, "not finite": 0}
@@ -502,7 +501,7 @@ def _by_products(look: Look, free: np.ndarray) -> Curvature:
             krylov = slope_krylov
         size = max(size, float(np.abs(slope_krylov.values).max()))
     vectors = np.column_stack([krylov.direction(i) for i in range(krylov.values.size)])
-    limit = error * np.sqrt(free.size) * size
+    limit = error * np.sqrt(look.count_free) * size
     # The step is made now, so that its basis need not be kept: of many parameters each vector counts.
     bends: np.ndarray | None = None
     promise, step = 0.0, np.broadcast_to(0.0, look.n)
@@ -530,7 +529,7 @@ def _by_products(look: Look, free: np.ndarray) -> Curvature:
     left_out = LEFT_OUT if spent["not finite"] else ""
     return Curvature(
         None,
-        free,
+        NONE,
         np.broadcast_to(1.0, look.n),
         values,
         vectors,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Bounds
-from ..numerics import EPS, all_finite, largest
+from ..numerics import EPS, all_finite, largest, owned
 from ..objective import Objective
 
 Vector = np.ndarray
@@ -85,6 +85,11 @@ class Look:
             self.free = np.ones(self.n, dtype=bool)
             self.touching = np.zeros(self.n, dtype=bool)
 
+    @property
+    def count_free(self) -> int:
+        """How many parameters are free."""
+        return self.n if self.all_free else int(np.count_nonzero(self.free))
+
     @cached_property
     def free_indices(self) -> np.ndarray:
         """Indices of the free parameters, (k,)."""
@@ -95,9 +100,17 @@ class Look:
         """Distance of each parameter, (n,), to the next number in double precision."""
         return np.spacing(np.abs(self.x))
 
-    @cached_property
+    @property
     def unit(self) -> Vector:
-        """The same, or a rounding of its natural size where that is larger, (n,)."""
+        """The same, or a rounding of its natural size where that is larger, (n,); kept where there are few."""
+        if self.is_small:
+            return self._unit
+        unit = np.abs(self.x)
+        np.spacing(unit, out=unit)
+        return np.maximum(unit, EPS * self.scale, out=unit)
+
+    @cached_property
+    def _unit(self) -> Vector:
         return np.maximum(self.spacing, EPS * self.scale)
 
     @cached_property
@@ -206,7 +219,8 @@ def look_at(
     seed: int,
 ) -> Look:
     """Evaluate the cost and its slope at `x` (n,), through an objective of our own: no budget, own counts."""
-    x = np.array(x, dtype=np.float64)
+    x = owned(np.asarray(x, dtype=np.float64))
+    x.setflags(write=False)
     hessian = objective.known_hessian(x)
     objective = objective.afresh()
     try:

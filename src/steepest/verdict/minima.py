@@ -42,7 +42,7 @@ def minimum(
     ending = f", and {reason}, so no lower point exists" if reason else ""
     active = active_words(look, evidence)
     told = f"{slope}{active}, {bends}{ending}"
-    if not look.free_indices.size:
+    if not look.count_free:
         told = f"every slope pushes against a bound,{active}{ending}"
     return Judgement(word, tuple(evidence), f"Minimum: {told}.", digits=digits, gap=gap)
 
@@ -180,7 +180,7 @@ def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:
 
 def slope_words(look: Look, optimality: Optimality) -> str:
     """In what sense the slope is zero, as part of a sentence."""
-    if not look.free_indices.size:
+    if not look.count_free:
         return "every slope pushes against a bound"
     if optimality.by == "rounding":
         return f"the slope is 0 to within rounding ({number(optimality.slope)} <= {number(optimality.limit)})"

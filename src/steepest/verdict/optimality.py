@@ -74,7 +74,6 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     """
     x, g = look.x, look.gradient
     n = look.n
-    unit = look.unit
     spread, largest_trend = np.zeros(n), np.zeros(n)
     value_error = EPS * abs(look.value)
     alone, jump = True, 0.0
@@ -82,19 +81,21 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     if walls is not None:  # an infinite slope that holds a parameter on its bound says nothing of the others
         g = np.where(walls, 0.0, g)
     for signed in _signed_sizes(look):
-        near = look.objective.bounds.project(x + signed * (UNITS * unit))
+        near = look.objective.bounds.project(x + signed * (UNITS * look.unit))
         del signed  # of many parameters each vector counts that is held while slopes are evaluated
         shifts = near - x
         told = [look.slope_at(place) for place in near]
         del near
+        values = [value for value, _ in told]
         slopes = told[0][1][None] if len(told) == 1 else np.array([slope for _, slope in told])
+        del told
         if walls is not None:
             slopes = np.where(walls, 0.0, slopes)
         if not all_finite(slopes):
             finite = np.isfinite(slopes).all(axis=1)
-            told = [one for one, holds in zip(told, finite, strict=True) if holds]
+            values = [value for value, holds in zip(values, finite, strict=True) if holds]
             shifts, slopes = shifts[finite], slopes[finite]
-        if not told:
+        if not values:
             continue
         alone = False
         trends = curvature.products_of(shifts)
@@ -106,7 +107,8 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
         del left, slopes
         # Where the slope is infinite nearby, nothing is told by it; the change itself is then the error.
         expected = shifts.dot(g) + 0.5 * np.add.reduce(trends * shifts, 1)
-        for (value, _), foreseen in zip(told, expected.tolist(), strict=True):
+        del shifts, trends
+        for value, foreseen in zip(values, expected.tolist(), strict=True):
             change = value - look.value
             jump = max(jump, abs(change))
             beyond = abs(change - foreseen)

@@ -93,6 +93,7 @@ def walk(look: Look, direction: Vector, rounding: float, first: float = 1e-3) ->
         if np.array_equal(x, previous) and probes:
             leads = Leads.DOWN_TO_EDGE
             break
+        gradient = None  # of many parameters each vector counts that is held while slopes are evaluated
         value, gradient = look.slope_at(x)
         probes += 1
         if value == -np.inf:
