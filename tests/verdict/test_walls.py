@@ -1,4 +1,4 @@
-"""Beside a wall of a pole, slopes gathered from all sides hold zero; that is no minimum."""
+"""Beside a wall of a pole, or a root at its zero, slopes gathered from all sides hold zero; that is no minimum."""
 
 import numpy as np
 import pytest
@@ -62,3 +62,30 @@ def test_a_wall_of_an_exponential_of_an_exponential_is_no_tail(start):
     found = st.minimize(lambda x: np.exp(np.exp(x[0])) - 20 * x[0] + x[1] ** 2, start)
     assert found.success and abs(found.x[1]) < 1e-5, found.message
     assert np.exp(found.x[0]) + found.x[0] == pytest.approx(np.log(20.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("off", [1e-2, 2.0])
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x: np.sqrt(x[0]) + (x[1] - 1) ** 2,
+        lambda x: np.sqrt(x[0]) * (1 + x[1] ** 2) + (x[1] - 1) ** 2,
+        lambda x: np.sqrt(np.abs(x[0])) + (x[1] - 1) ** 2,
+        lambda x: np.cbrt(np.abs(x[0])) + (x[1] - 1) ** 2,
+    ],
+    ids=["edge", "edge and product", "cusp", "sharper cusp"],
+)
+@pytest.mark.parametrize("beside", [0.0, 1e-100])
+def test_an_infinite_slope_of_one_parameter_hides_no_slope_of_another(cost, beside, off):
+    """The only minimum of each is (0, 1); with the second parameter `off` the cost is higher by at least off²."""
+    assert cost(np.array([beside, 1 + off])) >= cost(np.array([beside, 1.0])) + off**2
+    found = st.verify(cost, np.array([beside, 1 + off]))
+    assert not found.verdict.is_minimum, found.message
+    assert st.verify(cost, np.array([0.0, 1.0])).verdict.is_minimum
+
+
+@pytest.mark.parametrize("start", [[1.0, 1.2], [1e-100, 3.0], [4.0, -2.0]])
+def test_a_walk_to_the_edge_ends_where_the_other_parameter_is_lowest_too(start):
+    found = st.minimize(lambda x: np.sqrt(x[0]) + (x[1] - 1) ** 2, np.array(start))
+    assert found.success, found.message
+    np.testing.assert_allclose(found.x, [0.0, 1.0], atol=1e-7)

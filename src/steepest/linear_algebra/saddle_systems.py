@@ -63,15 +63,18 @@ def solved_with_pivoting(H: Any, J: Any, rhs: Vector) -> Vector | None:
     """The solution of [[H, Jᵀ], [J, 0]] where it has no diagonal to lean on, as at the vertex of a linear program.
 
     Sparse by LDLᵀ with something on the diagonal, refined; dense, and few rows that depend on each other, by least
-    squares; None for many.
+    squares; None for many, and where a number is not finite.
 
     >>> solved_with_pivoting(np.zeros((1, 1)), np.array([[2.0]]), np.array([4.0, 6.0]))
     array([3., 2.])
     """
     if isinstance(H, np.ndarray) and isinstance(J, np.ndarray):
         K = np.block([[H, J.T], [J, np.zeros((J.shape[0], J.shape[0]))]])
+        if not (np.isfinite(K).all() and np.isfinite(rhs).all()):
+            return None
         scale = _evening(np.abs(K).max(axis=0, initial=0.0))
-        found = np.linalg.lstsq(K * scale[:, None] * scale, scale * rhs, rcond=DEPENDENT)[0]
+        even, right = K * scale[:, None] * scale, scale * rhs
+        found = np.linalg.lstsq(even, right, rcond=DEPENDENT)[0]
         return scale * np.asarray(found)
     return _solved_sparse(H, J, rhs)
 

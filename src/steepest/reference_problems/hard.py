@@ -292,8 +292,8 @@ _TABLE: tuple[Hard, ...] = (
          (-0.9697986737069195,)),
     Hard("barrier", "not finite", lambda x: x[0] - np.log(x[0]) - 1e-3 * np.log(2 - x[0]), (1.9,), MINIMUM,
          (0.9999995008312564,)),
-    Hard("NaN at the start", "not finite", lambda x: np.log(x[0]) ** 2, (-1.0,), ("not finite",)),
-    Hard("overflow at the start", "not finite", lambda x: np.exp(x[0] ** 2), (50.0,), ("not finite",)),
+    Hard("NaN at the start", "not finite", lambda x: np.log(x[0]) ** 2, (-1.0,), MINIMUM, (0.0,)),
+    Hard("overflow at the start", "not finite", lambda x: np.exp(x[0] ** 2), (50.0,), MINIMUM, (1.0,)),
     # noise
     Hard("trembling", "noise", _Trembling(), (3.0, -2.0), ("noise floor",), (-5e-7,), derivatives="numeric"),
     Hard("random numbers", "noise", _Random(1e-3), (3.0, -2.0), ("noise floor",), (0.0,), derivatives="numeric",

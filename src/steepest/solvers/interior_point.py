@@ -59,6 +59,9 @@ RESTORATION_STEPS = 500
 # A step this small relative to the variables changes nothing that can be measured.
 TINY_STEP = 10 * EPS
 
+# Less than this part of what Newton's method asks for is a short step: many in a row lead nowhere in a bearable time.
+SHORT = 1e-3
+
 
 class Halt(Enum):
     """Why no further step is possible."""
@@ -75,7 +78,7 @@ class Iterate:
     `w` (n,), `at` what was measured there, `J` the Jacobian, `y` (m,) multipliers of the equations, `low` and `high`
     (n,) those of the bounds, `barrier`. `filter`: pairs of violation and barrier function not to come back to.
     `B`: a measured stand-in for the curvature, where there is no exact one. `shift`: the last one the curvature
-    needed. `tiny`: steps in a row that changed nothing.
+    needed. `tiny`: steps in a row that changed nothing; `short`: steps in a row of less than `SHORT`.
     """
 
     w: Vector
@@ -91,6 +94,7 @@ class Iterate:
     B: Any = None
     shift: float = 0.0
     tiny: int = 0
+    short: int = 0
     halt: Halt | None = None
     restored: bool = False
 
@@ -370,6 +374,7 @@ class InteriorPoint:
         return replace(
             it, w=w, at=at, J=J, y=y, low=low, high=high, filter=remembered, B=B,
             shift=direction.shift if direction.shift else it.shift, tiny=0, restored=False,
+            short=it.short + 1 if t < SHORT else 0,
         )  # fmt: skip
 
     def tiny_step(self, it: Iterate, direction: Direction, longest: float, dual: float) -> Iterate:
@@ -456,7 +461,7 @@ class InteriorPoint:
         low = np.where(self.has_low, np.minimum(DEAR, np.maximum(it.low, it.barrier / below)), 0.0)
         high = np.where(self.has_high, np.minimum(DEAR, np.maximum(it.high, it.barrier / above)), 0.0)
         low, high = self.near_central(w, low, high, it.barrier)
-        again = replace(it, w=w, at=at, J=J, low=low, high=high, filter=remembered, tiny=0)
+        again = replace(it, w=w, at=at, J=J, low=low, high=high, filter=remembered, tiny=0, short=0)
         return replace(again, y=self.multipliers(again))
 
     # -- distances and barriers ----------------------------------------------------------------------------------

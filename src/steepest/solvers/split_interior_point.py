@@ -27,6 +27,10 @@ from .stopping import StopReason
 # by, both are small. What is left out at first comes in where Newton's method meets it; what is taken in stays.
 CLEARLY = (1e6, 1e3, 1.0)
 
+# A leg that takes this many steps in a row of less than `SHORT` of what Newton's method asked for gets nowhere: each
+# costs a dozen evaluations and more. Legs that arrive take no two of them.
+CREEPS = 20
+
 
 class Leg(NamedTuple):
     """One walk of the interior-point method, and where it stands."""
@@ -89,7 +93,7 @@ class SplitInteriorPoint:
                 continue
             it = leg.method.step(leg.it)
             arrived = it.halt is Halt.ARRIVED
-            if it.halt is not None and not arrived:
+            if (it.halt is not None or it.short >= CREEPS) and not arrived:
                 leg = None
                 continue
             w = _polished(objective, leg, it) if arrived else leg.program.x_of(it.w)

@@ -10,7 +10,7 @@ from ..numerics import EPS
 from .curvature import Curvature
 from .endless import Pole, Valley
 from .flatness import Course, Runs
-from .look import Look, Rounding
+from .look import Look
 from .optimality import Optimality
 from .rays import Leads, Ray
 from .stride import Tail
@@ -97,7 +97,6 @@ def falls_along_a_bend(look: Look, course: Course, evidence: list[Evidence]) -> 
 def falls(
     look: Look,
     direction: Vector | None,
-    rounding: Rounding,
     evidence: list[Evidence],
     why: str,
     below: Vector | None = None,

@@ -31,7 +31,7 @@ from .failures import (
     wrong_gradient,
 )
 from .flatness import Course, Runs, courses
-from .kink import Kink, edge_at, kink_at, kink_by_values
+from .kink import Kink, edge_at, kink_at, kink_by_values, one_slope_down
 from .look import Look, Rounding, look_at
 from .measured import curvature_evidence, repeats, slope_evidence
 from .minima import (
@@ -300,9 +300,10 @@ def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> 
     kink = kink_at(look, rounding.value)
     if kink is None:
         return None, False
-    if kink.is_minimum and not _has_a_falling_floor(look, kink, rounding):
+    way = _way_out_of(look, kink, rounding.value) if kink.is_minimum else None
+    if kink.is_minimum and way is None:
         return kink_minimum(look, kink, evidence), False
-    downhill = kink.floor if kink.is_minimum else (None if kink.rises else kink.lowest)
+    downhill = way if kink.is_minimum else (None if kink.rises else kink.lowest)
     if (
         kink.descent is not None
         and _first_fall(look, kink.descent, 4.0 * rounding.value, ALONG_A_KINK) is not None
@@ -311,10 +312,20 @@ def _on_the_corner(look: Look, rounding: Rounding, evidence: list[Evidence]) -> 
     excluded = kink.descent is not None and kink.hull > kink.limit
     if downhill is None:
         return None, excluded
-    return falls(look, downhill, rounding, evidence, "the cost has a kink here, and falls"), excluded
+    return falls(look, downhill, evidence, "the cost has a kink here, and falls"), excluded
 
 
-def _has_a_falling_floor(look: Look, kink: Kink, rounding: Rounding) -> bool:
+def _way_out_of(look: Look, kink: Kink, rounding: float) -> Vector | None:
+    """A way (n,) down from a kink whose hull holds zero; None where it is the minimum that it looks like.
+
+    What counts as zero there is no measure where it is more than all of the cost, as where a root has its zero.
+    """
+    if _has_a_falling_floor(look, kink, rounding):
+        return kink.floor
+    return one_slope_down(look) if _exceeds_the_fall(look, kink.limit) else None
+
+
+def _has_a_falling_floor(look: Look, kink: Kink, rounding: float) -> bool:
     """Whether a parameter whose slopes do not cancel leads down, though they are next to nothing beside the others'.
 
     In a ravine with walls 10⁷ times as steep as its floor, the hull of the slopes holds zero to six digits.
@@ -322,7 +333,7 @@ def _has_a_falling_floor(look: Look, kink: Kink, rounding: Rounding) -> bool:
     if kink.floor is None or not kink.floor.any():
         return False
     falls = np.array([look.value - look.value_at(look.x + t * kink.floor) for t in DOWN_A_FLOOR])
-    worth = FLOOR_FALL * ((look.fall or 0.0) + abs(look.value)) + 4 * rounding.value
+    worth = FLOOR_FALL * ((look.fall or 0.0) + abs(look.value)) + 4 * rounding
     along = kink.hull * np.array(DOWN_A_FLOOR)
     return bool((falls > np.maximum(0.1 * along, worth)).all())
 
@@ -350,9 +361,7 @@ def _tail_or_minimum(
             return fades(look, tail, evidence)
         onward = _falls_beyond(look, rounding)
         if onward is not None:
-            return falls(
-                look, onward, rounding, evidence, "the curvature dies out on the way, and the cost falls on"
-            )
+            return falls(look, onward, evidence, "the curvature dies out on the way, and the cost falls on")
     return minimum(look, curvature, rounding, optimality, evidence)
 
 
@@ -422,7 +431,6 @@ def _without_curvature(
         return falls(
             look,
             course.downhill,
-            rounding,
             evidence,
             "the slope and the curvature are zero, but it falls",
             course.place,
@@ -570,7 +578,7 @@ def _saddle(
     if fall is None and (look.structure is None or _has_kinks(look)):
         # Next to a kink the curvature of one piece says nothing of the whole.
         kink = kink_at(look, rounding.value)
-        if kink is not None and kink.is_minimum:
+        if kink is not None and kink.is_minimum and _way_out_of(look, kink, rounding.value) is None:
             return kink_minimum(look, kink, evidence), curvature
     if fall is None:
         edge = edge_at(look, rounding.value + EPS * (look.fall or 0.0))
@@ -825,6 +833,9 @@ def _slope_not_finite(look: Look) -> Judgement:
         return along_ray(look, cut, evidence)
     kink = kink_at(look, EPS * abs(look.value))
     if kink is not None and kink.is_minimum:
+        way = _way_out_of(look, kink, EPS * abs(look.value))
+        if way is not None:
+            return falls(look, way, evidence, "the cost has a kink here, and falls")
         return kink_minimum(look, kink, evidence)
     edge = edge_at(look, EPS * (abs(look.value) + (look.fall or 0.0)))
     if edge is not None:

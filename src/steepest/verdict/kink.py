@@ -52,6 +52,11 @@ RISE_STEP = 10.0
 # How near the end of where the cost exists must be for the point to lie on it.
 EDGE_RADII = (1e-10, 1e-8)
 
+# Distances, in natural sizes, at which no parameter may lead down its own slope, and the part of the cost and of its
+# whole fall that counts: less may be what is left of a minimum a little off the point.
+BY_ONE = (1e-4, 1e-3, 1e-2)
+ONE_FALL = 1e-8
+
 # Slopes that differ by less than this part of the longest are one slope.
 DIFFERENT = 1e-9
 
@@ -247,7 +252,23 @@ def edge_at(look: Look, allowed: float) -> Edge | None:
             return None
         if gives_out(look, look.x + radius * look.scale * directions[~inside][0]):
             return None
+        if one_slope_down(look) is not None:
+            return None
         return Edge(radius, rise, values.size, int((~inside).sum()))
+    return None
+
+
+def one_slope_down(look: Look) -> Vector | None:
+    """A way (n,) on which one parameter leads down by its own slope; None where none does.
+
+    An infinite slope of another parameter hides it in what counts as rounding.
+    """
+    worth = ONE_FALL * (abs(look.value) + (look.fall or 0.0))
+    down = -np.sign(np.where(look.free & np.isfinite(look.projected), look.projected, 0.0)) * look.scale
+    for i in np.flatnonzero(down)[:AXES].tolist():
+        way = np.where(np.arange(look.n) == i, down, 0.0)
+        if any(look.value - look.value_at(look.x + t * way) > worth for t in BY_ONE):
+            return way
     return None
 
 
