@@ -271,3 +271,11 @@ def test_the_foot_of_a_jump_of_several_parameters_is_a_minimum():
     found = st.minimize(cost, [3.0, 0.0, 0.0])
     assert found.success
     np.testing.assert_allclose(found.x, [1.0, 2.0, -2.0], atol=1e-6)
+
+
+def test_a_curvature_too_large_for_a_number_over_the_parameters_size_raises_nothing_and_hides_no_slope():
+    """Far out the slope of the product is rounded by 1e170; the roots have their minimum at zero, of curvature one."""
+    start = np.array([-1.4385226489904384e150, 2.118803030729321e150, -1.3420444532864416e150])
+    found = st.minimize(lambda x: np.sum(np.sqrt(1 + x**2)) + 1e-100 * np.prod(x), start)
+    assert found.success, found.message
+    assert np.abs(found.x).max() < 1e-7 and found.fun == 3.0

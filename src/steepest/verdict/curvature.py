@@ -281,6 +281,8 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
         return H
     size = look.on_free(look.scale)
     sized = size[:, None] * H * size
+    if not all_finite(sized):
+        return H
     rows = np.maximum.reduce(np.abs(sized), axis=1, initial=0.0)
     faint = rows < FAINT * max(largest(rows), TINY)
     if is_zero(faint) or not faint[look.free].any():

@@ -224,6 +224,9 @@ def _stationary(
         edge = edge_at(look, optimality.remaining_limit)
         if edge is not None:
             return edge_minimum(look, edge, evidence)
+        way = one_slope_down(look)
+        if way is not None:
+            return falls(look, way, evidence, "rounding of the slope is larger than the cost, which falls")
     drowned = _exceeds_the_fall(look, rounding.value)
     if drowned or rounding.alone or is_torn(look, rounding):
         cut = cut_short(look, rounding)
