@@ -29,6 +29,10 @@ from .structure.colouring import colour_columns
 RATIO = 1.5
 LADDER = tuple(RATIO**k for k in range(-6, 7))
 
+# Pairs of neighbouring rungs at which each parameter is looked at first, drawn at random: where of so many parameters
+# none falls from one to the next there are no ridges; to find that out takes a sixth of a look.
+PAIRS = 2
+
 # By what part of the way from rung to rung the ladder is shifted from look to look: one that no few looks repeat.
 SHIFT = 0.618
 
@@ -124,12 +128,29 @@ class Hops:
         for _ in range(LOOKS):
             if not self.alone.may_be_tried or self.tried + look > end:
                 break
+            if not self.looks and not self._are_hilly(x):
+                break
             step = self._look(there.x, end)
             there = Hopped(step.x, there.gain + step.gain, there.moved + step.moved)
             first = first or step.gain
             if step.gain <= PAYS * first:
                 break
         return there
+
+    def _are_hilly(self, x: Vector) -> bool:
+        """Whether the cost falls along any parameter from `x` (n,), a minimum, or is lower at its other sign."""
+        before, generator = self._terms(x), np.random.default_rng(0)
+        rounding = self._rounding(self.alone, before)
+        if (self._changes(self.alone, x, self._inside(x, -2.0 * x), before) < -rounding).any():
+            return True
+        for _ in range(PAIRS):
+            rungs = generator.integers(len(LADDER) - 1, size=x.size)
+            reach = generator.choice((-1.0, 1.0), size=x.size) * np.asarray(LADDER)[rungs] * self._length
+            pair = (self._inside(x, reach), self._inside(x, RATIO * reach))
+            near, far = (self._changes(self.alone, x, t, before) for t in pair)
+            if (np.minimum(near, far - np.maximum(near, 0.0)) < -rounding).any():
+                return True
+        return False
 
     def _look(self, x: Vector, end: int) -> Hopped:
         """To a lower place by parameters alone, then by ever larger sets; none is begun after `end` evaluations."""
@@ -236,12 +257,16 @@ class Hops:
 
     def _moved(self, sets: Sets, x: Vector, t: Vector, change: Vector, before: Vector) -> Hopped:
         """The best of the sets that do not disturb each other moved by `t` (n,); `change` (p,): what each changes."""
-        rounding = LOWER * (sets.touched.T @ np.abs(before)) + 8.0 * EPS * self.fall
-        gains = np.where(change < -rounding, -change, 0.0)
+        gains = np.where(change < -self._rounding(sets, before), -change, 0.0)
         chosen = sets.undisturbed(gains)
         moved = sets.members @ chosen.astype(np.float64) > 0.0
         place = self.objective.bounds.project(np.where(moved, x + t, x))
         return Hopped(place, float(gains[chosen].sum()), int(chosen.sum()))
+
+    def _rounding(self, sets: Sets, before: Vector) -> Vector:
+        """How much lower each set must lead, (p,), to be more than rounding of its terms, which are `before` (m,)."""
+        rounding: Vector = LOWER * (sets.touched.T @ np.abs(before)) + 8.0 * EPS * self.fall
+        return rounding
 
     def _changes(self, sets: Sets, x: Vector, t: Vector, before: Vector) -> Vector:
         """What moving each set alone by its part of `t` (n,) changes, (p,); infinite where that is not finite.

@@ -349,7 +349,9 @@ class WithRestarts:
             for _ in range(ROUNDS):
                 run = self.run
                 there = hops.lower(run.x, worth)
-                if not there.moved or not self._leads_lower(there.x, max(first.steps, LEAST_STEPS)):
+                if not there.moved or not self._leads_lower(
+                    there.x, max(first.steps, LEAST_STEPS), by=self._by_curvature
+                ):
                     break
                 self.hopped += there.moved
                 if (
@@ -360,6 +362,18 @@ class WithRestarts:
         finally:
             self.looked += hops.tried
         return self.run is not first
+
+    def _leads_lower_by_either(self, place: Vector, steps: int) -> bool:
+        """Whether a walk from `place` (n,) by curvature is kept, or else one by the solver of the walk before."""
+        rung, astray = self._by_curvature, self.astray
+        if self._leads_lower(place, steps, by=rung):
+            return True
+        if rung is None or rung.solver.name == self.run.solver or not self._may_walk_again():
+            return False
+        if self.way.told_to_stop is not None or not self._leads_lower(place, steps):
+            return False
+        self.astray = astray
+        return True
 
     def _worth_in_values(self) -> int:
         """How many values what was evaluated so far is worth: a slope two, a product with second derivatives three."""
