@@ -18,6 +18,21 @@ export function num(value: number | null | undefined, digits = 4): string {
   return (value < 0 ? "−" : "") + text;
 }
 
+/** How many digits tell numbers of this size apart that differ by `step`; four at least, no more than a label has room for. */
+function digitsFor(size: number, step: number): number {
+  if (!(step > 0) || !(size > 0)) return 4;
+  // Powers of ten are written with one digit fewer than the others.
+  const digits = Math.floor(Math.log10(size)) - Math.floor(Math.log10(step) + 1e-9) + 1 + Number(size >= 1e6 || size < 1e-4);
+  return clamp(digits, 4, 9);
+}
+
+/** Numbers beside an axis, each with as many digits as tell it from the next. */
+export function labels(values: number[]): string[] {
+  const size = Math.max(...values.map(Math.abs));
+  const digits = digitsFor(size, values.length > 1 ? Math.abs(values[1] - values[0]) : 0);
+  return values.map((v) => num(v, digits));
+}
+
 /** A number as Python writes it, all digits kept. */
 export function py(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "float('nan')" : value > 0 ? "float('inf')" : "-float('inf')";

@@ -54,9 +54,10 @@ export class OneParameter {
       const [from, to] = [app.param("low"), app.param("high")];
       const [low, high] = [Number(from), Number(to)];
       if (from !== undefined && to !== undefined && low < high) return [low, high];
-      const about = app.described.value?.start[this.axis.value] ?? 0;
-      const reach = Math.max(4, 1.5 * Math.abs(about));
-      return Math.abs(about) <= 2 ? [-reach, reach] : [about - reach, about + reach];
+      const begun = windowAbout(app.described.value?.start[this.axis.value] ?? 0);
+      // A place that was asked for is looked at, wherever the cost itself would begin.
+      const here = app.place.peek()[this.axis.value] ?? begun[0];
+      return here >= begun[0] && here <= begun[1] ? begun : windowAbout(here);
     });
     this.y = computed(() => {
       if (this.yRange.value) return this.yRange.value;
@@ -172,6 +173,11 @@ export class OneParameter {
   close(): void {
     for (const end of this.ends) end();
   }
+}
+
+function windowAbout(place: number): [number, number] {
+  const reach = Math.max(4, 1.5 * Math.abs(place));
+  return Math.abs(place) <= 2 ? [-reach, reach] : [place - reach, place + reach];
 }
 
 export function useOne(lane: string): OneParameter {

@@ -4,7 +4,7 @@ import { signal, type Signal } from "@preact/signals";
 import { ticks } from "d3-array";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { clamp, decimal, num } from "./numbers";
+import { clamp, decimal, labels } from "./numbers";
 
 export interface Scale {
   (value: number): number;
@@ -61,6 +61,18 @@ export interface Margins {
 }
 export const MARGINS: Margins = { left: 52, right: 14, top: 14, bottom: 26 };
 
+/** About how many pixels a number takes beside an axis. */
+const wide = (text: string) => 7.6 * text.length - (text.includes(".") ? 4 : 0);
+
+/** Ticks whose numbers do not run into each other. */
+function apart(s: Scale, count: number): number[] {
+  for (; ; count--) {
+    const values = ticksOf(s, count);
+    const gap = values.length > 1 ? Math.min(...values.slice(1).map((v, k) => Math.abs(s(v) - s(values[k])))) : Infinity;
+    if (count <= 2 || Math.max(...labels(values).map(wide)) + 6 <= gap) return values;
+  }
+}
+
 export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = true, feet = true, lift = 7 }: {
   sx: Scale; sy: Scale; width: number; height: number; x?: string; y?: string; margins?: Margins; grid?: boolean; feet?: boolean;
   /** How far above the foot the name of x stands. */
@@ -68,14 +80,15 @@ export function Axes({ sx, sy, width, height, x, y, margins = MARGINS, grid = tr
 }) {
   const bottom = height - margins.bottom;
   const right = width - margins.right;
-  const across = ticksOf(sx, Math.max(2, Math.floor((right - margins.left) / 80)));
+  const across = apart(sx, Math.max(2, Math.floor((right - margins.left) / 80)));
+  const beside = margins.left - 8;
   const up = ticksOf(sy, Math.max(2, Math.floor((bottom - margins.top) / 44)));
   return (
     <g class="axes" aria-hidden="true">
       {grid && up.map((v) => <line class="grid" x1={margins.left} x2={right} y1={sy(v)} y2={sy(v)} />)}
       {grid && across.map((v) => <line class="grid" x1={sx(v)} x2={sx(v)} y1={margins.top} y2={bottom} />)}
-      {up.map((v) => <text x={margins.left - 8} y={sy(v)} dy="0.32em" text-anchor="end">{num(v, 4)}</text>)}
-      {feet && across.map((v) => <text x={sx(v)} y={bottom + 16} text-anchor="middle">{num(v, 4)}</text>)}
+      {labels(up).map((text, k) => <text x={beside} y={sy(up[k])} dy="0.32em" text-anchor="end" {...(wide(text) > beside ? { textLength: beside, lengthAdjust: "spacingAndGlyphs" } : {})}>{text}</text>)}
+      {feet && labels(across).map((text, k) => <text x={Math.min(sx(across[k]), width - wide(text) / 2)} y={bottom + 16} text-anchor="middle">{text}</text>)}
       {x && <text class="name" x={right - 4} y={bottom - lift} text-anchor="end">{x}</text>}
       {y && <text class="name" x={margins.left + 6} y={margins.top + 8}>{y}</text>}
     </g>

@@ -23,6 +23,7 @@ def fitted(current: Fitting, start: Array | None) -> tuple[dict[str, Any], dict[
     header = {
         "model": current.model.text,
         "variable": current.variable,
+        "column": current.column,
         "measured": current.measured,
         "names": list(current.names),
         "start": begin.tolist(),

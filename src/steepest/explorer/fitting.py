@@ -34,6 +34,7 @@ PULL_ROUNDS = 8
 class Fitting:
     """A model expression, the column that is its variable, the measured column, and the cost of its parameters.
 
+    `variable`: the name in the expression; `column`: that in the table, another where a model in x takes the first.
     `x`, `y` shape (m,); `names` of the n parameters; `subject` is the sum of the squared distances.
     """
 
@@ -41,6 +42,7 @@ class Fitting:
         self,
         model: Any,
         variable: str,
+        column: str,
         measured: str,
         x: Array,
         y: Array,
@@ -49,6 +51,7 @@ class Fitting:
     ) -> None:
         self.model = model
         self.variable = variable
+        self.column = column
         self.measured = measured
         self.x = x
         self.y = y
@@ -138,10 +141,11 @@ def fitting(
 
     expression = parse(model)
     variable = x or next((name for name in columns if name in expression.names), None)
+    column = variable
     if variable is None and "x" in expression.names and columns:
-        variable = "x"
+        variable, column = "x", next(iter(columns))
         columns = {"x": next(iter(columns.values())), **dict(list(columns.items())[1:])}
-    if variable is None or variable not in columns:
+    if variable is None or column is None or variable not in columns:
         raise InputError(
             f"the model {model} uses none of the columns {', '.join(columns)}; write one of them into it"
         )
@@ -163,4 +167,4 @@ def fitting(
 
     begin = {name: float((start or {}).get(name, 1.0)) for name in names}
     subject = Subject(squared_distances, begin, label=f"squares of {model}", code="cost")
-    return Fitting(expression, variable, measured, xs, ys, names, subject)
+    return Fitting(expression, variable, column, measured, xs, ys, names, subject)

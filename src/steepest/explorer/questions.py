@@ -106,7 +106,7 @@ class Desk:
                 raise InputError("no data were named on the command line")
             if model is None or model == self.fit.model.text:
                 return self.fit
-            columns = {self.fit.variable: self.fit.x, self.fit.measured: self.fit.y}
+            columns = {self.fit.column: self.fit.x, self.fit.measured: self.fit.y}
         if not isinstance(model, str):
             raise InputError("a fit needs a model, such as a*exp(-b*x) + c")
         key = repr((model, {name: np.asarray(v).tobytes() for name, v in columns.items()}))

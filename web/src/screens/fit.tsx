@@ -1,7 +1,7 @@
 /** Fit data: points and curve left, the landscape of two parameters right; drag either and both move. */
 
 import { signal, type Signal } from "@preact/signals";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useApp, type App } from "../app";
 import { spread } from "../curve";
 import { Badge, Screen, Trouble } from "../frame";
@@ -82,9 +82,10 @@ function sayIt(app: App, h: Record<string, any> | undefined): string {
   if (!h) return "import steepest as st";
   const start = `{${h.names.map((name: string, k: number) => `${JSON.stringify(name)}: ${pyNumber(h.start[k])}`).join(", ")}}`;
   const file = app.hello.value.fit?.name;
-  const data = app.param("table") ? 'data = pl.read_csv("your points.csv")' : file ? `data = pl.read_csv(${JSON.stringify(file)})` : "";
-  const before = data ? `import polars as pl\nimport steepest as st\n${data}\n` : "import steepest as st\nfrom steepest.explorer.fitting import EXAMPLE as data\n";
-  return `${before}print(st.fit(${JSON.stringify(h.model)}, data[${JSON.stringify(h.variable)}], data[${JSON.stringify(h.measured)}], ${start}))`;
+  const table = app.param("table") ? "your points.csv" : file;
+  const before = table ? "import steepest as st\n" : "import steepest as st\nfrom steepest.explorer.fitting import EXAMPLE\n";
+  const data = table ? JSON.stringify(table) : "EXAMPLE";
+  return `${before}print(st.fit(${JSON.stringify(h.model)}, ${JSON.stringify(h.column)}, ${JSON.stringify(h.measured)}, ${start}, data=${data}))`;
 }
 
 /** The sum of squares at p, from the curve's own first order between two answers. */
@@ -121,11 +122,22 @@ function Data({ app, plane, data, now, point, handleAt, width, height }: {
   const xs = Array.from(x);
   const [low, high] = [Math.min(...xs), Math.max(...xs)];
   const pad = 0.04 * (high - low || 1);
+  const c = now && moved(now, p);
   const range = spread(Array.from(y));
+  // The curve as it was first drawn is in the picture, as long as that leaves the points a third of it; dragged, it moves
+  // and the picture does not.
+  const begun = useRef<{ of: Frame; ends: [number, number] } | null>(null);
+  if (c && begun.current?.of !== data) {
+    const seen = c.filter(Number.isFinite);
+    begun.current = { of: data, ends: seen.length ? [Math.min(...seen), Math.max(...seen)] : range };
+  }
+  const extent = range[1] - range[0];
+  const ends = begun.current?.ends ?? range;
+  range[0] = Math.min(range[0], Math.max(ends[0], range[0] - extent));
+  range[1] = Math.max(range[1], Math.min(ends[1], range[1] + extent));
   const room = 0.12 * (range[1] - range[0]);
   const sx = scale([low - pad, high + pad], MARGINS.left, width - MARGINS.right);
   const sy = scale([range[0] - room, range[1] + room], height - MARGINS.bottom, MARGINS.top);
-  const c = now && moved(now, p);
   const at = handleAt.value ?? low + 0.3 * (high - low);
   const top = now ? heightAt(now, p, at) : NaN;
   const pull = (to: number) => {

@@ -165,7 +165,7 @@ function Numbers({ one }: { one: OneParameter }) {
     <>
       <Direction word={here.word} slope={here.word === "flat" ? `here (|slope| ≤ ${num(limit, 2)})` : undefined} />
       <dl class="bigs">
-        <Big name={one.name.value} value={num(here.x)} />
+        <Big name={one.name.value} value={num(here.x, 12)} />
         <Big name="cost" value={num(here.f)}><Badge exact={here.exact} /></Big>
         {Number.isFinite(here.slope) ? (
           <Big name="slope" value={num(here.slope)} unit={`per +1 of ${one.name.value}`}><Badge exact={here.exact} /></Big>
