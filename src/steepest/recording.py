@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -44,17 +44,22 @@ class Recording:
         self.run.end(word, sentence, **details)
 
 
-@contextmanager
 def recorded(
     record: Any, problem: Problem, kind: str, settings: Mapping[str, Any]
-) -> Iterator[Recording | None]:
+) -> AbstractContextManager[Recording | None]:
     """The recording that `record=` asks for; None where it asks for none.
 
     A file is opened and closed here; a `RunWriter` is the caller's, who has written its header already.
     """
-    if record is None:
-        yield None
-    elif isinstance(record, RunWriter):
+    return NOTHING if record is None else _recorded(record, problem, kind, settings)
+
+
+NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+@contextmanager
+def _recorded(record: Any, problem: Problem, kind: str, settings: Mapping[str, Any]) -> Iterator[Recording]:
+    if isinstance(record, RunWriter):
         yield Recording(record, problem)
     else:
         cost, parameters = problem.cost, problem.parameters

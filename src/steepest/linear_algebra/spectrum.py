@@ -9,6 +9,7 @@ import numpy as np
 
 from ..numerics import quietly
 from . import lapack
+from .long_vectors import holds_everywhere
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -56,13 +57,13 @@ class Spectrum:
         """
         c, above = g.dot(self.vectors), self._above
         least = max(self.lowest, NOISE * self._size)  # smallest distance of λ₁ + shift from zero
-        fill = 0.0
+        fill, vanishes = 0.0, not holds_everywhere(c)
         with quietly():
             floor = max(least, float((np.abs(c) / radius - above).max())) if radius < inf else least
             distance = floor
             for _ in range(SECULAR_ROUNDS):
                 lifted = above + distance
-                t = np.where(c == 0.0, 0.0, c / lifted)
+                t = np.where(c == 0.0, 0.0, c / lifted) if vanishes else c / lifted
                 square = float(t.dot(t))
                 length = sqrt(square)
                 if length <= (1.0 + ON_THE_SPHERE) * radius:

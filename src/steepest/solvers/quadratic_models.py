@@ -17,7 +17,7 @@ from ..linear_algebra.krylov_curvature import KrylovCurvature
 from ..linear_algebra.long_vectors import inner, is_finite, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
-from ..numerics import FEW, all_finite, quietly
+from ..numerics import FEW, all_finite, largest, quietly
 from ..objective import Matrix, Objective
 from .bent_path import BENT_PART, PUT_BACK_BELOW, WORTH_PUTTING_BACK
 from .stopping import EPSILON
@@ -82,7 +82,7 @@ def dense_model(
         H = np.diag(scale * scale)
     d = 1.0 / scale
     scaled = H * d * d[:, None]
-    if np.maximum.reduce(np.abs(scaled), None) > OUTWEIGHED:
+    if largest(np.abs(scaled)) > OUTWEIGHED:
         d = d * equilibration(scaled)
         scaled = H * d * d[:, None]
     return model_of(objective.bounds, x, gradient, DenseCurvature(scaled), d), scale

@@ -262,7 +262,7 @@ def _side(look: Look, direction: Vector, rounding: float) -> _Side:
     level, previous, flat = 0.0, look.x, False
     slope = abs(float(look.gradient.dot(direction)))
     for t in OF_A_QUADRATIC if look.quadratic else (*NEAR, *FAR):
-        x = look.objective.bounds.project(look.x + t * direction)
+        x = look.inside(look.x + t * direction)
         if holds_everywhere(x == previous):
             break
         value, gradient = look.slope_at(x)

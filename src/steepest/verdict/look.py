@@ -166,6 +166,10 @@ class Look:
         values = (self.value_at(self.x + side * way) for side in (1.0, -1.0))
         return next((abs(value) for value in values if np.isfinite(value)), 0.0)
 
+    def inside(self, x: Vector) -> Vector:
+        """`x` (n,), or each row of it, put inside the bounds; `x` itself where there are none."""
+        return x if self._box is None else self._box.project(x)
+
     def value_at(self, x: Vector) -> float:
         """The cost at `x`, put inside the bounds; NaN where it does not exist."""
         try:

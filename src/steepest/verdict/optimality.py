@@ -81,7 +81,7 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     if walls is not None:  # an infinite slope that holds a parameter on its bound says nothing of the others
         g = np.where(walls, 0.0, g)
     for signed in _signed_sizes(look):
-        near = look.objective.bounds.project(x + signed * (UNITS * look.unit))
+        near = look.inside(x + signed * (UNITS * look.unit))
         del signed  # of many parameters each vector counts that is held while slopes are evaluated
         shifts = near - x
         told = [look.slope_at(place) for place in near]
