@@ -120,3 +120,13 @@ def test_a_valley_that_bends_is_looked_along_inside_the_bounds_alone():
     minimize(cost, np.zeros(3), bounds=[(0.0, None), (None, 0.5), (0.0, None)], derivatives="numeric")
     places = np.array(seen)
     assert (places[:, [0, 2]] >= 0.0).all() and (places[:, 1] <= 0.5).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 8])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_length_of_a_vector_in_rayleighs_quotient_costs_nothing(n, seed):
+    """Its minimum, the least eigenvalue, is the same all along a ray: whatever word is said, not that it is single."""
+    start = np.random.default_rng(seed).normal(size=n) if seed else np.ones(n)
+    found = minimize(lambda x: (np.arange(1.0, n + 1.0) * x) @ x / (x @ x), start)
+    assert found.fun == pytest.approx(1.0, abs=1e-14)
+    assert found.verdict is Verdict.FLAT_MINIMUM or not found.success, found.message

@@ -272,7 +272,7 @@ def _as_seen_farther(look: Look, H: np.ndarray) -> np.ndarray:
 
 
 def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
-    """`H` (n, n) without what in weak rows, in natural sizes, changes as much between neighbouring numbers.
+    """`H` (n, n) without what of weak parameters, in natural sizes, changes as much between neighbouring numbers.
 
     Made equally large with the others, a row that is rounding would count as much as they do. Other rows stay what
     they are: put together again from eigenvectors, they would be rounded to a part of the largest of all.
@@ -283,27 +283,30 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     sized = size[:, None] * H * size
     if not all_finite(sized):
         return H
-    rows = np.maximum.reduce(np.abs(sized), axis=1, initial=0.0)
-    faint = rows < FAINT * max(largest(rows), TINY)
+    each = np.abs(sized.diagonal())
+    most, hidden = largest(each), TREMBLES * EPS * abs(look.value)
+    faint = each < max(FAINT * most, min(hidden, SUSPICIOUS * most), TINY)
     if is_zero(faint) or not faint[look.free].any():
         return H
     values, vectors = eigensystem(sized)
     sizes = np.abs(values)
-    weak = (values != 0.0) & (sizes < FAINT * max(float(np.maximum.reduce(sizes, initial=0.0)), TINY))
+    most = float(np.maximum.reduce(sizes, initial=0.0))
+    weak = (values != 0.0) & (sizes < max(FAINT * most, min(hidden, SUSPICIOUS * most), TINY))
     if not weak.any():
         return H
     V = size[:, None] * vectors
-    error = np.zeros(values.size)
-    for units in NEIGHBOURS:
-        shift = units * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
+    # Neighbours may be rounded alike; and what shows in no digit of the cost over a natural size is none to go by.
+    error = np.full(values.size, EPS * abs(look.value))
+    for count in NEIGHBOURS:
+        shift = count * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
         near = look.objective.bounds.project(look.x + look.signs() * shift)
         change = np.nan_to_num(np.asarray(look.objective.hessian(near)) - H)
         error = np.maximum(error, np.abs(_bent_by(change, V)))
     made = weak & (np.abs(values) <= TREMBLES * error)
     if not made.any():
         return H
-    each = np.where(look.free, look.scale, np.inf)
-    kept = ((vectors * np.where(made, 0.0, values)) @ vectors.T) / each[:, None] / each
+    units = np.where(look.free, look.scale, np.inf)
+    kept = ((vectors * np.where(made, 0.0, values)) @ vectors.T) / units[:, None] / units
     return np.where(faint[:, None] | faint, kept, H)
 
 

@@ -146,7 +146,7 @@ def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
     # rounding there would be a step of its own for a small parameter beside a huge one.
     shares = curvature.vectors[:, null] / curvature.scaling[:, None]
     N = np.where(np.abs(shares) > NO_SHARE, curvature.vectors[:, null], 0.0)
-    basis = _sparse_basis(N / np.maximum(np.linalg.norm(N, axis=0), 1e-300), look.scale)
+    basis = _sparse_basis(N / np.maximum(np.abs(N).max(axis=0, initial=0.0), 1e-300), look.scale)
     k = len(basis)
     if null.size == curvature.values.size and not look.fall and k > 1:
         # Nothing is known: a product of many factors changes only where all of them do.
