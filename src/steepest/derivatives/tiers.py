@@ -95,7 +95,7 @@ class Tiered:
         self._most_interpreted = max(ceil(self._price / saving) - 1, 0) if saving > 0.0 else inf
         # Once the clock has nothing left to say, calls up to so many go without it.
         self._unwatched = 0.0
-        self._quickest = inf
+        self._quickest = self._quickest_compiled = inf
         self._interpreted: Callable[..., tuple[Any, ...]] | None = None
         self._within_silence: Callable[..., tuple[Any, ...]] | None = None
         self._compiled: Compiled | None = None
@@ -152,10 +152,13 @@ class Tiered:
         compiled = self.compile()
         start = perf_counter()
         results = compiled(*inputs)
-        self.timing.compiled += perf_counter() - start
-        self.timing.compiled_calls += 1
-        if self._on_trial and self.timing.compiled_calls == TRIAL_CALLS:
-            self._end_trial()
+        seconds = perf_counter() - start
+        timing.compiled += seconds
+        timing.compiled_calls += 1
+        if self._on_trial:
+            self._quickest_compiled = min(self._quickest_compiled, seconds)
+            if timing.compiled_calls == TRIAL_CALLS:
+                self._end_trial()
         if self._is_constant:
             self._constant = results
         return results
@@ -216,9 +219,11 @@ class Tiered:
         return inf > self._quickest > self._surprising and self.timing.interpreted > self._price
 
     def _end_trial(self) -> None:
-        """Go back to the interpreter if it was much the faster of the two after all."""
-        timing, self._on_trial = self.timing, False
-        interpreted = timing.interpreted / timing.watched_calls
-        compiled = timing.compiled / timing.compiled_calls
-        if compiled > MUCH_SLOWER * interpreted:
+        """Go back to the interpreter if it was much the faster of the two after all.
+
+        The quickest calls are compared: the first one warms up, others wait for a busy machine, and neither may change
+        which bits the same run gives.
+        """
+        self._on_trial = False
+        if self._quickest_compiled > MUCH_SLOWER * self._quickest:
             self.tier, self._rejected = "interpreted", True
