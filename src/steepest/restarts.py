@@ -182,9 +182,11 @@ class WithRestarts:
         else:
             steps = WALK_STEPS
             allowance = max(allowance, int(LONGER_MOMENT / min(cost.interpreted, cost.compiled)))
-        before = objective.evaluations
+        # A Jacobian may take as long as a value for each parameter: no more of them than the walks before took, either.
+        before, made = objective.evaluations, objective.counts.jacobians
+        jacobians = max(made, allowance // objective.n, 1)
         for words, place in self._starts_elsewhere():
-            if objective.evaluations - before >= allowance:
+            if objective.evaluations - before >= allowance or objective.counts.jacobians - made >= jacobians:
                 return
             objective.forget()
             self.walks += 1
