@@ -91,6 +91,38 @@ def test_what_as_many_steps_again_would_bring_is_what_they_bring(cost, within):
     assert_allclose(trend_of(costs[:301].tolist()).more, costs[300] - costs[601], rtol=within)
 
 
+@pytest.mark.parametrize(
+    ("cost", "to_zero"),
+    [
+        (lambda t: 10.0 - 0.01 * t, 300.0),  # zero at step 1,000
+        (lambda t: 10.0 - 0.004 * t, None),  # as many steps again do not lead there
+        (lambda t: 1.0 - 0.01 * t, None),  # a cost that has been negative goes below zero
+        (lambda t: 2.0 + np.exp(-t / 100.0), None),
+        (lambda t: np.maximum(6.0 - 0.01 * t, 0.0), 0.0),  # it is there
+    ],
+)
+def test_a_straight_fall_is_not_followed_below_zero(cost, to_zero):
+    found = trend_of(cost(np.arange(700.0)).tolist()).to_zero
+    assert found is to_zero if to_zero is None else abs(found - to_zero) <= 20
+
+
+def test_a_run_is_promised_no_more_than_its_cost():
+    data = np.zeros((64, 1))
+    result = steepest.train(
+        lambda w, batch: np.abs(w - 10.0) + np.sum(0.0 * batch),
+        0.0,
+        data,
+        batch_size=8,
+        steps=700,
+        method="sgd",
+        rate=0.01,
+        schedule="constant",
+    )
+    assert result.verdict == "still falling"
+    assert_allclose(result.cost, 3.0, atol=0.02)
+    assert result.next_step == "at this rate the cost would come to 0 within about 310 steps"
+
+
 def test_the_cost_of_a_run_that_leaves_no_fresh_batch_is_that_of_its_last_steps():
     x = np.random.default_rng(4).normal(size=(30, 16, 2))
     result = steepest.train(

@@ -231,11 +231,13 @@ def _remedy(walker: Walker, run: Run) -> str:
 
 
 def _more(trend: Trend | None) -> str:
-    return (
-        ""
-        if trend is None or not trend.evidence.holds
-        else f"as many steps again would bring about {trend.more:.2g}"
-    )
+    if trend is None or not trend.evidence.holds or trend.to_zero == 0.0:
+        return ""
+    if trend.to_zero is not None:  # most costs go no lower, and none is known to
+        return (
+            f"at this rate the cost would come to 0 within about {float(f'{trend.to_zero:.2g}'):,.0f} steps"
+        )
+    return f"as many steps again would bring about {trend.more:.2g}"
 
 
 def _schedule_ended(walker: Walker) -> bool:
@@ -321,12 +323,15 @@ def _slope_evidence(slopes: Slopes) -> list[Evidence]:
 class Trend:
     """How the cost fell over the last third of the run, and what as many steps again would bring at that rate.
 
-    `stands`: whether it was seen to fall no more, rather than too short a while to tell.
+    `to_zero`: within how many steps that rate would lead to a cost of zero, where that is less than as many again and
+    none of these costs was negative; None otherwise. `stands`: whether it was seen to fall no more, rather than too
+    short a while to tell.
     """
 
     evidence: Evidence
     words: str
     more: float
+    to_zero: float | None
     stands: bool
 
 
@@ -354,6 +359,8 @@ def trend_of(costs: list[float]) -> Trend | None:
     stands = most <= (STANDS * whole if whole > certain else UNMOVED * abs(level))
     before = abs(level + fell)
     more = _more_of(-slope, means, len(costs) - last.size + middles, len(costs))
+    left = float(means[-1])
+    to_zero = left / more * len(costs) if 0 <= left < more and last.min() >= 0 else None
     part = f" ({number_of(100 * fell / before)} %)" if before else ""
     return Trend(
         Evidence(
@@ -365,6 +372,7 @@ def trend_of(costs: list[float]) -> Trend | None:
         ),
         f"by {fell:.2g}{part} over the last {last.size:,} steps",
         more,
+        to_zero,
         stands,
     )
 
