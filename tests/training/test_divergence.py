@@ -60,6 +60,21 @@ def test_data_that_are_not_numbers_are_named_by_array_and_row():
     assert not result.success
 
 
+@pytest.mark.parametrize("method", ["sgd", "adam"])
+def test_the_steps_before_data_that_are_not_numbers_are_given_back(method):
+    cost, params, data = regression()
+    order = read_data(data, seed=0).order(0)
+    bad = {"x": data["x"].copy(), "y": data["y"]}
+    bad["x"][order[23 * 4 + 1], 1] = np.nan  # in the batch of step 23
+    settings = {"batch_size": 4, "method": method, "rate": 0.01, "schedule": "constant"}
+    result = steepest.train(cost, params, bad, epochs=3, **settings)
+    clean = steepest.train(cost, params, data, steps=23, **settings)
+    assert result.verdict == "not finite" and result.steps == 23 == len(result.history.costs)
+    assert "At step 23 the data are not finite: x, row" in result.message
+    assert "The parameters are those of step 23, the last good ones." in result.message
+    assert_allclose(result.params["w"], clean.params["w"], rtol=1e-6)
+
+
 def test_a_row_that_the_run_never_saw_and_its_judge_did_is_named():
     cost, params, data = regression(rows=100)
     source = read_data(data, seed=0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +67,15 @@ class Explanation:
         return min(SMALLER, STABLE * self.limit / max(self.stability, self.limit))
 
 
+class Before(NamedTuple):
+    """Where a run stood before its first bad step: the state, and `batch` of `epoch` as the one that came next."""
+
+    state: State
+    epoch: int
+    batch: int
+    step: int
+
+
 def ceiling_of(opening: float, lowest: float) -> float:
     """Above this the mean of recent costs means divergence; `opening` is the cost at the start, `lowest` since then."""
     if not isfinite(opening):
@@ -90,18 +99,21 @@ def opening_cost(walker: Walker, state: State) -> float:
     return max(finite, default=float("inf"))
 
 
-def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> Explanation:
-    """Replay from the last good state to the first bad step, and say what happened there."""
+def explain(
+    walker: Walker, good: State, bad_step: int | None, limit: float
+) -> tuple[Explanation, Before | None]:
+    """Replay from the last good state to the first bad step, and say what happened there.
+
+    Gives what was before that step, too, where no step can be blamed for it: the data, or the line that reads them.
+    """
     state, _ = walker.steps.copy(good)
     cursor = walker.good_at
     batch: Any = None
     step = cursor.step
     last_finite = state
     if not walker._can_rewind():
-        return Explanation(
-            f"At step {bad_step if bad_step is not None else walker.cursor.step:,} the cost left all bounds.",
-            bad_step,
-        )
+        step = bad_step if bad_step is not None else walker.cursor.step
+        return Explanation(f"At step {step:,} the cost left all bounds.", bad_step), None
     for epoch, k, arrays in _again(walker):
         batch = walker.placement.rows(arrays)
         last_finite, _ = walker.steps.copy(state)
@@ -111,19 +123,20 @@ def explain(walker: Walker, good: State, bad_step: int | None, limit: float) -> 
             drawn = _drawn(walker.job, epoch, k)
             # The cost of the very first batch is that of parameters which no step has changed since.
             at_once = step == cursor.step and not isfinite(float(cost))
-            return _not_finite(walker, good, last_finite, batch, step, drawn, at_once)
+            found = _not_finite(walker, good, last_finite, batch, step, drawn, at_once)
+            return found, Before(last_finite, epoch, k, step) if found.remedy else None
         if bad_step is None and step + 1 >= walker.cursor.step:
             break
         if step > walker.cursor.step:
             break
         step += 1
     if batch is None:
-        return Explanation("The cost left all bounds.", bad_step)
+        return Explanation("The cost left all bounds.", bad_step), None
     stability = _stability(walker, good, batch)
     costs = walker.history.costs
     words = f"The cost rose above {limit:.3g} by step {step:,}"
     words += f" (from {costs[cursor.step - 1]:.3g})." if 0 < cursor.step <= len(costs) else "."
-    return Explanation(f"{words} {_reason(stability)}", step, stability[0], stability[1], stability[2])
+    return Explanation(f"{words} {_reason(stability)}", step, stability[0], stability[1], stability[2]), None
 
 
 def _again(walker: Walker) -> Any:

@@ -434,7 +434,9 @@ class Walker:
         job = self.job
         good = self._good_state()
         if good is not None:
-            self.explanation = explain(self, good, bad_step, limit)
+            self.explanation, before = explain(self, good, bad_step, limit)
+            if before is not None:
+                good, self.good_at = before.state, Cursor(before.epoch, before.batch, before.step)
         self.rollbacks += 1
         hopeless = self.explanation is not None and bool(self.explanation.remedy)
         if good is None or self.rollbacks > ROLLBACKS or hopeless or not self._can_rewind():
