@@ -690,3 +690,24 @@ def test_a_fit_begins_beside_a_start_at_which_the_model_has_no_value():
     found = fit(lambda t, a, b: a * np.log(t + b), t, 2 * np.log(t + 1), {"a": 1.0, "b": -5.0})
     assert found.success and "the walk began at a = " in found.message
     assert_allclose(found.params, [2.0, 1.0], rtol=1e-9)
+
+
+def test_ctrl_c_at_the_very_last_evaluations_of_a_fit_loses_no_minimum():
+    t = np.linspace(0.0, 3.0, 15)
+    y = 2 * np.exp(-1.3 * t) + 0.5 + 0.01 * np.cos(50 * t)
+    calls, press = [0], [0]
+
+    def decay(t, a, b, c):
+        calls[0] += 1
+        if calls[0] == press[0]:
+            raise KeyboardInterrupt
+        return float(a) * np.exp(-float(b) * t) + float(c)
+
+    start = {"a": 1.0, "b": 0.5, "c": 0.0}
+    whole = fit(decay, t, y, start, derivatives="numeric")
+    for press[0] in range(calls[0] - 12, calls[0] + 1):
+        calls[0] = 0
+        found = fit(decay, t, y, start, derivatives="numeric")
+        assert calls[0] >= press[0]
+        assert_allclose(found.popt, whole.popt)
+        assert_allclose(found.covariance, whole.covariance)

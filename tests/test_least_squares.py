@@ -233,6 +233,23 @@ def test_ctrl_c_returns_the_best_point_wherever_it_is_pressed(monkeypatch):
         assert not found.success or found.fun < 1e-20
 
 
+def test_ctrl_c_at_the_very_last_evaluations_loses_no_minimum():
+    calls, press = [0], [0]
+
+    def valley(p):
+        calls[0] += 1
+        if calls[0] == press[0]:
+            raise KeyboardInterrupt
+        return np.array([10 * (float(p[1]) - float(p[0]) ** 2), 1 - float(p[0])])
+
+    least_squares(valley, [-1.2, 1.0], derivatives="numeric")
+    for press[0] in range(calls[0] - 10, calls[0] + 1):
+        calls[0] = 0
+        found = least_squares(valley, [-1.2, 1.0], derivatives="numeric")
+        assert_allclose(found.x, [1.0, 1.0], atol=1e-6)
+        assert_allclose(found.residual, 0.0, atol=1e-6)
+
+
 def pressing(evaluate, left):
     """`evaluate`, which Ctrl-C interrupts once as many evaluations as `left[0]` says were counted down."""
 

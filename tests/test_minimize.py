@@ -342,3 +342,18 @@ def test_a_start_that_has_a_cost_but_no_slope_is_left_for_a_place_beside_it():
     assert_allclose(slope[:3], 8.0 * first / np.linalg.norm(first), atol=1e-4)
     assert np.abs(rest).max() < 1e-6
     assert all(np.linalg.norm(group) <= 8.0 + 1e-6 for group in slope[3:].reshape(3, 3))
+
+
+@pytest.mark.parametrize("method", ["auto", "newton", "bfgs", "l-bfgs", "newton-cg"])
+def test_bounds_that_hold_every_parameter_leave_the_start_the_minimum(method):
+    start = np.array([1.0, 2.0])
+    found = st.minimize(lambda x: np.cos(x[0]) * np.exp(x[1]), start, bounds=[(1, 1), (2, 2)], method=method)
+    assert found.success
+    assert found.x.tolist() == start.tolist()
+    assert_allclose(found.fun, np.cos(1.0) * np.exp(2.0), rtol=1e-14)
+
+
+def test_a_start_that_bounds_hold_where_the_cost_has_no_value_stays():
+    found = st.minimize(lambda x: np.log(x[0]) * x[1], [-1.0, 2.0], bounds=[(-1, -1), (2, 2)])
+    assert found.verdict == "not finite"
+    assert found.x.tolist() == [-1.0, 2.0]

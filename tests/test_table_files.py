@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import threading
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -28,6 +32,7 @@ X, Y = [0.0, 1.5, 2.0], [5.25, -3.0, 1.25e3]
         "0,5.25\n1.5,-3\n2,1250\n",
         "\ufeff0 5.25\n1.5 -3\n2 1250",
         "# x y\n0.0 5.25\n1.5 -3.0\n2.0 1250.0\n",
+        "0,0 5,25\n1,5 -3,0\n2,0 1250,0\n",
     ],
 )
 def test_every_way_of_writing_the_same_numbers_reads_the_same(tmp_path, text):
@@ -44,6 +49,46 @@ def test_names_keep_their_letters_in_every_alphabet(tmp_path, encoding):
     path = tmp_path / "data.csv"
     path.write_bytes("t,signal µV\n0,1\n1,2\n".encode(encoding))
     assert read_table(path).columns == ["t", "signal µV"]
+
+
+def test_text_that_gzip_has_packed_is_read_and_what_is_cut_off_is_told(tmp_path):
+    path, packed = tmp_path / "data.csv.gz", gzip.compress(b"x,y\n" + b"0,1\n1,2\n" * 1000)
+    path.write_bytes(packed)
+    assert read_table(path)["y"].to_list() == [1, 2] * 1000
+    path.write_bytes(packed[:-12])
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        read_table(path)
+
+
+def test_a_pipe_is_read_from_its_first_line(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = "x,y\n" + "".join(f"{k},{k * k}\n" for k in range(20_000))
+    writer = threading.Thread(target=pipe.write_text, args=(text,), daemon=True)
+    writer.start()
+    table = read_table(pipe)
+    writer.join(10.0)
+    assert table["y"].to_list() == [k * k for k in range(20_000)]
+
+
+def test_a_line_ends_where_files_end_lines_and_not_inside_a_cell(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x,remark\n1,one\u2028two\x0cthree\n2,four\n", encoding="utf-8")
+    table = read_table(path)
+    assert table["x"].to_list() == [1, 2]
+    assert table["remark"].to_list() == ["one\u2028two\x0cthree", "four"]
+
+
+def test_a_long_remark_below_the_heading_is_read(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("x,remark\n1," + "a" * 200_000 + "\n")
+    assert read_table(path).shape == (1, 2)
+
+
+def test_commas_after_a_zero_are_decimal(tmp_path):
+    path = tmp_path / "data.tsv"
+    path.write_text("x\ty\n1\t0,345\n2\t13,456\n")
+    assert read_table(path)["y"].to_list() == [0.345, 13.456]
 
 
 @pytest.mark.parametrize("gap", ["", "NA", "nan", "n/a", "-", "?", "null", " NA "])

@@ -38,7 +38,7 @@ from .residuals import (
 )
 from .solvers import Plan, drive
 from .solvers.driver import Run
-from .solvers.stopping import INTERRUPTED, StopReason
+from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .starts import Suspicion, around, from_data, suspicion_of
 from .verdict.words import Judgement, Verdict
 
@@ -616,14 +616,19 @@ def _search(
     halted = run.stop == "stopped" or (run.stop == "out of budget" and budget != Budget())
     if halted or (facts is not None and facts.linear):
         return best
-    doubt = (
-        Suspicion("starts= asked for it") if starts else suspicion_of(residuals, run, judgement, task.bounds)
-    )
-    if doubt is None:
-        return best
-    if starts != 0:
-        best = _look_further(task, residuals, plan, best, doubt, starts, seed, facts)
-    return _with_advice(task, residuals, best, starts)
+    try:
+        doubt = (
+            Suspicion("starts= asked for it")
+            if starts
+            else suspicion_of(residuals, run, judgement, task.bounds)
+        )
+        if doubt is None:
+            return best
+        if starts != 0:
+            best = _look_further(task, residuals, plan, best, doubt, starts, seed, facts)
+        return _with_advice(task, residuals, best, starts)
+    except KeyboardInterrupt:
+        return replace(best, run=replace(best.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
 
 
 def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | None) -> Found:
@@ -733,8 +738,8 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     run, judgement = found.run, found.judgement
     arrangement = task.arrangement
     z = run.x
-    linear = residuals.linearised(z)
-    residual = linear.residual if residuals.rho is None else residuals.residual(z)
+    linear = in_spite_of_ctrl_c(residuals.linearised, z)
+    residual = linear.residual if residuals.rho is None else in_spite_of_ctrl_c(residuals.residual, z)
     chi2 = float(residual.dot(residual))
     moving = arrangement.free
     degrees = residual.size - moving.size

@@ -32,7 +32,7 @@ from .results import Result
 from .solvers import Plan, drive, plan_for
 from .solvers.driver import Run, spent
 from .solvers.levenberg_marquardt import LevenbergMarquardt
-from .solvers.stopping import INTERRUPTED, StopReason
+from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .verdict.failures import not_judged
 from .verdict.judge import judge
 from .verdict.words import Judgement
@@ -333,7 +333,7 @@ def _result(
     judgement: Judgement,
     timing: dict[str, float],
 ) -> Result:
-    residual, jacobian = residuals.both(run.x)
+    residual, jacobian = in_spite_of_ctrl_c(residuals.both, run.x)
     result = result_of(problem, plan, run, judgement, timing)
     result.update(jac=run.gradient, residual=np.array(residual), jacobian=jacobian)
     return result

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import os
+import zlib
 from collections.abc import Sequence
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,14 @@ SEPARATORS = ("\t", ";", ",", " ")
 # What stands in a cell where nothing was measured.
 MISSING = ("", "-", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None")
 
-# As much of a file tells its separator, its heading and its alphabet.
+# Lines of as many characters tell the separator.
 LOOKED_AT = 65_536
 
+# How a file begins that gzip has packed.
+GZIPPED = b"\x1f\x8b"
+
 # Commas that part thousands, as in 12,345: read as decimal commas they would be a thousandth of what was meant.
-THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+$"
+THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+$"
 
 
 def read_table(path: Any) -> Any:
@@ -31,22 +37,22 @@ def read_table(path: Any) -> Any:
 
     Columns may be parted by commas, semicolons, tabs or blanks; where something else parts them, a comma in a number is
     its decimal point. Lines that begin with # are comments. Without a heading two columns are called x and y, more of
-    them column1, column2, … Empty cells and words such as NA are null.
+    them column1, column2, … Empty cells and words such as NA are null. Text may be packed by gzip.
 
     Raises `InputError` where there is no such file, or it holds no table.
     """
     polars: Any = optional("polars", feature="reading tables", extra="tables")
     path = Path(os.fsdecode(path))
+    head: list[str] = []
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             return polars.read_parquet(path)
-        head, encoding = _head(path)
+        lines = _lines(path)
+        head = _head(lines)
         separator = _separator(head)
-        rows = _rows(head[:1], separator)
-        heading = not all(_is_number(cell) for cell in rows[0])
-        text = path.read_text(encoding=encoding, errors="replace").removeprefix("\ufeff")
+        heading = not _holds_numbers(_rows(head[:1], separator)[0])
         table = polars.read_csv(
-            _plain(text, separator).encode(),
+            _plain(lines, separator).encode(),
             has_header=heading,
             separator="\t" if separator == " " else separator,
             infer_schema_length=None,
@@ -55,45 +61,60 @@ def read_table(path: Any) -> Any:
         raise InputError(f"there is no file {path}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; name one file in it") from None
-    except polars.exceptions.PolarsError as error:
-        raise InputError(f"{path} cannot be read as a table: {_reason(path, error)}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise InputError(f"{path} is packed by gzip, and cannot be unpacked whole") from None
+    except (polars.exceptions.PolarsError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table: {_reason(head, error)}") from None
     return _mended(_named(table, heading), polars, separator)
 
 
-def _head(path: Path) -> tuple[list[str], str]:
-    """The first whole lines that are neither empty nor comments, and the file's encoding."""
-    with open(path, "rb") as file:
-        start = file.read(LOOKED_AT)
-        whole = not file.read(1)
-    encoding = _encoding(start)
-    text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(start).removeprefix("\ufeff")
+def _lines(path: Path) -> list[str]:
+    """The lines that are neither empty nor comments; the file is read once, as it may be a pipe."""
+    content = path.read_bytes()
+    if content.startswith(GZIPPED):
+        content = gzip.decompress(content)
+    text = _decoded(content).removeprefix("\ufeff")
     if "\0" in text:
         raise InputError(f"{path} is no table in text; save it as CSV or Parquet")
-    lines = text.splitlines() if whole else text.splitlines()[:-1] or text.splitlines()
-    lines = _telling(lines)
+    # Not `splitlines`, for which a form feed or a separator of paragraphs inside a cell ends the line.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
     if not lines:
         raise InputError(
             f"{path} is empty; write the names of the columns into its first line, and numbers below"
         )
-    return lines, encoding
+    return lines
 
 
-def _encoding(start: bytes) -> str:
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)
+        return content.decode("utf-8")
     except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+        return content.decode("cp1252", errors="replace")
+
+
+def _head(lines: Sequence[str]) -> list[str]:
+    """The first line, and those after it that end in the first `LOOKED_AT` characters."""
+    ends = accumulate(map(len, lines))
+    return [line for line, _ in zip(lines, takewhile(LOOKED_AT.__gt__, ends), strict=False)] or [*lines[:1]]
 
 
 def _separator(lines: Sequence[str]) -> str:
-    """What parts every line into the same number of columns; else what parts the first line into most of them."""
+    """What parts every line into the same number of columns, of numbers if it can be below the first line.
+
+    Else what parts the first line into most of them.
+    """
+    even = []
     for separator in SEPARATORS:
-        widths = {len(row) for row in _rows(lines, separator)}
-        if len(widths) == 1 and widths.pop() > 1:
-            return separator
+        rows = _rows(lines, separator)
+        if len(rows[0]) > 1 and len({len(row) for row in rows}) == 1:
+            if all(_holds_numbers(row) for row in rows[1:]):
+                return separator
+            even.append(separator)
+    if even:
+        return even[0]
     return max(",;\t ", key=lambda separator: len(_rows(lines[:1], separator)[0]))
 
 
@@ -101,6 +122,10 @@ def _rows(lines: Sequence[str], separator: str) -> list[list[str]]:
     if separator == " ":
         return [line.split() for line in lines]
     return list(csv.reader(lines, delimiter=separator))
+
+
+def _holds_numbers(row: Sequence[str]) -> bool:
+    return all(_is_number(cell) for cell in row)
 
 
 def _is_number(cell: str) -> bool:
@@ -111,20 +136,14 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _plain(text: str, separator: str) -> str:
-    """The text without comments and empty lines, of which polars makes rows; tabs for blanks between columns."""
-    lines = _telling(text.splitlines())
+def _plain(lines: Sequence[str], separator: str) -> str:
+    """The lines as polars takes them: tabs for blanks between columns."""
     return "\n".join(["\t".join(line.split()) for line in lines] if separator == " " else lines)
 
 
-def _telling(lines: Sequence[str]) -> list[str]:
-    return [line for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _reason(path: Path, error: Exception) -> str:
+def _reason(lines: Sequence[str], error: Exception) -> str:
     """What polars says; of a line with too many entries, which one it is."""
     if "found more fields" in str(error):
-        lines, _ = _head(path)
         rows = _rows(lines, _separator(lines))
         wide = next((row for row in rows if len(row) > len(rows[0])), None)
         if wide is not None:

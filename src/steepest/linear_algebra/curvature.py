@@ -189,6 +189,10 @@ def newton_step(g: Vector, H: Matrix) -> Vector | None:
     >>> newton_step(np.array([2.0]), np.array([[4.0]]))
     array([-0.5])
     """
+    if (
+        not g.size
+    ):  # LAPACK's solve takes no system without unknowns, as where equal bounds hold every parameter
+        return g.copy()
     factor, trouble = lapack.dpotrf(H, 1, 0)
     if trouble:
         return None

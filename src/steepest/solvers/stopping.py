@@ -6,9 +6,11 @@ compares decreases with decreases, and values with their own rounding error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf, isfinite, isnan
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +98,24 @@ FINAL = frozenset(
 )
 
 INTERRUPTED = "interrupted from the keyboard"
+
+
+def in_spite_of_ctrl_c(measure: Callable[[Vector], Any], x: Vector) -> Any:
+    """`measure(x)`, once more where Ctrl-C is pressed meanwhile: for what no result can do without.
+
+    >>> presses = iter([True, False])
+    >>> def measure(x):
+    ...     if next(presses):
+    ...         raise KeyboardInterrupt
+    ...     return x
+    >>> in_spite_of_ctrl_c(measure, np.array([2.0]))
+    array([2.])
+    """
+    try:
+        return measure(x)
+    except KeyboardInterrupt:
+        return measure(x)
+
 
 SENTENCES = {
     StopReason.SLOPE_ZERO: "the slope is exactly zero in every direction that is free",
