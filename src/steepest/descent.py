@@ -145,9 +145,10 @@ class Descent:
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history)
-        walled = self._between_walks(self._onto_walls, run) if self._is_unfinished(run, judgement) else None
+        walled = self._between_walks(self.onto_walls, run) if self._is_unfinished(run, judgement) else None
         if walled is not None:
-            onward, found = self._along_walls(walled, run.history)
+            self.taken.append(self.along_walls_by)
+            onward, found = self.along_walls(walled, run.history)
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
         if run.steps != self.steps:
@@ -191,7 +192,7 @@ class Descent:
                 return x
         return None
 
-    def _onto_walls(self, run: Run) -> Vector | None:
+    def onto_walls(self, run: Run) -> Vector | None:
         """The end of a walk (n,), with parameters on their bounds that an infinite slope draws there, if no higher.
 
         No solver steps to where a slope is infinite, as that of √x is at its bound at zero: it ends just beside it.
@@ -210,16 +211,23 @@ class Descent:
             return None
         return np.where(walls, place, x)
 
-    def _along_walls(self, start: Vector, before: History) -> tuple[Run, Judgement]:
+    @property
+    def _rung_at_walls(self) -> Rung:
+        knowing = [rung for rung in self.plan.rungs if isinstance(rung.solver, Newton)]
+        return replace(knowing[0], max_steps=None) if knowing else Rung(LBFGS(), "", None)
+
+    @property
+    def along_walls_by(self) -> str:
+        """Name of the solver of a walk along walls."""
+        return f"{self._rung_at_walls.label} (held where slopes are infinite)"
+
+    def along_walls(self, start: Vector, before: History) -> tuple[Run, Judgement]:
         """A walk on which parameters stay where an infinite slope pushes them against their bound, judged."""
         objective = self.problem.objective
-        knowing = [rung for rung in self.plan.rungs if isinstance(rung.solver, Newton)]
-        rung = replace(knowing[0], max_steps=None) if knowing else Rung(LBFGS(), "", None)
-        self.taken.append(f"{rung.label} (held where slopes are infinite)")
         objective.forget()
         objective.holds_at_walls = True
         try:
-            run = self.walk(rung, start)
+            run = self.walk(self._rung_at_walls, start)
         finally:
             objective.holds_at_walls = False
         gradient = np.where(np.abs(run.gradient) == TINY, np.sign(run.gradient) * np.inf, run.gradient)

@@ -14,6 +14,7 @@ from .elsewhere import starts_elsewhere
 from .hops import PAYS, Hops
 from .linear_algebra.box_pairs import lower_by_pairs
 from .linear_algebra.curvature import newton_step
+from .linear_algebra.elimination import work_to_factorise
 from .nearby import LOWER, MOST_PARAMETERS, PLACES_EACH, VALUES_EACH, look_around, moves_together
 from .numerics import EPS
 from .objective import BudgetSpent, Objective
@@ -82,7 +83,7 @@ class WithRestarts:
     def __init__(self, way: Descent, *, among: bool = False) -> None:
         self.way, self.among = way, among
         self.looked = self.walks = self.lower = 0
-        # Parts that were moved alone, of a minimum that was kept.
+        # Moves of parts alone that led to a minimum that was kept.
         self.hopped = 0
         # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
         # (n,), and its end.
@@ -351,9 +352,10 @@ class WithRestarts:
             for _ in range(ROUNDS):
                 run = self.run
                 there = hops.lower(run.x, worth)
-                if not there.moved or not self._leads_lower(
-                    there.x, max(first.steps, LEAST_STEPS), by=self._by_curvature
-                ):
+                if not there.moved:
+                    break
+                by = self._curvature_in_a_moment(hops.pattern)
+                if not self._leads_lower(there.x, max(first.steps, LEAST_STEPS), by=by):
                     break
                 self.hopped += there.moved
                 if (
@@ -365,17 +367,17 @@ class WithRestarts:
             self.looked += hops.tried
         return self.run is not first
 
-    def _leads_lower_by_either(self, place: Vector, steps: int) -> bool:
-        """Whether a walk from `place` (n,) by curvature is kept, or else one by the solver of the walk before."""
-        rung, astray = self._by_curvature, self.astray
-        if self._leads_lower(place, steps, by=rung):
-            return True
-        if rung is None or rung.solver.name == self.run.solver or not self._may_walk_again():
-            return False
-        if self.way.told_to_stop is not None or not self._leads_lower(place, steps):
-            return False
-        self.astray = astray
-        return True
+    def _curvature_in_a_moment(self, pattern: Any) -> Rung | None:
+        """The rung that follows second derivatives; None where factorising what they fill takes long.
+
+        `pattern` (m, n), sparse: which terms depend on which parameters; only those of one term have a curvature.
+        """
+        rung = self._by_curvature
+        if rung is None or self.problem.objective.n <= HESSIAN_PARAMETERS:
+            return rung
+        together = (pattern.T @ pattern).tocsc()
+        work = work_to_factorise(together.indptr, together.indices)
+        return rung if LEAST_STEPS * work <= MOST_WORK else None
 
     def _worth_in_values(self) -> int:
         """How many values what was evaluated so far is worth: a slope two, a product with second derivatives three."""
@@ -413,6 +415,9 @@ class WithRestarts:
         for leg in reversed(legs):
             onward.history.prepend(leg.history)
         onward, judgement = way.settled(rung, onward)
+        walled = None if judgement.verdict.is_minimum or way.is_spent else way.onto_walls(onward)
+        if walled is not None:
+            onward, judgement = way.along_walls(walled, onward.history)
         if not judgement.verdict.is_minimum:
             if judgement.verdict not in (Verdict.STOPPED, Verdict.OUT_OF_BUDGET):
                 self.astray = judgement.verdict
@@ -422,8 +427,8 @@ class WithRestarts:
         self.lower += 1
         if opening is not None:
             way.taken.append(opening.solver)
-        if by is not None:
-            way.taken.append(by.solver.name)
+        if by is not None or walled is not None:
+            way.taken.append(rung.solver.name if walled is None else way.along_walls_by)
         return True
 
     def _watched(self, rung: Rung, place: Vector, homing: Homing | None) -> Run:
@@ -445,13 +450,13 @@ class WithRestarts:
             how = "broken off at the first look around"
         sentence = self.judgement.sentence
         if self.hopped:
-            how += f"; parts moved alone: {self.hopped:,}"
+            how += f"; moves of parts alone: {self.hopped:,}"
         if self.lower:
             how += f"; they came down from {before:.6g} to {self.run.value:.6g}"
             which, rest = ("lowest", "") if self.among else ("first", "; starts=1 stays in its valley")
             sentence += f" The {which} walk ended in a higher minimum ({before:.6g}), and restarts near it"
             if self.hopped:
-                sentence += f", with parts of it moved alone ({self.hopped:,}),"
+                sentence += f", with parts of it moved alone ({self.hopped:,} moves),"
             sentence += f" led here{rest}."
         if self.astray is not None:
             how += f"; one went lower and ended in no minimum: {self.astray}"
