@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.optimize import linprog
 from scipy.optimize import minimize as scipy_minimize
 
@@ -249,3 +250,40 @@ def test_steps_that_creep_are_given_up_for_another_method():
     h = 1e-5
     level = [(cost(found.x + h * e) - cost(found.x - h * e)) / (2 * h) for e in np.eye(13)]
     assert np.abs(level).max() < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_column_that_is_the_sum_of_others_leads_nowhere_far(seed):
+    draw = np.random.default_rng(seed)
+    A = draw.normal(size=(30, 4))
+    A, b = np.column_stack([A, A[:, 0] + A[:, 1]]), draw.normal(size=30)
+    found = minimize(lambda x: np.abs(A @ x - b).sum(), np.ones(5))
+    least = least_absolute_sum(A, b)
+    assert least * (1 - 1e-12) <= found.fun <= least * (1 + 1e-4)
+    assert found.verdict is not Verdict.UNBOUNDED_BELOW
+    assert np.abs(found.x).max() < 10.0
+    assert not found.success or found.fun <= least * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-8, 1e8])
+def test_a_way_that_is_truly_long_is_gone(size):
+    draw = np.random.default_rng(5)
+    A, b = draw.normal(size=(30, 3)), draw.normal(size=30)
+    found = minimize(lambda x: np.abs(size * (A @ x) - b).sum(), np.zeros(3))
+    assert_allclose(found.fun, least_absolute_sum(A, b), rtol=1e-12)
+
+
+def test_a_parameter_that_the_cost_does_not_feel_stays():
+    draw = np.random.default_rng(5)
+    A, b = np.column_stack([draw.normal(size=(30, 3)), np.zeros(30)]), draw.normal(size=30)
+    found = minimize(lambda x: np.abs(A @ x - b).sum(), [0.0, 0.0, 0.0, 0.25])
+    assert_allclose(found.fun, least_absolute_sum(A, b), rtol=1e-12)
+    assert abs(found.x[3]) < 10.0
+
+
+def least_absolute_sum(A, b):
+    """The least sum of |Ax - b|, as a linear program by HiGHS."""
+    m, n = A.shape
+    cost = np.concatenate([np.zeros(n), np.ones(2 * m)])
+    equations = np.hstack([A, np.eye(m), -np.eye(m)])
+    return linprog(cost, A_eq=equations, b_eq=b, bounds=[(None, None)] * n + [(0, None)] * (2 * m)).fun

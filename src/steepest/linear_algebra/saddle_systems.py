@@ -20,6 +20,9 @@ REFINEMENTS, REFINED = 4, 1e-13
 # A solution that leaves more than this part of the right-hand side is of no use.
 USELESS = 1e-3
 
+# A step of so many times the variables is rounding along a direction that neither H nor J feels.
+FAR = 1e10
+
 
 @dataclass(frozen=True)
 class Factored:
@@ -32,6 +35,17 @@ class Factored:
     negative: int
     singular: bool
     solve: Callable[[Vector], Vector | None]
+
+
+def is_rounding(step: Vector, x: Vector) -> bool:
+    """Whether a `step` (n,) from `x` (n,) is so long that a singular system may have made it out of rounding.
+
+    So it is with columns that are sums of others. With a little on the diagonal the step stays where it is along them.
+
+    >>> is_rounding(np.array([3.0, -1e13]), np.array([1.0, 1.0]))
+    True
+    """
+    return bool(np.abs(step).max(initial=0.0) > FAR * (1.0 + np.abs(x).max(initial=0.0)))
 
 
 def factorise(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..bounds import Bounds, Mask, Vector
 from ..constraints.rows import Rows, outside
-from ..linear_algebra.saddle_systems import factorise, solved_with_pivoting
+from ..linear_algebra.saddle_systems import factorise, is_rounding, solved_with_pivoting
 from ..objective import Objective
 
 EPS = float(np.finfo(np.float64).eps)
@@ -39,6 +39,10 @@ class Polished(NamedTuple):
     x: Vector
     rows: Vector
     bounds: Vector
+
+
+# What holds a step along directions that neither the curvature nor the constraints feel.
+HELD = 1e-4
 
 
 def polished(
@@ -140,6 +144,8 @@ def _newton(
         solution = factorise(H, np.zeros(free.size), A, 0.0).solve(rhs)
     if rhs.size and solution is None:
         solution = solved_with_pivoting(H, A, rhs)
+    if solution is not None and is_rounding(solution[: free.size], now.x):
+        solution = factorise(H, np.full(free.size, HELD), A, 0.0).solve(rhs)
     if solution is None:
         return None
     x, multipliers = now.x.copy(), np.zeros(rows.m)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Vector
-from ..linear_algebra.saddle_systems import Factored, factorise
+from ..linear_algebra.saddle_systems import Factored, factorise, is_rounding
 from .programs import DEAR, Measured, Program, Restoring
 
 EPS = float(np.finfo(np.float64).eps)
@@ -233,9 +233,15 @@ class InteriorPoint:
         if factored is None:
             return None
         slope = self.barrier_slope(it) + it.J.T @ it.y
-        found = factored.solve(-np.concatenate([slope, it.at.residual]))
+        right = -np.concatenate([slope, it.at.residual])
+        found = factored.solve(right)
         if found is None:
             return None
+        if shift == 0.0 and is_rounding(found[:n], it.w):
+            held = factorise(H, sigma + FIRST_SHIFT, it.J, 0.0)
+            shorter = None if held.singular or held.negative != it.y.size else held.solve(right)
+            if shorter is not None:
+                return self.full(it, shorter, held, 0.0)
         return self.full(it, found, factored, shift)
 
     def full(self, it: Iterate, found: Vector, factored: Factored, shift: float) -> Direction:
