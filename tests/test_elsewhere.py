@@ -240,3 +240,29 @@ def test_a_circle_that_grows_into_a_line_is_no_minimum_and_the_arcs_own_is_found
         missed += not found.success
     assert ran_off >= 6
     assert missed <= 1
+
+
+@pytest.mark.parametrize("seed", [1, 6, 38])
+def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_walk_was_broken_off(seed):
+    """Peaks fitted from a poor start: of two that cancel, one height runs off up and one down, without an end."""
+    random = np.random.default_rng(seed)
+    count, t = random.integers(2, 8), np.linspace(0, 10, 150)
+    peaks = np.c_[random.uniform(1, 5, count), random.uniform(0, 10, count), random.uniform(0.1, 1, count)]
+
+    def model(p):
+        height, place, width = p.reshape(-1, 3).T
+        return np.sum(height / (1 + ((t[:, None] - place) / width) ** 2), axis=1)
+
+    y = model(peaks.ravel()) + 0.02 * random.normal(size=t.size)
+    start = (peaks * np.exp(0.7 * random.normal(size=peaks.shape))).ravel()
+
+    def cost(p):
+        return np.sum((y - model(p)) ** 2)
+
+    alone, found = st.minimize(cost, start, starts=1), st.minimize(cost, start)
+    assert alone.verdict in ("stopped", "out of budget")
+    assert found.fun < alone.fun
+    assert found.fun == pytest.approx(cost(found.x), rel=1e-12)
+    assert "met elsewhere" not in found.message and "led here" in found.message
+    assert np.array_equal(found.history.x[0], start)
+    assert np.min(found.history.value) == pytest.approx(found.fun, rel=1e-12)

@@ -60,6 +60,9 @@ LED_ASTRAY = frozenset(
     {Verdict.INFIMUM_NOT_ATTAINED, Verdict.PLATEAU, Verdict.STOPPED, Verdict.OUT_OF_BUDGET}
 )
 
+# Words that say nothing of the cost: what is lower is the better answer, whatever word it gets.
+UNFINISHED = frozenset({Verdict.STOPPED, Verdict.OUT_OF_BUDGET})
+
 # Rounding of the fall: a minimum that is higher than what the first walk came down to by no more is as low.
 AS_LOW = 4.0 * EPS
 
@@ -89,6 +92,8 @@ class WithRestarts:
         # (n,), and its end.
         self.ran_off: Verdict | None = None
         self.met: tuple[str, Vector, Run] | None = None
+        # The lowest walk from elsewhere that was cut short below the first: where it began, and its end.
+        self.cut: tuple[str, Vector, Run] | None = None
         self.astray: Verdict | None = None
         # Whether the last walk was broken off on its way back to the minimum known already.
         self.came_home = False
@@ -168,9 +173,33 @@ class WithRestarts:
         return self.judgement.verdict in LED_ASTRAY and self._may_walk_again()
 
     def _from_elsewhere(self, allowance: int) -> None:
-        """Walks from elsewhere, until one ends in a minimum as low as what the first came down to."""
-        problem, objective, way = self.problem, self.problem.objective, self.way
+        """Walks from elsewhere, until one ends in a minimum as low as what the first came down to.
+
+        Where none does, the lowest that was cut short is walked on.
+        """
         self.ran_off = self.judgement.verdict
+        self._walk_from_elsewhere(allowance)
+        if self.cut is None or self.lower or self.astray is not None or not self._may_walk_again():
+            return
+        way, (words, place, cut) = self.way, self.cut
+        rung, first = way.plan.rungs[0], self.run
+        self.problem.objective.forget()
+        onward = way.walk(rung, cut.x)
+        if onward.stop is StopReason.STOPPED and way.told_to_stop is not None:
+            return
+        onward.history.prepend(cut.history)
+        onward, judgement = way.settled(rung, onward)
+        if self.seen is None or onward.value < self.seen[0]:
+            self.seen = onward.value, onward.x
+        if not (judgement.verdict.is_minimum or self.ran_off in UNFINISHED):
+            return
+        onward.history.prepend(first.history)
+        self.met = words, place, onward
+        self.run, self.judgement = onward, judgement
+        self.lower += 1
+
+    def _walk_from_elsewhere(self, allowance: int) -> None:
+        problem, objective, way = self.problem, self.problem.objective, self.way
         first, rung = self.run, way.plan.rungs[0]
         rounding = AS_LOW * max(float(first.history.first[0]) - first.value, 0.0)
         # What is level and as low as the end of a tail may be another part of that tail.
@@ -197,6 +226,8 @@ class WithRestarts:
             if onward.stop is StopReason.STOPPED or way.is_spent:
                 return
             if onward.stop is StopReason.OUT_OF_BUDGET:
+                if onward.value < lower and (self.cut is None or onward.value < self.cut[2].value):
+                    self.cut = words, place, onward
                 continue
             onward, judgement = way.settled(rung, onward)
             if way.told_to_stop is not None and not judgement.verdict.is_minimum:
