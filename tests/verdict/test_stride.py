@@ -79,3 +79,14 @@ def test_a_tail_that_a_rise_ends_at_last_has_a_minimum(power, slope, start):
     assert found.success, found.message
     far = np.sqrt((power / slope) ** (2 / (power + 1)) - 1)
     np.testing.assert_allclose(found.x, far, rtol=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize(
+    "start", [[1.0, 2.0, 3.0], [-3.16, -13.58, -1.01], [75.4, 18.8, -158.5], [0.157, 0.121, -0.114]]
+)
+def test_a_walk_down_to_an_eigenvector_of_any_length_ends_in_a_minimum(start, unit):
+    """Newton's steps change the length of the vector, which costs nothing, while they turn it the right way."""
+    found = st.minimize(lambda x: unit * ((x @ (np.array([1.0, 2.0, 5.0]) * x)) / (x @ x)), np.array(start))
+    assert found.success, found.message
+    assert found.fun == pytest.approx(unit, rel=1e-12)

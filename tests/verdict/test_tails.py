@@ -122,3 +122,14 @@ def test_lengths_that_cost_nothing_are_no_tails(seed):
     found = st.minimize(energy, np.random.default_rng(seed).standard_normal(30), starts=1)
     assert found.verdict is st.Verdict.FLAT_MINIMUM, found.message
     assert abs(found.fun - 32.716949460) < 1e-8
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("tail", [lambda z: np.exp(-z), lambda z: np.logaddexp(0.0, -z)])
+def test_a_tail_across_the_axes_is_none_to_be_ended_by_what_a_level_floor_is_rounded_to_far_out(tail, seed):
+    """Both sink towards zero as the first turned parameter grows, whatever the second is, and reach it nowhere."""
+    drawn = np.random.default_rng(seed)
+    turn = np.linalg.qr(drawn.normal(size=(2, 2)))[0]
+    start = turn.T @ drawn.normal(size=2)
+    found = st.minimize(lambda x: tail((turn @ x)[0]) + 8.38 * ((turn @ x)[1] - 0.5) ** 2, start)
+    assert not found.success, found.message

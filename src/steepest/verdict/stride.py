@@ -4,7 +4,9 @@ Near a minimum of order p a step of length s lowers the cost by about s to the p
 steps must shorten with it. Along exp(-x) they stay as long as they were, along a power of the distance they grow, and
 the cost still fell by something at every doubling of the way. That can be read off the walk also where the end has
 drowned in rounding, and where the tail lies in a valley so bent that no straight probe stays in it. What was read off
-is then looked at once more: well beyond the end the floor of the valley must not have risen.
+is then looked at once more: well beyond the end the floor of the valley must not have risen, and where the steps did
+not shorten it must have been higher. A walk may wander along a floor that is level while it falls across it, as do
+walks down to an eigenvector, which is one at any length.
 """
 
 from __future__ import annotations
@@ -66,9 +68,12 @@ def tail_walked(look: Look, rounding: float) -> Tail | None:
     places, values, allowed = places[begun:], values[begun:], allowed[begun:]
     if len(values) < 2 * FEW or not np.isfinite(places).all():
         return None
+    kept = _kept_its_length(look, places, values, allowed)
+    if kept is not None and not _was_higher(look, places[kept], rounding):
+        kept = None
     for since, onward, how in (
         (
-            _kept_its_length(look, places, values, allowed),
+            kept,
             ONWARD,
             "its steps did not shorten as their falls died out",
         ),
@@ -124,6 +129,15 @@ def _fell_at_each_doubling(places: np.ndarray, values: Vector, allowed: Vector) 
     if last.size < DOUBLINGS or not (last > 0.0).all() or not last[half:].sum() < last[:half].sum():
         return None
     return first[-2]
+
+
+def _was_higher(look: Look, place: Vector, rounding: float) -> bool:
+    """Whether the floor of the valley was higher than the end where the walk passed it, by `place` (n,)."""
+    along = (look.x - place) / look.scale
+    if look.n < 2 or not look.objective.has_hessian or not along.any():
+        return True
+    place, value = put_across(look, place, along / float(np.linalg.norm(along)), look.value)
+    return not value <= look.value + SEEN * max(rounding, look.trembling(place, value))
 
 
 def _rises_beyond(look: Look, way: Vector, rounding: float) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..numerics import EPS, largest, quietly
 from .look import Look, Rounding
-from .rays import Leads, walk
+from .rays import FARTHEST, STRIDE, Leads, walk
 
 Vector = np.ndarray
 
@@ -51,6 +51,9 @@ TOGETHER = 1e-5
 # orders of magnitude, and each further digit of the place costs three slopes.
 CLOSE = 1.5
 
+# Beyond a rise so many fourfold distances tell whether it is one: far out a level floor is rounded to more than here.
+ONWARD = 8
+
 # Distances, in natural sizes, at which the rise on both sides of the point is compared, the nearest first.
 BOTH_SIDES = tuple(10.0**-k for k in range(8, -1, -1))
 
@@ -75,9 +78,24 @@ def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
     for away in (direction, -direction):
         if not _dies_out(look, away, rounding) or _rises_beyond(look, away, rounding):
             continue
-        if not (look.is_hidden and walk(look, -away, rounding.value).leads is Leads.DOWN_AND_UP):
+        if not (look.is_hidden and _turns_up(look, -away, rounding)):
             return -away
     return None
+
+
+def _turns_up(look: Look, way: Vector, rounding: Rounding) -> bool:
+    """Whether the cost falls along `way` (n,) and then rises by more than it is rounded to out there."""
+    ray = walk(look, way, rounding.value)
+    if ray.leads is not Leads.DOWN_AND_UP or ray.reach * STRIDE > FARTHEST:
+        return ray.leads is Leads.DOWN_AND_UP  # so far out nothing but slopes told it
+    t, farthest = ray.reach, STRIDE**ONWARD * max(ray.reach, 1.0)
+    while t < farthest:
+        t *= STRIDE
+        place = look.objective.bounds.project(look.x + t * way)
+        value = look.value_at(place)
+        if value - ray.last > 8.0 * max(rounding.value, look.trembling(place, value)):
+            return True
+    return False
 
 
 def _rises_beyond(look: Look, away: Vector, rounding: Rounding) -> bool:
