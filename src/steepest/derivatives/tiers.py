@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 # A forecast is overruled by the clock when it is wrong by this factor: far above what a busy machine explains.
 BADLY_WRONG = 20.0
-# Calls of the compiled function after which it is known whether it keeps what it promised.
+# Calls of either tier after which its quickest one tells how long it takes. If the compiled tier seems slow by then, it
+# has more calls until they took as long as compiling does: its threads may still have to wake.
 TRIAL_CALLS = 8
 # The compiled function is given up when it turns out this many times slower than the interpreter was.
 MUCH_SLOWER = 4.0
@@ -157,8 +158,8 @@ class Tiered:
         timing.compiled_calls += 1
         if self._on_trial:
             self._quickest_compiled = min(self._quickest_compiled, seconds)
-            if timing.compiled_calls == TRIAL_CALLS:
-                self._end_trial()
+            if timing.compiled_calls >= TRIAL_CALLS:
+                self._judge_trial()
         if self._is_constant:
             self._constant = results
         return results
@@ -218,12 +219,14 @@ class Tiered:
         # The quickest call: the mean of others holds what a busy machine made them wait.
         return inf > self._quickest > self._surprising and self.timing.interpreted > self._price
 
-    def _end_trial(self) -> None:
+    def _judge_trial(self) -> None:
         """Go back to the interpreter if it was much the faster of the two after all.
 
-        The quickest calls are compared: the first one warms up, others wait for a busy machine, and neither may change
+        The quickest calls are compared: the first ones warm up, others wait for a busy machine, and neither may change
         which bits the same run gives.
         """
-        self._on_trial = False
-        if self._quickest_compiled > MUCH_SLOWER * self._quickest:
+        if self._quickest_compiled <= MUCH_SLOWER * self._quickest:
+            self._on_trial = False
+        elif self.timing.compiled >= self._price:
+            self._on_trial = False
             self.tier, self._rejected = "interpreted", True
