@@ -113,3 +113,14 @@ def test_two_arrays_are_a_pair_for_each_of_two_parameters():
 def test_arrays_of_another_length_are_refused_with_the_length_that_is_wanted():
     with pytest.raises(InputError, match=r"two arrays \(lower, upper\) of 3 each"):
         steepest.minimize(lambda x: np.sum(x**2), np.ones(3), bounds=(np.zeros(2), np.ones(3)))
+
+
+@pytest.mark.parametrize("method", ["auto", "Newton", "BFGS", "L-BFGS"])
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("cost", [lambda x: np.sum(1 / x), lambda x: np.sum(x**2), lambda x: 0 * np.sum(x)])
+def test_where_every_parameter_is_fixed_the_only_point_is_the_minimum(cost, n, method):
+    only = np.full(n, 0.5)
+    result = steepest.minimize(cost, only, bounds=[(0.5, 0.5)] * n, method=method)
+    assert result.success, result.message
+    assert_array_equal(result.x, only)
+    assert result.fun == pytest.approx(cost(only))

@@ -193,6 +193,8 @@ def newton_step(g: Vector, H: Matrix) -> Vector | None:
         not g.size
     ):  # LAPACK's solve takes no system without unknowns, as where equal bounds hold every parameter
         return g.copy()
+    if not g.size:
+        return g  # LAPACK refuses systems without an equation
     factor, trouble = lapack.dpotrf(H, 1, 0)
     if trouble:
         return None
