@@ -178,6 +178,21 @@ def test_a_hop_is_as_much_lower_as_its_gain_says():
     assert hops.tried == objective.evaluations
 
 
+@pytest.mark.parametrize("k", range(13))
+def test_of_few_parameters_the_only_one_that_has_a_second_valley_is_seen(k):
+    def terms(x):
+        return x**2 - np.where(np.arange(13) == k, 8.0 * np.exp(-8.0 * (x - 1.5) ** 2), 0.0)
+
+    objective = Objective(
+        13,
+        value_and_gradient=lambda x: (terms(x).sum(), np.zeros(13)),
+        terms=Later(lambda: SumOfTerms(terms, csc_array(np.eye(13, dtype=np.int8)))),
+    )
+    there = Hops(objective, np.full(13, 2.0), np.zeros(13), 52.0).lower(np.zeros(13), 10_000)
+    # The valley's bottom: x = 64 (1.5 - x) exp(-8 (x - 1.5)²), near 1.48.
+    assert abs(there.x[k] - 1.48) < 0.05 and not np.delete(there.x, k).any()
+
+
 def test_hops_do_not_depend_on_the_units_of_the_parameters():
     n = 40
     unit, x = 2.0 ** rng.integers(-30, 30, n), np.sign(FIELD[:n])
