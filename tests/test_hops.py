@@ -87,6 +87,16 @@ def test_where_factorising_takes_long_the_walk_from_a_hop_follows_slopes(monkeyp
     assert_allclose(by_slopes.fun, net(by_slopes.x), rtol=1e-12)
 
 
+def test_where_values_are_dear_rounds_end_after_some_times_what_the_first_walk_was_worth(monkeypatch):
+    start = np.random.default_rng(0).uniform(-2, 2, 300)
+    alone, cheap = minimize(wells, start, starts=1), minimize(wells, start)
+    monkeypatch.setattr("steepest.restarts.A_WHILE", 0.0)
+    monkeypatch.setattr("steepest.restarts.TIMES_WORTH", 0)
+    dear = minimize(wells, start)
+    assert cheap.fun < dear.fun < alone.fun
+    assert alone.nfev < dear.nfev < 0.7 * cheap.nfev
+
+
 def test_hops_stay_inside_bounds_that_shut_the_lowest_waves_out():
     low = np.where(np.arange(400) % 2, CENTRES + 0.6, -9.0)
     start = np.maximum(np.random.default_rng(0).uniform(-5, 5, 400), low)

@@ -52,6 +52,9 @@ MOST_WORK = 3e9
 # ends there too. Larger, and one into a narrow valley beside it would be given up.
 SAME_PLACE, SAME_COST = 1e-4, 1e-6
 
+# Rounds of parts moved alone begin for so many seconds, as foreseen, or so many times what the walks before were worth.
+A_WHILE, TIMES_WORTH = 1.0, 2
+
 # Seconds, as foreseen, that looking around may take in any case, however short the walk was.
 MOMENT = 5e-3
 
@@ -370,12 +373,16 @@ class WithRestarts:
     def _by_parts(self) -> bool:
         """Of a sum of terms of few parameters each, parts moved alone, all at once, while that pays; whether it did.
 
-        Each round looks around for no more than the walks before were worth. A quadratic has no ridge to look behind.
+        Each round looks around for no more than the walks before were worth, and where values are dear none begins
+        after some times that. A quadratic has no ridge to look behind.
         """
         objective, first, facts = self.problem.objective, self.run, structure_of(self.problem)
         if not self._are_worth_it() or facts.degree <= 2 or objective.term_pattern is None:
             return False
         worth = self._worth_in_values()
+        assert self.problem.trace is not None
+        cost = evaluation(self.problem.trace, "value").foreseen
+        most = worth + max(TIMES_WORTH * worth, int(A_WHILE / min(cost.interpreted, cost.compiled)))
         hops = Hops(
             objective, self.problem.start, first.x, max(float(first.history.first[0]) - first.value, 0.0)
         )
@@ -389,10 +396,9 @@ class WithRestarts:
                 if not self._leads_lower(there.x, max(first.steps, LEAST_STEPS), by=by):
                     break
                 self.hopped += there.moved
-                if (
-                    run.value - self.run.value <= PAYS * (first.value - self.run.value)
-                    or not self._are_worth_it()
-                ):
+                if run.value - self.run.value <= PAYS * (first.value - self.run.value):
+                    break
+                if not self._are_worth_it() or self._worth_in_values() > most:
                     break
         finally:
             self.looked += hops.tried
