@@ -126,10 +126,15 @@ def test_a_convex_cost_gives_global_minima():
 
 
 def test_a_cost_without_a_value_at_one_start_spoils_no_other():
-    found = st.minimize_many(lambda x: x - np.log(x), np.array([0.5, -1.0, 3.0]))
-    assert found.success.tolist() == [True, False, True]
-    assert found.verdicts[1] == Verdict.NOT_FINITE
-    assert_allclose(found.x[[0, 2]], 1.0, rtol=1e-8)
+    found = [
+        st.minimize_many(lambda x, low: x - np.log(x - low), np.array([0.5, -1.0, 3.0]), args_batch=(shift,))
+        for shift in (np.zeros(3), np.array([0.0, np.inf, 0.0]))
+    ]
+    assert found[0].success.all()  # -1 is left for a place nearby
+    assert_allclose(found[0].x, 1.0, rtol=1e-8)
+    assert found[1].success.tolist() == [True, False, True]
+    assert found[1].verdicts[1] == Verdict.NOT_FINITE
+    assert_allclose(found[1].x[[0, 2]], 1.0, rtol=1e-8)
 
 
 def test_more_parameters_and_jax_functions_and_lists_of_starts():

@@ -74,7 +74,10 @@ def test_minimize_says_the_first_finding_where_it_finds_no_minimum():
     assert result.verdict == "no slope"
     assert f"line {BROKEN['slope lost: rounded'].line}" in result.message
     with np.errstate(all="ignore"):
-        result = steepest.minimize(BROKEN["NaN in the value: log_of_a_negative"].cost, [-1.0, 2.0])
+        negative = [(-2.0, -0.5), (None, None)]  # no start nearby has a value
+        result = steepest.minimize(
+            BROKEN["NaN in the value: log_of_a_negative"].cost, [-1.0, 2.0], bounds=negative
+        )
     assert result.verdict == "not finite"
     assert "np.log(x[0])" in result.message
     assert "bounds" in result.next_step

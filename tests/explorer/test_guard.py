@@ -193,4 +193,5 @@ def test_a_message_that_is_too_long_ends_the_connection(server, cookie):
         socket.recv(PATIENCE)
         with pytest.raises(ConnectionClosed) as end:
             ask_at_length(socket)
-    assert end.value.rcvd.code == TOO_BIG
+    # Where bytes are still on their way, the machine may end the connection before the reason has come.
+    assert end.value.rcvd is None or end.value.rcvd.code == TOO_BIG

@@ -27,6 +27,10 @@ TREMBLES = 10.0
 
 # So are those that are this small a part of the largest over the parameters' own sizes.
 FAINT = 1e-12
+
+# A parameter of at least this part of its natural size has that of its value.
+SURE = 0.1
+
 TINY = np.finfo(np.float64).tiny
 NEIGHBOURS = (3.0, 30.0, 300.0)
 
@@ -284,19 +288,25 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     if not all_finite(sized):
         return H
     each = np.abs(sized.diagonal())
-    most, hidden = largest(each), TREMBLES * EPS * abs(look.value)
-    faint = each < max(FAINT * most, min(hidden, SUSPICIOUS * most), TINY)
+    most, unseen = largest(each), EPS * abs(look.value)
+    # Of a number near zero the size is that of its start, or of nothing: what it would change is no sign.
+    sure = np.abs(look.x) >= SURE * look.scale
+    faint = each < max(FAINT * most, TINY)
+    faint |= sure & (each < min(TREMBLES * unseen, SUSPICIOUS * most))
     if is_zero(faint) or not faint[look.free].any():
         return H
     values, vectors = eigensystem(sized)
     sizes = np.abs(values)
     most = float(np.maximum.reduce(sizes, initial=0.0))
-    weak = (values != 0.0) & (sizes < max(FAINT * most, min(hidden, SUSPICIOUS * most), TINY))
+    sure = (vectors[sure] ** 2).sum(axis=0) > 0.5
+    weak = sizes < max(FAINT * most, TINY)
+    weak |= sure & (sizes < min(TREMBLES * unseen, SUSPICIOUS * most))
+    weak &= values != 0.0
     if not weak.any():
         return H
     V = size[:, None] * vectors
     # Neighbours may be rounded alike; and what shows in no digit of the cost over a natural size is none to go by.
-    error = np.full(values.size, EPS * abs(look.value))
+    error = np.where(sure, unseen, 0.0)
     for count in NEIGHBOURS:
         shift = count * np.maximum(np.spacing(np.abs(look.x)), EPS * look.scale)
         near = look.objective.bounds.project(look.x + look.signs() * shift)
