@@ -58,6 +58,10 @@ WALL = 1e-6
 # A place where no more than this part of the cost is left is where a walk would end; more might be another valley's.
 SOLVED = 1e-12
 
+# With more parameters steps may take long: a walk on from where the slope was lost in rounding takes no more of them
+# than the walk that led there, or so many.
+QUICK, LEAST_ONWARD = 100, 100
+
 # What is said of an end beyond a plateau.
 CROSSED = "The walk had come down to a plateau and went on where a lower cost was seen beyond it; starts=1 stays there."
 
@@ -327,7 +331,10 @@ class Descent:
             if lower is None:
                 break
             self.crossed = self.crossed or judgement.downhill is None
-            onward = self.walk(rung, lower)
+            most = rung.max_steps
+            if judgement.verdict is Verdict.STOPPED and self.problem.objective.n > QUICK:
+                most = max(run.steps, LEAST_ONWARD)
+            onward = self.walk(replace(rung, max_steps=most), lower)
             onward.history.prepend(run.history)
             run, judgement = onward, self._verdict(onward)
         return run, judgement
