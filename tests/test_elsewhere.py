@@ -242,8 +242,7 @@ def test_a_circle_that_grows_into_a_line_is_no_minimum_and_the_arcs_own_is_found
     assert missed <= 1
 
 
-@pytest.mark.parametrize("seed", [1, 6, 38])
-def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_walk_was_broken_off(seed):
+def peaks_from_a_poor_start(seed):
     """Peaks fitted from a poor start: of two that cancel, one height runs off up and one down, without an end."""
     random = np.random.default_rng(seed)
     count, t = random.integers(2, 8), np.linspace(0, 10, 150)
@@ -254,11 +253,14 @@ def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_wal
         return np.sum(height / (1 + ((t[:, None] - place) / width) ** 2), axis=1)
 
     y = model(peaks.ravel()) + 0.02 * random.normal(size=t.size)
-    start = (peaks * np.exp(0.7 * random.normal(size=peaks.shape))).ravel()
+    return lambda p: np.sum((y - model(p)) ** 2), (
+        peaks * np.exp(0.7 * random.normal(size=peaks.shape))
+    ).ravel()
 
-    def cost(p):
-        return np.sum((y - model(p)) ** 2)
 
+@pytest.mark.parametrize("seed", [1, 6, 38])
+def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_walk_was_broken_off(seed):
+    cost, start = peaks_from_a_poor_start(seed)
     alone, found = st.minimize(cost, start, starts=1), st.minimize(cost, start)
     assert alone.verdict in ("stopped", "out of budget")
     assert found.fun < alone.fun
@@ -266,3 +268,23 @@ def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_wal
     assert "met elsewhere" not in found.message and "led here" in found.message
     assert np.array_equal(found.history.x[0], start)
     assert np.min(found.history.value) == pytest.approx(found.fun, rel=1e-10)
+
+
+@pytest.mark.parametrize("how", ["callback", "interrupt", "steps"])
+def test_what_is_lower_elsewhere_is_given_back_too_where_the_user_ends_the_walk_there(how):
+    cost, start = peaks_from_a_poor_start(1)
+    alone, steps = st.minimize(cost, start, starts=1), []
+    st.minimize(cost, start, callback=steps.append)
+    last, seen = len(steps) - 20, []
+
+    def callback(x):
+        seen.append(x)
+        if how == "interrupt" and len(seen) >= last:
+            raise KeyboardInterrupt
+        return len(seen) >= last
+
+    asked = {"budget": {"steps": last}} if how == "steps" else {"callback": callback}
+    found = st.minimize(cost, start, **asked)
+    assert found.fun == pytest.approx(cost(found.x), rel=1e-12)
+    assert found.fun < 0.5 * alone.fun
+    assert not found.success and found.stop == ("out of budget" if how == "steps" else "stopped")

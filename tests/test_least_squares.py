@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose
 from steepest import InputError, Verdict, least_squares, minimize
 from steepest.objective import Objective
 
+from .pressing import pressing
+
 
 def valley(x):
     return [10 * (x[1] - x[0] ** 2), 1 - x[0]]
@@ -248,18 +250,6 @@ def test_ctrl_c_at_the_very_last_evaluations_loses_no_minimum():
         found = least_squares(valley, [-1.2, 1.0], derivatives="numeric")
         assert_allclose(found.x, [1.0, 1.0], atol=1e-6)
         assert_allclose(found.residual, 0.0, atol=1e-6)
-
-
-def pressing(evaluate, left):
-    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `left[0]` says were counted down."""
-
-    def interrupted(self, *arguments):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return evaluate(self, *arguments)
-
-    return interrupted
 
 
 @pytest.mark.parametrize("bounds", [(-np.inf, np.inf), ([-9.0, -6.0], [9.0, 9.0])])

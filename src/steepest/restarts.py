@@ -178,19 +178,19 @@ class WithRestarts:
     def _from_elsewhere(self, allowance: int) -> None:
         """Walks from elsewhere, until one ends in a minimum as low as what the first came down to.
 
-        Where none does, the lowest that was cut short is walked on.
+        Where none does, the lowest that was cut short is walked on, unless the user ended it.
         """
         self.ran_off = self.judgement.verdict
         self._walk_from_elsewhere(allowance)
-        if self.cut is None or self.lower or self.astray is not None or not self._may_walk_again():
+        if self.cut is None or self.lower or self.astray is not None:
             return
-        way, (words, place, cut) = self.way, self.cut
+        way, (words, place, onward) = self.way, self.cut
         rung, first = way.plan.rungs[0], self.run
-        self.problem.objective.forget()
-        onward = way.walk(rung, cut.x)
-        if onward.stop is StopReason.STOPPED and way.told_to_stop is not None:
-            return
-        onward.history.prepend(cut.history)
+        if way.told_to_stop is None and not way.is_spent:
+            self.problem.objective.forget()
+            farther = way.walk(rung, onward.x)
+            farther.history.prepend(onward.history)
+            onward = farther
         onward, judgement = way.settled(rung, onward)
         if self.seen is None or onward.value < self.seen[0]:
             self.seen = onward.value, onward.x
@@ -226,11 +226,12 @@ class WithRestarts:
             onward = way.walk(replace(rung, max_steps=steps), place)
             if onward.value < lower and (self.seen is None or onward.value < self.seen[0]):
                 self.seen = onward.value, onward.x
+            was_cut = onward.stop in (StopReason.STOPPED, StopReason.OUT_OF_BUDGET)
+            if was_cut and onward.value < lower and (self.cut is None or onward.value < self.cut[2].value):
+                self.cut = words, place, onward
             if onward.stop is StopReason.STOPPED or way.is_spent:
                 return
-            if onward.stop is StopReason.OUT_OF_BUDGET:
-                if onward.value < lower and (self.cut is None or onward.value < self.cut[2].value):
-                    self.cut = words, place, onward
+            if was_cut:
                 continue
             onward, judgement = way.settled(rung, onward)
             if way.told_to_stop is not None and not judgement.verdict.is_minimum:

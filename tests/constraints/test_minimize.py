@@ -12,6 +12,8 @@ from steepest.objective import Objective
 from steepest.solvers.history import History
 from steepest.solvers.stopping import StopReason
 
+from ..pressing import pressing
+
 # Hock & Schittkowski (1981), problems by number, with their published minima.
 PROBLEMS = {
     7: (lambda x: np.log(1 + x[0] ** 2) - x[1], [2, 2], None,
@@ -234,15 +236,3 @@ def test_ctrl_c_at_the_start_of_the_walk_on_from_a_saddle_keeps_the_saddle(monke
     )
     assert len(walks) == 2
     assert found.fun == 1.0 and found.verdict is Verdict.SADDLE_POINT and found.stop == "stopped"
-
-
-def pressing(evaluate, left):
-    """`evaluate`, which Ctrl-C interrupts once as many evaluations as `left[0]` says were counted down."""
-
-    def interrupted(self, *arguments):
-        left[0] -= 1
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        return evaluate(self, *arguments)
-
-    return interrupted
