@@ -75,7 +75,8 @@ def table(
     for title, names in groups().items():
         mine = [r for r in records if r["problem"] in names]
         rows += [[f"**{title}**", *[None] * (len(HEADER) - 1)], *summary(mine, judge)]
-    return HEADER, rows, f"{told(records, judge)} {contest.arrangement(jobs)}"
+    notes = [told(records, judge), contest.of_all_it_solved(records, judge) if peers else ""]
+    return HEADER, rows, " ".join([*filter(None, notes), contest.arrangement(jobs)])
 
 
 def pairs_of(peers: bool) -> list[tuple[str, str]]:

@@ -184,6 +184,33 @@ def times(records: Sequence[Record], judge: Judge) -> dict[str, list[object]]:
     return cells
 
 
+def of_all_it_solved(records: Iterable[Record], judge: Judge, solver: str = "steepest") -> str:
+    """What a page says of its times over every problem that it solved, not only those that all solved.
+
+    Each is set beside the fastest of the contestants that solved the same problem.
+
+    >>> judge = Judge({"P": 0.0, "Q": 0.0}, lambda record: True, "slope")
+    >>> mine = [{"problem": p, "solver": "steepest", "cost": 0.0, "cold": 1.0, "warm": 1.0} for p in "PQ"]
+    >>> of_all_it_solved([*mine, mine[0] | {"solver": "A", "warm": 0.25}], judge)
+    'Over all 2 that steepest solved, beside the fastest that solved each: cold × 1, warm × 2.'
+    """
+    by_problem: dict[str, dict[str, Record]] = {}
+    for record in records:
+        if judge.is_solved(record) and "warm" in record:
+            by_problem.setdefault(record["problem"], {})[record["solver"]] = record
+    rows = [rows for rows in by_problem.values() if solver in rows]
+    if not rows:
+        return ""
+    cold, warm = (
+        geometric_mean(r[solver][which] / min(row[which] for row in r.values()) for r in rows)
+        for which in ("cold", "warm")
+    )
+    return (
+        f"Over all {len(rows)} that {solver} solved, beside the fastest that solved each: "
+        f"cold × {cold:.3g}, warm × {warm:.3g}."
+    )
+
+
 def parser(name: str, purpose: str | None, solvers: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """What every run of some contestants on some problems may be told; `solvers`: those that can be asked for."""
     found = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=purpose)

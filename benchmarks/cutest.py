@@ -115,6 +115,8 @@ def table(peers: bool) -> tuple[Sequence[str], list[list[object]], str]:
         mine = [r for r in counted(records, judge) if r["solver"] == "steepest"]
         misses = [r["problem"] for r in mine if not judge.is_solved(r)]
         notes.append(f"Not solved by steepest, {kind}: {', '.join(misses) or 'none'}.")
+        if peers:
+            notes.append(contest.of_all_it_solved(counted(records, judge), judge))
     profile(everything)
     notes.append(contest.arrangement(jobs))
     return HEADER, rows, " ".join(notes) + f"\n\n![Share solved within a time]({PICTURE.name})"

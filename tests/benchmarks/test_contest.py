@@ -59,6 +59,20 @@ def test_ratios_of_seconds_are_over_the_problems_that_all_have_solved():
     assert_allclose(cells["B"], [0.55, 2.05, 1.0, 4.0])
 
 
+def test_what_others_missed_counts_where_each_is_taken_over_all_that_it_solved():
+    records = [
+        record(solver="steepest", cold=2.0, warm=1.0),
+        record(solver="B", cold=1.0, warm=4.0),
+        record(problem="Q", solver="steepest", cost=1.0, cold=8.0, warm=8.0),
+        record(problem="Q", solver="B", cost=5.0, cold=0.1, warm=0.1),
+        record(problem="Q", solver="C", cost=1.0, cold=1.0, warm=0.5),
+        record(problem="R", solver="C", cost=1.0, cold=1.0, warm=0.5),
+    ]
+    said = contest.of_all_it_solved(records, JUDGE)
+    assert said.startswith("Over all 2 ") and said.endswith("cold × 4, warm × 4.")
+    assert contest.of_all_it_solved(records[1:2], JUDGE) == ""
+
+
 def test_what_is_remembered_is_known_again(tmp_path):
     path = tmp_path / "lowest.json"
     assert contest.known(path) == {}
