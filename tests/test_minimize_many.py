@@ -137,6 +137,30 @@ def test_a_cost_without_a_value_at_one_start_spoils_no_other():
     assert_allclose(found[1].x[[0, 2]], 1.0, rtol=1e-8)
 
 
+@pytest.mark.parametrize("count", [5, 1500])
+def test_members_without_a_cost_at_their_start_are_walked_in_the_batch_from_a_place_nearby(count):
+    """The minimum of a·x - log x is 1/a; the edge is where the logarithm has no value."""
+    a = np.linspace(1.0, 2.0, count)
+    starts = np.tile([[0.0, -1.0]], (count, 1))
+    starts[::2] = 3.0
+
+    def cost(x, a):
+        return np.sum(a * x - np.log(x))
+
+    found = st.minimize_many(cost, starts, [a], bounds=(-2, 10), alone=False)
+    assert found.success.all()
+    assert_allclose(found.x, np.tile(1.0 / a, (2, 1)).T, rtol=1e-9)
+    assert_allclose(found.fun, 2.0 + 2.0 * np.log(a), rtol=1e-12)
+
+
+def test_members_without_a_cost_anywhere_near_are_not_finite_and_stay_at_their_starts():
+    found = st.minimize_many(
+        lambda x: np.sum(np.log(x - 1e3)), np.array([[0.0, 1.0], [2.0, 2.0]]), alone=False
+    )
+    assert set(found.verdicts) == {Verdict.NOT_FINITE}
+    assert found.x.tolist() == [[0.0, 1.0], [2.0, 2.0]] and np.isnan(found.fun).all()
+
+
 def test_more_parameters_and_jax_functions_and_lists_of_starts():
     matrix = RNG.normal(size=(15, 12))
 

@@ -12,6 +12,8 @@ import numpy as np
 from .bounds import Vector
 from .constraints.rows import Rows
 from .errors import InputError
+from .existing import told_of_the_move, where_all_exist
+from .objective import BudgetSpent
 from .problem import Problem
 from .recording import Recording
 from .solvers.choice import Plan, plan_for
@@ -72,14 +74,17 @@ class Between:
         self.taken: list[str] = []
         self.judging = 0.0
         self.multipliers: Multipliers | None = None
+        self.start_lacks = "The cost has no value"
 
     def down(self) -> tuple[ConstrainedRun, Judgement]:
         """Walk and judge; from a saddle the walk goes on at the lower point the judge has seen.
 
-        A walk on that is cut short before it has come lower leaves the saddle the answer.
+        A walk on that is cut short before it has come lower leaves the saddle the answer. Where the cost or a
+        constraint is not defined at the start, the walk begins at a place nearby where all are.
         """
         self.taken.append(self.plan.solver.name)
-        run, judgement = self._judged(self._walk(self.problem.start))
+        run, existing = self._from_where_all_exist()
+        run, judgement = self._judged(run)
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -88,7 +93,24 @@ class Between:
                 return replace(run, stop=onward.stop, reason=onward.reason), judgement
             onward.history.prepend(run.history)
             run, judgement = self._judged(onward)
+        if existing is not None:
+            judgement = told_of_the_move(judgement, existing, self.problem.names, self.start_lacks)
         return run, judgement
+
+    def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:
+        """The walk from the start; or from a place (n,) beside it, where that is where the cost and all rows exist."""
+        run = self._walk(self.problem.start)
+        try:
+            existing = where_all_exist(self.problem.objective, self.rows, run, self.problem.start, self.seed)
+        except BudgetSpent:
+            existing = None
+        except KeyboardInterrupt:
+            return replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED), None
+        if existing is None:
+            return run, None
+        if np.isfinite(run.value):
+            self.start_lacks = "The cost or a constraint has no value or no slope"
+        return self._walk(existing), existing
 
     def _is_cut_short(self, onward: ConstrainedRun, run: ConstrainedRun) -> bool:
         """Whether a walk on from the end of `run` was stopped, or its budget spent, where that end is the better."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from .bounds import Vector
+from .bounds import Bounds, Vector
+from .constraints.rows import Rows
 from .objective import Objective
+from .solvers.constrained_driver import is_defined, missed
 from .solvers.driver import Run
 from .solvers.stopping import StopReason
 from .verdict.wording import written
@@ -26,19 +28,11 @@ A_WALL = 1e150
 def where_it_exists(objective: Objective, run: Run, start: Vector, seed: int) -> Vector | None:
     """The lowest of the nearest places (n,) with a cost and a slope, where the `start` of the `run` had no cost.
 
-    Nearest by the size of the step: all parameters up or down, towards the middle of the bounds, or at random. None
-    where there is none, where the start has a cost, and where that is minus infinity, below which nothing lies.
+    None where there is none, where the start has a cost, and where that is minus infinity, below which nothing lies.
     """
     if run.stop is not StopReason.NOT_FINITE or run.steps or np.isfinite(run.value) or run.value < 0.0:
         return None
-    bounds = objective.bounds
-    size = np.maximum(np.abs(start), 1.0)
-    ways = [np.ones(start.size), -np.ones(start.size)]
-    ways += list(np.random.default_rng(seed).uniform(-1.0, 1.0, (WAYS, start.size)))
-    if np.isfinite(bounds.lower).all() and np.isfinite(bounds.upper).all():
-        ways.append((0.5 * bounds.lower + 0.5 * bounds.upper - start) / size)
-    for distance in AROUND:
-        places = [bounds.project(start + distance * size * way) for way in ways]
+    for places in around(start, objective.bounds, seed):
         values = np.array([objective.value(place) for place in places])
         for k in np.argsort(values, kind="stable").tolist():
             if abs(values[k]) < A_WALL and np.isfinite(objective.value_and_gradient(places[k])[1]).all():
@@ -46,7 +40,44 @@ def where_it_exists(objective: Objective, run: Run, start: Vector, seed: int) ->
     return None
 
 
-def told_of_the_move(judgement: Judgement, start: Vector, names: Sequence[str]) -> Judgement:
-    """The judgement with the place (n,) where the walk began instead."""
-    began = f"The cost has no value at the start; the walk began at {written(start, names)}."
+def where_all_exist(objective: Objective, rows: Rows, run: Run, start: Vector, seed: int) -> Vector | None:
+    """As `where_it_exists`, where the cost or one of the `rows` had no value or no slope at the start.
+
+    Of the nearest places with all of them, the one that violates the constraints least, and of several the lowest.
+    """
+    nothing_lower = run.value < 0.0 and not np.isfinite(run.value)
+    if (
+        run.stop is not StopReason.NOT_FINITE
+        or run.steps
+        or nothing_lower
+        or is_defined(objective, rows, start)
+    ):
+        return None
+    for places in around(start, objective.bounds, seed):
+        keys = [(missed(rows, place), objective.value(place)) for place in places]
+        for k in sorted((k for k, key in enumerate(keys) if np.isfinite(key).all()), key=keys.__getitem__):
+            if abs(keys[k][1]) < A_WALL and is_defined(objective, rows, places[k]):
+                return places[k]
+    return None
+
+
+def around(start: Vector, bounds: Bounds, seed: int) -> Iterator[list[Vector]]:
+    """Places (n,) about the `start` inside the `bounds`, those at one distance together and the nearest first.
+
+    Near by the size of the step: all parameters up or down, at random, or towards the middle of the bounds.
+    """
+    size = np.maximum(np.abs(start), 1.0)
+    ways = [np.ones(start.size), -np.ones(start.size)]
+    ways += list(np.random.default_rng(seed).uniform(-1.0, 1.0, (WAYS, start.size)))
+    if np.isfinite(bounds.lower).all() and np.isfinite(bounds.upper).all():
+        ways.append((0.5 * bounds.lower + 0.5 * bounds.upper - start) / size)
+    for distance in AROUND:
+        yield [bounds.project(start + distance * size * way) for way in ways]
+
+
+def told_of_the_move(
+    judgement: Judgement, start: Vector, names: Sequence[str], what: str = "The cost has no value"
+) -> Judgement:
+    """The judgement with the place (n,) where the walk began instead, and `what` the start lacks."""
+    began = f"{what} at the start; the walk began at {written(start, names)}."
     return replace(judgement, sentence=f"{judgement.sentence} {began}")

@@ -12,6 +12,7 @@ import numpy as np
 from .bounds import Bounds
 from .box import box_of
 from .errors import InputError
+from .existing import A_WALL, around
 from .minimize import minimize
 from .parameters import Parameters
 from .problem import Cost, read_cost
@@ -138,7 +139,9 @@ def minimize_many(
     max_steps : trials allowed for each member in the batch.
     alone : members that do not end in a minimum are taken up one by one by `minimize`, which has more means;
         without, they are left as they are, "out of budget".
-    seed : of the directions that `minimize` probes along.
+    seed : of the directions that `minimize` probes along, and of the places tried beside a start without a cost.
+
+    A member whose cost has no value at its start begins at a place nearby where it has one, as `minimize` does.
 
     Returns
     -------
@@ -166,9 +169,10 @@ def minimize_many(
         raise InputError("x0s holds values that are not finite")
     names = cost.names if cost.names and len(cost.names) == parameters.n else tuple(parameters.names)
     box, _ = box_of(bounds, parameters, names)
-    end = _walked(cost, parameters, starts, data, box, tol, max_steps)
+    end = _walked(cost, parameters, starts, data, box, tol, max_steps, seed)
     words = judged(end, starts, box, _is_convex(cost, parameters, own, box) if not data else False)
-    x, value, first = np.clip(end.x, box.lower, box.upper), end.cost, np.array(end.first)
+    x, first = np.clip(end.x, box.lower, box.upper), np.array(end.first)
+    value = np.where(np.isfinite(end.cost), end.cost, first)
     retried = np.array([not word.is_minimum for word in words]) if alone else np.zeros(len(members), bool)
     for k in np.flatnonzero(retried).tolist():
         from_here = x[k] if np.isfinite(x[k]).all() and np.isfinite(value[k]) else starts[k]
@@ -284,6 +288,7 @@ def _walked(
     box: Bounds,
     tol: float | None,
     max_steps: int,
+    seed: int,
 ) -> Members:
     """The end states of the batch; no step where there are too many parameters for one."""
     count, n = starts.shape
@@ -310,7 +315,43 @@ def _walked(
 
         traced.kept[key] = Program(value, n, box.any, tol or 0.0)
     flat = tuple(np.ascontiguousarray(part.reshape(count, -1)) for part in data)
-    end: Members = traced.kept[key].run(starts, flat, (box.lower, box.upper), max_steps)
+    program: Program = traced.kept[key]
+    end = program.run(starts, flat, (box.lower, box.upper), max_steps)
+    return _begun_where_it_exists(program, end, starts, flat, box, max_steps, seed)
+
+
+def _begun_where_it_exists(
+    program: Program,
+    end: Members,
+    starts: Vector,
+    data: tuple[np.ndarray, ...],
+    box: Bounds,
+    max_steps: int,
+    seed: int,
+) -> Members:
+    """The end states with those members walked from the lowest of the nearest places, whose start (n,) had no cost."""
+    lost = np.flatnonzero(~np.isfinite(end.first) & ~(end.first < 0.0))
+    if not lost.size:
+        return end
+    bounds, n = (box.lower, box.upper), starts.shape[1]
+    begins, found = starts[lost], np.zeros(lost.size, dtype=bool)
+    own = tuple(part[lost] for part in data)
+    for at_once in zip(*[around(start, box, seed) for start in starts[lost]], strict=True):
+        places = np.array(at_once)  # (members, ways, n)
+        ways = places.shape[1]
+        there = program.run(
+            places.reshape(-1, n), tuple(np.repeat(part, ways, axis=0) for part in own), bounds, 0
+        )
+        value = np.where(np.abs(there.cost) < A_WALL, there.cost, np.inf).reshape(-1, ways)
+        new = ~found & np.isfinite(value).any(axis=1)
+        begins[new] = places[new, np.argmin(value[new], axis=1)]
+        found |= new
+        if found.all():
+            break
+    if found.any():
+        again = program.run(begins[found], tuple(part[found] for part in own), bounds, max_steps)
+        for whole, part in zip(end, again, strict=True):
+            whole[lost[found]] = part
     return end
 
 

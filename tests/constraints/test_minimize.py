@@ -133,6 +133,54 @@ def test_the_cost_is_never_called_outside_its_bounds_or_where_its_logarithm_has_
     assert (seen[:, 1] >= 1e-3).all() and (seen[:, 1] <= 5.0).all() and len(seen) > 20
 
 
+@pytest.mark.parametrize(
+    ("cost", "start", "constraints", "bounds", "where"),
+    [
+        # x + y = 1: the slopes 1 - 1/x and 2 - 1/y are equal at x = (√5 - 1)/2.
+        ("x - log(x) + 2*y - log(y)", [0, 0], "x + y == 1", None, [(5**0.5 - 1) / 2, (3 - 5**0.5) / 2]),
+        ("x - log(x) + 2*y - log(y)", [-1, -1], "x + y == 1", (-2, 2), [(5**0.5 - 1) / 2, (3 - 5**0.5) / 2]),
+        # The hyperbola x·y = 1 is nearest to zero at (1, 1).
+        ("x**2 + y**2", [0, 0], "log(x) + log(y) >= 0", (0, 5), [1, 1]),
+        ("(x - 1)**2 + (y - 2)**2", [0, 0], "x/y >= 1", None, [1.5, 1.5]),
+        # The constraint has a value at zero, and an infinite slope. At x = s², y = (1 - s)² the cost is s⁴ + (1 - s)⁴.
+        ("x**2 + y**2", [0, 0], "sqrt(x) + sqrt(y) >= 1", (0, 5), [0.25, 0.25]),
+    ],
+    ids=["cost", "cost between bounds", "constraint", "pole of a constraint", "slope of a constraint"],
+)
+def test_a_start_where_cost_or_constraint_is_not_defined_is_left(cost, start, constraints, bounds, where):
+    result = minimize(cost, np.array(start, dtype=float), constraints=constraints, bounds=bounds)
+    assert result.success, result
+    assert_allclose(result.x, where, atol=1e-7)
+    assert "at the start; the walk began at x = " in result.message
+
+
+def test_a_constraint_without_a_value_anywhere_is_given_up_at_the_start():
+    result = minimize("x**2 + y**2", [1.0, 2.0], constraints="log(x - 1e3) >= 0")
+    assert result.verdict is Verdict.NOT_FINITE and result.x.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("budget", [1, 3, 12])
+def test_a_budget_that_ends_while_a_defined_start_is_looked_for_is_kept(budget):
+    result = minimize("log(x) + x**2", 0.0, constraints="x <= 2", budget=budget)
+    assert result.nfev <= budget and not result.success
+
+
+def test_the_cost_is_not_called_outside_its_bounds_while_a_defined_start_is_looked_for():
+    seen = []
+
+    def cost(x):
+        seen.append(np.array(x))
+        return x[0] - np.log(x[0]) + x[1] ** 2
+
+    bounds = [(-0.5, 0.5), (0.0, 3.0)]
+    constraints = {"type": "ineq", "fun": lambda x: x[0] + x[1] - 1.0}
+    with np.errstate(all="ignore"):
+        result = minimize(cost, [-0.5, 0.0], bounds=bounds, constraints=constraints, derivatives="numeric")
+    assert result.success, result
+    assert_allclose(result.x, [0.5, 0.5], atol=1e-6)
+    assert (np.array(seen) >= [-0.5, 0.0]).all() and (np.array(seen) <= [0.5, 3.0]).all()
+
+
 def test_a_budget_and_a_callback_end_a_constrained_walk():
     cost, start, bounds, constraints, _ = PROBLEMS[71]
     start = np.array(start, dtype=float)

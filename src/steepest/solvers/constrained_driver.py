@@ -138,14 +138,10 @@ class _Walk:
     def go(self, limit: int, tell: Callable[[Any, int, int], None] | None) -> tuple[StopReason, str]:
         value, gradient = self.objective.value_and_gradient(self.start)
         self._row(self.start, value, gradient, None)
-        if not (
-            np.isfinite(value)
-            and np.isfinite(gradient).all()
-            and np.isfinite(self.rows.value(self.start)).all()
-        ):
+        if not is_defined(self.objective, self.rows, self.start):
             if not np.isfinite(value) or not np.isfinite(gradient).all():
                 return StopReason.NOT_FINITE, "the cost or its slope is not finite at the start"
-            return StopReason.NOT_FINITE, "a constraint is not finite at the start"
+            return StopReason.NOT_FINITE, "a constraint or its slope is not finite at the start"
         self._keep(self.start, value, gradient)
         ending = (StopReason.NO_PROGRESS, "")
         for barrier in (self.solver.first_barrier, *OTHER_BARRIERS):
@@ -315,6 +311,15 @@ class _Walk:
             np.array(x), value, np.array(gradient), stop, reason, self.history, steps, self.solver.name,
             multipliers, bound, violation, self.infeasible,
         )  # fmt: skip
+
+
+def is_defined(objective: Objective, rows: Rows, x: Vector) -> bool:
+    """Whether the cost, the rows and the slopes of both are finite at `x` (n,): a walk can begin there."""
+    value, gradient = objective.value_and_gradient(x)
+    if not (np.isfinite(value) and np.isfinite(gradient).all() and np.isfinite(rows.value(x)).all()):
+        return False
+    J = rows.jacobian(x)
+    return bool(np.isfinite(J if isinstance(J, np.ndarray) else J.data).all())
 
 
 def missed(rows: Rows, x: Vector) -> float:

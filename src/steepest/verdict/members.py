@@ -20,6 +20,8 @@ CURVED = 1e-7
 def judged(end: Members, starts: Vector, box: Bounds, convex: bool) -> np.ndarray:
     """A word for each member, (B,): a minimum where slope and curvature show one, else "out of budget".
 
+    "Not finite" where cost, slope or curvature have no value at the start.
+
     `end`: the end states; `starts` (B, n): where they came from; `convex`: whether the cost is.
     """
     count, n = starts.shape
@@ -46,4 +48,5 @@ def judged(end: Members, starts: Vector, box: Bounds, convex: bool) -> np.ndarra
     found = Verdict.GLOBAL_MINIMUM if convex else Verdict.LOCAL_MINIMUM
     words = np.empty(count, dtype=object)
     words[:] = [found if shown else Verdict.OUT_OF_BUDGET for shown in curved & near & end.done]
+    words[(end.steps >= 0) & ~np.isfinite(end.cost)] = Verdict.NOT_FINITE
     return words
