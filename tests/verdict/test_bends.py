@@ -130,3 +130,20 @@ def test_the_length_of_a_vector_in_rayleighs_quotient_costs_nothing(n, seed):
     found = minimize(lambda x: (np.arange(1.0, n + 1.0) * x) @ x / (x @ x), start)
     assert found.fun == pytest.approx(1.0, abs=1e-14)
     assert found.verdict is Verdict.FLAT_MINIMUM or not found.success, found.message
+
+
+@pytest.mark.parametrize("times", [5, 7, 10, 14, 20, 30, 50, 70, 100, 200])
+def test_a_parameter_that_has_vanished_from_the_cost_bends_nothing(times):
+    """Box's three exponentials (Moré, Garbow & Hillstrom, 1981, problem 12), whose lowest cost is zero, from afar.
+
+    Where x[1] has grown so large that no digit of its exponentials is left, the cost is level along it.
+    """
+    t = np.arange(1.0, 11.0) / 10
+
+    def cost(x):
+        return np.sum((np.exp(-t * x[0]) - np.exp(-t * x[1]) - x[2] * (np.exp(-t) - np.exp(-10 * t))) ** 2)
+
+    found = minimize(cost, times * np.array([0.0, 10.0, 20.0]))
+    has_vanished = np.exp(-0.1 * found.x[1]) < 1e-16
+    assert found.verdict is Verdict.FLAT_MINIMUM or not has_vanished, found.message
+    assert has_vanished or found.fun == pytest.approx(0.0, abs=1e-20)

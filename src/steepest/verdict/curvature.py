@@ -315,8 +315,11 @@ def _without_rounding(look: Look, H: np.ndarray) -> np.ndarray:
     made = weak & (np.abs(values) <= TREMBLES * error)
     if not made.any():
         return H
+    # Taken off, not put together again from the others: those would leave their own rounding in a row of zeros.
+    taken = (vectors * np.where(made, values, 0.0)) @ vectors.T
+    left = sized - taken
     units = np.where(look.free, look.scale, np.inf)
-    kept = ((vectors * np.where(made, 0.0, values)) @ vectors.T) / units[:, None] / units
+    kept = np.where(np.abs(left) <= np.abs(taken), 0.0, left) / units[:, None] / units
     return np.where(faint[:, None] | faint, kept, H)
 
 
