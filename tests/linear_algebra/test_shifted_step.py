@@ -128,7 +128,7 @@ def test_what_is_turned_upwards_is_the_product_of_the_factors_with_their_pivots_
     curvature = sparse(H)
     upwards = curvature.upwards(0.25)
     inverse = np.column_stack([upwards.solve(e) for e in np.eye(12)])
-    order = curvature.pattern._solver.factors()[2]
+    order = curvature.pattern._triangle._solver.factors()[2]
     shifted = H + 0.25 * np.eye(12)
     L, D = eliminated(shifted[np.ix_(order, order)])
     assert upwards.negative == (np.linalg.eigvalsh(shifted) < 0.0).sum() > 0

@@ -87,3 +87,42 @@ def test_a_scaled_matrix_is_d_times_a_times_d_in_products_and_factors(n):
     step = curvature.in_ball(v, 0.1, 0.0, None).step
     assert_allclose(np.linalg.norm(step), 0.1, rtol=0.2)
     assert_allclose(curvature._size, np.abs(M).sum(axis=0).max(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.02, 0.3, 0.6, 0.8, 1.0])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_any_part_of_the_parameters_is_solved_as_its_own_dense_matrix_is(part, shifted):
+    rng = np.random.default_rng(4)
+    n = 120
+    A = rng.standard_normal((n, n)) * (rng.random((n, n)) < 0.05)
+    A = A + A.T
+    np.fill_diagonal(A, np.abs(A).sum(axis=1) + rng.uniform(0.1, 1.0, n))
+    M = csc_array(A)
+    pattern, b = SymmetricPattern(M), rng.standard_normal(n)
+    shift = rng.random(n) if shifted else 0.5
+    for _ in range(3):  # one part after the other with the same pattern
+        free = np.zeros(n, dtype=bool)
+        free[rng.permutation(n)[: round(part * n)]] = True
+        x = pattern.factorise(M.data, shift, free)(np.where(free, b, 0.0))
+        own = (A + np.diag(np.broadcast_to(shift, n)))[np.ix_(free, free)]
+        assert_allclose(x[free], np.linalg.solve(own, b[free]), rtol=1e-11, atol=1e-13)
+        assert not x[~free].any()
+
+
+def test_a_part_is_refused_where_it_alone_bends_down():
+    """Indefinite as a whole, and its definiteness over some parameters changes with what they are."""
+    rng = np.random.default_rng(6)
+    n = 90
+    A = rng.standard_normal((n, n)) * (rng.random((n, n)) < 0.1)
+    A = A + A.T + 4.0 * np.eye(n)
+    M = csc_array(A)
+    pattern, seen = SymmetricPattern(M), set()
+    for size in (5, 10, 20, 30, 40, 50):
+        for _ in range(6):
+            free = np.zeros(n, dtype=bool)
+            free[rng.permutation(n)[:size]] = True
+            for shift in (0.0, 1.0):
+                lowest = np.linalg.eigvalsh(A[np.ix_(free, free)]).min() + shift
+                assert (pattern.factorise(M.data, shift, free) is not None) == (lowest > 0.0)
+                seen.add(lowest > 0.0)
+    assert seen == {True, False}

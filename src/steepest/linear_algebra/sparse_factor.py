@@ -24,6 +24,10 @@ BANDED_PARAMETERS, BAND = 4_000, 30
 # Columns with at most so many entries are laid side by side to find their largest.
 NARROW = 16
 
+# Where no more than this part of the parameters is free, theirs alone is the matrix that is factorised. To analyse it
+# takes about as long as a factorisation of the whole, and pays at once; with more of them free, not before the second.
+PART = 0.6
+
 # A pivot of an indefinite matrix nearer zero than this, where entries are near one, is taken to be this large: along it
 # a step would go far in a direction that means little, and many such steps lead to where no later one leads back from.
 LEAST_PIVOT = 0.1
@@ -76,12 +80,8 @@ class SymmetricPattern:
         self._upper = upper
         # As NumPy takes them: others would be converted at every use.
         self._rows, self._columns = self._rows.astype(np.intp), self._columns.astype(np.intp)
-        self._starts = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self._columns, minlength=n), out=self._starts[1:])
-        self._width = int((self._columns - self._rows).max(initial=0))
-        self._is_narrow = self._width <= (BAND if n <= BANDED_PARAMETERS else NARROW_BAND)
-        self._solver: Any = None
-        self._held: Any = None
+        self._triangle = _Triangle(n, self._rows, self._columns, self._diagonal)
+        self._face: _Face | None = None
         self._like: Any = None
 
     def _with_whole_diagonal(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -177,13 +177,21 @@ class SymmetricPattern:
         self, upper: Vector, shift: float | Vector, free: Mask | None
     ) -> Callable[[Vector], Vector] | None:
         """The same for a matrix given by its `upper` triangle."""
-        if free is None and self._is_narrow:
-            return self._banded(upper, shift)
-        values = self._shifted(upper, shift)
-        if free is not None:
-            values *= free[self._rows] & free[self._columns]
-            values[self._diagonal[~free]] = 1.0
-        return self._banded(values, 0.0) if self._is_narrow else self._sparse(values)
+        triangle = self._triangle
+        if free is None:
+            return triangle.factorise(upper, shift)
+        if not triangle.is_narrow and np.count_nonzero(free) <= PART * self.n:
+            return self._face_of(free).factorise(upper, shift)
+        values = triangle.shifted(upper, shift)
+        values *= free[self._rows] & free[self._columns]
+        values[self._diagonal[~free]] = 1.0
+        return triangle.factorise(values, 0.0)
+
+    def _face_of(self, free: Mask) -> _Face:
+        """The part of the matrix over these parameters, from memory if it was the last one asked for."""
+        if self._face is None or not np.array_equal(self._face.free, free):
+            self._face = _Face(self._rows, self._columns, free.copy())
+        return self._face
 
     def upwards(self, upper: Vector, shift: float) -> Upwards | None:
         """A + shift·I, A given by its `upper` triangle, or where it is indefinite a positive definite matrix beside it.
@@ -192,16 +200,18 @@ class SymmetricPattern:
         elsewhere the matrix itself. Entries of A are taken to be near one. What is returned serves until the next
         factorisation.
         """
-        if self._is_narrow:
-            banded = self._banded(upper, shift)
+        triangle = self._triangle
+        if triangle.is_narrow:
+            banded = triangle.factorise(upper, shift)
             if banded is not None:
                 return Upwards(banded, 0, 0)
-        if not self._refilled(self._shifted(upper, shift)):
+        solver = triangle.refilled(triangle.shifted(upper, shift))
+        if solver is None:
             return None
-        L, pivots, order = self._solver.factors()
+        L, pivots, order = solver.factors()
         if not pivots.all():  # one is exactly zero: qdldl has stopped there, and its update does not say so
             return None
-        solve = self._solver.solve
+        solve = solver.solve
         negative = int((pivots < 0.0).sum())
         if negative == 0:
             return Upwards(solve, 0, 0)
@@ -230,56 +240,107 @@ class SymmetricPattern:
         rows = self.rows[np.minimum(place, self.rows.size - 1)].astype(np.intp)
         return place, rows
 
-    def _banded(self, upper: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
+    # Fresh memory is dearer than the arithmetic done in it; what is held is written anew at each use.
+
+    @cached_property
+    def _room(self) -> Vector:
+        return np.empty(self._rows.size)
+
+
+class _Triangle:
+    """The upper triangle of a sparse symmetric matrix with its whole diagonal, column by column, and how to factorise.
+
+    `rows` and `columns` of its entries, (entries,), and where the `diagonal` stands among them, (n,). A narrow band is
+    factorised by LAPACK, and the rest by QDLDL, which analyses the pattern at the first factorisation.
+    """
+
+    def __init__(self, n: int, rows: np.ndarray, columns: np.ndarray, diagonal: np.ndarray) -> None:
+        self.n = n
+        self._rows, self._columns, self._diagonal = rows, columns, diagonal
+        self._width = int((columns - rows).max(initial=0))
+        self.is_narrow = self._width <= (BAND if n <= BANDED_PARAMETERS else NARROW_BAND)
+        self._solver: Any = None
+        self._held: Any = None
+
+    def factorise(self, values: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
+        """How to solve with the matrix of these entries plus a shift of its diagonal; None as `SymmetricPattern`'s."""
+        if self.is_narrow:
+            return self._banded(values, shift)
+        solver = self.refilled(self.shifted(values, shift))
+        if solver is None or not (solver.factors()[1] > 0.0).all():
+            return None
+        solve: Callable[[Vector], Vector] = solver.solve
+        return solve
+
+    def _banded(self, values: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
         # LAPACK holds the upper triangle of a band column by column, as it stands here.
         band = self._band
         band.fill(0.0)
-        band.ravel()[self._in_band] = upper
+        band.ravel()[self._in_band] = values
         band[:, self._width] += shift
         factor, trouble = lapack.dpbtrf(band.T, 0, overwrite_ab=1)
         return None if trouble else lambda b: lapack.dpbtrs(factor, b, 0)[0]
-
-    # Fresh memory is dearer than the arithmetic done in it; what is held here is written anew at each use.
 
     @cached_property
     def _band(self) -> np.ndarray:
         return np.empty((self.n, self._width + 1))
 
     @cached_property
-    def _room(self) -> Vector:
-        return np.empty(self._rows.size)
-
-    @cached_property
     def _in_band(self) -> np.ndarray:
         """Where the entries of the upper triangle stand in the band, flattened."""
         return self._columns * self._width + self._width + self._rows
 
-    def _shifted(self, upper: Vector, shift: float | Vector) -> Vector:
-        """An upper triangle plus a shift of its diagonal."""
-        values = upper.copy()
+    def shifted(self, values: Vector, shift: float | Vector) -> Vector:
+        """The entries with a shift of the diagonal."""
+        values = values.copy()
         values[self._diagonal] += shift
         return values
 
-    def _sparse(self, values: Vector) -> Callable[[Vector], Vector] | None:
-        if not self._refilled(values) or not (self._solver.factors()[1] > 0.0).all():
-            return None
-        solve: Callable[[Vector], Vector] = self._solver.solve
-        return solve
-
-    def _refilled(self, values: Vector) -> bool:
-        """Whether the upper triangle with these numbers has been factorised."""
+    def refilled(self, values: Vector) -> Any | None:
+        """QDLDL's factors of the matrix with these entries; None where there are none."""
         import qdldl
 
-        if self._solver is None:
-            self._held = _upper_triangle(self.n, self._rows, self._starts)
-            self._held.data[self._diagonal] = 1.0
-            self._solver = qdldl.Solver(self._held, upper=True)
+        if self._held is None:
+            starts = np.zeros(self.n + 1, dtype=np.int64)
+            np.cumsum(np.bincount(self._columns, minlength=self.n), out=starts[1:])
+            self._held = _upper_triangle(self.n, self._rows, starts)
         self._held.data[:] = values
         try:
-            self._solver.update(self._held, upper=True)
+            if self._solver is None:
+                self._solver = qdldl.Solver(self._held, upper=True)
+            else:
+                self._solver.update(self._held, upper=True)
         except RuntimeError:  # a pivot is exactly zero
-            return False
-        return True
+            return None
+        return self._solver
+
+
+class _Face:
+    """The part of a triangle whose rows and columns are those of the parameters in `free`, (n,)."""
+
+    def __init__(self, rows: np.ndarray, columns: np.ndarray, free: Mask) -> None:
+        self.free = free
+        self._kept = np.flatnonzero(free)
+        self._places = np.flatnonzero(free[rows] & free[columns])
+        which = np.cumsum(free) - 1
+        rows, columns = which[rows[self._places]], which[columns[self._places]]
+        self._triangle = _Triangle(self._kept.size, rows, columns, np.flatnonzero(rows == columns))
+
+    def factorise(self, upper: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
+        """How to solve with this part of a matrix given by its `upper` triangle; the rest is the unit matrix."""
+        if not self._kept.size:
+            return np.copy
+        own = shift[self._kept] if isinstance(shift, np.ndarray) else shift
+        solve = self._triangle.factorise(upper[self._places], own)
+        if solve is None:
+            return None
+
+        def solved(b: Vector) -> Vector:
+            x = b.copy()
+            x[self._kept] = solve(b[self._kept])
+            return x
+
+        return solved
 
 
 def refilled(like: Any, data: Vector) -> Any:
