@@ -45,6 +45,9 @@ MOVED = 1e-8
 # Larger, and a walk astray along a tail would keep a method from a minimum that exists.
 NOTHING_LOWER = 1e-30
 
+# A cost that has fallen below zero by this many times what it began with may be falling without limit.
+FALLEN = 1e6
+
 # How far a start that has a cost but no slope is moved, in units of the parameters' size, until there is one. A larger
 # step would leave the place that was asked for, a smaller one drown in the rounding of the cost.
 BESIDE = (1e-4, 1e-2, 1e-7)
@@ -287,7 +290,8 @@ class Descent:
 
         `known`: the judgement of the start, which stands where the solver does not leave it. `before`: the history of
         earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk whose steps ran out, when
-        another solver stands ready to take over and something is left to gain.
+        another solver stands ready to take over and something is left to gain; but where the cost falls without limit,
+        none is to take over.
         """
         self.taken.append(rung.label)
         run = self.walk(rung, start)
@@ -297,7 +301,9 @@ class Descent:
             return run, known
         ran_out = run.stop is StopReason.OUT_OF_BUDGET and not self.is_spent
         if ran_out and not last and not _has_vanished(run):
-            return run, None
+            judgement = self._verdict(run) if _has_fallen_far(run) else None
+            falls_on = judgement is not None and judgement.verdict is Verdict.UNBOUNDED_BELOW
+            return run, judgement if falls_on else None
         return self.settled(rung, run)
 
     def settled(self, rung: Rung, run: Run) -> tuple[Run, Judgement]:
@@ -465,6 +471,11 @@ def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgem
 def _has_vanished(run: Run) -> bool:
     """Whether next to nothing is left of the cost that the walk began with."""
     return len(run.history) > 0 and abs(run.value) <= NOTHING_LOWER * abs(float(run.history.first[0]))
+
+
+def _has_fallen_far(run: Run) -> bool:
+    """Whether the cost is negative, and millions of times as large as where the walk began."""
+    return len(run.history) > 0 and run.value < -FALLEN * abs(float(run.history.first[0]))
 
 
 def _is_drowned(run: Run) -> bool:

@@ -568,7 +568,7 @@ def _mccormick(x, pull):
     return np.sum(-1.5 * x[:-1] + 2.5 * x[1:] + 1 + steps) + pull * np.sum(x**2)
 
 
-@pytest.mark.parametrize(("n", "begin"), [(10, 0.0), (10, 1.0), (20, -3.0)])
+@pytest.mark.parametrize(("n", "begin"), [(10, 0.0), (10, 1.0), (20, -3.0), (300, 0.0), (1000, 0.5)])
 def test_parameters_that_went_equally_far_but_for_rounding_go_on_for_ever(n, begin):
     found = steepest.minimize(lambda x: _mccormick(x, 0.0), np.full(n, begin))
     assert found.verdict == "unbounded below", found.message

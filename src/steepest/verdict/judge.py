@@ -127,8 +127,9 @@ OUTSTANDING = 1e-3
 # Parameters that went less far than this part of the farthest one are not what leads to infinity.
 FAR_PART = 1e-3
 
-# Ways from the start that agree to this many digits of the longest are equally long.
-SAME_WAY = 9
+# Ways from the start that agree to so many digits of the longest are equally long: first all that a walk straight on
+# would leave, then the few that one among ridges leaves.
+SAME_WAY = (9, 6, 3, 1)
 
 # A cost that cannot change by more than this many times its own rounding within the parameters' size is level.
 LEVEL = 4.0
@@ -816,8 +817,8 @@ def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = F
     length = float(np.abs(displacement).max(initial=0.0))
     farthest = np.where(np.abs(displacement) >= FAR_PART * length, displacement, 0.0)
     # Parameters that went as far but for the place where each had begun, and rounding, go on together.
-    together = length * np.round(farthest / length, SAME_WAY) if length > 0.0 else farthest
-    for direction in (displacement, farthest, together):
+    together = (length * np.round(farthest / length, digits) for digits in SAME_WAY if length > 0.0)
+    for direction in (displacement, farthest, *together):
         if direction.any() and (uphill or float(look.gradient @ direction) < 0.0):
             ray = walk(look, scaled(look, direction), rounding.value)
             if ray.leads in (Leads.DOWN_FOR_EVER, Leads.TO_A_LIMIT):
