@@ -17,7 +17,7 @@ from jax import lax
 from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest.derivatives.interpreted import NoRule, _Writer, interpret
-from steepest.tracing.primitives import ELEMENTWISE, ROWS, evaluate
+from steepest.tracing.primitives import ELEMENTWISE, ROWS, evaluate, prepared
 from steepest.tracing.primitives.control import CALLS
 
 SHAPES = [(), (1,), (4,), (2, 3)]
@@ -63,6 +63,7 @@ def check(function, *arguments, expected=None):
         with jax.enable_x64(True):
             expected = jax.tree.leaves(jax.jit(function)(*arguments))
     ways = [interpret(closed), _Writer(closed, floats=False).function(), lambda *a: evaluate(closed, *a)]
+    ways.append(prepared(closed))
     for way in ways:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

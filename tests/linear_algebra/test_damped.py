@@ -47,7 +47,7 @@ def test_residuals_give_the_least_squares_step_where_the_radius_allows(n):
     np.testing.assert_allclose(step, np.linalg.lstsq(J, -r, rcond=None)[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize(("rank", "n"), [(0, 20), (1, 20), (7, 20), (19, 20), (0, 5), (3, 5)])
+@pytest.mark.parametrize(("rank", "n"), [(0, 20), (1, 20), (2, 20), (7, 20), (19, 20), (0, 5), (3, 5)])
 def test_the_step_of_a_jacobian_of_low_rank_is_the_shortest_least_squares_solution(rank, n):
     rng = np.random.default_rng(rank)
     J = rng.normal(size=(45, rank)) @ rng.normal(size=(rank, n)) if rank else np.zeros((45, n))
@@ -58,6 +58,18 @@ def test_the_step_of_a_jacobian_of_low_rank_is_the_shortest_least_squares_soluti
     np.testing.assert_allclose(np.sqrt(model.values), values[:rank][::-1], rtol=1e-12)
     np.testing.assert_allclose(model.step(np.inf).step, truth, atol=1e-12)
     np.testing.assert_allclose(model.decrease, r @ r - np.sum((r + J @ truth) ** 2), atol=1e-12)
+
+
+@pytest.mark.parametrize("weak", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_weak_directions_that_the_product_of_a_jacobian_with_itself_does_not_show_are_not_lost(weak):
+    rng = np.random.default_rng(4)
+    U = np.linalg.qr(rng.normal(size=(200, 3)))[0]
+    V = np.linalg.qr(rng.normal(size=(60, 3)))[0]
+    J, r = (U * [1.0, weak, 1.0]) @ V.T, rng.normal(size=200)
+    model = of_residual(J, r, np.ones(60))
+    np.testing.assert_allclose(model.values, [weak**2, 1.0, 1.0], rtol=1e-15 / weak + 1e-12)
+    truth = -V @ ((U.T @ r) / [1.0, weak, 1.0])
+    np.testing.assert_allclose(model.step(np.inf).step, truth, rtol=1e-3, atol=1e-3 * np.abs(truth).max())
 
 
 def test_small_singular_values_beside_large_ones_keep_their_digits():

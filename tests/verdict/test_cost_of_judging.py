@@ -5,12 +5,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 import steepest
 from steepest.derivatives.tiers import Tiered
 from steepest.descent import structure_of
 from steepest.problem import pose
 from steepest.verdict.constrained import Point
+from steepest.verdict.flatness import _basis_across
 from steepest.verdict.judge import judge
 from steepest.verify import verify
 
@@ -149,6 +151,32 @@ def test_many_level_directions_are_told_by_parameters_that_no_other_has():
         along = [item.name for item in found.evidence if item.name.startswith("cost along")]
         assert len(along) == probed
         _are_between_two_of_three(along[: probed // 2])
+
+
+@pytest.mark.parametrize("few", [0, 1, 9, 29])
+def test_level_directions_are_as_well_told_by_the_few_that_are_not(few):
+    rng = np.random.default_rng(few)
+    n, scale = 60, 10.0 ** rng.uniform(-8.0, 8.0, 60)
+    bent = rng.standard_normal((few, n)) * 10.0 ** rng.uniform(-8.0, 8.0, (few, 1))
+    rows = _basis_across(bent, scale) / scale
+    assert rows.shape == (n - few, n)
+    assert_allclose(rows @ (bent / np.linalg.norm(bent, axis=1)[:, None]).T, 0.0, atol=1e-8)
+    assert_allclose(np.abs(rows).max(axis=1), 1.0)
+    assert ((rows != 0.0).sum(axis=0) == 1).sum() == n - few  # each has a parameter that no other has
+    assert np.linalg.matrix_rank(rows) == n - few
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+@pytest.mark.parametrize("power", [2, 4])
+def test_a_cost_of_two_sums_of_sixty_parameters_is_flat_along_all_else(unit, power):
+    A = np.random.default_rng(3).uniform(1.0, 2.0, (2, 60)) / unit
+
+    def cost(x):
+        off = A @ x - 1.0
+        return np.sum(off**2 + off**power)
+
+    bottom = np.linalg.lstsq(A, np.ones(2), rcond=None)[0]
+    assert judged(posed(cost, 60), bottom).verdict == "flat minimum"
 
 
 def _are_between_two_of_three(names):

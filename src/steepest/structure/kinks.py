@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..tracing.passes import eliminate_dead, with_outputs
-from ..tracing.primitives import NoRule, evaluate
+from ..tracing.primitives import NoRule, prepared
 from .patterns import Pattern
 from .reading import Reading
 
@@ -89,6 +89,11 @@ class Kinks:
         wanted = [atom for site in self.sites for atom in site.operands]
         return eliminate_dead(with_outputs(self.reading.closed, wanted))
 
+    @cached_property
+    def _operands(self) -> Callable[..., tuple[Any, ...]]:
+        """The same as a function of x (n,): it is asked for at several places around every end of a walk."""
+        return prepared(self.operand_jaxpr)
+
     def gaps(self, x: Vector) -> list[np.ndarray] | None:
         """For every site how far `x` (n,) is from its kink, elementwise, zero on it; None if not computable.
 
@@ -98,7 +103,7 @@ class Kinks:
         if not self.sites:
             return []
         try:
-            values = list(evaluate(self.operand_jaxpr, np.reshape(x, self.reading.x.aval.shape)))
+            values = list(self._operands(np.reshape(x, self.reading.x.aval.shape)))
         except (NoRule, ValueError, TypeError):
             return None
         gaps = []

@@ -142,11 +142,17 @@ def courses(look: Look, curvature: Curvature, rounding: float) -> list[Course]:
 def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
     """A basis of the null space with as few parameters in each direction as possible, then combinations."""
     null = curvature.null
-    # In the equilibrated variables the null vectors are orthonormal; parameters with a large share first. What is
+    # In the equilibrated variables the vectors are orthonormal; parameters with a large share first. What is
     # rounding there would be a step of its own for a small parameter beside a huge one.
-    shares = curvature.vectors[:, null] / curvature.scaling[:, None]
-    N = np.where(np.abs(shares) > NO_SHARE, curvature.vectors[:, null], 0.0)
-    basis = _sparse_basis(N / np.maximum(np.abs(N).max(axis=0, initial=0.0), 1e-300), look.scale)
+    d, basis = curvature.scaling[:, None], None
+    if curvature.values.size == look.n and null.size > max(PROBED, look.n - null.size):
+        shares = np.delete(curvature.vectors, null, axis=1) / d
+        across = np.where(np.abs(shares) > NO_SHARE, shares, 0.0) / d
+        basis = _basis_across(across.T * look.scale, look.scale)
+    if basis is None:
+        along = curvature.vectors[:, null]
+        N = np.where(np.abs(along / d) > NO_SHARE, along, 0.0)
+        basis = _sparse_basis(N / np.maximum(np.abs(N).max(axis=0, initial=0.0), 1e-300), look.scale)
     k = len(basis)
     if null.size == curvature.values.size and not look.fall and k > 1:
         # Nothing is known: a product of many factors changes only where all of them do.
@@ -167,8 +173,41 @@ def _sparse_basis(N: np.ndarray, scale: Vector) -> np.ndarray:
     """
     rows = (N / scale[:, None]).T.copy()
     rows = _eliminated(rows) if len(rows) <= PROBED else _solved(rows)
+    return _in_units(rows, scale)
+
+
+def _in_units(rows: np.ndarray, scale: Vector) -> np.ndarray:
+    """Rows (k, n) in the parameters' own units, with a largest share of one natural size each, and no tiny ones."""
     rows[np.abs(rows) < 1e-9] = 0.0
     return rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-300) * scale
+
+
+def _basis_across(bent: np.ndarray, scale: Vector) -> np.ndarray | None:
+    """The same as `_sparse_basis` (k, n), from the few directions `bent` (n - k, n) that its rows have no share of.
+
+    In each row one parameter of its own moves, and n - k others, the same for all, make up for that. None where
+    rounding has left no such others.
+
+    >>> _basis_across(np.array([[4.0, 2.0, 1.0]]), np.ones(3))
+    array([[-0.5 ,  1.  ,  0.  ],
+           [-0.25,  0.  ,  1.  ]])
+    """
+    few, n = bent.shape
+    bent = bent / np.maximum(np.abs(bent).max(axis=1, keepdims=True, initial=0.0), 1e-300)
+    if not all_finite(bent):
+        return None
+    if few:
+        factor, pivots, _, _, _ = lapack.dgeqp3(bent)
+        size = np.abs(factor.diagonal())
+        if not (size > EPS * size[0]).all():
+            return None
+        others, own = pivots[:few] - 1, np.sort(pivots[few:] - 1)
+    else:
+        others, own = np.arange(0), np.arange(n)
+    rows = np.zeros((n - few, n))
+    rows[:, others] = -np.linalg.solve(bent[:, others], bent[:, own]).T
+    rows[np.arange(n - few), own] = 1.0
+    return _in_units(rows, scale)
 
 
 def _solved(rows: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ which is how constants are folded. One more primitive is one more row in the mod
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType
 from typing import Any
 
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "evaluate_equation",
     "has_rule",
+    "prepared",
 ]
 
 # Primitive name to the row that writes its equation; elementwise ones stand in ELEMENTWISE.
@@ -88,6 +89,39 @@ def evaluate(closed: Any, *arrays: Any) -> tuple[Any, ...]:
         outputs = evaluate_equation(equation, [read(atom) for atom in equation.invars])
         values.update(zip(equation.outvars, outputs, strict=True))
     return tuple(read(atom) for atom in closed.jaxpr.outvars)
+
+
+def prepared(closed: Any) -> Callable[..., tuple[Any, ...]]:
+    """`evaluate` of one closed jaxpr, for more than one place: the pieces are written here, and only run there.
+
+    Raises `NoRule` here where some primitive is not in the table, or has to know more than the constants.
+    """
+    constants: dict[Any, Any] = dict(zip(closed.jaxpr.constvars, map(np.asarray, closed.consts), strict=True))
+
+    def known(atom: Any) -> Any:
+        return np.asarray(atom.val, atom.aval.dtype)[()] if isinstance(atom, jex.Literal) else constants[atom]
+
+    pieces = []
+    for equation in closed.jaxpr.eqns:
+        fixed = [isinstance(atom, jex.Literal) or atom in constants for atom in equation.invars]
+        given = {i: known(atom) for i, atom in enumerate(equation.invars) if fixed[i]}
+        code = code_of(equation, Context(given, nested=lambda inner: functools.partial(evaluate, inner)))
+        names = [f"operand{i}" for i in range(len(fixed))]
+        scope = {**code.bound, **{names[i]: value for i, value in given.items()}}
+        varying = [(names[i], atom) for i, atom in enumerate(equation.invars) if not fixed[i]]
+        pieces.append((_compiled(code.written(names)), scope, varying, equation.outvars))
+
+    def run(*arrays: Any) -> tuple[Any, ...]:
+        values = {**constants, **dict(zip(closed.jaxpr.invars, arrays, strict=True))}
+        with np.errstate(all="ignore"):
+            for piece, scope, varying, outputs in pieces:
+                result = eval(piece, {**scope, **{name: values[atom] for name, atom in varying}})
+                results = result if len(outputs) != 1 else (result,)
+                for value, var in zip(results, outputs, strict=True):
+                    values[var] = shaped(value, var.aval)
+        return tuple(known(a) if isinstance(a, jex.Literal) else values[a] for a in closed.jaxpr.outvars)
+
+    return run
 
 
 def shaped(value: Any, aval: Any) -> Any:
