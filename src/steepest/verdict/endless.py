@@ -76,13 +76,17 @@ class Pole:
 
 @dataclass(frozen=True)
 class Valley:
-    """Where steps along a bent valley led: `leads`, to a `value` at a `distance` from the point, by `steps` of them."""
+    """Where steps along a bent valley led: `leads`, to a `value` at a `distance` from the point, by `steps` of them.
+
+    `told`: of these steps, how they went.
+    """
 
     leads: Leads
     direction: Vector
     value: float
     distance: float
     steps: int
+    told: str = "each twice as long as the last"
 
 
 def pole_on_the_way(look: Look) -> Pole | None:

@@ -214,7 +214,7 @@ def into_a_pole(look: Look, pole: Pole, evidence: list[Evidence]) -> Judgement:
 def along_valley(look: Look, valley: Valley, evidence: list[Evidence]) -> Judgement:
     """Where a bent valley leads: down for ever, or towards a limit."""
     name = direction_name(valley.direction, look.names)
-    how = f"{valley.leads}, {valley.steps} steps along the valley, each twice as long as the last"
+    how = f"{valley.leads}, {valley.steps} steps along the valley, {valley.told}"
     evidence.append(Evidence("cost along the valley", valley.value, look.value, False, how))
     begins = f"along a valley that bends, and begins along {name}, the cost"
     distance = number(valley.distance)

@@ -52,6 +52,7 @@ from .split_kink import split_minimum
 from .stride import Tail, tail_walked
 from .supplied import disagreement
 from .tails import is_tail, weak_directions
+from .turning import keeps_falling
 from .weakest import with_weakest
 from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
@@ -366,6 +367,13 @@ def _tail_or_minimum(
         onward = _falls_beyond(look, rounding)
         if onward is not None:
             return falls(look, onward, evidence, "the curvature dies out on the way, and the cost falls on")
+    if optimality.by == "decrease" and not look.quadratic:
+        valley = keeps_falling(look, optimality.step, rounding)
+        if valley is not None and valley.leads is Leads.TO_A_LIMIT:
+            return along_valley(look, valley, evidence)
+        if valley is not None:
+            ray = walk(look, scaled_descent(look), rounding.value)
+            return by_stop(look, curvature, optimality, ray, evidence)
     return minimum(look, curvature, rounding, optimality, evidence)
 
 
