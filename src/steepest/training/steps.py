@@ -7,7 +7,7 @@ watched step returns norms too, which take another pass over the gradient, and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from ..parameters import Layout
 from ..tracing.batched import BatchCost
+from ..tracing.matrix_products import as_matrix_products
 from .methods import Method, part_of_rate
 from .precision import products_in_bfloat16, recomputed_in_segments
 
@@ -265,6 +266,7 @@ def gathered(batch: Any) -> Any:
 
 def plain_cost(cost: BatchCost, tree: Tree, *, precision: str, remat: bool) -> Callable[..., Any]:
     """The cost as a function of (tree of parameters, batch, constants)."""
+    cost = replace(cost, closed=as_matrix_products(cost.closed))
     call: Callable[..., Any] = cost
     if remat:
         call = recomputed_in_segments(cost)
