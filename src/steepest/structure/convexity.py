@@ -258,7 +258,22 @@ class _Rules:
                 outer = self.reading.equations[use].outvars[0]
                 if self.degrees.get(outer) == 2:
                     return False
+        if self._is_only_squared(var):
+            return False
         return is_positive_semidefinite(self.reading, var, self.degrees)
+
+    def _is_only_squared(self, var: Any) -> bool:
+        """Whether all that becomes of `var` is squares, and of both signs as it is, none is convex for its being so."""
+        uses = self.reading.uses.get(var, ())
+        if self.sign(var) or not uses or max(uses) >= len(self.reading.equations):
+            return False
+        return all(self._squares(self.reading.equations[use]) for use in uses)
+
+    def _squares(self, equation: Any) -> bool:
+        name, operands = equation.primitive.name, equation.invars
+        if name == "integer_pow":
+            return bool(equation.params["y"] >= 2 and equation.params["y"] % 2 == 0)
+        return name == "square" or (name == "mul" and self.same(*operands))
 
 
 def _keeps(equation: Any) -> bool:

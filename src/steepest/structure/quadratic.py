@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ MOST_PARAMETERS = 24
 # A Hessian entry is a sum of four values of the term, each wrong by some units in its last place.
 ENTRY_ROUNDING = 16 * EPS
 
+# Along so many directions of mixed signs a downward bend is looked for before the whole Hessian is made: a product of
+# two parameters is found out by the first few.
+DIRECTIONS = 8
+
 # Once the rows are in like units, an eigenvalue is off by what the entries are, and by some units in the last place.
 EIGENVALUE_ROUNDING = 8 * EPS
 
@@ -29,10 +33,21 @@ def is_positive_semidefinite(reading: Reading, var: Any, degrees: dict[Any, floa
     """Whether the quadratic `var` (one number) has no downward curvature; False where it is not found out."""
     if is_squares_and_line(reading, var, degrees):
         return True
-    found = constant_hessian(reading, var)
-    if found is None:
+    if reading.n > MOST_PARAMETERS:
         return False
-    H, error = found
+    needed = needed_for(reading, [var])
+
+    def q(x: np.ndarray) -> float:
+        return float(np.reshape(values_of(reading, needed, x)[var], ()))
+
+    try:
+        if _bends_down(q, reading.n):
+            return False
+        H, error = _constant_hessian(q, reading.n)
+    except (NoRule, ValueError, TypeError):
+        return False  # NumPy cannot evaluate the term
+    if not np.isfinite(H).all():
+        return False
     d = equilibration(H)
     lowest = float(np.linalg.eigvalsh(d[:, None] * H * d)[0])
     doubt = float((d[:, None] * error * d).sum(axis=1).max()) + len(d) * EIGENVALUE_ROUNDING
@@ -41,34 +56,34 @@ def is_positive_semidefinite(reading: Reading, var: Any, degrees: dict[Any, floa
     return is_exactly_semidefinite(H)
 
 
-def constant_hessian(reading: Reading, var: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The Hessian of a quadratic variable, and the size of its rounding errors, both (n, n).
+def _bends_down(q: Callable[[np.ndarray], float], n: int) -> bool:
+    """Whether the quadratic `q` of (n,) was seen to bend down: vᵀHv = q(v) + q(-v) - 2 q(0)."""
+    zero = q(np.zeros(n))
+    signs = np.random.default_rng(n).integers(0, 2, (DIRECTIONS, n)) * 2.0 - 1.0
+    for v in signs:
+        ahead, behind = q(v), q(-v)
+        size = abs(ahead) + abs(behind) + 2.0 * abs(zero)
+        if ahead + behind - 2.0 * zero < -ENTRY_ROUNDING * size:
+            return True
+    return False
 
-    H_ij = q(e_i + e_j) - q(e_i) - q(e_j) + q(0), without truncation. None where n is too large, or where
-    NumPy cannot evaluate the term.
+
+def _constant_hessian(q: Callable[[np.ndarray], float], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The Hessian of the quadratic `q` of (n,), and the size of its rounding errors, both (n, n).
+
+    H_ij = q(e_i + e_j) - q(e_i) - q(e_j) + q(0), without truncation.
     """
-    n = reading.n
-    if n > MOST_PARAMETERS:
-        return None
-    needed = needed_for(reading, [var])
-
-    def q(x: np.ndarray) -> float:
-        return float(np.reshape(values_of(reading, needed, x)[var], ()))
-
     unit = np.eye(n)
     H, error = np.empty((n, n)), np.empty((n, n))
-    try:
-        zero = q(np.zeros(n))
-        single = [q(unit[i]) for i in range(n)]
-        for i in range(n):
-            for j in range(i + 1):
-                both = q(unit[i] + unit[j])
-                H[i, j] = H[j, i] = both - single[i] - single[j] + zero
-                size = abs(both) + abs(single[i]) + abs(single[j]) + abs(zero)
-                error[i, j] = error[j, i] = ENTRY_ROUNDING * size
-    except (NoRule, ValueError, TypeError):
-        return None
-    return (H, error) if np.isfinite(H).all() else None
+    zero = q(np.zeros(n))
+    single = [q(unit[i]) for i in range(n)]
+    for i in range(n):
+        for j in range(i + 1):
+            both = q(unit[i] + unit[j])
+            H[i, j] = H[j, i] = both - single[i] - single[j] + zero
+            size = abs(both) + abs(single[i]) + abs(single[j]) + abs(zero)
+            error[i, j] = error[j, i] = ENTRY_ROUNDING * size
+    return H, error
 
 
 def needed_for(reading: Reading, wanted: Sequence[Any]) -> list[Any]:
