@@ -51,6 +51,8 @@ CORRECTIONS, CORRECTED = 4, 0.99
 FIRST_SHIFT, LEAST_SHIFT, LARGEST_SHIFT = 1e-4, 1e-20, 1e40
 SHIFT_GROWS, SHIFT_GROWS_FIRST, SHIFT_SHRINKS = 8.0, 100.0, 1.0 / 3.0
 DEPENDENT_ROWS = 1e-8
+# The least shift that is tried again where rounding spoils the solution: with less it would be spoilt as well.
+LEAST_HOLD = 1e-10
 
 # Restoration ends when the violation is this part of what it was, or gives up after so many steps.
 RESTORED = 0.9
@@ -235,6 +237,11 @@ class InteriorPoint:
         slope = self.barrier_slope(it) + it.J.T @ it.y
         right = -np.concatenate([slope, it.at.residual])
         found = factored.solve(right)
+        while found is None and shift < FIRST_SHIFT:
+            # So little holds a step along columns that are sums of others that all digits of the solution are lost.
+            shift = max(SHIFT_GROWS * shift, LEAST_HOLD)
+            factored = factorise(H, sigma + shift, it.J, DEPENDENT_ROWS * it.barrier**0.25)
+            found = factored.solve(right) if factored.negative == it.y.size else None
         if found is None:
             return None
         if shift == 0.0 and is_rounding(found[:n], it.w):
