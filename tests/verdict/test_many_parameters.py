@@ -188,3 +188,35 @@ def test_few_vectors_are_held_where_the_judge_asks_for_costs_and_slopes(at, most
     assert found.verdict.is_minimum is (at == 0.0)
     assert len(held) >= 10
     assert (max(held) - before) / (8 * n) < most
+
+
+def test_corrections_to_a_bottom_of_high_order_are_added_up(monkeypatch):
+    """Down a wall of sixth power Newton leaves 4/5 of the way at each correction: after three, the sum is known."""
+    factors = []
+
+    def counted(*arguments):
+        factors.append(0)
+        return shifted_factor(*arguments)
+
+    monkeypatch.setattr(flatness, "shifted_factor", counted)
+    x = np.linspace(0.5, 1.0, 200)
+    found = verify(
+        lambda x: np.sum((x[1::3] - x[::3] - x[::3] ** 2) ** 6) + np.sum((x[2::3] - x[::3]) ** 2),
+        np.stack([x, x + x**2, x], axis=1).ravel(),
+    )
+    assert found == "flat minimum", found.message
+    assert 0 < len(factors) <= flatness.VALLEY_CORRECTIONS  # one by one they are 600
+
+
+def test_corrections_are_added_up_only_where_they_shrink_steadily_and_are_small():
+    step = np.array([1e-2, -2e-2])
+    steady = flatness._Series()
+    assert [steady.at_once(step * q) for q in (1.0, 0.5, 0.25)] == [1.0, 1.0, pytest.approx(2.0)]
+    for steps in (
+        [step, 0.5 * step, 0.3 * step],  # another factor
+        [step, 0.5 * step, 0.25 * step[::-1]],  # another way
+        [100.0 * step, 50.0 * step, 25.0 * step],  # farther than what is near
+        [step, np.full(2, np.nan), 0.25 * step],
+    ):
+        series = flatness._Series()
+        assert [series.at_once(s) for s in steps] == [1.0] * 3

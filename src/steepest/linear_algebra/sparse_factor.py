@@ -145,6 +145,11 @@ class SymmetricPattern:
             d = d / np.sqrt(np.where(rows > 0.0, rows, 1.0))
         return d
 
+    def is_even(self, data: Vector, factor: float) -> bool:
+        """Whether the largest entry of each row that is not zero lies within this factor of one."""
+        rows = self._largest_of_columns(np.abs(data))(np.ones(self.n))
+        return bool(((rows <= factor) & ((rows >= 1.0 / factor) | (rows == 0.0))).all())
+
     def _largest_of_columns(self, size: Vector) -> Callable[[Vector], Vector]:
         """From d (n,) to the largest of `size`·d in each column, shape (n,); `size` in the order of the pattern."""
         entries = np.diff(self.indptr)

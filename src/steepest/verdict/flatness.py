@@ -15,6 +15,7 @@ from ..linear_algebra import lapack
 from ..linear_algebra.long_vectors import holds_everywhere
 from ..linear_algebra.symmetric import eigensystem, finite_part
 from ..numerics import EPS, all_finite, largest
+from ..solvers.shrinking_steps import is_steady, shrinking
 from .curvature import Curvature
 from .look import Look
 from .weakest import shifted_factor
@@ -54,6 +55,10 @@ SLOWEST_GAIN, CREEPING = 0.5, 1e-4
 
 # Where the bounds cut them, even those made anew may gain so small a part of what is left that they never arrive.
 CUT_SHORT = 0.2
+
+# Corrections that shrink by the same factor are taken all at once where they come to no more than this, in natural
+# sizes: from farther out what looks like one bottom may be the ridge between two.
+AT_ONCE = 0.1
 
 # While each correction leaves at most this part of the slope, the directions need not be found again for the next.
 STILL_TURNED = 0.3
@@ -478,15 +483,20 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
 
     Second derivatives from elsewhere in the valley serve as long as each step leaves a small part of the slope and
     lowers the cost; where they do not, they are made anew, and with `anew` at once. So it ends where new ones win
-    nothing either, or where the cost is level and the step promises less than its rounding.
+    nothing either, or where the cost is level and the step promises less than its rounding. Where new ones find the
+    bottom no faster than linearly, as one of higher order, what their steps would add up to is tried first.
     """
     place, value = x, np.inf
     slope, promised = x, 0.0 if anew else np.inf
-    gained = gain = 0.0
+    gained = gain = promise = 0.0
     fresh = False
+    step, series, times = x, _Series(), 1.0
     for _ in range(VALLEY_CORRECTIONS):
         here, gradient = look.slope_at(x)
         lower = bool(here < value and all_finite(gradient))
+        if times > 1.0 and not (lower and here <= value - promise):
+            x, times = place - step, 1.0
+            continue
         if not lower and (fresh or not isfinite(value)):
             break
         if lower:
@@ -507,7 +517,8 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
                 break
             step, promise = back.step(slope)
         promised = promise
-        x = place - step
+        times = series.at_once(step / look.scale) if fresh else 1.0
+        x = place - times * step
     if not isfinite(value):
         return None
     floor = VALLEY_FLOOR * back.unit
@@ -516,6 +527,26 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
         return 8 * max(rounding, look.trembling(place, value)) + floor
 
     return _Bottom(place, value, 8 * rounding + floor, allowed)
+
+
+class _Series:
+    """Corrections one after the other, and as how many the next may be taken; in natural sizes, shape (n,)."""
+
+    def __init__(self) -> None:
+        self._last: Vector | None = None
+        self._ratio = 0.0
+
+    def at_once(self, step: Vector) -> float:
+        """How many times the next `step` all that are to come add up to, for steps that shrink steadily; else 1."""
+        last, before = self._last, self._ratio
+        self._last, self._ratio = step, 0.0 if last is None else shrinking(last, step)
+        if not is_steady(self._ratio, before):
+            return 1.0
+        times = 1.0 / (1.0 - self._ratio)
+        if times * float(np.abs(step).max()) > AT_ONCE:
+            return 1.0
+        self._last, self._ratio = None, 0.0  # after such a leap the factor is another
+        return times
 
 
 class _Back(Protocol):

@@ -21,6 +21,10 @@ MOST_FACTORISED, MOST_WORK = 200_000, 2e8
 FIRST_SHIFT = 4.0
 SHIFTS = 16
 
+# From one Hessian to the next along a valley the units serve as long as each row keeps its largest entry within this
+# factor of one; finding them anew takes as long as a factorisation.
+STILL_EVEN = 10.0
+
 # Inverse iterations towards the lowest eigenvector.
 ITERATIONS = 6
 
@@ -43,7 +47,8 @@ class ShiftedFactor:
 def shifted_factor(look: Look, H: Any, before: ShiftedFactor | None = None) -> ShiftedFactor | None:
     """The factor of a sparse Hessian `H` (n, n); None where it takes too long, or none of the shifts makes one.
 
-    `before`: that of another Hessian, which serves no longer; its pattern is not analysed again.
+    `before`: that of another Hessian, which serves no longer; its pattern is not analysed again, and its units stay as
+    long as they serve.
     """
     if H is None or not np.isfinite(H.data).all():
         return None
@@ -52,17 +57,19 @@ def shifted_factor(look: Look, H: Any, before: ShiftedFactor | None = None) -> S
         if look.objective.most_work(H) > MOST_WORK:
             return None
         pattern = look.objective.analysed(H)
-    inside = free[pattern.rows] & free[pattern.columns]
-    d = pattern.equilibration(np.where(inside, H.data, 0.0))
-    data = np.where(inside, H.data, 0.0) * d[pattern.rows] * d[pattern.columns]
+    whole = bool(free.all())
+    data = H.data if whole else np.where(free[pattern.rows] & free[pattern.columns], H.data, 0.0)
+    d = None if before is None else before.scaling
+    scaled = None if d is None else pattern.scaled(data, d)
+    if d is None or scaled is None or not pattern.is_even(scaled, STILL_EVEN):
+        d = pattern.equilibration(data)
+        scaled = pattern.scaled(data, d)
     limit = ERROR_EXACT * float(np.diff(H.indptr).max())
     shift = FIRST_SHIFT * limit
     for _ in range(SHIFTS):
-        solve = pattern.factorise(data, shift, None if free.all() else free)
+        solve = pattern.factorise(scaled, shift, None if whole else free)
         if solve is not None:
-            scaled = H.copy()
-            scaled.data = data
-            return ShiftedFactor(solve, scaled, d, limit, pattern)
+            return ShiftedFactor(solve, pattern.matrix(scaled), d, limit, pattern)
         shift *= 10.0
     return None
 
