@@ -225,3 +225,150 @@ def test_a_terminal_gets_colours_unless_told_otherwise(environment, colours):
     os.close(mother)
     assert ("\x1b[38;2;" in out or "\x1b[38;5;" in out or "\x1b[1;38" in out) == colours
     assert "falling" in out and "rising" in out
+
+
+CONSTRAINED = """
+import numpy as np
+
+print("run")
+
+def cost(x):
+    return (x[0] - 2) ** 2 + (x[1] - 1) ** 2
+
+def room(x):
+    return 1 - np.sum(x**2)
+
+def named(a, b):
+    return (a - 2) ** 2 + (b - 1) ** 2
+
+def wells(x):
+    return np.sum((x**2 - 1) ** 2) + 0.1 * np.sum(x)
+
+rules = [{"type": "ineq", "fun": room}, {"type": "eq", "fun": lambda x: x[0] - x[1]}]
+"""
+
+# The point of the unit disc nearest to (2, 1), and that of its diagonal.
+NEAREST, ON_THE_DIAGONAL = [2 / 5**0.5, 1 / 5**0.5], [0.5**0.5, 0.5**0.5]
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["MODEL:cost", "--start", "0,0", "--constraint", "MODEL:room >= 0"], NEAREST),
+        (["MODEL:cost", "--start", "0,0", "--constraint", "0 <= MODEL:room <= 2"], NEAREST),
+        (["MODEL:cost", "--start", "0,0", "--constraint", "0 == MODEL:room"], NEAREST),
+        (["MODEL:cost", "--start", "0,0", "--constraint", "MODEL:rules"], ON_THE_DIAGONAL),
+        (["MODEL:named", "--start", "a=0,b=0", "--constraint", "a**2 + b**2 <= 1"], NEAREST),
+        (
+            [
+                "(x-2)**2 + (y-1)**2",
+                "--start",
+                "x=0,y=0",
+                "--constraint",
+                "x**2 + y**2 <= 1",
+                "--constraint",
+                "x == y",
+            ],
+            ON_THE_DIAGONAL,
+        ),
+    ],
+)
+def test_minimize_keeps_to_the_constraints_of_a_file_or_typed(capsys, tmp_path, words, where):
+    model = tmp_path / "model.py"
+    model.write_text(CONSTRAINED)
+    assert main(["minimize", *(word.replace("MODEL", str(model)) for word in words), "--json"]) == 0
+    *printed, found = capsys.readouterr().out.strip().split("\n")
+    x = json.loads(found)["x"]
+    assert list(x.values() if isinstance(x, dict) else x) == pytest.approx(where, abs=1e-9)
+    assert printed.count("run") == (1 if "MODEL" in words[0] else 0)  # the file is run once
+
+
+@pytest.mark.parametrize(
+    ("constraint", "words"),
+    [
+        ("MODEL:room", "say what must hold of room"),
+        ("MODEL:rom >= 0", "did you mean room?"),
+        ("MODEL:room + 1 >= 0", "compare room with numbers"),
+        ("MODEL:rules >= 0", "rules is no function: its type is list"),
+        ("x + y >", "one side of this constraint is empty"),
+        ("nowhere.py:room >= 0", "there is no file nowhere.py"),
+    ],
+)
+def test_a_constraint_that_cannot_be_read_is_told(capsys, tmp_path, constraint, words):
+    model = tmp_path / "model.py"
+    model.write_text(CONSTRAINED)
+    asked = [
+        "minimize",
+        f"{model}:cost",
+        "--start",
+        "0,0",
+        "--constraint",
+        constraint.replace("MODEL", str(model)),
+    ]
+    assert main(asked) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_verify_judges_between_constraints(capsys):
+    asked = ["verify", "x**2 + y**2", "--constraint", "x + y >= 1", "--json"]
+    assert main([*asked, "--at", "0.5,0.5"]) == 0
+    assert main([*asked, "--at", "0.6,0.6"]) == 1
+
+
+def test_minimize_from_many_starts_finds_the_lowest_of_four_wells_with_any_seed(capsys, tmp_path):
+    model = tmp_path / "model.py"
+    model.write_text(CONSTRAINED)
+    for seed in ("0", "3"):
+        asked = ["minimize", f"{model}:wells", "--start", "1,1", "--starts", "30", "--seed", seed, "--json"]
+        assert main(asked) == 0
+        found = json.loads(capsys.readouterr().out.strip().split("\n")[-1])
+        assert found["x"] == pytest.approx([-1.0122731310, -1.0122731310], abs=1e-8)
+        assert "30 starts" in found["message"]
+    assert main(["minimize", "x**2", "--start", "1", "--starts", "0"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing", "has no function 'missing'; it has cost, other"),
+        ("coste", "did you mean cost?"),
+        ("", "say which function is the cost"),
+    ],
+)
+def test_explore_refuses_a_name_that_the_file_does_not_define_before_it_serves_anything(
+    capsys, monkeypatch, tmp_path, name, words
+):
+    served = []
+    monkeypatch.setattr("steepest.explorer.server.serve", lambda *arguments: served.append(arguments))
+    model = tmp_path / "model.py"
+    model.write_text(
+        "raise RuntimeError  # it is not run\n\ndef cost(x): return x**2\ndef other(x): return x\n"
+    )
+    assert main(["explore", f"{model}:{name}", "--no-open"]) == 2
+    assert words in capsys.readouterr().err
+    assert not served
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def cost(x): return x**2",
+        "cost = lambda x: x**2",
+        "from elsewhere import cost",
+        "from elsewhere import first as cost",
+        "from elsewhere import *",
+        "if True:\n    def cost(x): return x**2",
+        "try:\n    from fast import cost\nexcept ImportError:\n    cost = None",
+        "class cost: pass",
+        "globals()['cost'] = abs",
+        "for cost in (abs, max): pass",
+        "a, (cost, b) = 1, (abs, 2)",
+    ],
+)
+def test_explore_takes_a_name_that_any_line_of_the_file_may_make(monkeypatch, tmp_path, line):
+    served = []
+    monkeypatch.setattr("steepest.explorer.server.serve", lambda *arguments: served.append(arguments))
+    model = tmp_path / "model.py"
+    model.write_text(line + "\n")
+    assert main(["explore", f"{model}:cost", "--no-open"]) == 0
+    assert served

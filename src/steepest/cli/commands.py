@@ -48,6 +48,14 @@ Derivatives = Annotated[
     typer.Option(metavar="KIND", help="exact, numeric (by differences), or auto: exact wherever it can be."),
 ]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into a .png, .svg or .pdf file.")]
+Constraint = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COMPARISON",
+        help='What must hold besides: "x + y <= 1", "FILE.py:g >= 0" (==, 0 <= FILE.py:g <= 1), or FILE.py:NAME of a '
+        "constraint written as in Python; may be repeated.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -186,6 +194,7 @@ def slope_command(
   steepest minimize "(1-x)**2 + 100*(y-x**2)**2" --start x=-1.2,y=1 --plot walk.svg
   steepest minimize "(x-2)**2 + y**2" --start 0,0 --bounds x=:1 --report walk.html
   steepest minimize "x**2 - 2*x + 3" --start 3 --method "gradient descent" --option rate=0.1
+  steepest minimize model.py:cost --start 1,2 --constraint "model.py:room >= 0" --starts 20
 
 In the JSON object, x is a number for one parameter, an object of values by name for several, and a list for
 an array.
@@ -213,6 +222,14 @@ def minimize_command(
         str | None,
         typer.Option(metavar="AMOUNT", help="What may be spent: 1000 evaluations, 30s, or 1000,30s."),
     ] = None,
+    constraint: Constraint = None,
+    starts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K", help="Begin at so many places: --start, and others about it or in the bounds."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of those places, and of all that is random.")] = 0,
     derivatives: Derivatives = "auto",
     plot: Plot = None,
     report: Report = None,
@@ -222,6 +239,7 @@ def minimize_command(
     """Print the minimum of a cost."""
     import steepest
 
+    from .constraints import read_constraints
     from .costs import in_file, read_cost
     from .output import progress, show_json
     from .reading import read_budget, read_options, read_places
@@ -234,16 +252,20 @@ def minimize_command(
         raise InputError(f"--start {start}: give one place to start from")
     x0 = named.start(places[0], "--start")
     limits = None if budget is None else read_budget(budget)
-    with in_file(named.file), progress(not as_json) as callback:
+    constraints = read_constraints(constraint or (), named)
+    with constraints.in_files(named), progress(not as_json) as callback:
         result = steepest.minimize(
             named.fun,
             x0,
             method=method,
             bounds=_box(bounds, x0, named.names),
             budget=limits,
+            constraints=constraints.given,
             options=read_options(option or ()) or None,
+            seed=seed,
             derivatives=derivatives,
             callback=callback,
+            starts=starts,
         )
     with in_file(named.file):
         if plot is not None:
@@ -291,6 +313,7 @@ def verify_command(
     bounds: Annotated[
         str | None, typer.Option(metavar="RANGES", help="low:high for each parameter, as for minimize.")
     ] = None,
+    constraint: Constraint = None,
     cost: Annotated[
         str | None,
         typer.Option(
@@ -305,6 +328,7 @@ def verify_command(
     debug: Debug = False,
 ) -> None:
     """Print what a point is, or whether a certificate is confirmed."""
+    from .constraints import read_constraints
     from .costs import in_file, read_cost
     from .output import show_json
     from .reading import read_places
@@ -314,11 +338,13 @@ def verify_command(
         from ..verdict.certificate import read
         from .costs import constraints_of_certificate, cost_of_certificate
 
+        if constraint:
+            raise InputError("--constraint: a certificate carries the constraints that it was written with")
         certificate = read(what)
         named = cost_of_certificate(certificate, Path(what).parent, cost)
-        constraints = constraints_of_certificate(certificate, Path(what).parent)
+        carried = constraints_of_certificate(certificate, Path(what).parent)
         with in_file(named.file):
-            checked = recheck(certificate, named.fun, constraints=constraints)
+            checked = recheck(certificate, named.fun, constraints=carried)
         show_json(checked.to_dict()) if as_json else show(str(checked))
         raise typer.Exit(MINIMUM if checked.holds else NO_MINIMUM)
     import steepest
@@ -330,9 +356,15 @@ def verify_command(
     if len(places) != 1:
         raise InputError(f"--at {at}: give one place")
     x = named.start(places[0], "--at")
-    with in_file(named.file):
+    constraints = read_constraints(constraint or (), named)
+    with constraints.in_files(named):
         found = steepest.verify(
-            named.fun, x, _box(bounds, x, named.names), derivatives=derivatives, proof=proof
+            named.fun,
+            x,
+            _box(bounds, x, named.names),
+            derivatives=derivatives,
+            proof=proof,
+            constraints=constraints.given,
         )
     show_json(found.to_dict()) if as_json else show(str(found))
     raise typer.Exit(MINIMUM if found.success else NO_MINIMUM)

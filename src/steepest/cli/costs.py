@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import re
@@ -17,6 +18,10 @@ from typing import Any
 from ..errors import InputError, SteepestError
 from .reading import Place
 
+# Where `if`, `for`, `with`, `try` and `match` hold lines of their own, and what makes names that no line shows.
+BLOCKS = ("body", "orelse", "finalbody")
+MAKERS = frozenset({"globals", "vars", "exec", "setattr"})
+
 # What names a function in a file; an expression holds neither a colon nor a name that ends in .py.
 FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<function>.*))?\Z")
 
@@ -26,13 +31,14 @@ class NamedCost:
     """A cost, the names of its parameters where they are known, and how it takes them.
 
     `several`: whether values are given to the parameters one by one, by name or in order. A function of one
-    argument takes a number, or all numbers as one array.
+    argument takes a number, or all numbers as one array. `file` and `module`: where it was found, if not typed.
     """
 
     fun: Callable[..., Any] | str
     label: str
     names: tuple[str, ...]
     file: Path | None = None
+    module: ModuleType | None = None
 
     @property
     def several(self) -> bool:
@@ -100,8 +106,9 @@ def read_cost(text: str) -> NamedCost:
         return NamedCost(text, expression.text, expression.names)
     path = Path(match["file"]).expanduser()
     module = load(path)
-    function = _function_of(module, match["function"] or "", path)
-    return NamedCost(function, f"{path.name}:{match['function']}", _parameter_names(function), path.resolve())
+    function = function_of(module, match["function"] or "", path)
+    label = f"{path.name}:{match['function']}"
+    return NamedCost(function, label, _parameter_names(function), path.resolve(), module)
 
 
 def cost_of_certificate(certificate: Mapping[str, Any], folder: Path, named: str | None) -> NamedCost:
@@ -135,7 +142,7 @@ def constraints_of_certificate(certificate: Mapping[str, Any], folder: Path) -> 
         path = _unchanged(told, "a constraint of the certificate", folder, in_python, in_python)
         if path not in modules:
             modules[path] = load(path)
-        return _function_of(modules[path], str(told["function"]), path)
+        return function_of(modules[path], str(told["function"]), path)
 
     told = certificate.get("constraints")
     return read_again(told, function) if told else None
@@ -172,7 +179,7 @@ def function_in(text: str, what: str = "cost") -> tuple[Callable[..., Any], Path
     if match is None:
         raise InputError(f"{text}: name a function in a file, FILE.py:FUNC")
     path = Path(match["file"]).expanduser()
-    return _function_of(load(path), match["function"] or "", path, what), path.resolve()
+    return function_of(load(path), match["function"] or "", path, what), path.resolve()
 
 
 def load(path: Path) -> ModuleType:
@@ -201,25 +208,72 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def _function_of(module: ModuleType, name: str, path: Path, what: str = "cost") -> Callable[..., Any]:
+def function_of(module: ModuleType, name: str, path: Path, what: str = "cost") -> Callable[..., Any]:
+    """The function of that name in a file that was run; raises `InputError` where it has none, with those it has."""
     found = getattr(module, name, None) if name else None
     if callable(found):
         return found
+    if found is not None:
+        raise InputError(f"{path}: {name} is no function: its type is {type(found).__name__}")
     own = [
         key
         for key, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
+    raise _no_function(name, own, path, what)
+
+
+def _no_function(name: str, own: Sequence[str], path: Path, what: str) -> InputError:
+    """What to say where a file has no function `name`, but its `own`."""
     if not name:
         likely = next((key for key in own if key == what), own[0] if own else "NAME")
-        raise InputError(f"{path}: say which function is the {what}, for instance {path}:{likely}")
+        return InputError(f"{path}: say which function is the {what}, for instance {path}:{likely}")
     import difflib
 
     near = difflib.get_close_matches(name, own, n=1)
-    if found is not None:
-        raise InputError(f"{path}: {name} is no function: its type is {type(found).__name__}")
-    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(own)}" if own else "; it has none"
-    raise InputError(f"{path} has no function {name!r}{hint}")
+    meant = f"did you mean {near[0]}? " if near else ""
+    return InputError(f"{path} has no function {name!r}; {meant}it has {', '.join(own) if own else 'none'}")
+
+
+def check_written(text: str) -> None:
+    """Refuse FILE.py:FUNC where the file is seen not to define the name; it is read and not run.
+
+    Raises:
+        InputError: there is no such file, it cannot be parsed, or no line of it makes the name.
+    """
+    match = FILE.match(text.strip())
+    assert match is not None
+    path, name = Path(match["file"]).expanduser(), match["function"] or ""
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    with in_file(path.resolve()):
+        tree = ast.parse(path.read_bytes(), str(path))
+    own, others = _written(tree.body)
+    # A star may bring any name; which ones is known when the file is run.
+    if not name or not {name, "*"} & {*own, *others}:
+        raise _no_function(name, own, path, "cost")
+
+
+def _written(lines: Sequence[ast.stmt]) -> tuple[list[str], list[str]]:
+    """The functions that the lines of a file define, in order, and the other names they make; "*" for any."""
+    own: list[str] = []
+    others: list[str] = []
+    for line in lines:
+        if isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef):
+            own.append(line.name)
+        elif isinstance(line, ast.ClassDef):
+            others.append(line.name)
+        elif isinstance(line, ast.Import | ast.ImportFrom):
+            others += [(name.asname or name.name).split(".")[0] for name in line.names]
+        else:
+            blocks = [line, *getattr(line, "handlers", ()), *getattr(line, "cases", ())]
+            inner = [one for block in blocks for part in BLOCKS for one in getattr(block, part, ())]
+            functions, rest = _written(inner)
+            own += functions
+            names = [node for node in ast.walk(line) if isinstance(node, ast.Name)]
+            made = [node.id for node in names if isinstance(node.ctx, ast.Store)]
+            others += [*rest, *made, *("*" for node in names if node.id in MAKERS)]
+    return own, others
 
 
 def _parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import InputError
-from .costs import FILE, read_cost
+from .costs import FILE, check_written, read_cost
 from .output import show
 from .reading import read_places
 
@@ -103,8 +103,7 @@ def _landing(wanted: Asked) -> tuple[str, dict[str, Any]]:
         return "", hello
     match = FILE.match(wanted.cost.strip())
     if match is not None:
-        if not Path(match["file"]).expanduser().is_file():
-            raise InputError(f"there is no file {match['file']}")
+        check_written(wanted.cost)
         hello["named"] = {"label": f"{Path(match['file']).name}:{match['function'] or ''}"}
         places = read_places([wanted.start], "--start") if wanted.start else []
         count = len(places[0].ordered or places[0].named) if places else 1
