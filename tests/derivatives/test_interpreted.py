@@ -417,6 +417,9 @@ ARRAYS = {
             lax.conv_general_dilated(
                 b[None], b[None, :, :2, :2].swapaxes(1, 0)[:, :1], (1, 1), "SAME", feature_group_count=2
             ),
+            jax.vmap(lambda c: jnp.convolve(c, a[:3], "valid"))(b[0]),
+            lax.conv_general_dilated(b, b[0, :, None, :2], (2,), [(1, 2)], (2,), (2,), feature_group_count=3),
+            lax.conv_general_dilated(b[:, :1], jnp.ones((1, 1, 6)), (1,), "VALID"),  # longer than the signals
         ),
         x4,
         x234,
@@ -777,3 +780,13 @@ def test_the_larger_of_large_arrays_is_written_in_place_without_a_warning():
         warnings.simplefilter("error")
         (found,) = interpret(closed)(x)
     assert_allclose(found, np.minimum(np.maximum(np.sin(x), 0.1), np.cos(2.0 * x)), rtol=1e-15)
+
+
+def test_signals_slid_over_together_keep_their_infinities_to_themselves():
+    signals = np.ones((3, 5))
+    signals[1, -1], signals[2, 0] = np.inf, np.nan
+    kernel = np.array([1.0, 2.0, 3.0])
+    with jax.enable_x64(True):
+        jaxpr = jax.make_jaxpr(jax.vmap(lambda a: jnp.convolve(a, kernel, "valid")))(signals)
+    (found,) = interpret(jaxpr)(signals)
+    assert_allclose(found, [np.convolve(signal, kernel, "valid") for signal in signals])

@@ -107,7 +107,7 @@ class _Propagation:
         self.drawn = drawn
         self._foreseen = drawn is not None or reading.n <= DRAWN
         self.unknown: list[str] = []
-        self._interned: dict[tuple[int, bytes], list[Column]] = {}
+        self._interned: dict[tuple[int, int, bytes], list[Column]] = {}
         self._joined: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
         everyone = np.arange(self.n, dtype=np.int32)
         if drawn is not None:
@@ -165,9 +165,9 @@ class _Propagation:
 
     def interned(self, column: Column) -> Column:
         """The same column, one object for each content, so that equal ones are told by their identity."""
-        alike = self._interned.setdefault(
-            (column.size, column[:: max(column.size // PROBES, 1)].tobytes()), []
-        )
+        # The sum tells columns apart that differ at their ends alone, as those of what is slid over a vector do.
+        probed = column[:: max(column.size // PROBES, 1)].tobytes()
+        alike = self._interned.setdefault((column.size, int(column.sum(dtype=np.int64)), probed), [])
         for known in alike:
             if known is column or np.array_equal(known, column):
                 return known

@@ -370,8 +370,8 @@ def _convolution(equation: Any, context: Context) -> Code:
     def convolve(signal: Any, kernel: Any) -> Any:
         signal = dilated(signal.transpose(numbers.lhs_spec), left_dilation, padding)
         kernel = dilated(kernel.transpose(numbers.rhs_spec), right_dilation, [(0, 0)] * len(strides))
-        if len(strides) == 1 and signal.shape[:2] == kernel.shape[:2] == (1, 1) and dtype.kind != "c":
-            result = np.correlate(signal[0, 0], kernel[0, 0], "valid")[:: strides[0]].reshape(1, 1, -1)
+        if len(strides) == 1 and kernel.shape[:2] == (groups, 1) and dtype.kind != "c":
+            result = _correlated(signal, kernel[:, 0])[:, :, :: strides[0]]
         else:
             windows = np.lib.stride_tricks.sliding_window_view(
                 signal, kernel.shape[2:], axis=tuple(range(2, signal.ndim))
@@ -394,6 +394,21 @@ def _convolution(equation: Any, context: Context) -> Code:
         return result.transpose(restore).reshape(shape)
 
     return call(convolve, 2)
+
+
+def _correlated(signals: Any, kernels: Any) -> Any:
+    """Signals (batch, groups, n) and the kernels (groups, k) of each group, slid over them: (batch, groups, n - k + 1).
+
+    All signals of a group are one long one to NumPy, and what reaches over the end of one into the next is left out.
+    """
+    batch, groups, n = signals.shape
+    k = kernels.shape[1]
+    result = np.empty((batch, groups, max(n - k + 1, 0)), signals.dtype)
+    if result.size:
+        for g in range(groups):
+            ahead = np.concatenate([signals[:, g].reshape(-1), np.zeros(k - 1, signals.dtype)])
+            result[:, g] = np.correlate(ahead, kernels[g], "valid").reshape(batch, n)[:, : n - k + 1]
+    return result
 
 
 def _fft(equation: Any, context: Context) -> Code:
