@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.linalg import eigvalsh_tridiagonal
 from scipy.sparse import csc_array, diags_array
 
 from steepest.linear_algebra.curvature import SparseCurvature
@@ -126,3 +127,22 @@ def test_a_part_is_refused_where_it_alone_bends_down():
                 assert (pattern.factorise(M.data, shift, free) is not None) == (lowest > 0.0)
                 seen.add(lowest > 0.0)
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize("n", [2, 7, 6_000])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_chain_with_missing_links_is_solved_as_its_dense_matrix_is(n, whole):
+    """Entries of which some are not stored at all, links and parts of the diagonal."""
+    rng = np.random.default_rng(8)
+    links = rng.uniform(0.5, 1.0, n - 1) * (rng.random(n - 1) < 0.7)
+    links[0] = 0.7  # at least one
+    diagonal = rng.standard_normal(n) * (1.0 if whole else rng.random(n) < 0.5)
+    A = csc_array(diags_array([links, diagonal, links], offsets=[-1, 0, 1]))
+    A.eliminate_zeros()
+    pattern, b = SymmetricPattern(A), rng.standard_normal(n)
+    for shift in (4.0, 4.0 + rng.random(n)):
+        x = pattern.factorise(A.data, shift, None)(b)
+        assert_allclose(A @ x + shift * x, b, atol=1e-13)
+    lowest = eigvalsh_tridiagonal(A.diagonal(), links, select="i", select_range=(0, 0)).item()
+    for shift in (0.0, -0.9 * lowest, -1.1 * lowest):
+        assert (pattern.factorise(A.data, shift, None) is not None) == (lowest + shift > 0.0)

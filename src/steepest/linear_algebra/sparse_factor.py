@@ -278,6 +278,8 @@ class _Triangle:
         return solve
 
     def _banded(self, values: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
+        if self._width == 1:
+            return self._tridiagonal(values, shift)
         # LAPACK holds the upper triangle of a band column by column, as it stands here.
         band = self._band
         band.fill(0.0)
@@ -285,6 +287,18 @@ class _Triangle:
         band[:, self._width] += shift
         factor, trouble = lapack.dpbtrf(band.T, 0, overwrite_ab=1)
         return None if trouble else lambda b: lapack.dpbtrs(factor, b, 0)[0]
+
+    def _tridiagonal(self, values: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
+        """The same by LDLᵀ, which takes half the time of Cholesky's factor in a band of one."""
+        beside = np.zeros(self.n - 1)
+        beside[self._rows[self._beside]] = values[self._beside]
+        pivots, factor, trouble = lapack.dpttrf(values[self._diagonal] + shift, beside, 1, 1)
+        return None if trouble else lambda b: lapack.dpttrs(pivots, factor, b)[0]
+
+    @cached_property
+    def _beside(self) -> np.ndarray:
+        """Where the entries beside the diagonal stand."""
+        return np.flatnonzero(self._rows != self._columns)
 
     @cached_property
     def _band(self) -> np.ndarray:
