@@ -243,7 +243,10 @@ def test_a_circle_that_grows_into_a_line_is_no_minimum_and_the_arcs_own_is_found
 
 
 def peaks_from_a_poor_start(seed):
-    """Peaks fitted from a poor start: of two that cancel, one height runs off up and one down, without an end."""
+    """Peaks fitted from a poor start: of two that cancel, one height runs off up and one down, without an end.
+
+    The measurements come in no order: what they leave is no curve, and no parts are exchanged for it.
+    """
     random = np.random.default_rng(seed)
     count, t = random.integers(2, 8), np.linspace(0, 10, 150)
     peaks = np.c_[random.uniform(1, 5, count), random.uniform(0, 10, count), random.uniform(0.1, 1, count)]
@@ -253,9 +256,16 @@ def peaks_from_a_poor_start(seed):
         return np.sum(height / (1 + ((t[:, None] - place) / width) ** 2), axis=1)
 
     y = model(peaks.ravel()) + 0.02 * random.normal(size=t.size)
+    shuffled = np.random.default_rng(0).permutation(t.size)
+    t, y = t[shuffled], y[shuffled]
     return lambda p: np.sum((y - model(p)) ** 2), (
         peaks * np.exp(0.7 * random.normal(size=peaks.shape))
     ).ravel()
+
+
+def rounding_of_heights(found):
+    """By what part of a cost may sums of heights that nearly cancel be off: residuals are as large as its root."""
+    return np.finfo(float).eps * np.abs(found.x[::3]).sum() / np.sqrt(found.fun)
 
 
 @pytest.mark.parametrize("seed", [1, 6, 38])
@@ -264,7 +274,7 @@ def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_wal
     alone, found = st.minimize(cost, start, starts=1), st.minimize(cost, start)
     assert alone.verdict in ("stopped", "out of budget")
     assert found.fun < alone.fun
-    assert found.fun == pytest.approx(cost(found.x), rel=1e-12)
+    assert found.fun == pytest.approx(cost(found.x), rel=1e-12 + rounding_of_heights(found))
     assert "met elsewhere" not in found.message and "led here" in found.message
     assert np.array_equal(found.history.x[0], start)
     assert np.min(found.history.value) == pytest.approx(found.fun, rel=1e-10)

@@ -11,6 +11,7 @@ import numpy as np
 from .bounds import Vector
 from .descent import Descent, part_left, structure_of
 from .elsewhere import starts_elsewhere
+from .exchange import Exchanges, follow_a_curve
 from .hops import PAYS, Hops
 from .linear_algebra.box_pairs import lower_by_pairs
 from .linear_algebra.curvature import newton_step
@@ -23,6 +24,7 @@ from .recording import Recording
 from .solvers.choice import HESSIAN_PARAMETERS, Rung, Situation
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
+from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.linear_residuals import met_by_linear_residuals
 from .solvers.newton import Newton
 from .solvers.stopping import INTERRUPTED, StopReason
@@ -58,6 +60,13 @@ A_WHILE, TIMES_WORTH = 1.0, 2
 # Seconds, as foreseen, that looking around may take in any case, however short the walk was.
 MOMENT = 5e-3
 
+# Where the residuals of a fit follow a curve, exchanges of its parts take so many times the evaluations of the walks
+# before, or in any case so many seconds, as foreseen. Their Jacobians hold at most so many numbers.
+TIMES_WALKED, WHILE_EXCHANGED, LARGEST_JACOBIAN = 2, 0.1, 2_000_000
+
+# A fit that leaves less than this part of the cost of a minimum is the better answer, though its walk was cut short.
+EXPLAINED = 0.5
+
 # Words after which a walk from elsewhere may end in a minimum: they tell where this one was led, not what the cost is.
 LED_ASTRAY = frozenset(
     {Verdict.INFIMUM_NOT_ATTAINED, Verdict.PLATEAU, Verdict.STOPPED, Verdict.OUT_OF_BUDGET}
@@ -82,6 +91,7 @@ class WithRestarts:
     at once (`hops`); where none is lower elsewhere, the walk by curvature is made again after an opening by slopes.
     A quadratic between bounds that bends down: pairs of parameters are moved to where both are lower (`box_pairs`).
     What is found counts only if it is a lower minimum; the rest is told.
+    A fit whose residuals follow a curve: parts of its model are taken out and put back where most is left (`exchange`).
     Where the way down ran off to no minimum, walks begin elsewhere (`elsewhere`); a minimum as low is then the answer.
     `among`: the way is the lowest of several from as many starts.
     """
@@ -129,7 +139,16 @@ class WithRestarts:
         """The same from the end of a `run` down the way, as it was judged; `allowance`: evaluations to look around."""
         self.run, self.judgement = run, judgement
         objective, before = self.problem.objective, run.value
+        exchanged = None
         try:
+            exchanged = self._by_exchanges(TIMES_WALKED * allowance) if self._is_a_poor_fit() else None
+            if (
+                exchanged is not None
+                and self._is_better(*exchanged)
+                and not self._leaves_a_curve(exchanged[0])
+            ):
+                self._take(exchanged)
+                exchanged = None
             if self._are_worth_it():
                 if objective.n <= MOST_PARAMETERS:
                     self._around(allowance)
@@ -144,10 +163,20 @@ class WithRestarts:
             if isinstance(what, KeyboardInterrupt):
                 self.way.told_to_stop = INTERRUPTED
             # What was found so far stands; a lower place that nobody has walked from yet is told.
-            if objective.best_x is not None and objective.best_value < self.run.value:
+            lowest = self.run.value if self.seen is None else min(self.run.value, self.seen[0])
+            if objective.best_x is not None and objective.best_value < lowest:
                 self.seen = objective.best_value, np.asarray(objective.best_x)
+        if exchanged is not None and self._is_better(*exchanged):
+            self._take(exchanged)
+            told = self.judgement
+        else:
+            if exchanged is not None and exchanged[0].value < min(
+                self.run.value, (self.seen or (np.inf,))[0]
+            ):
+                self.seen = exchanged[0].value, exchanged[0].x
+            told = self._told(before)
         run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
-        return run, self._told(before)
+        return run, told
 
     def _are_worth_it(self) -> bool:
         """Whether a lower minimum may exist."""
@@ -164,6 +193,93 @@ class WithRestarts:
         if facts is None or self.problem.objective.derivatives != "exact":
             return False
         return not facts.convexity.is_convex
+
+    def _is_a_poor_fit(self) -> bool:
+        """Whether the cost is a sum of squares of few parameters that follow a curve at the end of the walk."""
+        objective, run, verdict = self.problem.objective, self.run, self.judgement.verdict
+        if not (objective.least_squares and 1 < objective.n <= MOST_PARAMETERS) or self._by_squares is None:
+            return False
+        if run.steps == 0 or run.stop is StopReason.TOLERANCE or verdict is Verdict.GLOBAL_MINIMUM:
+            return False
+        if not self._may_walk_again() or part_left(self.problem, run) <= RESOLVED:
+            return False
+        if not objective.has_residual or objective.has_sparse_jacobian:
+            return False
+        residual = objective.linearised(run.x).residual
+        return residual.size * objective.n <= LARGEST_JACOBIAN and follow_a_curve(residual)
+
+    @property
+    def _by_squares(self) -> Rung | None:
+        """The rung of the plan that follows the residuals."""
+        return next(
+            (rung for rung in self.way.plan.rungs if isinstance(rung.solver, LevenbergMarquardt)), None
+        )
+
+    def _by_exchanges(self, allowance: int) -> tuple[Run, Judgement] | None:
+        """Where exchanges of parts of a fit lead, while what is left follows a curve; None where to nothing lower."""
+        problem, way, first, rung = self.problem, self.way, self.run, self._by_squares
+        assert problem.trace is not None and rung is not None
+        cost = evaluation(problem.trace, "linearised").foreseen
+        allowance = max(allowance, int(WHILE_EXCHANGED / min(cost.interpreted, cost.compiled)))
+
+        def walk(place: Vector, steps: int, lowest: Run) -> Run:
+            homing = Homing(lowest, problem, way.recording)
+            return self._watched(replace(rung, max_steps=steps), place, homing)
+
+        exchanges = Exchanges(
+            problem.objective, problem.start, first, walk, lambda: not way.is_spent, allowance, way.seed
+        )
+        try:
+            exchanges.lower()
+        except KeyboardInterrupt:
+            way.told_to_stop = INTERRUPTED
+        except BudgetSpent:  # what was found so far stands
+            pass
+        how = f"{exchanges.tried} evaluations to find places, {exchanges.walks} walks"
+        if exchanges.best is first:
+            if exchanges.walks:
+                evidence = Evidence("parts of the model moved", 0.0, None, True, f"{how}; none lower")
+                self.judgement = self.judgement.told(evidence, self.judgement.sentence)
+            return None
+        run, judgement = self._arrived(exchanges.best, rung)
+        how += f"; they came down from {first.value:.6g} to {run.value:.6g}"
+        sentence = (
+            f"{judgement.sentence} The walk from the start ended at {first.value:.6g}, where the residuals follow a "
+            "curve; parts of the model moved to where most was left led here. starts=1 walks from the start alone."
+        )
+        evidence = Evidence("parts of the model moved", float(exchanges.moved), None, True, how)
+        return run, judgement.told(evidence, sentence)
+
+    def _arrived(self, run: Run, rung: Rung) -> tuple[Run, Judgement]:
+        """The end of a walk, judged; if it was broken off it is taken on, by the residuals' slopes and by curvature."""
+        way = self.way
+        for onward_by in (rung, self._by_curvature):
+            if onward_by is None or run.stop is not StopReason.OUT_OF_BUDGET or way.is_spent:
+                break
+            self.problem.objective.forget()
+            farther = way.walk(replace(onward_by, max_steps=WALK_STEPS), run.x)
+            farther.history.prepend(run.history)
+            run, rung = farther, onward_by
+        return way.settled(rung, run)
+
+    def _leaves_a_curve(self, run: Run) -> bool:
+        return follow_a_curve(self.problem.objective.afresh().linearised(run.x).residual)
+
+    def _is_better(self, run: Run, judgement: Judgement) -> bool:
+        """Whether a lower end is to be kept: a minimum, or where the answer so far is none or leaves mostly a curve.
+
+        What is lower and not kept is told.
+        """
+        if not run.value < self.run.value - LOWER * abs(self.run.value):
+            return False
+        is_cut = judgement.verdict in UNFINISHED
+        if judgement.verdict.is_minimum or (is_cut and run.value < EXPLAINED * self.run.value):
+            return True
+        return self.judgement.verdict in UNFINISHED
+
+    def _take(self, end: tuple[Run, Judgement]) -> None:
+        self.left.append((self.run, self.judgement))
+        self.run, self.judgement = end
 
     def _ran_off_where_a_minimum_may_be(self) -> bool:
         """Whether the walk left its start and ended at no minimum, which says nothing of minima elsewhere.

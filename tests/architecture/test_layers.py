@@ -41,6 +41,8 @@ LAYERS = (
         "existing",
         "hops",
         "elsewhere",
+        "parts",
+        "exchange",
         "restarts",
         "outcome",
         "minimize",

@@ -1,0 +1,189 @@
+"""Parts of a fit exchanged: the parameters that made the data are the truth."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import steepest as st
+from steepest.exchange import Exchanges, basis, damped, follow_a_curve, smoothness, solved
+from steepest.objective import Linearisation, Linearised, Objective
+from steepest.solvers import drive
+from steepest.solvers.levenberg_marquardt import LevenbergMarquardt
+
+T = np.linspace(0.0, 10.0, 120)
+NOISE = 0.02
+# Height, place, width. From this start two of three peaks share one feature of the data, or lie beyond their end.
+PEAKS = np.array([3.0, 2.0, 0.4, 2.0, 5.0, 0.6, 4.0, 8.0, 0.3])
+ASTRAY = np.array([1.5, 2.2, 0.5, 3.0, 2.6, 0.4, 1.0, 14.0, 0.5])
+
+
+def curve(p):
+    q = p.reshape(-1, 3)
+    return np.sum(q[:, 0] * np.exp(-(((T[:, None] - q[:, 1]) / q[:, 2]) ** 2)), axis=1)
+
+
+def measured(seed=0, true=PEAKS, noise=NOISE):
+    return curve(true) + noise * np.random.default_rng(seed).standard_normal(T.size)
+
+
+def cost_of(y, scale=1.0):
+    return lambda p: scale * np.sum((y - curve(p)) ** 2)
+
+
+def sorted_peaks(p):
+    q = np.abs(np.reshape(p, (-1, 3)))
+    return q[np.argsort(q[:, 1])]
+
+
+def moved(result):
+    return [item for item in result.evidence if item.name == "parts of the model moved"]
+
+
+def test_a_peak_beyond_the_end_of_the_data_is_brought_to_what_is_left():
+    y = measured()
+    result = st.minimize(cost_of(y), ASTRAY)
+    assert result.fun <= cost_of(y)(PEAKS)  # the minimum is no higher than the truth
+    assert_allclose(sorted_peaks(result.x), sorted_peaks(PEAKS), rtol=0.1)
+    assert result.success and moved(result) and "parts of the model moved" in result.message
+    alone = st.minimize(cost_of(y), ASTRAY, starts=1)
+    assert alone.fun > 10 * result.fun and not moved(alone)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_the_scale_of_the_cost_changes_nothing(scale):
+    y = measured()
+    result = st.minimize(cost_of(y, scale), ASTRAY)
+    assert_allclose(sorted_peaks(result.x), sorted_peaks(st.minimize(cost_of(y), ASTRAY).x), rtol=1e-6)
+
+
+def test_the_order_of_the_parts_changes_nothing():
+    y = measured()
+    turned = ASTRAY.reshape(3, 3)[[2, 0, 1]].ravel()
+    assert_allclose(
+        sorted_peaks(st.minimize(cost_of(y), turned).x),
+        sorted_peaks(st.minimize(cost_of(y), ASTRAY).x),
+        rtol=1e-6,
+    )
+
+
+def test_inside_bounds_the_peaks_stay_inside_them():
+    y = measured()
+    bounds = [(0.0, 10.0), (0.0, 20.0), (0.1, 2.0)] * 3
+    result = st.minimize(cost_of(y), ASTRAY, bounds=bounds)
+    assert result.fun <= cost_of(y)(PEAKS)
+    low, high = np.array(bounds).T
+    assert ((result.x >= low) & (result.x <= high)).all()
+
+
+def test_a_good_fit_is_left_as_it_is():
+    result = st.minimize(cost_of(measured()), PEAKS * 1.05)
+    assert result.success and not moved(result)
+
+
+def test_a_budget_is_kept_and_what_was_found_is_not_lost():
+    y = measured()
+    alone = st.minimize(cost_of(y), ASTRAY, starts=1)
+    for more in (1, 40, 150):
+        result = st.minimize(cost_of(y), ASTRAY, budget=alone.nfev + more)
+        assert result.nfev <= alone.nfev + more
+        assert result.fun <= alone.fun
+
+
+def test_a_callback_ends_the_exchanges():
+    y, costs = measured(), []
+    alone = st.minimize(cost_of(y), ASTRAY, starts=1)
+
+    def watch(intermediate_result):
+        costs.append(intermediate_result.fun)
+        return len(costs) > alone.nit + 3
+
+    result = st.minimize(cost_of(y), ASTRAY, callback=watch)
+    assert len(costs) <= alone.nit + 5
+    assert result.fun <= alone.fun
+
+
+@pytest.mark.parametrize("how", ["callback", "interrupt"])
+def test_what_exchanges_led_to_is_given_back_where_the_user_ends_the_walk_there(how):
+    y, costs = measured(), []
+    alone = st.minimize(cost_of(y), ASTRAY, starts=1)
+    st.minimize(
+        cost_of(y), ASTRAY, callback=lambda intermediate_result: costs.append(intermediate_result.fun)
+    )
+    first_lower = 1 + int(np.flatnonzero(np.array(costs) < 0.4 * alone.fun)[0])
+    seen = []
+
+    def callback(intermediate_result):
+        seen.append(intermediate_result.fun)
+        if how == "interrupt" and len(seen) == first_lower:
+            raise KeyboardInterrupt
+        return len(seen) == first_lower
+
+    found = st.minimize(cost_of(y), ASTRAY, callback=callback)
+    assert len(seen) == first_lower and found.stop == "stopped"
+    assert found.fun <= seen[-1] < 0.5 * alone.fun
+    assert_allclose(found.fun, cost_of(y)(found.x), rtol=1e-12)
+
+
+def test_the_residuals_are_never_asked_for_outside_the_bounds():
+    y = measured()
+    low, high = np.tile([0.0, 0.0, 0.2], 3), np.tile([8.0, 15.0, 3.0], 3)
+
+    def linearised(p):
+        assert ((p >= low) & (p <= high)).all()
+        q = p.reshape(-1, 3)
+        u = (T[:, None] - q[:, 1]) / q[:, 2]
+        shape = np.exp(-(u**2))
+        J = np.stack([shape, 2 * q[:, 0] * u * shape / q[:, 2], 2 * q[:, 0] * u**2 * shape / q[:, 2]], axis=2)
+        r = curve(p) - y
+        return Linearised(float(r @ r), r, J.reshape(T.size, -1))
+
+    def slopes(p):
+        found = linearised(p)
+        return found.value, 2.0 * found.jacobian.T @ found.residual
+
+    objective = Objective(
+        9,
+        value_and_gradient=slopes,
+        linearised=Linearisation(linearised, False),
+        least_squares=True,
+        bounds=st.bounds.Bounds(low, high),
+    )
+    run = drive(LevenbergMarquardt(), objective, ASTRAY)
+
+    def walk(place, steps, lowest):
+        return drive(LevenbergMarquardt(), objective, place, max_steps=steps)
+
+    exchanges = Exchanges(objective, ASTRAY, run, walk, lambda: True, 1_000, 0)
+    exchanges.lower()
+    assert exchanges.best.value <= objective.value(PEAKS) < 0.1 * run.value
+
+
+@pytest.mark.parametrize("m", [5, 20, 100, 1000])
+def test_noise_does_not_follow_a_curve_and_a_curve_does(m):
+    generator = np.random.default_rng(m)
+    assert not any(follow_a_curve(generator.standard_normal(m)) for _ in range(500))
+    t = np.linspace(0.0, 3.0, m)
+    assert follow_a_curve(np.sin(t)) or m < 10
+    noisy = np.sin(t) + 0.1 * generator.standard_normal(m)
+    assert follow_a_curve(noisy) or m < 20
+    assert not follow_a_curve(generator.permutation(noisy - noisy.mean()))  # unlike an offset
+
+
+def test_smoothness_is_von_neumanns_ratio():
+    r = np.random.default_rng(0).standard_normal(50)
+    ratio = sum((a - b) ** 2 for a, b in zip(r[1:], r[:-1], strict=True)) / sum(a * a for a in r)
+    assert_allclose(smoothness(r), ratio, rtol=1e-12)
+    assert smoothness(np.zeros(5)) == 2.0
+
+
+def test_steps_meet_the_normal_equations_of_columns_of_any_size():
+    generator = np.random.default_rng(1)
+    A, r = generator.standard_normal((20, 4)) * np.array([1.0, 1e8, 1e-8, 0.0]), generator.standard_normal(20)
+    p = solved(A, r)
+    assert_allclose((A.T @ (r + A @ p)) / np.array([1.0, 1e8, 1e-8, 1.0]), 0.0, atol=1e-12)
+    assert p[3] == 0.0
+    assert_allclose(basis(A).T @ basis(A), np.eye(3), atol=1e-12)
+    B, held = A[:, :3], np.array([0.0, 1.0, 1.0])
+    size = np.linalg.norm(B, axis=0)
+    q = damped(B, r, 0.3, held)
+    assert_allclose((B.T @ (r + B @ q) + 0.3 * held * size**2 * q) / size, 0.0, atol=1e-10)
