@@ -711,3 +711,46 @@ def test_ctrl_c_at_the_very_last_evaluations_of_a_fit_loses_no_minimum():
         assert calls[0] >= press[0]
         assert_allclose(found.popt, whole.popt)
         assert_allclose(found.covariance, whole.covariance)
+
+
+def line(t, a, b):
+    return a + b * t
+
+
+# The same line with one parameter too many: two that only their sum is determined of, and one that nothing depends on.
+TOO_MANY = {
+    "a sum": (lambda t, a, b, c: a + b * t + c * t, {"b", "c"}),
+    "in unlike units": (lambda t, a, b, c: a + b * t + 1e6 * c * t, {"b", "c"}),
+    "a parameter without effect": (lambda t, a, b, c: a + b * t + 0 * c, {"c"}),
+}
+
+
+@pytest.mark.parametrize("sigma", [None, 0.3])
+@pytest.mark.parametrize("points", [3, 20])
+@pytest.mark.parametrize("name", TOO_MANY)
+def test_what_the_data_do_not_determine_takes_no_degree_of_freedom(name, points, sigma):
+    """Chi² has the law of the line through the points, with n - 2 degrees of freedom, and so have the errors of a."""
+    model, loose = TOO_MANY[name]
+    noise = "unknown" if sigma is None else "known"
+    t = np.linspace(0.0, 1.0, points)
+    y = 2.0 + 3.0 * t + 0.1 * np.random.default_rng(points).standard_normal(points)
+    found = fit(model, t, y, {"a": 1.0, "b": 1.0, "c": 0.5}, sigma=sigma, noise=noise)
+    X = np.column_stack([np.ones(points), t])
+    misfit = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
+    variance = misfit @ misfit / (points - 2) if sigma is None else sigma**2
+    assert found.degrees_of_freedom == points - 2
+    assert_allclose(found.reduced_chi2, misfit @ misfit / (points - 2) / (sigma or 1.0) ** 2, rtol=1e-9)
+    assert_allclose(found.errors["a"], np.sqrt(variance * np.linalg.inv(X.T @ X)[0, 0]), rtol=1e-8)
+    assert {key for key, error in found.errors.items() if np.isinf(error)} == loose
+    assert any("the data determine 2 of 3 parameters" in remark for remark in found.remarks)
+    assert all(f" {key} " in found.remarks[0] for key in loose)
+    plain = fit(line, t, y, {"a": 1.0, "b": 1.0}, sigma=sigma, noise=noise)
+    assert_allclose([found.aic, found.bic], [plain.aic, plain.bic], rtol=1e-9)
+    assert_allclose(found.intervals()["a"], plain.intervals()["a"], rtol=1e-7)
+
+
+def test_a_parameter_at_its_bound_is_taken_off_the_degrees_of_freedom_as_one_that_was_fitted():
+    t = np.linspace(0.0, 1.0, 12)
+    y = 2.0 + 3.0 * t + 0.1 * np.random.default_rng(1).standard_normal(12)
+    found = fit(line, t, y, {"a": 1.0, "b": 1.0}, bounds={"b": (0.0, 1.5)})
+    assert found.values["b"] == 1.5 and found.degrees_of_freedom == 10

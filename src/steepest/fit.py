@@ -40,6 +40,7 @@ from .solvers import Plan, drive
 from .solvers.driver import Run
 from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .starts import Suspicion, around, from_data, suspicion_of
+from .verdict.wording import listed
 from .verdict.words import Judgement, Verdict
 
 NOISE = ("unknown", "known")
@@ -742,22 +743,13 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     residual = linear.residual if residuals.rho is None else in_spite_of_ctrl_c(residuals.residual, z)
     chi2 = float(residual.dot(residual))
     moving = arrangement.free
-    degrees = residual.size - moving.size
     at_bound = None
     if task.bounds.any:
         gradient = 2.0 * (linear.jacobian.T @ linear.residual)
         at_bound = ~task.bounds.free(z, gradient) | (z <= task.bounds.lower) | (z >= task.bounds.upper)
     held = 0 if at_bound is None else int(at_bound.sum())
-    variance = 1.0
     remarks = task.remarks + found.remarks + on_precision(task.precision)
     remarks += _where_not_finite(task, residual)
-    if noise == "unknown":
-        variance = residuals.variance(residual, degrees) * residuals.overstated(residual)
-        if degrees <= 0:
-            remarks += (
-                f"{_counted(residual.size, 'point')} for {_counted(moving.size, 'parameter')}: no scatter is left to "
-                "estimate the noise from",
-            )
     full = arrangement.full(z)
     names = task.names
     # A parameter that moves the residuals by less than their rounding when it doubles is not felt.
@@ -766,8 +758,30 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     scale = np.maximum(np.abs(z), np.abs(found.start))
     least = np.zeros(z.size) if level is None else EPS * length(level) / np.maximum(scale, TINY)
     least[z == 0.0] = 0.0
-    covariance, reasons, _ = all_covariance(linear.jacobian, variance, arrangement, z, names, at_bound, least)
+
+    def variance(rank: int) -> float:
+        if noise == "known":
+            return 1.0
+        return residuals.variance(residual, residual.size - held - rank) * residuals.overstated(residual)
+
+    covariance, reasons, told = all_covariance(
+        linear.jacobian, variance, arrangement, z, names, at_bound, least
+    )
+    # What the data leave undetermined takes nothing off the residuals.
+    without_slopes = bool(np.isnan(np.diag(told.matrix)).all())
+    fitted = moving.size if without_slopes else held + told.rank
+    degrees = residual.size - fitted
+    if fitted < moving.size:
+        loose = [names[moving[k]] for k in sorted(told.reasons) if at_bound is None or not at_bound[k]]
+        remarks += (
+            f"the data determine {fitted} of {_counted(moving.size, 'parameter')}, so as many are taken off the "
+            f"degrees of freedom; {listed(loose)} {'has' if len(loose) == 1 else 'have'} no error",
+        )
     if noise == "unknown" and degrees <= 0:
+        remarks += (
+            f"{_counted(residual.size, 'point')} for {_counted(moving.size, 'parameter')}: no scatter is left to "
+            "estimate the noise from",
+        )
         reasons = {names[k]: "there are no more points than parameters" for k in moving.tolist()} | reasons
     if held:
         sits, them = (

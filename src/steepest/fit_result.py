@@ -90,7 +90,9 @@ class FitResult:
     `x`, `y`, `sigma`, `fitted`, `residuals` (y - fitted), each as arrays over the points used; lists of arrays for
     several data sets. `chi2`: sum of squared weighted residuals; `cost`: what was minimised, which differs from it
     for a robust loss. `noise`: "known" where `sigma` is in the units of y, "unknown" where its size was estimated
-    from the fit. `digits`: trustworthy digits of each parameter; NaN for those that did not move.
+    from the fit. `degrees_of_freedom`: points less the parameters that the data determine, which are as many as the
+    rank of the Jacobian, and less those at their bounds. `digits`: trustworthy digits of each parameter; NaN for those
+    that did not move.
     `start`: values the walk began with; `start_from`: "given", "guess" or "multi-start".
     `verdict`, `success`, `message`, `evidence`, `next_step`, `plan`, `history`, `timing`: as in `Result`.
     """
@@ -257,13 +259,18 @@ class FitResult:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion, -2·log(likelihood) + 2k for k moving parameters; smaller is better."""
-        return self._minus_twice_log_likelihood + 2 * self.moving.size
+        """Akaike's criterion, -2·log(likelihood) + 2k for k determined parameters; smaller is better."""
+        return self._minus_twice_log_likelihood + 2 * self._determined
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion, -2·log(likelihood) + k·log(m) for k moving parameters; smaller is better."""
-        return self._minus_twice_log_likelihood + self.moving.size * math.log(self.points)
+        """Schwarz's criterion, -2·log(likelihood) + k·log(m) for k determined parameters; smaller is better."""
+        return self._minus_twice_log_likelihood + self._determined * math.log(self.points)
+
+    @property
+    def _determined(self) -> int:
+        """How many parameters are taken off the degrees of freedom."""
+        return self._residual.size - self.degrees_of_freedom
 
     @cached_property
     def variance(self) -> float:
@@ -557,7 +564,7 @@ class FitResult:
 
 def all_covariance(
     J: Any,
-    variance: float,
+    variance: float | Callable[[int], float],
     arrangement: Arrangement,
     z: Vector,
     names: Sequence[str],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Covariance:
 
 def covariance_of(
     J: Any,
-    variance: float,
+    variance: float | Callable[[int], float],
     names: Sequence[str],
     at_bound: np.ndarray | None = None,
     least: Vector | float = 0.0,
@@ -59,8 +59,9 @@ def covariance_of(
     """variance · (JᵀJ)⁻¹ for J (m, k), by the singular values of J with its columns made of length one.
 
     Never forms JᵀJ, which would lose half the digits (Golub & Van Loan 2013, section 5.3.8). `variance`: of one
-    weighted residual; `at_bound` (k,): parameters a bound holds, which are left out; `least` (k,): columns of J no
-    longer than this are rounding, and their parameter counts as one that the model does not feel.
+    weighted residual, or what gives it for a rank; `at_bound` (k,): parameters a bound holds, which are left out;
+    `least` (k,): columns of J no longer than this are rounding, and their parameter counts as one that the model does
+    not feel.
 
     >>> found = covariance_of(np.array([[1.0, 0.0], [0.0, 2.0]]), 4.0, ("a", "b"))
     >>> found.errors
@@ -90,7 +91,12 @@ def covariance_of(
     limit = RANK * max(A.shape) * s[0]
     rank = int((s > limit).sum())
     axes = Vt[:rank] / s[:rank, None]
-    inner = axes.T @ axes * variance / np.outer(size[alive], size[alive])
+    inner = (
+        axes.T
+        @ axes
+        * (variance(rank) if callable(variance) else variance)
+        / np.outer(size[alive], size[alive])
+    )
     matrix[np.ix_(alive, alive)] = inner
     if rank < alive.size:
         null = np.linalg.svd(Vt[:rank])[2][rank:] if rank else np.eye(alive.size)
