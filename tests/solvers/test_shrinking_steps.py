@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import steepest as st
-from steepest.solvers.shrinking_steps import STOPS_SHORT, is_steady, shrinking, steps_at_once
+from steepest.solvers.shrinking_steps import STOPS_SHORT, is_steady, led_by, shrinking, steps_at_once
 
 
 def powell_singular(x):
@@ -85,3 +85,55 @@ def test_how_many_steps_are_taken_together():
     short = 1.0 - 0.25 * steps_at_once(0.75, 0.75 + 1e-8, 1.0, 1.0)
     assert short == pytest.approx(STOPS_SHORT * 1e-4, rel=1e-3)
     assert steps_at_once(0.75, 0.5, 1e-9, 1.0) == 1.0
+
+
+# Step by step Gauss-Newton takes 16, 27 and 18: its steps change sign and shrink to a tenth and a quarter, or keep it.
+@pytest.mark.parametrize(("bend", "left", "most"), [(0.05, 1.0, 8), (0.1, 1.2, 12), (-0.06, 1.0, 9)])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_where_residuals_are_left_a_secant_takes_the_place_of_most_steps(bend, left, most, unit):
+    # The slope is zero where (x - 1) + 2·bend·x·(bend·x² + left) = 0.
+    roots = np.roots([2.0 * bend**2, 0.0, 1.0 + 2.0 * bend * left, -1.0])
+    truth = roots[np.abs(roots.imag) < 1e-12].real
+    found = st.minimize(
+        lambda x: np.sum((x / unit - 1.0) ** 2) + np.sum((bend * (x / unit) ** 2 + left) ** 2),
+        np.array([5.0 * unit]),
+        method="levenberg-marquardt",
+    )
+    np.testing.assert_allclose(found.x / unit, truth, rtol=1e-14)
+    assert found.success
+    assert found.nfev <= most
+
+
+def test_a_secant_leads_to_the_end_of_steps_that_shrink_by_one_factor():
+    rng = np.random.default_rng(0)
+    end, way = rng.standard_normal(4), rng.standard_normal(4)
+    scale = 10.0 ** rng.uniform(-6.0, 6.0, 4)
+    for factor in (-0.25, -0.1, 1e-3, 0.1, 0.25):
+        first, second = end - way, end - factor * way
+        aimed, this = (1.0 - factor) * (end - first), (1.0 - factor) * (end - second)
+        led = led_by(second - first, aimed, this, scale)
+        np.testing.assert_allclose(second + this + led, end, rtol=1e-12)
+        # The step before went farther than it was aimed: only where it ended counts.
+        start = second - 1.2 * aimed
+        aimed = (1.0 - factor) * (end - start)
+        led = led_by(second - start, aimed, this, scale)
+        np.testing.assert_allclose(second + this + led, end, rtol=1e-12)
+
+
+def test_no_secant_is_taken_where_steps_turn_or_grow_or_vanish():
+    step, units = np.array([1.0, 0.0]), np.ones(2)
+    for along, across in (
+        (0.0, 0.1),
+        (0.1, 0.02),
+        (0.4, 0.0),
+        (1.0, 0.0),
+        (1.001, 0.0),
+        (2.0, 0.0),
+        (0.0, 0.0),
+    ):
+        for this in (np.array([along, across]), np.array([-along, across])):
+            assert led_by(step, step, this, units) is None
+    tiny = 1e-162 * step
+    for this in (0.1 * tiny, 0.0 * tiny, np.nan * tiny):
+        led = led_by(tiny, tiny, this, units)
+        assert led is None or np.isfinite(led).all()

@@ -24,7 +24,7 @@ from .bent_path import (
     next_radius,
     reach_of,
 )
-from .shrinking_steps import is_near, is_steady, shrinking
+from .shrinking_steps import is_near, is_steady, led_by, shrinking
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
 # A step is taken when it gains this part of what the model promised (Moré 1978).
@@ -55,6 +55,11 @@ HELD_PATIENCE, ERRS_LESS = 12, 0.5
 # times too large, units shrink with it, to this part at most from one step to the next.
 DROWNED = 1e-4
 REMEMBERED = 0.1
+
+# Where residuals are left at the bottom, Gauss-Newton steps shrink by a factor each, and the last two tell it. So they
+# do where what is left to gain falls to between the first part and SLOW of what it was, and has become less than the
+# second part of the squares: where it is all of them, nothing may be left at the bottom, and steps shrink ever faster.
+LED_FROM, LITTLE = 1e-5, 0.1
 
 # So many such steps, and more for each parameter that a valley may wind through, are enough where another method stands
 # ready: Newton's is out of it sooner, in units that follow the curvature. Fewer, and walks are broken off close to
@@ -91,7 +96,8 @@ class LMState(NamedTuple):
     numbers that are larger. `bend`: that of the last step, if the radius held it; `reach`: what it tells of longer
     ones, if it was bent. `ratio`: of the model's next step to the last one, where both are free and go the same way,
     else 0; `steady`: how many times in a row it has been the same, and `wanted`: how many it takes to go ahead. `way`:
-    the lengths of all steps so far, scaled.
+    the lengths of all steps so far, scaled. `aimed` (n,): the last step as the model had it, where it was free and the
+    next one is shorter; else None.
     """
 
     x: Vector
@@ -117,6 +123,7 @@ class LMState(NamedTuple):
     steady: int = 0
     wanted: int = 1
     way: float = 0.0
+    aimed: Vector | None = None
 
 
 class Move(NamedTuple):
@@ -178,7 +185,7 @@ class LevenbergMarquardt:
         scale = np.where(size > 0.0, size, 1.0)
         reach = sqrt(float(((scale * x) ** 2).sum()))
         radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
-        return self._aim(objective, x, linear, None, scale, size, gram, radius, False, None, 0.0)
+        return self._aim(objective, x, linear, None, scale, size, gram, radius, False, False, None, 0.0)
 
     def step(self, objective: Objective, state: LMState) -> LMState:
         """The first step, at shrinking radius, that lowers the cost about as the model says."""
@@ -202,8 +209,11 @@ class LevenbergMarquardt:
             if not radius > 0.0:  # all cut away, beside a jump at zero that x is a denormal number from
                 return state._replace(stop=StopReason.NO_PROGRESS)
             move = _move(objective.bounds, state, radius)
-            bent = _foretold(state, move) if move.damping > 0.0 else None
-            place = _place(objective.bounds, x, move.p if bent is None else move.p + bent)
+            free = not move.damping > 0.0
+            bent = None if free else _foretold(state, move)
+            further = _led(state, move) if free and not refused else bent
+            led = further is not bent
+            place = _place(objective.bounds, x, move.p if further is None else move.p + further)
             if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
                 lost = state.decrease <= rounding
                 return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
@@ -218,6 +228,9 @@ class LevenbergMarquardt:
                 size, gram = _measured(trial.found.jacobian)
                 if is_finite(size):
                     break
+            if led:
+                state = state._replace(aimed=None)  # once more without
+                continue
             cut = AFTER_REFUSAL if trial.bent else _cut(state, move, trial.fell)
             radius = cut * min(radius, move.length)
             refused = True
@@ -236,12 +249,12 @@ class LevenbergMarquardt:
         step = trial.x - x
         way = state.way + move.length
         onward = self._aim(
-            objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, state, way
+            objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, led, state, way
         )
         if onward.model is None:
             return onward
-        if not move.damping > 0.0:
-            return _compared(state, onward)
+        if free:
+            return _compared(state, _aimed(state, onward, move))
         return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
 
     def _all_at_once(self, objective: Objective, state: LMState) -> LMState | None:
@@ -256,7 +269,9 @@ class LevenbergMarquardt:
             return None
         scale, step = np.maximum(state.scale, size), place - state.x
         way = state.way + move.length
-        return self._aim(objective, place, found, step, scale, size, gram, state.radius, False, state, way)
+        return self._aim(
+            objective, place, found, step, scale, size, gram, state.radius, False, False, state, way
+        )
 
     def _aim(
         self,
@@ -269,10 +284,14 @@ class LevenbergMarquardt:
         gram: Matrix | None,
         radius: float,
         held: bool,
+        led: bool,
         before: LMState | None,
         way: float,
     ) -> LMState:
-        """The state at `x` with the model for the next step, and what that model says of the last one."""
+        """The state at `x` with the model for the next step, and what that model says of the last one.
+
+        That was `held` back by the radius, or `led` by the one before it: what it left says nothing of rounding then.
+        """
         value, r, J = linear
         is_dense = type(J) is np.ndarray
         half = r.dot(J) if is_dense else J.T @ r
@@ -308,9 +327,9 @@ class LevenbergMarquardt:
         if before is not None and not spent:
             shrinks_slowly = decrease > SLOW * before.decrease
             if curved or not (is_dense and self.newton and objective.has_hessian):
-                spent = shrinks_slowly and before.decrease <= EPSILON * abs(value) and not held
+                spent = shrinks_slowly and before.decrease <= EPSILON * abs(value) and not (held or led)
             elif decrease <= TOO_LITTLE * abs(value):
-                spent = shrinks_slowly and not held
+                spent = shrinks_slowly and not (held or led)
             else:
                 if held:
                     slow_held = slow_held + 1 if shrinks_slowly else 0
@@ -493,6 +512,28 @@ def _foretold(state: LMState, move: Move) -> Vector | None:
     """The second-order part (n,) of a step that the radius holds, from the bend of the last one; None for none."""
     off = foretold(state.bend, move.p, state.scale)
     return None if off is None else _bent(state, move, off)
+
+
+def _aimed(state: LMState, onward: LMState, move: Move) -> LMState:
+    """The state `onward`, a free step from `state`, with that step where it may tell of how the next ones shrink."""
+    if not LED_FROM * state.decrease < onward.decrease < SLOW * state.decrease:
+        return onward
+    if move.held or not _is_gauss_newton(state):
+        return onward
+    r = onward.linear.residual
+    return onward._replace(aimed=move.p) if onward.decrease < LITTLE * float(r.dot(r)) else onward
+
+
+def _is_gauss_newton(state: LMState) -> bool:
+    """Whether the model has no second derivatives, and no bound holds a parameter."""
+    return state.hessian is None and (state.free is None or holds_everywhere(state.free))
+
+
+def _led(state: LMState, move: Move) -> Vector | None:
+    """What a free step needs besides (n,), as the last one tells; None for nothing."""
+    if state.aimed is None or state.step is None or move.held or not _is_gauss_newton(state):
+        return None
+    return led_by(state.step, state.aimed, move.p, state.scale)
 
 
 def _put_back(objective: Objective, state: LMState, move: Move, trial: Trial) -> Trial:

@@ -2,18 +2,23 @@
 
 All that are still to come add up to p / (1 - q) for the next step p and the factor q (Griewank & Osborne, SIAM J.
 Numer. Anal. 20, 1983). Newton's method has q = 2/3 on a fourth power, Gauss-Newton's 1/2 on a residual that is a
-square, and both come nearer to 1 for higher ones.
+square, and both come nearer to 1 for higher ones. Where residuals are left at the bottom, Gauss-Newton's has a q that
+depends on what they are, and in several directions several.
 """
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 from ..bounds import Vector
 from ..linear_algebra.long_vectors import inner
 
-# Below the first factor the steps themselves are quick enough; above the second the sum is a guess.
+# Below the first factor steps are not added up; above the second the sum is a guess.
 LEAST_RATIO, MOST_RATIO = 0.3, 0.95
+
+# Below the first factor two steps tell the rest by a secant, where they are parallel to within this cosine, 6 degrees:
+# farther apart, several directions shrink by factors of their own, and a secant brings one to its end and keeps others.
+PARALLEL = 0.995
 
 # Far out a polynomial looks like its highest power, whose bottom is but the middle of where its minima are. So all
 # steps to come are taken at once only where they are no longer than this part of the way so far: with a hundred times
@@ -40,6 +45,30 @@ def shrinking(last: Vector, this: Vector) -> float:
         return 0.0
     across = this - ratio * last
     return ratio if inner(across, across) <= (ALIKE * ratio) ** 2 * square else 0.0
+
+
+def led_by(taken: Vector, aimed: Vector, this: Vector, scale: Vector) -> Vector | None:
+    """What `this` step (n,) needs besides, if it is the last times a small factor, of either sign; None if it is not.
+
+    The last was `aimed` (n,) by the same rule and `taken` (n,) with what it needed; `scale` (n,): the units in which
+    steps are compared. A secant through both ends, in one direction at a time (Anderson, J. ACM 12, 1965, with one
+    step remembered): what it leaves is of the second order, where the rule itself leaves a part.
+
+    >>> import numpy as np
+    >>> led_by(np.array([5.0]), np.array([5.0]), np.array([1.0]), np.ones(1))
+    array([0.25])
+    """
+    last, now = scale * aimed, scale * this
+    change = now - last
+    if not abs(float(now.dot(last))) > PARALLEL * sqrt(float(last.dot(last)) * float(now.dot(now))):
+        return None
+    square = float(change.dot(change))
+    part = (
+        -float(now.dot(change)) / square if square > 0.0 else inf
+    )  # q / (1 - q), for a factor q of either sign
+    if not -LEAST_RATIO / (1.0 + LEAST_RATIO) <= part <= LEAST_RATIO / (1.0 - LEAST_RATIO):
+        return None
+    return part * (taken - aimed + this)
 
 
 def is_steady(ratio: float, before: float) -> bool:
