@@ -9,6 +9,7 @@ from steepest import minimize, restarts
 from steepest.bounds import Bounds
 from steepest.hops import Hops, Sets
 from steepest.objective import Budget, BudgetSpent, Later, Objective, SumOfTerms
+from steepest.problem import pose
 
 rng = np.random.default_rng(11)
 FIELD = 0.3 * rng.normal(size=300)
@@ -245,3 +246,37 @@ def test_parameters_that_meet_all_others_are_not_moved_one_after_the_other():
     shared = csc_array(np.hstack([np.ones((n, 1)), np.eye(n)[:, 1:]]))
     hub = Sets(shared, csc_array(np.eye(n)))
     assert hub.count <= 2
+
+
+@pytest.mark.parametrize("order", ["none", "along the chain", "ties"])
+def test_the_best_sets_that_share_no_term_are_what_going_through_them_finds(order):
+    draw = np.random.default_rng(5)
+    n = 400
+    pattern = csc_array(np.eye(n) + np.eye(n, k=1) + (draw.random((n, n)) < 0.002))
+    sets = Sets(pattern, csc_array(np.eye(n)))
+    gains = {
+        "none": draw.random(n),
+        "along the chain": np.linspace(1.0, 2.0, n),
+        "ties": np.ceil(3.0 * draw.random(n)),
+    }[order]
+    gains[draw.random(n) < 0.1] = 0.0
+    dense, taken, expected = pattern.toarray() > 0.0, np.zeros(n, bool), np.zeros(n, bool)
+    for k in np.argsort(gains, kind="stable")[::-1]:
+        if gains[k] > 0.0 and not (taken & dense[:, k]).any():
+            expected[k] = True
+            taken |= dense[:, k]
+    assert_array_equal(sets.undisturbed(gains), expected)
+
+
+def test_what_follows_from_the_terms_alone_is_made_once_for_all_walks():
+    def cost(x):
+        return wells(x)
+
+    start = np.zeros(100)
+    problems = [
+        pose(cost, start, (), jac=None, hess=None, bounds=None, fixed=None, derivatives="auto", budget=None)
+        for _ in range(2)
+    ]
+    first, second = (Hops(problem.objective, start, start, 1.0) for problem in problems)
+    assert problems[0].objective is not problems[1].objective
+    assert first.alone is second.alone and first.pattern is second.pattern

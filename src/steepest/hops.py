@@ -58,6 +58,10 @@ LARGER, MOST_TOUCHED = 4, 5_000_000
 # With more parameters, what the rungs of a ladder show would take gigabytes.
 MOST_PARAMETERS = 200_000
 
+# Rounds in which all sets that are better than their neighbours are chosen at once: of sets whose gains have no order a
+# handful is enough. Gains that grow along a chain leave one set to each further round, and are gone through one by one.
+AT_ONCE = 8
+
 # Looks one after the other without a walk between them, and what part of the first one's gain pays for another.
 LOOKS, PAYS = 8, 0.02
 
@@ -97,14 +101,40 @@ class Sets:
         good = np.flatnonzero(gains)
         rank[good[np.argsort(gains[good], kind="stable")]] = np.arange(1.0, good.size + 1.0)
         chosen = np.zeros(gains.size, bool)
-        while rank.any():
+        for _ in range(AT_ONCE):
+            if not rank.any():
+                return chosen
             in_term = _largest(rank[self.by_terms.indices], self.by_terms.indptr)
             around = _largest(in_term[self.touched.indices], self.touched.indptr)
             best = (rank > 0.0) & (rank >= around)
             chosen |= best
             taken = self.by_terms @ best.astype(np.float64) > 0.0
             rank = np.where(self.touched.T @ taken.astype(np.float64) > 0.0, 0.0, rank)
+        left = np.flatnonzero(rank)
+        self._choose_one_by_one(left[np.argsort(-rank[left])], chosen)
         return chosen
+
+    def _choose_one_by_one(self, sets: np.ndarray, chosen: np.ndarray) -> None:
+        """Add to the `chosen` (p,) those of some sets, best first, that share no term with one added before."""
+        taken: set[int] = set()
+        starts, ends = self.touched.indptr[sets].tolist(), self.touched.indptr[sets + 1].tolist()
+        for mine, start, end in zip(sets.tolist(), starts, ends, strict=True):
+            own = self.touched.indices[start:end].tolist()
+            if taken.isdisjoint(own):
+                taken.update(own)
+                chosen[mine] = True
+
+
+def _parameters_alone(objective: Objective) -> tuple[Any, Sets]:
+    """The pattern (m, n) of the terms in float64, and the sets of one parameter each, kept with the cost."""
+    from scipy.sparse import eye_array
+
+    kept = objective.kept_with_terms
+    if "parameters alone" not in kept:
+        pattern = objective.term_pattern.astype(np.float64)  # type: ignore[union-attr]
+        kept["parameters alone"] = pattern, Sets(pattern, eye_array(objective.n, format="csc"))
+    found: tuple[Any, Sets] = kept["parameters alone"]
+    return found
 
 
 class Hops:
@@ -115,11 +145,8 @@ class Hops:
     """
 
     def __init__(self, objective: Objective, start: Vector, x: Vector, fall: float) -> None:
-        from scipy.sparse import eye_array
-
         self.objective, self.start = objective, start
-        self.pattern = objective.term_pattern.astype(np.float64)  # type: ignore[union-attr]
-        self.alone = Sets(self.pattern, eye_array(objective.n, format="csc"))
+        self.pattern, self.alone = _parameters_alone(objective)
         self.first, self.fall = x, fall if np.isfinite(fall) else 0.0
         self.tried = self.looks = 0
 

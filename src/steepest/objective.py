@@ -116,11 +116,12 @@ class SparseHessian:
 class SumOfTerms:
     """An evaluation of the terms (m,) of which a cost is the sum, but for a constant.
 
-    `pattern`: on which parameters each depends, CSC (m, n).
+    `pattern`: on which parameters each depends, CSC (m, n). `kept` holds what follows from that alone, for all walks.
     """
 
     evaluate: Callable[[Vector], Vector]
     pattern: Any
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -573,6 +574,14 @@ class Objective:
         if isinstance(self._terms, Later):
             self._terms = self._terms.find()
         return None if self._terms is None else self._terms.pattern
+
+    @property
+    def kept_with_terms(self) -> dict[str, Any]:
+        """What was made of `term_pattern` before, by this objective or another of the same cost."""
+        if self.term_pattern is None:
+            raise AttributeError("this objective has no terms; look at term_pattern first")
+        kept: dict[str, Any] = self._terms.kept
+        return kept
 
     def terms(self, x: Vector) -> Vector:
         """The terms (m,) of which the cost is the sum, but for a constant; counts as a value."""
