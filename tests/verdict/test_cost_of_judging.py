@@ -11,6 +11,7 @@ import steepest
 from steepest.derivatives.tiers import Tiered
 from steepest.descent import structure_of
 from steepest.problem import pose
+from steepest.verdict import tails
 from steepest.verdict.constrained import Point
 from steepest.verdict.flatness import _basis_across
 from steepest.verdict.judge import judge
@@ -177,6 +178,21 @@ def test_a_cost_of_two_sums_of_sixty_parameters_is_flat_along_all_else(unit, pow
 
     bottom = np.linalg.lstsq(A, np.ones(2), rcond=None)[0]
     assert judged(posed(cost, 60), bottom).verdict == "flat minimum"
+
+
+def test_no_tail_is_looked_for_where_a_polynomial_rises_from_its_bottom(monkeypatch):
+    def sisser(x):
+        return 3.0 * x[0] ** 4 - 2.0 * (x[0] * x[1]) ** 2 + 3.0 * x[1] ** 4
+
+    def fading(x):
+        return np.exp(-x[0]) + 3.0 * x[1] ** 4
+
+    looked = []
+    monkeypatch.setattr(tails, "_dies_out", lambda *_: looked.append(1) or False)
+    walk = steepest.minimize(sisser, np.array([1.0, 0.1]))
+    assert walk.verdict.is_minimum and not looked
+    steepest.minimize(fading, np.array([1.0, 0.1]))
+    assert looked
 
 
 def _are_between_two_of_three(names):

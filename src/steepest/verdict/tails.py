@@ -9,7 +9,7 @@ lies where the tail has drowned in rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
@@ -74,7 +74,10 @@ def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
     """The way (n,) along ±`direction` in which the cost falls for ever towards a limit; None if it does not.
 
     `direction` (n,) is as long as the parameters' own size, so that the walk came from within one length.
+    Along a line a polynomial is constant or leads to infinity, so it has no tail.
     """
+    if isfinite(getattr(look.structure, "degree", inf)):
+        return None
     for away in (direction, -direction):
         if not _dies_out(look, away, rounding) or _rises_beyond(look, away, rounding):
             continue
