@@ -13,6 +13,7 @@ from ..numerics import EPS, all_finite, quietly
 from .curvature import Curvature
 from .look import Look, Rounding
 from .rays import STRIDE, Leads, scaled, walk
+from .weakest import solved_by_factor
 
 Vector = np.ndarray
 
@@ -170,6 +171,13 @@ def optimality_of(look: Look, rounding: Rounding, curvature: Curvature) -> Optim
     by = "rounding" if within else ""
     if not by and np.isfinite(remaining):
         by, landing = _by_landing(look, rounding, curvature, step, remaining, remaining_limit)
+    if not by and remaining <= REMAINING_PART * _size(look, look.fall):
+        exact = solved_by_factor(look, curvature)
+        if exact is not None:
+            sharp, promise = exact.newton(projected, rounding)
+            by, landing = _by_landing(look, rounding, exact, sharp, promise, remaining_limit)
+            by = by if by == "decrease" or landing <= LANDING else ""
+            step, remaining = (sharp, promise) if by else (step, remaining)
     return Optimality(by != "", by, slope, limit, remaining, remaining_limit, step, landing, ratio)
 
 
@@ -204,7 +212,7 @@ def _by_landing(
         below_rounding = tiny or not _turns_up(look, step, rounding)
     # Of very many parameters the step is a rough one that lands anywhere, and the fall of a walk cut off says nothing.
     fall = look.fall if curvature.complete else _fall_that_counts(look, curvature)
-    size = max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
+    size = _size(look, fall)
     asked = look.stop == "tolerance reached"
     near = remaining <= (ASKED_PART if asked else REMAINING_PART) * size
     near &= bool((np.abs(step) <= (ASKED_PART if asked else STEP_PART) * units).all())
@@ -221,6 +229,11 @@ def _by_landing(
     if landing <= LANDING or (not curvature.complete and landing <= 1.0):
         return "landing", landing
     return "", landing
+
+
+def _size(look: Look, fall: float | None) -> float:
+    """What a decrease is measured by: the cost here, the `fall` of the walk; or one, where nothing is known of it."""
+    return max(fall or 0.0, abs(look.value), 1.0 if look.fall is None else 0.0)
 
 
 def _turns_up(look: Look, step: Vector, rounding: Rounding) -> bool:

@@ -74,6 +74,24 @@ def shifted_factor(look: Look, H: Any, before: ShiftedFactor | None = None) -> S
     return None
 
 
+def solved_by_factor(look: Look, curvature: Curvature) -> Curvature | None:
+    """The same, with Newton steps by a factor of the sparse Hessian; None where all is known, or there is no factor.
+
+    What a few products make of the slope is a rough step; what it promises, and where it lands, is left to chance.
+    """
+    if curvature.complete or look.n > MOST_FACTORISED or look.objective.derivatives != "exact":
+        return None
+    factor = shifted_factor(look, look.sparse_hessian)
+    if factor is None:
+        return None
+
+    def along_slope(slope: Vector) -> tuple[Vector, float]:
+        step = -look.on_free(factor.scaling * factor.solve(factor.scaling * look.on_free(slope)))
+        return step, -0.5 * float(slope @ step)
+
+    return replace(curvature, along_slope=along_slope)
+
+
 def with_weakest(look: Look, curvature: Curvature) -> Curvature:
     """The same, with the lowest curvature that factors of the sparse Hessian find, where it is zero or negative.
 
