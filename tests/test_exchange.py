@@ -80,6 +80,15 @@ def test_a_good_fit_is_left_as_it_is():
     assert result.success and not moved(result)
 
 
+def test_a_fit_that_nothing_explains_is_told_to_follow_a_curve():
+    y = np.cos(3.0 * T) + 0.3 * T
+    result = st.minimize(lambda p: np.sum((y - p[0] * np.exp(-p[1] * T) - p[2]) ** 2), [1.0, 0.5, 0.0])
+    assert result.success and "follow a curve" in result.next_step and "starts=20" in result.next_step
+    assert moved(result)
+    explained = st.minimize(cost_of(measured()), ASTRAY)
+    assert moved(explained) and not explained.next_step
+
+
 def test_a_budget_is_kept_and_what_was_found_is_not_lost():
     y = measured()
     alone = st.minimize(cost_of(y), ASTRAY, starts=1)

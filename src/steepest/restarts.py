@@ -67,6 +67,12 @@ TIMES_WALKED, WHILE_EXCHANGED, LARGEST_JACOBIAN = 2, 0.1, 2_000_000
 # A fit that leaves less than this part of the cost of a minimum is the better answer, though its walk was cut short.
 EXPLAINED = 0.5
 
+# What is said of a minimum that leaves a curve even so.
+FOLLOW_A_CURVE = (
+    "The residuals, in their order, follow a curve: if the model should explain the data, start nearer, at values read "
+    "off a plot of them, or look farther (starts=20)."
+)
+
 # Words after which a walk from elsewhere may end in a minimum: they tell where this one was led, not what the cost is.
 LED_ASTRAY = frozenset(
     {Verdict.INFIMUM_NOT_ATTAINED, Verdict.PLATEAU, Verdict.STOPPED, Verdict.OUT_OF_BUDGET}
@@ -101,6 +107,8 @@ class WithRestarts:
         self.looked = self.walks = self.lower = 0
         # Moves of parts alone that led to a minimum that was kept.
         self.hopped = 0
+        # Whether parts of a fit were exchanged, led lower or not.
+        self.exchanged = False
         # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
         # (n,), and its end.
         self.ran_off: Verdict | None = None
@@ -175,6 +183,8 @@ class WithRestarts:
             ):
                 self.seen = exchanged[0].value, exchanged[0].x
             told = self._told(before)
+        if self.exchanged and told.verdict.is_minimum and self._leaves_a_curve(self.run):
+            told = replace(told, next_step=FOLLOW_A_CURVE)
         run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
         return run, told
 
@@ -236,8 +246,9 @@ class WithRestarts:
         except BudgetSpent:  # what was found so far stands
             pass
         how = f"{exchanges.tried} evaluations to find places, {exchanges.walks} walks"
+        self.exchanged = exchanges.walks > 0
         if exchanges.best is first:
-            if exchanges.walks:
+            if self.exchanged:
                 evidence = Evidence("parts of the model moved", 0.0, None, True, f"{how}; none lower")
                 self.judgement = self.judgement.told(evidence, self.judgement.sentence)
             return None
