@@ -66,6 +66,7 @@ def test_a_step_computes_and_moves_what_one_written_by_hand_does(donated):
     if donated == "plain":
         assert spent["flops"] <= 1.01 * theirs["flops"]
         assert spent["bytes accessed"] <= 1.01 * theirs["bytes accessed"]
-    else:  # norms of slope, step and parameters: ten numbers for each parameter, some of them for each array besides
-        more = spent["bytes accessed"] - theirs["bytes accessed"]
-        assert more <= 1.1 * 4 * 10 * layout.n
+    else:  # norms of slope, step and parameters: nine numbers for each parameter, some of them for each array besides
+        alone = ours.plain.lower(state, [data], ours.constants).compile().cost_analysis()
+        more = spent["bytes accessed"] - alone["bytes accessed"]
+        assert more <= 1.05 * 4 * 9 * layout.n
