@@ -26,6 +26,7 @@ from .batches import Generated, Given, Rows
 from .checkpoint import Checkpoints
 from .distributed import Placement
 from .divergence import Explanation, ceiling_of, explain, opening_cost
+from .first_step import begun
 from .freed import hand_back
 from .job import Job
 from .joining import watched
@@ -197,6 +198,9 @@ class Walker:
         self.large = saved.size_of(self.state) > IN_MEMORY
         if self.cursor.step == 0 and job.ceiling is None:
             self.opening = opening_cost(self, self.state)
+            self._hand_back()
+        if self.cursor.step == 0:
+            self.state = begun(self, self.state)
             self._hand_back()
         self.stretches, self.every = self._cut(rows_apart(total))
         size, on_host = saved.size_of(self.state), jax.default_backend() == "cpu" and job.mesh is None

@@ -24,7 +24,7 @@ class Method:
     `transformation`: optax's. `rate`: the largest step size, None where the transformation holds its own. `family`:
     what step × curvature is compared with when it diverges ("gradient", "momentum", "nesterov", "adam" or "").
     `weight_decay` and `clip`: what of them is in the transformation, for comparing. `passed_over`: other choices and
-    why not.
+    why not. `begun_at`: of a rule that finds its own step size, its memory with another first one; else None.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Method:
     passed_over: tuple[str, ...] = field(default=())
     weight_decay: float | None = None
     clip: float | None = None
+    begun_at: Callable[[Any, float], Any] | None = None
 
     def __str__(self) -> str:
         rate = "" if self.rate is None else f" at rate {self.rate:.3g}"
@@ -139,7 +140,17 @@ def automatic(schedule: Any, warmup: int, weight_decay: float | None, clip: floa
         passed_over=AUTO_PASSED_OVER,
         weight_decay=weight_decay or 0.0,
         clip=clip,
+        begun_at=_begun_at,
     )
+
+
+def _begun_at(memory: Any, length: float) -> Any:
+    """The memory of Prodigy with `length` as its first estimate, in place of a millionth."""
+    import jax.numpy as jnp
+    import optax
+
+    before = optax.tree.get(memory, "estim_lr")
+    return optax.tree.set(memory, estim_lr=jnp.full_like(before, length))
 
 
 def still_without_slope(prodigy: Any) -> Any:

@@ -36,6 +36,8 @@ BLOCKS = 20
 # A last third that cannot have fallen by more than this part of the whole fall has come to stand. With more, a slow
 # walk near its start, whose fall drowns in the noise of its batches, would be told to have reached the bottom.
 STANDS = 0.1
+# Steps that a rule needs to find its own step size: on the benchmark's tasks 50 take the cost far lower than 20 do.
+SEARCHING = 30
 # The same part of the cost itself, for a run whose whole fall cannot be told from noise.
 UNMOVED = 0.02
 
@@ -111,6 +113,9 @@ def judge(walker: Walker, run: Run) -> Finding:
     cost = slopes.cost if slopes is not None else _last_cost(run.history.costs)
     rows = slopes.rows if slopes is not None else 0
     word, sentence, following = _word(walker, run, slopes, trend, rise)
+    finds_its_step = walker.job.method.begun_at is not None
+    if word == TrainVerdict.STILL_FALLING and finds_its_step and run.steps < SEARCHING:
+        sentence += f" Most of its steps went into finding their own size, which takes some {SEARCHING}."
     if slopes is not None and slopes.dead:
         sentence += f" Dead: {'; '.join(slopes.dead)}."
         following = (
