@@ -147,3 +147,14 @@ def test_a_parameter_that_has_vanished_from_the_cost_bends_nothing(times):
     has_vanished = np.exp(-0.1 * found.x[1]) < 1e-16
     assert found.verdict is Verdict.FLAT_MINIMUM or not has_vanished, found.message
     assert has_vanished or found.fun == pytest.approx(0.0, abs=1e-20)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize(("order", "n"), [(4, 10), (6, 3), (6, 10), (8, 10), (10, 10)])
+@pytest.mark.parametrize("form", [lambda x: np.sum(x**2), np.prod], ids=["sphere", "product"])
+def test_a_floor_of_high_order_does_not_fall_because_the_walk_ended_a_little_above_it(form, order, n, unit):
+    """The cost is zero on a surface; next to it second derivatives see nothing, and no walk ends right on it."""
+    start = np.linspace(0.5, 1.5, n) if form is not np.prod else np.linspace(0.8, 1.3, n)
+    found = minimize(lambda x: unit * (form(x) - 1) ** order, start, starts=1)
+    assert found.success, found.message
+    assert abs(form(found.x) - 1) < 1e-3

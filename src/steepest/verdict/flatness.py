@@ -456,6 +456,9 @@ def _along_the_bend(
         if not onward.explains(onward.value - course[-1].value):
             break
         course.append(onward)
+        if len(course) == LOCAL + 1 and _is_fall(course):
+            # The point may lie above the bottom by as much as the others were put back by.
+            course[0] = _put_back(look, look.x, back, rounding) or course[0]
         if len(course) == LOCAL + 1 and not _is_fall(course):
             break
     if not _is_fall(course[: LOCAL + 1]):
