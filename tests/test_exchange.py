@@ -133,6 +133,38 @@ def test_what_exchanges_led_to_is_given_back_where_the_user_ends_the_walk_there(
     assert_allclose(found.fun, cost_of(y)(found.x), rtol=1e-12)
 
 
+def peaks(t, height, place, width):
+    return np.sum(height * np.exp(-(((t[:, None] - place) / width) ** 2)), axis=1)
+
+
+START = {name: ASTRAY[k::3] for k, name in enumerate(("height", "place", "width"))}
+
+
+def test_fit_moves_a_peak_to_what_is_left_and_then_looks_no_further():
+    y = measured()
+    fit = st.fit(peaks, T, y, START)
+    assert fit.success and fit.cost <= cost_of(y)(PEAKS)
+    assert "the best of 1 further starts is lower" in " ".join(fit.remarks)
+    turned = {name: values[[2, 0, 1]] for name, values in START.items()}
+    assert_allclose(st.fit(peaks, T, y, turned).cost, fit.cost, rtol=1e-9)
+    good = st.fit(peaks, T, y, {name: PEAKS[k::3] * 1.02 for k, name in enumerate(START)})
+    assert good.cost == pytest.approx(fit.cost, rel=1e-9) and not good.remarks
+
+
+def test_fit_gives_back_what_exchanges_led_to_where_ctrl_c_ends_them(monkeypatch):
+    lower = Exchanges.lower
+
+    def interrupted(self):
+        lower(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Exchanges, "lower", interrupted)
+    y = measured()
+    fit = st.fit(peaks, T, y, START)
+    assert fit.stop == "stopped" and not fit.success
+    assert fit.cost <= 1.01 * cost_of(y)(PEAKS)
+
+
 def test_the_residuals_are_never_asked_for_outside_the_bounds():
     y = measured()
     low, high = np.tile([0.0, 0.0, 0.2], 3), np.tile([8.0, 15.0, 3.0], 3)

@@ -19,6 +19,7 @@ from math import isfinite, sqrt
 import numpy as np
 
 from .bounds import Vector
+from .nearby import MOST_PARAMETERS
 from .objective import Objective
 from .parts import Part, Parts, dense, parts_of
 from .solvers.driver import Run
@@ -61,6 +62,9 @@ DEPENDENT = 1e-10
 # is on its way along a valley of parts that cancel.
 FIRST_STEPS, STEPS = 60, 100
 
+# Jacobians of more numbers are too many to take dozens of, and to keep.
+LARGEST_JACOBIAN = 2_000_000
+
 # Rounds of exchanges; where walks after one led nowhere, other shapes are drawn so often.
 ROUNDS, DRAWN_AGAIN = 12, 1
 
@@ -84,6 +88,16 @@ def follow_a_curve(residual: Vector) -> bool:
         return False
     chance = 2.0 * sqrt((m - 2.0) / (m * m - 1.0))
     return smoothness(residual) < min(HALF_SMOOTH, 2.0 - RARE * chance)
+
+
+def is_poor_fit(objective: Objective, x: Vector) -> bool:
+    """Whether the cost is a sum of squares of few parameters, and the residuals at `x` (n,) follow a curve."""
+    if not (objective.least_squares and 1 < objective.n <= MOST_PARAMETERS and objective.has_residual):
+        return False
+    if objective.has_sparse_jacobian or objective.derivatives != "exact":
+        return False
+    residual = objective.linearised(x).residual
+    return residual.size * objective.n <= LARGEST_JACOBIAN and follow_a_curve(residual)
 
 
 class Exchanges:

@@ -14,6 +14,7 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
+from .exchange import Exchanges, is_poor_fit
 from .fit_facts import facts_of
 from .fit_result import DataSet, FitResult, Setting, Values, all_covariance
 from .least_squares import budget_of, plan_of, walk_and_judge
@@ -40,6 +41,7 @@ from .solvers import Plan, drive
 from .solvers.driver import Run
 from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .starts import Suspicion, around, from_data, suspicion_of
+from .verdict.failures import not_judged
 from .verdict.wording import listed
 from .verdict.words import Judgement, Verdict
 
@@ -50,6 +52,9 @@ GENTLE = "soft_l1"
 
 # Starts to ask for where those that are tried by themselves led to no curve that explains the data.
 MORE_STARTS = 50
+
+# Exchanges of parts of the model take so many times the evaluations of the first walk, but so many in any case.
+TIMES_WALKED, LEAST_EXCHANGED = 2, 500
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -667,7 +672,9 @@ def _look_further(
 ) -> Found:
     """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest.
 
-    With a robust loss the first of them is where a gentler one leads: a loss that levels off lets go of all the data.
+    Before them, parts of the model are moved to where most is left to explain (`exchange`); where that explains all but
+    noise, it is the only other start. With a robust loss the first is where a gentler one leads: a loss that levels off
+    lets go of all the data.
     """
     names = task.moving()
     spent = best.evaluations
@@ -675,14 +682,31 @@ def _look_further(
     lowest = best
     is_stopped = False
 
-    def walked(objective: Objective, start: Vector) -> Run:
-        run = drive(plan.solver, objective, start, tolerance=plan.tolerance(None), max_steps=plan.max_steps)
+    def walked(objective: Objective, start: Vector, steps: int | None = None) -> Run:
+        most = plan.max_steps if steps is None else steps
+        run = drive(plan.solver, objective, start, tolerance=plan.tolerance(None), max_steps=most)
         if run.stop is StopReason.STOPPED:
             raise KeyboardInterrupt
         return run
 
     places: Iterator[Vector] = around(residuals, task.start, best.run.x, task.bounds, starts, seed)
+    exchanges = None
     try:
+        objective = residuals.objective(task.bounds)
+        if starts is None and is_poor_fit(objective, best.run.x):
+            exchanges = Exchanges(
+                objective,
+                task.start,
+                best.run,
+                lambda place, steps, _: walked(objective, place, steps),
+                lambda: True,
+                max(TIMES_WALKED * best.evaluations, LEAST_EXCHANGED),
+                seed,
+            )
+            exchanges.lower()
+            spent += objective.evaluations
+            if exchanges.best is not best.run:
+                places = chain([exchanges.best.x], places)
         if residuals.rho is not None:
             gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds)
             run = walked(gentle, task.start)
@@ -706,10 +730,17 @@ def _look_further(
             )
             if better:
                 lowest = Found(run, judgement, spent, start, "multi-start", ())
+            is_exchanged = exchanges is not None and start is exchanges.best.x
+            if is_exchanged and suspicion_of(residuals, run, judgement, task.bounds) is None:
+                break
             if run.stop is StopReason.STOPPED:
                 raise KeyboardInterrupt
     except KeyboardInterrupt:
         is_stopped = True
+        if exchanges is not None and exchanges.best.value < lowest.run.value:
+            found = exchanges.best
+            unjudged = not_judged(found.value, found.gradient)
+            lowest = Found(found, unjudged, spent, task.start, task.start_from, ())
     if lowest is best:
         words = f"{doubt.words}; {tried} further starts led to nothing lower"
     else:

@@ -11,7 +11,7 @@ import numpy as np
 from .bounds import Vector
 from .descent import Descent, part_left, structure_of
 from .elsewhere import starts_elsewhere
-from .exchange import Exchanges, follow_a_curve
+from .exchange import Exchanges, follow_a_curve, is_poor_fit
 from .hops import PAYS, Hops
 from .linear_algebra.box_pairs import lower_by_pairs
 from .linear_algebra.curvature import newton_step
@@ -61,8 +61,8 @@ A_WHILE, TIMES_WORTH = 1.0, 2
 MOMENT = 5e-3
 
 # Where the residuals of a fit follow a curve, exchanges of its parts take so many times the evaluations of the walks
-# before, or in any case so many seconds, as foreseen. Their Jacobians hold at most so many numbers.
-TIMES_WALKED, WHILE_EXCHANGED, LARGEST_JACOBIAN = 2, 0.1, 2_000_000
+# before, or in any case so many seconds, as foreseen.
+TIMES_WALKED, WHILE_EXCHANGED = 2, 0.1
 
 # A fit that leaves less than this part of the cost of a minimum is the better answer, though its walk was cut short.
 EXPLAINED = 0.5
@@ -205,18 +205,13 @@ class WithRestarts:
         return not facts.convexity.is_convex
 
     def _is_a_poor_fit(self) -> bool:
-        """Whether the cost is a sum of squares of few parameters that follow a curve at the end of the walk."""
-        objective, run, verdict = self.problem.objective, self.run, self.judgement.verdict
-        if not (objective.least_squares and 1 < objective.n <= MOST_PARAMETERS) or self._by_squares is None:
-            return False
+        """Whether another walk may find what the residuals at the end of this one show to be missing."""
+        run, verdict = self.run, self.judgement.verdict
         if run.steps == 0 or run.stop is StopReason.TOLERANCE or verdict is Verdict.GLOBAL_MINIMUM:
             return False
-        if not self._may_walk_again() or part_left(self.problem, run) <= RESOLVED:
+        if not self.problem.objective.least_squares or self._by_squares is None or not self._may_walk_again():
             return False
-        if not objective.has_residual or objective.has_sparse_jacobian:
-            return False
-        residual = objective.linearised(run.x).residual
-        return residual.size * objective.n <= LARGEST_JACOBIAN and follow_a_curve(residual)
+        return part_left(self.problem, run) > RESOLVED and is_poor_fit(self.problem.objective, run.x)
 
     @property
     def _by_squares(self) -> Rung | None:
