@@ -368,7 +368,7 @@ def _tail_or_minimum(
         if onward is not None:
             return falls(look, onward, evidence, "the curvature dies out on the way, and the cost falls on")
     if optimality.by == "decrease" and not look.quadratic:
-        valley = keeps_falling(look, optimality.step, rounding)
+        valley = keeps_falling(look, curvature, optimality.step, rounding)
         if valley is not None and valley.leads is Leads.TO_A_LIMIT:
             return along_valley(look, valley, evidence)
         if valley is not None:

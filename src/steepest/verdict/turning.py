@@ -16,7 +16,7 @@ import numpy as np
 
 from ..linear_algebra.symmetric import eigensystem, finite_part
 from ..numerics import EPS
-from .curvature import DENSE
+from .curvature import DENSE, Curvature
 from .endless import Valley
 from .look import Look, Rounding
 from .optimality import SPREAD_FACTOR
@@ -26,6 +26,9 @@ Vector = np.ndarray
 
 # The first place lies so many Newton steps ahead, beyond a quadratic bottom; and no nearer than this in natural sizes.
 AHEAD, NEAREST = 2.0, 1e-8
+
+# A slope that differs by less than this part from what the curvature foretold shows a quadratic bottom.
+FORETOLD = 0.1
 
 # A minimum is nearer than this, in natural sizes; what has not turned so far, and dies out, leads to a limit.
 NEAR, FAR, FARTHEST = 1.0, 16.0, 1e4
@@ -40,7 +43,7 @@ CORRECTIONS = 12
 ON_THE_FLOOR = 1e-3
 
 
-def keeps_falling(look: Look, step: Vector, rounding: Rounding) -> Valley | None:
+def keeps_falling(look: Look, curvature: Curvature, step: Vector, rounding: Rounding) -> Valley | None:
     """Where the floor leads that begins along a Newton `step` (n,), if its slope does not turn within a natural size.
 
     None where it turns, as a minimum's does, and where no floor can be followed so far. It `leads` to a limit where
@@ -49,12 +52,15 @@ def keeps_falling(look: Look, step: Vector, rounding: Rounding) -> Valley | None
     way = scaled(look, step)
     if look.n > DENSE or not look.objective.has_hessian or not way.any():
         return None
+    first = max(AHEAD * look.apart(step, np.zeros(look.n)), NEAREST)
+    if _turns_as_foretold(look, curvature, first * way, rounding):
+        return None
     across = np.zeros((look.count_free - 1, look.n))
     across[:, look.free] = np.linalg.svd((way / look.scale)[None, look.free])[2][1:] * look.scale[look.free]
     # What the spread of the slope leaves unknown of its part along the way.
     error = SPREAD_FACTOR * float(np.abs(way) @ (rounding.slope + rounding.grain))
     place, to_come, gone = _Place(look.x, look.value, -np.inf, way), [], 0.0
-    t = max(AHEAD * look.apart(step, np.zeros(look.n)), NEAREST)
+    t = first
     while t <= FARTHEST:
         onward = _floor(look, place.x + (t - gone) * place.tangent, across, way, error)
         if onward is None or not onward.slope < -error:
@@ -69,6 +75,22 @@ def keeps_falling(look: Look, step: Vector, rounding: Rounding) -> Valley | None
     leads = Leads.TO_A_LIMIT if dies_out and drowned and gone >= FAR else Leads.NOWHERE
     distance = float(np.linalg.norm(place.x - look.x))
     return Valley(leads, way, place.value, distance, len(to_come), "its slope on the floor ever less")
+
+
+def _turns_as_foretold(look: Look, curvature: Curvature, ahead: Vector, rounding: Rounding) -> bool:
+    """Whether the slope has turned `ahead` (n,), beyond a Newton step, as this `curvature` foretold: a plain bottom.
+
+    That is the first place looked at, and one slope tells what its floor and the curvature there would.
+    """
+    x = look.x + ahead
+    if not look.objective.bounds.contains(x):
+        return False
+    _, gradient = look.slope_at(x)
+    foretold = look.gradient + curvature.product(ahead)
+    turned = float(foretold @ ahead)
+    off = float(np.abs(look.on_free(gradient - foretold)) @ np.abs(ahead))
+    doubt = SPREAD_FACTOR * float(np.abs(ahead) @ (rounding.slope + rounding.grain))
+    return turned > doubt and off <= FORETOLD * turned
 
 
 class _Place(NamedTuple):
