@@ -30,8 +30,8 @@ from .solvers.driver import Run
 HALF_SMOOTH, RARE = 1.0, 4.0
 
 # Places at which all parts are looked at, each with a shape of every part: as many as the walk had evaluations, within
-# these; and the most numbers to keep of them.
-LOOKS, FEWEST_LOOKS, MOST_NUMBERS = 48, 16, 8_000_000
+# these; and the most numbers to keep of them: of more, comparing parts with shapes takes longer than walks do.
+LOOKS, FEWEST_LOOKS, MOST_NUMBERS = 48, 16, 2_000_000
 
 # Shapes are drawn between and beyond those that start and end have, or from one of them by this power of e: places
 # may be anywhere, widths and rates are off by factors.
