@@ -284,6 +284,7 @@ def test_what_is_lower_elsewhere_is_walked_on_and_given_back_where_the_first_wal
 def test_what_is_lower_elsewhere_is_given_back_too_where_the_user_ends_the_walk_there(how):
     cost, start = peaks_from_a_poor_start(1)
     alone, steps = st.minimize(cost, start, starts=1), []
+    st.minimize(cost, start)  # compiled from here on, with the same roundings
     st.minimize(cost, start, callback=steps.append)
     last, seen = len(steps) - 20, []
 

@@ -13,11 +13,12 @@ from .bounds import Vector
 from .existing import told_of_the_move, where_it_exists
 from .numerics import EPS
 from .objective import TINY, BudgetSpent
-from .problem import Problem
+from .overtaking import FALLEN_BEHIND, Overtaking
+from .problem import Problem, evaluation
 from .recording import Recording
 from .solvers import History, drive
 from .solvers.choice import Plan, Rung
-from .solvers.driver import Run
+from .solvers.driver import FROM_OUTSIDE, Run
 from .solvers.lbfgs import LBFGS
 from .solvers.newton import Newton
 from .solvers.stopping import INTERRUPTED, VALUE_ROUNDING, StopReason
@@ -64,6 +65,9 @@ SOLVED = 1e-12
 # With more parameters steps may take long: a walk on from where the slope was lost in rounding takes no more of them
 # than the walk that led there, or so many.
 QUICK, LEAST_ONWARD = 100, 100
+
+# Seconds, as foreseen, that slopes may take on a walk that crawls.
+WORTH_A_CRAWL = 0.1
 
 # What is said of an end beyond a plateau.
 CROSSED = "The walk had come down to a plateau and went on where a lower cost was seen beyond it; starts=1 stays there."
@@ -147,7 +151,10 @@ class Descent:
                 start = elsewhere
                 self.problem.objective.forget()
             known_end = judgement if start is run.x else None
-            onward, found = self._rung(rung, start, run.history, last=rung is rungs[-1], known=known_end)
+            above = run.value if rung.afresh and start is not run.x else None
+            onward, found = self._rung(
+                rung, start, run.history, last=rung is rungs[-1], known=known_end, above=above
+            )
             if _is_better(onward, found, run, judgement):
                 run, judgement = onward, found
             else:
@@ -285,16 +292,18 @@ class Descent:
         *,
         last: bool,
         known: Judgement | None = None,
+        above: float | None = None,
     ) -> tuple[Run, Judgement | None]:
         """Walk with one solver; where it ends at a saddle or a maximum, follow the way down and go on.
 
-        `known`: the judgement of the start, which stands where the solver does not leave it. `before`: the history of
+        `known`: the judgement of the start, which stands where the solver does not leave it. `above`: the cost that an
+        earlier walk reached; this one is broken off where it falls too far behind. `before`: the history of
         earlier rungs, from which the judge takes the parameters' sizes. No verdict on a walk whose steps ran out, when
         another solver stands ready to take over and something is left to gain; but where the cost falls without limit,
         none is to take over.
         """
         self.taken.append(rung.label)
-        run = self.walk(rung, start)
+        run = self.walk(rung, start) if above is None else self._overtaking(rung, start, above)
         if before is not None:
             run.history.prepend(before)
         if known is not None and run.steps == 0 and np.array_equal(run.x, start):
@@ -305,6 +314,20 @@ class Descent:
             falls_on = judgement is not None and judgement.verdict is Verdict.UNBOUNDED_BELOW
             return run, judgement if falls_on else None
         return self.settled(rung, run)
+
+    def _overtaking(self, rung: Rung, start: Vector, above: float) -> Run:
+        """A walk that is to come below the cost `above`, out of budget where it falls too far behind."""
+        most = self._most_steps(rung)
+        if most is None:
+            most = rung.solver.default_max_steps(self.problem.objective.n)
+        race = Overtaking(above, most, self.recording)
+        run = self.walk(rung, start, race)
+        if run.stop is not StopReason.STOPPED:
+            return run
+        if race.is_hopeless and run.reason == FROM_OUTSIDE:
+            return replace(run, stop=StopReason.OUT_OF_BUDGET, reason=FALLEN_BEHIND)
+        self.told_to_stop = run.reason
+        return run
 
     def settled(self, rung: Rung, run: Run) -> tuple[Run, Judgement]:
         """The end of a walk, judged; down a wall it goes on, and at a saddle or a maximum the way down is followed."""
@@ -401,7 +424,12 @@ class Descent:
         if self.told_to_stop is not None:
             return 0
         left = None if self._steps_asked is None else max(self._steps_asked - self.steps, 0)
-        return min((limit for limit in (rung.max_steps, left) if limit is not None), default=None)
+        of_rung = rung.max_steps
+        if of_rung is not None and rung.more_while_cheap and self.problem.trace is not None:
+            cost = evaluation(self.problem.trace, "value_and_gradient").foreseen
+            cheap = int(WORTH_A_CRAWL / min(cost.interpreted, cost.compiled))
+            of_rung = max(of_rung, min(cheap, rung.solver.default_max_steps(self.problem.objective.n)))
+        return min((limit for limit in (of_rung, left) if limit is not None), default=None)
 
     def _verdict(self, run: Run) -> Judgement:
         began = time.perf_counter()

@@ -21,7 +21,7 @@ from .numerics import EPS
 from .objective import BudgetSpent, Objective
 from .problem import Problem, evaluation
 from .recording import Recording
-from .solvers.choice import HESSIAN_PARAMETERS, Rung, Situation
+from .solvers.choice import HESSIAN_PARAMETERS, Plan, Rung, Situation
 from .solvers.driver import Run
 from .solvers.lbfgs import LBFGS
 from .solvers.levenberg_marquardt import LevenbergMarquardt
@@ -308,7 +308,9 @@ class WithRestarts:
             return
         way, (words, place, onward) = self.way, self.cut
         rung, first = way.plan.rungs[0], self.run
-        if way.told_to_stop is None and not way.is_spent:
+        for rung in _onward(way.plan):
+            if way.told_to_stop is not None or way.is_spent or onward.stop is not StopReason.OUT_OF_BUDGET:
+                break
             self.problem.objective.forget()
             farther = way.walk(rung, onward.x)
             farther.history.prepend(onward.history)
@@ -337,9 +339,14 @@ class WithRestarts:
         else:
             steps = WALK_STEPS
             allowance = max(allowance, int(LONGER_MOMENT / min(cost.interpreted, cost.compiled)))
-        # A Jacobian may take as long as a value for each parameter: no more of them than the walks before took, either.
+        # A Jacobian may take as long as a value for each parameter: no more of them than the walks before took, either,
+        # whose Hessians took no less.
         before, made = objective.evaluations, objective.counts.jacobians
-        jacobians = max(made, allowance // objective.n, 1)
+        jacobians = max(made + objective.counts.hessians, allowance // objective.n, 1)
+        if isinstance(
+            rung.solver, LevenbergMarquardt
+        ):  # there is none to hand over to until its steps are taken
+            rung = replace(rung, solver=replace(rung.solver, hands_over=False))
         for words, place in self._starts_elsewhere():
             if objective.evaluations - before >= allowance or objective.counts.jacobians - made >= jacobians:
                 return
@@ -660,6 +667,17 @@ class WithRestarts:
 
     def _written(self, x: Vector) -> str:
         return written(x, self.problem.names)
+
+
+def _onward(plan: Plan) -> tuple[Rung, ...]:
+    """What goes on from where a walk was cut short: the first rung, and of few residuals those that follow it.
+
+    Along a valley Levenberg-Marquardt is not through with, the others come farther.
+    """
+    rungs = plan.rungs
+    if not isinstance(rungs[0].solver, LevenbergMarquardt):
+        return rungs[:1]
+    return tuple(rung for rung in rungs if not rung.afresh and rung.begins is None and rung.fits is None)
 
 
 def down_the_slope(objective: Objective, start: Vector, H: Any) -> Vector | None:

@@ -36,6 +36,7 @@ LAYERS = (
         "slope",
         "derivative",
         "argmin",
+        "overtaking",
         "descent",
         "nearby",
         "existing",

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose
 from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.errors import InputError
-from steepest.objective import Objective
+from steepest.objective import Linearised, Objective
 from steepest.solvers import bfgs, drive, lbfgs
-from steepest.solvers.bfgs import updated
+from steepest.solvers.bfgs import BFGS, updated
 from steepest.solvers.lbfgs import free_step, inverse_times
 
 from .problems import QUASI_NEWTON, absolute, box, name_of, objective, quadratic, rosenbrock
@@ -260,3 +260,45 @@ def test_settings_that_cannot_work_are_refused(build):
 def test_slopes_so_small_that_their_squares_underflow_end_the_walk_quietly():
     run = minimize(lambda x: np.sum((1e-100 * x) ** 4), np.linspace(1.0, 2.0, 400), method="l-bfgs")
     assert np.isfinite(run.fun)
+
+
+def residuals(J, r, spoilt=None):
+    """The objective of |Jx + r|²; `spoilt`: the Jacobian that is told in place of J."""
+    told = J if spoilt is None else spoilt
+
+    def value_and_gradient(x):
+        e = J @ x + r
+        return float(e @ e), 2.0 * (J.T @ e)
+
+    def linearised(x):
+        e = J @ x + r
+        return Linearised(float(e @ e), e, told)
+
+    return Objective(
+        J.shape[1], value_and_gradient=value_and_gradient, linearised=linearised, least_squares=True
+    )
+
+
+@pytest.mark.parametrize("units", [1e-9, 1.0, 1e9])
+def test_bfgs_told_by_linear_residuals_is_at_the_bottom_after_one_step(units):
+    """The inverse of 2JᵀJ times the slope is the normal equations' own solution, in any units."""
+    draw = np.random.default_rng(4)
+    plain, r = draw.normal(size=(12, 5)), draw.normal(size=12)
+    of_each = units ** np.arange(-2, 3)
+    told = BFGS(from_residuals=True)
+    problem = residuals(units * plain * of_each, units * r)
+    state = told.step(problem, told.init(problem, np.zeros(5)))
+    assert_allclose(state.x * of_each, np.linalg.lstsq(plain, -r)[0], rtol=1e-8)
+
+
+def test_residuals_that_leave_directions_unseen_or_have_dead_parameters_lead_down_all_the_same():
+    draw = np.random.default_rng(5)
+    J = draw.normal(size=(12, 5))
+    r = draw.normal(size=12)
+    best = np.linalg.lstsq(J, -r)[0]
+    twice, dead = J.copy(), J.copy()
+    twice[:, 1] = twice[:, 0]
+    dead[:, 2] = 0.0
+    for spoilt in (twice, dead, np.full_like(J, np.nan), 1e200 * J):
+        run = drive(BFGS(from_residuals=True), residuals(J, r, spoilt), np.zeros(5))
+        assert_allclose(run.x, best, rtol=1e-6)

@@ -14,7 +14,10 @@ from steepest.errors import InputError
 from steepest.linear_algebra import damped
 from steepest.objective import Linearised, Objective
 from steepest.solvers import Solver, StopReason, drive, levenberg_marquardt
+from steepest.solvers.bfgs import BFGS
+from steepest.solvers.levenberg_marquardt import LevenbergMarquardt
 
+from ..posed import posed
 from .problems import box, parabola
 from .problems import objective as plain_objective
 
@@ -388,3 +391,39 @@ def test_bottoms_of_unlike_order_are_not_taken_for_steps_of_one_factor_again_and
     run = drive(levenberg_marquardt(), objective, np.array([1.0, 1.3]))
     assert_allclose(run.x, 0.0, rtol=0, atol=1e-7)
     assert len(seen) <= 55  # 46 without a look ahead, and 68 with one at each step
+
+
+def test_a_walk_from_side_to_side_is_handed_over_and_bfgs_comes_lower_from_there():
+    """Weights of a small network: Gauss-Newton leaps across the valley for hundreds of steps, each as poor."""
+    h, draw = 7, np.random.default_rng(202)
+    draw.integers(3, 25)
+    points = draw.uniform(-2, 2, (80, 2))
+    heights = np.sin(2 * points[:, 0]) * points[:, 1] + 0.05 * draw.standard_normal(80)
+    start = 0.7 * draw.standard_normal(4 * h + 1)
+
+    def cost(p):
+        W, b, v = p[: 2 * h].reshape(2, h), p[2 * h : 3 * h], p[3 * h : 4 * h]
+        return np.sum((np.tanh(points @ W + b) @ v + p[4 * h] - heights) ** 2)
+
+    problem = posed(cost, start).objective
+    handed_over = drive(LevenbergMarquardt(hands_over=True), problem, start, max_steps=300)
+    assert handed_over.stop is StopReason.OUT_OF_BUDGET and handed_over.steps < 150
+    problem.forget()
+    kept = drive(LevenbergMarquardt(), problem, start, max_steps=300)
+    assert kept.steps == 300 and kept.value > 0.97 * handed_over.value
+    problem.forget()
+    onward = drive(BFGS(from_residuals=True), problem, handed_over.x, max_steps=100)
+    assert onward.value < kept.value
+
+
+def test_a_valley_that_bends_is_followed_to_its_end():
+    """A chain of Rosenbrock's residuals is one long bent valley; steps that go on along it are not handed over."""
+    n = 40
+
+    def cost(x):
+        return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2) + np.sum((1.0 - x[:-1]) ** 2)
+
+    start = np.tile([-1.2, 1.0], n // 2)
+    problem = posed(cost, start).objective
+    run = drive(LevenbergMarquardt(hands_over=True), problem, start, max_steps=300)
+    assert run.stop.is_final

@@ -86,10 +86,13 @@ FEW_PARAMETERS = 30
 
 # Steps after which a rung is left for the next one, where there is one: a walk that needs more follows a curved
 # valley that another method may see the end of. Fewer, and slow but steady walks are broken off. BFGS goes on to its
-# own limit: below it there is but L-BFGS, which begins without the curvature learned so far. Sums of peaks of which
-# pairs come to cancel each other took 3,600 steps (CUTEst's DMN15103LS) and some 6,000; handed over after 1,000,
-# L-BFGS stood still in 15,000 more, 1e-4 of the cost above.
+# own limit where it began with nothing known.
 RUNG_STEPS = 1_000
+
+# The same for BFGS that residuals told the first curvature. By then it has come as far as it otherwise does in twice to
+# four times the steps, or it crawls: CUTEst's DMN15103LS came lower by 2e-4 of the cost in 3,000 more. Of eleven fits
+# five came lower by 0.4 to 4 % in thousands, which they may take where slopes cost next to nothing.
+TOLD_STEPS = 500
 
 # The same for steps that know the whole curvature of few parameters: they are through in some dozens or follow a valley
 # that winds or swings from side to side, which steps that learn, or the other kind of curvature, leave sooner. Of 580
@@ -97,6 +100,9 @@ RUNG_STEPS = 1_000
 # once they were handed over after 300. Fewer, and collapsing exponentials and chains of a hundred parameters are broken
 # off.
 KNOWING_STEPS = 300
+
+# Steps of L-BFGS where BFGS came no farther: it shrinks the slope in a dozen, or crawls along a valley for thousands.
+LAST_STEPS = 100
 
 # Go as far as double precision does.
 NOTHING_ASKED = Tolerance()
@@ -197,7 +203,8 @@ class Rule:
 
     Both sentences may use {n}, the number of parameters, {limit}, {hessian_limit}, and the {work} of a factorisation.
     `most_steps`: after which the next rung takes over, where there is one; None: when its own limit is reached.
-    `afresh`, `begins`, `fits`: as in `Rung`.
+    `even_last`: whether that holds where there is no next one. `more_while_cheap`, `afresh`, `begins`, `fits`: as in
+    `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -205,6 +212,8 @@ class Rule:
     because: str
     otherwise: str
     most_steps: int | None = RUNG_STEPS
+    even_last: bool = False
+    more_while_cheap: bool = False
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
     fits: Callable[[Objective], bool] | None = None
@@ -216,7 +225,8 @@ class Rung:
 
     `afresh`: begins at the start again, where the walk before was broken off or led towards infinity. `begins`: from
     the best point so far to where this one begins instead; None there passes it over. `fits`: a last question, too
-    dear to be asked before its turn comes.
+    dear to be asked before its turn comes. `more_while_cheap`: it may take more steps, up to its own limit, while its
+    slopes are foreseen to cost next to nothing.
     """
 
     solver: Solver
@@ -225,6 +235,7 @@ class Rung:
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
     fits: Callable[[Objective], bool] | None = None
+    more_while_cheap: bool = False
 
     @property
     def label(self) -> str:
@@ -411,15 +422,31 @@ RULES = (
         most_steps=OPENING_STEPS,
     ),
     Rule(
+        lambda: BFGS(from_residuals=True),
+        when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual,
+        because="what steps tell of the curvature is added to what the slopes of the residuals tell",
+        otherwise=NO_SQUARES,
+        most_steps=TOLD_STEPS,
+        more_while_cheap=True,
+    ),
+    Rule(
         BFGS,
-        when=lambda s: s.n <= DENSE_PARAMETERS,
+        when=lambda s: s.n <= DENSE_PARAMETERS and not s.objective.has_residual,
         because="the cost has {n} parameters, few enough to learn its whole curvature",
         otherwise="its matrix of {n} × {n} numbers would cost more than it saves above {limit} parameters",
         most_steps=None,
     ),
     Rule(
         LBFGS,
-        when=lambda s: True,
+        when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual,
+        because="steps without what was learned of the curvature may shrink a slope that is lost in rounding",
+        otherwise=FORGETFUL,
+        most_steps=LAST_STEPS,
+        even_last=True,
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: not (s.n <= DENSE_PARAMETERS and s.objective.has_residual),
         because="the cost has {n} parameters, and the last steps stand in for a matrix of their curvatures",
         otherwise=FORGETFUL,
         most_steps=LONG_CROSSING_STEPS,
@@ -513,10 +540,11 @@ def _in_words(
         Rung(
             rule.solver(),
             because(rule),
-            rule.most_steps if rule is not holding[-1] else None,
+            rule.most_steps if rule.even_last or rule is not holding[-1] else None,
             rule.afresh,
             rule.begins,
             rule.fits,
+            rule.more_while_cheap,
         )
         for rule in holding[1:]
     )

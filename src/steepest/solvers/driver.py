@@ -21,6 +21,9 @@ from .stopping import INTERRUPTED, SENTENCES, VALUE_ROUNDING, Progress, StopReas
 # A value is taken to be off by no larger part of itself, whatever a solver says: beyond, a lower one is lower.
 MOST_GRAIN = 1e-9
 
+# What is said of a walk that `watch` ended.
+FROM_OUTSIDE = "stopped from outside, by whoever watches the run"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -94,7 +97,7 @@ def drive(
     except Halted:
         stop, reason = StopReason.STOPPED, "stopped by the callback"
     except Asked:
-        stop, reason = StopReason.STOPPED, "stopped from outside, by whoever watches the run"
+        stop, reason = StopReason.STOPPED, FROM_OUTSIDE
     return walk.run(stop, reason)
 
 
