@@ -198,3 +198,24 @@ def test_arguments_that_cannot_be_used_are_named(arguments, words):
         st.minimize_many(*arguments)
     with pytest.raises(InputError, match="tol=-1"):
         st.minimize_many(rosenbrock, np.zeros((2, 2)), tol=-1)
+
+
+@pytest.mark.parametrize("gap", [np.nan, np.inf])
+def test_a_first_member_with_gaps_in_its_data_is_as_welcome_as_another(gap):
+    def spread(x, d):
+        there = jnp.isfinite(d)
+        return jnp.sum(there * (x - jnp.where(there, d, 0.0)) ** 2) + (x[1] - 3.0) ** 2
+
+    data = np.array([[1.0, gap], [2.0, 3.0], [0.0, 1.0]])
+    for order in ([0, 1, 2], [1, 2, 0]):
+        found = st.minimize_many(spread, np.zeros((3, 2)), data[order], alone=False)
+        assert found.success.all()
+        assert_allclose(found.x, np.array([[1.0, 3.0], [2.0, 3.0], [0.0, 2.0]])[order], atol=1e-7)
+
+
+def test_a_first_member_without_a_cost_takes_none_from_the_others():
+    found = st.minimize_many(
+        lambda x, d: jnp.sum((x - d) ** 2), np.zeros((2, 1)), np.array([[np.nan], [2.0]])
+    )
+    assert found.verdicts.tolist() == [Verdict.NOT_FINITE, Verdict.LOCAL_MINIMUM]
+    assert_allclose(found.x[1], 2.0)

@@ -362,7 +362,8 @@ def _traced_with_data(cost: Cost, parameters: Parameters, own: tuple[Any, ...]) 
     if cost.names is not None:
         raise InputError(f"{cost.label!r} is an expression, which takes no further arguments")
     structure = {"x": parameters.restore(parameters.vector)}
-    structure |= {f"argument {k}": part for k, part in enumerate(own)}
+    # A member whose data hold NaN may come first: what is recorded is the same for all.
+    structure |= {f"argument {k}": np.where(np.isfinite(part), part, 0.0) for k, part in enumerate(own)}
     return trace(_of_both(cost.function, cost.style, len(own)), Parameters.of(structure))
 
 

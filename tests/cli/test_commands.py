@@ -244,6 +244,7 @@ def named(a, b):
 def wells(x):
     return np.sum((x**2 - 1) ** 2) + 0.1 * np.sum(x)
 
+abs = e = room  # names that an expression has for something else
 rules = [{"type": "ineq", "fun": room}, {"type": "eq", "fun": lambda x: x[0] - x[1]}]
 """
 
@@ -257,6 +258,8 @@ NEAREST, ON_THE_DIAGONAL = [2 / 5**0.5, 1 / 5**0.5], [0.5**0.5, 0.5**0.5]
         (["MODEL:cost", "--start", "0,0", "--constraint", "MODEL:room >= 0"], NEAREST),
         (["MODEL:cost", "--start", "0,0", "--constraint", "0 <= MODEL:room <= 2"], NEAREST),
         (["MODEL:cost", "--start", "0,0", "--constraint", "0 == MODEL:room"], NEAREST),
+        (["MODEL:cost", "--start", "0,0", "--constraint", "MODEL:abs >= 0"], NEAREST),
+        (["MODEL:cost", "--start", "0,0", "--constraint", "0 <= MODEL:e"], NEAREST),
         (["MODEL:cost", "--start", "0,0", "--constraint", "MODEL:rules"], ON_THE_DIAGONAL),
         (["MODEL:named", "--start", "a=0,b=0", "--constraint", "a**2 + b**2 <= 1"], NEAREST),
         (
@@ -292,6 +295,8 @@ def test_minimize_keeps_to_the_constraints_of_a_file_or_typed(capsys, tmp_path, 
         ("MODEL:rules >= 0", "rules is no function: its type is list"),
         ("x + y >", "one side of this constraint is empty"),
         ("nowhere.py:room >= 0", "there is no file nowhere.py"),
+        ("MODEL <= 1", "name a function of the file"),
+        ("MODEL: room >= 0", "name a function of the file"),
     ],
 )
 def test_a_constraint_that_cannot_be_read_is_told(capsys, tmp_path, constraint, words):
@@ -325,6 +330,8 @@ def test_minimize_from_many_starts_finds_the_lowest_of_four_wells_with_any_seed(
         assert found["x"] == pytest.approx([-1.0122731310, -1.0122731310], abs=1e-8)
         assert "30 starts" in found["message"]
     assert main(["minimize", "x**2", "--start", "1", "--starts", "0"]) == 2
+    assert main(["minimize", "x**2", "--start", "1", "--seed", "-1"]) == 2
+    assert "ValueError" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -363,6 +370,10 @@ def test_explore_refuses_a_name_that_the_file_does_not_define_before_it_serves_a
         "globals()['cost'] = abs",
         "for cost in (abs, max): pass",
         "a, (cost, b) = 1, (abs, 2)",
+        "def made():\n    global cost\n    cost = abs\nmade()",
+        "def made(name):\n    globals()[name] = abs\nmade('cost')",
+        "def __getattr__(name):\n    return abs",
+        "locals()['cost'] = abs",
     ],
 )
 def test_explore_takes_a_name_that_any_line_of_the_file_may_make(monkeypatch, tmp_path, line):

@@ -229,7 +229,9 @@ def minimize_command(
             metavar="K", help="Begin at so many places: --start, and others about it or in the bounds."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of those places, and of all that is random.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of those places, and of all that is random.")
+    ] = 0,
     derivatives: Derivatives = "auto",
     plot: Plot = None,
     report: Report = None,

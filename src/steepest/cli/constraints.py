@@ -15,6 +15,8 @@ from .costs import NamedCost, function_of, in_file, load
 
 # What names something in a file, within a comparison.
 IN_FILE = re.compile(r"(?P<file>[^<>=]+\.py):(?P<name>\w+)")
+# What no expression holds.
+A_FILE = re.compile(r"\.py\b")
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,11 @@ def read_constraints(texts: Sequence[str], cost: NamedCost) -> NamedConstraints:
 def _constraints(text: str, modules: dict[Path, ModuleType]) -> Sequence[Any]:
     from ..constraints.inequality import sides_of
     from ..constraints.reading import listed
+    from ..tracing.vocabulary import CONSTANTS, FUNCTIONS
 
     match = IN_FILE.search(text)
+    if match is None and A_FILE.search(text):
+        raise InputError(f"--constraint {text}: name a function of the file, as in FILE.py:g >= 0")
     if match is None:
         sides_of(text)  # what cannot be read is told before anything is run
         return (text,)
@@ -68,8 +73,10 @@ def _constraints(text: str, modules: dict[Path, ModuleType]) -> Sequence[Any]:
                 f'--constraint {text}: say what must hold of {name}, for instance "{text} >= 0" or "{text} == 0"'
             )
         return listed(found)
-    sides = sides_of(text.replace(match[0], name))
-    if sides.expression.text != name:
+    # A function may bear a name that means something else in an expression.
+    known = f"{name}_" if name in CONSTANTS or name in FUNCTIONS else name
+    sides = sides_of(text.replace(match[0], known))
+    if sides.expression.text != known:
         raise InputError(
             f"--constraint {text}: compare {name} with numbers; the rest belongs into the function"
         )

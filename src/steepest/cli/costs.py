@@ -20,7 +20,7 @@ from .reading import Place
 
 # Where `if`, `for`, `with`, `try` and `match` hold lines of their own, and what makes names that no line shows.
 BLOCKS = ("body", "orelse", "finalbody")
-MAKERS = frozenset({"globals", "vars", "exec", "setattr"})
+MAKERS = frozenset({"globals", "locals", "vars", "exec", "setattr"})
 
 # What names a function in a file; an expression holds neither a colon nor a name that ends in .py.
 FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<function>.*))?\Z")
@@ -261,6 +261,11 @@ def _written(lines: Sequence[ast.stmt]) -> tuple[list[str], list[str]]:
     for line in lines:
         if isinstance(line, ast.FunctionDef | ast.AsyncFunctionDef):
             own.append(line.name)
+            # A function makes names of the file, too: those it calls global, and any name where it is __getattr__.
+            others += ["*"] if line.name == "__getattr__" else []
+            for node in ast.walk(line):
+                others += node.names if isinstance(node, ast.Global) else []
+                others += ["*"] if isinstance(node, ast.Name) and node.id in MAKERS else []
         elif isinstance(line, ast.ClassDef):
             others.append(line.name)
         elif isinstance(line, ast.Import | ast.ImportFrom):

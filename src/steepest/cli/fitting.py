@@ -64,7 +64,7 @@ def fit_command(
     profile: Annotated[
         bool, typer.Option("--profile", help="Add intervals from the profile of the cost.")
     ] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of random starts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of random starts.")] = 0,
     derivatives: Derivatives = "auto",
     plot: Plot = None,
     report: Report = None,
