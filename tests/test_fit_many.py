@@ -98,6 +98,29 @@ def test_what_the_data_do_not_determine_is_told():
     assert_allclose(many.params.prod(axis=1), [1.0, 2.0], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("model", "bounds", "determined"),
+    [
+        (lambda x, a, b, c: a * b + c * x, None, 2),  # only the product of a and b counts
+        (lambda x, a, b, c: a + b * x + 0.0 * c, None, 2),  # c does nothing
+        (lambda x, a, b, c: (a + b + c) * x, None, 1),
+        (lambda x, a, b, c: a * b + c * x, {"c": (9.0, 10.0)}, 2),  # c sits at its bound
+        (lambda x, a, b, c: a * b + c * x, {"a": (9.0, 10.0)}, 3),  # at a bound, a leaves nothing loose
+        (lambda x, a, b, c: a + b * x + c * x**2, None, 3),
+    ],
+)
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_parameters_that_the_data_do_not_determine_take_no_degree_of_freedom(model, bounds, determined, size):
+    y = size * (1.0 + 0.5 * X + np.sin(7.0 * X + np.arange(3.0)[:, None]))
+    scaled = bounds and {name: (size * low, size * high) for name, (low, high) in bounds.items()}
+    start = dict.fromkeys("abc", 9.5 * size)
+    many = fit_many(model, X, y, start, bounds=scaled, again=False)
+    assert (many.degrees_of_freedom == X.size - determined).all()
+    if size == 1.0:
+        alone = [fit(model, X, row, start, bounds=scaled).degrees_of_freedom for row in y]
+        assert many.degrees_of_freedom.tolist() == alone
+
+
 def test_twelve_parameters_take_the_general_path():
     rng = np.random.default_rng(6)
     A = rng.normal(size=(30, 12))

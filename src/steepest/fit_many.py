@@ -40,6 +40,7 @@ class BatchResult:
 
     `params` (B, n), `errors` (B, n), `covariance` (B, n, n), `chi2` (B,), `verdicts` (B,) of `Verdict`, `success`
     (B,), `steps` (B,), `start` (B, n) those walked from, `again` (B,): found from another member's answer.
+    `degrees_of_freedom` (B,): points less the parameters that the data determine or that sit at their bounds.
     """
 
     names: tuple[str, ...]
@@ -159,7 +160,6 @@ def fit_many(
     known = as_model(model, places[0][0] if len(places) == 1 else tuple(part[0] for part in places))
     weights = _weights(sigma, mask, curves, noise)
     theta, names = _starts(known, start, places, curves)
-    n = len(names)
     lower, upper = _bounds(bounds, names, theta[0])
     shared = all(part.shape[0] == 1 for part in places)
     columns = tuple(part[0] for part in places) if shared else ()
@@ -174,15 +174,16 @@ def fit_many(
     state, inverse, pivot = program.run(theta, data, (lower, upper), max_steps, tell)
     params, chi2 = _ended(state, lower, upper)
     words = _words(state, pivot, max_steps)
-    steps = np.array(state.steps)
+    steps, gram = np.array(state.steps), np.array(state.gram)
     retried = np.zeros(B, dtype=bool)
     used = np.full(B, m) if weights is None else (weights > 0).sum(axis=1)
     if again and B > 1:
-        found = _Ends(params, chi2, words, steps, inverse, retried, theta)
+        found = _Ends(params, chi2, words, steps, inverse, gram, retried, theta)
         _try_again(program, data, (lower, upper), found, used, max_steps, seed)
-        params, chi2, words, steps, inverse, retried, theta = found.parts()
-    degrees = used - n
-    covariance = _covariance(inverse, chi2, degrees, words, params, lower, upper, noise)
+        params, chi2, words, steps, inverse, gram, retried, theta = found.parts()
+    held = (params <= lower) | (params >= upper)
+    degrees = used - _determined(gram, words, held)
+    covariance = _covariance(inverse, chi2, degrees, words, held, noise)
     if callable(progress) or progress:
         assert tell is not None
         tell(B)
@@ -405,11 +406,21 @@ class _Ends:
     words: np.ndarray
     steps: np.ndarray
     inverse: Vector
+    gram: Vector
     retried: np.ndarray
     start: Vector
 
     def parts(self) -> tuple[Any, ...]:
-        return self.params, self.chi2, self.words, self.steps, self.inverse, self.retried, self.start
+        return (
+            self.params,
+            self.chi2,
+            self.words,
+            self.steps,
+            self.inverse,
+            self.gram,
+            self.retried,
+            self.start,
+        )
 
 
 def _try_again(
@@ -441,6 +452,7 @@ def _try_again(
         taken = doubtful[better]
         ends.params[taken], ends.chi2[taken] = params[better], chi2[better]
         ends.words[taken], ends.inverse[taken] = words[better], inverse[better]
+        ends.gram[taken] = state.gram[better]
         ends.steps[taken] += state.steps[better]
         ends.start[taken] = starts[better]
         ends.retried[taken] = True
@@ -458,23 +470,30 @@ def _closest(program: Program, data: Any, bounds: Any, members: np.ndarray, answ
     return starts
 
 
+def _determined(gram: Vector, words: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """How many parameters of each member its data determine or a bound holds, (B,).
+
+    `gram`: JᵀJ, (B, n, n); `held`: which parameters sit at a bound, (B, n).
+    """
+    count = np.full(held.shape[0], held.shape[1])
+    flat = words == FLAT
+    inner = np.where(held[flat, :, None] | held[flat, None, :], 0.0, gram[flat])
+    size = np.einsum("bii->bi", inner)
+    root = np.sqrt(np.where(size > 0.0, size, 1.0))
+    values = np.linalg.eigvalsh(inner / (root[:, :, None] * root[:, None, :]))
+    count[flat] = held[flat].sum(axis=1) + (values > SMALLEST_PIVOT).sum(axis=1)
+    return count
+
+
 def _covariance(
-    inverse: Vector,
-    chi2: Vector,
-    degrees: np.ndarray,
-    words: np.ndarray,
-    params: Vector,
-    lower: Vector,
-    upper: Vector,
-    noise: str,
+    inverse: Vector, chi2: Vector, degrees: np.ndarray, words: np.ndarray, held: np.ndarray, noise: str
 ) -> Vector:
     variance = np.ones(chi2.size)
     if noise == "unknown":
         variance = np.where(degrees > 0, chi2 / np.maximum(degrees, 1), np.nan)
     covariance = np.array(inverse) * variance[:, None, None]
     loose = words == FLAT
-    covariance[loose] = np.where(np.eye(params.shape[1]) > 0, np.inf, np.nan)
-    held = (params <= lower) | (params >= upper)
+    covariance[loose] = np.where(np.eye(held.shape[1]) > 0, np.inf, np.nan)
     for b in np.flatnonzero(held.any(axis=1)).tolist():
         _hold(covariance[b], held[b])
     return covariance
