@@ -67,6 +67,34 @@ def test_a_stream_that_can_be_read_once_is_not_read_for_it():
     assert_allclose(moved, [-1e-6, -1e-6], rtol=0.2)
 
 
+@pytest.mark.parametrize("pressed", [True, False])
+def test_lengths_are_not_tried_for_long_where_the_run_is_stopped_or_its_seconds_go(monkeypatch, pressed):
+    # Each evaluation takes half of the minute there is, or Ctrl-C is pressed in it.
+    tried = []
+
+    def begun(walker, state):
+        clock, added = [0.0], walker.added
+        walker._elapsed = lambda: clock[0]
+
+        def counted(*arguments):
+            tried.append(arguments)
+            walker._asked = "interrupted" if pressed else ""
+            clock[0] += 0.0 if pressed else 30.0
+            return added(*arguments)
+
+        walker.added = counted
+        found = first_length(walker, state)
+        walker._asked, walker.added = "", added
+        del walker._elapsed
+        assert found is None
+        return state
+
+    monkeypatch.setattr("steepest.training.loop.begun", begun)
+    # A straight fall to zero is half a million long, and only 4^-10 of it short enough.
+    after_one_step(lambda w, ones: np.mean(ones) * (1e6 + np.sum(w**2) / 2), [1.0, 1.0], seconds=60.0)
+    assert len(tried) == 2
+
+
 def test_a_handful_of_steps_moves_downhill_and_says_what_they_went_into():
     cost, params, data = classification()
     start = float(cost(params, data))

@@ -24,6 +24,8 @@ PART = 0.5
 FACTOR, TRIALS = 4.0, 12
 # The part of the longest step found that is begun with: an estimate only grows, and other batches may allow less.
 BEGUN = 0.1
+# The part of the seconds left that lengths may be tried for: the rest is for steps.
+SECONDS = 0.25
 # A foreseen fall of fewer roundings of the cost than this cannot be told from them.
 ROUNDINGS = 100
 
@@ -38,10 +40,14 @@ def begun(walker: Walker, state: State) -> State:
 
 
 def first_length(walker: Walker, state: State) -> float | None:
-    """How far every parameter may move against the sign of its slope at first; None where that cannot be told."""
+    """How far every parameter may move against the sign of its slope at first; None where that cannot be told.
+
+    Nor can it where the user stops the run meanwhile, or the lengths take too much of its seconds.
+    """
     job = walker.job
     if not walker._can_rewind():
         return None
+    enough = walker._elapsed() + SECONDS * (job.limits.seconds - walker._elapsed())
     batch = next(iter(job.source.batches(0, 0, job.batch_size, job.part)), None)
     if batch is None:
         return None
@@ -55,18 +61,21 @@ def first_length(walker: Walker, state: State) -> float | None:
         reached = float(walker.added(None, there, batch)[1].cost)
         return cost - reached >= PART * length * steepness  # never so where there is no number
 
+    def hurried() -> bool:
+        return walker._agreed(bool(walker._asked) or walker._elapsed() > enough)
+
     # Where a straight fall would bring the cost to zero: a length that grows with the parameters, not with the cost.
     length = abs(cost) / steepness
     shortest = ROUNDINGS * float(jnp.finfo(found.cost.dtype).eps) * length
     if falls(length):
         for _ in range(TRIALS):
-            if not falls(FACTOR * length):
+            if hurried() or not falls(FACTOR * length):
                 break
             length *= FACTOR
         return BEGUN * length
     for _ in range(TRIALS):
         length /= FACTOR
-        if length < shortest:
+        if length < shortest or hurried():
             break
         if falls(length):
             return BEGUN * length
