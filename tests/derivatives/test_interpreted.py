@@ -420,6 +420,7 @@ ARRAYS = {
             jax.vmap(lambda c: jnp.convolve(c, a[:3], "valid"))(b[0]),
             lax.conv_general_dilated(b, b[0, :, None, :2], (2,), [(1, 2)], (2,), (2,), feature_group_count=3),
             lax.conv_general_dilated(b[:, :1], jnp.ones((1, 1, 6)), (1,), "VALID"),  # longer than the signals
+            lax.conv_general_dilated(b, jnp.ones((2, 3, 6)), (1,), "VALID"),
         ),
         x4,
         x234,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import steepest as st
 from steepest.numerics import double_precision
 from steepest.structure.facts import read
 from steepest.tracing.passes import simplify
@@ -165,3 +166,12 @@ def test_what_holds_of_real_numbers_is_no_floor_under_complex_ones(cost):
     points = np.random.default_rng(0).normal(size=(50, 3)) * 5
     with double_precision():
         assert lowest <= jax.vmap(cost)(points).min()
+
+
+def test_what_is_sorted_along_with_other_numbers_has_a_floor_too():
+    def cost(x):
+        return jnp.sum(jnp.abs(x[jnp.argsort(x)] - jnp.arange(3)))
+
+    assert structure(cost).lowest == 0.0
+    found = st.minimize(cost, np.array([3.0, 1.0, 2.0]))
+    assert_allclose(np.sort(found.x), [0.0, 1.0, 2.0], atol=1e-9)

@@ -253,7 +253,8 @@ def _reduce_sum(equation: Any, a: Interval) -> Interval:
     return np.sum(np.broadcast_to(a[0], shape), axes), np.sum(np.broadcast_to(a[1], shape), axes)
 
 
-def _reduce_extreme(equation: Any, a: Interval) -> Interval:
+def _reduce_extreme(equation: Any, a: Interval, *carried: Interval) -> Interval:
+    """Of the first operand; what a sort carries along with it is looked at no further."""
     return hull(a)
 
 

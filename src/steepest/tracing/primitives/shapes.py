@@ -368,6 +368,8 @@ def _convolution(equation: Any, context: Context) -> Code:
         return result
 
     def convolve(signal: Any, kernel: Any) -> Any:
+        if not math.prod(shape):  # the kernel is longer than the signal
+            return np.zeros(shape, dtype)
         signal = dilated(signal.transpose(numbers.lhs_spec), left_dilation, padding)
         kernel = dilated(kernel.transpose(numbers.rhs_spec), right_dilation, [(0, 0)] * len(strides))
         if len(strides) == 1 and kernel.shape[:2] == (groups, 1) and dtype.kind != "c":
