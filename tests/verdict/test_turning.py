@@ -33,6 +33,14 @@ def test_a_valley_without_an_end_is_no_minimum_however_large_a_constant_is_added
         assert not found.success, found.message
 
 
+@pytest.mark.parametrize("constant", [1e12, -1e12])
+def test_a_slope_that_the_cost_does_not_show_makes_no_flat_minimum_of_a_valley(constant):
+    """Of the hyperbola 1/(1 + y²) is left to fall, which a cost of 1e12 shows to 1.2e-4; the slopes are all there."""
+    for start in np.random.default_rng(7).uniform(0.5, 2.0, (20, 2)):
+        found = st.minimize(lambda x: ENDLESS["hyperbola"](x) + constant, start)
+        assert not found.success or 1.0 / (1.0 + found.x[1] ** 2) < np.spacing(1e12), found
+
+
 @pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12, 1e24])
 @pytest.mark.parametrize("swapped", [False, True])
 def test_a_place_in_the_valley_is_no_minimum_in_any_unit_and_order(unit, swapped):

@@ -132,6 +132,9 @@ FAR_PART = 1e-3
 # would leave, then the few that one among ridges leaves.
 SAME_WAY = (9, 6, 3, 1)
 
+# Along a level direction, which no Newton step measures, the slope is looked at from this part of a natural size on.
+BEFORE_IT_TURNS = 0.05
+
 # A cost that cannot change by more than this many times its own rounding within the parameters' size is level.
 LEVEL = 4.0
 
@@ -368,13 +371,28 @@ def _tail_or_minimum(
         if onward is not None:
             return falls(look, onward, evidence, "the curvature dies out on the way, and the cost falls on")
     if optimality.by == "decrease" and not look.quadratic:
-        valley = keeps_falling(look, curvature, optimality.step, rounding)
-        if valley is not None and valley.leads is Leads.TO_A_LIMIT:
-            return along_valley(look, valley, evidence)
-        if valley is not None:
-            ray = walk(look, scaled_descent(look), rounding.value)
-            return by_stop(look, curvature, optimality, ray, evidence)
+        onwards = _falls_along_the_floor(look, curvature, optimality, optimality.step, rounding, evidence)
+        if onwards is not None:
+            return onwards
     return minimum(look, curvature, rounding, optimality, evidence)
+
+
+def _falls_along_the_floor(
+    look: Look,
+    curvature: Curvature,
+    optimality: Optimality,
+    step: Vector,
+    rounding: Rounding,
+    evidence: list[Evidence],
+) -> Judgement | None:
+    """What is to be said where the slope does not turn along the floor that begins along `step` (n,), else None."""
+    valley = keeps_falling(look, curvature, step, rounding)
+    if valley is None:
+        return None
+    if valley.leads is Leads.TO_A_LIMIT:
+        return along_valley(look, valley, evidence)
+    ray = walk(look, scaled_descent(look), rounding.value)
+    return by_stop(look, curvature, optimality, ray, evidence)
 
 
 def _is_shallow(look: Look, curvature: Curvature) -> bool:
@@ -522,6 +540,13 @@ def _without_curvature(
                 "probed; nothing here tells which way is down.",
                 "Start somewhere else.",
             )
+    if bent and optimality.by in ("decrease", "probe") and not look.quadratic:
+        along = [scaled(look, course.direction) for course in level]
+        steepest = max(along, key=lambda direction: abs(float(look.gradient @ direction)))
+        step = -BEFORE_IT_TURNS * np.sign(look.gradient @ steepest) * steepest
+        onwards = _falls_along_the_floor(look, curvature, optimality, step, rounding, evidence)
+        if onwards is not None:
+            return onwards
     return flat_minimum(look, curvature, level, optimality, rounding, evidence)
 
 
