@@ -80,7 +80,8 @@ def keeps_falling(look: Look, curvature: Curvature, step: Vector, rounding: Roun
 def _turns_as_foretold(look: Look, curvature: Curvature, ahead: Vector, rounding: Rounding) -> bool:
     """Whether the slope has turned `ahead` (n,), beyond a Newton step, as this `curvature` foretold: a plain bottom.
 
-    That is the first place looked at, and one slope tells what its floor and the curvature there would.
+    That is the first place looked at, and one slope tells what its floor and the curvature there would. Along each of
+    the curvature's directions: beside a floor most of the slope, and of what it turns by, is that of the wall.
     """
     x = look.x + ahead
     if not look.objective.bounds.contains(x):
@@ -88,9 +89,12 @@ def _turns_as_foretold(look: Look, curvature: Curvature, ahead: Vector, rounding
     _, gradient = look.slope_at(x)
     foretold = look.gradient + curvature.product(ahead)
     turned = float(foretold @ ahead)
-    off = float(np.abs(look.on_free(gradient - foretold)) @ np.abs(ahead))
-    doubt = SPREAD_FACTOR * float(np.abs(ahead) @ (rounding.slope + rounding.grain))
-    return turned > doubt and off <= FORETOLD * turned
+    off = look.on_free(gradient - foretold)
+    spread = SPREAD_FACTOR * (rounding.slope + rounding.grain)
+    if not (turned > spread @ np.abs(ahead) and np.abs(off) @ np.abs(ahead) <= FORETOLD * turned):
+        return False
+    each = curvature.vectors.T
+    return bool((np.abs(each @ off) <= FORETOLD * np.abs(each @ foretold) + np.abs(each) @ spread).all())
 
 
 class _Place(NamedTuple):
