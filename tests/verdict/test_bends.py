@@ -158,3 +158,14 @@ def test_a_floor_of_high_order_does_not_fall_because_the_walk_ended_a_little_abo
     found = minimize(lambda x: unit * (form(x) - 1) ** order, start, starts=1)
     assert found.success, found.message
     assert abs(form(found.x) - 1) < 1e-3
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("order", [6, 8])
+@pytest.mark.parametrize("seed", [0, 2, 7, 10, 18, 22])
+def test_second_derivatives_from_higher_up_do_not_make_an_end_the_floor(seed, order, unit):
+    """They are up to 10¹⁷ times those at the end, and a step by them promises nothing there."""
+    start = 2 * np.random.default_rng(seed).standard_normal(4)
+    found = minimize(lambda x: unit * (np.sum(x**2) - 1) ** order, start, starts=1)
+    assert found.success, found.message
+    assert abs(np.linalg.norm(found.x) - 1) < 1e-3

@@ -10,12 +10,15 @@ from .long_vectors import holds_everywhere
 # An entry may exceed those on the diagonal by rounding alone.
 ROUNDING = 1.0 + 64.0 * EPS
 
+# No unit is larger: a row whose entries have all but underflowed would have one that no double holds.
+LONGEST = 1e300
+
 # Rounds; each halves the exponent by which rows differ in size.
 ROUNDS = 6
 
 
 def equilibration(H: np.ndarray) -> np.ndarray:
-    """d (k,) such that every nonzero row of d·H·d has its largest entry near one.
+    """d (k,) such that every nonzero row of d·H·d has its largest entry near one, where doubles hold such a d.
 
     Signs of eigenvalues do not change (Sylvester), and after it their sizes can be compared: parameters in
     units 10¹² apart weigh the same. Ruiz, "A scaling algorithm to equilibrate both rows and columns norms in
@@ -28,7 +31,8 @@ def equilibration(H: np.ndarray) -> np.ndarray:
     size = np.abs(H)
     for _ in range(ROUNDS):
         rows = (size * d).max(axis=1, initial=0.0) * d
-        d = d / np.sqrt(np.where(rows > 0, rows, 1.0))
+        with np.errstate(over="ignore"):
+            d = np.minimum(d / np.sqrt(np.where(rows > 0, rows, 1.0)), LONGEST)
     return d
 
 

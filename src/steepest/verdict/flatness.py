@@ -457,8 +457,9 @@ def _along_the_bend(
             break
         course.append(onward)
         if len(course) == LOCAL + 1 and _is_fall(course):
-            # The point may lie above the bottom by as much as the others were put back by.
-            course[0] = _put_back(look, look.x, back, rounding) or course[0]
+            # The point may lie above the bottom by as much as the others were put back by. Second derivatives from
+            # higher up a bottom of high order would promise next to nothing here.
+            course[0] = _put_back(look, look.x, back, rounding, anew=True) or course[0]
         if len(course) == LOCAL + 1 and not _is_fall(course):
             break
     if not _is_fall(course[: LOCAL + 1]):
@@ -490,6 +491,7 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
     bottom no faster than linearly, as one of higher order, what their steps would add up to is tried first.
     """
     place, value = x, np.inf
+    # No promise is believed before second derivatives are made anew, where that was asked for.
     slope, promised = x, 0.0 if anew else np.inf
     gained = gain = promise = 0.0
     fresh = False
@@ -512,7 +514,7 @@ def _put_back(look: Look, x: Vector, back: _Back, rounding: float, *, anew: bool
             if fresh and gain < CUT_SHORT * left and not look.objective.bounds.contains(x):
                 break
         step, promise = back.step(slope)
-        if lower and promise <= rounding and value - look.value <= 8 * rounding:
+        if lower and promise <= rounding and promised > 0.0 and value - look.value <= 8 * rounding:
             break
         fresh = not (lower and promise <= STILL_TURNED**2 * promised)
         if fresh:
