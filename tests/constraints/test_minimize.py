@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import LinearConstraint, linprog
 
 from steepest import Verdict, constrained, minimize
 from steepest.constraints.rows import Rows
@@ -45,6 +46,45 @@ def test_hock_and_schittkowskis_minima_are_found_and_called_minima(number):
     assert result.success, result
     assert_allclose(result.fun, least, rtol=1e-11)
     assert result.violation < 1e-11
+
+
+@pytest.mark.parametrize("number", PROBLEMS)
+@pytest.mark.parametrize("unit", [1e-8, 1e-12])
+def test_a_cost_in_another_unit_has_the_same_minimum(number, unit):
+    cost, start, bounds, constraints, least = PROBLEMS[number]
+    result = minimize(
+        lambda x: unit * cost(x), np.array(start, dtype=float), bounds=bounds, constraints=constraints
+    )
+    assert result.success, result
+    assert_allclose(result.fun, unit * least, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_linear_programs_with_tiny_prices_end_where_a_simplex_method_does(seed):
+    rng = np.random.default_rng(seed)
+    A, price = rng.integers(-2, 3, size=(5, 4)).astype(float), rng.integers(-2, 3, size=4).astype(float)
+    room = A @ rng.integers(0, 3, size=4)
+    least = linprog(price, A, room, bounds=(0, 4)).fun
+    result = minimize(
+        lambda x: 1e-8 * np.sum(price * x),
+        rng.uniform(0, 4, 4),
+        bounds=(0.0, 4.0),
+        constraints=LinearConstraint(A, -np.inf, room),
+    )
+    assert result.success, result
+    assert_allclose(1e8 * result.fun, least, atol=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-8])
+def test_a_start_that_happens_to_be_level_is_no_tiny_unit(unit):
+    # A saddle within a disc: curvature tells the unit where the slope is 1e-9 of it.
+    result = minimize(
+        lambda x: unit * (x[0] ** 2 - x[1] ** 2),
+        np.array([1e-9, 1e-9]),
+        constraints={"type": "ineq", "fun": lambda x: 1 - np.sum(x**2)},
+    )
+    assert result.success, result
+    assert_allclose(result.fun, -unit, rtol=1e-9)
 
 
 def test_a_multiplier_is_what_the_lowest_cost_rises_by_when_the_limit_rises():

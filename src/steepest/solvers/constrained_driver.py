@@ -191,7 +191,10 @@ class _Walk:
                 tell(_Seen(x, value, gradient), self.taken, self.objective.evaluations)
             if asked:
                 raise Asked
-            if it.at.value < BOTTOMLESS or np.abs(it.w[: program.bending]).max(initial=0.0) > RUNAWAY:
+            if (
+                it.at.value < BOTTOMLESS * max(1.0, program.cost_scale)
+                or np.abs(it.w[: program.bending]).max(initial=0.0) > RUNAWAY
+            ):
                 return None, (
                     StopReason.UNBOUNDED,
                     "the cost fell without limit while the constraints were met",

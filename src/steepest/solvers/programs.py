@@ -5,6 +5,7 @@ An inequality lower <= c(x) <= upper becomes the equation c(x) - s = 0 with a fu
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +18,10 @@ from ..objective import Objective
 # 3.8): steps are measured against it, and barriers begin at 0.1.
 LARGEST_SLOPE = 100.0
 SMALLEST_SCALE = 1e-8
+# A cost less steep than this at the start is scaled up to slopes of one, as far as costs of size one stay moderate:
+# what a walk takes for arrived is absolute.
+LEAST_SLOPE = 1e-2
+LARGEST_SCALE = 1e12
 
 # Limits of rows are relaxed by this part of themselves, so that there is always an inside. Smaller, and two
 # inequalities that meet have none; larger, and it shows in the answer before it is polished.
@@ -91,7 +96,12 @@ class Slacked:
     def scaled(self, x: Vector) -> None:
         """Choose the scales from the slopes at `x`."""
         _, gradient = self.objective.value_and_gradient(x)
-        self.cost_scale = _scale_for(float(np.abs(gradient[self.free]).max(initial=0.0)))
+        steepest = float(np.abs(gradient[self.free]).max(initial=0.0))
+        self.cost_scale = _scale_for(steepest)
+        if 0.0 < steepest < LEAST_SLOPE:
+            # A start that happens to be level says nothing of the cost's unit, where there is curvature instead.
+            size = max(self._most_curvature(x), steepest)  # no number stays none
+            self.cost_scale = min(1.0 / size, LARGEST_SCALE) if size < LEAST_SLOPE else 1.0
         J = self.rows.jacobian(x)
         if not isinstance(J, np.ndarray):
             self.sparse = True
@@ -100,6 +110,14 @@ class Slacked:
             sizes = np.abs(J[:, self.free]).max(axis=1, initial=0.0)
         self.row_scale = np.array([_scale_for(float(size)) for size in sizes])
         self._set_box()
+
+    def _most_curvature(self, x: Vector) -> float:
+        """How far the cost's slope at `x` changes within the parameters' sizes; infinite where that is not known."""
+        if not self.has_hessian:
+            return inf
+        objective, size = self.objective, np.maximum(1.0, np.abs(x))
+        bend = objective.sparse_hessian(x) if objective.has_sparse_hessian else objective.hessian(x)
+        return float((abs(bend) @ size)[self.free].max(initial=0.0))
 
     def start(self, x: Vector) -> Vector:
         """w for the parameters `x`, the slacks as the rows are."""
