@@ -228,3 +228,23 @@ def test_steps_meet_the_normal_equations_of_columns_of_any_size():
     size = np.linalg.norm(B, axis=0)
     q = damped(B, r, 0.3, held)
     assert_allclose((B.T @ (r + B @ q) + 0.3 * held * size**2 * q) / size, 0.0, atol=1e-10)
+
+
+def test_parts_that_led_lower_but_to_no_minimum_are_told_as_such():
+    """A bell that moves away for ever becomes the exponential in the data: the least is attained by none."""
+    random = np.random.default_rng(5)
+    y = 3.0 * np.exp(-(((T - 3.0) / 0.8) ** 2)) + 4.0 * np.exp(0.6 * (T - 10.0))
+    y = y + NOISE * random.standard_normal(T.size)
+    start = np.array([2.0, 2.7, 0.5, 1.0, 3.4, 0.5]) * np.exp(0.1 * random.standard_normal(6))
+    result = st.minimize(cost_of(y), start)
+    assert result.success and "lowest cost met there" not in result.message
+    lower = result.message.split(
+        "Parts of the model moved to where most was left went lower and ended in no "
+    )[1]
+    assert lower.startswith("minimum (infimum not attained)")
+    value, place = lower.split("): ")[1].rstrip(".").split(", at ")
+    place = np.array([float(item.split(" = ")[1]) for item in place.split(", ")])
+    assert_allclose(cost_of(y)(place), float(value), rtol=1e-6)
+    assert float(value) < 0.01 * result.fun
+    assert "infimum not attained" in moved(result)[-1].how
+    assert not any(item.name == "restarts nearby" and "broken off" in item.how for item in result.evidence)

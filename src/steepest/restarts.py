@@ -178,11 +178,10 @@ class WithRestarts:
             self._take(exchanged)
             told = self.judgement
         else:
-            if exchanged is not None and exchanged[0].value < min(
-                self.run.value, (self.seen or (np.inf,))[0]
-            ):
-                self.seen = exchanged[0].value, exchanged[0].x
             told = self._told(before)
+            lowest = min(self.run.value, (self.seen or (np.inf,))[0])
+            if exchanged is not None and exchanged[0].value < lowest:
+                told = self._told_of_exchanges(told, *exchanged)
         if self.exchanged and told.verdict.is_minimum and self._leaves_a_curve(self.run):
             told = replace(told, next_step=FOLLOW_A_CURVE)
         run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
@@ -664,6 +663,16 @@ class WithRestarts:
         evidence = Evidence("walks from elsewhere", float(self.lower), None, bool(self.lower), how)
         found = (*self.judgement.evidence, evidence)
         return replace(self.judgement, evidence=found, sentence=sentence, next_step=next_step)
+
+    def _told_of_exchanges(self, told: Judgement, run: Run, judgement: Judgement) -> Judgement:
+        """What is `told`, and of exchanges that led lower to an end that is not kept, with its `judgement`."""
+        how = f"one walk went lower and ended in no minimum: {judgement.verdict}"
+        evidence = Evidence("parts of the model moved", 0.0, None, True, how)
+        sentence = (
+            f"{told.sentence} Parts of the model moved to where most was left went lower and ended in no minimum "
+            f"({judgement.verdict}): {run.value!r}, at {self._written(run.x)}."
+        )
+        return told.told(evidence, sentence)
 
     def _written(self, x: Vector) -> str:
         return written(x, self.problem.names)
