@@ -1,14 +1,19 @@
 """Parts of a fit exchanged: the parameters that made the data are the truth."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import steepest as st
-from steepest.exchange import Exchanges, basis, damped, follow_a_curve, smoothness, solved
+from steepest.exchange import Exchanges, Shapes, basis, damped, follow_a_curve, smoothness, solved
 from steepest.objective import Linearisation, Linearised, Objective
+from steepest.parts import parts_of
+from steepest.restarts import WithRestarts
 from steepest.solvers import drive
 from steepest.solvers.levenberg_marquardt import LevenbergMarquardt
+from steepest.verdict.words import Verdict
 
 T = np.linspace(0.0, 10.0, 120)
 NOISE = 0.02
@@ -165,9 +170,8 @@ def test_fit_gives_back_what_exchanges_led_to_where_ctrl_c_ends_them(monkeypatch
     assert fit.cost <= 1.01 * cost_of(y)(PEAKS)
 
 
-def test_the_residuals_are_never_asked_for_outside_the_bounds():
-    y = measured()
-    low, high = np.tile([0.0, 0.0, 0.2], 3), np.tile([8.0, 15.0, 3.0], 3)
+def objective_of(y, low, high):
+    """The peaks fitted to `y`, with a Jacobian by hand; raises outside the bounds."""
 
     def linearised(p):
         assert ((p >= low) & (p <= high)).all()
@@ -182,13 +186,54 @@ def test_the_residuals_are_never_asked_for_outside_the_bounds():
         found = linearised(p)
         return found.value, 2.0 * found.jacobian.T @ found.residual
 
-    objective = Objective(
+    return Objective(
         9,
         value_and_gradient=slopes,
         linearised=Linearisation(linearised, False),
         least_squares=True,
         bounds=st.bounds.Bounds(low, high),
     )
+
+
+def test_amplitudes_are_solved_for_where_the_shapes_are():
+    y = measured(noise=0.0)
+    objective = objective_of(y, np.full(9, -np.inf), np.full(9, np.inf))
+    shapes = Shapes(objective, parts_of(objective, PEAKS), PEAKS)
+    elsewhere = PEAKS.copy()
+    elsewhere[::3] = [7.0, -1.0, 0.0]
+    assert_allclose(shapes.solved(elsewhere), PEAKS, rtol=1e-12)
+
+
+def test_parts_are_where_they_belong_unless_one_explains_little_or_two_are_alike():
+    y = measured() + 0.1 * np.sin(T)
+    objective = objective_of(y, np.full(9, -np.inf), np.full(9, np.inf))
+    shapes = Shapes(objective, parts_of(objective, PEAKS), PEAKS)
+    astray, double = PEAKS.copy(), PEAKS.copy()
+    astray[1] = 14.0
+    double[3:5] = PEAKS[:2] + 0.1
+    for place, belong in ((PEAKS, True), (astray, False), (double, False)):
+        assert shapes.belong_where_they_are(*shapes.apart(shapes.solved(place))) is belong
+
+
+def test_a_lack_of_fit_that_no_part_could_explain_costs_little():
+    y = measured() + 0.1 * np.sin(T)
+    alone, result = (st.minimize(cost_of(y), PEAKS * 1.05, starts=starts) for starts in (1, None))
+    assert result.nfev <= 3 * alone.nfev and not moved(result) and "follow a curve" in result.next_step
+    assert_allclose(result.fun, alone.fun, rtol=1e-12)
+
+
+def test_what_exchanges_led_to_is_better_than_an_end_whose_slope_is_not_finite():
+    way = WithRestarts.__new__(WithRestarts)
+    for word, kept in ((Verdict.NOT_FINITE, True), (Verdict.LOCAL_MINIMUM, False)):
+        way.run, way.judgement = SimpleNamespace(value=90.0), SimpleNamespace(verdict=word)
+        onward = SimpleNamespace(value=0.1), SimpleNamespace(verdict=Verdict.INFIMUM_NOT_ATTAINED)
+        assert way._is_better(*onward) is kept
+
+
+def test_the_residuals_are_never_asked_for_outside_the_bounds():
+    y = measured()
+    low, high = np.tile([0.0, 0.0, 0.2], 3), np.tile([8.0, 15.0, 3.0], 3)
+    objective = objective_of(y, low, high)
     run = drive(LevenbergMarquardt(), objective, ASTRAY)
 
     def walk(place, steps, lowest):

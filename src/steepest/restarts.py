@@ -107,8 +107,8 @@ class WithRestarts:
         self.looked = self.walks = self.lower = 0
         # Moves of parts alone that led to a minimum that was kept.
         self.hopped = 0
-        # Whether parts of a fit were exchanged, led lower or not.
-        self.exchanged = False
+        # Whether a fit has parts that may be exchanged, with or without gain.
+        self.has_parts = False
         # What the first walk ran off with, and a minimum met elsewhere: where its walk began, in words and as a place
         # (n,), and its end.
         self.ran_off: Verdict | None = None
@@ -182,7 +182,7 @@ class WithRestarts:
             lowest = min(self.run.value, (self.seen or (np.inf,))[0])
             if exchanged is not None and exchanged[0].value < lowest:
                 told = self._told_of_exchanges(told, *exchanged)
-        if self.exchanged and told.verdict.is_minimum and self._leaves_a_curve(self.run):
+        if self.has_parts and told.verdict.is_minimum and self._leaves_a_curve(self.run):
             told = replace(told, next_step=FOLLOW_A_CURVE)
         run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
         return run, told
@@ -240,9 +240,9 @@ class WithRestarts:
         except BudgetSpent:  # what was found so far stands
             pass
         how = f"{exchanges.tried} evaluations to find places, {exchanges.walks} walks"
-        self.exchanged = exchanges.walks > 0
+        self.has_parts = exchanges.has_parts
         if exchanges.best is first:
-            if self.exchanged:
+            if exchanges.rounds:
                 evidence = Evidence("parts of the model moved", 0.0, None, True, f"{how}; none lower")
                 self.judgement = self.judgement.told(evidence, self.judgement.sentence)
             return None
@@ -271,7 +271,7 @@ class WithRestarts:
         return follow_a_curve(self.problem.objective.afresh().linearised(run.x).residual)
 
     def _is_better(self, run: Run, judgement: Judgement) -> bool:
-        """Whether a lower end is to be kept: a minimum, or where the answer so far is none or leaves mostly a curve.
+        """Whether a lower end is to be kept: a minimum, or where the answer so far is none: unfinished or not finite.
 
         What is lower and not kept is told.
         """
@@ -280,7 +280,7 @@ class WithRestarts:
         is_cut = judgement.verdict in UNFINISHED
         if judgement.verdict.is_minimum or (is_cut and run.value < EXPLAINED * self.run.value):
             return True
-        return self.judgement.verdict in UNFINISHED
+        return self.judgement.verdict in UNFINISHED or self.judgement.verdict is Verdict.NOT_FINITE
 
     def _take(self, end: tuple[Run, Judgement]) -> None:
         self.left.append((self.run, self.judgement))
