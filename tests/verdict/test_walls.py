@@ -89,3 +89,26 @@ def test_a_walk_to_the_edge_ends_where_the_other_parameter_is_lowest_too(start):
     found = st.minimize(lambda x: np.sqrt(x[0]) + (x[1] - 1) ** 2, np.array(start))
     assert found.success, found.message
     np.testing.assert_allclose(found.x, [0.0, 1.0], atol=1e-7)
+
+
+def test_a_sum_of_squares_that_falls_towards_infinity_is_not_unbounded_below():
+    """Its third peak widens and grows without end into a straight line: the cost falls on and on, but not below 0."""
+    t = np.linspace(0.0, 10.0, 120)
+
+    def peaks(p):
+        height, place, width = p.reshape(3, 3).T
+        return np.sum(height * np.exp(-(((t[:, None] - place) / width) ** 2)), axis=1)
+
+    true = np.array([3, 2, 0.4, 2, 5, 0.6, 4, 8, 0.3])
+    y = peaks(true) + 0.02 * np.random.default_rng(0).standard_normal(t.size)
+
+    def cost(p):
+        return np.sum((y - peaks(p)) ** 2)
+
+    found = st.minimize(cost, np.array([3, 2.2, 0.5, 2, 5.5, 0.6, 1, 12, 0.5]), starts=1)
+    assert found.verdict != "unbounded below", found.message
+    astray = np.array(
+        [3.00533543, 1.99856129, 0.399004875, 1.99147581, 5.00086605, 0.605005579, 2.33e8, 2.93e7, 3.67e6]
+    )
+    judged = st.verify(cost, astray, start=[3, 2.2, 0.5, 2, 5.5, 0.6, 1, 12, 0.5])
+    assert judged.verdict != "unbounded below" and not judged.success, judged.message

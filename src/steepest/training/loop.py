@@ -196,10 +196,9 @@ class Walker:
         self.steps = self._steps or self._compiled()
         self.constants = self.placement.constants(self.steps.constants)
         self.large = saved.size_of(self.state) > IN_MEMORY
-        if self.cursor.step == 0 and job.ceiling is None:
-            self.opening = opening_cost(self, self.state)
-            self._hand_back()
         if self.cursor.step == 0:
+            if job.ceiling is None:
+                self.opening = opening_cost(self, self.state)
             self.state = begun(self, self.state)
             self._hand_back()
         self.stretches, self.every = self._cut(rows_apart(total))

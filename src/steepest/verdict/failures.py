@@ -19,6 +19,9 @@ from .words import Evidence, Judgement, Verdict
 
 Vector = np.ndarray
 
+# What a ray does where nothing that was seen holds the cost up.
+ENDLESS = frozenset({Leads.DOWN_FOR_EVER, Leads.DOWN_TO_OVERFLOW, Leads.DOWN_A_RAVINE})
+
 # Steps at the end of the history from which the rate of descent is read.
 RECENT = 10
 
@@ -159,6 +162,8 @@ def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
     evidence.append(
         Evidence(f"cost along {name}", ray.last, look.value, False, f"{ray.leads}, {ray.probes} probes")
     )
+    if ray.leads in ENDLESS and has_a_floor(look):
+        return _above_a_floor(look, f"along {name}", ray.value, distance, evidence)
     if ray.leads is Leads.DOWN_FOR_EVER:
         return Judgement(
             Verdict.UNBOUNDED_BELOW,
@@ -191,6 +196,24 @@ def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
     )
 
 
+def has_a_floor(look: Look) -> bool:
+    """Whether its trace shows a number that the cost cannot fall below."""
+    return bool(np.isfinite(getattr(look.structure, "lowest", -np.inf)))
+
+
+def _above_a_floor(
+    look: Look, where: str, value: float, distance: str, evidence: list[Evidence]
+) -> Judgement:
+    """A fall that was seen to go on as fast as ever, of a cost that cannot fall without limit."""
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: {where} the cost keeps falling, from {number(look.value)} here to {number(value)} at a distance "
+        f"of {distance}; it cannot fall below {number(look.structure.lowest)}, but no finite point there is lowest.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
+
+
 def into_a_pole(look: Look, pole: Pole, evidence: list[Evidence]) -> Judgement:
     """The cost has no lower end beside a finite point."""
     where = ", ".join(
@@ -218,6 +241,8 @@ def along_valley(look: Look, valley: Valley, evidence: list[Evidence]) -> Judgem
     evidence.append(Evidence("cost along the valley", valley.value, look.value, False, how))
     begins = f"along a valley that bends, and begins along {name}, the cost"
     distance = number(valley.distance)
+    if valley.leads is Leads.DOWN_FOR_EVER and has_a_floor(look):
+        return _above_a_floor(look, begins.removesuffix(" the cost"), valley.value, distance, evidence)
     if valley.leads is Leads.DOWN_FOR_EVER:
         return Judgement(
             Verdict.UNBOUNDED_BELOW,

@@ -20,6 +20,7 @@ from .failures import (
     fades,
     falls,
     falls_along_a_bend,
+    has_a_floor,
     into_a_pole,
     level_but_sloping,
     no_slope,
@@ -784,8 +785,7 @@ def _not_stationary(
         return level_but_sloping(look, course, optimality, evidence)
     if look.stop not in ASKED_TO_STOP:
         valley = valley_from(look, rounding.value)
-        has_a_floor = getattr(look.structure, "lowest", -np.inf) > -np.inf
-        if valley is not None and not (valley.leads is Leads.DOWN_FOR_EVER and has_a_floor):
+        if valley is not None and not (valley.leads is Leads.DOWN_FOR_EVER and has_a_floor(look)):
             return along_valley(look, valley, evidence)
     return by_stop(look, curvature, optimality, ray, evidence)
 
