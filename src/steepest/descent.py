@@ -67,7 +67,7 @@ SOLVED = 1e-12
 QUICK, LEAST_ONWARD = 100, 100
 
 # Seconds, as foreseen, that slopes may take on a walk that crawls.
-WORTH_A_CRAWL = 0.1
+WORTH_A_CRAWL = 0.02
 
 # What is said of an end beyond a plateau.
 CROSSED = "The walk had come down to a plateau and went on where a lower cost was seen beyond it; starts=1 stays there."
