@@ -357,9 +357,11 @@ def squared(array: Any) -> Any:
     """
     if jax.default_backend() != "cpu":
         return jnp.sum(jnp.square(array))
-    # Left to see that a rule squares its slope too, XLA writes the squares out for both: a third of what norms take.
-    alone = jax.lax.optimization_barrier(array)
-    return jnp.vdot(alone, alone)
+    if jax.process_count() == 1:
+        # Left to see that a rule squares its slope too, XLA writes the squares for both: a third of the norms' time.
+        # Between processes that is the quicker way: two are 1.7 times as fast as one, and 1.55 times with a barrier.
+        array = jax.lax.optimization_barrier(array)
+    return jnp.vdot(array, array)
 
 
 def copied(state: Any) -> tuple[Any, Any]:
