@@ -270,8 +270,7 @@ def table(
 ) -> tuple[list[str], list[list[object]], str]:
     """Seconds and evaluations until the cost is within each gap of the lowest, total time and memory."""
     programs = OURS | (PEERS if peers else {})
-    absent = [name for name in programs if not _is_there(name)]
-    present = [name for name in programs if name not in absent]
+    present = [name for name in programs if _is_there(name)]
     asked = [name for name in present if solvers is None or name.startswith(tuple(solvers))]
     cells = [
         (cost, size, name, round_)
@@ -304,6 +303,8 @@ def table(
     for gap in GAPS:
         header += [f"s to {gap:.0e}", f"evaluations to {gap:.0e}"]
     header += ["s in all", "gap at the end", "peak MB"]
+    measured = {name for _, _, name, _ in runs}
+    absent = [name for name in programs if name not in present and name not in measured]
     return header, rows, _note(rounds, limit, absent, late)
 
 
@@ -327,9 +328,9 @@ def _note(rounds: int, limit: float, absent: Sequence[str], late: Sequence[Cell]
     )
     if absent:
         note += f" Not installed, and so not measured: {'; '.join(absent)}."
-    missing = list(dict.fromkeys(f"{cost} with {size:,}: {name}" for cost, size, name, _ in late))
+    missing = len({cell[:3] for cell in late})
     if missing:
-        note += f" Not measured for want of time: {'; '.join(missing)}."
+        note += f" Not measured for want of time, and so without a row: {missing}."
     return note
 
 

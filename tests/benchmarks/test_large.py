@@ -39,7 +39,7 @@ def test_the_first_entry_low_enough_says_when(tmp_path):
     header, (row,), note = asked(kept, "Broyden tridiagonal")
     assert dict(zip(header, row, strict=True))["s to 1e-04"] == "1.50"
     assert dict(zip(header, row, strict=True))["evaluations to 1e-06"] == "30"
-    assert "want of time: Broyden tridiagonal with 100,000: the same, method='l-bfgs'" in note
+    assert "want of time, and so without a row: 1." in note
 
 
 def test_a_peer_that_is_not_installed_is_told(monkeypatch, tmp_path):
@@ -54,6 +54,10 @@ def test_a_peer_that_is_not_installed_is_told(monkeypatch, tmp_path):
     }
     _, rows, note = large.table(True, **settings)
     assert rows == [] and "Not installed, and so not measured: IPOPT, limited memory." in note
+    kept = tmp_path / "large.jsonl"
+    kept.write_text(line("smoothing", 1_000, "IPOPT, limited memory", 1.0) + "\n", encoding="utf-8")
+    _, rows, note = large.table(True, **settings | {"keep": kept})
+    assert [row[2] for row in rows] == ["IPOPT, limited memory"] and "Not installed" not in note
 
 
 def test_what_was_measured_is_kept_and_not_measured_again(monkeypatch, tmp_path):
