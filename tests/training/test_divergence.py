@@ -1,11 +1,13 @@
 """A run that blows up says why: checked against closed forms of where gradient descent turns unstable."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import steepest
-from steepest.training.batches import read_data
+from steepest.training.batches import Part, read_data
 from steepest.training.loop import Walker
 from steepest.training.verdict import TrainVerdict
 
@@ -205,3 +207,65 @@ def test_adam_is_not_judged_by_the_moments_it_has_not_formed_yet():
     )
     assert result.history.events and result.rate_left > 1e-4
     assert result.cost < 0.5 * result.history.costs[0]
+
+
+def in_one_pass(data, size=64, spoiled=None, again=None):
+    """Batches of the data from a generator, the rows over and over; `again`: arrays that every batch is put into."""
+    rows = len(data["y"])
+    for k in range(400):
+        chosen = np.arange(k * size, (k + 1) * size) % rows
+        batch = {name: array[chosen].copy() for name, array in data.items()}
+        if k == spoiled:
+            batch["x"][5, 1] = np.nan
+        if again is not None:
+            for name, array in batch.items():
+                again[name][:] = array
+            batch = again
+        yield batch
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_of_data_read_once_the_parameters_before_the_bad_batch_come_back(reused):
+    cost, params, data = regression()
+    given = {"method": "adam", "rate": 0.01, "steps": 400, "progress": False}
+    again = {name: np.empty_like(array[:64]) for name, array in data.items()} if reused else None
+    result = steepest.train(cost, params, in_one_pass(data, spoiled=190, again=again), **given)
+    assert result.verdict is TrainVerdict.NOT_FINITE
+    assert "At step 190 the data are not finite: x, row 5 of the batch" in result.message
+    before = steepest.train(cost, params, list(in_one_pass(data))[:190], **{**given, "steps": 190})
+    assert result.steps == len(result.history.costs) == 190
+    assert_allclose(result.params["w"], before.params["w"], rtol=1e-6)
+    assert_allclose(result.params["b"], before.params["b"], rtol=1e-6)
+
+
+def test_a_step_too_long_on_data_read_once_is_cut_and_no_batch_is_lost():
+    cost, params, data = regression()
+    given = {"method": "sgd", "rate": 1.5 * 2.0 / largest_curvature(data), "progress": False}
+    result = steepest.train(cost, params, in_one_pass(data), **given, steps=1000)
+    assert len(result.events) == 1
+    assert "Step × curvature" in result.events[0]
+    assert result.ended == "no more data"
+    assert result.steps == 400
+    assert_allclose(result.params["w"], [1.0, -2.0, 0.5], atol=0.05)
+    assert "though a slope is there" not in result.message  # none was measured
+
+
+def test_of_data_read_once_no_more_is_held_than_since_the_last_look_back():
+    source = read_data((np.full(4, float(k)) for k in range(40)), seed=0)
+    stream = source.batches(0, 0, 4, Part())
+    read = [next(stream)[0][0] for _ in range(10)]
+    source.let_go(7)
+    assert source.holds(7)
+    assert not source.holds(6)
+    again = source.batches(0, 7, 4, Part())
+    assert [next(again)[0][0] for _ in range(5)] == [7.0, 8.0, 9.0, 10.0, 11.0]
+    assert read == list(range(10))
+
+
+def test_data_read_once_may_end_with_the_bad_batch():
+    cost, params, data = regression()
+    stream = islice(in_one_pass(data, spoiled=149), 150)
+    result = steepest.train(cost, params, stream, method="sgd", rate=0.01, steps=400, progress=False)
+    assert result.verdict is TrainVerdict.NOT_FINITE
+    assert "At step 149 the data are not finite: x, row 5 of the batch" in result.message
+    assert result.steps == 149

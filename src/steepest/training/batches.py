@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -301,36 +301,61 @@ class Given:
             self.count -= 1
             why = "every batch has the shape of the first"
             self.remark = f"the last batch of an epoch, of {left} rows, is left out, since {why}"
-        self._ahead: list[Any] = []
+        # Of an iterable that can be read once: batches by number, and the number of the one it gives next.
+        self._held: dict[int, Batch] = {}
+        self._next: int | None = None
         iterator = iter(batches)
         try:
             first = next(iterator)
         except StopIteration:
             raise InputError(f"{name} is an iterable that gives no batch") from None
-        if self.once:
-            self._ahead = [first]
         self.layout = Layout.of(first, name)
         for leaf in self.layout.leaves:
             if leaf.shape == ():
                 raise InputError(
                     f"{leaf.name} is one number; an iterable gives batches, arrays of several rows"
                 )
+        if self.once:
+            self._first = self._copied(first)
         if isinstance(batches, (list, tuple)):  # at hand: better told now than at the end of an epoch
             for k, batch in enumerate(batches):
                 self._arrays(batch, f"batch {k} of {name}")
 
     def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
-        """What the iterable gives from batch `first` on; a generator goes on where it stands."""
-        if self.once:
-            ahead, self._ahead = self._ahead, []
-            for whole in ahead:
-                yield self._part(whole, part)
-        for k, whole in enumerate(islice(self.source, self.count)):
-            if self.once or k >= first:
-                yield self._part(whole, part)
+        """What the iterable gives from batch `first` on; a generator goes on where it stands, or stood a while ago."""
+        for whole in self._read_once(first) if self.once else self._read_again(first):
+            yield [part.of(array, len(array)) for array in whole]
 
-    def _part(self, whole: Any, part: Part) -> Batch:
-        return [part.of(array, len(array)) for array in self._arrays(whole, "a batch")]
+    def _read_again(self, first: int) -> Iterator[Batch]:
+        for k, whole in enumerate(islice(self.source, self.count)):
+            if k >= first:
+                yield self._arrays(whole, "a batch")
+
+    def _read_once(self, first: int) -> Iterator[Batch]:
+        """Those held from number `first` on, then what comes new, which is held too until it is let go of."""
+        if self._next is None:
+            self._held[first], self._next = self._first, first + 1
+        for k in count(first):
+            if k == self._next:
+                try:
+                    whole = next(self.source)  # type: ignore[call-overload]
+                except StopIteration:
+                    return
+                self._held[k], self._next = self._copied(whole), k + 1
+            yield self._held[k]
+
+    def holds(self, k: int) -> bool:
+        """Whether batch `k` and those after it can be read."""
+        return not self.once or self._next is None or k in self._held or k == self._next
+
+    def let_go(self, before: int) -> None:
+        """Hold no longer the batches with lower numbers than `before`."""
+        for k in [k for k in tuple(self._held) if k < before]:
+            del self._held[k]
+
+    def _copied(self, whole: Any) -> Batch:
+        """The arrays of a batch in memory of their own: a generator may fill the same array again."""
+        return [np.array(array) for array in self._arrays(whole, "a batch")]
 
     def _arrays(self, whole: Any, which: str) -> Batch:
         """The arrays of a batch; raises `InputError` where they have other shapes than those of the first."""

@@ -143,6 +143,11 @@ def _again(walker: Walker) -> Any:
     """The batches from the last good state on: the epoch, the number in it, the arrays."""
     job, at = walker.job, walker.good_at
     epoch, first = at.epoch, at.batch
+    if walker._once:  # what steps have taken is held; what comes after it may be under way on another thread
+        held = job.source.batches(epoch, first, job.batch_size, job.part)
+        for k, arrays in enumerate(islice(held, walker.cursor.step - at.step), first):
+            yield epoch, k, arrays
+        return
     while True:
         none = True
         for k, arrays in enumerate(job.source.batches(epoch, first, job.batch_size, job.part), first):

@@ -20,9 +20,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..parameters import Layout
 from ..tracing.batched import numbers_in
 from . import preflight, saved
-from .batches import Generated, Given, Rows
+from .batches import Given, Rows
 from .checkpoint import Checkpoints
 from .distributed import Placement
 from .divergence import Explanation, ceiling_of, explain, opening_cost
@@ -58,6 +59,9 @@ from .watching import History, Row, Teller, line, rows_apart, smoothed
 LOOK = 100
 # Where a step takes longer than this many seconds, a tenth as many: a look back every few minutes at the least.
 SLOW_STEP, SLOW_LOOK = 0.5, 10
+# Batches of data that can be read once are held since the last look back, to be read again from there: as many as come
+# to this many bytes, by one of these numbers of steps. The least are not many more than are under way and made ready.
+HELD, HELD_LOOKS = 1 << 28, (LOOK, 50, 20, 10)
 # Steps that may be under way at once. Without a limit a slow device would pile up batches in memory.
 IN_FLIGHT = 8
 # A divergence is answered with a smaller rate at most so many times before the run is given up.
@@ -124,6 +128,9 @@ class Walker:
             if job.checkpoints is None or job.checkpoints.steps is None
             else min(LOOK, job.checkpoints.steps)
         )
+        if self._once:
+            self.look = min(self.look, look_for_held(job.source.layout))
+        self.good_at = Cursor()
         self.smoothed: float | None = None
         self.lowest = self.opening = inf
         self.before = 0.0  # seconds of earlier sessions of this run
@@ -193,6 +200,7 @@ class Walker:
         state = self._given or first_state(job.method, self.tree, job.layout.arrays, total, placed)
         self.began = began
         self.state: State = self._resumed(state) if job.resume else state
+        self.good_at = Cursor(**vars(self.cursor))
         self.steps = self._steps or self._compiled()
         self.constants = self.placement.constants(self.steps.constants)
         self.large = saved.size_of(self.state) > IN_MEMORY
@@ -206,7 +214,6 @@ class Walker:
         self.good = (
             None if size > LARGEST_COPY else Kept(self.steps.copy, in_file=on_host and size > IN_MEMORY)
         )
-        self.good_at = Cursor(**vars(self.cursor))
         self._remember()
         self.evaluation = None if job.validation is None else Evaluation(job, self.tree, self.placement)
         self.saved_at = time.perf_counter()
@@ -288,7 +295,7 @@ class Walker:
             for arrays in job.source.batches(epoch, first, job.batch_size, job.part):
                 yield epoch, k, arrays
                 k += 1
-            if k == 0 or (isinstance(job.source, Given) and job.source.once):
+            if k == 0 or self._once:
                 return
             epoch, first = epoch + 1, 0
 
@@ -430,6 +437,8 @@ class Walker:
         if self.good is not None and not self.good.keep(self.state):
             return False
         self.good_at = Cursor(**vars(self.cursor))
+        if isinstance(self.job.source, Given):
+            self.job.source.let_go(self.good_at.batch)
         return True
 
     def _diverged(self, bad_step: int | None, limit: float) -> None:
@@ -472,8 +481,14 @@ class Walker:
             saved.state_from(self.state, arrays, self.tree, [leaf.name for leaf in self.job.layout.leaves])
         )
 
+    @property
+    def _once(self) -> bool:
+        """Whether the data can be read once only."""
+        return isinstance(self.job.source, Given) and self.job.source.once
+
     def _can_rewind(self) -> bool:
-        return isinstance(self.job.source, (Rows, Generated)) or not getattr(self.job.source, "once", False)
+        """Whether the batches since the last good state can be read again."""
+        return not self._once or self.job.source.holds(self.good_at.batch)  # type: ignore[attr-defined]
 
     def _restore(self, good: State) -> None:
         self.state, _ = self.steps.copy(good)
@@ -603,6 +618,8 @@ class Walker:
         if self.good is not None:
             self.good.forget()
         self.state = self.state._replace(memory=None)
+        if isinstance(self.job.source, Given):
+            self.job.source.let_go(self.cursor.batch)
         self._hand_back()
 
     def added(self, sums: Any, parameters: Any, batch: Any) -> tuple[Any, Added]:
@@ -669,3 +686,13 @@ class Walker:
 
     def _interrupt(self) -> None:
         self._asked = INTERRUPTED
+
+
+def look_for_held(batch: Layout) -> int:
+    """Steps between two looks back where batches of this form are held from one to the next.
+
+    >>> [look_for_held(Layout.of(np.zeros((128, width)), "data")) for width in (100, 10_000, 1_000_000)]
+    [100, 20, 10]
+    """
+    size = sum(array.nbytes for array in batch.arrays)
+    return next((look for look in HELD_LOOKS if look * size <= HELD), HELD_LOOKS[-1])

@@ -208,6 +208,13 @@ def _word(
             ),
             "a longer run (more epochs) would go lower",
         )
+    if slopes is None:
+        return (
+            TrainVerdict.STANDING_STILL,
+            "The cost no longer falls. Whether a slope is left was not measured: data that are read once leave no "
+            "fresh batch.",
+            "a larger batch or a falling rate goes lower if it is noise that holds the walk up",
+        )
     return (
         TrainVerdict.STANDING_STILL,
         "The cost no longer falls though a slope is there: the step is too long for what is left, or too short to "
@@ -258,7 +265,7 @@ def _schedule_ended(walker: Walker) -> bool:
 def _slopes(walker: Walker, run: Run) -> Slopes | None:
     """Slopes g₁ … g_K of fresh batches: |mean|² against the variance of a mean, Σ|gᵢ − mean|²/(K(K − 1))."""
     job = walker.job
-    if not walker._can_rewind():
+    if walker._once:
         return None  # a generator has no batch to spare
     epoch = walker.cursor.epoch + 1
     costs: list[float] = []
