@@ -388,6 +388,24 @@ def test_the_seconds_of_a_budget_count_from_the_call():
     assert_allclose(found.params, list(START.values()), rtol=0.0)
 
 
+def test_the_seconds_of_a_budget_hold_for_walks_from_other_starts_too(monkeypatch):
+    """A wave fitted from a frequency far off; every call of the model takes a second of the clock."""
+    y, calls = np.sin(3.0 * T), [0]
+
+    def wave(t, a, w):
+        calls[0] += 1
+        return float(a) * np.sin(float(w) * t)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: float(calls[0]))
+    monkeypatch.setattr("steepest.objective.perf_counter", time.perf_counter)
+    start = {"a": 1.0, "w": 1.0}
+    assert fit(wave, T, y, start, derivatives="numeric").cost < 1e-12 and calls[0] > 500
+    calls[0] = 0
+    found = fit(wave, T, y, start, derivatives="numeric", budget={"seconds": 150.0})
+    assert calls[0] < 300 and any("all 150 seconds allowed were spent" in remark for remark in found.remarks)
+    assert found.cost <= np.sum((y - np.sin(T)) ** 2)
+
+
 def test_a_spent_budget_is_told_and_raises_on_request():
     found = fit(decay, T, noisy(), START, budget=2)
     assert found.verdict is Verdict.OUT_OF_BUDGET and not found.success

@@ -133,10 +133,10 @@ class Descent:
         beside = self._between_walks(self._beside, run)
         if beside is not None:
             onward, found = self._rung(rungs[0], beside, run.history, last=len(rungs) == 1)
-            if _is_better(onward, found, run, judgement):
+            if is_better(onward, found, run, judgement):
                 run, judgement = onward, found
         for rung in rungs[1:]:
-            if not self._is_unfinished(run, judgement):
+            if not self.is_unfinished(run, judgement):
                 break
             if rung.fits is not None and not rung.fits(self.problem.objective):
                 continue
@@ -155,15 +155,15 @@ class Descent:
             onward, found = self._rung(
                 rung, start, run.history, last=rung is rungs[-1], known=known_end, above=above
             )
-            if _is_better(onward, found, run, judgement):
+            if is_better(onward, found, run, judgement):
                 run, judgement = onward, found
             else:
                 run = replace(run, history=onward.history)
-        walled = self._between_walks(self.onto_walls, run) if self._is_unfinished(run, judgement) else None
+        walled = self._between_walks(self.onto_walls, run) if self.is_unfinished(run, judgement) else None
         if walled is not None:
             self.taken.append(self.along_walls_by)
             onward, found = self.along_walls(walled, run.history)
-            if _is_better(onward, found, run, judgement):
+            if is_better(onward, found, run, judgement):
                 run, judgement = onward, found
         if run.steps != self.steps:
             run = replace(run, steps=self.steps)
@@ -464,7 +464,7 @@ class Descent:
         seen = np.flatnonzero(EPS * (history.value - run.value) <= abs(run.value))
         return history.since(int(seen[0])) if seen.size else history
 
-    def _is_unfinished(self, run: Run, judgement: Judgement | None) -> bool:
+    def is_unfinished(self, run: Run, judgement: Judgement | None) -> bool:
         """Whether another method may find more: not at a minimum, nor where none can help or the user said stop."""
         if judgement is not None and (judgement.verdict.is_minimum or judgement.verdict in HOPELESS):
             return False
@@ -487,7 +487,7 @@ class Descent:
         return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgement | None) -> bool:
+def is_better(onward: Run, found: Judgement | None, run: Run, judgement: Judgement | None) -> bool:
     """Whether a later rung ended better: lower, or as low to rounding and with the better word."""
     rounding = VALUE_ROUNDING * abs(run.value)
     arrived, had_arrived = (word is not None and word.verdict.is_minimum for word in (found, judgement))

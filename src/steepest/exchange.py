@@ -19,10 +19,11 @@ from math import isfinite, sqrt
 import numpy as np
 
 from .bounds import Vector
-from .nearby import MOST_PARAMETERS
+from .nearby import LOWER, MOST_PARAMETERS
 from .objective import Objective
 from .parts import Part, Parts, dense, parts_of
-from .solvers.driver import Run
+from .solvers.driver import Run, lowest_seen
+from .solvers.stopping import StopReason
 
 # Residuals that follow a curve change less from one to the next than from one to any other. The mean square of those
 # changes is twice that of independent residuals (von Neumann 1941); below one, more than half of the cost is smooth.
@@ -69,6 +70,9 @@ FIRST_STEPS, STEPS = 60, 100
 # Jacobians of more numbers are too many to take dozens of, and to keep.
 LARGEST_JACOBIAN = 2_000_000
 
+# What is said of a place that is lower than where any walk ended.
+NOT_WALKED_FROM = "parts of the model were moved there, and no walk began"
+
 # Rounds of exchanges; where walks after one led nowhere, other shapes are drawn so often.
 ROUNDS, DRAWN_AGAIN = 12, 1
 
@@ -109,7 +113,7 @@ class Exchanges:
 
     `walk(place, steps, lowest)` walks with all parameters, but not back to where the run `lowest` ended; `may_walk()`
     tells whether another walk may begin. `run` is the walk from `start` (n,). Within `allowance` evaluations.
-    `tried`: evaluations so far, without those of walks; `walks`: how many; `moved`: of those, how many led lower.
+    `walks`: how many so far; `moved`: of those, how many led lower. Whatever ends them, `best` is the lowest seen.
     `has_parts`: whether there is anything to exchange; `rounds`: how often it was looked for elsewhere.
     """
 
@@ -124,20 +128,33 @@ class Exchanges:
         seed: int,
     ) -> None:
         self.objective, self.start, self.best = objective, start, run
+        self.seen = run
         self.walk, self.may_walk = walk, may_walk
         self.looks = min(LOOKS, max(FEWEST_LOOKS, objective.evaluations))
-        self.end = objective.evaluations + allowance
+        self.begun, self.walked = objective.evaluations, 0
+        self.end = self.begun + allowance
         self.generator = np.random.default_rng(seed)
-        self.walks = self.moved = self.tried = self.rounds = 0
+        self.walks = self.moved = self.rounds = 0
         self.has_parts = False
+
+    @property
+    def tried(self) -> int:
+        """Evaluations so far, without those of walks."""
+        return self.objective.evaluations - self.begun - self.walked
 
     def lower(self) -> None:
         """Exchange parts as long as that leads lower, and the residuals follow a curve."""
+        try:
+            self._lower()
+        finally:
+            seen = lowest_seen(self.objective, self.seen)
+            if seen.value < self.best.value - LOWER * abs(self.best.value):
+                self.best = replace(seen, stop=StopReason.OUT_OF_BUDGET, reason=NOT_WALKED_FROM)
+
+    def _lower(self) -> None:
         if self.objective.n + 1 > self.end - self.objective.evaluations:
             return
-        before = self.objective.evaluations
         parts = parts_of(self.objective, self.start)
-        self.tried += self.objective.evaluations - before
         if parts is None:
             return
         shapes = Shapes(self.objective, parts, self.start)
@@ -161,7 +178,6 @@ class Exchanges:
             walks = self.walks
             if anew or parts.share_shapes:
                 shapes.look(self.best.x, looks, self.generator)
-                self.tried += looks
             if any(self._walk(place, STEPS) for place in self._places(shapes, anew)):
                 anew = False
                 continue
@@ -177,22 +193,24 @@ class Exchanges:
 
     def _places(self, shapes: Shapes, anew: bool) -> Iterator[Vector]:
         """Where to walk from, the lowest first; not where exchanges led back to where they began."""
-        before = self.objective.evaluations
         places = shapes.exchanged(self.best.x, everything=anew)
-        self.tried += self.objective.evaluations - before
         for place in places[:WALKS]:
             if self.objective.evaluations >= self.end or not self.may_walk():
                 return
             value = self.objective.value(place)
-            self.tried += 1
             if isfinite(value) and abs(value - self.best.value) > LITTLE * self.best.value:
                 yield place
 
     def _walk(self, place: Vector, steps: int) -> bool:
         """Walk from `place` (n,), keep the end if it is lower, and tell whether it is."""
+        self.seen = lowest_seen(self.objective, self.seen)
         self.objective.forget()
         self.walks += 1
-        onward = self.walk(place, steps, self.best)
+        before = self.objective.evaluations
+        try:
+            onward = self.walk(place, steps, self.best)
+        finally:
+            self.walked += self.objective.evaluations - before
         if not onward.value < self.best.value - LITTLE * self.best.value:
             return False
         onward.history.prepend(self.best.history)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -17,13 +17,13 @@ from .errors import InputError
 from .exchange import Exchanges, is_poor_fit
 from .fit_facts import facts_of
 from .fit_result import DataSet, FitResult, Setting, Values, all_covariance
-from .least_squares import budget_of, plan_of, walk_and_judge
+from .least_squares import budget_of, judged, plan_of, walk_and_judge
 from .linear_algebra.long_vectors import length
 from .measurements import Measurements, frame_of, named_sets, several
 from .measurements import read as read_measurements
 from .models.model import Model, as_model
 from .numerics import EPS
-from .objective import Budget, Objective
+from .objective import Budget, BudgetSpent, Objective
 from .outcome import honest_digits, on_precision
 from .parameters import Parameters
 from .problem import DERIVATIVES, is_opaque
@@ -38,10 +38,9 @@ from .residuals import (
     loss_of,
 )
 from .solvers import Plan, drive
-from .solvers.driver import Run
+from .solvers.driver import Run, lowest_seen, spent
 from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .starts import Suspicion, around, from_data, suspicion_of
-from .verdict.failures import not_judged
 from .verdict.wording import listed
 from .verdict.words import Judgement, Verdict
 
@@ -619,8 +618,8 @@ def _search(
         objective, task.start, names, plan, tol, callback, restore, seed, structure=facts, began=began
     )
     best = Found(run, judgement, objective.evaluations, task.start, task.start_from, ())
-    halted = run.stop == "stopped" or (run.stop == "out of budget" and budget != Budget())
-    if halted or (facts is not None and facts.linear):
+    is_cut = run.stop is StopReason.OUT_OF_BUDGET and (objective.is_spent or budget.steps is not None)
+    if run.stop is StopReason.STOPPED or is_cut or (facts is not None and facts.linear):
         return best
     try:
         doubt = (
@@ -631,7 +630,7 @@ def _search(
         if doubt is None:
             return best
         if starts != 0:
-            best = _look_further(task, residuals, plan, best, doubt, starts, seed, facts)
+            best = _look_further(task, residuals, objective, plan, best, doubt, starts, seed, facts, began)
         return _with_advice(task, residuals, best, starts)
     except KeyboardInterrupt:
         return replace(best, run=replace(best.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
@@ -663,84 +662,89 @@ def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | N
 def _look_further(
     task: Task,
     residuals: Residuals,
+    objective: Objective,
     plan: Plan,
     best: Found,
     doubt: Suspicion,
     starts: int | None,
     seed: int,
     facts: Any,
+    began: float,
 ) -> Found:
     """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest.
 
     Before them, parts of the model are moved to where most is left to explain (`exchange`); where that explains all but
     noise, it is the only other start. With a robust loss the first is where a gentler one leads: a loss that levels off
-    lets go of all the data.
+    lets go of all the data. All within what the first walk left of the budget; once that is spent, or the user says
+    stop, the lowest place seen is the answer.
     """
     names = task.moving()
-    spent = best.evaluations
     tried = 0
     lowest = best
-    is_stopped = False
+    seen = best.run
+    cut_short = ""
 
-    def walked(objective: Objective, start: Vector, steps: int | None = None) -> Run:
+    def walked(cost: Objective, start: Vector, steps: int | None = None) -> Run:
+        nonlocal seen
+        seen = lowest_seen(objective, seen)
+        cost.forget()
         most = plan.max_steps if steps is None else steps
-        run = drive(plan.solver, objective, start, tolerance=plan.tolerance(None), max_steps=most)
+        run = drive(plan.solver, cost, start, tolerance=plan.tolerance(None), max_steps=most)
         if run.stop is StopReason.STOPPED:
             raise KeyboardInterrupt
         return run
 
-    places: Iterator[Vector] = around(residuals, task.start, best.run.x, task.bounds, starts, seed)
     exchanges = None
     try:
-        objective = residuals.objective(task.bounds)
         if starts is None and is_poor_fit(objective, best.run.x):
             exchanges = Exchanges(
                 objective,
                 task.start,
                 best.run,
                 lambda place, steps, _: walked(objective, place, steps),
-                lambda: True,
+                lambda: not objective.is_spent,
                 max(TIMES_WALKED * best.evaluations, LEAST_EXCHANGED),
                 seed,
             )
             exchanges.lower()
-            spent += objective.evaluations
-            if exchanges.best is not best.run:
-                places = chain([exchanges.best.x], places)
+        places = around(objective, task.start, best.run.x, starts, seed)
+        if exchanges is not None and exchanges.best is not best.run:
+            places = chain([exchanges.best.x], places)
         if residuals.rho is not None:
-            gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds)
-            run = walked(gentle, task.start)
-            spent += gentle.evaluations
-            places = chain([run.x], places)
+            gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds, beside=objective)
+            places = chain([walked(gentle, task.start).x], places)
         for start in places:
-            objective = residuals.objective(task.bounds)
             run = walked(objective, start)
-            spent += objective.evaluations
             tried += 1
             if (
                 not run.value < lowest.run.value - 1e-9 * abs(lowest.run.value)
                 and lowest.judgement.verdict.is_minimum
             ):
                 continue
-            run, judgement = walk_and_judge(objective, run.x, names, plan, structure=facts, seed=seed)
+            run, judgement = walk_and_judge(
+                objective, run.x, names, plan, structure=facts, seed=seed, began=began
+            )
             better = run.value < lowest.run.value * (1 - 1e-9) or (
                 judgement.verdict.is_minimum
                 and not lowest.judgement.verdict.is_minimum
                 and run.value <= lowest.run.value * (1 + 1e-9)
             )
             if better:
-                lowest = Found(run, judgement, spent, start, "multi-start", ())
+                lowest = replace(lowest, run=run, judgement=judgement, start=start, start_from="multi-start")
+            if run.stop is StopReason.STOPPED:
+                raise KeyboardInterrupt
             is_exchanged = exchanges is not None and start is exchanges.best.x
             if is_exchanged and suspicion_of(residuals, run, judgement, task.bounds) is None:
                 break
-            if run.stop is StopReason.STOPPED:
-                raise KeyboardInterrupt
+    except BudgetSpent as what:
+        stop, cut_short = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
     except KeyboardInterrupt:
-        is_stopped = True
-        if exchanges is not None and exchanges.best.value < lowest.run.value:
-            found = exchanges.best
-            unjudged = not_judged(found.value, found.gradient)
-            lowest = Found(found, unjudged, spent, task.start, task.start_from, ())
+        stop, cut_short = StopReason.STOPPED, INTERRUPTED
+    if cut_short:
+        seen = lowest_seen(objective, seen)
+        if seen.value < lowest.run.value * (1 - 1e-9):
+            run = replace(seen, stop=stop, reason=cut_short)
+            lowest = replace(lowest, run=run, judgement=judged(objective, run, names, facts, seed)[1])
     if lowest is best:
         words = f"{doubt.words}; {tried} further starts led to nothing lower"
     else:
@@ -749,10 +753,12 @@ def _look_further(
             f"the walk from the first start ended at {best.run.value:.6g} ({doubt.words}); the best of {tried} further "
             f"starts {outcome}"
         )
-    if is_stopped:
+    if cut_short == INTERRUPTED:
         words += "; the search was " + INTERRUPTED
         lowest = replace(lowest, run=replace(lowest.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
-    return replace(lowest, evaluations=spent, remarks=(words,))
+    elif cut_short:
+        words += f"; the search ended there: {cut_short}"
+    return replace(lowest, evaluations=objective.evaluations, remarks=(words,))
 
 
 def _counted(count: int, what: str) -> str:

@@ -268,28 +268,13 @@ def walk_and_judge(
             restore=restore,
         )
 
-    def judged(run: Run) -> tuple[Run, Judgement]:
-        try:
-            return run, judge(
-                objective,
-                run.x,
-                names=names,
-                structure=structure,
-                stop=run.stop,
-                history=run.history,
-                seed=seed,
-            )
-        except KeyboardInterrupt:
-            run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
-            return run, not_judged(run.value, run.gradient)
-
     run = walked(start)
     judgement = existing = None
     try:
         existing = where_it_exists(objective, run, start, seed)
         if existing is not None:
             run = walked(existing)
-        run, judgement = judged(run)
+        run, judgement = judged(objective, run, names, structure, seed)
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -301,14 +286,31 @@ def walk_and_judge(
                 run = replace(run, stop=onward.stop, reason=onward.reason)
                 break
             onward.history.prepend(run.history)
-            run, judgement = judged(onward)
+            run, judgement = judged(objective, onward, names, structure, seed)
     except BudgetSpent as what:
         run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
     except KeyboardInterrupt:
         run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
     if judgement is None:
-        run, judgement = judged(run)
+        run, judgement = judged(objective, run, names, structure, seed)
     return run, judgement if existing is None else told_of_the_move(judgement, existing, names)
+
+
+def judged(objective: Objective, run: Run, names: Any, structure: Any, seed: int) -> tuple[Run, Judgement]:
+    """The end of a `run`, judged afresh; a run that was stopped there if Ctrl-C is pressed meanwhile."""
+    try:
+        return run, judge(
+            objective,
+            run.x,
+            names=names,
+            structure=structure,
+            stop=run.stop,
+            history=run.history,
+            seed=seed,
+        )
+    except KeyboardInterrupt:
+        run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+        return run, not_judged(run.value, run.gradient)
 
 
 def _point_below(objective: Objective, run: Run, downhill: Vector) -> Vector | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -524,8 +525,13 @@ class Residuals:
             return found
         return weight / sigma
 
-    def objective(self, bounds: Bounds, budget: Budget | None = None) -> Objective:
-        """The cost as a solver sees it, over the k moving parameters; `bounds` are theirs."""
+    def objective(
+        self, bounds: Bounds, budget: Budget | None = None, beside: Objective | None = None
+    ) -> Objective:
+        """The cost as a solver sees it, over the k moving parameters; `bounds` are theirs.
+
+        `beside`: another objective, within whose budget its evaluations are, and among whose they count.
+        """
         exact = self.function.curvature is not None and not self.arrangement.ties
         hessian: Any = self.hessian if exact else None
         second: dict[str, Any] = {}
@@ -538,7 +544,8 @@ class Residuals:
                 "sparse_hessian": Later(self.function.sparse_curvature),
             }
             linearised = Linearisation(self.linearised, True)
-        return Objective(
+        make = functools.partial(Objective, budget=budget) if beside is None else beside.beside
+        return make(
             self.arrangement.free.size,
             value=self.value,
             value_and_gradient=self.value_and_gradient,
@@ -548,5 +555,4 @@ class Residuals:
             least_squares=self.rho is None,
             bounds=bounds,
             derivatives=self.function.derivatives,
-            budget=budget,
         )

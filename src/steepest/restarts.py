@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from .bounds import Vector
-from .descent import Descent, part_left, structure_of
+from .descent import Descent, is_better, part_left, structure_of
 from .elsewhere import starts_elsewhere
 from .exchange import Exchanges, follow_a_curve, is_poor_fit
 from .hops import PAYS, Hops
@@ -64,9 +64,6 @@ MOMENT = 5e-3
 # before, or in any case so many seconds, as foreseen.
 TIMES_WALKED, WHILE_EXCHANGED = 2, 0.1
 
-# A fit that leaves less than this part of the cost of a minimum is the better answer, though its walk was cut short.
-EXPLAINED = 0.5
-
 # What is said of a minimum that leaves a curve even so.
 FOLLOW_A_CURVE = (
     "The residuals, in their order, follow a curve: if the model should explain the data, start nearer, at values read "
@@ -97,7 +94,8 @@ class WithRestarts:
     at once (`hops`); where none is lower elsewhere, the walk by curvature is made again after an opening by slopes.
     A quadratic between bounds that bends down: pairs of parameters are moved to where both are lower (`box_pairs`).
     What is found counts only if it is a lower minimum; the rest is told.
-    A fit whose residuals follow a curve: parts of its model are taken out and put back where most is left (`exchange`).
+    A fit whose residuals follow a curve: parts of its model are taken out and put back where most is left (`exchange`);
+    where that leads lower, it counts, be it a minimum or not.
     Where the way down ran off to no minimum, walks begin elsewhere (`elsewhere`); a minimum as low is then the answer.
     `among`: the way is the lowest of several from as many starts.
     """
@@ -150,11 +148,7 @@ class WithRestarts:
         exchanged = None
         try:
             exchanged = self._by_exchanges(TIMES_WALKED * allowance) if self._is_a_poor_fit() else None
-            if (
-                exchanged is not None
-                and self._is_better(*exchanged)
-                and not self._leaves_a_curve(exchanged[0])
-            ):
+            if self._is_lower(exchanged) and not self._leaves_a_curve(exchanged[0]):
                 self._take(exchanged)
                 exchanged = None
             if self._are_worth_it():
@@ -165,7 +159,7 @@ class WithRestarts:
                 if objective.n >= OPENED_AGAIN and not self._by_parts():
                     self._other_openings()
                 self._by_pairs()
-            elif self._ran_off_where_a_minimum_may_be():
+            elif self.run is run and self._ran_off_where_a_minimum_may_be():
                 self._from_elsewhere(allowance)
         except (BudgetSpent, KeyboardInterrupt) as what:
             if isinstance(what, KeyboardInterrupt):
@@ -174,14 +168,11 @@ class WithRestarts:
             lowest = self.run.value if self.seen is None else min(self.run.value, self.seen[0])
             if objective.best_x is not None and objective.best_value < lowest:
                 self.seen = objective.best_value, np.asarray(objective.best_x)
-        if exchanged is not None and self._is_better(*exchanged):
+        if self._is_lower(exchanged):
             self._take(exchanged)
             told = self.judgement
         else:
             told = self._told(before)
-            lowest = min(self.run.value, (self.seen or (np.inf,))[0])
-            if exchanged is not None and exchanged[0].value < lowest:
-                told = self._told_of_exchanges(told, *exchanged)
         if self.has_parts and told.verdict.is_minimum and self._leaves_a_curve(self.run):
             told = replace(told, next_step=FOLLOW_A_CURVE)
         run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
@@ -246,7 +237,10 @@ class WithRestarts:
                 evidence = Evidence("parts of the model moved", 0.0, None, True, f"{how}; none lower")
                 self.judgement = self.judgement.told(evidence, self.judgement.sentence)
             return None
-        run, judgement = self._arrived(exchanges.best, rung)
+        lowest = exchanges.best
+        if way.told_to_stop is not None:
+            lowest = replace(lowest, stop=StopReason.STOPPED, reason=way.told_to_stop)
+        run, judgement = self._arrived(lowest, rung)
         how += f"; they came down from {first.value:.6g} to {run.value:.6g}"
         sentence = (
             f"{judgement.sentence} The walk from the start ended at {first.value:.6g}, where the residuals follow a "
@@ -256,31 +250,43 @@ class WithRestarts:
         return run, judgement.told(evidence, sentence)
 
     def _arrived(self, run: Run, rung: Rung) -> tuple[Run, Judgement]:
-        """The end of a walk, judged; if it was broken off it is taken on, by the residuals' slopes and by curvature."""
+        """The end of a walk, judged; if it was broken off it is taken on, by the residuals' slopes and by curvature.
+
+        Where the walk from the start ended in a minimum, so is an end that is none, by all that may go on from there:
+        a lower minimum is the better answer, and where there is none the success is lost.
+        """
         way = self.way
         for onward_by in (rung, self._by_curvature):
             if onward_by is None or run.stop is not StopReason.OUT_OF_BUDGET or way.is_spent:
                 break
-            self.problem.objective.forget()
-            farther = way.walk(replace(onward_by, max_steps=WALK_STEPS), run.x)
-            farther.history.prepend(run.history)
-            run, rung = farther, onward_by
-        return way.settled(rung, run)
+            run, rung = self._taken_on(run, onward_by), onward_by
+        run, judgement = way.settled(rung, run)
+        if not self.judgement.verdict.is_minimum:
+            return run, judgement
+        for rung in way.plan.rungs:
+            runs_off = judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
+            if runs_off or not way.is_unfinished(run, judgement):
+                break
+            if rung.begins is not None or rung.fits is not None:
+                continue
+            farther, found = way.settled(rung, self._taken_on(run, rung))
+            if is_better(farther, found, run, judgement):
+                run, judgement = farther, found
+        return run, judgement
+
+    def _taken_on(self, run: Run, by: Rung) -> Run:
+        """A walk from the end of another, with the history of both."""
+        self.problem.objective.forget()
+        farther = self.way.walk(replace(by, max_steps=WALK_STEPS), run.x)
+        farther.history.prepend(run.history)
+        return farther
 
     def _leaves_a_curve(self, run: Run) -> bool:
         return follow_a_curve(self.problem.objective.afresh().linearised(run.x).residual)
 
-    def _is_better(self, run: Run, judgement: Judgement) -> bool:
-        """Whether a lower end is to be kept: a minimum, or where the answer so far is none: unfinished or not finite.
-
-        What is lower and not kept is told.
-        """
-        if not run.value < self.run.value - LOWER * abs(self.run.value):
-            return False
-        is_cut = judgement.verdict in UNFINISHED
-        if judgement.verdict.is_minimum or (is_cut and run.value < EXPLAINED * self.run.value):
-            return True
-        return self.judgement.verdict in UNFINISHED or self.judgement.verdict is Verdict.NOT_FINITE
+    def _is_lower(self, end: tuple[Run, Judgement] | None) -> TypeGuard[tuple[Run, Judgement]]:
+        """Whether there is an `end` of exchanges that is lower: it is then the answer, whatever word it gets."""
+        return end is not None and end[0].value < self.run.value - LOWER * abs(self.run.value)
 
     def _take(self, end: tuple[Run, Judgement]) -> None:
         self.left.append((self.run, self.judgement))
@@ -663,16 +669,6 @@ class WithRestarts:
         evidence = Evidence("walks from elsewhere", float(self.lower), None, bool(self.lower), how)
         found = (*self.judgement.evidence, evidence)
         return replace(self.judgement, evidence=found, sentence=sentence, next_step=next_step)
-
-    def _told_of_exchanges(self, told: Judgement, run: Run, judgement: Judgement) -> Judgement:
-        """What is `told`, and of exchanges that led lower to an end that is not kept, with its `judgement`."""
-        how = f"one walk went lower and ended in no minimum: {judgement.verdict}"
-        evidence = Evidence("parts of the model moved", 0.0, None, True, how)
-        sentence = (
-            f"{told.sentence} Parts of the model moved to where most was left went lower and ended in no minimum "
-            f"({judgement.verdict}): {run.value!r}, at {self._written(run.x)}."
-        )
-        return told.told(evidence, sentence)
 
     def _written(self, x: Vector) -> str:
         return written(x, self.problem.names)

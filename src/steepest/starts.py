@@ -13,6 +13,7 @@ from .bounds import Bounds, Vector
 from .errors import InputError
 from .measurements import Measurements
 from .numerics import EPS
+from .objective import Objective
 from .residuals import Residuals
 from .solvers.driver import Run
 from .verdict.words import Judgement, Verdict
@@ -91,25 +92,28 @@ def _runs(r: Vector) -> float:
 
 
 def around(
-    residuals: Residuals, start: Vector, end: Vector, bounds: Bounds, count: int | None, seed: int
+    objective: Objective, start: Vector, end: Vector, count: int | None, seed: int
 ) -> Iterator[Vector]:
-    """Seeded starts about the given one, from the lowest costs upwards: half keep its signs, half may turn them."""
+    """Seeded starts about the given one, from the lowest costs upwards: half keep its signs, half may turn them.
+
+    Of what is left of a budget, looks take no more than half: the rest is for walks.
+    """
     generator = np.random.default_rng(seed)
     size = np.where(start != 0.0, np.abs(start), np.maximum(np.abs(end), 1.0))
     places = []
-    looks = max(LOOKS, count or 0)
+    looks = int(min(max(LOOKS, count or 0), max(objective.evaluations_left // 2, 1)))
     for k in range(looks):
         factor = 10.0 ** (SPREAD * (0.3 + k / looks) * generator.standard_normal(start.size))
         sign = np.where(start != 0.0, np.sign(start), generator.choice([-1.0, 1.0], start.size))
         if k % 2:
             sign = np.where(generator.random(start.size) < 0.25, -sign, sign)
-        places.append(bounds.project(sign * size * factor))
-    yield from _lowest(residuals, places, WALKS if count is None else count)
+        places.append(objective.bounds.project(sign * size * factor))
+    yield from _lowest(objective, places, WALKS if count is None else count)
 
 
-def _lowest(residuals: Residuals, places: Sequence[Vector], count: int) -> Iterator[Vector]:
+def _lowest(objective: Objective, places: Sequence[Vector], count: int) -> Iterator[Vector]:
     with np.errstate(all="ignore"):
-        costs = np.array([residuals.value(place) for place in places])
+        costs = np.array([objective.value(place) for place in places])
     order = np.argsort(np.where(np.isfinite(costs), costs, np.inf), kind="stable")
     for k in order[:count].tolist():
         if np.isfinite(costs[k]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
@@ -99,6 +99,18 @@ def drive(
     except Asked:
         stop, reason = StopReason.STOPPED, FROM_OUTSIDE
     return walk.run(stop, reason)
+
+
+def lowest_seen(objective: Objective, run: Run) -> Run:
+    """The `run`; with the lowest point that the objective remembers for its end, where that is lower beyond rounding.
+
+    Its slope is NaN where it was not evaluated.
+    """
+    x, value, gradient = objective.lowest
+    if x is None or not value < run.value - VALUE_ROUNDING * abs(run.value):
+        return run
+    slopes = np.full(objective.n, nan) if gradient is None else np.array(gradient, dtype=np.float64)
+    return replace(run, x=np.array(x), value=value, gradient=slopes)
 
 
 class Halted(Exception):
