@@ -17,6 +17,7 @@ from ..tracing.batched import BatchCost, read_atom, run_equation
 from ..tracing.source import user_line
 from .batches import Part, Rows
 from .job import Job, recorded_for
+from .methods import slope_unit_of
 from .sparse_rows import is_sparse
 from .steps import State, norm, plain_cost, step_factor
 
@@ -83,11 +84,9 @@ def ceiling_of(opening: float, lowest: float) -> float:
     return opening + LOST * max(abs(opening), opening - min(lowest, opening))
 
 
-def opening_cost(walker: Walker, state: State) -> float:
-    """The highest cost of the first few batches at the start; infinite where the data cannot be read twice."""
+def opening(walker: Walker, state: State) -> tuple[float, Any]:
+    """The highest cost of the first few batches at the start, and the sum of their slopes, None where there is none."""
     job = walker.job
-    if not walker._can_rewind():
-        return float("inf")
     batches = islice(job.source.batches(0, 0, job.batch_size, job.part), OPENING)
     costs = []
     sums = None
@@ -96,7 +95,7 @@ def opening_cost(walker: Walker, state: State) -> float:
         sums, found = walker.added(sums, state.parameters, batch)
         costs.append(float(found.cost))
     finite = [cost for cost in costs if isfinite(cost)]
-    return max(finite, default=float("inf"))
+    return max(finite, default=float("inf")), sums
 
 
 def explain(
@@ -245,14 +244,14 @@ def _preconditioner(state: State, slope: Callable[[], Any]) -> Any:
     """
     import optax
 
-    second = optax.tree.get(state.memory, "nu", None)
+    second, unit = optax.tree.get(state.memory, "nu", None), slope_unit_of(state.memory)
     if second is None:
         return None
     count = optax.tree.get(state.memory, "count", jnp.ones(()))
     if count == 0:
-        second, count = jax.tree.map(jnp.square, slope()), np.inf
+        second, count = jax.tree.map(lambda g: jnp.square(g / unit), slope()), np.inf
     correction = 1 - 0.999**count
-    return jax.tree.map(lambda v: (v > 0) / jnp.sqrt(jnp.sqrt(v / correction) + 1e-8), second)
+    return jax.tree.map(lambda v: (v > 0) / jnp.sqrt(unit * (jnp.sqrt(v / correction) + 1e-8)), second)
 
 
 # -- the first number that is not finite ---------------------------------------------------------------------------

@@ -26,13 +26,14 @@ from . import preflight, saved
 from .batches import Given, Rows
 from .checkpoint import Checkpoints
 from .distributed import Placement
-from .divergence import Explanation, ceiling_of, explain, opening_cost
+from .divergence import Explanation, ceiling_of, explain, opening
 from .first_step import begun
 from .freed import hand_back
 from .job import Job
 from .joining import watched
 from .kept import IN_MEMORY, Kept
 from .met_steps import met
+from .methods import with_slope_unit
 from .prefetch import SHORT_WORK, Inline, Prefetched
 from .shared import shared_sums
 from .signals import interruptible
@@ -205,8 +206,10 @@ class Walker:
         self.constants = self.placement.constants(self.steps.constants)
         self.large = saved.size_of(self.state) > IN_MEMORY
         if self.cursor.step == 0:
-            if job.ceiling is None:
-                self.opening = opening_cost(self, self.state)
+            self.opening, slope = opening(self, self.state)
+            if slope is not None:
+                self.state = self.state._replace(memory=with_slope_unit(self.state.memory, slope))
+            del slope  # as large as the parameters
             self.state = begun(self, self.state)
             self._hand_back()
         self.stretches, self.every = self._cut(rows_apart(total))

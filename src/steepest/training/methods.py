@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from math import isfinite, log2
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 
@@ -80,7 +81,7 @@ def _nesterov() -> Any:
 def _adam() -> Any:
     import optax
 
-    return optax.scale_by_adam()
+    return in_units_of_the_slope(optax.scale_by_adam())
 
 
 def _lion() -> Any:
@@ -129,7 +130,7 @@ def automatic(schedule: Any, warmup: int, weight_decay: float | None, clip: floa
     from optax.contrib import prodigy
 
     chain = [] if clip is None else [optax.clip_by_global_norm(clip)]
-    chain.append(still_without_slope(prodigy(weight_decay=weight_decay or 0.0)))
+    chain.append(in_units_of_the_slope(still_without_slope(prodigy(weight_decay=weight_decay or 0.0))))
     return Method(
         "prodigy",
         optax.chain(*chain),
@@ -171,6 +172,75 @@ def still_without_slope(prodigy: Any) -> Any:
         return moved, following._replace(estim_lr=estimate)
 
     return optax.GradientTransformationExtraArgs(prodigy.init, update)
+
+
+class InUnits(NamedTuple):
+    """The memory of a rule that is given slopes in units of `slope_unit`."""
+
+    slope_unit: Any
+    rule: Any
+
+
+# Adam's ε, 1e-8, is added to the size of a slope: it must stay well below those that a run begins with.
+SMALLEST_SLOPE = 1e-5
+# Of the units: below it a single-precision number has no reciprocal.
+SMALLEST_POWER = -120
+
+
+def in_units_of_the_slope(rule: Any) -> Any:
+    """A rule whose steps do not depend on the unit of the cost, made of one that would stand still where it is small.
+
+    The unit is one until the first slopes are known (`with_slope_unit`). It is a power of two, so that no digit is
+    lost, and one for slopes of usual size, for which the rule is what it is everywhere else.
+    """
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    def init(params: Any) -> InUnits:
+        return InUnits(jnp.ones((), jnp.float32), rule.init(params))
+
+    def update(slope: Any, state: InUnits, params: Any = None, **_: Any) -> tuple[Any, InUnits]:
+        each = 1.0 / state.slope_unit
+        slope = jax.tree.map(lambda g: (each * g).astype(g.dtype), slope)
+        moved, following = rule.update(slope, state.rule, params)
+        return moved, InUnits(state.slope_unit, following)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def slope_unit_of(memory: Any) -> Any:
+    """The unit in which the rule of this memory is given slopes."""
+    import optax
+
+    return optax.tree.get(memory, "slope_unit", 1.0)
+
+
+def with_slope_unit(memory: Any, slope: Any) -> Any:
+    """The memory of a rule before its first step, with its unit as these slopes ask for.
+
+    The typical slope is the geometric mean of those that are not zero: one parameter in another unit than all others
+    hardly moves it.
+    """
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    before = optax.tree.get(memory, "slope_unit", None)
+    if before is None:
+        return memory
+
+    @jax.jit
+    def mean_power(slope: Any) -> Any:
+        leaves = [jnp.abs(leaf) for leaf in jax.tree.leaves(slope)]
+        powers = sum(jnp.sum(jnp.where(leaf > 0, jnp.log2(leaf), 0.0)) for leaf in leaves)
+        return powers / sum(jnp.sum(leaf > 0) for leaf in leaves)
+
+    power = float(mean_power(slope)) - log2(SMALLEST_SLOPE)
+    if not isfinite(power):
+        return memory
+    unit = 2.0 ** min(0, max(SMALLEST_POWER, round(power)))
+    return optax.tree.set(memory, slope_unit=jnp.full_like(before, unit))
 
 
 # Methods that look at all data at every step, and how their plan reads when they were asked for.

@@ -1,0 +1,86 @@
+"""Update rules: what they take from the slopes, and what they do not."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import steepest
+from steepest.training.methods import method_of, slope_unit_of, with_slope_unit
+
+from .models import classification, regression
+
+
+def trained(method, scale, **settings):
+    """The result on the classes of rings, whose cost is in another unit."""
+    cost, params, data = classification()
+    factor = np.float32(scale)
+    given = {"batch_size": 64, "steps": 60, "progress": False, **settings}
+    return steepest.train(lambda p, b: factor * cost(p, b), params, data, method=method, **given)
+
+
+def end(method, scale, **settings):
+    params = trained(method, scale, **settings).params
+    return np.concatenate([np.ravel(params[layer][name]) for layer in ("hidden", "out") for name in "Wb"])
+
+
+# 1e-8 beside the size of the slopes is a thousandth of it at most, which changes Adam's steps by so much and the length
+# that Prodigy finds by some more; Lion takes the signs of slopes.
+@pytest.mark.parametrize(
+    ("method", "settings", "within"),
+    [("prodigy", {}, 0.04), ("adam", {"rate": 0.01}, 2e-3), ("lion", {"rate": 0.01}, 1e-5)],
+)
+def test_the_unit_of_the_cost_does_not_change_how_far_it_comes(method, settings, within):
+    cost, params, data = classification()
+    reached = [
+        float(cost(trained(method, scale, **settings).params, data)) for scale in (1.0, 1e-12, 1e-6, 1e12)
+    ]
+    assert reached[0] < 0.8 * float(cost(params, data))
+    assert_allclose(reached[1:], reached[0], rtol=within)
+
+
+@pytest.mark.parametrize("method", ["prodigy", "adam"])
+def test_a_small_unit_that_is_a_power_of_two_costs_no_digit(method):
+    assert_array_equal(end(method, 2.0**-40), end(method, 2.0**-60))
+
+
+def test_for_slopes_of_usual_size_adam_is_that_of_optax():
+    cost, params, data = regression()
+    given = {"batch_size": 64, "steps": 50, "progress": False}
+    ours = steepest.train(cost, params, data, method="adam", rate=0.01, **given)
+    its = steepest.train(cost, params, data, method=optax.adam(0.01), **given)
+    assert_allclose(ours.params["w"], its.params["w"], rtol=1e-6)
+
+
+def test_the_unit_follows_the_geometric_mean_of_the_slopes_that_there_are():
+    method = method_of("adam", None, None, 0, None, None)
+    slope = {"a": jnp.array([1e-9, -1e-11, 0.0]), "b": jnp.array(1e-10)}
+    memory = method.transformation.init(slope)
+    assert slope_unit_of(memory) == 1.0
+    # A hundred-thousandth is left as it is: 1e-10 is to become about that.
+    found = float(slope_unit_of(with_slope_unit(memory, slope)))
+    assert found == 2.0 ** round(np.log2(1e-10 / 1e-5))
+    for other in (slope["b"] * 0.0, slope["b"] * np.nan, slope["b"] * 1e30):
+        assert slope_unit_of(with_slope_unit(method.transformation.init(other), other)) == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e6])
+def test_the_step_beside_the_curvature_does_not_depend_on_the_unit_of_the_cost(scale):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4))
+    y = x @ [1.0, -2.0, 0.5, 0.0] + 0.1
+
+    def stability(scale):
+        def cost(params, batch):
+            x, y = batch
+            return np.float32(scale) * np.mean(np.log(params["s"]) + (x @ params["w"] - y) ** 2 / params["s"])
+
+        result = steepest.train(
+            cost, {"w": np.zeros(4), "s": 1.0}, (x, y), method="adam", rate=0.3, steps=100, progress=False
+        )
+        return float(re.search(r"Step × curvature was ([0-9.]+e?[+]?[0-9]*)", result.history.events[0])[1])
+
+    assert_allclose(stability(scale), stability(1.0), rtol=0.05)
