@@ -18,7 +18,8 @@ from .problem import Problem
 from .recording import Recording
 from .solvers.choice import Plan, plan_for
 from .solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
-from .solvers.stopping import INTERRUPTED, StopReason
+from .solvers.driver import lowest_seen, spent
+from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .verdict.between import judge_between
 from .verdict.constrained import Multipliers
 from .verdict.failures import not_judged
@@ -100,17 +101,27 @@ class Between:
     def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:
         """The walk from the start; or from a place (n,) beside it, where that is where the cost and all rows exist."""
         run = self._walk(self.problem.start)
+        objective = self.problem.objective
         try:
-            existing = where_all_exist(self.problem.objective, self.rows, run, self.problem.start, self.seed)
-        except BudgetSpent:
-            existing = None
+            existing = where_all_exist(objective, self.rows, run, self.problem.start, self.seed)
+        except BudgetSpent as what:
+            run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
+            return self._moved(run)
         except KeyboardInterrupt:
-            return replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED), None
+            return self._moved(replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED))
         if existing is None:
             return run, None
         if np.isfinite(run.value):
             self.start_lacks = "The cost or a constraint has no value or no slope"
-        return self._walk(existing), existing
+        return self._moved(self._walk(existing))[0], existing
+
+    def _moved(self, run: ConstrainedRun) -> tuple[ConstrainedRun, Vector | None]:
+        """The run at the lowest place (n,) with a cost that was seen while a start was looked for, if it has none."""
+        seen = lowest_seen(self.problem.objective, run) if not np.isfinite(run.value) else run
+        if seen is run:
+            return run, None
+        off = in_spite_of_ctrl_c(self.rows.violation, seen.x)
+        return replace(seen, violation=float(off.max(initial=0.0))), seen.x
 
     def _is_cut_short(self, onward: ConstrainedRun, run: ConstrainedRun) -> bool:
         """Whether a walk on from the end of `run` was stopped, or its budget spent, where that end is the better."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
-from .existing import told_of_the_move, where_it_exists
+from .existing import lacks_a_cost, told_of_the_move, where_it_exists
 from .numerics import EPS
 from .objective import TINY, BudgetSpent
 from .overtaking import FALLEN_BEHIND, Overtaking
@@ -127,6 +127,10 @@ class Descent:
         else:
             run, judgement = self._rung(*known, last=len(rungs) == 1)
         existing = self._between_walks(self._where_it_exists, run)
+        if existing is None and lacks_a_cost(
+            run
+        ):  # a place with a cost but no slope, or the search was cut short
+            existing = self.problem.objective.best_x
         if existing is not None:
             self.problem, self.moved = replace(self.problem, start=existing), True
             run, judgement = self._rung(rungs[0], existing, None, last=len(rungs) == 1)

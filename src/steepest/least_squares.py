@@ -30,7 +30,7 @@ from .residuals import (
 )
 from .results import Result
 from .solvers import Plan, drive, plan_for
-from .solvers.driver import Run, spent
+from .solvers.driver import Run, lowest_seen, spent
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from .verdict.failures import not_judged
@@ -291,6 +291,10 @@ def walk_and_judge(
         run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
     except KeyboardInterrupt:
         run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+    if not np.isfinite(run.value):
+        seen = lowest_seen(objective, run)
+        existing = existing if seen is run else seen.x
+        run = seen
     if judgement is None:
         run, judgement = judged(objective, run, names, structure, seed)
     return run, judgement if existing is None else told_of_the_move(judgement, existing, names)

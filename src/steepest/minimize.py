@@ -148,7 +148,7 @@ def minimize(
             may_batch = may_restart and all(one is None for one in asked)
             descent = multistart.FromManyStarts(descent, starts, seed, may_batch, may_restart)
         run, judgement = descent.down()
-        if rows is None:
+        if rows is None or not np.isfinite(run.value):
             judgement = _advised(problem, run, judgement)
         if recording is not None:
             recording.end(judgement.verdict.value, judgement.sentence, value=run.value)

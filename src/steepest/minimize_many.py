@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -336,9 +337,11 @@ def _begun_where_it_exists(
     bounds, n = (box.lower, box.upper), starts.shape[1]
     begins, found = starts[lost], np.zeros(lost.size, dtype=bool)
     own = tuple(part[lost] for part in data)
-    for at_once in zip(*[around(start, box, seed) for start in starts[lost]], strict=True):
-        places = np.array(at_once)  # (members, ways, n)
-        ways = places.shape[1]
+    for at_once in zip_longest(*[around(start, box, seed) for start in starts[lost]]):
+        ways = max(len(there) for there in at_once if there is not None)
+        # Members with no farther places wait at their starts.
+        still = zip(at_once, starts[lost], strict=True)
+        places = np.array([[start] * ways if there is None else there for there, start in still])
         there = program.run(
             places.reshape(-1, n), tuple(np.repeat(part, ways, axis=0) for part in own), bounds, 0
         )

@@ -115,8 +115,8 @@ class End:
 
 
 def _or_worst(number: float) -> float:
-    """`number`, where it was measured and is finite; infinity otherwise."""
-    return number if np.isfinite(number) else np.inf
+    """`number`; infinity where it was not measured."""
+    return np.inf if np.isnan(number) else number
 
 
 class FromManyStarts:

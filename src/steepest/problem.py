@@ -97,12 +97,12 @@ class Cost:
             return self.function(*args, **structure)
         return self.function(*structure, *args)
 
-    def trace(self, parameters: Parameters, args: tuple[Any, ...]) -> Trace:
+    def trace(self, parameters: Parameters, args: tuple[Any, ...], label: str | None = None) -> Trace:
         """The cost as a jaxpr; see `tracing.trace.trace`."""
         from .tracing.trace import trace
 
         try:
-            return trace(self.function, parameters, args, style=self.style)
+            return trace(self.function, parameters, args, style=self.style, label=label)
         except (TypeError, IndexError, ValueError) as error:
             if self.style == "unpacked" and not isinstance(error, SteepestError):
                 error.add_note(

@@ -184,7 +184,7 @@ def _from_function(
     numeric = derivatives == "numeric" or problem.derivatives == "numeric"
     if not (numeric or taken.opaque):
         try:
-            traced = taken.trace(parameters, args)
+            traced = taken.trace(parameters, args, label)
         except TracingError:
             if not callable(jac):
                 raise
@@ -195,7 +195,13 @@ def _from_function(
 
     def plain(x: Vector) -> Vector:
         value = taken(parameters.restore(x), *args)
-        return np.atleast_1d(np.asarray(value, dtype=np.float64)).ravel()
+        try:
+            return np.atleast_1d(np.asarray(value, dtype=np.float64)).ravel()
+        except (TypeError, ValueError):
+            kind = type(value).__name__
+            raise InputError(
+                f"{label} returns {kind}, which is no number; end it with `return` and its value"
+            ) from None
 
     m = plain(parameters.vector).size
     supplied = None

@@ -253,13 +253,8 @@ class _Walk:
     def _keep(self, x: Vector, value: float, gradient: Vector) -> None:
         """The best point: of two that meet the constraints the lower, otherwise the one that violates less."""
         violation = self._violation(x)
-        new = (violation, value, x, gradient)
-        if self.best is None:
-            self.best = new
-            return
-        old_violation, old_value = self.best[:2]
-        if (violation, value) < (old_violation, old_value):
-            self.best = new
+        if self.best is None or rank(violation, value) < rank(*self.best[:2]):
+            self.best = (violation, value, x, gradient)
 
     def _violation(self, x: Vector) -> float:
         return missed(self.rows, x)
@@ -279,16 +274,16 @@ class _Walk:
             found = polished(objective, rows, found, held_at(program, method, it), curvature_of(program, it))
         if self.answer is not None:
             old, new = self.answer, found
-            old_key = (self._violation(old.x), objective.value(old.x))
-            if old_key <= (self._violation(new.x), objective.value(new.x)):
+            before = rank(self._violation(old.x), objective.value(old.x))
+            if before <= rank(self._violation(new.x), objective.value(new.x)):
                 return
         value, gradient = objective.value_and_gradient(found.x)
         self.answer = found
         violation = self._violation(found.x)
         if (
             self.best is None
-            or it.halt in (Halt.ARRIVED, Halt.INFEASIBLE)
-            or (violation, value) <= self.best[:2]
+            or (it.halt in (Halt.ARRIVED, Halt.INFEASIBLE) and value < np.inf)
+            or rank(violation, value) <= rank(*self.best[:2])
         ):
             self.best = (violation, value, found.x, gradient)
 
@@ -323,6 +318,11 @@ def is_defined(objective: Objective, rows: Rows, x: Vector) -> bool:
         return False
     J = rows.jacobian(x)
     return bool(np.isfinite(J if isinstance(J, np.ndarray) else J.data).all())
+
+
+def rank(violation: float, value: float) -> tuple[float, float]:
+    """What is least at the best point: a place where the cost has no value, or a constraint has none, is the worst."""
+    return (violation, value) if violation < np.inf and value < np.inf else (np.inf, np.inf)
 
 
 def missed(rows: Rows, x: Vector) -> float:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,9 @@ class Run:
     history: History
     steps: int
     solver: str
+
+
+AnyRun = TypeVar("AnyRun", bound=Run)
 
 
 class Intermediate(dict[str, Any]):
@@ -101,13 +104,14 @@ def drive(
     return walk.run(stop, reason)
 
 
-def lowest_seen(objective: Objective, run: Run) -> Run:
+def lowest_seen(objective: Objective, run: AnyRun) -> AnyRun:
     """The `run`; with the lowest point that the objective remembers for its end, where that is lower beyond rounding.
 
-    Its slope is NaN where it was not evaluated.
+    Any is lower than an end without a cost. Its slope is NaN where it was not evaluated.
     """
     x, value, gradient = objective.lowest
-    if x is None or not value < run.value - VALUE_ROUNDING * abs(run.value):
+    known = isfinite(run.value) or run.value == -inf
+    if x is None or (known and not value < run.value - VALUE_ROUNDING * abs(run.value)):
         return run
     slopes = np.full(objective.n, nan) if gradient is None else np.array(gradient, dtype=np.float64)
     return replace(run, x=np.array(x), value=value, gradient=slopes)

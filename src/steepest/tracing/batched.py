@@ -88,7 +88,7 @@ def record(
         rows = batch.build(iter(pieces[len(parameters.leaves) :]))
         try:
             out = cost(given, rows) if run is None else run(lookalike.parameters(given), rows)
-            return _as_number(_result(out, cost), cost)
+            return _as_number(_result(out, label_of(cost)), cost)
         except BaseException as error:
             failures.append(error)
             raise

@@ -56,8 +56,9 @@ def trace(
     args: tuple[Any, ...] = (),
     *,
     style: str = "whole",
+    label: str | None = None,
 ) -> Trace:
-    """Record `call(function, structure, args, style)`.
+    """Record `call(function, structure, args, style)`; errors call the function `label`, or by its own name.
 
     The function runs once. A trace is kept with the function and used again while everything it read from
     outside (globals, closure, `args`) is unchanged.
@@ -74,14 +75,15 @@ def trace(
     run = _runnable(function, lookalike)
     given = tuple(lookalike.substitute(value) for value in args)
     failures: list[BaseException] = []
+    called = label or label_of(function)
 
     def record(flat: Any) -> Any:
         pieces = (_piece(flat, leaf) for leaf in parameters.leaves)
         try:
             if run is None:  # written for JAX: it sees JAX values
                 structure = parameters.build(piece.value for piece in pieces)
-                return _result(call(function, structure, args, style), function)
-            return _result(call(run, lookalike.parameters(parameters.build(pieces)), given, style), function)
+                return _result(call(function, structure, args, style), called)
+            return _result(call(run, lookalike.parameters(parameters.build(pieces)), given, style), called)
         except BaseException as error:
             failures.append(error)
             raise
@@ -172,10 +174,9 @@ def _piece(flat: Any, leaf: Any) -> TracedArray:
     return TracedArray(value, frozenset({leaf.name}), label=leaf.name)
 
 
-def _result(out: Any, function: Any) -> Any:
-    name = label_of(function)
+def _result(out: Any, name: str) -> Any:
     if out is None:
-        raise InputError(f"{name} returns nothing; end it with `return` and the value of the cost")
+        raise InputError(f"{name} returns nothing; end it with `return` and its value")
     raw = unwrap(out, set())
     if isinstance(raw, (list, tuple)):
         raw = rules.BUILD_ARRAY(raw)
@@ -185,11 +186,11 @@ def _result(out: Any, function: Any) -> Any:
         kind = "O"
     if kind == "c":
         raise InputError(
-            f"{name} returns complex numbers; a cost is real: take np.abs(...)**2 or .real of it"
+            f"{name} returns complex numbers; only real ones can be compared: take np.abs(...)**2 or .real of them"
         )
     if kind not in "fiub":
         raise InputError(
-            f"{name} returns {type(out).__name__}, which is not numbers; return the value of the cost"
+            f"{name} returns {type(out).__name__}, which is no number; end it with `return` and its value"
         )
     if isinstance(raw, jax.core.Tracer):
         return raw if raw.dtype == np.float64 else lax.convert_element_type(raw, np.float64)

@@ -17,6 +17,7 @@ import numpy as np
 from ..constraints.rows import Rows, outside
 from ..numerics import EPS
 from ..objective import Objective
+from .failures import value_not_finite
 from .look import NO_NUMBER, Look, look_at
 from .optimality import SPREAD_FACTOR, UNITS
 from .wording import direction_name, listed, number
@@ -383,6 +384,8 @@ def _tried(evaluate: Any, m: int) -> Vector:
 
 def _judge(point: Point, infeasible: bool) -> Judgement:
     look = point.look
+    if look.value == -np.inf and np.isfinite(point.value).all() and _feasibility(point).holds:
+        return value_not_finite(look)
     if not point.readable:
         return _not_finite(point)
     evidence = [_feasibility(point)]
