@@ -59,6 +59,9 @@ def flat(structure: Any) -> np.ndarray:
         return _joined(getattr(structure, field.name) for field in fields(structure))
     if isinstance(structure, (list, tuple)):
         return _joined(structure)
+    if hasattr(structure, "named_parameters"):  # a module of PyTorch: what of it was looked for
+        found = [tensor for _, tensor in structure.named_parameters() if tensor.requires_grad]
+        return _joined(tensor.detach().cpu().numpy() for tensor in found)
     return np.asarray(structure).ravel()
 
 

@@ -32,10 +32,18 @@ def minimize_torch(
             torch.tensor(x[leaf.start : leaf.stop].reshape(leaf.shape), dtype=kind)
             for leaf, kind in zip(shapes.leaves, kinds, strict=True)
         ]
+        kept = [tensor.clone() for tensor in cost.buffers()]
         value, slopes = cost(values, given)
+        if not all(torch.isfinite(tensor).all() for tensor in cost.buffers()):
+            # Running means seen where the cost is none would stay so for good.
+            with torch.no_grad():
+                for tensor, before in zip(cost.buffers(), kept, strict=True):
+                    tensor.copy_(before)
         return float(value), np.concatenate([np.asarray(slope, np.float64).ravel() for slope in slopes])
 
     result = minimize(value_and_slope, shapes.vector, method=method, jac=True, **settings)
     arrays = [result.x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in shapes.leaves]
     result["x"] = cost.handed_back(arrays)
+    result["names"] = tuple(shapes.names)
+    result["label"] = getattr(fun, "__name__", result["label"])
     return result

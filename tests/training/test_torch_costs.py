@@ -115,8 +115,24 @@ def test_minimize_writes_the_weights_of_a_module_back():
     before = copy.deepcopy(module)
     result = steepest.minimize(lambda m: ((m(x)[:, 0] - y) ** 2).mean(), module)
     assert result.x is module
+    for k in range(3):
+        told = next(line for line in str(result).splitlines() if f"weight[0, {k}]" in line)
+        assert_allclose(float(told.split("]")[1].split()[0]), module.weight[0, k].item(), rtol=1e-9)
     assert_allclose(module.weight.detach()[0], [1.0, -2.0, 0.5], atol=1e-6)
     assert not torch.equal(module.weight, before.weight)
+
+
+def test_minimize_leaves_running_means_numbers_where_the_cost_is_none():
+    module = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.BatchNorm1d(1)).double()
+    x = torch.linspace(1.0, 2.0, 20, dtype=torch.float64)[:, None]
+
+    def cost(m):  # no number where the weight is negative
+        return (m(torch.sqrt(m[0].weight) * x)[:, 0] - x[:, 0]).square().mean() + 1e3 * m[0].weight.sum()
+
+    with torch.no_grad():
+        module[0].weight.fill_(1.0)
+    steepest.minimize(cost, module)
+    assert all(torch.isfinite(tensor).all() for tensor in module.buffers())
 
 
 def test_minimize_has_the_exact_slope_of_a_torch_function():
@@ -234,6 +250,47 @@ def test_the_users_random_numbers_and_running_means_are_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
     assert int(module[1].num_batches_tracked) == 8  # neither the verdict's batches nor the opening's count
     assert module.training
+
+
+def keeping(rows=600):
+    """A module that keeps running means and draws nothing, and its data."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Tanh(), torch.nn.Linear(8, 1)
+    )
+    return module, data(rows=rows)
+
+
+def test_running_means_are_those_before_the_data_that_are_no_numbers():
+    module, (x, y) = keeping()
+    spoiled = x.copy()
+    spoiled[300, 1] = np.nan
+    given = {"batch_size": 32, "method": "adam", "rate": 0.01}
+    result = steepest.train(cost, module, (spoiled, y), epochs=3, **given)
+    assert result.verdict == "not finite"
+    assert result.steps > 0
+    clean, _ = keeping()
+    steepest.train(cost, clean, (x, y), steps=result.steps, **given)
+    for name, value in clean.state_dict().items():
+        assert_allclose(module.state_dict()[name], value, rtol=1e-6, atol=1e-7, err_msg=name)
+
+
+def test_running_means_go_with_the_weights_that_an_early_stop_gives_back(tmp_path):
+    module, (x, y) = keeping(rows=64)
+    noisy = y + np.random.default_rng(1).normal(size=64).astype(np.float32)
+    aside = data(rows=300)
+    given = {"batch_size": 32, "method": "adam", "rate": 0.03, "validation": aside, "patience": 6}
+    place = {"folder": tmp_path, "steps": 1}
+    first = steepest.train(cost, module, (x, noisy), epochs=400, checkpoint=place, **given)
+    assert first.ended == "stopped early"
+    for epochs in (400, 401):  # as it was left, and taken up again only to be given back
+        if epochs == 401:
+            module, _ = keeping(rows=64)
+            steepest.train(cost, module, (x, noisy), epochs=epochs, checkpoint=place, resume=True, **given)
+        module.eval()
+        with torch.no_grad():
+            reached = float(cost(module, tuple(map(torch.as_tensor, aside))))
+        assert_allclose(reached, first.validation, rtol=1e-5)
 
 
 def test_what_costs_of_torch_do_not_have_is_said():

@@ -53,6 +53,7 @@ from .steps import (
 )
 from .stretches import Piece, Stretches, block_length, forecast, pieces, watched_every
 from .together import cost_of_a_part, together
+from .torch_steps import kept_besides, put_back, with_kept
 from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line, rows_apart, smoothed
 
@@ -139,6 +140,7 @@ class Walker:
         self._rows_made = 0  # since it began or was taken up
         self.explanation: Explanation | None = None
         self.best: tuple[float, Any] | None = None
+        self.best_kept: list[Any] = []  # what a module of PyTorch kept besides its parameters there
         self.since_best = 0
         self._given = state
         self._steps = steps
@@ -596,7 +598,9 @@ class Walker:
             last = self.history.rows[-1]
             self.history.rows[-1] = Row(**{**vars(last), "validation": value})
         if is_lowest(value, None if self.best is None else self.best[0]):
-            self.best, self.since_best = (value, self.steps.copy(self.state)[0].parameters), 0
+            best = self.steps.copy(self.state)[0]
+            self.best, self.since_best = (value, best.parameters), 0
+            self.best_kept = [] if self.job.torch is None else kept_besides(best)
         else:
             self.since_best += 1
         if self.job.patience is not None and self.since_best >= self.job.patience:
@@ -615,11 +619,15 @@ class Walker:
         saved.count_unwritten(self)
         if job.patience is not None and self.best is not None:
             self.state = self.state._replace(parameters=self.best[1])
+            if job.torch is not None and self.best_kept:
+                self.state = with_kept(self.state, self.best_kept)
 
     def _let_go(self) -> None:
         """Free what only further steps would need: the judge of the end wants memory of its own."""
         if self.good is not None:
             self.good.forget()
+        if self.job.torch is not None:
+            put_back(self.job.torch, kept_besides(self.state))
         self.state = self.state._replace(memory=None)
         if isinstance(self.job.source, Given):
             self.job.source.let_go(self.cursor.batch)

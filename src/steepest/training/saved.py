@@ -171,6 +171,7 @@ def pack(walker: Walker) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
     if walker.best is not None:
         best = walker.tree.leaves(walker.best[1])
         named += [(f"best {name}", array) for name, array in zip(names, best, strict=True)]
+        named += [(f"kept at best {i}", array) for i, array in enumerate(walker.best_kept)]
     arrays = []
     for name, array in named:
         whole = walker.placement.whole(array)
@@ -207,6 +208,8 @@ def unpack(
         value, walker.since_best = header["best"]
         best = [jnp.array(arrays[f"best {leaf.name}"], copy=True) for leaf in walker.job.layout.leaves]
         walker.best = (value, walker.placement.state(walker.tree.grow(best)))
+        kept = sum(name.startswith("kept at best ") for name in arrays)
+        walker.best_kept = [arrays[f"kept at best {i}"] for i in range(kept)]
     found = state_from(state, arrays, walker.tree, [leaf.name for leaf in walker.job.layout.leaves])
     _tell_of_another_end(
         walker, float(arrays[f"memory {len(_besides(state)) - 1}"]), float(np.asarray(found.total))

@@ -112,7 +112,7 @@ def torch_program(job: Job, cost: TorchCost, tree: Tree) -> Program:
 
     def one(state: State, batch: list[Any], watched: bool) -> Any:
         memory, kept = state.memory
-        _restore(cost, kept)
+        put_back(cost, kept)
         with cost.chance(job.seed, cost.step_now()):
             value, slopes = handed_over(*value_and_slope(state.parameters, batch))
         following, *seen = update(state._replace(memory=()), memory, slopes, value, watched)
@@ -153,7 +153,19 @@ def _kept(cost: TorchCost) -> list[Any]:
     return [jnp.array(tensor.detach().cpu().numpy(), copy=True) for tensor in cost.buffers()]
 
 
-def _restore(cost: TorchCost, kept: list[Any]) -> None:
+def kept_besides(state: State) -> list[Any]:
+    """What the module keeps at this state."""
+    kept: list[Any] = state.memory[1]
+    return kept
+
+
+def with_kept(state: State, kept: list[Any]) -> State:
+    """The state at which the module keeps this instead."""
+    return state._replace(memory=(state.memory[0], kept))
+
+
+def put_back(cost: TorchCost, kept: list[Any]) -> None:
+    """Give the module what it kept then: a forward pass, on data that are no numbers too, has changed it since."""
     with cost.torch.no_grad():
         for tensor, array in zip(cost.buffers(), kept, strict=True):
             tensor.copy_(cost.torch.as_tensor(np.array(array)))
