@@ -492,3 +492,14 @@ def test_a_step_on_the_wall_of_a_bent_valley_is_put_back_on_its_floor():
     lowest = brentq(lambda t: 1.0 + 4e6 * t * (t * t - 1.0), -1.1, -0.9, xtol=1e-15)
     assert_allclose(found.x, [lowest, 0.0], atol=1e-7)
     assert found.nfev <= 600  # 820 where each such step is refused and made shorter
+
+
+@pytest.mark.parametrize("seed", [1, 3, 4, 5])
+def test_a_gain_that_is_rounding_is_no_abyss(seed):
+    """At the bottom of a likelihood its last digit jumps by more than a step promises, which needs no second look."""
+    rng = np.random.default_rng(seed)
+    X = 50.0 * rng.normal(size=(21, 2))
+    y = np.sign(X @ np.array([0.05, -0.03]) + 3.0 * rng.normal(size=21))
+    result = minimize(lambda b: np.sum(np.log(1 + np.exp(-y * (X @ b)))), np.zeros(2), starts=1)
+    assert result.success
+    assert result.nfev <= result.nit + 4

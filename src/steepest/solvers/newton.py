@@ -14,6 +14,7 @@ from .quadratic_models import LocalModel, dense_model, sparse_model
 from .shrinking_steps import is_steady, shrinking, steps_at_once
 from .stopping import StopReason
 from .trust_region import Landing, Model, Proposal, advance
+from .valley import LONG_CRAWL, Crawl, along_the_valley, crawled, is_astray
 
 # With fewer parameters the whole matrix is factorised before a sparse one is unpacked, and its zeros need not be known.
 WORTH_ZEROS = 50
@@ -28,7 +29,7 @@ class NewtonState(NamedTuple):
     `radius`: how far the model is trusted, in its own units. `scale`: (n,), the units. `proposal`: the step tried
     next. `pattern`: where a sparse Hessian has its entries; None for a dense one. `ratio`: of that step to the one
     before it, where both are Newton's own and go the same way, else 0; `together`: as how many such steps the next is
-    taken, 1 where it goes alone. `first`: (n,), where the walk began.
+    taken, 1 where it goes alone. `first`: (n,), where the walk began. `crawl`: how a walk with a dense model fares.
     """
 
     x: Vector
@@ -45,6 +46,7 @@ class NewtonState(NamedTuple):
     ratio: float
     together: float
     first: Vector
+    crawl: Crawl | None = None
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,32 @@ class Newton:
         ahead = _together(objective, state) if state.together > 1.0 else None
         if ahead is not None:
             return self._modelled(objective, ahead.x, ahead.value, ahead.gradient, ahead.step, state, 1.0)
+        crawl = state.crawl
+        if crawl is not None and crawl.valley is not None:
+            along, crawl = along_the_valley(objective, state.x, state.value, state.model, crawl)
+            if along is not None:
+                return self._onward(objective, state, along, crawl, crawl.steps)
         found = advance(
             objective, state.x, state.value, state.gradient, state.model, state.radius, state.proposal
         )
         if isinstance(found, StopReason):
             return state._replace(stop=found)
-        return self._modelled(
-            objective, found.x, found.value, found.gradient, found.step, state, found.growth
-        )
+        steps = 0 if crawl is None else crawl.steps
+        astray = is_astray(state.value - found.value, state.proposal.promised, state.value)
+        steps = min(steps + 1, LONG_CRAWL) if astray else steps - 1
+        return self._onward(objective, state, found, crawl, steps)
+
+    def _onward(
+        self, objective: Objective, state: NewtonState, found: Landing, crawl: Crawl | None, steps: int
+    ) -> NewtonState:
+        """The state where a step ended, `steps` of the last ones having been astray."""
+        x, value, gradient, step, growth = found
+        onward = self._modelled(objective, x, value, gradient, step, state, growth)
+        if (crawl is None and steps <= 0) or state.pattern is not None:
+            return onward
+        slopes, won = (state.gradient, gradient), state.value - value
+        fares = crawled(crawl, steps, won, onward.scale, state.model, onward.model, slopes, step)
+        return onward if fares is None else onward._replace(crawl=fares)
 
     def _modelled(
         self,

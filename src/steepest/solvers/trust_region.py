@@ -120,7 +120,8 @@ def advance(
         size = model.length(step)
         end_slope = inner(g, step)
         wall = not (isfinite(f) and isfinite(end_slope))
-        if value - f > TOO_GOOD * promised and not wall and _lost_its_digits(objective, landed, f, value - f):
+        too_good = value - f > max(TOO_GOOD * promised, rounding) and not wall
+        if too_good and _lost_its_digits(objective, landed, f, value - f):
             objective.lowest = seen  # it is no point to return
             wall = True
         if wall:
