@@ -676,10 +676,15 @@ def _slopes_are_cheaper(traced: Trace) -> bool:
     """Whether residuals have a sparse Jacobian, and sparse second derivatives cost many times as much.
 
     So it is where many points are seen by each of some cameras: a residual depends on one of either, but the sum of
-    their squares makes each camera meet all its points.
+    their squares makes each camera meet all its points. Where a factorisation of what meets in the sum is unbearable
+    the slopes help no more: JᵀJ has its entries in the same places.
     """
+    from .linear_algebra.elimination import BEARABLE, expected_work
+
     curvature = evaluation(traced, "sparse_hessian")
     if curvature is None or curvature.plan.products <= MANY_PRODUCTS:  # a Jacobian takes work to find
+        return False
+    if expected_work(curvature.plan.indptr, curvature.plan.indices) > BEARABLE:
         return False
     slopes = getattr(evaluation(traced, "linearised"), "plan", None)
     return slopes is not None and bool(curvature.plan.products > DEARER * slopes.products)

@@ -124,6 +124,24 @@ def test_full_hessians_are_refused():
         plan_of(lambda x: jnp.sum(x**2) ** 2, 900)
 
 
+def test_a_hessian_that_takes_many_products_and_is_not_factorised_either_is_refused_uncoloured(
+    monkeypatch,
+):
+    """Factors of a matrix, seen at one entry in seven: rows meet many columns, and elimination fills all."""
+    coloured = []
+    monkeypatch.setattr("steepest.derivatives.sparse.colour_symmetric", coloured.append)
+    r, rank = 500, 4
+    row, column = np.random.default_rng(0).integers(0, r, size=(2, 36_000))
+
+    def cost(x):
+        u, v = x.reshape(2, r, rank)
+        return jnp.sum((jnp.sum(u[row] * v[column], axis=1) - 1.0) ** 2)
+
+    with pytest.raises(Dense):
+        plan_of(cost, 2 * r * rank)
+    assert coloured == []
+
+
 def test_loops_are_left_to_the_other_detector():
     n = 900
     plan = plan_of(lambda x: jnp.sum(lax.scan(lambda c, v: (c, c * v**3), 2.0, x)[1]), n)

@@ -185,6 +185,19 @@ def test_the_quickest_calls_decide_whether_what_was_compiled_is_kept(monkeypatch
     assert tiered.timing.compiled_calls == min(len(compiled), 200)
 
 
+def test_a_clock_too_coarse_to_tick_during_a_call_decides_nothing(monkeypatch):
+    ticks = iter([0.0] * 200 + [0.1] * 200)
+    tiered = Tiered(traced(lambda x: jnp.sum(x)))
+    monkeypatch.setattr(tiers, "perf_counter", lambda: next(ticks))
+    for _ in range(10):
+        tiered(np.ones(3))
+    tiered.compile()
+    monkeypatch.setattr(tiers, "perf_counter", iter(0.1 * k for k in range(10_000)).__next__)
+    for _ in range(300):
+        tiered(np.ones(3))
+    assert tiered.tier == "compiled"
+
+
 def test_results_are_read_only_in_both_tiers():
     tiered = Tiered(exact.gradient(traced(rosenbrock)))
     for _ in range(2):

@@ -62,3 +62,9 @@ def test_the_expected_work_of_chains_arrows_and_full_matrices():
     assert n <= arrow <= 4 * n
     full = scipy.sparse.csc_array(np.ones((90, 90)))
     assert expected_work(full.indptr, full.indices) == sum(i * i for i in range(90))
+
+
+def test_where_every_row_is_busy_the_work_is_that_of_a_full_factor():
+    n = 300
+    full = np.arange(n + 1) * n, np.tile(np.arange(n), n)
+    assert expected_work(*full) == n**3 and stays_sparse(*full)

@@ -179,6 +179,48 @@ def test_a_pattern_that_will_be_full_is_refused_before_its_large_sets_are_joined
     assert np.quantile(sizes, 0.25) > 0.25 * 160  # it is full
 
 
+def _meeting(pairs, n):
+    """The slope of a sum over pairs of parameters, each of which meets those it is paired with."""
+    one, other = pairs
+
+    def slope(x):
+        rest = x[one] * x[other] - 1.0
+        return jnp.zeros(n).at[one].add(rest * x[other]).at[other].add(rest * x[one])
+
+    return slope
+
+
+MEETINGS = {
+    "at random": (np.random.default_rng(1).integers(0, 2000, size=(2, 40_000)), False),
+    "along a band": (np.array([(i, j) for i in range(2000) for j in range(i, min(i + 12, 2000))]).T, True),
+    "each with some of twelve": (
+        np.array(
+            [
+                (i, 1988 + j)
+                for i in range(1988)
+                for j in np.random.default_rng(i).choice(12, 3, replace=False)
+            ]
+        ).T,
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MEETINGS)
+def test_what_meets_everything_at_second_hand_is_refused_early(name, monkeypatch):
+    pairs, is_kept = MEETINGS[name]
+    monkeypatch.setattr(sparsity, "LARGE", 1000)
+    monkeypatch.setattr(sparsity, "MOST_MEETING", 2)
+    if is_kept:
+        found = pattern(_meeting(pairs, 2000), 2000)
+        expected = np.zeros((2000, 2000))
+        expected[pairs, pairs[::-1]] = expected[pairs, pairs] = 1
+        np.testing.assert_array_equal(found, expected)
+    else:
+        with pytest.raises(Dense):
+            pattern(_meeting(pairs, 2000), 2000)
+
+
 @pytest.mark.parametrize("busy", [1, 30])
 def test_a_few_parameters_that_all_depends_on_do_not_make_a_pattern_full(busy, monkeypatch):
     monkeypatch.setattr(sparsity, "LARGE", 100)

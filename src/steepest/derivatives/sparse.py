@@ -16,7 +16,7 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
-from ..linear_algebra.elimination import stays_sparse
+from ..linear_algebra.elimination import BEARABLE, expected_work, stays_sparse
 from ..linear_algebra.sparse_factor import refilled
 from ..numerics import double_precision
 from ..structure.colouring import Colouring, colour_columns, colour_symmetric
@@ -28,6 +28,9 @@ Vector = np.ndarray
 
 # All products together may take this many numbers of memory (512 MB).
 MOST_NUMBERS = 1 << 26
+
+# A matrix that takes more products than this is worth them where it is factorised, and nowhere else.
+DEAR_PRODUCTS = 40
 
 # A second detector of patterns looks at costs of up to this many parameters: it is slow (0.5 s for 10,000).
 SECOND_OPINION = 20_000
@@ -107,8 +110,12 @@ def hessian_plan(cost: Any, gradient: Any) -> Plan:
     pattern = _symmetric(pattern)
     if not stays_sparse(pattern.indptr, pattern.indices):
         raise Dense
-    colouring = colour_symmetric(pattern)
     n = pattern.shape[0]
+    # The entries between two colours make a forest, fewer than its columns: so many products it takes at least.
+    products = pattern.nnz / (2 * n)
+    if products > DEAR_PRODUCTS and expected_work(pattern.indptr, pattern.indices) > BEARABLE:
+        raise Dense
+    colouring = colour_symmetric(pattern)
     if colouring.products * n > MOST_NUMBERS:
         raise Dense
     colours = colouring.colours.copy()

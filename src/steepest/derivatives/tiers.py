@@ -138,7 +138,8 @@ class Tiered:
             seconds = perf_counter() - start
             timing.interpreted += seconds
             timing.watched_calls += 1
-            if seconds < self._quickest:
+            # A clock that did not tick says nothing.
+            if 0.0 < seconds < self._quickest:
                 self._quickest = seconds
             timing.interpreted_calls += 1
             for k in self._arrays:
@@ -157,7 +158,8 @@ class Tiered:
         timing.compiled += seconds
         timing.compiled_calls += 1
         if self._on_trial:
-            self._quickest_compiled = min(self._quickest_compiled, seconds)
+            if 0.0 < seconds < self._quickest_compiled:
+                self._quickest_compiled = seconds
             if timing.compiled_calls >= TRIAL_CALLS:
                 self._judge_trial()
         if self._is_constant:

@@ -10,6 +10,9 @@ MOST_IN_FACTOR = 2e8
 # Multiplications that a factor may take: so many take half a minute, and every step would wait as long.
 MOST_WORK = 5e10
 
+# Multiplications that take QDLDL two seconds: with more, no step by a factor is worth waiting for.
+BEARABLE = 5e9
+
 # Below this many rows even a full factor is soon made.
 FEW_ROWS = 5_000
 
@@ -115,7 +118,7 @@ def _widths(indptr: np.ndarray, indices: np.ndarray, *, reorder: bool) -> tuple[
         kept = ~(busy[rows] | busy[columns])
         rows, columns = place[rows[kept]], place[columns[kept]]
     m = n - int(busy.sum())
-    if reorder:
+    if reorder and rows.size:
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import reverse_cuthill_mckee
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..bounds import Vector
 from ..errors import InputError
+from ..linear_algebra.elimination import BEARABLE
 from ..objective import Objective
 from ..problem import MOST_KINKS
 from .adam import Adam
@@ -50,9 +51,6 @@ LIGHT = 150.0
 
 # Multiplications that take QDLDL a fiftieth of a second.
 MOMENT = 5e7
-
-# Multiplications that take QDLDL two seconds: with more, no step by a factor is worth waiting for.
-BEARABLE = 5e9
 
 # Steps of L-BFGS before a factorisation that is heavy, yet bearable, is made: by then it has arrived, or never will.
 HEAVY_CROSSING_STEPS = 5_000
