@@ -127,10 +127,8 @@ class Descent:
         else:
             run, judgement = self._rung(*known, last=len(rungs) == 1)
         existing = self._between_walks(self._where_it_exists, run)
-        if existing is None and lacks_a_cost(
-            run
-        ):  # a place with a cost but no slope, or the search was cut short
-            existing = self.problem.objective.best_x
+        if existing is None and self.is_spent and lacks_a_cost(run):
+            existing = self.problem.objective.best_x  # found before the search was cut short
         if existing is not None:
             self.problem, self.moved = replace(self.problem, start=existing), True
             run, judgement = self._rung(rungs[0], existing, None, last=len(rungs) == 1)

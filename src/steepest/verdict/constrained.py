@@ -562,6 +562,15 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
                 )
     limit_here = BALANCED * whole / float(point.scale[worst])
     holds = bool(unit[worst] <= BALANCED * whole)
+    if holds and H is not None:
+        # Small beside the slopes of others is no balance: where nothing bends, a slope of the cost must be met by what
+        # pushes there. What pushes against none is rounding of the multipliers.
+        own = np.maximum(limit, BALANCED * point.balanced_size)
+        own = np.maximum(own, STEP_PART * np.abs(np.diag(H)) * point.scale)
+        astray = np.where((residual > own) & (2.0 * np.abs(look.gradient) > residual), unit, 0.0)
+        if astray.any():
+            worst = int(np.argmax(astray))
+            limit_here, holds = float(own[worst]), False
     return Evidence("balance of slopes", float(residual[worst]), limit_here, holds, how), np.nan, nothing
 
 

@@ -342,8 +342,8 @@ def _has_a_falling_floor(look: Look, kink: Kink, rounding: float) -> bool:
     if kink.floor is None or not kink.floor.any():
         return False
     falls = np.array([look.value - look.value_at(look.x + t * kink.floor) for t in DOWN_A_FLOOR])
-    worth = FLOOR_FALL * ((look.fall or 0.0) + abs(look.value)) + 4 * rounding
-    along = kink.hull * np.array(DOWN_A_FLOOR)
+    worth = FLOOR_FALL * abs(look.value) + 4 * rounding
+    along = kink.floor_slope * np.array(DOWN_A_FLOOR)
     return bool((falls > np.maximum(0.1 * along, worth)).all())
 
 

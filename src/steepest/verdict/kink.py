@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..linear_algebra.convex_hull import nearest_to_zero
+from ..numerics import EPS
 from .look import Look
 from .overflow import gives_out
 
@@ -20,7 +21,8 @@ RADII = (1e-10, 1e-8, 1e-6)
 # by the same. This ratio tells the two apart.
 SMOOTH_GROWTH = 3.0
 
-# Length of the nearest point of the hull, against the longest slope, that counts as zero.
+# The nearest point of the hull counts as zero where it is this part of the longest slope of each parameter, or where a
+# parameter whose slopes are those of a smooth cost is this part of its size from where they vanish.
 HULL_ZERO = 1e-6
 
 # A parameter of which no more than this part of its largest slope is left has slopes that cancel.
@@ -65,7 +67,8 @@ DIFFERENT = 1e-9
 class Kink:
     """What the slopes around a point say.
 
-    `hull`: shortest slope shared by all sides, `limit` what counts as zero, both in cost per natural size;
+    `hull`: shortest slope shared by all sides, `limit` what counts as zero, both in cost per natural size, of the
+    parameter of which it is the largest part of the limit;
     `radius`: where they were gathered; `lowest`: direction (n,) of the lowest probe, `rises` whether none was
     lower than at a minimum; `pieces` how many different slopes meet.
     """
@@ -79,6 +82,7 @@ class Kink:
     how: str
     descent: Vector | None = None  # (n,): the way down that the hull leaves open, where it was taken whole
     floor: Vector | None = None  # (n,): the same in those parameters alone whose slopes do not cancel
+    floor_slope: float = 0.0  # what the cost falls by along the floor, per natural size
 
     @property
     def is_minimum(self) -> bool:
@@ -106,30 +110,31 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
         spread, far_spread = _spread(slopes), _spread(far_slopes)
         if spread <= DIFFERENT * size or far_spread > SMOOTH_GROWTH * spread:
             continue
-        # What the smooth part of the slopes changes by within the radius; more than a little is another kink.
-        bend = abs(far_spread - spread)
-        limit = HULL_ZERO * size + (bend if bend <= LITTLE * size else 0.0)
+        limits = _limits(slopes, far_slopes, radius, 16.0 * EPS * abs(look.value))
         descent = floor = None
+        floor_slope = 0.0
         if look.n <= AXES:
-            nearest, slopes = _completed(look, slopes, radius, limit)
-            hull = float(np.linalg.norm(nearest))
-            descent = -nearest * look.scale / max(float(np.abs(nearest).max()), 1e-300)
-            left = np.abs(nearest) > CANCELLED * np.abs(slopes).max(axis=0)
-            floor = np.where(left, descent, 0.0)
+            nearest, slopes = _completed(look, slopes, radius, limits)
+            down = nearest / limits**2
+            descent = -down / max(float(np.abs(down).max()), 1e-300) * look.scale
+            pull = np.where(np.abs(nearest) > CANCELLED * np.abs(slopes).max(axis=0), nearest, 0.0)
+            steepest = max(float(np.abs(pull).max()), 1e-300)
+            floor, floor_slope = -pull / steepest * look.scale, float(pull @ (pull / steepest))
             how = f"nearest point to zero in the hull of {len(slopes)} slopes gathered {radius:.0e} around"
         else:
             # For each parameter apart: the part of zero that its slopes on both sides do not reach.
-            miss = np.maximum(slopes.min(axis=0), 0.0) + np.maximum(-slopes.max(axis=0), 0.0)
-            hull = float(np.linalg.norm(miss))
+            nearest = np.maximum(slopes.min(axis=0), 0.0) + np.maximum(-slopes.max(axis=0), 0.0)
             how = f"{len(slopes)} slopes gathered {radius:.0e} around, each parameter's two sides"
-            if hull > limit and slopes.size <= MOST_GATHERED:
-                nearest, slopes = _completed(look, slopes, radius, limit)
-                hull = float(np.linalg.norm(nearest))
+            if (nearest > limits).any() and slopes.size <= MOST_GATHERED:
+                nearest, slopes = _completed(look, slopes, radius, limits)
                 how = (
                     f"nearest point to zero in the hull of {len(slopes)} slopes gathered {radius:.0e} around"
                 )
-        drop = float(look.value - np.nanmin(far_values))
-        rises = drop <= ALLOWED_FALL * 10 * radius * size + rounding
+        worst = int(np.argmax(np.abs(nearest) / limits))
+        hull, limit = float(abs(nearest[worst])), float(limits[worst])
+        own = np.abs(slopes).max(axis=0)
+        allowed = ALLOWED_FALL * 10 * radius * (np.abs(directions) @ own) + rounding
+        rises = not (look.value - far_values > allowed).any()
         found = Kink(
             hull,
             limit,
@@ -140,6 +145,7 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             how,
             descent,
             floor,
+            floor_slope,
         )
         if found.is_minimum:
             inside = _lower_inside(look, radius, rounding)
@@ -166,23 +172,41 @@ def _lower_inside(look: Look, radius: float, rounding: float) -> Vector | None:
     return None
 
 
-def _completed(look: Look, slopes: np.ndarray, radius: float, limit: float) -> tuple[Vector, np.ndarray]:
+def _limits(slopes: np.ndarray, far_slopes: np.ndarray, radius: float, least: float) -> Vector:
+    """What counts as zero of each parameter's part (n,) of the hull of `slopes` (m, n) gathered at the `radius`.
+
+    In natural sizes a parameter of 1e14 has slopes of 1e14, beside which those of another one are nothing: each is
+    measured by its own. `far_slopes`: those ten times as far; `least`: what rounding of the cost hides of any slope.
+    """
+    own = np.abs(slopes).max(axis=0)
+    spread, far_spread = np.ptp(slopes, axis=0), np.ptp(far_slopes, axis=0)
+    # What the smooth part of the slopes changes by within the radius; more than a little is another kink.
+    bend = np.abs(far_spread - spread)
+    of_kinks = HULL_ZERO * own + np.where(bend <= LITTLE * own, bend, 0.0)
+    curvature = np.where(far_spread > SMOOTH_GROWTH * spread, far_spread / (20.0 * radius), 0.0)
+    least = max(least, float(np.finfo(np.float64).tiny) ** 0.5)
+    limits: Vector = np.maximum(np.maximum(of_kinks, HULL_ZERO * curvature), least)
+    return limits
+
+
+def _completed(look: Look, slopes: np.ndarray, radius: float, limits: Vector) -> tuple[Vector, np.ndarray]:
     """The point of the hull nearest to zero, and the slopes (m, n), with those met on the way down that it leaves.
 
-    The directions looked at may have missed a piece: a step down along the nearest point finds it (Burke, Lewis &
-    Overton, "A robust gradient sampling algorithm", 2005, by bundling as in Kiwiel 1985).
+    Nearest in units of the `limits` (n,). The directions looked at may have missed a piece: a step down along the
+    nearest point finds it (Burke, Lewis & Overton, "A robust gradient sampling algorithm", 2005, by bundling as in
+    Kiwiel 1985).
     """
     for _ in range(BUNDLED):
-        nearest, _ = nearest_to_zero(slopes)
-        length = float(np.linalg.norm(nearest))
-        if length <= limit:
+        nearest, _ = nearest_to_zero(slopes / limits)
+        if (np.abs(nearest) <= 1.0).all():
             break
-        _, gradient = look.slope_at(look.x - radius * look.scale * nearest / float(np.abs(nearest).max()))
+        down = nearest / limits
+        _, gradient = look.slope_at(look.x - radius * look.scale * down / float(np.abs(down).max()))
         met = np.where(look.free, gradient, 0.0) * look.scale
-        if not np.isfinite(met).all() or float(met @ nearest) > 0.5 * length**2:
+        if not np.isfinite(met).all() or float((met / limits) @ nearest) > 0.5 * float(nearest @ nearest):
             break  # the slope there goes on falling: a way down
         slopes = np.vstack([slopes, met])
-    return nearest, slopes
+    return nearest * limits, slopes
 
 
 def kink_by_values(look: Look, rounding: float) -> Kink | None:
