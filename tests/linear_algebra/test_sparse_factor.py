@@ -146,3 +146,21 @@ def test_a_chain_with_missing_links_is_solved_as_its_dense_matrix_is(n, whole):
     lowest = eigvalsh_tridiagonal(A.diagonal(), links, select="i", select_range=(0, 0)).item()
     for shift in (0.0, -0.9 * lowest, -1.1 * lowest):
         assert (pattern.factorise(A.data, shift, None) is not None) == (lowest + shift > 0.0)
+
+
+def test_units_balance_a_matrix_whether_or_not_its_diagonal_does():
+    """Each row that is not empty has its largest entry near one: at once by the diagonal, else in rounds."""
+    rng = np.random.default_rng(3)
+    units = 10.0 ** rng.uniform(-3.0, 3.0, 30)
+    chain = diags_array([np.full(29, -0.5), np.ones(30), np.full(29, -0.5)], offsets=[-1, 0, 1])
+    hollow = diags_array([np.ones(29), np.zeros(30), np.ones(29)], offsets=[-1, 0, 1])
+    apart = diags_array([np.append(np.ones(29), 0.0)], offsets=[0])
+    outweighed = diags_array([np.full(29, 50.0), np.ones(30), np.full(29, 50.0)], offsets=[-1, 0, 1])
+    for A, tells in (chain, True), (hollow, False), (apart, True), (outweighed, False):
+        H = csc_array(diags_array([units], offsets=[0]) @ A @ diags_array([units], offsets=[0]))
+        pattern = SymmetricPattern(H)
+        d = pattern.balanced(H.data)
+        scaled = np.abs(d[:, None] * H.toarray() * d).max(axis=1)
+        filled = scaled > 0.0
+        assert filled.sum() == np.count_nonzero(np.abs(A.toarray()).sum(axis=1))
+        assert_allclose(scaled[filled], 1.0, rtol=1e-13 if tells else 0.3)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import lapack
-from .equilibrate import ROUNDS
+from .equilibrate import ROUNDING, ROUNDS
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -144,6 +144,16 @@ class SymmetricPattern:
             rows = largest(d) * d
             d = d / np.sqrt(np.where(rows > 0.0, rows, 1.0))
         return d
+
+    def balanced(self, data: Vector) -> Vector:
+        """The same; at once where every entry is at most the root of its two diagonal ones, as of dense matrices."""
+        diagonal = self.diagonal(data)
+        upwards = diagonal > 0.0
+        d = 1.0 / np.sqrt(np.where(upwards, diagonal, 1.0))
+        size = np.abs(self.scaled(data, d))
+        # A row with nothing on the diagonal may do without units of its own only if it is empty.
+        hangs = not upwards.all() and size[~upwards[self.rows]].any()
+        return self.equilibration(data) if hangs or size.max(initial=0.0) > ROUNDING else d
 
     def is_even(self, data: Vector, factor: float) -> bool:
         """Whether the largest entry of each row that is not zero lies within this factor of one."""

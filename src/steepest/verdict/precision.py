@@ -92,7 +92,7 @@ def _sparse_solver(look: Look) -> Callable[[Vector], Vector] | None:
     if solve is None:
         return None
     # As with dense matrices, curvatures count once rows are equally large; every entry errs, so a row of k by k errors.
-    d = pattern.equilibration(np.where(free[pattern.rows] & free[pattern.columns], H.data, 0.0))
+    d = pattern.balanced(np.where(free[pattern.rows] & free[pattern.columns], H.data, 0.0))
     limit = ERROR_EXACT * float(np.diff(H.indptr).max())
     v = np.where(free, look.generator.standard_normal(look.n), 0.0)
     smallest = np.inf

@@ -62,7 +62,7 @@ def shifted_factor(look: Look, H: Any, before: ShiftedFactor | None = None) -> S
     d = None if before is None else before.scaling
     scaled = None if d is None else pattern.scaled(data, d)
     if d is None or scaled is None or not pattern.is_even(scaled, STILL_EVEN):
-        d = pattern.equilibration(data)
+        d = pattern.balanced(data)
         scaled = pattern.scaled(data, d)
     limit = ERROR_EXACT * float(np.diff(H.indptr).max())
     shift = FIRST_SHIFT * limit
