@@ -317,3 +317,64 @@ def test_two_parameters_are_moved_together_to_lower_valleys(cost, lowest, least)
         alone += minimize(cost, start, starts=1).fun < lowest + 1e-6
     assert found >= least
     assert alone < least - 4
+
+
+def trigonometric(x):
+    """Moré, Garbow & Hillstrom's 26th: zero at zero, and from the paper's start most walks end a little above it."""
+    numbers = np.arange(1.0, x.size + 1)
+    return np.sum((x.size - np.sum(np.cos(x)) + numbers * (1 - np.cos(x)) - np.sin(x)) ** 2)
+
+
+@pytest.mark.parametrize("n", [10, 20, 100])
+def test_a_minimum_at_zero_is_not_passed_by(n):
+    start = np.full(n, 1.0 / n)
+    result, alone = minimize(trigonometric, start), minimize(trigonometric, start, starts=1)
+    assert alone.success and alone.fun > 1e-8 * trigonometric(start)
+    assert result.verdict == "global minimum" and result.fun < 1e-25
+    assert_allclose(result.x, 0.0, atol=1e-12)
+    assert "and one from zero led here" in result.message
+    assert result.nfev >= alone.nfev and result.nit >= alone.nit
+
+
+def test_the_side_of_zero_that_the_start_was_not_on_is_looked_at():
+    """Dixon's NONDIA: 0 at all parameters one; from minus one walks by curvature end beside zero, at 0.99."""
+
+    def cost(x):
+        return (x[0] - 1) ** 2 + 100 * np.sum((x[0] - x[:-1] ** 2) ** 2)
+
+    result = minimize(cost, -np.ones(10))
+    assert minimize(cost, -np.ones(10), starts=1).fun > 0.9
+    assert_allclose(result.fun, 0.0, atol=1e-25)
+    assert_allclose(np.abs(result.x[:9]), 1.0, rtol=1e-12)
+    assert "one from the start mirrored at zero led here" in result.message
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_zero_is_found_in_every_unit_of_the_cost_and_of_its_parameters(scale):
+    for unit in (1e-6, 1e6):
+        result = minimize(lambda x, u=unit: scale * trigonometric(x / u), np.full(12, unit / 12))
+        assert result.fun <= 1e-25 * scale
+
+
+def test_bounds_that_shut_zero_out_are_kept():
+    result = minimize(trigonometric, np.full(10, 0.1), bounds=[(0.01, 2.0)] * 10)
+    alone = minimize(trigonometric, np.full(10, 0.1), bounds=[(0.01, 2.0)] * 10, starts=1)
+    assert result.success and result.x.min() >= 0.01 and result.fun <= alone.fun
+
+
+def test_a_hole_at_zero_is_no_lower_minimum():
+    # -inf at zero; the roots of the slope of each parameter's own cost are its minima.
+    def cost(x):
+        return np.sum((x**2 - 1) ** 2 + 0.1 * np.log(x**2))
+
+    result = minimize(cost, [1.2, -1.1, 1.3])
+    assert result.success and tried(result)[0].how.endswith("none lower")
+    assert_allclose(np.abs(result.x), np.sqrt((1 + np.sqrt(0.8)) / 2), rtol=1e-10)
+
+
+@pytest.mark.parametrize("more", range(4))
+def test_a_budget_may_end_at_the_look_across_zero(more):
+    start = np.full(10, 0.1)
+    alone, whole = minimize(trigonometric, start, starts=1), minimize(trigonometric, start)
+    result = minimize(trigonometric, start, budget=whole.nfev - more)
+    assert result.nfev <= whole.nfev - more and result.success and result.fun <= alone.fun
