@@ -124,3 +124,24 @@ def test_where_every_parameter_is_fixed_the_only_point_is_the_minimum(cost, n, m
     assert result.success, result.message
     assert_array_equal(result.x, only)
     assert result.fun == pytest.approx(cost(only))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_few_parameters_land_and_are_pushed_as_many_do(seed):
+    """Python looks at few, NumPy at many: the same places to the last digit, on the bounds too."""
+    rng = np.random.default_rng(seed)
+    few, times = 8, 5
+    lower, upper = np.sort(rng.choice([-np.inf, -2.0, -1.0, 0.5, 3.0, np.inf], (2, few)), axis=0)
+    lower, upper = np.minimum(lower, 3.0), np.maximum(upper, -2.0)
+    inside = np.clip(rng.normal(size=few), lower, upper)
+    step = rng.choice([0.0, 1.0, -1.0], few) * 10.0 ** rng.uniform(-20.0, 3.0, few)
+    to_bound = np.where(np.isfinite(upper - inside), upper - inside, step)
+    gradient = rng.choice([0.0, 1.0, -1.0], few)
+    here, there = Bounds(lower, upper), Bounds(np.tile(lower, times), np.tile(upper, times))
+    for way in step, to_bound, to_bound * (1.0 - 2e-16):
+        landed = here.landed(inside, way)
+        assert here.contains(landed)
+        assert_array_equal(np.tile(landed, times), there.landed(np.tile(inside, times), np.tile(way, times)))
+    pushed = here.projected_gradient(inside, gradient)
+    many = there.projected_gradient(np.tile(inside, times), np.tile(gradient, times))
+    assert_array_equal(np.tile(pushed, times), many)

@@ -93,8 +93,14 @@ class Bounds:
         >>> box.projected_gradient(np.array([0.0, 0.0]), np.array([3.0, -3.0]))
         array([ 0., -3.])
         """
-        if self._meets_none(x):
-            return gradient.copy()
+        if self._few is not None:
+            ways = zip(x.tolist(), gradient.tolist(), self._few, strict=True)
+            return np.array(
+                [
+                    0.0 if (place <= low and slope > 0.0) or (place >= high and slope < 0.0) else slope
+                    for place, slope, (low, high) in ways
+                ]
+            )
         blocked = ((x <= self.lower) & (gradient > 0)) | ((x >= self.upper) & (gradient < 0))
         return np.where(blocked, 0.0, gradient)
 
@@ -126,6 +132,21 @@ class Bounds:
         ahead = np.where(direction > 0, self.upper, self.lower)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.where(direction == 0.0, np.inf, np.maximum((ahead - x) / direction, 0.0))
+
+    def landed(self, x: Vector, step: Vector) -> Vector:
+        """`x + step`, put exactly on each bound that it reaches; shape (n,).
+
+        >>> Bounds(np.zeros(2), np.ones(2)).landed(np.array([0.1, 0.5]), np.array([0.9, -0.25]))
+        array([1.  , 0.25])
+        """
+        if self._few is None:
+            return self.travel(x, step, self.room(x, step), 1.0)
+        places = []
+        for place, way, (low, high) in zip(x.tolist(), step.tolist(), self._few, strict=True):
+            ahead = high if way > 0.0 else low
+            reached = way != 0.0 and (ahead - place) / way <= TOUCHING
+            places.append(ahead if reached else min(max(place + way, low), high))
+        return np.array(places)
 
     def travel(self, x: Vector, direction: Vector, room: Vector, t: float) -> Vector:
         """`x + t·direction`, put exactly on the bound wherever that is reached; shape (n,).

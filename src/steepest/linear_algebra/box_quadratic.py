@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .long_vectors import is_zero
+
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -85,7 +87,7 @@ def lowest_in_box(
             face, free = free, (p > lower) & (p < upper)
             if face is not None and np.array_equal(face, free):
                 break
-        if free is not None and free.any():
+        if free is not None and not is_zero(free):
             d = newton(free, r)
             p, r, q = _bent(p, r, q, d, product, lower, upper)
         if not q < before:

@@ -94,7 +94,7 @@ class DenseCurvature:
         return -spectrum.vectors.dot(slope.dot(spectrum.vectors) / lifted) if lifted.item(0) > 0.0 else None
 
     def _face(self, g: Vector, free: Mask | None) -> tuple[Matrix, Vector, Callable[[Vector], Vector]]:
-        if free is None or free.all():
+        if free is None or holds_everywhere(free):
             return self.H, g, _same
         kept = np.flatnonzero(free)
         return self.H[kept[:, None], kept], g[kept], partial(_spread, kept, g.size)

@@ -14,7 +14,7 @@ from ..linear_algebra.curvature import Curvature, DenseCurvature, SparseCurvatur
 from ..linear_algebra.equilibrate import equilibration
 from ..linear_algebra.factor_units import FactorUnits
 from ..linear_algebra.krylov_curvature import KrylovCurvature
-from ..linear_algebra.long_vectors import inner, is_finite, length
+from ..linear_algebra.long_vectors import holds_everywhere, inner, is_finite, is_zero, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
 from ..numerics import FEW, all_finite, largest, quietly
@@ -401,25 +401,25 @@ class BoxModel:
         Once the face is found this is all that is left to do, and costs a third of the search.
         """
         free = ~(((self.lower >= 0.0) & (self.g >= 0.0)) | ((self.upper <= 0.0) & (self.g <= 0.0)))
-        if not free.any():
+        if is_zero(free):
             return None
-        whole = bool(free.all())
+        whole = holds_everywhere(free)
         p = self.curvature.newton(self.g, None if whole else free)
-        if p is None or (np.abs(p) > radius).any() or (p < self.lower).any() or (p > self.upper).any():
+        if p is None or largest(np.abs(p)) > radius or not is_zero((p < self.lower) | (p > self.upper)):
             return None
         if not whole:
             r = self.g + self.curvature.product(p)
-            if (((r < 0.0) & (self.upper > 0.0) | (r > 0.0) & (self.lower < 0.0)) & ~free).any():
+            if not is_zero(((r < 0.0) & (self.upper > 0.0) | (r > 0.0) & (self.lower < 0.0)) & ~free):
                 return None
         return Proposal(self.d * p, -0.5 * inner(self.g, p), False, 0.0)
 
     def length(self, step: Vector) -> float:
         """See `Model`."""
-        return float(np.abs(step / self.d).max(initial=0.0))
+        return largest(np.abs(step / self.d))
 
     def place(self, step: Vector) -> Vector:
         """See `Model`."""
-        landed = self.bounds.travel(self.x, step, self.bounds.room(self.x, step), 1.0)
+        landed = self.bounds.landed(self.x, step)
         landed.setflags(write=False)
         return landed
 

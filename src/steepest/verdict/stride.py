@@ -119,7 +119,8 @@ def _fell_at_each_doubling(places: np.ndarray, values: Vector, allowed: Vector) 
     if not whole.any():
         return None
     away = np.linalg.norm((places - places[0])[:, far] / whole[far], axis=1)
-    first = [int(np.argmax(away >= away[-1] / 2.0**k)) for k in range(MOST_DOUBLINGS, -1, -1)]
+    parts = away[-1] / 2.0 ** np.arange(MOST_DOUBLINGS, -1.0, -1.0)
+    first = (away >= parts[:, None]).argmax(axis=1).tolist()
     falls = -np.diff(values[first])
     seen = np.flatnonzero(falls > SEEN * allowed[first[1:]])
     if seen.size < DOUBLINGS:
