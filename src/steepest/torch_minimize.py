@@ -45,5 +45,6 @@ def minimize_torch(
     arrays = [result.x[leaf.start : leaf.stop].reshape(leaf.shape) for leaf in shapes.leaves]
     result["x"] = cost.handed_back(arrays)
     result["names"] = tuple(shapes.names)
-    result["label"] = getattr(fun, "__name__", result["label"])
+    name = getattr(fun, "__name__", "<lambda>")
+    result["label"] = "cost" if name == "<lambda>" else name
     return result

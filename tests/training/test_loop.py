@@ -360,3 +360,70 @@ def test_one_of_a_thing_is_told_in_the_singular():
     x = np.ones(1)
     result = steepest.train(lambda p, b: np.mean((p - b) ** 2), 0.0, x, batch_size=1, epochs=1, method="sgd")
     assert "; 1 step of 1 row, 1 epoch," in " ".join(str(result).split())
+
+
+def least_squares(noise, rows=3000):
+    """A linear model without a constant, its data and a start far from the answer."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(rows, 5))
+    y = x @ np.arange(5.0) + noise * rng.normal(size=rows)
+    return lambda w, batch: np.mean((batch[0] @ w - batch[1]) ** 2), np.zeros(5), (x, y)
+
+
+@pytest.mark.parametrize(("method", "rate"), [("sgd", 0.05), ("adam", 0.3)])
+def test_a_walk_whose_fall_was_over_soon_is_said_to_wander_at_its_floor(method, rate):
+    # After a hundred steps it is down, for 3,600 it wanders: far too many for "too few to tell".
+    cost, start, data = least_squares(noise=1.0)
+    result = steepest.train(
+        cost, start, data, method=method, rate=rate, epochs=20, batch_size=16, progress=False
+    )
+    assert result.verdict == "noise floor"
+    assert "too few" not in result.message
+
+
+def test_a_slow_walk_after_a_quick_fall_is_not_said_to_have_reached_the_bottom():
+    # Two directions: one is down at once, the other takes 20,000 steps, of which 1,500 are taken.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3000, 2)) * [3.0, 0.05]
+    y = x @ [1.0, 20.0] + 0.1 * rng.normal(size=3000)
+    result = steepest.train(
+        lambda w, batch: np.mean((batch[0] @ w - batch[1]) ** 2),
+        np.zeros(2),
+        (x, y),
+        method="sgd",
+        rate=0.02,
+        steps=1500,
+        batch_size=16,
+        progress=False,
+    )
+    assert result.verdict == "still falling"
+
+
+@pytest.mark.parametrize(("noise", "met"), [(0.0, True), (1e-5, False), (1.0, False)])
+def test_rows_met_to_rounding_are_said_to_be(noise, met):
+    cost, start, data = least_squares(noise)
+    result = steepest.train(
+        cost, start, data, method="sgd", rate=0.1, epochs=40, batch_size=64, progress=False
+    )
+    assert ("as exactly as float32 tells" in result.message) == met
+    # From afar the first cost is 10¹² times as high, which makes nothing of noise.
+    far = steepest.train(
+        cost, start + 1e6, data, method="sgd", rate=0.1, epochs=40, batch_size=64, progress=False
+    )
+    assert noise < 1.0 or "as exactly" not in far.message
+
+
+def test_a_cost_without_a_lowest_value_is_told_instead_of_a_rate():
+    _, _, (x, _) = least_squares(noise=1.0)
+    given = {"epochs": 20, "batch_size": 64, "method": "sgd", "rate": 0.1, "progress": False}
+    result = steepest.train(lambda w, rows: np.mean(rows @ w) - 10 * w[0] ** 2, np.ones(5), x, **given)
+    assert result.verdict == "not finite"
+    assert "no lowest value" in result.message
+    assert "floor" in result.next_step
+    # Too long a step on a cost with a floor is another matter.
+    steep = steepest.train(
+        lambda w, rows: np.mean(np.exp(30 * (rows @ w) ** 2)), 0.3 * np.ones(5), x, **given
+    )
+    assert steep.verdict == "not finite"
+    assert "no lowest value" not in steep.message
+    assert "floor" not in steep.next_step

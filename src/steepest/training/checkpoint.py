@@ -77,7 +77,8 @@ class Checkpoints:
             probe.write_bytes(b"yes")
             probe.unlink()
         except OSError as error:
-            raise InputError(f"checkpoint: {self.folder} cannot be written ({error.strerror})") from None
+            why = "it is a file; name a folder" if self.folder.is_file() else error.strerror
+            raise InputError(f"checkpoint: {self.folder} cannot be written ({why})") from None
 
     def check_space(self, size: int) -> str:
         """A warning if the disk has no room for two checkpoints of `size` bytes; "" if it has."""

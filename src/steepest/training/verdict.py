@@ -13,6 +13,8 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..verdict.words import Evidence
@@ -40,6 +42,13 @@ STANDS = 0.1
 SEARCHING = 30
 # The same part of the cost itself, for a run whose whole fall cannot be told from noise.
 UNMOVED = 0.02
+# Costs at the start whose mean and median tell how high it began, where the fall was over before a block was full.
+FIRST = 5
+# A cost that fell this many times its size below zero falls without a limit: no rate brings it to an end.
+LIMITLESS = 1e6
+# A cost that came to this part of the first is asked whether it is rounding: whether so many units in the last place of
+# the parameters double it.
+NOTHING, UNITS = 1e-8, 4
 
 
 class TrainVerdict(StrEnum):
@@ -139,6 +148,16 @@ def _word(
         held = (
             _held_back(walker, run) or f"The parameters are those of step {run.steps:,}, the last good ones."
         )
+        if _without_limit(run.history.costs):
+            fell = (
+                f"Before that the cost fell from {run.history.costs[0]:.3g} to {min(run.history.costs):.3g}"
+            )
+            return (
+                word,
+                f"{why} {fell}: it seems to have no lowest value. {held}",
+                "give the cost a floor (a penalty on the size of the parameters, a bound in the model): no smaller "
+                "rate gives it one",
+            )
         return word, f"{why} {held}", _remedy(walker, run)
     if rise is not None and not rise.holds:
         return (
@@ -171,6 +190,13 @@ def _word(
             TrainVerdict.STANDING_STILL,
             f"No parameter has any slope on {slopes.rows:,} fresh rows: either all of them are met exactly, or nothing "
             "that the cost depends on is active.",
+            "",
+        )
+    if slopes is not None and _met_to_rounding(walker, run, slopes.cost):
+        return (
+            TrainVerdict.STANDING_STILL,
+            f"The rows are met as exactly as {walker.job.precision} tells: the cost came from "
+            f"{run.history.costs[0]:.3g} to {slopes.cost:.2g}.",
             "",
         )
     if slopes is not None and slopes.squared <= TOLD_FROM_NOISE * slopes.noise:
@@ -221,6 +247,42 @@ def _word(
         "tell.",
         'let the rate fall (schedule="cosine"), or try method="auto"',
     )
+
+
+def _without_limit(costs: list[float]) -> bool:
+    """Whether the cost fell below zero by many times what it was at first."""
+    finite = list(filter(isfinite, costs))
+    size = max(map(abs, finite[:FIRST]), default=0.0)
+    return size > 0 and -min(finite) > LIMITLESS * size
+
+
+def _met_to_rounding(walker: Walker, run: Run, cost: float) -> bool:
+    """Whether a cost next to nothing is what rounding makes of the parameters: a few units in the last place double it.
+
+    That is tried on one batch.
+    """
+    costs = list(filter(isfinite, run.history.costs))
+    if not costs or min(costs) < 0 or cost > NOTHING * costs[0]:
+        return False
+    job, parameters = walker.job, run.state.parameters
+    batch = next(iter(job.source.batches(walker.cursor.epoch + 1, 0, job.batch_size, job.part)), None)
+    if batch is None:
+        return False
+    reached, beside = (
+        float(walker.added(None, there, batch)[1].cost) for there in (parameters, _beside(parameters))
+    )
+    return beside >= 2 * reached
+
+
+@jax.jit
+def _beside(parameters: Any) -> Any:
+    """The parameters moved by a few units in the last place, up and down in turns."""
+
+    def moved(p: Any) -> Any:
+        turns = 1 - 2 * (jnp.arange(p.size) % 2).reshape(p.shape)
+        return p + (UNITS * jnp.finfo(p.dtype).eps * jnp.abs(p) * turns).astype(p.dtype)
+
+    return jax.tree.map(moved, parameters)
 
 
 def _held_back(walker: Walker, run: Run) -> str:
@@ -369,6 +431,10 @@ def trend_of(costs: list[float]) -> Trend | None:
     certain = SURE * float(np.sqrt(2 * residual @ residual / (BLOCKS - 2)))
     most = fell + SURE * error * last.size
     stands = most <= (STANDS * whole if whole > certain else UNMOVED * abs(level))
+    first = first_finite(costs, FIRST)
+    began = min(float(np.mean(first)), float(np.median(first))) - level
+    if began > SURE * float(np.std(last)):  # a fall that was over within the first block
+        stands = stands or most <= STANDS * min(began, abs(level))
     before = abs(level + fell)
     more = _more_of(-slope, means, len(costs) - last.size + middles, len(costs))
     left = float(means[-1])
