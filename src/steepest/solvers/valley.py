@@ -79,7 +79,8 @@ class Valley(NamedTuple):
 
     def is_bent(self, along: float) -> bool:
         """Whether a straight step so long would leave the floor, and the way down to it is no longer than it."""
-        return self.wall * along**4 >= MATTERS * self.promised(along) and length(self.down) <= abs(along)
+        square = along * along  # a power would raise where it overflows
+        return self.wall * square * square >= MATTERS * self.promised(along) and length(self.down) <= abs(along)
 
 
 class Crawl(NamedTuple):
