@@ -324,3 +324,28 @@ def test_ctrl_c_at_the_start_of_the_walk_on_from_a_saddle_keeps_the_saddle(monke
     )
     assert len(walks) == 2
     assert found.fun == 1.0 and found.verdict is Verdict.SADDLE_POINT and found.stop == "stopped"
+
+
+@pytest.mark.parametrize("seed", [100, 138])
+def test_a_measured_walk_that_crawls_is_ended_before_it_has_taken_tens_of_thousands_of_calls(seed):
+    """The slopes of the constraint are tiny or huge, and every step wins a millionth; no minimum is claimed for it."""
+    random = np.random.default_rng(seed)
+    n, k, tiny = int(random.integers(1, 7)), int(random.integers(5)), 10.0 ** -random.integers(0, 16)
+    c, _, x0 = random.normal(size=n), random.normal(size=(2, n)), random.normal(size=n)
+    x0 = x0 * 10 ** random.uniform(0, 1.5)
+    assert k in (2, 4)
+    calls = [0]
+
+    def constraint(x):
+        calls[0] += 1
+        return float(tiny * (np.exp(-np.sum(x)) - 0.5 if k == 2 else np.prod(x) - 1.0))
+
+    costs = [
+        lambda x: float(np.sum((x - c) ** 2)),
+        lambda x: float(np.sum(np.exp(x * c))),
+        lambda x: float(np.sum((x - c) ** 4) - np.sum(x)),
+    ]
+    cost = costs[int(random.integers(3))]
+    found = minimize(cost, x0, constraints={"type": "ineq", "fun": constraint}, derivatives="numeric")
+    assert max(found.nfev, calls[0]) < 20_000 and not found.success
+    assert constraint(found.x) >= -1e-8 and found.fun <= cost(x0)

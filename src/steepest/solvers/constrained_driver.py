@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any, ClassVar
@@ -31,6 +31,10 @@ BOTTOMLESS, RUNAWAY = -1e20, 1e20
 # fast as before and nothing is violated, no number of steps will ever be enough.
 LOOK_AHEAD = 100
 FAR = tuple(10.0**k for k in range(9))
+
+# Where slopes or curvature are measured a step takes hundreds of calls: a walk that has won less than this part of its
+# gain in the last half of its steps is over, looked at first after so many of them.
+CRAWL, FIRST_LOOK = 1e-3, 200
 
 # Where the first barrier ends nowhere, the walk begins again with these, nearer to the start and farther inside.
 OTHER_BARRIERS = (1e-3, 100.0)
@@ -133,7 +137,11 @@ class _Walk:
         self.best: tuple[float, float, Vector, Vector] | None = None
         self.answer: Polished | None = None
         self.infeasible = False
+        self.begun = np.inf, np.inf
         self.taken = 0
+        self.is_measured = objective.is_measured or any(
+            block.derivatives == "numeric" for block in rows.blocks
+        )
 
     def go(self, limit: int, tell: Callable[[Any, int, int], None] | None) -> tuple[StopReason, str]:
         value, gradient = self.objective.value_and_gradient(self.start)
@@ -142,7 +150,7 @@ class _Walk:
             if not np.isfinite(value) or not np.isfinite(gradient).all():
                 return StopReason.NOT_FINITE, "the cost or its slope is not finite at the start"
             return StopReason.NOT_FINITE, "a constraint or its slope is not finite at the start"
-        self._keep(self.start, value, gradient)
+        self.begun = self._keep(self.start, value, gradient)
         ending = (StopReason.NO_PROGRESS, "")
         for barrier in (self.solver.first_barrier, *OTHER_BARRIERS):
             halt, reason = self._leg(barrier, limit, tell)
@@ -169,6 +177,7 @@ class _Walk:
                 "the cost is not finite beside the start, inside the bounds",
             )
         x, asked = self.start, False
+        ranks = [self.begun]
         while True:
             if self.taken >= limit:
                 self._settle(program, method, it)
@@ -186,7 +195,13 @@ class _Walk:
             ] / program.cost_scale
             asked = self._row(new, value, gradient, new - x, float(np.linalg.norm(slope))) or asked
             x = new
-            self._keep(x, value, gradient)
+            ranks.append(min(ranks[-1], self._keep(x, value, gradient)))
+            if self.is_measured and _crawls(ranks):
+                self._settle(program, method, it)
+                return None, (
+                    StopReason.NO_PROGRESS,
+                    "half of the steps won next to nothing, and each takes hundreds of measurements",
+                )
             if tell is not None:
                 tell(_Seen(x, value, gradient), self.taken, self.objective.evaluations)
             if asked:
@@ -250,11 +265,15 @@ class _Walk:
         self.history.append(x, value, gradient, slope, step, length, self.objective.evaluations)
         return self.watch is not None and self.watch(x, value, slope, length, self.objective.evaluations)
 
-    def _keep(self, x: Vector, value: float, gradient: Vector) -> None:
-        """The best point: of two that meet the constraints the lower, otherwise the one that violates less."""
+    def _keep(self, x: Vector, value: float, gradient: Vector) -> tuple[float, float]:
+        """The best point: of two that meet the constraints the lower, otherwise the one that violates less.
+
+        Gives back the rank of this one.
+        """
         violation = self._violation(x)
         if self.best is None or rank(violation, value) < rank(*self.best[:2]):
             self.best = (violation, value, x, gradient)
+        return rank(violation, value)
 
     def _violation(self, x: Vector) -> float:
         return missed(self.rows, x)
@@ -318,6 +337,19 @@ def is_defined(objective: Objective, rows: Rows, x: Vector) -> bool:
         return False
     J = rows.jacobian(x)
     return bool(np.isfinite(J if isinstance(J, np.ndarray) else J.data).all())
+
+
+def _crawls(ranks: Sequence[tuple[float, float]]) -> bool:
+    """Whether the last half of the steps won next to nothing, by the best violation and value at each."""
+    steps = len(ranks) - 1
+    if steps < FIRST_LOOK or steps % 2:
+        return False
+    (begun, first), (before, middle), (violation, value) = ranks[0], ranks[steps // 2], ranks[-1]
+    if not (violation < np.inf and begun < np.inf):
+        return False
+    if before > 0.0:
+        return before - violation <= CRAWL * (begun - violation)
+    return before == violation and middle - value <= CRAWL * abs(first - value)
 
 
 def rank(violation: float, value: float) -> tuple[float, float]:

@@ -80,7 +80,9 @@ class Valley(NamedTuple):
     def is_bent(self, along: float) -> bool:
         """Whether a straight step so long would leave the floor, and the way down to it is no longer than it."""
         square = along * along  # a power would raise where it overflows
-        return self.wall * square * square >= MATTERS * self.promised(along) and length(self.down) <= abs(along)
+        return self.wall * square * square >= MATTERS * self.promised(along) and length(self.down) <= abs(
+            along
+        )
 
 
 class Crawl(NamedTuple):
