@@ -114,7 +114,7 @@ def test_the_verdict_is_the_truth(cost, start, word):
 
 
 def test_out_of_budget_returns_the_best_point_and_never_spends_more():
-    for evaluations in (1, 2, 5, 10):
+    for evaluations in (1, 2, 3, 5):
         result = st.minimize(rosenbrock, [-1.2, 1.0], budget=evaluations)
         assert result.verdict == "out of budget" and not result.success
         assert result.fun <= rosenbrock(np.array([-1.2, 1.0]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from steepest.bounds import Bounds
 from steepest.linear_algebra.damped import of_residual
 from steepest.reference_problems import nist
 from steepest.solvers import drive, levenberg_marquardt
@@ -85,6 +86,17 @@ def test_steps_along_a_parabola_do_not_shrink_with_its_walls():
         return drive(levenberg_marquardt(), squares(residual, jacobian, 2), np.array([-1.2, 1.0])).steps
 
     assert steps(1e8) < (1e8 / 1e4) ** 0.25 * steps(1e4) / 2.0
+
+
+@pytest.mark.parametrize("bounds", [Bounds.none(2), Bounds(np.full(2, -9.0), np.full(2, 9.0))])
+@pytest.mark.parametrize("weight", [1e2, 1e4, 1e6])
+def test_a_whole_step_that_leaves_the_floor_is_put_back_onto_it(weight, bounds):
+    """Gauss-Newton from (0.6, 0.36) ends at (1, 0.84), on the wall; its second-order part then leads to (1, 1)."""
+    residual, jacobian = parabolic(weight)
+    objective = squares(residual, jacobian, 2, bounds)
+    run = drive(levenberg_marquardt(), objective, np.array([0.6, 0.36]))
+    assert_allclose(run.history.x[1], [1.0, 1.0], rtol=1e-9)
+    assert objective.evaluations <= 5
 
 
 def test_the_second_order_part_solves_the_damped_normal_equations():

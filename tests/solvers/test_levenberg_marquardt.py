@@ -74,6 +74,20 @@ def test_a_linear_fit_is_solved_by_one_step_of_the_normal_equations():
     assert_allclose(run.x, np.linalg.lstsq(A, b)[0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_one_whole_step_meets_linear_equations_to_rounding(seed):
+    """What rounding leaves of the first step is mended in it: by itself it takes another step."""
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(20, 70)) * 10.0 ** rng.uniform(-3.0, 3.0, 70)
+    b, start = rng.normal(size=20), rng.normal(size=70)
+    run = drive(
+        levenberg_marquardt(first_radius=np.inf), squares(lambda x: A @ x - b, lambda x: A, 70), start
+    )
+    rounding = np.finfo(float).eps * (np.abs(A) @ np.abs(run.x) + np.abs(b))
+    assert run.steps == 1
+    assert (np.abs(A @ run.x - b) <= 4.0 * rounding).all()
+
+
 def test_a_residual_that_can_vanish_is_followed_to_the_last_digit():
     run = drive(levenberg_marquardt(), squares(rosenbrock_residual, rosenbrock_jacobian, 2), START)
     assert_allclose(run.x, 1.0, rtol=1e-14)

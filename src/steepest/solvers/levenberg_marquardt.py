@@ -84,6 +84,10 @@ TOO_LITTLE = 1e-3 * EPSILON
 # A change of a residual by so many roundings of what it is made of may be one of x.
 FEIGNED = 2.0
 
+# What rounding of a whole step has left is mended at once where it is no more than this part of the step: more is left
+# where the model has next to no curvature, and rounding of its slope there would be taken for a way to go.
+OF_ROUNDING = 1e-4
+
 # A step that has lost most of its promise to the bounds is worse than the slope bent onto them.
 KEPT_PROMISE = 0.01
 
@@ -137,7 +141,7 @@ class LMState(NamedTuple):
 class Move(NamedTuple):
     """A step p (n,), the decrease the model promises, its scaled length, whether the radius held it back.
 
-    `damping`: the λ that did so; zero where the step is not the model's own, for the bounds.
+    `damping`: the λ that did so; zero where the step is not the model's own, for the bounds. `own`: whether it is.
     """
 
     p: Vector
@@ -145,6 +149,7 @@ class Move(NamedTuple):
     length: float
     held: bool
     damping: float
+    own: bool = True
 
 
 class Trial(NamedTuple):
@@ -219,6 +224,8 @@ class LevenbergMarquardt:
             further = _led(state, move) if free and not refused else bent
             led = further is not bent
             place = _place(objective.bounds, x, move.p if further is None else move.p + further)
+            if free and radius == inf:
+                place = _refined(objective.bounds, state, move, place)
             if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
                 lost = state.decrease <= rounding
                 return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
@@ -227,7 +234,7 @@ class LevenbergMarquardt:
                 radius = SMALLEST_CUT * min(radius, move.length)
                 continue
             trial = _tried(objective, state, move, place, bent is not None)
-            if move.damping > 0.0 and move.promise > rounding:
+            if move.own and move.promise > rounding:
                 trial = _put_back(objective, state, move, trial)
             if trial.fell >= least and isfinite(trial.found.value):
                 size, gram = _measured(trial.found.jacobian)
@@ -253,12 +260,14 @@ class LevenbergMarquardt:
             reach = None  # it was told in the units before
         step = trial.x - x
         way = state.way + move.length
+        # A free step that had to be put back on the floor of the valley says nothing of the model at its bottom.
+        held = move.held or trial.bent
         onward = self._aim(
-            objective, trial.x, trial.found, step, scale, size, gram, radius, move.held, led, state, way
+            objective, trial.x, trial.found, step, scale, size, gram, radius, held, led, state, way
         )
         if onward.model is None:
             return onward
-        if free:
+        if free and not trial.bent:
             return _compared(state, _aimed(state, onward, move))
         return onward._replace(bend=Bend(step, _off(onward, state.linear, -step)), reach=reach)
 
@@ -491,7 +500,7 @@ def _inside(bounds: Bounds, state: LMState, radius: float, damped: Damped) -> Mo
     promise = _promise(state, p)
     if not promise > KEPT_PROMISE * damped.promise:
         p, promise = _bent_slope(bounds, state, radius, p, promise)
-    return Move(p, promise, sqrt(float(((scale * p) ** 2).sum())), held, 0.0)
+    return Move(p, promise, sqrt(float(((scale * p) ** 2).sum())), held, 0.0, own=False)
 
 
 def _bent_slope(
@@ -521,6 +530,23 @@ def _place(bounds: Bounds, x: Vector, step: Vector) -> Vector:
         place = bounds.project(place)
     place.setflags(write=False)
     return place
+
+
+def _refined(bounds: Bounds, state: LMState, move: Move, place: Vector) -> Vector:
+    """The `place` (n,) to which a whole step leads, without what rounding left of the model's slope there.
+
+    One step of iterative refinement by the factors of the step itself (Björck, BIT 7, 1967): residuals that are linear
+    are at their bottom then, and need no other step.
+    """
+    if not _is_gauss_newton(state):
+        return place
+    r, J = state.linear.residual, state.linear.jacobian
+    left = r + J.dot(place - state.x)
+    slope = left.dot(J) if type(J) is np.ndarray else J.T @ left
+    q = state.model.damped(slope / state.scale, 0.0)
+    if q is None or not q.dot(q) <= (OF_ROUNDING * move.length) ** 2:
+        return place
+    return _place(bounds, place, q / state.scale)
 
 
 def _tried(objective: Objective, state: LMState, move: Move, place: Vector, bent: bool) -> Trial:
