@@ -226,6 +226,23 @@ def test_what_is_factorised_once_may_take_longer():
         assert ladder_of(cost, np.zeros(side * side))[0] == "sparse Newton"
 
 
+def test_weighty_factorisations_give_way_to_slopes_where_a_few_do_not_arrive():
+    # Double wells on a grid, joined and slightly tilted: lowest where all are at the largest root of 4u³ - 4u = 0.05.
+    side = 70
+
+    def wells(x):
+        u = np.reshape(x, (side, side))
+        joined = np.sum((u[1:] - u[:-1]) ** 2) + np.sum((u[:, 1:] - u[:, :-1]) ** 2)
+        return np.sum((x**2 - 1.0) ** 2) + 2.0 * joined - 0.05 * np.sum(x)
+
+    result = minimize(wells, np.sin(0.01 * np.arange(side * side)), starts=1)
+    u = np.roots([4.0, 0.0, -4.0, -0.05]).real.max()
+    assert result.plan.taken == ("sparse Newton", "L-BFGS")
+    assert_allclose(result.x, u, rtol=1e-9)
+    assert_allclose(result.fun, side**2 * ((u**2 - 1.0) ** 2 - 0.05 * u), rtol=1e-12)
+    assert result.nhev < 60  # 111 where Newton's method goes on by itself
+
+
 def test_bfgs_keeps_the_curvature_it_has_learned_however_long_the_walk_is():
     """A chain of bent valleys, 300 parameters and slopes of the user's own: some four steps for each parameter."""
 
