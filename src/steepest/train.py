@@ -286,11 +286,10 @@ def _job(given: dict[str, Any]) -> Job:
         from .training.torch_steps import TorchPlacement
 
         job.torch, job.placement = torch, TorchPlacement.beside(torch)
-    elif not whole and _is_sum(job):
-        job.remarks.append(
-            "the cost is a sum over the rows of a batch, not their mean: its slope grows with the batch, while "
-            "accumulate=, validation= and several processes take means of it; end it with np.mean"
-        )
+    elif not whole:
+        remark = _of_rows(job)
+        if remark:
+            job.remarks.append(remark)
     if isinstance(source, Given) and source.remark:
         job.remarks.append(source.remark)
     if chosen is not None:
@@ -349,19 +348,30 @@ def _torch_cost(given: dict[str, Any]) -> Any:
     return TorchCost(given["cost"], given["params"])
 
 
-def _is_sum(job: Job) -> bool:
-    """Whether the cost was measured to be a sum over rows; not asked of large or long models and of streamed data."""
+def _of_rows(job: Job) -> str:
+    """What is to be said of a cost that is no mean over rows; not asked of large or long models, or streamed data."""
     from .training.batches import Rows
-    from .training.passes import SUM, over_rows
+    from .training.passes import MEAN, SUM, over_rows
     from .training.whole_choice import MOST_PARAMETERS
 
     if not isinstance(job.source, Rows) or job.layout.n > MOST_PARAMETERS:
-        return False
+        return ""
     if job.recorded is None or len(job.recorded.closed.jaxpr.eqns) > MOST_EQUATIONS:
-        return False
+        return ""
     start = np.concatenate([np.ravel(np.asarray(array, float)) for array in job.layout.arrays])
     found = over_rows(job.cost, job.layout, job.source, start, few=ROWS_ASKED, recordings=job.recordings)
-    return found == SUM
+    if found == SUM:
+        return (
+            "the cost is a sum over the rows of a batch, not their mean: its slope grows with the batch, while "
+            "accumulate=, validation= and several processes take means of it; end it with np.mean"
+        )
+    if found != MEAN and job.accumulate > 1:
+        return (
+            f"accumulate={job.accumulate} takes the mean of the costs of {job.accumulate} parts of a batch, which was "
+            "not found to be the cost of the whole batch: of one that divides by a sum of weights, or normalises over "
+            "its rows, it is another"
+        )
+    return ""
 
 
 def _check_reads(recorded: Any, cost: Any) -> None:

@@ -113,6 +113,22 @@ def test_a_generator_of_batches_is_used_up_once_and_none_is_lost():
     assert result.params["m"] == pytest.approx(5.0)
 
 
+def test_a_generator_whose_last_batch_is_smaller_loses_that_one_alone():
+    def mean_distance(params, batch):
+        return np.mean((params["m"] - batch) ** 2)
+
+    batches = (np.full(4 if k % 6 < 5 else 3, float(k)) for k in range(12))
+    result = steepest.train(mean_distance, {"m": 0.0}, batches, method="sgd", rate=0.5, steps=100)
+    assert result.ended == "no more data"
+    assert result.steps == 10
+    assert result.params["m"] == pytest.approx(10.0)
+    assert "2 batches of fewer rows than the first left out" in result.events[-1]
+    for others in ([np.ones(5)], [np.ones((4, 2))], [(np.ones(4), np.ones(4))], [np.ones(3), np.ones(3)]):
+        given = iter([np.ones(4), *others])
+        with pytest.raises(steepest.InputError, match="the first one held"):
+            steepest.train(mean_distance, {"m": 0.0}, given, method="sgd", rate=0.5, steps=100)
+
+
 def test_streams_of_random_numbers_of_one_seed_are_apart():
     one, two = random_numbers(0, 1, 5).normal(size=1000), random_numbers(0, 2, 5).normal(size=1000)
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.15

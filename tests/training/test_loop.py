@@ -427,3 +427,23 @@ def test_a_cost_without_a_lowest_value_is_told_instead_of_a_rate():
     assert steep.verdict == "not finite"
     assert "no lowest value" not in steep.message
     assert "floor" not in steep.next_step
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_parts_of_a_batch_whose_mean_cost_is_another_are_told_of(weighted):
+    _, start, (x, y) = least_squares(noise=1.0)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, size=len(y))
+
+    def cost(w, batch):
+        x, y, weight = batch
+        losses = weight * (x @ w - y) ** 2
+        return np.sum(losses) / np.sum(weight) if weighted else np.mean(losses)
+
+    given = {"batch_size": 60, "steps": 1, "method": "sgd", "rate": 1.0, "precision": "float64"}
+    whole, parts = (
+        steepest.train(cost, start, (x, y, weight), accumulate=parts, **given) for parts in (1, 4)
+    )
+    differ = bool(np.abs(whole.params - parts.params).max() > 1e-9)
+    assert differ == weighted
+    assert ("takes the mean of the costs of 4 parts" in " ".join(parts.remarks)) == weighted
+    assert not whole.remarks

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -304,6 +304,7 @@ class Given:
         # Of an iterable that can be read once: batches by number, and the number of the one it gives next.
         self._held: dict[int, Batch] = {}
         self._next: int | None = None
+        self.shorter = 0  # batches of fewer rows that it gave, and that were left out
         iterator = iter(batches)
         try:
             first = next(iterator)
@@ -335,14 +336,28 @@ class Given:
         """Those held from number `first` on, then what comes new, which is held too until it is let go of."""
         if self._next is None:
             self._held[first], self._next = self._first, first + 1
-        for k in count(first):
+        k, before = first, False  # whether the one before was left out
+        while True:
             if k == self._next:
                 try:
                     whole = next(self.source)  # type: ignore[call-overload]
                 except StopIteration:
                     return
-                self._held[k], self._next = self._copied(whole), k + 1
+                # The last one often is: no reason to lose what all before it came to. Two running are something else.
+                if not before and self._is_shorter(whole):
+                    self.shorter, before = self.shorter + 1, True
+                    continue
+                self._held[k], self._next, before = self._copied(whole), k + 1, False
             yield self._held[k]
+            k += 1
+
+    def _is_shorter(self, whole: Any) -> bool:
+        """Whether a batch differs from the first by fewer rows alone."""
+        shapes = [np.shape(array) for array in Layout.of(whole, "data").arrays]
+        first = [leaf.shape for leaf in self.layout.leaves]
+        if [shape[1:] for shape in shapes] != [shape[1:] for shape in first] or () in shapes:
+            return False
+        return len({shape[0] for shape in shapes}) == 1 and shapes[0][0] < first[0][0]
 
     def holds(self, k: int) -> bool:
         """Whether batch `k` and those after it can be read."""

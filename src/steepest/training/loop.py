@@ -617,6 +617,9 @@ class Walker:
         if job.checkpoints is not None and self._stop not in (DIVERGED, NOT_FINITE):
             self._save()
         saved.count_unwritten(self)
+        if isinstance(job.source, Given) and job.source.shorter:
+            words = "a batch" if job.source.shorter == 1 else f"{job.source.shorter:,} batches"
+            saved.happened(self, f"{words} of fewer rows than the first left out: all must have its shape")
         if job.patience is not None and self.best is not None:
             self.state = self.state._replace(parameters=self.best[1])
             if job.torch is not None and self.best_kept:
