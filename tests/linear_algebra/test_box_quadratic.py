@@ -42,6 +42,30 @@ def test_an_indefinite_quadratic_is_brought_to_a_first_order_point_in_the_box(n)
     assert step.decrease > 0.0
 
 
+@pytest.mark.parametrize("length", [1.0, 1e4, 1e9])
+def test_a_ridge_between_steep_walls_aslant_to_the_box_is_followed_to_a_bound(length):
+    """Bent onto the box, a long step off the ridge climbs its walls; the way up to the first bound does not."""
+    n = 12
+    wall = np.ones(n) / np.sqrt(n)
+    ridge = np.sin(np.arange(1.0, n + 1))
+    ridge -= wall * (wall @ ridge)
+    ridge /= np.linalg.norm(ridge)
+    H = 1e6 * np.outer(wall, wall) - 1e-3 * np.eye(n)
+    g = -1e-6 * ridge
+
+    def newton(free, r):
+        inside = np.where(free, ridge, 0.0)
+        inside -= np.where(free, inside.sum() / free.sum(), 0.0)
+        return -np.sign(r @ inside) * length * inside
+
+    step = lowest_in_box(g, H.dot, np.full(n, -0.1), np.full(n, 0.9), newton)
+    assert (step.p >= -0.1).all() and (step.p <= 0.9).all()
+    np.testing.assert_allclose(step.decrease, -(g @ step.p + 0.5 * step.p @ H @ step.p), rtol=1e-6)
+    # The first bound on the way down the ridge from zero: at least as low as there.
+    t = np.min(np.where(ridge < 0.0, -0.1 / ridge, 0.9 / ridge))
+    assert step.decrease >= (1e-6 * t + 0.5e-3 * t**2) * (1 - 1e-9)
+
+
 def test_nothing_moves_where_every_bound_holds():
     step = lowest_in_box(np.ones(2), np.eye(2).dot, np.zeros(2), np.ones(2), face_newton(np.eye(2)))
     np.testing.assert_array_equal(step.p, [0.0, 0.0])

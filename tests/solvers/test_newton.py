@@ -503,3 +503,15 @@ def test_a_gain_that_is_rounding_is_no_abyss(seed):
     result = minimize(lambda b: np.sum(np.log(1 + np.exp(-y * (X @ b)))), np.zeros(2), starts=1)
     assert result.success
     assert result.nfev <= result.nit + 4
+
+
+def test_a_ridge_aslant_to_the_box_is_left_in_few_steps():
+    """CUTEst's PROBPENL: parts of a whole, which a penalty holds together; the minimum is beside a corner."""
+
+    def cost(x):
+        return np.sum((x[1:] + x[:-1]) * np.exp(-x[1:] * x[:-1])) / 100 + 100 * (np.sum(x) - 1) ** 2
+
+    result = minimize(cost, np.full(50, 0.5), bounds=[(0.0, 0.95)] * 50, method="newton", starts=1)
+    # One parameter at an end of the row counts once, all others twice: 0.01·s + 100·(s - 1)² is lowest at s = 1 - 5e-5.
+    assert_allclose(result.fun, 0.01 * (1 - 5e-5) + 100 * 5e-5**2, rtol=1e-9)
+    assert result.nit < 100

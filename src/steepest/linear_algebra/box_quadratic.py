@@ -148,7 +148,11 @@ def _bent(
     lower: Vector,
     upper: Vector,
 ) -> tuple[Vector, Vector, float]:
-    """The point along p + t·d, bent onto the box, t = 1, ½, …, that is low enough; p where none is."""
+    """The point along p + t·d, bent onto the box, t = 1, ½, …, that is low enough.
+
+    Where none is, bending costs more than d promised, as where steep walls run aslant to the box: then the lowest
+    point of the straight way up to the first bound, which is no higher for sure.
+    """
     t = 1.0
     for _ in range(HALVINGS):
         aimed = np.minimum(np.maximum(p + t * d, lower), upper)
@@ -160,4 +164,20 @@ def _bent(
             if gained <= ENOUGH * promised:
                 return aimed, r + Hs, q + gained
         t *= 0.5
-    return p, r, q
+    slope, Hd = float(r.dot(d)), product(d)
+    if not slope < 0.0:
+        return p, r, q
+    bend, t = float(d.dot(Hd)), _room(p, d, lower, upper)
+    if bend > 0.0:
+        t = min(t, -slope / bend)
+    if not 0.0 < t < np.inf:
+        return p, r, q
+    aimed = np.minimum(np.maximum(p + t * d, lower), upper)
+    return aimed, r + t * Hd, q + t * slope + 0.5 * t * t * bend
+
+
+def _room(p: Vector, d: Vector, lower: Vector, upper: Vector) -> float:
+    """The largest t with p + t·d inside the box."""
+    moves = d != 0.0
+    ends = np.where(d > 0.0, upper, lower)
+    return float(np.min((ends[moves] - p[moves]) / d[moves], initial=np.inf))
