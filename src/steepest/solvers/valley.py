@@ -33,7 +33,7 @@ from .trust_region import POOR, TOO_GOOD, Landing, Model
 # each other step taking one off, are a crawl, in which those are worth their price of half a step; sooner, and walks
 # that are soon through pay it for nothing. They count for no more than the second number. A step along the valley that
 # does not land on its floor takes `LOST` off, a look that shows no bend `UNBENT`, and a step that wins less than the
-# one before takes one: among bumps, where there is no valley, every third step looks for one.
+# one before takes one. Where no step was ever tried, as among bumps, a look that shows no bend begins the count anew.
 ASTRAY = 0.25
 CRAWL, LONG_CRAWL, LOST, UNBENT = 8, 12, 4, 2
 
@@ -142,7 +142,7 @@ def along_the_valley(
     along = valley.lowest_within(crawl.sight)
     promised = valley.promised(along)
     if not (promised > VALUE_ROUNDING * abs(value) and valley.is_bent(along)):
-        return None, crawl._replace(steps=crawl.steps - UNBENT)
+        return None, _saw_no_bend(crawl)
     landed = model.place(valley.step(along) / crawl.widest)
     seen = objective.lowest
     f, g = objective.value_and_gradient(landed)
@@ -159,6 +159,10 @@ def along_the_valley(
         return None, crawl._replace(steps=crawl.steps - LOST, reach=reach)
     steps = min(crawl.steps + 1, LONG_CRAWL) if value - f >= crawl.won else crawl.steps - 1
     return Landing(landed, f, g, landed - x, 1.0), crawl._replace(steps=steps, reach=reach)
+
+
+def _saw_no_bend(crawl: Crawl) -> Crawl:
+    return crawl._replace(steps=0 if crawl.reach is None else max(crawl.steps - UNBENT, 0))
 
 
 def is_astray(won: float, promised: float, value: float) -> bool:
@@ -199,7 +203,7 @@ def crawled(
     twice = Hp - there.product(step / last.d) / (last.d * widest)
     valley = valley_at(H, slopes[1] / widest, Bend(p, 3.0 * once - twice))
     if valley is None:
-        return fares
+        return _saw_no_bend(fares)
     way = length(p)
     if reach is None:
         return fares._replace(valley=valley, sight=FIRST_LENGTH * way)
