@@ -55,6 +55,11 @@ SPARSE = 0.15
 # not asked for: a step of Gauss and Newton saves more than it loses by leaving them out.
 MANY_PRODUCTS, DEARER = 40, 8
 
+# Multiplications to factorise JᵀJ, for each of its entries, up to which a walk begins with steps of Gauss and Newton:
+# some dozens, where slopes alone take a thousand. Parameters paired at random, 15,000 each, took 37 of these and 31 of
+# those.
+SOON = 1_000.0
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -676,18 +681,19 @@ def _slopes_are_cheaper(traced: Trace) -> bool:
     """Whether residuals have a sparse Jacobian, and sparse second derivatives cost many times as much.
 
     So it is where many points are seen by each of some cameras: a residual depends on one of either, but the sum of
-    their squares makes each camera meet all its points. Where a factorisation of what meets in the sum is unbearable
-    the slopes help no more: JᵀJ has its entries in the same places.
+    their squares makes each camera meet all its points. Where what meets in the sum is not soon factorised, slopes of
+    residuals help no more: JᵀJ has its entries in the same places.
     """
-    from .linear_algebra.elimination import BEARABLE, expected_work
+    from .linear_algebra.elimination import expected_work
 
     curvature = evaluation(traced, "sparse_hessian")
     if curvature is None or curvature.plan.products <= MANY_PRODUCTS:  # a Jacobian takes work to find
         return False
-    if expected_work(curvature.plan.indptr, curvature.plan.indices) > BEARABLE:
+    plan = curvature.plan
+    if expected_work(plan.indptr, plan.indices) > SOON * plan.entries:
         return False
     slopes = getattr(evaluation(traced, "linearised"), "plan", None)
-    return slopes is not None and bool(curvature.plan.products > DEARER * slopes.products)
+    return slopes is not None and bool(plan.products > DEARER * slopes.products)
 
 
 def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:

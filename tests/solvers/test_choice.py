@@ -365,3 +365,35 @@ def test_among_walls_that_gauss_newton_swings_between_newton_takes_over_in_time(
         spent += result.nfev
         alone += minimize(cost, start, method="levenberg-marquardt").nfev
     assert spent < 0.7 * alone
+
+
+def _paired(n, seed):
+    """Ends (m,) of pairs of parameters at random, each with ten others, and a number for each pair."""
+    rng = np.random.default_rng(seed)
+    return (*rng.integers(0, n, size=(2, 10 * n)), rng.normal(size=10 * n))
+
+
+def test_a_sparse_quadratic_takes_no_more_factorisations_once_its_slope_is_rounding():
+    n = 600
+    one, other, seen = _paired(n, 3)
+    answer = minimize(
+        lambda x: np.sum((x[one] + x[other] - seen) ** 2) + 0.1 * np.sum(x**2),
+        np.zeros(n),
+        method=newton(sparse=True),
+    )
+    rows = np.zeros((seen.size, n))
+    np.add.at(rows, (np.arange(seen.size), one), 1.0)
+    np.add.at(rows, (np.arange(seen.size), other), 1.0)
+    expected = np.linalg.lstsq(
+        np.vstack([rows, np.sqrt(0.1) * np.eye(n)]), np.append(seen, np.zeros(n)), rcond=None
+    )[0]
+    np.testing.assert_allclose(answer.x, expected, atol=1e-12)
+    assert answer.success and answer.nit <= 5
+
+
+def test_residuals_over_pairs_at_random_are_walked_by_slopes_alone():
+    """Eliminating any parameter makes all those it is paired with meet: JᵀJ of few entries has a full factor."""
+    n = 800
+    one, other, seen = _paired(n, 4)
+    answer = minimize(lambda x: np.sum((x[one] - np.sin(x[other]) - seen) ** 2), np.zeros(n))
+    assert answer.success and answer.plan.taken == ("L-BFGS",) and answer.nhev <= 1

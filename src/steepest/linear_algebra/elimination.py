@@ -26,6 +26,9 @@ EASY = 30.0
 # A row with this many times √n entries is told apart: eliminated last, it costs one full row of the factor.
 BUSY = 10.0
 
+# So is one of so many times the entries of the median row, where that tells of less work: a camera, of a point.
+BUSIER = 4
+
 
 def stays_sparse(indptr: np.ndarray, indices: np.ndarray) -> bool:
     """Whether the factor of a symmetric matrix, its pattern in CSC, is small enough to be worth making.
@@ -69,7 +72,7 @@ def work_to_factorise(indptr: np.ndarray, indices: np.ndarray) -> float:
 def _within(widths: np.ndarray, busy: int) -> float:
     """What an envelope costs with its busy rows, of which it knows nothing but their number."""
     band = float((widths.astype(np.float64) ** 2).sum())
-    return band + 2.0 * float(busy) * float(widths.sum() + widths.size + busy + 1)
+    return band + 2.0 * float(busy) * float(widths.sum() + widths.size + busy + 1) + float(busy) ** 3 / 3.0
 
 
 def expected_work(indptr: np.ndarray, indices: np.ndarray) -> float:
@@ -87,27 +90,35 @@ def expected_work(indptr: np.ndarray, indices: np.ndarray) -> float:
     work = _dissected(*_widths(indptr, indices, reorder=False))
     if work > EASY * indices.size:
         work = min(work, _dissected(*_widths(indptr, indices, reorder=True)))
+    counts = np.diff(indptr)
+    busier = counts > BUSIER * np.median(counts)
+    if work > EASY * indices.size and busier.any():
+        work = min(work, _dissected(*_widths(indptr, indices, reorder=True, busy=busier)))
     return work
 
 
 def _dissected(widths: np.ndarray, busy: int) -> float:
     """The least of what the envelope costs and what nested dissection does; busy rows come last and are full."""
     n = widths.size
+    full = float(busy) ** 3 / 3.0
     if n == 0:
-        return float(busy) ** 3
+        return full
     band = float((widths.astype(np.float64) ** 2).sum())
     b = float(widths.mean())
-    return min(band, DISSECTION * max(n * b, b**3)) + 2.0 * float(busy) * float(widths.sum() + n)
+    return min(band, DISSECTION * max(n * b, b**3)) + 2.0 * float(busy) * float(widths.sum() + n) + full
 
 
-def _widths(indptr: np.ndarray, indices: np.ndarray, *, reorder: bool) -> tuple[np.ndarray, int]:
-    """The width of each row's envelope, and how many busy rows were left out.
+def _widths(
+    indptr: np.ndarray, indices: np.ndarray, *, reorder: bool, busy: np.ndarray | None = None
+) -> tuple[np.ndarray, int]:
+    """The width of each row's envelope, and how many busy rows were left out: `busy` (n,), or those with many entries.
 
     As the rows stand, or reordered by reverse Cuthill-McKee; that takes as long as some dozens of slopes.
     """
     n = indptr.size - 1
     counts = np.diff(indptr)
-    busy = counts > BUSY * np.sqrt(n)
+    if busy is None:
+        busy = counts > BUSY * np.sqrt(n)
     if not (reorder or busy.any()):
         first, filled = np.arange(n), np.flatnonzero(counts)
         first[filled] = np.minimum(first[filled], np.minimum.reduceat(indices, indptr[filled]))

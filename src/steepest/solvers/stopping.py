@@ -43,6 +43,10 @@ LITTLE_LEFT = EPSILON**1.5
 PATIENCE_WITH_MODEL, SHRINKING_WITH_MODEL = 4, 0.9
 PATIENCE_WITHOUT_MODEL, SHRINKING_WITHOUT_MODEL = 20, 1.0
 
+# Where a model promises less than this part of the rounding of the cost, its slope has as many digits as the cost: one
+# step that does not shrink it is enough.
+NOT_WORTH_A_STEP = EPSILON
+
 # Steps that promise this many times the rounding of the cost, and change nothing, are not lost in rounding:
 # they lead from one side of a valley to the other.
 WORTHWHILE = 1e3
@@ -248,14 +252,20 @@ class Progress:
         promised = min(left, slope * step_length) if has_model else left
         idle = has_model and promised <= rounding and value >= lowest - rounding
         if idle or -rounding <= fell <= rounding:
-            return self._lost_in_rounding(x, slope, step, has_model)
+            spent = has_model and promised <= NOT_WORTH_A_STEP * rounding
+            return self._lost_in_rounding(x, slope, step, has_model, spent)
         self._quiet = 0
         if slope < self._smallest_slope:
             self._smallest_slope = slope
         return None
 
-    def _lost_in_rounding(self, x: Vector, slope: float, step: Vector, has_model: bool) -> StopReason | None:
-        """Values equal to rounding: go on only while the slope still shrinks and x still moves."""
+    def _lost_in_rounding(
+        self, x: Vector, slope: float, step: Vector, has_model: bool, spent: bool
+    ) -> StopReason | None:
+        """Values equal to rounding: go on only while the slope still shrinks and x still moves.
+
+        `spent`: what is left to gain is not worth a step.
+        """
         if holds_everywhere(np.abs(step) <= np.spacing(np.abs(x))):
             return self._say(StopReason.SPACING)
         patience, shrinking = (
@@ -268,7 +278,7 @@ class Progress:
             self._quiet = 0
             return None
         self._quiet += 1
-        if self._quiet < patience:
+        if self._quiet < patience and not spent:
             return None
         if slope * largest(np.abs(step)) > WORTHWHILE * VALUE_ROUNDING * abs(self.lowest):
             cause = self.remedy or "the slope promises more than the cost gives"

@@ -48,10 +48,11 @@ MANY_ROWS, MOST_MEETING = 20_000, 200
 LARGE, DRAWN, REACHED_BY = 1_000_000, 8, 0.75
 
 # Of a symmetric matrix the parameters that one of those drawn meets are followed too, where it meets too many for a
-# product each (see above). Where they meet so many times as many in turn, and this part of all, no order of elimination
-# is any good: along a band they meet twice as many, on a grid four times, in space eight times. One that meets so many
-# times as many as another does (a camera, of a point) is left out: eliminated last, it costs little.
-SPREAD, SPREAD_PART, BUSIER = 8, 0.25, 4
+# product each (see above). Where they meet so many times as many in turn, and this part of all, or that part alone, no
+# order of elimination is any good: along a band they meet twice as many, on a grid four times, in space eight times.
+# One that meets so many times as many as another does (a camera, of a point) is left out: eliminated last, it costs
+# little.
+SPREAD, SPREAD_PART, SPREAD_WHOLE, BUSIER = 8, 0.25, 0.75, 4
 
 # Nor is anything kept that would take more memory than this many entries (8 bytes each).
 MOST_ENTRIES = 60_000_000
@@ -159,7 +160,8 @@ class _Propagation:
         alike = neighbours[reach[neighbours] <= BUSIER * met]
         further = np.zeros(self.n, dtype=bool)
         further[around[:, alike].indices] = True
-        return bool(np.count_nonzero(further) >= max(SPREAD * met, SPREAD_PART * self.n))
+        enough = min(max(SPREAD * met, SPREAD_PART * self.n), SPREAD_WHOLE * self.n)
+        return bool(np.count_nonzero(further) >= enough)
 
     def _is_full(self, entries: float, size: int) -> bool:
         """Whether so many entries of a Jacobian of `size` rows are not worth keeping."""
@@ -217,9 +219,13 @@ class _Propagation:
         if len(columns) > MOST_COLUMNS or entries > MOST_ENTRIES:
             result = Dependence((), self.matrix(result, size))
             entries = result.rest.nnz
+        self.refuse(entries, size)
+        return result
+
+    def refuse(self, entries: int, size: int) -> None:
+        """Raise `Dense` if so many entries of `size` rows are not worth keeping; those of a few parameters are."""
         if self.drawn is None and self._is_full(entries, size):
             raise Dense(tuple(dict.fromkeys(self.unknown)))
-        return result
 
     def matrix(self, found: Dependence, size: int) -> Any:
         """CSR (size, n), all ones: columns and rest in one."""
@@ -635,15 +641,24 @@ def _cumulated(go: _Propagation, equation: Any) -> list[Dependence] | None:
     if length * operand.aval.size > MOST_ENTRIES:
         raise Dense(tuple(dict.fromkeys(go.unknown)))
     numbers = np.moveaxis(np.arange(operand.aval.size).reshape(shape), axis, -1).reshape(-1, length)
+    reverse = equation.params.get("reverse", False)
+    matrix = go.matrix(go.of(operand), operand.aval.size).astype(np.int32)
+    # A parameter is in all that comes after its first place along the axis; so many entries are known before they are.
+    line, place = np.divmod(np.argsort(numbers.ravel()), length)
+    met = matrix.tocoo()
+    after = (place + 1 if reverse else length - place)[met.row]
+    key = line[met.row] * go.n + met.col
+    order = np.lexsort((after, key))
+    last = np.append(np.diff(key[order]) != 0, [True] * (key.size > 0))
+    go.refuse(int(after[order][last].sum()), operand.aval.size)
     first, second = np.tril_indices(length)
-    if equation.params.get("reverse", False):
+    if reverse:
         first, second = second, first
     from scipy.sparse import coo_array
 
     places = (numbers[:, first].ravel(), numbers[:, second].ravel())
     ones = np.ones(places[0].size, dtype=np.int32)
     gather = coo_array((ones, places), shape=(operand.aval.size,) * 2).tocsr()
-    matrix = go.matrix(go.of(operand), operand.aval.size).astype(np.int32)
     return [Dependence((), _ones(gather @ matrix))]
 
 
