@@ -134,7 +134,7 @@ def note(value, x):
 MINIMIZE = """
 import importlib, pkgutil, jax, steepest
 import qdldl, scipy.linalg, scipy.sparse.csgraph
-for part in ("tracing", "structure", "derivatives", "linear_algebra", "solvers", "verdict"):
+for part in ("tracing", "structure", "derivatives", "linear_algebra", "solvers", "verdict", "search"):
     package = importlib.import_module("steepest." + part)
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)

@@ -667,7 +667,7 @@ def test_points_that_a_robust_loss_lets_go_of_are_no_reason_for_advice():
 
 
 def test_more_starts_than_are_looked_at_by_themselves_are_all_tried(monkeypatch):
-    monkeypatch.setattr("steepest.starts.LOOKS", 4)
+    monkeypatch.setattr("steepest.fitting.starts.LOOKS", 4)
     found = fit(decay, T, noisy(), START, starts=6)
     assert "6 further starts" in str(found).replace("\n    ", " ")
 

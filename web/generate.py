@@ -12,7 +12,7 @@ from typing import Any
 
 from steepest.explorer.frames import pack
 from steepest.explorer.questions import Desk, answer
-from steepest.marks import DARK_BACKGROUND, INK, MARKS, SOFT_INK
+from steepest.presentation.marks import DARK_BACKGROUND, INK, MARKS, SOFT_INK
 
 LESSON = "x**2 - 2*x + 3"
 QUESTIONS: tuple[dict[str, Any], ...] = (

@@ -15,7 +15,7 @@ from .errors import (
 )
 from .fit import fit
 from .fit_many import BatchResult, fit_many
-from .fit_result import FitResult
+from .fitting.result import FitResult
 from .least_squares import least_squares
 from .minimize import minimize
 from .minimize_many import ManyResult, minimize_many

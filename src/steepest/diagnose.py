@@ -50,7 +50,7 @@ class Diagnosis:
         return self.findings[index]
 
     def __str__(self) -> str:
-        from .presentation import diagnosis_text
+        from .presentation.text import diagnosis_text
 
         return diagnosis_text(self)
 

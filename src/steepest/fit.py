@@ -14,13 +14,13 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
-from .exchange import Exchanges, is_poor_fit
-from .fit_facts import facts_of
-from .fit_result import DataSet, FitResult, Setting, Values, all_covariance
+from .fitting.facts import facts_of
+from .fitting.measurements import Measurements, frame_of, named_sets, several
+from .fitting.measurements import read as read_measurements
+from .fitting.result import DataSet, FitResult, Setting, Values, all_covariance
+from .fitting.starts import Suspicion, around, from_data, suspicion_of
 from .least_squares import budget_of, judged, plan_of, walk_and_judge
 from .linear_algebra.long_vectors import length
-from .measurements import Measurements, frame_of, named_sets, several
-from .measurements import read as read_measurements
 from .models.model import Model, as_model
 from .numerics import EPS
 from .objective import Budget, BudgetSpent, Objective
@@ -37,10 +37,10 @@ from .residuals import (
     VectorFunction,
     loss_of,
 )
+from .search.exchange import Exchanges, is_poor_fit
 from .solvers import Plan, drive
 from .solvers.driver import Run, lowest_seen, spent
 from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
-from .starts import Suspicion, around, from_data, suspicion_of
 from .verdict.wording import listed
 from .verdict.words import Judgement, Verdict
 

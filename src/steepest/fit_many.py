@@ -12,7 +12,7 @@ import numpy as np
 
 from .box import box_of
 from .errors import InputError
-from .fit_result import Values
+from .fitting.result import Values
 from .models.model import Model, as_model
 from .parameters import Parameters
 from .solvers.batch import SMALLEST_PIVOT, TOLERANCE, Program

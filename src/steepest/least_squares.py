@@ -12,8 +12,7 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
-from .existing import told_of_the_move, where_it_exists
-from .fit_facts import facts_of
+from .fitting.facts import facts_of
 from .objective import Budget, BudgetSpent, Objective
 from .outcome import result_of
 from .parameters import Parameters
@@ -29,6 +28,7 @@ from .residuals import (
     sparse_where_it_pays,
 )
 from .results import Result
+from .search.existing import told_of_the_move, where_it_exists
 from .solvers import Plan, drive, plan_for
 from .solvers.driver import Run, lowest_seen, spent
 from .solvers.levenberg_marquardt import LevenbergMarquardt

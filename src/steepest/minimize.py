@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from . import constrained, multistart, restarts
-from .descent import Descent, box_key, structure_of
 from .errors import InputError
 from .numerics import Quiet
 from .objective import Budget, Objective
@@ -18,6 +16,8 @@ from .outcome import result_of
 from .problem import Problem, pose
 from .recording import check_record, recorded
 from .results import Result
+from .search import constrained, multistart, restarts
+from .search.descent import Descent, box_key, structure_of
 from .solvers import choose, plan_for
 from .solvers.choice import Plan, unconstrained_plan
 from .solvers.driver import Run

@@ -13,10 +13,10 @@ import numpy as np
 from .bounds import Bounds
 from .box import box_of
 from .errors import InputError
-from .existing import A_WALL, around
 from .minimize import minimize
 from .parameters import Parameters
 from .problem import Cost, read_cost
+from .search.existing import A_WALL, around
 from .solvers.many import Members, Program
 from .verdict.members import judged
 

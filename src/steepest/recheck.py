@@ -38,7 +38,7 @@ class Checked:
         return all(agrees for *_, agrees in self.claims)
 
     def __str__(self) -> str:
-        from .presentation import table
+        from .presentation.text import table
 
         rows = [("", "claimed", "found")]
         rows += [
@@ -115,7 +115,7 @@ def _not_here(told: Mapping[str, Any]) -> Any:
 
 def _between(certificate: Mapping[str, Any], found: Any) -> tuple[tuple[str, str, str, bool], ...]:
     """What a certificate claims of its constraints: how far they are missed, and multipliers that hold the point."""
-    from .constrained import read_rows
+    from .search.constrained import read_rows
     from .verify_between import conditions_of
 
     told = certificate.get("violation")

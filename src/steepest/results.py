@@ -100,7 +100,7 @@ class Slope:
         return self.points[index]
 
     def __str__(self) -> str:
-        from .presentation import slope_table
+        from .presentation.text import slope_table
 
         return slope_table(self)
 
@@ -151,14 +151,14 @@ class Result(dict[str, Any]):
         return [*super().__dir__(), *self]
 
     def __str__(self) -> str:
-        from .presentation import result_text
+        from .presentation.text import result_text
 
         return result_text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from .cards import result_card
+        from .presentation.cards import result_card
 
         return result_card(self)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import NotAMinimumError
-from .presentation import number, shortened, table, wrapped
+from .presentation.text import number, shortened, table, wrapped
 from .results import to_json
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .descent import structure_of
 from .errors import InputError
 from .objective import Budget
 from .outcome import honest_digits, on_precision, plain
 from .parameters import Parameters
 from .problem import Problem, pose
 from .results import Result
+from .search.descent import structure_of
 from .verdict.judge import judge
 from .verdict.words import Judgement, Verdict
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .bounds import Vector
-from .constrained import read_rows, told_of
 from .constraints.rows import Rows
-from .descent import structure_of
 from .problem import Problem
+from .search.constrained import read_rows, told_of
+from .search.descent import structure_of
 from .verdict.between import judge_between
 from .verdict.words import Judgement
 

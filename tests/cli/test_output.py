@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from steepest.cli import output
-from steepest.marks import MARKS
+from steepest.presentation.marks import MARKS
 
 
 class Terminal(io.StringIO):

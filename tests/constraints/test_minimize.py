@@ -7,9 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import LinearConstraint, linprog
 
-from steepest import Verdict, constrained, minimize
+from steepest import Verdict, minimize
 from steepest.constraints.rows import Rows
 from steepest.objective import Objective
+from steepest.search import constrained
 from steepest.solvers.history import History
 from steepest.solvers.stopping import StopReason
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from steepest.marks import MARKS
+from steepest.presentation.marks import MARKS
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 
 from steepest import plots
 from steepest.errors import InputError
-from steepest.marks import SERIES
 from steepest.plots.convergence_picture import shared_scale
+from steepest.presentation.marks import SERIES
 
 
 def curves(ax):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from steepest import plots
 from steepest.errors import InputError
-from steepest.marks import MARKS
+from steepest.presentation.marks import MARKS
 from steepest.results import Slope, SlopePoint
 
 WIDTHS = (3.5, 7.0)

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 import steepest
 from steepest.derivatives.tiers import Tiered
-from steepest.descent import structure_of
 from steepest.problem import pose
+from steepest.search.descent import structure_of
 from steepest.verdict import tails
 from steepest.verdict.constrained import Point
 from steepest.verdict.flatness import _basis_across

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import brentq
 
 import steepest as st
-from steepest import descent
+from steepest.search import descent
 from steepest.solvers.driver import drive
 from steepest.solvers.stopping import StopReason
 

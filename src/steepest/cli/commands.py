@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError, SteepestError
-from ..presentation import TEXT_WIDTH, fit_to
+from ..presentation.text import TEXT_WIDTH, fit_to
 from .output import PIPE_CLOSED, PipeClosed, columns_of, is_terminal, show, show_curve, write
 from .reporting import Report, check_report, write_report
 

@@ -74,7 +74,7 @@ def fit_command(
     """Fit and print."""
     import steepest
 
-    from ..measurements import frame_of
+    from ..fitting.measurements import frame_of
     from .costs import in_file, read_cost
     from .reading import read_places
 
@@ -217,7 +217,7 @@ def _ties(texts: list[str]) -> dict[str, str] | None:
 
 
 def _interval_lines(intervals: Any, level: float) -> list[str]:
-    from ..presentation import number, table
+    from ..presentation.text import number, table
 
     rows = [(name, number(low), number(high)) for name, (low, high) in intervals.items()]
     return ["", f"  {level:.0%} intervals from the profile of the cost", *table(rows, "<>>", indent="    ")]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..marks import MARKS
+from ..presentation.marks import MARKS
 from ..results import to_json
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def show_curve(values: Any, stream: TextIO | None = None) -> None:
         return
     import numpy as np
 
-    from ..braille import WIDTH, curve
     from ..plots.convergence_picture import shared_scale
+    from ..presentation.braille import WIDTH, curve
 
     values = np.asarray(values, dtype=float)
     shift, name, logarithmic = shared_scale([values])
@@ -114,7 +114,7 @@ def console(stream: TextIO) -> Console:
 
 
 def coloured(text: str) -> Any:
-    """The text with the marks of `marks.py` and the verdict standing out."""
+    """The text with the marks of `presentation/marks.py` and the verdict standing out."""
     from rich.text import Text
 
     found = Text(text)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..table_files import read_table
+from ..fitting.table_files import read_table
 from .subject import Subject
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import INK, SOFT_INK, Mark, Series
-from ..presentation import number
+from ..presentation.marks import INK, SOFT_INK, Mark, Series
+from ..presentation.text import number
 
 # Inches: the width of two columns of a journal page. Everything also reads at 3.5, one column.
 WIDTH = 7.0

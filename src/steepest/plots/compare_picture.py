@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import series_of
-from ..presentation import flat, names_of
+from ..presentation.marks import series_of
+from ..presentation.text import flat, names_of
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import Series, series_of
-from ..presentation import number, shortened
+from ..presentation.marks import Series, series_of
+from ..presentation.text import number, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,

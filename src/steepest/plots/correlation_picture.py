@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation import names_of
+from ..presentation.text import names_of
 from .canvas import axes_given, dress, font_size, ink_of, new_figure, plain, width_of
 
 Matrix = np.ndarray

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import mark_of
 from ..parameters import Parameters
-from ..presentation import names_of, number, shortened
+from ..presentation.marks import mark_of
+from ..presentation.text import names_of, number, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,

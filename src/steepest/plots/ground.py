@@ -12,7 +12,7 @@ import numpy as np
 from ..bounds import Bounds
 from ..errors import InputError, TracingError
 from ..parameters import Parameters
-from ..presentation import flat, names_of
+from ..presentation.text import flat, names_of
 from ..results import Result
 from ..verdict.wording import direction_name
 

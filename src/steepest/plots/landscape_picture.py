@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation import number, shortened
+from ..presentation.text import number, shortened
 from ..verdict.wording import direction_name
 from .canvas import (
     CURVE_WIDTH,

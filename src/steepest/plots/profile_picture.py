@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation import number
+from ..presentation.text import number
 from .canvas import CURVE_WIDTH, HEIGHT, WIDTH, axes_given, dress, font_size, in_one_piece, ink_of, new_figure
 
 Vector = np.ndarray

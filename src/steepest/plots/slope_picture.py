@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import mark_of
-from ..presentation import flat, largest, names_of, number, shortened
+from ..presentation.marks import mark_of
+from ..presentation.text import flat, largest, names_of, number, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, TracingError
-from ..presentation import names_of
+from ..presentation.text import names_of
 from .canvas import HEIGHT, axes_given, dress, font_size, ink_of, new_figure, plain
 
 # Up to so many rows or columns every entry is a square of its own; beyond, cells hold several and are shaded.

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..marks import mark_of, series_of
 from ..plots.canvas import CURVE_WIDTH, MARK_WIDTH, dress, font_size, ink_of, new_figure
 from ..plots.convergence_picture import draw_series, shared_scale
 from ..plots.ground import (
@@ -21,7 +20,8 @@ from ..plots.ground import (
     direction_of,
 )  # fmt: skip
 from ..plots.landscape_picture import draw_line, label_center
-from ..presentation import number
+from ..presentation.marks import mark_of, series_of
+from ..presentation.text import number
 
 Vector = np.ndarray
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..cards import CONTROL
-from ..marks import INK, MARKS, SERIES, SOFT_INK
 from ..plots.canvas import SVG_SALT
+from ..presentation.cards import CONTROL
+from ..presentation.marks import INK, MARKS, SERIES, SOFT_INK
 
 # Colours of pictures become names that the style sheet defines for light and for dark pages.
 NAMES = {

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..plots.ground import Ground, ground_of
-from ..presentation import shortened
+from ..presentation.text import shortened
 from . import sections
 from .inline import CONTROL, Drawer, colours
 from .live import live_screen

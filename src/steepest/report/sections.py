@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..plots.ground import Ground
 from ..plots.landscape_picture import landscape
-from ..presentation import number, shortened
+from ..presentation.text import number, shortened
 from .again import call_of, source_of, written
 from .again import surroundings as around
 from .evidence import picture_for

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import EntryNames, Leaf
-from ..presentation import flat, names_of
+from ..presentation.text import flat, names_of
 
 Vector = np.ndarray
 

@@ -10,7 +10,7 @@ import numpy as np
 import steepest
 
 from ..plots.canvas import CURVE_WIDTH, HEIGHT, WIDTH, dress, ink_of, new_figure
-from ..presentation import number
+from ..presentation.text import number
 from .page import Page
 
 SIZES = (1, 10, 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import steepest
 
-from ..presentation import number
+from ..presentation.text import number
 from .page import Page
 
 COST = "x**2 - 2*x + 3"

@@ -10,7 +10,7 @@ import steepest
 
 from ..plots.canvas import CURVE_WIDTH, HEIGHT, WIDTH, dress, ink_of, new_figure
 from ..plots.descent_picture import draw_against_evaluations
-from ..presentation import number
+from ..presentation.text import number
 from .page import Page
 
 SAMPLES = 1_000_000

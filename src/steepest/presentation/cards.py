@@ -1,0 +1,126 @@
+"""A result as a small piece of HTML, which a notebook shows: the short form of its report."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from .text import MOST_ROWS, flat, names_of, number, shortened
+
+# What HTML does not allow in any text, and a hostile name may hold.
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Size of the small curve of costs, in pixels, and the most points it is drawn from.
+CURVE_WIDTH, CURVE_HEIGHT, CURVE_POINTS = 220, 44, 220
+# A cost that falls by more than this is drawn by its logarithm.
+WORTH_A_LOG = 30.0
+CELL = "text-align:left;padding:1px 14px 1px 0;white-space:nowrap"
+
+
+def result_card(result: Any) -> str:
+    """The verdict in a sentence, the parameters, a small curve of the cost, and the evidence to be opened.
+
+    Takes the colours of the page around it, light or dark, and brings no style sheet or script.
+    """
+    edge = "solid" if result.success else "dashed"
+    parts = [
+        f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
+        f"<div><b>{_safe(result.verdict)}</b>: cost {_number(result.fun, 10)}{_label(result)}</div>",
+        f"<div>{_safe(result.message)}</div>",
+        _parameters(result),
+        curve(np.asarray(result.history.value, dtype=float)),
+        _evidence(result),
+        f"<div style='opacity:.75'>{_safe(_how(result))}</div>",
+        f"<div><b>Next:</b> {_safe(result.next_step)}</div>" if result.next_step else "",
+        "</div>",
+    ]
+    return "".join(parts)
+
+
+def _safe(text: Any) -> str:
+    return escape(CONTROL.sub("", str(text)), quote=True)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return number(value, digits).replace("-", "−")
+
+
+def _label(result: Any) -> str:
+    name = shortened(getattr(result, "label", "") or "")
+    return f" <code>{_safe(name)}</code>" if name else ""
+
+
+def _parameters(result: Any) -> str:
+    values = flat(result.x)
+    names = names_of(values.size, getattr(result, "names", ()) or ())
+    digits = None if getattr(result, "digits", None) is None else flat(result.digits)
+    known = digits is not None and digits.size == values.size
+    rows = []
+    for k in range(min(values.size, MOST_ROWS)):
+        trust = ""
+        if known and digits is not None and np.isfinite(digits[k]) and digits[k] >= 1:
+            trust = f"{int(digits[k])} digits to trust"
+        rows.append(
+            f'<tr><td style="{CELL}"><b>{_safe(names[k])}</b></td><td style="{CELL}" title="{float(values[k])!r}">'
+            f'{_number(values[k], 10)}</td><td style="{CELL};opacity:.75">{trust}</td></tr>'
+        )
+    more = f"<div>and {values.size - MOST_ROWS:,} more parameters</div>" if values.size > MOST_ROWS else ""
+    return f'<table style="margin:4px 0;border-collapse:collapse">{"".join(rows)}</table>{more}'
+
+
+def curve(values: np.ndarray) -> str:
+    """The cost at each step as a small line, by its logarithm where it falls far; empty for fewer than three.
+
+    >>> curve(np.array([4.0, 2.0, 1.0])).count("<polyline")
+    1
+    """
+    finite = values[np.isfinite(values)]
+    if finite.size < 3 or not finite.max() > finite.min():
+        return ""
+    places = np.unique(np.linspace(0, values.size - 1, min(values.size, CURVE_POINTS)).round().astype(int))
+    heights = values[places]
+    kind = "cost"
+    if finite.min() > 0 and finite.max() > WORTH_A_LOG * finite.min():
+        with np.errstate(all="ignore"):
+            heights, kind = np.log10(heights), "log cost"
+    known = np.isfinite(heights)
+    places, heights = places[known], heights[known]
+    x = 2 + (CURVE_WIDTH - 4) * places / max(values.size - 1, 1)
+    y = 2 + (CURVE_HEIGHT - 4) * (heights.max() - heights) / (heights.max() - heights.min())
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    told = f"{kind} over {values.size - 1:,} steps"
+    return (
+        f'<div><svg width="{CURVE_WIDTH}" height="{CURVE_HEIGHT}" role="img" aria-label="{told}">'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.4"/>'
+        f'<circle cx="{x[-1]:.1f}" cy="{y[-1]:.1f}" r="2.5" fill="currentColor"/></svg>'
+        f'<span style="opacity:.75;padding-left:8px">{told}</span></div>'
+    )
+
+
+def _evidence(result: Any) -> str:
+    items = tuple(result.evidence or ())
+    if not items:
+        return ""
+    rows = []
+    for item in items:
+        mark = "✓ holds" if item.holds else "✗ does not hold"
+        limit = "" if item.limit is None else f" (limit {_number(item.limit, 3)})"
+        measured = "" if item.measured is None else f"{_number(item.measured, 3)}{limit}"
+        cells = (mark, f"<b>{_safe(item.name)}</b>", measured)
+        rows.append(
+            "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
+            + f'<td style="text-align:left;opacity:.75">{_safe(item.how)}</td></tr>'
+        )  # fmt: skip
+    return (
+        f"<details><summary>why: {len(items)} piece{'s' if len(items) != 1 else ''} of evidence</summary>"
+        f'<table style="border-collapse:collapse">{"".join(rows)}</table></details>'
+    )
+
+
+def _how(result: Any) -> str:
+    plan = getattr(result, "plan", None)
+    because = f", because {plan.because}" if plan is not None and plan.because else ""
+    name = f"{plan.name}{because}; " if plan is not None else ""
+    return f"{name}{result.nfev:,} evaluations, {result.nit:,} steps"

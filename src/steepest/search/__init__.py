@@ -1,0 +1,1 @@
+"""The search: one walk from a start, and where to walk again for lower ground. One file per way to look."""

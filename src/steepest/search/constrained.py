@@ -1,0 +1,189 @@
+"""A walk between constraints, from the plan to the judgement, and what a result says of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..bounds import Vector
+from ..constraints.rows import Rows
+from ..errors import InputError
+from ..objective import BudgetSpent
+from ..problem import Problem
+from ..recording import Recording
+from ..solvers.choice import Plan, plan_for
+from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
+from ..solvers.driver import lowest_seen, spent
+from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
+from ..verdict.between import judge_between
+from ..verdict.constrained import Multipliers
+from ..verdict.failures import not_judged
+from ..verdict.words import Judgement
+from .existing import told_of_the_move, where_all_exist
+
+# From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
+ESCAPES = 5
+
+
+def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | None:
+    """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`."""
+    from ..constraints.reading import read
+
+    return read(constraints, problem, derivatives)
+
+
+def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> Plan:
+    """The plan where constraints are given; raises `InputError` for a method that knows no constraints."""
+    asked = InteriorPointSolver() if method == "auto" else plan_for(method).solver
+    if not isinstance(asked, InteriorPointSolver):
+        raise InputError(
+            f"method {asked.name!r} knows no constraints= beyond bounds; leave method out, or write 'interior point'"
+        )
+    plan = plan_for(asked, options)
+    exact = "exact second derivatives of cost and constraints" if rows.has_hessian else "measured curvature"
+    count = f"{rows.m:,} constraint{'s' if rows.m != 1 else ''}"
+    because = f"there {'is' if rows.m == 1 else 'are'} {count}; with {exact}"
+    passed_over = (
+        () if method != "auto" else (("BFGS", "it knows bounds only"), ("L-BFGS", "it knows bounds only"))
+    )
+    return replace(plan, because=because, passed_over=passed_over)
+
+
+class Between:
+    """One call's way between its constraints, as `minimize` walks it, judged where it ends.
+
+    `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rows: Rows,
+        plan: Plan,
+        tol: float | None,
+        callback: Callable[..., Any] | None,
+        seed: int,
+        recording: Recording | None,
+        structure: Any,
+    ) -> None:
+        self.problem, self.rows, self.plan, self.tol = problem, rows, plan, tol
+        self.callback, self.seed, self.recording, self.structure = callback, seed, recording, structure
+        self.taken: list[str] = []
+        self.judging = 0.0
+        self.multipliers: Multipliers | None = None
+        self.start_lacks = "The cost has no value"
+
+    def down(self) -> tuple[ConstrainedRun, Judgement]:
+        """Walk and judge; from a saddle the walk goes on at the lower point the judge has seen.
+
+        A walk on that is cut short before it has come lower leaves the saddle the answer. Where the cost or a
+        constraint is not defined at the start, the walk begins at a place nearby where all are.
+        """
+        self.taken.append(self.plan.solver.name)
+        run, existing = self._from_where_all_exist()
+        run, judgement = self._judged(run)
+        for _ in range(ESCAPES):
+            if judgement.downhill is None or not run.stop.is_final:
+                break
+            onward = self._walk(run.x + judgement.downhill)
+            if self._is_cut_short(onward, run):
+                return replace(run, stop=onward.stop, reason=onward.reason), judgement
+            onward.history.prepend(run.history)
+            run, judgement = self._judged(onward)
+        if existing is not None:
+            judgement = told_of_the_move(judgement, existing, self.problem.names, self.start_lacks)
+        return run, judgement
+
+    def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:
+        """The walk from the start; or from a place (n,) beside it, where that is where the cost and all rows exist."""
+        run = self._walk(self.problem.start)
+        objective = self.problem.objective
+        try:
+            existing = where_all_exist(objective, self.rows, run, self.problem.start, self.seed)
+        except BudgetSpent as what:
+            run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
+            return self._moved(run)
+        except KeyboardInterrupt:
+            return self._moved(replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED))
+        if existing is None:
+            return run, None
+        if np.isfinite(run.value):
+            self.start_lacks = "The cost or a constraint has no value or no slope"
+        return self._moved(self._walk(existing))[0], existing
+
+    def _moved(self, run: ConstrainedRun) -> tuple[ConstrainedRun, Vector | None]:
+        """The run at the lowest place (n,) with a cost that was seen while a start was looked for, if it has none."""
+        seen = lowest_seen(self.problem.objective, run) if not np.isfinite(run.value) else run
+        if seen is run:
+            return run, None
+        off = in_spite_of_ctrl_c(self.rows.violation, seen.x)
+        return replace(seen, violation=float(off.max(initial=0.0))), seen.x
+
+    def _is_cut_short(self, onward: ConstrainedRun, run: ConstrainedRun) -> bool:
+        """Whether a walk on from the end of `run` was stopped, or its budget spent, where that end is the better."""
+        if onward.stop not in (StopReason.STOPPED, StopReason.OUT_OF_BUDGET):
+            return False
+        if not np.isfinite(onward.value):  # not even its start was looked at
+            return True
+        return (missed(self.rows, onward.x), onward.value) >= (missed(self.rows, run.x), run.value)
+
+    def _walk(self, start: Vector) -> ConstrainedRun:
+        assert isinstance(self.plan.solver, InteriorPointSolver)
+        return drive_constrained(
+            self.plan.solver,
+            self.problem.objective,
+            self.rows,
+            start,
+            tol=self.tol,
+            max_steps=self.plan.max_steps,
+            callback=self.callback,
+            restore=self.problem.restore,
+            watch=self.recording,
+        )
+
+    def _judged(self, run: ConstrainedRun) -> tuple[ConstrainedRun, Judgement]:
+        """The walk with its judgement; Ctrl-C meanwhile ends the call there, and its end is told as not judged."""
+        began = time.perf_counter()
+        try:
+            judgement, self.multipliers = judge_between(
+                self.problem.objective,
+                self.rows,
+                run.x,
+                names=self.problem.names,
+                structure=self.structure,
+                stop=run.stop,
+                history=run.history,
+                infeasible=run.infeasible,
+                hint=(run.multipliers, run.bound_multipliers),
+                seed=self.seed,
+            )
+        except KeyboardInterrupt:
+            run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+            judgement = not_judged(run.value, run.gradient)
+            self.multipliers = Multipliers(run.multipliers, run.bound_multipliers, (), run.violation)
+        self.judging += time.perf_counter() - began
+        return run, judgement
+
+    def about(self) -> dict[str, Any]:
+        """What a result says of its constraints: multipliers by name, violation, and those at their limits."""
+        assert self.multipliers is not None
+        return told_of(self.problem, self.rows, self.multipliers)
+
+
+def told_of(problem: Problem, rows: Rows, multipliers: Multipliers) -> dict[str, Any]:
+    """What a result says of its constraints: multipliers by name, violation, and those at their limits."""
+    bounds: Any = multipliers.bounds
+    if problem.free is not None:
+        bounds = np.full(problem.parameters.n, np.nan)
+        bounds[problem.free] = multipliers.bounds
+    restored = problem.parameters.restore(bounds)
+    return {
+        "multipliers": dict(zip(rows.names, multipliers.rows.tolist(), strict=True)),
+        "bound_multipliers": float(restored) if isinstance(restored, np.floating) else restored,
+        "violation": multipliers.violation,
+        "active": multipliers.active,
+    }

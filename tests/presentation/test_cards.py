@@ -1,0 +1,62 @@
+"""The short form a notebook shows: everything told, nothing from outside but text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import steepest as st
+from steepest.presentation.cards import curve
+
+
+class Tags(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.words, self.depth = [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        self.depth += tag not in ("polyline", "circle")
+
+    def handle_endtag(self, tag):
+        self.depth -= tag not in ("polyline", "circle")
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_a_notebook_shows_verdict_parameters_and_evidence():
+    result = st.minimize("(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0})
+    card = Tags(result._repr_html_())
+    words = " ".join(card.words)
+    assert card.depth == 0, "every tag is closed"
+    for told in (str(result.verdict), result.message, "x", "y", result.plan.because):
+        assert told in words
+    assert all(item.how in words for item in result.evidence)
+
+
+def test_hostile_names_are_only_text():
+    name = "</td><script>alert(1)</script>"
+    result = st.minimize(lambda p: (p[name] - 1) ** 2, {name: 3.0})
+    card = Tags(result._repr_html_())
+    assert not [tag for tag, _ in card.found if tag == "script"]
+    assert name in " ".join(card.words)
+
+
+def test_the_curve_falls_where_the_cost_falls_and_is_drawn_by_logarithm_where_it_falls_far():
+    values = 10.0 ** -np.arange(10)
+    points = re.search(r'points="([^"]*)"', curve(values))[1]
+    heights = [float(pair.split(",")[1]) for pair in points.split()]
+    steps = np.diff(heights)
+    assert (steps > 0).all(), "downwards on the screen"
+    assert steps == pytest.approx(steps[0], abs=0.11), "a straight line on a logarithmic scale"
+    assert "log cost over 9 steps" in curve(values)
+
+
+@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0, 2.0], [np.nan, np.inf, 1.0]])
+def test_nothing_to_see_is_not_drawn(values):
+    assert curve(np.array(values)) == ""
