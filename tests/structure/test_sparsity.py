@@ -1,5 +1,7 @@
 """Patterns of Jacobians against the Jacobians themselves, at points where nothing happens to vanish."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,6 +68,9 @@ EXACT = {
     "product": lambda x: jnp.prod(x.reshape(4, 3), axis=1),
     "running sum": lambda x: jnp.cumsum(x.reshape(4, 3), axis=1),
     "running sum from the end": lambda x: lax.cumsum(x.reshape(4, 3), axis=0, reverse=True),
+    "running sum in the middle": lambda x: jnp.cumsum((MASK * x).reshape(2, 3, 2), axis=1),
+    "running sum of running sums": lambda x: lax.cumsum(lax.cumsum(x[:5], reverse=True)[1:3]),
+    "running sum of nothing": lambda x: x[:3] + jnp.cumsum(0.0 * x[:3]) + jnp.sum(jnp.cumsum(x[:0])),
     "sparse matrix": lambda x: BAND @ x,
     "sparse matrix, other side": lambda x: x @ BAND.T,
     "matrix of matrices": lambda x: x.reshape(3, 4) @ BAND[:4, :5],
@@ -109,6 +114,27 @@ def test_the_pattern_is_that_of_the_jacobian(name):
 def test_nothing_is_missed(name):
     missed = (jacobian(SUPERSETS[name], N) != 0) & (pattern(SUPERSETS[name], N) == 0)
     assert not missed.any()
+
+
+@pytest.mark.parametrize("drawn", [[], [4], [0, 11]])
+@pytest.mark.parametrize("name", EXACT)
+def test_the_pattern_of_a_few_parameters_is_part_of_the_whole(name, drawn, monkeypatch):
+    found = []
+    original = sparsity._Propagation._drawn
+
+    def noted(own, few):
+        found.append(original(own, np.array(drawn, dtype=np.int32)))
+        return original(own, few)
+
+    monkeypatch.setattr(sparsity, "LARGE", 0)
+    monkeypatch.setattr(sparsity._Propagation, "_drawn", noted)
+    with contextlib.suppress(Dense):
+        pattern(EXACT[name], N)
+    expected = jacobian(EXACT[name], N) != 0
+    expected[:, np.setdiff1d(np.arange(N), drawn)] = False
+    for few, _ in found:
+        np.testing.assert_array_equal(few.toarray() != 0, expected)
+    assert found or name == "constant"
 
 
 @pytest.mark.parametrize("seed", range(8))

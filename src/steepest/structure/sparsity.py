@@ -635,31 +635,37 @@ def _over(go: _Propagation, operand: Any, axes: tuple[int, ...], size: int) -> D
 
 def _cumulated(go: _Propagation, equation: Any) -> list[Dependence] | None:
     """Each element of a running sum depends on all before it."""
-    operand, axis = equation.invars[0], equation.params["axis"]
-    shape = operand.aval.shape
-    length = shape[axis]
-    if length * operand.aval.size > MOST_ENTRIES:
-        raise Dense(tuple(dict.fromkeys(go.unknown)))
-    numbers = np.moveaxis(np.arange(operand.aval.size).reshape(shape), axis, -1).reshape(-1, length)
-    reverse = equation.params.get("reverse", False)
-    matrix = go.matrix(go.of(operand), operand.aval.size).astype(np.int32)
-    # A parameter is in all that comes after its first place along the axis; so many entries are known before they are.
-    line, place = np.divmod(np.argsort(numbers.ravel()), length)
-    met = matrix.tocoo()
-    after = (place + 1 if reverse else length - place)[met.row]
-    key = line[met.row] * go.n + met.col
-    order = np.lexsort((after, key))
-    last = np.append(np.diff(key[order]) != 0, [True] * (key.size > 0))
-    go.refuse(int(after[order][last].sum()), operand.aval.size)
-    first, second = np.tril_indices(length)
-    if reverse:
-        first, second = second, first
     from scipy.sparse import coo_array
 
-    places = (numbers[:, first].ravel(), numbers[:, second].ravel())
-    ones = np.ones(places[0].size, dtype=np.int32)
-    gather = coo_array((ones, places), shape=(operand.aval.size,) * 2).tocsr()
-    return [Dependence((), _ones(gather @ matrix))]
+    operand, axis = equation.invars[0], equation.params["axis"]
+    shape, size = operand.aval.shape, operand.aval.size
+    if not size:
+        return [NOTHING]
+    length = shape[axis]
+    numbers = np.moveaxis(np.arange(size).reshape(shape), axis, -1).ravel()
+    # Parameter by parameter, in which lines along the axis it stands, and where. It is in all that comes after its
+    # first place in a line; how many entries these are is known before any of them is made.
+    matrix = go.matrix(go.of(operand), size)[numbers].tocsc()
+    matrix.sort_indices()
+    line, place = np.divmod(matrix.indices, length)
+    column = np.repeat(np.arange(go.n, dtype=np.int32), np.diff(matrix.indptr))
+    differs = (np.diff(column) != 0) | (np.diff(line) != 0)
+    ends = np.ones(min(column.size, 1), dtype=bool)
+    if equation.params.get("reverse", False):
+        kept = np.concatenate([differs, ends])
+        first, count = np.zeros_like(place[kept]), place[kept] + 1
+    else:
+        kept = np.concatenate([ends, differs])
+        first, count = place[kept], length - place[kept]
+    entries = int(count.sum(dtype=np.int64))
+    go.refuse(entries, size)
+    if entries > MOST_ENTRIES:
+        raise Dense(tuple(dict.fromkeys(go.unknown)))
+    within = np.arange(entries) - np.repeat(np.cumsum(count, dtype=np.int64) - count, count)
+    rows = numbers[np.repeat(line[kept].astype(np.int64) * length + first, count) + within]
+    ones = np.ones(entries, dtype=np.int8)
+    result = coo_array((ones, (rows, np.repeat(column[kept], count))), shape=(size, go.n))
+    return [Dependence((), result.tocsr())]
 
 
 def _along_axis(go: _Propagation, equation: Any) -> list[Dependence]:
