@@ -8,6 +8,7 @@ import scipy.optimize
 from numpy.testing import assert_allclose
 
 from steepest import minimize
+from steepest.objective import Objective
 
 
 def rastrigin(x):
@@ -360,6 +361,24 @@ def test_bounds_that_shut_zero_out_are_kept():
     result = minimize(trigonometric, np.full(10, 0.1), bounds=[(0.01, 2.0)] * 10)
     alone = minimize(trigonometric, np.full(10, 0.1), bounds=[(0.01, 2.0)] * 10, starts=1)
     assert result.success and result.x.min() >= 0.01 and result.fun <= alone.fun
+
+
+def test_what_led_lower_is_not_called_zero_where_bounds_shut_that_out():
+    result = minimize(trigonometric, np.full(20, 0.05), bounds=[(1e-9, 2.0)] * 20)
+    assert "one from the place nearest to zero inside the bounds led here" in result.message
+    assert_allclose(result.x, 1e-9)
+
+
+def test_where_zero_and_the_mirrored_start_are_one_place_inside_the_bounds_it_is_looked_at_once(monkeypatch):
+    seen, value = [], Objective.value
+
+    def noted(objective, x):
+        seen.append(np.array(x))
+        return value(objective, x)
+
+    monkeypatch.setattr(Objective, "value", noted)
+    minimize(trigonometric, np.full(20, 0.05), bounds=[(0.01, 2.0)] * 20)
+    assert sum(bool((x == 0.01).all()) for x in seen) == 1
 
 
 def test_a_hole_at_zero_is_no_lower_minimum():

@@ -520,16 +520,21 @@ class WithRestarts:
         objective, start = self.problem.objective, self.problem.start
         if not start.any():
             return
+        known = [start]
         for words, place in (("zero", np.zeros(start.size)), ("the start mirrored at zero", -start)):
             run = self.run
             if not self._are_worth_it():
                 return
             inside = objective.bounds.project(place)
+            if any(np.array_equal(inside, other) for other in known):
+                continue
+            known.append(inside)
             value = objective.value(inside)
             self.looked += 1
             is_lower = np.isfinite(value) and value < run.value - LOWER * abs(run.value)
             if is_lower and self._leads_lower(inside, max(run.steps, LEAST_STEPS)):
-                self.across = words
+                is_there = np.array_equal(inside, place)
+                self.across = words if is_there else f"the place nearest to {words} inside the bounds"
 
     def _by_parts(self) -> bool:
         """Of a sum of terms of few parameters each, parts moved alone, all at once, while that pays; whether it did.
@@ -659,7 +664,7 @@ class WithRestarts:
             sentence += f" led here{rest}."
         if self.astray is not None:
             how += f"; one went lower and ended in no minimum: {self.astray}"
-            sentence += f" A walk from nearby went lower and ended in no minimum: {self.astray}."
+            sentence += f" Another walk went lower and ended in no minimum: {self.astray}."
         elif not self.lower:
             how += "; none lower" if self.seen is None else "; one went lower and was cut short"
         if self.seen is not None and self.seen[0] < self.run.value:
