@@ -113,6 +113,20 @@ def test_a_generator_of_batches_is_used_up_once_and_none_is_lost():
     assert result.params["m"] == pytest.approx(5.0)
 
 
+@pytest.mark.parametrize("once", [False, True])
+def test_what_fills_the_same_array_again_gives_every_batch_as_it_was(once):
+    class Refilled:
+        def __iter__(self):
+            array = np.empty(4)
+            for k in range(5):
+                array[:] = k
+                yield array
+
+    source = read_data(iter(Refilled()) if once else Refilled(), 0)
+    held = [arrays[0] for arrays in source.batches(0, 0, 4, Part())]  # as those made ready ahead are
+    assert_array_equal(held, np.repeat(np.arange(5.0), 4).reshape(5, 4))
+
+
 def test_a_generator_whose_last_batch_is_smaller_loses_that_one_alone():
     def mean_distance(params, batch):
         return np.mean((params["m"] - batch) ** 2)

@@ -146,6 +146,23 @@ def test_a_rate_that_is_a_function_of_the_step_falls_to_no_end_and_none_is_told(
     assert_allclose(row.rate, 0.1 / (1.0 + row.step), rtol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["adam", "prodigy"])
+def test_a_checkpoint_written_before_slopes_had_a_unit_is_gone_on_from(method, tmp_path):
+    given = {"method": method, "schedule": "cosine"}
+    whole = trained(tmp_path / "whole", steps=40, **given)
+    trained(tmp_path / "old", steps=40, callback=lambda row: row.step >= 20, **given)
+    for path in Checkpoints(tmp_path / "old").found():
+        header, arrays = read(path)
+        count = sum(name.startswith("memory ") for name in arrays)
+        unit, *memory = (arrays.pop(f"memory {i}") for i in range(count))
+        assert unit.shape == () and unit == 1.0
+        arrays |= {f"memory {i}": array for i, array in enumerate(memory)}
+        write(path, header, list(arrays.items()))
+    rest = trained(tmp_path / "old", steps=40, resume=True, **given)
+    assert rest.steps == 40
+    assert_array_equal(rest.params["out"]["W"], whole.params["out"]["W"])
+
+
 def test_early_stopping_remembers_its_best_across_a_resume(tmp_path):
     cost, params, data = classification(rows=128)
     aside = classification(rows=64, seed=9)[2]

@@ -447,3 +447,15 @@ def test_parts_of_a_batch_whose_mean_cost_is_another_are_told_of(weighted):
     assert differ == weighted
     assert ("takes the mean of the costs of 4 parts" in " ".join(parts.remarks)) == weighted
     assert not whole.remarks
+
+
+def test_of_a_stream_that_taught_nothing_it_is_not_said_that_a_slope_was_left():
+    """The rate falls to zero there, but nobody has measured a slope: there is none."""
+    result = steepest.train(
+        lambda params, batch: 3.0 + 0.0 * np.sum(params) * np.sum(batch),
+        np.zeros(2), (np.ones((4, 1)) for _ in range(120)), steps=100, progress=False,
+    )  # fmt: skip
+    assert result.plan.schedule == "linear"
+    assert result.ended == "finished"
+    assert result.verdict == "standing still"
+    assert "was not measured" in result.message

@@ -67,6 +67,34 @@ def test_the_unit_follows_the_geometric_mean_of_the_slopes_that_there_are():
         assert slope_unit_of(with_slope_unit(method.transformation.init(other), other)) == 1.0
 
 
+@pytest.mark.parametrize(("method", "settings"), [("prodigy", {}), ("adam", {"rate": 0.02})])
+def test_parameters_of_next_to_no_slope_do_not_keep_the_others_where_they_are(method, settings):
+    """Single precision holds the square of no slope beyond 1.8e19 units."""
+    rng = np.random.default_rng(0)
+    x, size = rng.normal(size=(2000, 100)), np.where(np.arange(100) < 10, 1.0, 1e-36)
+    answer = np.where(np.arange(100) < 10, rng.normal(size=100), 0.0)
+    result = steepest.train(
+        lambda params, batch: np.mean((batch[0] * size @ params - batch[1]) ** 2),
+        np.zeros(100), (x, x @ answer), batch_size=32, steps=600, method=method, progress=False, **settings,
+    )  # fmt: skip
+    assert result.events == ()
+    assert_allclose(result.params[:10], answer[:10], atol=1e-3)
+
+
+def test_subnormal_slopes_are_none_and_the_largest_leaves_room_for_its_square():
+    def unit(*slope):
+        slope = jnp.array(slope)
+        return float(slope_unit_of(with_slope_unit(method.transformation.init(slope), slope)))
+
+    method = method_of("adam", None, None, 0, None, None)
+    assert unit(1e-10, 1e-42, -1e-45) == unit(1e-10) == 2.0 ** round(np.log2(1e-5))
+    many = [1e-35] * 100
+    assert unit(1e-3, *many) == 2.0 ** (round(np.log2(1e-3)) - 30)
+    assert unit(1e20, *many) == 1.0
+    # A walk that begins on a plateau comes to slopes of one, whose squares must be numbers too.
+    assert np.isfinite(np.square(np.float32(1.0 / unit(*many))))
+
+
 @pytest.mark.parametrize("scale", [1e-9, 1e6])
 def test_the_step_beside_the_curvature_does_not_depend_on_the_unit_of_the_cost(scale):
     rng = np.random.default_rng(0)

@@ -330,7 +330,12 @@ class Given:
     def _read_again(self, first: int) -> Iterator[Batch]:
         for k, whole in enumerate(islice(self.source, self.count)):
             if k >= first:
-                yield self._arrays(whole, "a batch")
+                # A list holds all of its batches; what makes them may fill the same arrays again while one is in use.
+                yield (
+                    self._arrays(whole, "a batch")
+                    if isinstance(self.source, (list, tuple))
+                    else self._copied(whole)
+                )
 
     def _read_once(self, first: int) -> Iterator[Batch]:
         """Those held from number `first` on, then what comes new, which is held too until it is let go of."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from math import isfinite, log2
 from typing import Any, NamedTuple
 
@@ -183,8 +184,11 @@ class InUnits(NamedTuple):
 
 # Adam's ε, 1e-8, is added to the size of a slope: it must stay well below those that a run begins with.
 SMALLEST_SLOPE = 1e-5
-# Of the units: below it a single-precision number has no reciprocal.
-SMALLEST_POWER = -120
+# The largest of the first slopes, in its unit, as a power of two. Adam's rule squares slopes, which single precision
+# holds below 2^64: the rest is for slopes that grow.
+LARGEST_POWER = 30
+# Of the units: a slope that grows from next to nothing to one must not overflow when it is squared.
+SMALLEST_POWER = -60
 
 
 def in_units_of_the_slope(rule: Any) -> Any:
@@ -220,27 +224,40 @@ def with_slope_unit(memory: Any, slope: Any) -> Any:
     """The memory of a rule before its first step, with its unit as these slopes ask for.
 
     The typical slope is the geometric mean of those that are not zero: one parameter in another unit than all others
-    hardly moves it.
+    hardly moves it. Where most slopes are next to nothing, the largest has a say.
     """
-    import jax
     import jax.numpy as jnp
     import optax
 
     before = optax.tree.get(memory, "slope_unit", None)
     if before is None:
         return memory
-
-    @jax.jit
-    def mean_power(slope: Any) -> Any:
-        leaves = [jnp.abs(leaf) for leaf in jax.tree.leaves(slope)]
-        powers = sum(jnp.sum(jnp.where(leaf > 0, jnp.log2(leaf), 0.0)) for leaf in leaves)
-        return powers / sum(jnp.sum(leaf > 0) for leaf in leaves)
-
-    power = float(mean_power(slope)) - log2(SMALLEST_SLOPE)
+    typical, largest = (float(power) for power in _powers()(slope))
+    power = max(typical - log2(SMALLEST_SLOPE), largest - LARGEST_POWER)
     if not isfinite(power):
         return memory
     unit = 2.0 ** min(0, max(SMALLEST_POWER, round(power)))
     return optax.tree.set(memory, slope_unit=jnp.full_like(before, unit))
+
+
+@cache
+def _powers() -> Callable[[Any], Any]:
+    """A function of slopes, compiled: which powers of two the typical one is, and the largest."""
+    import jax
+    import jax.numpy as jnp
+
+    def powers(slope: Any) -> tuple[Any, Any]:
+        leaves = [jnp.abs(leaf) for leaf in jax.tree.leaves(slope)]
+        # The logarithm of a subnormal number is that of zero to some devices.
+        there = [leaf >= jnp.finfo(leaf.dtype).tiny for leaf in leaves]
+        pairs = list(zip(leaves, there, strict=True))
+        total = sum(jnp.sum(jnp.where(is_there, jnp.log2(leaf), 0.0)) for leaf, is_there in pairs)
+        largest = jnp.stack(
+            [jnp.max(jnp.where(is_there, leaf, 0.0), initial=0.0) for leaf, is_there in pairs]
+        ).max()
+        return total / sum(jnp.sum(is_there) for is_there in there), jnp.log2(largest)
+
+    return jax.jit(powers)
 
 
 # Methods that look at all data at every step, and how their plan reads when they were asked for.

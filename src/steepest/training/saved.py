@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
 from math import isfinite
@@ -211,9 +212,7 @@ def unpack(
         kept = sum(name.startswith("kept at best ") for name in arrays)
         walker.best_kept = [arrays[f"kept at best {i}"] for i in range(kept)]
     found = state_from(state, arrays, walker.tree, [leaf.name for leaf in walker.job.layout.leaves])
-    _tell_of_another_end(
-        walker, float(arrays[f"memory {len(_besides(state)) - 1}"]), float(np.asarray(found.total))
-    )
+    _tell_of_another_end(walker, float(_memory(arrays)[-1]), float(np.asarray(found.total)))
     return found
 
 
@@ -233,6 +232,11 @@ def _besides(state: State) -> list[Any]:
     return jax.tree.leaves((state.memory, state.step, state.scale, state.total))
 
 
+def _memory(arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """What a checkpoint holds besides the parameters, the total last."""
+    return [arrays[f"memory {i}"] for i in range(sum(name.startswith("memory ") for name in arrays))]
+
+
 def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: list[str]) -> State:
     """The state with the arrays of a checkpoint in place of its own; its end is kept, where it has one.
 
@@ -240,9 +244,14 @@ def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: l
     """
     rest = (state.memory, state.step, state.scale, state.total)
     structure = jax.tree.structure(rest)
-    kept = [arrays.get(f"memory {i}") for i in range(structure.num_leaves)]
-    shapes = [leaf.shape for leaf in jax.tree.leaves(rest)]
-    if any(a is None or a.shape != shape for a, shape in zip(kept, shapes, strict=True)):
+    kept = _memory(arrays)
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(rest)]
+    unit = next((i for i, path in enumerate(paths) if getattr(path[-1], "name", "") == "slope_unit"), None)
+    if unit is not None and len(kept) == len(paths) - 1:
+        kept.insert(
+            unit, np.ones((), np.float32)
+        )  # written when slopes had no unit of their own, which is to say one
+    if [a.shape for a in kept] != [leaf.shape for leaf in jax.tree.leaves(rest)]:
         raise InputError(
             "the checkpoint was written by another update rule; give the method it was begun with"
         )

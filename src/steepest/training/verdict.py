@@ -49,6 +49,7 @@ LIMITLESS = 1e6
 # A cost that came to this part of the first is asked whether it is rounding: whether so many units in the last place of
 # the parameters double it.
 NOTHING, UNITS = 1e-8, 4
+UNMEASURED = "Whether a slope is left was not measured: data that are read once leave no fresh batch."
 
 
 class TrainVerdict(StrEnum):
@@ -223,24 +224,23 @@ def _word(
             "walk wanders about the bottom.",
             'a falling rate (schedule="cosine") or a larger batch goes lower',
         )
-    if _schedule_ended(walker):
-        return (
-            TrainVerdict.STILL_FALLING,
-            "The rate went to zero as planned while "
-            + (
-                "a slope was left."
-                if slopes is not None and slopes.batches == 1
-                else "the slope could still be told from noise."
-            ),
-            "a longer run (more epochs) would go lower",
-        )
-    if slopes is None:
+    if slopes is None and trend is not None and trend.stands:
         return (
             TrainVerdict.STANDING_STILL,
-            "The cost no longer falls. Whether a slope is left was not measured: data that are read once leave no "
-            "fresh batch.",
-            "a larger batch or a falling rate goes lower if it is noise that holds the walk up",
+            f"The cost no longer falls. {UNMEASURED}",
+            "a longer run (more epochs) goes lower if it was the falling rate that ended the walk"
+            if _schedule_ended(walker)
+            else "a larger batch or a falling rate goes lower if it is noise that holds the walk up",
         )
+    if _schedule_ended(walker):
+        ended = "The rate went to zero as planned"
+        if slopes is None:
+            ended = f"{ended}. {UNMEASURED}"
+        elif slopes.batches == 1:
+            ended = f"{ended} while a slope was left."
+        else:
+            ended = f"{ended} while the slope could still be told from noise."
+        return TrainVerdict.STILL_FALLING, ended, "a longer run (more epochs) would go lower"
     return (
         TrainVerdict.STANDING_STILL,
         "The cost no longer falls though a slope is there: the step is too long for what is left, or too short to "
