@@ -274,7 +274,9 @@ def test_a_process_that_differs_is_named_before_the_first_step(run, tmp_path, wh
     (tmp_path / "job.py").write_text(f"WHAT = {what!r}\n{JOB}")
     done = run("elsewhere", "--processes", 2)
     assert done.returncode == 2
-    assert f"not the same in all 2 processes: the {what}" in done.stderr
+    assert done.stderr.count(f"not the same in all 2 processes: the {what}") == 1
+    values = {"seed": "seed: 0 in process 0, 1", "settings": "rate: 0.01 in process 0, 0.02"}
+    assert values.get(what, "Give all of them the same") in done.stderr
     assert "of process" in done.stderr
     assert "step" not in done.stderr
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from ..errors import InputError
 from .joining import ADDRESS, COUNT, INDEX
-from .roll import NAMED
+from .roll import NAMED, NOT_THE_SAME
 
 # Exit statuses of a process that ended in order: trained, diverged, asked to stop.
 ORDERLY = (0, 1, 130)
@@ -97,6 +97,8 @@ def _failed(children: list[Child]) -> int:
         if codes[0] == NAMED or (0 in guilty and codes[k] == -signal.SIGABRT):
             continue
         words = children[k].words()
+        if 0 in guilty and NOT_THE_SAME in words:
+            continue
         if words and words not in told:
             told.add(words)
             sys.stderr.write("".join(f"process {k}: {line}\n" for line in words.splitlines()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import InputError
 from .batches import Source
 from .joining import all_ready
+from .roll import NOT_THE_SAME
 from .saved import versions
 from .sparse_rows import is_sparse
 
@@ -29,8 +30,8 @@ SAMPLED = 64
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
-def fingerprints(job: Job) -> dict[str, str]:
-    """What must be equal in all processes, each as a hash."""
+def fingerprints(job: Job) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """What must be equal in all processes, each as a hash; and of what is short enough to be shown, the values."""
     start, code = hashlib.sha256(), hashlib.sha256()
     _add(start, job.layout.arrays)
     if job.recorded is not None:
@@ -48,17 +49,22 @@ def fingerprints(job: Job) -> dict[str, str]:
         "validation": None if job.validation is None else job.validation.rows,
         "checkpoint": None if job.checkpoints is None else [job.checkpoints.seconds, job.checkpoints.steps],
     }
-    found = {
-        "the versions of the packages": json.dumps(versions(), sort_keys=True),
-        "the settings": json.dumps(settings, sort_keys=True, default=str),
-        "the seed": str(job.seed),
+    shown: dict[str, dict[str, Any]] = {
+        "the versions of the packages": versions(),
+        "the settings": settings,
+        "the seed": {"seed": job.seed},
     }
-    hashed = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in found.items()}
-    return hashed | {
+    hashed = {name: hashlib.sha256(_text(values).encode()).hexdigest() for name, values in shown.items()}
+    hashed |= {
         "the code of the cost": code.hexdigest(),
         "the data": of_data(job.source),
         "the start": start.hexdigest(),
     }
+    return hashed, shown
+
+
+def _text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 def of_data(source: Source) -> str:
@@ -85,18 +91,62 @@ def check(job: Job) -> None:
     """Compare with every other process; raises `InputError` naming those that are not ready or differ, and in what."""
     if jax.process_count() > 1:
         all_ready()
-        compare(fingerprints(job))
+        compare(*fingerprints(job))
 
 
-def compare(mine: Mapping[str, str]) -> None:
-    """Compare hashes with every other process; raises `InputError` naming those that differ, and in what."""
+def compare(mine: Mapping[str, str], shown: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    """Compare hashes with every other process; raises `InputError` naming those that differ, and in what.
+
+    `shown`: the values behind some of the hashes, for the message.
+    """
+    own = np.frombuffer(bytes.fromhex("".join(mine.values())), dtype=np.uint8)
+    everyones = _of_all(own).reshape(jax.process_count(), len(mine), -1)
+    words = differences(everyones, list(mine))
+    if not words:
+        return
+    # All see the same hashes, and so come here together.
+    apart = [name for k, name in enumerate(mine) if len(np.unique(everyones[:, k], axis=0)) > 1]
+    values = [word for name in apart if shown is not None and name in shown for word in _values(shown[name])]
+    told = f" ({'; '.join(values)})" if values else ""
+    raise InputError(f"{words}{told}. Give all of them the same, whatever their number or their machine")
+
+
+def _of_all(own: np.ndarray) -> np.ndarray:
+    """The same array of every process, along a first axis."""
     from jax.experimental import multihost_utils
 
-    own = np.frombuffer(bytes.fromhex("".join(mine.values())), dtype=np.uint8)
-    everyones = np.asarray(multihost_utils.process_allgather(own)).reshape(jax.process_count(), len(mine), -1)
-    words = differences(everyones, list(mine))
-    if words:
-        raise InputError(words)
+    return np.asarray(multihost_utils.process_allgather(own))
+
+
+def _values(mine: Mapping[str, Any]) -> list[str]:
+    """The values of this process that are others elsewhere, with those; every process must ask."""
+    text = np.frombuffer(_text(mine).encode(), dtype=np.uint8)
+    length = int(_of_all(np.array([text.size], np.int32)).max())
+    everyones = _of_all(np.pad(text, (0, length - text.size), constant_values=ord(" ")))
+    return values_apart([json.loads(row.tobytes()) for row in everyones])
+
+
+def values_apart(everyones: Sequence[Mapping[str, Any]]) -> list[str]:
+    """In which values processes differ.
+
+    >>> values_apart([{"seed": 0, "rate": 0.1}, {"seed": 0, "rate": 0.2}])
+    ['rate: 0.1 in process 0, 0.2 in process 1']
+    """
+    flat = [
+        {
+            name: value
+            for key, held in each.items()
+            for name, value in (held.items() if isinstance(held, Mapping) else [(key, held)])
+        }
+        for each in everyones
+    ]
+    told = []
+    for name in dict.fromkeys(name for each in flat for name in each):
+        values = [_text({"": each.get(name)}) for each in flat]
+        if len(set(values)) > 1:
+            first = [(k, flat[k].get(name)) for k, value in enumerate(values) if values.index(value) == k]
+            told.append(f"{name}: " + ", ".join(f"{value} in process {k}" for k, value in first))
+    return told
 
 
 def same_checkpoint(path: Path | None) -> None:
@@ -129,4 +179,4 @@ def differences(everyones: np.ndarray, names: list[str]) -> str:
         others = [str(process) for process, value in enumerate(hashes) if value != common]
         if others:
             told.append(f"{name} of process {', '.join(others)}")
-    return "" if not told else f"not the same in all {len(everyones)} processes: {'; '.join(told)}"
+    return "" if not told else f"{NOT_THE_SAME} {len(everyones)} processes: {'; '.join(told)}"

@@ -20,6 +20,8 @@ from ..errors import InputError
 
 # Exit status of process 0 when it has named the one that is late.
 NAMED = 3
+# How the words begin with which every process ends alike where they differ; the first one's are enough.
+NOT_THE_SAME = "not the same in all"
 # Seconds between two lines of one process.
 BEAT = 1.0
 # All at the same stage for this many times the patience wait for each other in vain; less may be a long compilation.

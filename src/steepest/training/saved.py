@@ -248,9 +248,8 @@ def state_from(state: State, arrays: dict[str, np.ndarray], tree: Tree, names: l
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(rest)]
     unit = next((i for i, path in enumerate(paths) if getattr(path[-1], "name", "") == "slope_unit"), None)
     if unit is not None and len(kept) == len(paths) - 1:
-        kept.insert(
-            unit, np.ones((), np.float32)
-        )  # written when slopes had no unit of their own, which is to say one
+        # Written when slopes had no unit of their own, which is to say one.
+        kept.insert(unit, np.ones((), np.float32))
     if [a.shape for a in kept] != [leaf.shape for leaf in jax.tree.leaves(rest)]:
         raise InputError(
             "the checkpoint was written by another update rule; give the method it was begun with"
