@@ -66,6 +66,20 @@ def test_a_ridge_between_steep_walls_aslant_to_the_box_is_followed_to_a_bound(le
     assert step.decrease >= (1e-6 * t + 0.5e-3 * t**2) * (1 - 1e-9)
 
 
+def test_the_first_bound_on_a_way_is_met_exactly():
+    """Short of it by rounding, the next round has no room: the corner of a box of random sides, down a long ridge."""
+    sides = np.random.default_rng(0).uniform(0.1, 1.0, size=(200, 2))
+    for side in sides:
+        ridge = np.array([1.0, 1.0 / 3.0]) / np.sqrt(10.0 / 9.0)
+        wall = np.array([-ridge[1], ridge[0]])
+        H = 1e12 * np.outer(wall, wall) - 1e-3 * np.outer(ridge, ridge)
+        step = lowest_in_box(
+            -1e-6 * ridge, H.dot, -side, side, lambda free, r, to=1e8 * ridge: to, gradient_steps=1, rounds=1
+        )
+        assert (np.abs(step.p) == side).any()
+        assert (np.abs(step.p) <= side).all()
+
+
 def test_nothing_moves_where_every_bound_holds():
     step = lowest_in_box(np.ones(2), np.eye(2).dot, np.zeros(2), np.ones(2), face_newton(np.eye(2)))
     np.testing.assert_array_equal(step.p, [0.0, 0.0])

@@ -14,6 +14,7 @@ from steepest.errors import InputError
 from steepest.objective import Objective
 from steepest.solvers import StopReason, Tolerance, bfgs, drive, gradient_descent, lbfgs, newton
 from steepest.solvers.history import History
+from steepest.solvers.stopping import Progress
 
 from .problems import CATALOGUE, QUASI_NEWTON, absolute, name_of, objective, parabola, rosenbrock
 
@@ -308,3 +309,17 @@ def test_a_walk_of_many_parameters_holds_the_pairs_and_four_vectors_when_the_cos
         tracemalloc.stop()
     assert run.steps == 12 < len(held) - 1  # some trials were refused
     assert max(held) < 2 * remembered + 4.2
+
+
+def test_a_short_step_where_the_model_promises_more_is_no_end_among_equal_costs():
+    """The last step was cut to 1e-33, as by a wall; the model's next one promises a tenth of the cost, or none."""
+    slope, step = np.array([1.0, 0.0]), np.array([1e-33, 0.0])
+
+    def stop_after_one(left):
+        progress = Progress(1.0, Tolerance(), "")
+        assert progress.check_start(np.zeros(2), 1.0, slope) is None
+        return progress.check(step, 1.0, 1.0, 1.0, slope, step, 1e-33, left)
+
+    assert stop_after_one(0.1) is None
+    assert stop_after_one(np.inf) is None
+    assert stop_after_one(1e-32) is StopReason.ROUNDING

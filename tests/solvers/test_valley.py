@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from steepest.linear_algebra.curvature import DenseCurvature
 from steepest.objective import Objective
 from steepest.solvers import drive, newton
-from steepest.solvers.bent_path import Bend
-from steepest.solvers.valley import valley_at
+from steepest.solvers.bent_path import Bend, Reach
+from steepest.solvers.quadratic_models import FreeModel
+from steepest.solvers.valley import CRAWL, UNBENT, Crawl, along_the_valley, valley_at
 
 STEEP, BEND, SLOPE = 1e6, 3.0, -2.0
 
@@ -34,6 +36,47 @@ def test_no_valley_is_seen_where_a_side_bends_down():
     assert valley_at(H, np.ones(3), Bend(np.array([1.0, 0.0, 0.0]), np.ones(3))) is None
     assert valley_at(np.eye(2), np.ones(2), Bend(np.zeros(2), np.ones(2))) is None
     assert valley_at(np.eye(2), np.ones(2), Bend(np.array([np.inf, 0.0]), np.ones(2))) is None
+
+
+def looked_at(pit, reach=None, bend=BEND):
+    """What a step along the parabolic valley finds on a cost that is lower by `pit` of the way from where it lands."""
+    H, g, K = np.diag([0.0, 2.0 * STEEP]), np.array([SLOPE, 0.0]), np.array([0.0, -2.0 * STEEP * bend])
+    valley = valley_at(H, g, Bend(np.array([0.01, 0.0]), 0.5 * K * 0.01**2))
+    there = valley.step(valley.lowest_within(0.1))
+
+    def cost(z):
+        slope, x, off = np.array([SLOPE, 0.0]), z[0], z[1] - 0.5 * bend * z[0] ** 2
+        slope = slope + 2.0 * STEEP * off * np.array([-bend * x, 1.0])
+        return SLOPE * x + STEEP * off**2 - pit(z - there), slope
+
+    objective, start = Objective(2, value_and_gradient=cost), np.zeros(2)
+    value, _ = objective.value_and_gradient(start)
+    model, crawl = (
+        FreeModel(start, g, DenseCurvature(H), np.ones(2)),
+        Crawl(CRAWL, np.ones(2), valley, 0.1, reach, 0.0),
+    )
+    return objective, there, *along_the_valley(objective, start, value, model, crawl)
+
+
+def test_a_step_along_a_valley_that_falls_into_a_pit_keeps_it():
+    objective, there, landing, _ = looked_at(lambda z: 1e6 * np.exp(-1e6 * (z @ z)))
+    assert landing is not None and landing.value <= -1e6
+    assert_array_equal(landing.x, there)
+    assert_array_equal(objective.best_x, there)
+
+
+def test_a_step_along_a_valley_to_a_number_without_digits_is_no_place_to_return():
+    objective, _, landing, _ = looked_at(lambda z: 1e6 * (not z.any()))
+    assert landing is None
+    assert objective.best_value > -1e5
+    _, _, landing, _ = looked_at(lambda z: np.inf)
+    assert landing is None
+
+
+@pytest.mark.parametrize(("miss", "left"), [(None, 0), (0.9, 0), (0.5, CRAWL - UNBENT)])
+def test_where_nothing_bends_the_count_begins_anew_unless_the_last_step_along_a_valley_landed(miss, left):
+    reach = None if miss is None else Reach(0.1, miss, 2.0)
+    assert looked_at(lambda z: 0.0, reach, bend=1e-6)[3].steps == left
 
 
 def around_a_circle(steep, units=(1.0, 1.0), price=1.0):

@@ -167,17 +167,13 @@ def _bent(
     slope, Hd = float(r.dot(d)), product(d)
     if not slope < 0.0:
         return p, r, q
-    bend, t = float(d.dot(Hd)), _room(p, d, lower, upper)
+    bend, room, ends = float(d.dot(Hd)), np.full(d.shape, np.inf), np.where(d > 0.0, upper, lower)
+    np.divide(ends - p, d, out=room, where=d != 0.0)
+    t = float(room.min())
     if bend > 0.0:
         t = min(t, -slope / bend)
     if not 0.0 < t < np.inf:
         return p, r, q
-    aimed = np.minimum(np.maximum(p + t * d, lower), upper)
+    # Exactly on the bound: short of it by rounding, the next round would have no room.
+    aimed = np.where(room <= t, ends, np.minimum(np.maximum(p + t * d, lower), upper))
     return aimed, r + t * Hd, q + t * slope + 0.5 * t * t * bend
-
-
-def _room(p: Vector, d: Vector, lower: Vector, upper: Vector) -> float:
-    """The largest t with p + t·d inside the box."""
-    moves = d != 0.0
-    ends = np.where(d > 0.0, upper, lower)
-    return float(np.min((ends[moves] - p[moves]) / d[moves], initial=np.inf))

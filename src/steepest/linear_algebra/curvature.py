@@ -189,12 +189,8 @@ def newton_step(g: Vector, H: Matrix) -> Vector | None:
     >>> newton_step(np.array([2.0]), np.array([[4.0]]))
     array([-0.5])
     """
-    if (
-        not g.size
-    ):  # LAPACK's solve takes no system without unknowns, as where equal bounds hold every parameter
-        return g.copy()
     if not g.size:
-        return g  # LAPACK refuses systems without an equation
+        return g  # LAPACK refuses systems without an equation, as where equal bounds hold every parameter
     factor, trouble = lapack.dpotrf(H, 1, 0)
     if trouble:
         return None

@@ -252,7 +252,7 @@ class Progress:
         promised = min(left, slope * step_length) if has_model else left
         idle = has_model and promised <= rounding and value >= lowest - rounding
         if idle or -rounding <= fell <= rounding:
-            spent = has_model and promised <= NOT_WORTH_A_STEP * rounding
+            spent = has_model and left <= NOT_WORTH_A_STEP * rounding
             return self._lost_in_rounding(x, slope, step, has_model, spent)
         self._quiet = 0
         if slope < self._smallest_slope:

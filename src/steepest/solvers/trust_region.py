@@ -121,7 +121,7 @@ def advance(
         end_slope = inner(g, step)
         wall = not (isfinite(f) and isfinite(end_slope))
         too_good = value - f > max(TOO_GOOD * promised, rounding) and not wall
-        if too_good and _lost_its_digits(objective, landed, f, value - f):
+        if too_good and lost_its_digits(objective, landed, f, value - f):
             objective.lowest = seen  # it is no point to return
             wall = True
         if wall:
@@ -149,7 +149,7 @@ def advance(
         proposal = model.within(radius, proposal.shift)
 
 
-def _lost_its_digits(objective: Objective, x: Vector, value: float, fell: float) -> bool:
+def lost_its_digits(objective: Objective, x: Vector, value: float, fell: float) -> bool:
     """Whether the `value` at `x` (n,), lower by `fell`, is made of rounding, as beyond the digits of an inner solve."""
     beside = objective.value(objective.bounds.project(np.nextafter(x, inf)))
     return not abs(beside - value) <= TORN * fell

@@ -27,13 +27,14 @@ from ..objective import Objective
 from .bent_path import BENT_PART, Bend, Reach, next_radius, reach_of
 from .quadratic_models import FreeModel
 from .stopping import VALUE_ROUNDING
-from .trust_region import POOR, TOO_GOOD, Landing, Model
+from .trust_region import POOR, TOO_GOOD, Landing, Model, lost_its_digits
 
 # A step that gained so much more or less than promised, as a part of it, has met third derivatives. So many of them,
 # each other step taking one off, are a crawl, in which those are worth their price of half a step; sooner, and walks
 # that are soon through pay it for nothing. They count for no more than the second number. A step along the valley that
 # does not land on its floor takes `LOST` off, a look that shows no bend `UNBENT`, and a step that wins less than the
-# one before takes one. Where no step was ever tried, as among bumps, a look that shows no bend begins the count anew.
+# one before takes one. Where the last such step did not land, or none was ever tried, as among bumps, a look that shows
+# no bend begins the count anew.
 ASTRAY = 0.25
 CRAWL, LONG_CRAWL, LOST, UNBENT = 8, 12, 4, 2
 
@@ -146,23 +147,28 @@ def along_the_valley(
     landed = model.place(valley.step(along) / crawl.widest)
     seen = objective.lowest
     f, g = objective.value_and_gradient(landed)
-    if (
-        value - f > TOO_GOOD * promised
-    ):  # an abyss, or numbers that lost their digits: shorter steps will tell
-        objective.lowest = seen
-        return None, crawl._replace(steps=crawl.steps - LOST, reach=None)
-    missed = 1.0 - (value - f) / promised
+    won = value - f
+    missed = 1.0 - won / promised
     if not (isfinite(missed) and isfinite(inner(g, g))):
         return None, crawl._replace(steps=crawl.steps - LOST, reach=None)
+    if won > TOO_GOOD * promised and lost_its_digits(objective, landed, f, won):
+        objective.lowest = seen  # it is no point to return
+        return None, crawl._replace(steps=crawl.steps - LOST, reach=None)
     reach = reach_of(crawl.reach, abs(along), abs(missed))
-    if missed > 1.0 - POOR:
+    if _is_lost(missed):
         return None, crawl._replace(steps=crawl.steps - LOST, reach=reach)
-    steps = min(crawl.steps + 1, LONG_CRAWL) if value - f >= crawl.won else crawl.steps - 1
+    steps = min(crawl.steps + 1, LONG_CRAWL) if won >= crawl.won else crawl.steps - 1
     return Landing(landed, f, g, landed - x, 1.0), crawl._replace(steps=steps, reach=reach)
 
 
 def _saw_no_bend(crawl: Crawl) -> Crawl:
-    return crawl._replace(steps=0 if crawl.reach is None else max(crawl.steps - UNBENT, 0))
+    landed = crawl.reach is not None and not _is_lost(crawl.reach.miss)
+    return crawl._replace(steps=max(crawl.steps - UNBENT, 0) if landed else 0)
+
+
+def _is_lost(miss: float) -> bool:
+    """Whether a step along a valley that missed this part of its promise did not land on its floor."""
+    return miss > 1.0 - POOR
 
 
 def is_astray(won: float, promised: float, value: float) -> bool:
