@@ -127,6 +127,16 @@ def test_what_fills_the_same_array_again_gives_every_batch_as_it_was(once):
     assert_array_equal(held, np.repeat(np.arange(5.0), 4).reshape(5, 4))
 
 
+def test_batches_that_are_held_to_be_read_again_are_lent_for_reading_alone():
+    """What is changed in one that was read must not be found in it when it is read again."""
+    source = read_data((np.full((4, 2), float(k)) for k in range(3)), 0)
+    for (array,) in source.batches(0, 0, 4, Part()):
+        assert not array.flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            array /= 255.0
+    assert [array[0, 0] for (array,) in source.batches(0, 0, 4, Part())] == [0.0, 1.0, 2.0]
+
+
 def test_a_generator_whose_last_batch_is_smaller_loses_that_one_alone():
     def mean_distance(params, batch):
         return np.mean((params["m"] - batch) ** 2)

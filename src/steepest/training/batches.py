@@ -340,7 +340,7 @@ class Given:
     def _read_once(self, first: int) -> Iterator[Batch]:
         """Those held from number `first` on, then what comes new, which is held too until it is let go of."""
         if self._next is None:
-            self._held[first], self._next = self._first, first + 1
+            self._held[first], self._next = _unchangeable(self._first), first + 1
         k, before = first, False  # whether the one before was left out
         while True:
             if k == self._next:
@@ -352,7 +352,7 @@ class Given:
                 if not before and self._is_shorter(whole):
                     self.shorter, before = self.shorter + 1, True
                     continue
-                self._held[k], self._next, before = self._copied(whole), k + 1, False
+                self._held[k], self._next, before = _unchangeable(self._copied(whole)), k + 1, False
             yield self._held[k]
             k += 1
 
@@ -395,3 +395,10 @@ class Given:
     def describe(self) -> str:
         """The data in a few words."""
         return "an iterable of batches"
+
+
+def _unchangeable(batch: Batch) -> Batch:
+    """The batch for reading alone: it may be read again, and a cost in PyTorch may divide its rows in place."""
+    for array in batch:
+        array.setflags(write=False)
+    return batch
