@@ -1,8 +1,10 @@
 """Colours keep columns that share a row apart, and are about as few as can be."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from scipy.sparse import csc_array, diags_array, kron, random_array
+from scipy.sparse import csc_array, diags_array, eye_array, kron, random_array, vstack
 
 from steepest.structure.colouring import colour_columns, colour_symmetric
 
@@ -63,6 +65,35 @@ def test_a_full_row_of_a_jacobian_is_set_aside():
     found = colour_columns(pattern)
     assert found.products == 4 and found.aside.tolist() == [300]
     assert measured(pattern, found)
+
+
+def test_many_full_rows_of_a_symmetric_matrix_are_all_set_aside():
+    hubs, leaves, each = 100, 3000, 4
+    rng = np.random.default_rng(0)
+    met = np.concatenate([rng.choice(hubs, each, replace=False) for _ in range(leaves)])
+    leaf = np.repeat(np.arange(hubs, hubs + leaves), each)
+    everyone = np.arange(hubs + leaves)
+    rows, columns = np.concatenate([met, leaf, everyone]), np.concatenate([leaf, met, everyone])
+    pattern = csc_array((np.ones(rows.size), (rows, columns)))
+    colouring = colour_symmetric(pattern)
+    np.testing.assert_array_equal(colouring.aside, np.arange(hubs))
+    assert colouring.products == hubs + 1  # leaves do not meet one another
+    assert measured(pattern, colouring)
+
+
+def test_uneven_rows_take_no_table_of_all_rows_by_all_colours():
+    n, full = 4000, 70
+    pattern = vstack([eye_array(n), csc_array(np.ones((full, n)))]).tocsc()
+    tracemalloc.start()
+    try:
+        colouring = colour_columns(pattern)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (
+        colouring.products == n + colouring.aside.size
+    )  # some full row is left, and no two columns go together
+    assert peak < 8 * n * n / 2  # bytes of half that table
 
 
 @pytest.mark.parametrize("seed", range(6))
