@@ -327,10 +327,9 @@ def test_ctrl_c_at_the_start_of_the_walk_on_from_a_saddle_keeps_the_saddle(monke
     assert found.fun == 1.0 and found.verdict is Verdict.SADDLE_POINT and found.stop == "stopped"
 
 
-@pytest.mark.parametrize(("seed", "most"), [(100, 45_000), (138, 30_000)])
-def test_a_measured_walk_that_crawls_is_ended_long_before_it_has_taken_all_its_steps(seed, most):
-    """The slopes of the constraint are tiny or huge, and every step wins a millionth; no minimum is claimed for it."""
-    random = np.random.default_rng(seed)
+def test_a_measured_walk_that_crawls_is_ended_long_before_it_has_taken_all_its_steps():
+    """The slopes of the constraint are tiny or huge, and every step wins a millionth: 64,000 calls, if it went on."""
+    random = np.random.default_rng(138)
     n, k, tiny = int(random.integers(1, 7)), int(random.integers(5)), 10.0 ** -random.integers(0, 16)
     c, _, x0 = random.normal(size=n), random.normal(size=(2, n)), random.normal(size=n)
     x0 = x0 * 10 ** random.uniform(0, 1.5)
@@ -348,7 +347,7 @@ def test_a_measured_walk_that_crawls_is_ended_long_before_it_has_taken_all_its_s
     ]
     cost = costs[int(random.integers(3))]
     found = minimize(cost, x0, constraints={"type": "ineq", "fun": constraint}, derivatives="numeric")
-    assert max(found.nfev, calls[0]) < most and not found.success
+    assert max(found.nfev, calls[0]) < 30_000 and not found.success
     assert constraint(found.x) >= -1e-8 and found.fun <= cost(x0)
 
 

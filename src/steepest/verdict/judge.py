@@ -11,8 +11,8 @@ import numpy as np
 
 from ..numerics import EPS, all_finite, largest, quietly
 from ..objective import Objective
-from .curvature import Curvature, confirmed, curvature_of, steady
-from .endless import pole_near, pole_on_the_way, valley_from, valley_walked
+from .curvature import DENSE, Curvature, confirmed, curvature_of, steady
+from .endless import pole_near, pole_on_the_way, put_across, valley_from, valley_walked
 from .failures import (
     along_ray,
     along_valley,
@@ -59,6 +59,9 @@ from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
 
 Vector = np.ndarray
+
+# Parts of a Newton step at which the floor of a valley is looked at; from farther off it may not be found again.
+ALONG_THE_FLOOR = (2.0, 1.0, 0.5)
 
 # A Newton step that leaves more than this part of the promised decrease was not near a well-determined
 # minimum: a quartic leaves 0.2, a tail that never ends 0.37.
@@ -283,8 +286,11 @@ def _stationary(
             found, curvature = _saddle(look, curvature, rounding, evidence)
             if found is not None:
                 return found
-        if curvature.null.size == 0:
-            return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
+    bend = _lower_on_the_floor(look, optimality, rounding)
+    if bend is not None:
+        return falls_along_a_bend(look, bend, evidence)
+    if curvature.null.size == 0:
+        return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
 
 
@@ -376,6 +382,29 @@ def _tail_or_minimum(
         if onwards is not None:
             return onwards
     return minimum(look, curvature, rounding, optimality, evidence)
+
+
+def _lower_on_the_floor(look: Look, optimality: Optimality, rounding: Rounding) -> Course | None:
+    """A lower place where a Newton step leads along the floor of the valley, if only the slope's rounding explains it.
+
+    Beside steep walls the slope is too coarse to tell whether it is zero, and the cost is not: what a Newton step
+    promises would show.
+    """
+    unexplained = optimality.by == "rounding" and optimality.remaining > optimality.remaining_limit
+    if not unexplained or look.quadratic or not 1 < look.n <= DENSE or not look.objective.has_hessian:
+        return None
+    way = optimality.step
+    along = way / look.scale
+    length = float(np.linalg.norm(along))
+    if not 0.0 < length < np.inf:
+        return None
+    for part in ALONG_THE_FLOOR:
+        place, value = put_across(look, look.x + part * way, along / length, look.value)
+        if value < look.value - optimality.remaining_limit:
+            tremble = max(rounding.value, look.trembling(place, value))
+            if value < look.value - SPREAD_FACTOR * tremble:
+                return Course(way, Runs.FALLING_ALONG_A_BEND, 1.0, way, place, value)
+    return None
 
 
 def _falls_along_the_floor(
