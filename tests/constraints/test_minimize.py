@@ -369,3 +369,16 @@ def test_a_measured_walk_from_far_off_is_not_broken_off_for_having_won_most_at_o
         assert found.success and found.nit > 200
         assert found.fun < 1e-12 * cost(start)
         assert constraint["fun"](found.x) > 0.0
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e6, 1e10])
+def test_a_linear_program_is_solved_whatever_the_unit_of_a_parameter(unit):
+    """The corner is at (0, 1); that the first parameter stays a millionth of its size off costs nothing."""
+    found = minimize(
+        lambda x: -x[0] / unit - 2 * x[1],
+        np.zeros(2),
+        constraints={"type": "ineq", "fun": lambda x: 1 - x[0] / unit - x[1]},
+        bounds=[(0, None), (0, None)],
+    )
+    assert found.success and abs(found.fun + 2.0) < 1e-8
+    np.testing.assert_allclose(found.x, [0.0, 1.0], atol=1e-8 * unit)

@@ -31,6 +31,9 @@ Matrix = np.ndarray
 MET = 1e-8
 ACTIVE = 1e-7
 
+# What would change the cost by no more than this part of its size, moved onto a limit, is at that limit.
+ONTO_A_LIMIT = 1e-6
+
 # Slopes that balance to this part of their own sizes cancel as well as the last digits of an unpolished point allow.
 BALANCED = 1e-8
 
@@ -564,10 +567,14 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
     holds = bool(unit[worst] <= BALANCED * whole)
     if holds and H is not None:
         # Small beside the slopes of others is no balance: where nothing bends, a slope of the cost must be met by what
-        # pushes there. What pushes against none is rounding of the multipliers.
+        # pushes there. What pushes against none is rounding of the multipliers; what would gain next to nothing on the
+        # way to the bound it pushes towards has met that bound.
+        room = np.where(point.residual > 0.0, point.x - point.bounds.lower, point.bounds.upper - point.x)
         own = np.maximum(limit, BALANCED * point.balanced_size)
         own = np.maximum(own, STEP_PART * np.abs(np.diag(H)) * point.scale)
-        astray = np.where((residual > own) & (2.0 * np.abs(look.gradient) > residual), unit, 0.0)
+        gain = np.multiply(residual, room, out=np.zeros(look.n), where=residual > own)
+        free = gain > ONTO_A_LIMIT * max(size, 1.0)
+        astray = np.where(free & (2.0 * np.abs(look.gradient) > residual), unit, 0.0)
         if astray.any():
             worst = int(np.argmax(astray))
             limit_here, holds = float(own[worst]), False
@@ -584,9 +591,9 @@ def _complementarity(point: Point) -> Evidence:
     gap = np.minimum(np.where(np.isfinite(low), low, np.inf), np.where(np.isfinite(high), high, np.inf))
     gap = np.where(np.isfinite(gap), gap, 0.0)
     largest = max(largest, float((np.abs(point.bound_multipliers) * gap).max(initial=0.0)))
-    size = max(abs(point.look.value), point.look.fall or 0.0, 1.0)
+    most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, 1.0)
     return Evidence(
-        "multiplier × distance to the limit", largest, 1e-6 * size, largest <= 1e-6 * size,
+        "multiplier × distance to the limit", largest, most, largest <= most,
         "what moving each constraint that pushes onto its limit would change the cost by",
     )  # fmt: skip
 
