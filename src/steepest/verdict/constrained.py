@@ -34,6 +34,9 @@ ACTIVE = 1e-7
 # What would change the cost by no more than this part of its size, moved onto a limit, is at that limit.
 ONTO_A_LIMIT = 1e-6
 
+# A slope that would change the cost by no more than this part, as it is here, on the way to a bound has met the bound.
+NEXT_TO_NOTHING = 1e-9
+
 # Slopes that balance to this part of their own sizes cancel as well as the last digits of an unpolished point allow.
 BALANCED = 1e-8
 
@@ -573,7 +576,7 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
         own = np.maximum(limit, BALANCED * point.balanced_size)
         own = np.maximum(own, STEP_PART * np.abs(np.diag(H)) * point.scale)
         gain = np.multiply(residual, room, out=np.zeros(look.n), where=residual > own)
-        free = gain > ONTO_A_LIMIT * max(size, 1.0)
+        free = gain > NEXT_TO_NOTHING * abs(look.value)
         astray = np.where(free & (2.0 * np.abs(look.gradient) > residual), unit, 0.0)
         if astray.any():
             worst = int(np.argmax(astray))
