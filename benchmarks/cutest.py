@@ -129,6 +129,11 @@ def profile(everything: Mapping[str, tuple[Sequence[Record], Judge]]) -> None:
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
+    # A solver looks the same in every panel.
+    looks = {
+        solver: k
+        for k, solver in enumerate(contest.by_solver(r for rs, _ in everything.values() for r in rs))
+    }
     figure, axes = plt.subplots(1, len(everything), figsize=(10, 4), sharey=True, layout="constrained")
     for ax, (kind, (records, judge)) in zip(axes, everything.items(), strict=True):
         with_minimum = counted(records, judge)
@@ -138,7 +143,7 @@ def profile(everything: Mapping[str, tuple[Sequence[Record], Judge]]) -> None:
         for (problem, _), seconds in times.items():
             fastest[problem] = min(seconds, fastest.get(problem, seconds))
         styles = ["-", "--", "-.", ":"]
-        for index, solver in enumerate(contest.by_solver(with_minimum)):
+        for solver in contest.by_solver(with_minimum):
             ratios = sorted(
                 seconds / fastest[problem] for (problem, who), seconds in times.items() if who == solver
             )
@@ -146,10 +151,10 @@ def profile(everything: Mapping[str, tuple[Sequence[Record], Judge]]) -> None:
             ax.step(
                 [*ratios, 1e3],
                 [*heights, heights[-1] if heights else 0.0],
-                styles[index % 4],
+                styles[looks[solver] % 4],
                 where="post",
                 label=solver,
-                color=f"C{index}",
+                color=f"C{looks[solver]}",
                 linewidth=2.5 if solver == "steepest" else 1.2,
             )
         ax.set(
