@@ -45,6 +45,21 @@ def test_a_valley_without_an_end_is_no_minimum_where_its_fall_has_drowned(name):
     assert not found.success, found.message
 
 
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("a product held by an exponential", ("0x1.a09b72e2ea92cp+12", "-0x1.19e51ae628e9ap+4")),
+        ("the same in other units", ("0x1.380327d527b69p+4", "-0x1.97ae3da889adep+0")),
+    ],
+)
+def test_a_floor_that_falls_by_more_than_rounding_is_no_minimum_though_its_slope_is_rounding(name, place):
+    """Steep walls make the slope coarse, not the cost: along the floor it falls by millions of roundings."""
+    cost, _ = ENDLESS[name]
+    x = np.array([float.fromhex(digits) for digits in place])
+    found = st.verify(cost, x)
+    assert not found.success and "along a bend" in found.message
+
+
 @pytest.mark.parametrize("unit", [1e-150, 1.0, 1e150])
 @pytest.mark.parametrize("order", [4, 8])
 def test_a_walk_that_slows_down_at_a_bottom_without_curvature_is_believed(order, unit):

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..linear_algebra.elimination import BUSIER
 from ..tracing.primitives.indexing import scatter_windows
 from .dead import FLAT
 from .reading import Reading, moved
@@ -50,9 +51,8 @@ LARGE, DRAWN, REACHED_BY = 1_000_000, 8, 0.75
 # Of a symmetric matrix the parameters that one of those drawn meets are followed too, where it meets too many for a
 # product each (see above). Where they meet so many times as many in turn, and this part of all, or that part alone, no
 # order of elimination is any good: along a band they meet twice as many, on a grid four times, in space eight times.
-# One that meets so many times as many as another does (a camera, of a point) is left out: eliminated last, it costs
-# little.
-SPREAD, SPREAD_PART, SPREAD_WHOLE, BUSIER = 8, 0.25, 0.75, 4
+# Those that are busier than that one are left out: eliminated last, they cost little.
+SPREAD, SPREAD_PART, SPREAD_WHOLE = 8, 0.25, 0.75
 
 # Nor is anything kept that would take more memory than this many entries (8 bytes each).
 MOST_ENTRIES = 60_000_000
