@@ -5,55 +5,29 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from .bounds import Bounds, Vector
-from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
-from .fitting.facts import facts_of
 from .fitting.measurements import Measurements, frame_of, named_sets, several
 from .fitting.measurements import read as read_measurements
 from .fitting.result import DataSet, FitResult, Setting, Values, all_covariance
-from .fitting.starts import Suspicion, around, from_data, suspicion_of
-from .least_squares import budget_of, judged, plan_of, walk_and_judge
+from .fitting.search import Found, search
+from .fitting.task import Task, task_of
+from .least_squares import budget_of, plan_of
 from .linear_algebra.long_vectors import length
-from .models.model import Model, as_model
 from .numerics import EPS
-from .objective import Budget, BudgetSpent, Objective
+from .objective import Budget
 from .outcome import honest_digits, on_precision
-from .parameters import Parameters
-from .problem import DERIVATIVES, is_opaque
-from .residuals import (
-    LOSSES,
-    Arrangement,
-    MeasuredVector,
-    Residuals,
-    StackedVector,
-    TracedVector,
-    VectorFunction,
-    loss_of,
-)
-from .search.exchange import Exchanges, is_poor_fit
+from .presentation.text import counted
+from .residuals import Residuals, loss_of
 from .solvers import Plan, drive
-from .solvers.driver import Run, lowest_seen, spent
-from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
+from .solvers.stopping import in_spite_of_ctrl_c
 from .verdict.wording import listed
-from .verdict.words import Judgement, Verdict
 
 NOISE = ("unknown", "known")
-
-# The loss whose fit is a start for other robust losses: convex in the residual, and hardly moved by wild points.
-GENTLE = "soft_l1"
-
-# Starts to ask for where those that are tried by themselves led to no curve that explains the data.
-MORE_STARTS = 50
-
-# Exchanges of parts of the model take so many times the evaluations of the first walk, but so many in any case.
-TIMES_WALKED, LEAST_EXCHANGED = 2, 500
 
 TINY = float(np.finfo(np.float64).tiny)
 
@@ -130,11 +104,11 @@ def fit(
     allowed = budget_of(budget)
     plan = plan_of(method, options, "a fit is a sum of squared residuals")
     sets = _sets(x, y, sigma, frame_of(data), mask, nan)
-    task = _task(model, sets, start, bounds, fixed, tied, tuple(separate), derivatives, seed)
+    task = task_of(model, sets, start, bounds, fixed, tied, tuple(separate), derivatives, seed)
     _check_sigma(task.sets, noise)
     residuals = task.residuals(rho, float(f_scale))
     posed = time.perf_counter()
-    found = _search(task, residuals, plan, tol, callback, allowed, starts, seed, began)
+    found = search(task, residuals, plan, tol, callback, allowed, starts, seed, began)
     walked = time.perf_counter()
     timing = {"trace": posed - began, "walk and judge": walked - posed}
     result = _result(task, residuals, plan, found, noise)
@@ -181,597 +155,6 @@ def _sets(x: Any, y: Any, sigma: Any, data: Any, mask: Any, nan: str) -> list[tu
     ]
 
 
-# -- the task: model, parameters, data -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Task:
-    """A fit ready to walk: all parameters with their start, which move, and the function of them.
-
-    `parameters`: of all sets; `bounds`: of those that move. `own`: parameters of one set, as the model takes them.
-    """
-
-    model: Model
-    sets: tuple[DataSet, ...]
-    parameters: Parameters
-    names: tuple[str, ...]
-    own: Parameters
-    arrangement: Arrangement
-    bounds: Bounds
-    function: VectorFunction
-    precision: str
-    start_from: str
-    remarks: tuple[str, ...]
-    trace: Callable[[Any], Any] | None
-
-    @property
-    def start(self) -> Vector:
-        """Where those that move begin, (k,)."""
-        return self.arrangement.base[self.arrangement.free]
-
-    def residuals(self, rho: Any, scale: float) -> Residuals:
-        """The cost over the parameters that move."""
-        measured = [part.measurements for part in self.sets]
-        target = measured[0].y if len(measured) == 1 else np.concatenate([data.y for data in measured])
-        sigma = _joined([data.sigma for data in measured])
-        return Residuals(self.function, self.arrangement, target, sigma, rho, scale)
-
-    def moving(self) -> tuple[str, ...]:
-        """Names of the parameters that move."""
-        if self.arrangement.whole:
-            return self.names
-        return tuple(self.names[k] for k in self.arrangement.free.tolist())
-
-
-def _joined(sigmas: list[Any]) -> Any:
-    if any(sigma is None for sigma in sigmas):
-        return None
-    if len(sigmas) == 1:
-        return sigmas[0]
-    if any(sigma.ndim == 2 for sigma in sigmas):
-        from scipy.linalg import block_diag
-
-        return block_diag(*[sigma if sigma.ndim == 2 else np.diag(sigma) for sigma in sigmas])
-    return np.concatenate(sigmas)
-
-
-@functools.lru_cache(maxsize=64)
-def _of_values(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """A model written with *values, called by keyword."""
-
-    def called(x: Any, **values: Any) -> Any:
-        return function(x, *[values[name] for name in names])
-
-    return called
-
-
-def _task(
-    given: Any,
-    sets: list[tuple[str, Measurements]],
-    start: Any,
-    bounds: Any,
-    fixed: Any,
-    tied: Mapping[str, str] | None,
-    separate: tuple[str, ...],
-    derivatives: str,
-    seed: int,
-) -> Task:
-    if derivatives not in DERIVATIVES:
-        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
-    first = sets[0][1]
-    model = as_model(given, first.x, first.columns[0])
-    start, bounds, fixed, tied = _from_lmfit(start, bounds, fixed, tied)
-    if not model.names:
-        count = 0 if start is None else np.size(start)
-        if not count or isinstance(start, Mapping):
-            raise InputError(
-                f"{model.label} takes *parameters, so their number is unknown; give start= as a list of values"
-            )
-        names = tuple(f"p{k}" for k in range(count))
-        model = replace(model, function=_of_values(model.function, names), names=names)
-    unknown = [name for name in separate if name not in model.names]
-    if unknown:
-        raise InputError(
-            f"separate holds {', '.join(map(repr, unknown))}; {model.label} has {', '.join(model.names)}"
-        )
-    held = dict(fixed) if isinstance(fixed, Mapping) else {}
-    structure, start_from = _start(model, start, sets, separate, held, tied or {}, bounds, seed)
-    parameters, own, columns = _laid_out(model, structure, [name for name, _ in sets], separate)
-    names = tuple(parameters.names)
-    box, remarks = box_of(pairs_of_ends(bounds, parameters.n), parameters, names)
-    base = parameters.vector
-    outside = (base < box.lower) | (base > box.upper)
-    if outside.any():
-        told = ", ".join(names[k] for k in np.flatnonzero(outside)[:4].tolist())
-        remarks += (f"the start of {told} lay outside its bounds and was moved onto them",)
-        base = box.project(base)
-    arrangement = _arrangement(parameters, names, base, box, list(fixed) if held else fixed, tied or {})
-    free = arrangement.free
-    moving = box if arrangement.whole else Bounds(box.lower[free], box.upper[free])
-    parts = tuple(
-        DataSet(name, measured, own_columns)
-        for (name, measured), own_columns in zip(sets, columns, strict=True)
-    )
-    function, precision, trace = _function(model, parts, own, box, derivatives)
-    if sum(part.measurements.omitted for part in parts):
-        omitted = sum(part.measurements.omitted for part in parts)
-        remarks += (f"{_counted(omitted, 'point')} left out: masked, or not finite",)
-    return Task(
-        model,
-        parts,
-        parameters,
-        names,
-        own,
-        arrangement,
-        moving,
-        function,
-        precision,
-        start_from,
-        remarks,
-        trace,
-    )
-
-
-def _from_lmfit(start: Any, bounds: Any, fixed: Any, tied: Any) -> tuple[Any, Any, Any, Any]:
-    """Starts, bounds, fixed and tied parameters out of lmfit's `Parameters`; anything else as it is."""
-    if not hasattr(start, "valuesdict"):
-        return start, bounds, fixed, tied
-    values = dict(start.valuesdict())
-    if bounds is None:
-        bounds = {name: (start[name].min, start[name].max) for name in values}
-    if tied is None:
-        tied = {name: start[name].expr for name in values if getattr(start[name], "expr", None)}
-    if fixed is None:
-        fixed = [name for name in values if not start[name].vary and name not in tied]
-    return values, bounds, fixed or None, tied or None
-
-
-def _start(
-    model: Model,
-    start: Any,
-    sets: list[tuple[str, Measurements]],
-    separate: tuple[str, ...],
-    held: Mapping[str, Any],
-    tied: Mapping[str, str],
-    bounds: Any,
-    seed: int,
-) -> tuple[dict[str, Any], str]:
-    """A value for each parameter of the model (a dict per set for a separate one), and where it came from."""
-    if start is None:
-        given: dict[str, Any] = {}
-    elif isinstance(start, Mapping):
-        given = dict(start)
-    else:
-        alone = np.ndim(start) == 0 or (
-            len(model.names) == 1 and not (isinstance(start, (tuple, list)) and len(start) == 1)
-        )
-        values = [start] if alone else list(start)
-        if len(values) != len(model.names):
-            raise InputError(
-                f"start has {len(values)} values, but {model.label} has {len(model.names)} parameters: "
-                f"{', '.join(model.names)}"
-            )
-        given = dict(zip(model.names, values, strict=True))
-    labels = [name for name, _ in sets]
-    full = {name: [f"{name}[{label}]" for label in labels] for name in separate}
-    known = {*model.names, *(name for names in full.values() for name in names)}
-    unknown = [name for name in {**given, **held, **tied} if name not in known]
-    if unknown:
-        import difflib
-
-        near = difflib.get_close_matches(str(unknown[0]), sorted(known), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        if len(model.names) == 1 and len(known) == 1:
-            (only,) = model.names
-            hint = f"; where {only} itself is a dict, write start={{{only!r}: {{...}}}}"
-        raise InputError(
-            f"{model.label} has no parameter {unknown[0]!r}: it has {', '.join(model.names)}{hint}"
-        )
-    given |= held
-    missing = [
-        name
-        for name in model.names
-        if name not in given
-        and name not in tied
-        and not all(part in given for part in full.get(name, [name]))
-    ]
-    origin = "given"
-    guess: dict[str, Any] = {}
-    if missing:
-        if start is not None and model.guess is None and given.keys() - held.keys():
-            raise InputError(
-                f"no start for {', '.join(missing)}; give one, as in start={{'{missing[0]}': 1.0}}"
-            )
-        if model.guess is not None:
-            guess, origin = dict(model.guess(sets[0][1].x, sets[0][1].y)), "guess"
-        else:
-            box = bounds if isinstance(bounds, Mapping) else {}
-            known_values = {**given}
-            guess = from_data(
-                model.function, model.names, [data for _, data in sets], box, known_values, tuple(tied), seed
-            )
-            origin = "multi-start"
-    structure: dict[str, Any] = {}
-    for name in model.names:
-        if name in full:
-            value = given.get(name, guess.get(name, 1.0))
-            spread = (
-                value
-                if isinstance(value, Mapping)
-                else dict(zip(labels, np.broadcast_to(value, (len(labels),)).tolist(), strict=True))
-            )
-            for label, key in zip(labels, full[name], strict=True):
-                structure[key] = given.get(key, spread[label])
-        else:
-            structure[name] = given.get(name, guess.get(name, 1.0))
-    return structure, origin
-
-
-def _laid_out(
-    model: Model, structure: dict[str, Any], labels: list[str], separate: tuple[str, ...]
-) -> tuple[Parameters, Parameters, list[np.ndarray]]:
-    """All parameters, those of one set, and for each set the places of its own among all."""
-    parameters = Parameters.of(structure)
-    if not separate:
-        return parameters, parameters, [np.arange(parameters.n)] * len(labels)
-    places = {leaf.name: np.arange(leaf.start, leaf.stop) for leaf in parameters.leaves}
-    columns = []
-    for label in labels:
-        keys = [f"{name}[{label}]" if name in separate else name for name in model.names]
-        columns.append(np.concatenate([places[key] for key in keys]))
-    keys = [f"{name}[{labels[0]}]" if name in separate else name for name in model.names]
-    own = Parameters.of({name: structure[key] for name, key in zip(model.names, keys, strict=True)})
-    return parameters, own, columns
-
-
-def _arrangement(
-    parameters: Parameters,
-    names: tuple[str, ...],
-    base: Vector,
-    box: Bounds,
-    fixed: Any,
-    tied: Mapping[str, str],
-) -> Arrangement:
-    pinned = np.flatnonzero(box.lower == box.upper)
-    if not tied and fixed is None and not pinned.size:
-        return Arrangement(base, np.arange(parameters.n))
-    free = free_of(fixed, parameters, names) if fixed is not None else None
-    moving = np.arange(parameters.n) if free is None else free
-    places = {name: names.index(name) if name in names else -1 for name in tied}
-    for name, place in places.items():
-        if place < 0:
-            raise InputError(f"tied={name!r} is no parameter: there are {', '.join(names)}")
-    moving = np.setdiff1d(moving, [*places.values(), *pinned.tolist()])
-    if moving.size == 0:
-        raise InputError("no parameter is left to fit: all are fixed or tied")
-    ties = _ties(tied, places, names, base)
-    filled = Arrangement(base, moving, ties)
-    return replace(filled, base=filled.full(base[moving])) if ties else filled
-
-
-def _ties(
-    tied: Mapping[str, str], places: Mapping[str, int], names: tuple[str, ...], base: Vector
-) -> tuple[tuple[int, Callable[[Vector], tuple[float, Vector]]], ...]:
-    """The ties in an order in which each uses only what is known before it."""
-    from .tracing.expressions import parse
-
-    parsed = {name: parse(str(text)) for name, text in tied.items()}
-    for name, expression in parsed.items():
-        strange = [part for part in expression.names if part not in names]
-        if strange:
-            raise InputError(
-                f"tied={{{name!r}: {expression.text!r}}} holds {', '.join(strange)}, and the parameters are "
-                f"{', '.join(names)}"
-            )
-    ordered: list[str] = []
-    while len(ordered) < len(parsed):
-        ready = [
-            name
-            for name in parsed
-            if name not in ordered
-            and all(part not in parsed or part in ordered for part in parsed[name].names)
-        ]
-        if not ready:
-            raise InputError(
-                f"the ties of {', '.join(name for name in parsed if name not in ordered)} go in a circle"
-            )
-        ordered += ready
-    return tuple((places[name], _tie(parsed[name], names, base)) for name in ordered)
-
-
-def _tie(expression: Any, names: tuple[str, ...], base: Vector) -> Callable[[Vector], tuple[float, Vector]]:
-    """From all n values to the tied one and its gradient, (n,)."""
-    own = [names.index(name) for name in expression.names]
-    if not own:
-        constant = float(expression())
-        return lambda x: (constant, np.zeros(x.size))
-    from .problem import evaluation
-    from .tracing.trace import trace
-
-    traced = trace(
-        expression,
-        Parameters.of({name: float(base[k]) for name, k in zip(expression.names, own, strict=True)}),
-    )
-    both = evaluation(traced, "value_and_gradient")
-
-    def tie(x: Vector) -> tuple[float, Vector]:
-        value, slope = both(x[own])
-        gradient = np.zeros(x.size)
-        gradient[own] = slope
-        return float(value), gradient
-
-    return tie
-
-
-def _function(
-    model: Model, sets: tuple[DataSet, ...], own: Parameters, box: Bounds, derivatives: str
-) -> tuple[VectorFunction, str, Callable[[Any], Any] | None]:
-    """The predictions of all sets as one function of all parameters."""
-    if derivatives == "numeric" or (derivatives == "auto" and is_opaque(model.function)):
-        measured = [
-            MeasuredVector(
-                _sized(functools.partial(_predicted, model, own, part.measurements.x), part, model.label),
-                Bounds(box.lower[part.columns], box.upper[part.columns]),
-            )
-            for part in sets
-        ]
-        return _stacked(measured, sets), "float64", None
-    from .tracing.trace import trace
-
-    def traced(x: Any) -> Any:
-        return trace(model.function, own, (x,), style="keywords")
-
-    parts = []
-    precision = "float64"
-    for part in sets:
-        found = traced(part.measurements.x)
-        m = part.measurements.m
-        if int(np.prod(found.shape)) != m:
-            if int(np.prod(found.shape)) != 1:
-                raise InputError(_mismatch(model.label, found.shape, m))
-            found = traced_broadcast(found, m)
-        if found.lowest_precision != "float64":
-            precision = found.lowest_precision
-        parts.append(TracedVector(found))
-    return _stacked(parts, sets), precision, traced
-
-
-def traced_broadcast(found: Any, m: int) -> Any:
-    """A trace with a single value as one with m equal values."""
-    if ("broadcast", m) not in found.kept:
-        import jax
-        from jax.extend.core import jaxpr_as_fun
-
-        from .numerics import double_precision
-
-        function = jaxpr_as_fun(found.jaxpr)
-        with double_precision():
-            wide = jax.make_jaxpr(lambda p: jax.numpy.broadcast_to(function(p)[0].reshape(-1), (m,)))(
-                jax.ShapeDtypeStruct((found.n,), np.float64)
-            )
-        found.kept["broadcast", m] = type(found)(wide, (m,), found.lowest_precision)
-    return found.kept["broadcast", m]
-
-
-def _mismatch(label: str, shape: tuple[int, ...], m: int) -> str:
-    return (
-        f"{label} predicts an array of shape {shape} for {m} measurements; it must give one value for each y"
-    )
-
-
-def _sized(function: Callable[[Vector], Any], part: DataSet, label: str) -> Callable[[Vector], Any]:
-    def sized(x: Vector) -> Any:
-        values = np.asarray(function(x), dtype=np.float64)
-        m = part.measurements.m
-        if values.size not in (1, m):
-            raise InputError(_mismatch(label, values.shape, m))
-        return np.broadcast_to(values.ravel(), (m,)) if values.size == 1 else values
-
-    return sized
-
-
-def _predicted(model: Model, own: Parameters, x: Any, theta: Vector) -> Any:
-    return model.function(x, **own.restore(theta))
-
-
-def _stacked(parts: Sequence[VectorFunction], sets: tuple[DataSet, ...]) -> VectorFunction:
-    if len(parts) == 1:
-        return parts[0]
-    return StackedVector(parts, [part.columns for part in sets])
-
-
-# -- the search ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Found:
-    """The best end point, its judgement, what it cost, and what made us look further."""
-
-    run: Run
-    judgement: Judgement
-    evaluations: int
-    start: Vector
-    start_from: str
-    remarks: tuple[str, ...]
-
-
-def _search(
-    task: Task,
-    residuals: Residuals,
-    plan: Plan,
-    tol: float | None,
-    callback: Any,
-    budget: Budget,
-    starts: int | None,
-    seed: int,
-    began: float,
-) -> Found:
-    """Walk from the start; look further where the end is no verified minimum or smells of a bad basin.
-
-    `began`: when `time.perf_counter` read this, the seconds of the budget began to count.
-    """
-    names = task.moving()
-    facts = facts_of(residuals)
-    restore = functools.partial(_restored, task)
-    objective = residuals.objective(task.bounds, budget)
-    run, judgement = walk_and_judge(
-        objective, task.start, names, plan, tol, callback, restore, seed, structure=facts, began=began
-    )
-    best = Found(run, judgement, objective.evaluations, task.start, task.start_from, ())
-    is_cut = run.stop is StopReason.OUT_OF_BUDGET and (objective.is_spent or budget.steps is not None)
-    if run.stop is StopReason.STOPPED or is_cut or (facts is not None and facts.linear):
-        return best
-    try:
-        doubt = (
-            Suspicion("starts= asked for it")
-            if starts
-            else suspicion_of(residuals, run, judgement, task.bounds)
-        )
-        if doubt is None:
-            return best
-        if starts != 0:
-            best = _look_further(task, residuals, objective, plan, best, doubt, starts, seed, facts, began)
-        return _with_advice(task, residuals, best, starts)
-    except KeyboardInterrupt:
-        return replace(best, run=replace(best.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
-
-
-def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | None) -> Found:
-    """What to do where even the best minimum is that of a curve which has not found the data.
-
-    A robust loss lets go of points that lie far off, and these may be most of the variance: there nothing is said.
-    """
-    judgement = found.judgement
-    if judgement.verdict is Verdict.GLOBAL_MINIMUM or judgement.next_step or residuals.rho is not None:
-        return found
-    doubt = suspicion_of(residuals, found.run, judgement, task.bounds)
-    if doubt is None or not doubt.unexplained:
-        return found
-    ways = ["start nearer, at values read off a plot of the data"]
-    if starts == 0:
-        ways.append("leave starts=0 away")
-    elif starts is None:
-        ways.append(f"try more starts (starts={MORE_STARTS})")
-    if task.model.guess is None:
-        ways.append("take a ready-made model (steepest.models), which reads its start off the data")
-    explains = doubt.words.removesuffix(" there")
-    advice = f"{explains[0].upper()}{explains[1:]}. If it should explain more, {', or '.join(ways)}."
-    return replace(found, judgement=replace(judgement, next_step=advice))
-
-
-def _look_further(
-    task: Task,
-    residuals: Residuals,
-    objective: Objective,
-    plan: Plan,
-    best: Found,
-    doubt: Suspicion,
-    starts: int | None,
-    seed: int,
-    facts: Any,
-    began: float,
-) -> Found:
-    """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest.
-
-    Before them, parts of the model are moved to where most is left to explain (`exchange`); where that explains all but
-    noise, it is the only other start. With a robust loss the first is where a gentler one leads: a loss that levels off
-    lets go of all the data. All within what the first walk left of the budget; once that is spent, or the user says
-    stop, the lowest place seen is the answer.
-    """
-    names = task.moving()
-    tried = 0
-    lowest = best
-    seen = best.run
-    cut_short = ""
-
-    def walked(cost: Objective, start: Vector, steps: int | None = None) -> Run:
-        nonlocal seen
-        seen = lowest_seen(objective, seen)
-        cost.forget()
-        most = plan.max_steps if steps is None else steps
-        run = drive(plan.solver, cost, start, tolerance=plan.tolerance(None), max_steps=most)
-        if run.stop is StopReason.STOPPED:
-            raise KeyboardInterrupt
-        return run
-
-    exchanges = None
-    try:
-        if starts is None and is_poor_fit(objective, best.run.x):
-            exchanges = Exchanges(
-                objective,
-                task.start,
-                best.run,
-                lambda place, steps, _: walked(objective, place, steps),
-                lambda: not objective.is_spent,
-                max(TIMES_WALKED * best.evaluations, LEAST_EXCHANGED),
-                seed,
-            )
-            exchanges.lower()
-        places = around(objective, task.start, best.run.x, starts, seed)
-        if exchanges is not None and exchanges.best is not best.run:
-            places = chain([exchanges.best.x], places)
-        if residuals.rho is not None:
-            gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds, beside=objective)
-            places = chain([walked(gentle, task.start).x], places)
-        for start in places:
-            run = walked(objective, start)
-            tried += 1
-            if (
-                not run.value < lowest.run.value - 1e-9 * abs(lowest.run.value)
-                and lowest.judgement.verdict.is_minimum
-            ):
-                continue
-            run, judgement = walk_and_judge(
-                objective, run.x, names, plan, structure=facts, seed=seed, began=began
-            )
-            better = run.value < lowest.run.value * (1 - 1e-9) or (
-                judgement.verdict.is_minimum
-                and not lowest.judgement.verdict.is_minimum
-                and run.value <= lowest.run.value * (1 + 1e-9)
-            )
-            if better:
-                lowest = replace(lowest, run=run, judgement=judgement, start=start, start_from="multi-start")
-            if run.stop is StopReason.STOPPED:
-                raise KeyboardInterrupt
-            is_exchanged = exchanges is not None and start is exchanges.best.x
-            if is_exchanged and suspicion_of(residuals, run, judgement, task.bounds) is None:
-                break
-    except BudgetSpent as what:
-        stop, cut_short = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
-    except KeyboardInterrupt:
-        stop, cut_short = StopReason.STOPPED, INTERRUPTED
-    if cut_short:
-        seen = lowest_seen(objective, seen)
-        if seen.value < lowest.run.value * (1 - 1e-9):
-            run = replace(seen, stop=stop, reason=cut_short)
-            lowest = replace(lowest, run=run, judgement=judged(objective, run, names, facts, seed)[1])
-    if lowest is best:
-        words = f"{doubt.words}; {tried} further starts led to nothing lower"
-    else:
-        outcome = "is lower" if lowest.run.value < best.run.value else "ended as low, in a minimum"
-        words = (
-            f"the walk from the first start ended at {best.run.value:.6g} ({doubt.words}); the best of {tried} further "
-            f"starts {outcome}"
-        )
-    if cut_short == INTERRUPTED:
-        words += "; the search was " + INTERRUPTED
-        lowest = replace(lowest, run=replace(lowest.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
-    elif cut_short:
-        words += f"; the search ended there: {cut_short}"
-    return replace(lowest, evaluations=objective.evaluations, remarks=(words,))
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' if count != 1 else ''}"
-
-
-def _restored(task: Task, z: Vector) -> Any:
-    return task.parameters.restore(task.arrangement.full(z))
-
-
-# -- the result ----------------------------------------------------------------------------------------------
-
-
 def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: str) -> FitResult:
     run, judgement = found.run, found.judgement
     arrangement = task.arrangement
@@ -811,12 +194,12 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     if fitted < moving.size:
         loose = [names[moving[k]] for k in sorted(told.reasons) if at_bound is None or not at_bound[k]]
         remarks += (
-            f"the data determine {fitted} of {_counted(moving.size, 'parameter')}, so as many are taken off the "
+            f"the data determine {fitted} of {counted(moving.size, 'parameter')}, so as many are taken off the "
             f"degrees of freedom; {listed(loose)} {'has' if len(loose) == 1 else 'have'} no error",
         )
     if noise == "unknown" and degrees <= 0:
         remarks += (
-            f"{_counted(residual.size, 'point')} for {_counted(moving.size, 'parameter')}: no scatter is left to "
+            f"{counted(residual.size, 'point')} for {counted(moving.size, 'parameter')}: no scatter is left to "
             "estimate the noise from",
         )
         reasons = {names[k]: "there are no more points than parameters" for k in moving.tolist()} | reasons
@@ -887,7 +270,7 @@ def _where_not_finite(task: Task, residual: Vector) -> tuple[str, ...]:
     at = f" (x = {float(x[row]):.6g})" if isinstance(x, np.ndarray) and x.shape == (first.m,) else ""
     where = "" if len(task.sets) == 1 else f" of data set {task.sets[which].name}"
     return (
-        f"the model is not finite at {bad.size:,} of {_counted(residual.size, 'point')}, first at point {place}"
+        f"the model is not finite at {bad.size:,} of {counted(residual.size, 'point')}, first at point {place}"
         f"{where}{at}, counted from 0",
     )
 

@@ -13,7 +13,7 @@ from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
 from .errors import InputError
 from .fitting.facts import facts_of
-from .objective import Budget, BudgetSpent, Objective
+from .objective import Budget
 from .outcome import result_of
 from .parameters import Parameters
 from .problem import DERIVATIVES, Cost, Problem, read_cost
@@ -28,20 +28,12 @@ from .residuals import (
     sparse_where_it_pays,
 )
 from .results import Result
-from .search.existing import told_of_the_move, where_it_exists
-from .solvers import Plan, drive, plan_for
-from .solvers.driver import Run, lowest_seen, spent
+from .search.squares import walk_and_judge
+from .solvers import Plan, plan_for
+from .solvers.driver import Run
 from .solvers.levenberg_marquardt import LevenbergMarquardt
-from .solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
-from .verdict.failures import not_judged
-from .verdict.judge import judge
+from .solvers.stopping import in_spite_of_ctrl_c
 from .verdict.words import Judgement
-
-# A walk is taken up again from a saddle at most this often.
-ESCAPES = 10
-
-# Steps away from a saddle that are tried, in units of the parameters' size, longer ones first.
-AWAY = tuple(2.0**-exponent for exponent in range(0, 30, 3))
 
 
 def least_squares(
@@ -231,104 +223,6 @@ def vector_function(
     if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
         return MeasuredVector(plain, box)
     return TracedVector(cost.trace(parameters, args))
-
-
-def walk_and_judge(
-    objective: Objective,
-    start: Vector,
-    names: Any,
-    plan: Plan,
-    tol: float | None = None,
-    callback: Callable[..., Any] | None = None,
-    restore: Callable[[Vector], Any] | None = None,
-    seed: int = 0,
-    structure: Any = None,
-    began: float | None = None,
-) -> tuple[Run, Judgement]:
-    """Walk from `start`, judge the end afresh, and go on from a saddle while it leads lower.
-
-    From a start without a value the walk begins beside it. Once the user has said stop, or a budget is spent, no other
-    walk begins, and what was found so far is the answer. `began`: when `time.perf_counter` read this, the seconds of
-    the budget began to count; None: they begin now.
-    """
-    if plan.max_evaluations is not None:
-        allowed = objective.budget.evaluations
-        most = plan.max_evaluations if allowed is None else min(plan.max_evaluations, allowed)
-        objective.budget = replace(objective.budget, evaluations=most)
-    objective.start_clock(began)
-
-    def walked(x: Vector) -> Run:
-        return drive(
-            plan.solver,
-            objective,
-            x,
-            tolerance=plan.tolerance(tol),
-            max_steps=plan.max_steps,
-            callback=callback,
-            restore=restore,
-        )
-
-    run = walked(start)
-    judgement = existing = None
-    try:
-        existing = where_it_exists(objective, run, start, seed)
-        if existing is not None:
-            run = walked(existing)
-        run, judgement = judged(objective, run, names, structure, seed)
-        for _ in range(ESCAPES):
-            if judgement.downhill is None or not run.stop.is_final:
-                break
-            lower = _point_below(objective, run, judgement.downhill)
-            if lower is None:
-                break
-            onward = walked(lower)
-            if not onward.value < run.value:  # cut short before it came there
-                run = replace(run, stop=onward.stop, reason=onward.reason)
-                break
-            onward.history.prepend(run.history)
-            run, judgement = judged(objective, onward, names, structure, seed)
-    except BudgetSpent as what:
-        run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
-    except KeyboardInterrupt:
-        run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
-    if not np.isfinite(run.value):
-        seen = lowest_seen(objective, run)
-        existing = existing if seen is run else seen.x
-        run = seen
-    if judgement is None:
-        run, judgement = judged(objective, run, names, structure, seed)
-    return run, judgement if existing is None else told_of_the_move(judgement, existing, names)
-
-
-def judged(objective: Objective, run: Run, names: Any, structure: Any, seed: int) -> tuple[Run, Judgement]:
-    """The end of a `run`, judged afresh; a run that was stopped there if Ctrl-C is pressed meanwhile."""
-    try:
-        return run, judge(
-            objective,
-            run.x,
-            names=names,
-            structure=structure,
-            stop=run.stop,
-            history=run.history,
-            seed=seed,
-        )
-    except KeyboardInterrupt:
-        run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
-        return run, not_judged(run.value, run.gradient)
-
-
-def _point_below(objective: Objective, run: Run, downhill: Vector) -> Vector | None:
-    """A point lower than the end point along a direction that leads down on one side or both."""
-    size = float(np.linalg.norm(downhill))
-    if not size > 0.0:
-        return None
-    unit = downhill * (max(1.0, float(np.linalg.norm(run.x))) / size)
-    for length in AWAY:
-        for side in (1.0, -1.0):
-            trial = objective.bounds.project(run.x + side * length * unit)
-            if objective.value(trial) < run.value:
-                return trial
-    return None
 
 
 def _result(

@@ -45,6 +45,15 @@ def number(value: float | None, digits: int = 6) -> str:
     return f"{value:.{digits}g}"
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are of what, in the number that belongs to it.
+
+    >>> counted(1, "point"), counted(1200, "point")
+    ('1 point', '1,200 points')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def flat(structure: Any) -> np.ndarray:
     """The single entries of parameters, or of words about them, in a row: shape (n,).
 

@@ -1,0 +1,157 @@
+"""Fits from starts that lead astray: when others are tried, what they cost, and what is said of them."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from steepest import fit, models
+from steepest.objective import Objective
+from steepest.reference_problems import nist
+
+T = np.linspace(0.0, 5.0, 40)
+
+
+def decay(t, a, b, c):
+    return a * np.exp(-b * t) + c
+
+
+def noisy(seed=0, size=0.05):
+    return decay(T, 3.0, 1.2, 0.5) + size * np.random.default_rng(seed).normal(size=T.size)
+
+
+START = {"a": 1.0, "b": 0.5, "c": 0.0}
+
+
+@pytest.mark.parametrize("loss", ["cauchy", "arctan"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loss_that_levels_off_does_not_let_go_of_the_data(loss, seed):
+    y = noisy(seed)
+    y[::9] += 2.0
+    found = fit(decay, T, y, START, loss=loss, f_scale=0.1)
+    assert found.success, found.message
+    plain = fit(decay, np.delete(T, np.s_[::9]), np.delete(y, np.s_[::9]), START)
+    assert_allclose(found.params, plain.params, atol=0.2)
+
+
+def test_a_bad_basin_is_left_for_a_better_one():
+    """BoxBOD from its far start with long first steps runs to infinity; other starts are then tried."""
+    data = nist.load("BoxBOD")
+    stuck = fit(data.model, data.x, data.y, [1.0, 1.0], options={"first_radius": 100.0}, starts=0)
+    assert not stuck.valid
+    found = fit(data.model, data.x, data.y, [1.0, 1.0], options={"first_radius": 100.0})
+    assert found.start_from == "multi-start" and found.remarks
+    assert_allclose(found.params, data.parameters, rtol=1e-8)
+
+
+def test_the_seconds_of_a_budget_hold_for_walks_from_other_starts_too(monkeypatch):
+    """A wave fitted from a frequency far off; every call of the model takes a second of the clock."""
+    y, calls = np.sin(3.0 * T), [0]
+
+    def wave(t, a, w):
+        calls[0] += 1
+        return float(a) * np.sin(float(w) * t)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: float(calls[0]))
+    monkeypatch.setattr("steepest.objective.perf_counter", time.perf_counter)
+    start = {"a": 1.0, "w": 1.0}
+    assert fit(wave, T, y, start, derivatives="numeric").cost < 1e-12 and calls[0] > 500
+    calls[0] = 0
+    found = fit(wave, T, y, start, derivatives="numeric", budget={"seconds": 150.0})
+    assert calls[0] < 300 and any("all 150 seconds allowed were spent" in remark for remark in found.remarks)
+    assert found.cost <= np.sum((y - np.sin(T)) ** 2)
+
+
+def test_fewer_points_than_parameters_are_fitted_exactly_and_nothing_is_sought_further():
+    found = fit(decay, T[:2], noisy()[:2], START)
+    assert found.verdict == "flat minimum"
+    assert found.start_from == "given" and found.nfev < 50
+    assert "nan" not in str(found)
+    assert "no degree of freedom left" in str(found)
+
+
+def test_where_even_the_best_curve_found_explains_nothing_the_result_says_what_to_do():
+    def wave(t, amplitude, frequency):
+        return amplitude * np.sin(frequency * t)
+
+    t = np.linspace(0, 10, 200)
+    y = wave(t, 2.0, 23.0)
+    far, alone, near = (
+        fit(wave, t, y, start, starts=starts)
+        for start, starts in (((1.0, 3.0), None), ((1.0, 3.0), 0), ((1.0, 22.9), None))
+    )
+    assert far.r_squared < 0.5 < near.r_squared
+    assert "start nearer" in far.next_step and "steepest.models" in far.next_step
+    assert "leave starts=0 away" in alone.next_step
+    assert near.next_step == ""
+    # The advice holds: the ready-made model reads the frequency off the data.
+    assert fit(models.sine(), t, y).r_squared > 0.999
+
+
+def test_points_that_a_robust_loss_lets_go_of_are_no_reason_for_advice():
+    y = noisy()
+    y[::6] += 500.0
+    found = fit(decay, T, y, START, loss="cauchy", f_scale=0.1)
+    assert_allclose(found.params, [3.0, 1.2, 0.5], atol=0.3)
+    assert found.next_step == ""
+
+
+def test_more_starts_than_are_looked_at_by_themselves_are_all_tried(monkeypatch):
+    monkeypatch.setattr("steepest.fitting.starts.LOOKS", 4)
+    found = fit(decay, T, noisy(), START, starts=6)
+    assert "6 further starts" in str(found).replace("\n    ", " ")
+
+
+def test_ctrl_c_in_the_search_from_other_starts_keeps_the_best_fit_and_begins_no_other(monkeypatch):
+    """A wave fitted from a frequency far off, so that the search looks further; pressed at any Jacobian after."""
+    t = np.linspace(0.0, 4.0, 30)
+    y = 3 * np.exp(-0.7 * t) + 0.3 * np.sin(5 * t)
+
+    def wave(t, a, b, w):
+        return a * np.sin(w * t) + b
+
+    left, evaluate = [10**9], Objective.linearised
+
+    def pressed(self, x):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return evaluate(self, x)
+
+    monkeypatch.setattr(Objective, "linearised", pressed)
+    start = {"a": 1.0, "b": 0.1, "w": 1.0}
+    whole = fit(wave, t, y, start)
+    assert any("further starts" in remark for remark in whole.remarks)
+    count, cut_short = 10**9 - left[0], 0
+    for press in range(2, count + 1, max(count // 25, 1)):
+        left[0] = press
+        found = fit(wave, t, y, start)
+        assert -left[0] < 40, "the end may be judged, and no other walk begins"
+        assert found.stop == "stopped"
+        assert np.sum((y - wave(t, *found.params)) ** 2) <= np.sum((y - wave(t, **start)) ** 2)
+        cut_short += any("the search was interrupted" in remark for remark in found.remarks)
+    assert cut_short > 0
+
+
+def test_ctrl_c_at_the_very_last_evaluations_of_a_fit_loses_no_minimum():
+    t = np.linspace(0.0, 3.0, 15)
+    y = 2 * np.exp(-1.3 * t) + 0.5 + 0.01 * np.cos(50 * t)
+    calls, press = [0], [0]
+
+    def decay(t, a, b, c):
+        calls[0] += 1
+        if calls[0] == press[0]:
+            raise KeyboardInterrupt
+        return float(a) * np.exp(-float(b) * t) + float(c)
+
+    start = {"a": 1.0, "b": 0.5, "c": 0.0}
+    whole = fit(decay, t, y, start, derivatives="numeric")
+    for press[0] in range(calls[0] - 12, calls[0] + 1):
+        calls[0] = 0
+        found = fit(decay, t, y, start, derivatives="numeric")
+        assert calls[0] >= press[0]
+        assert_allclose(found.popt, whole.popt)
+        assert_allclose(found.covariance, whole.covariance)
