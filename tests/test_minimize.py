@@ -122,6 +122,50 @@ def test_out_of_budget_returns_the_best_point_and_never_spends_more():
     assert limited.nit == 3 and limited.verdict == "out of budget"
 
 
+@pytest.mark.parametrize("n", [1, 3, 12])
+@pytest.mark.parametrize("kind", ["valley", "kinks", "steps", "noise", "fall", "between", "fixed"])
+def test_a_budget_counts_every_call_of_a_measured_cost_the_verdicts_too(kind, n):
+    generator, target = np.random.default_rng(1), np.arange(1.0, n + 1.0)
+    costs = {
+        "kinks": lambda x: np.abs(x - target).sum(),
+        "steps": lambda x: np.floor(np.abs(x - target)).sum(),
+        "noise": lambda x: np.sum((x - target) ** 2) + 1e-4 * generator.standard_normal(),
+        "fall": lambda x: -np.sum(x**3),
+    }
+    cost = costs.get(kind, lambda x: np.sum((x - target) ** 2) + np.sum((x[1:] - x[:-1] ** 2) ** 2))
+    seen = []
+
+    def called(x):
+        seen.append(float(cost(x)))
+        return seen[-1]
+
+    given = {"constraints": {"type": "ineq", "fun": lambda x: 9.0 - x[0]}} if kind == "between" else {}
+    given |= {"fixed": [0]} if kind == "fixed" and n > 1 else {}
+    for budget in (1, 7, 50, 300, 2000):
+        seen.clear()
+        result = st.minimize(called, np.zeros(n) + 0.3, budget=budget, derivatives="numeric", **given)
+        assert len(seen) == result.nfev <= budget + budget // 10
+        assert result.fun in seen and result.fun <= seen[0]
+        if budget <= 7:
+            assert result.verdict == "out of budget" and not result.success
+        if result.verdict == "out of budget":
+            assert any(not item.holds for item in result.evidence) and result.next_step
+
+
+def test_the_seconds_of_a_budget_hold_for_a_measured_cost_the_verdict_too():
+    calls = []
+
+    def slow(x):
+        calls.append(time.perf_counter())
+        time.sleep(0.01)
+        return float(np.sum((x - 1.0) ** 2))
+
+    began = time.perf_counter()
+    result = st.minimize(slow, np.zeros(6), budget={"seconds": 0.5}, derivatives="numeric")
+    assert result.verdict == "out of budget" and result.fun <= 6.0
+    assert calls[-1] - began <= 0.55 + 0.1  # from the call to where the seconds begin to count
+
+
 @pytest.mark.parametrize("budget", [1, {"seconds": 1e-9}])
 @pytest.mark.parametrize("n", [4, 400])
 def test_a_budget_that_is_spent_before_the_first_step_is_told(budget, n):

@@ -66,7 +66,8 @@ def minimize(
     tol : stop when what is left to gain is below this fraction of what was gained. By default the walk goes as
         far as double precision can tell.
     budget : what may be spent: a number of evaluations, or a dict with "evaluations", "seconds", "steps". Seconds count
-        from the call; the verdict takes a moment more.
+        from the call; the verdict takes a moment more. Where slopes are measured by differences every call of the cost
+        counts, the verdict's too, which may take a tenth more than the budget, and otherwise says what it left out.
     callback : called after each step with `x`, or with `intermediate_result` if its parameter has that name;
         returning True (or raising StopIteration) stops the walk.
     options : of the solver, such as {"rate": 0.1} or SciPy's {"maxiter": 100}.

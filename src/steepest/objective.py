@@ -24,6 +24,10 @@ KEPT_ENTRIES = 1_000_000
 # step with any larger number would tell of nothing else.
 TINY = float(np.finfo(np.float64).tiny)
 
+# What a verdict may take beyond a budget that counts its calls too, as a part of it. None, and nothing could be said
+# of a walk that came to its end just within it.
+FOR_THE_JUDGE = 0.1
+
 # Where no lowest point is kept only -inf, which is noted, is lower than this.
 LOWEST_FINITE = -float(np.finfo(np.float64).max)
 
@@ -175,7 +179,37 @@ class Counts:
 
 
 class BudgetSpent(Exception):
-    """Raised inside an evaluation that the budget no longer covers; the driver catches it."""
+    """Raised inside an evaluation that the budget no longer covers; the driver catches it.
+
+    `value`: of the cost at the place, where the budget covered that, but not its slope.
+    """
+
+    value: float | None = None
+
+
+@dataclass
+class Calls:
+    """How often a cost was called whose slopes are measured, each of which takes many calls; `most` it may be called.
+
+    After `deadline`, as `perf_counter` reads it, only the first call is made.
+    """
+
+    made: int = 0
+    most: float = inf
+    deadline: float = inf
+
+    @property
+    def left(self) -> float:
+        """How many more calls are allowed."""
+        return self.most - self.made
+
+    def count(self) -> None:
+        """One more call; raises `BudgetSpent` instead where it is not allowed."""
+        if self.made >= self.most:
+            raise BudgetSpent("evaluations")
+        if self.made and self.deadline < inf and perf_counter() > self.deadline:
+            raise BudgetSpent("seconds")
+        self.made += 1
 
 
 @dataclass(frozen=True)
@@ -200,7 +234,7 @@ class Objective:
     `least_squares` true where the loss is the square; `split` gives a `problem.SplitCost`, the same cost without its
     kinks, where it has some. The last ones may be given as `Later`, looked for when first asked about. `derivatives`
     says where they come from: "exact", "numeric" or "supplied". `gradient_error`, where slopes are measured, gives the
-    error of each entry of the last gradient, shape (n,), or None; `calls` then tells how often the cost was called.
+    error of each entry of the last gradient, shape (n,), or None; `calls` then counts each call of the cost.
     `on_device` is `value_and_gradient` of and in arrays of JAX, which stay where they are computed;
     `traceable(times)` gives it as a `derivatives.compiled.Traceable`, or None; see there.
 
@@ -235,7 +269,7 @@ class Objective:
         bounds: Bounds | None = None,
         derivatives: str = "exact",
         gradient_error: Callable[[], Vector | None] | None = None,
-        calls: Callable[[], int] | None = None,
+        calls: Calls | None = None,
         on_device: Callable[[Any], Any] | Later | None = None,
         traceable: Callable[[int], Any | None] | None = None,
         budget: Budget | None = None,
@@ -243,7 +277,8 @@ class Objective:
         self.n = n
         self.bounds = bounds or Bounds.none(n)
         self.derivatives = derivatives
-        self._deadline = inf
+        self._calls = calls
+        self._began, self._deadline = 0.0, inf
         self.budget = budget or UNLIMITED
         self.counts = Counts()
         self.steps_in_loop = 0
@@ -266,7 +301,6 @@ class Objective:
         self._split: Any = split
         self._terms: Any = terms
         self._gradient_error = gradient_error
-        self._calls = calls
         self._on_device = on_device
         self._traceable = traceable
         self._last_hessian: tuple[Vector, Matrix] | None = None
@@ -278,7 +312,8 @@ class Objective:
         `evaluations`: as the arguments of `Objective`.
         """
         other = Objective(n, **evaluations)
-        other.counts, other._deadline, other.budget = self.counts, self._deadline, self.budget
+        other.counts, other._began, other._deadline = self.counts, self._began, self._deadline
+        other.budget = self.budget
         return other
 
     @property
@@ -289,7 +324,9 @@ class Objective:
     @budget.setter
     def budget(self, budget: Budget) -> None:
         self._budget = budget
-        self._is_limited = budget.evaluations is not None or self._deadline < inf
+        limited = budget.evaluations is not None or self._deadline < inf
+        # Calls that are counted one by one are shared with those who look through a copy, under limits of their own.
+        self._is_limited = limited or self._calls is not None
 
     def forget(self) -> None:
         """Let the next walk end at its own lowest point, not at that of an earlier one."""
@@ -302,7 +339,8 @@ class Objective:
         The first evaluation is made however late it is: without it nothing could be told of the start.
         """
         if self.budget.seconds is not None:
-            self._deadline = (perf_counter() if began is None else began) + self.budget.seconds
+            self._began = perf_counter() if began is None else began
+            self._deadline = self._began + self.budget.seconds
             self._is_limited = True
 
     def afresh(self) -> Objective:
@@ -319,10 +357,25 @@ class Objective:
         fresh._keeps_best, fresh.best_value = False, LOWEST_FINITE
         return fresh
 
+    def for_the_judge(self) -> Objective:
+        """The same cost afresh; where slopes are measured within what the budget leaves, and `FOR_THE_JUDGE` of it.
+
+        There a verdict takes hundreds of calls, as many as a short walk.
+        """
+        fresh = self.afresh()
+        if self._calls is None:
+            return fresh
+        seconds, evaluations = self.budget.seconds, self.budget.evaluations
+        if seconds is not None and self._deadline < inf:
+            fresh._deadline = self._began + (1.0 + FOR_THE_JUDGE) * seconds
+        if evaluations is not None:
+            fresh.budget = Budget(evaluations + int(FOR_THE_JUDGE * evaluations))
+        return fresh
+
     @property
     def evaluations(self) -> int:
         """How often the cost was evaluated; where slopes are measured, each of their calls counts."""
-        return self.counts.values if self._calls is None else self._calls()
+        return self.counts.values if self._calls is None else self._calls.made
 
     @property
     def is_measured(self) -> bool:
@@ -450,7 +503,12 @@ class Objective:
         counts.gradients += 1
         there = None if type(x) is np.ndarray else self._on_device
         if there is None or isinstance(x, np.ndarray) or isinstance(there, Later):
-            value, gradient = self._value_and_gradient(x)
+            try:
+                value, gradient = self._value_and_gradient(x)
+            except BudgetSpent as cut_short:
+                if cut_short.value is not None and cut_short.value < self.best_value:
+                    self._remember(x, cut_short.value, None)
+                raise
         else:
             value, gradient = there(x)
         if self.holds_at_walls:
@@ -613,6 +671,9 @@ class Objective:
 
     def _admit(self) -> None:
         budget = self.budget
+        if self._calls is not None:
+            self._calls.most = inf if budget.evaluations is None else budget.evaluations
+            self._calls.deadline = self._deadline
         if budget.evaluations is not None and self.evaluations >= budget.evaluations:
             raise BudgetSpent("evaluations")
         if self.counts.values:

@@ -16,6 +16,7 @@ from .box import box_of, free_of
 from .errors import InputError, SteepestError, TracingError
 from .objective import (
     Budget,
+    Calls,
     HessianProduct,
     Later,
     Linearisation,
@@ -339,8 +340,8 @@ def pose(
 class Evaluations:
     """The functions an objective is made of, on flat vectors of shape (n,).
 
-    `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured; `calls`: how often
-    the cost was called for them. `on_device`: value and gradient of and in arrays of JAX,
+    `gradient_error`: error of each entry of the last gradient, (n,), where slopes are measured; `calls`: counts
+    each call of the cost for them. `on_device`: value and gradient of and in arrays of JAX,
     None where they are computed on the host.
     """
 
@@ -352,7 +353,7 @@ class Evaluations:
     precision: str = "float64"
     trace: Trace | None = None
     gradient_error: Callable[[], Vector | None] | None = None
-    calls: Callable[[], int] | None = None
+    calls: Calls | None = None
     sparse_hessian: Later | None = None
     linearised: Callable[[Vector], Linearised] | Later | None = None
     least_squares: bool = False
@@ -766,15 +767,13 @@ def _numeric(cost: Cost, args: tuple[Any, ...], parameters: Parameters, box: Bou
     """The gradient measured by differences, for a cost that cannot be traced."""
     from .derivatives.numeric import NumericDerivatives
 
-    plain = plain_value(cost, parameters, args)
-    calls = 0
+    plain, calls = plain_value(cost, parameters, args), Calls()
 
     def value(x: Vector) -> float:
-        nonlocal calls
-        calls += 1
+        calls.count()
         return plain(x)
 
-    measured = NumericDerivatives(value, box)
+    measured = NumericDerivatives(value, box, calls_left=lambda: calls.left)
     return Evaluations(
         value,
         measured.value_and_gradient,
@@ -782,7 +781,7 @@ def _numeric(cost: Cost, args: tuple[Any, ...], parameters: Parameters, box: Bou
         measured.hessian_product,
         "numeric",
         gradient_error=lambda: measured.gradient_error,
-        calls=lambda: calls,
+        calls=calls,
     )
 
 

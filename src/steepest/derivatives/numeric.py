@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import numpy as np
 
 from ..bounds import Bounds
 from ..numerics import EPS
+from ..objective import BudgetSpent
 from .noise import noise_of
 
 Vector = np.ndarray
@@ -18,6 +20,9 @@ TRIED_STEPS = 10.0 ** np.arange(-13, 2)
 
 # Above this many parameters trying steps for each costs too much; the size of the parameter decides.
 TRIED_PARAMETERS = 20
+
+# Nor is it worth more than this part of the calls that a budget leaves: they are for steps.
+WORTH_TRYING = 0.2
 
 # Up to this many parameters a four-point difference, twice the calls, is worth its many more digits.
 FOUR_POINTS = 6
@@ -62,7 +67,8 @@ class NumericDerivatives:
     gradient (Moré & Wild, "Estimating computational noise", 2011). Each parameter's step is then chosen to
     make truncation plus noise smallest, in the spirit of Moré & Wild, "Estimating derivatives of noisy
     simulations" (2012), for central differences. `noise`: standard deviation found; `gradient_error` (n,):
-    estimated error of the last gradient; `calls`: how often `fun` was called.
+    estimated error of the last gradient; `calls`: how often `fun` was called. `calls_left` tells how often it still
+    may be: where trying steps would take much of that, the size of the parameters decides on them.
 
     >>> slope = NumericDerivatives(lambda x: float(np.exp(x[0])), Bounds.none(1))
     >>> value, gradient = slope.value_and_gradient(np.array([0.0]))
@@ -70,8 +76,15 @@ class NumericDerivatives:
     True
     """
 
-    def __init__(self, fun: Callable[[Vector], float], bounds: Bounds, *, seed: int = 0) -> None:
-        self._fun = fun
+    def __init__(
+        self,
+        fun: Callable[[Vector], float],
+        bounds: Bounds,
+        *,
+        seed: int = 0,
+        calls_left: Callable[[], float] = lambda: inf,
+    ) -> None:
+        self._fun, self._calls_left = fun, calls_left
         self.bounds = bounds
         self.noise: float | None = None
         self.gradient_error: Vector | None = None
@@ -80,7 +93,7 @@ class NumericDerivatives:
         self._steps: Vector | None = None
         self._third: Vector | None = None  # truncation error of a two-point difference of step h is this·h²
         self._sizes: Vector | None = None
-        self._four = False
+        self._four = self._sparing = False
         self._level = 0.0  # the noise for which the steps were chosen
 
     def value(self, x: Vector) -> float:
@@ -94,11 +107,15 @@ class NumericDerivatives:
         if not np.isfinite(value):
             self.gradient_error = np.full(x.size, np.nan)
             return value, np.full(x.size, np.nan)
-        self._prepare(x, value)
-        assert self._steps is not None
         gradient, error = np.empty(x.size), np.empty(x.size)
-        for i in range(x.size):
-            gradient[i], error[i] = self._slope(x, value, i, float(self._steps[i]))
+        try:
+            self._prepare(x, value)
+            assert self._steps is not None
+            for i in range(x.size):
+                gradient[i], error[i] = self._slope(x, value, i, float(self._steps[i]))
+        except BudgetSpent as cut_short:
+            cut_short.value = value
+            raise
         self.gradient_error = error
         return value, gradient
 
@@ -212,7 +229,9 @@ class NumericDerivatives:
             self._level = level
             self._sizes = np.maximum(np.abs(x), 1.0)
             self._steps, self._third = np.empty(x.size), np.zeros(x.size)
-            self._four = self.noise <= 1e3 * EPS * abs(value) + 1e-300 and x.size <= FOUR_POINTS
+            self._sparing = 2 * TRIED_STEPS.size * x.size > WORTH_TRYING * self._calls_left()
+            precise = self.noise <= 1e3 * EPS * abs(value) + 1e-300
+            self._four = precise and x.size <= FOUR_POINTS and not self._sparing
             for i in range(x.size):
                 self._choose(x, value, i)
             return
@@ -249,7 +268,7 @@ class NumericDerivatives:
         self._third[i] = 0.0
         self._steps[i] = max(STEP_TWO, (noise / max(abs(value), noise)) ** (1 / 3)) * size
         rooms = (self.bounds.upper[i] - x[i], x[i] - self.bounds.lower[i])
-        if x.size > TRIED_PARAMETERS or max(rooms) <= 0.0:
+        if x.size > TRIED_PARAMETERS or self._sparing or max(rooms) <= 0.0:
             return
         steps = TRIED_STEPS * size
         around = steps[steps <= min(rooms)]

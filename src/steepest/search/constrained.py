@@ -21,7 +21,7 @@ from ..solvers.driver import lowest_seen, spent
 from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from ..verdict.between import judge_between
 from ..verdict.constrained import Multipliers
-from ..verdict.failures import not_judged
+from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.words import Judgement
 from .existing import told_of_the_move, where_all_exist
 
@@ -161,9 +161,12 @@ class Between:
                 hint=(run.multipliers, run.bound_multipliers),
                 seed=self.seed,
             )
-        except KeyboardInterrupt:
-            run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
-            judgement = not_judged(run.value, run.gradient)
+        except (BudgetSpent, KeyboardInterrupt) as cut_short:
+            if isinstance(cut_short, BudgetSpent):
+                judgement = no_calls_left(run.value, run.gradient, run.history, run.stop, run.reason)
+            else:
+                run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
+                judgement = not_judged(run.value, run.gradient)
             self.multipliers = Multipliers(run.multipliers, run.bound_multipliers, (), run.violation)
         self.judging += time.perf_counter() - began
         return run, judgement

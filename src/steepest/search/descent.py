@@ -20,7 +20,7 @@ from ..solvers.driver import FROM_OUTSIDE, Run
 from ..solvers.lbfgs import LBFGS
 from ..solvers.newton import Newton
 from ..solvers.stopping import INTERRUPTED, VALUE_ROUNDING, StopReason
-from ..verdict.failures import not_judged
+from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge
 from ..verdict.look import is_lost_in
 from ..verdict.words import Judgement, Verdict
@@ -446,6 +446,8 @@ class Descent:
                 history=self._seen_from_here(run),
                 seed=self.seed,
             )
+        except BudgetSpent:
+            judgement = no_calls_left(run.value, run.gradient, run.history, run.stop, run.reason)
         except KeyboardInterrupt:
             self.told_to_stop = INTERRUPTED
             judgement = not_judged(run.value, run.gradient)

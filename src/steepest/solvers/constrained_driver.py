@@ -324,6 +324,10 @@ class _Walk:
         n, m = self.objective.n, self.rows.m
         if self.best is None:
             x, value, gradient = self.start, self.history.begun, np.full(n, nan)
+            if (
+                self.objective.best_x is not None
+            ):  # its cost was told before the budget or Ctrl-C ended its slope
+                x, value = self.objective.best_x, self.objective.best_value
         else:
             _, value, x, gradient = self.best
         try:

@@ -100,7 +100,7 @@ def _fenced(objective: Objective, rows: Rows, x: Vector) -> Objective:
     def value_and_gradient(x: Vector) -> tuple[float, Vector]:
         return objective.value_and_gradient(x) if met(x) else (np.nan, np.full(objective.n, np.nan))
 
-    objective = objective.afresh()
+    objective = objective.for_the_judge()
     return Objective(
         objective.n,
         value=value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -123,6 +124,36 @@ def not_judged(value: float, gradient: Vector) -> Judgement:
         (),
         "Stopped: interrupted from the keyboard while the end of the walk was judged; it may be a minimum.",
         "steepest.verify(cost, x) judges a point.",
+        value=value,
+        gradient=gradient,
+    )
+
+
+def no_calls_left(value: float, gradient: Vector, history: Any, stop: str, reason: str) -> Judgement:
+    """The end of a walk, of this cost and slope (n,), where the calls that judging takes were no longer allowed.
+
+    `stop`, `reason`: why the walk ended, in a word and a sentence.
+    """
+    known = np.abs(gradient[np.isfinite(gradient)])
+    largest = float(known.max()) if known.size else None
+    slope = Evidence("slope", largest, None, False, "as the walk measured it, not looked at afresh")
+    unseen = Evidence(
+        "slope and curvature, judged afresh", None, None, False, "not looked at: no calls were left"
+    )
+    cut_short = stop == "out of budget"
+    sentence = (
+        f"Out of budget: {reason}, and no calls were left to judge the point. {_rate(history)}".rstrip()
+        if cut_short
+        else f"Out of budget: the walk came to an end ({reason}), but no calls were left to judge the point."
+    )
+    return Judgement(
+        Verdict.OUT_OF_BUDGET,
+        (slope, unseen) if known.size else (unseen,),
+        sentence,
+        "Raise the budget and start from this point."
+        if cut_short
+        else "Raise the budget: slopes measured by differences are judged by many calls. Or look with "
+        "steepest.verify(cost, x).",
         value=value,
         gradient=gradient,
     )
@@ -307,7 +338,7 @@ def by_stop(
         return Judgement(
             Verdict.OUT_OF_BUDGET,
             tuple(evidence),
-            f"Out of budget: {slope}{left}. {_rate(look)}".rstrip(),
+            f"Out of budget: {slope}{left}. {_rate(look.history)}".rstrip(),
             _smaller_steps(curvature) if _climbs(look) else "Raise the budget and start from this point.",
         )
     if look.stop == "not finite" or ray.leads is Leads.NOWHERE:
@@ -354,11 +385,11 @@ def _smaller_steps(curvature: Curvature) -> str:
     return f"Each step overshoots: take a rate{below}, or a method that chooses its own steps."
 
 
-def _rate(look: Look) -> str:
+def _rate(history: Any) -> str:
     """What more budget would bring, told from the last steps of the walk."""
-    if look.history is None or len(look.history) < 3:
+    if history is None or len(history) < 3:
         return ""
-    values = look.history.value[-RECENT - 1 :]
+    values = history.value[-RECENT - 1 :]
     steps = values.size - 1
     falls = -np.diff(values)
     if not np.isfinite(values).all() or falls.sum() <= 0:

@@ -155,8 +155,9 @@ def judge(
 ) -> Judgement:
     """What the point `x` (n,) is: the word, the evidence, a sentence, and the next step.
 
-    Knows nothing of who found the point; evaluates the cost through a fresh copy of `objective` without a
-    budget. `structure`: facts read off the trace, for "global"; `stop`: why the walk ended, as a
+    Knows nothing of who found the point; evaluates the cost through a fresh copy of `objective`: without a
+    budget, but where slopes are measured `BudgetSpent` is raised once its calls exceed the budget by a tenth.
+    `structure`: facts read off the trace, for "global"; `stop`: why the walk ended, as a
     `StopReason` or its text; `history`: the walk, for units and rates. `seed` fixes every random probe.
     Numerical trouble never raises.
 

@@ -222,11 +222,11 @@ def look_at(
     history: Any,
     seed: int,
 ) -> Look:
-    """Evaluate the cost and its slope at `x` (n,), through an objective of our own: no budget, own counts."""
+    """Evaluate the cost and its slope at `x` (n,), through an objective of our own, `for_the_judge`; own counts."""
     x = owned(np.asarray(x, dtype=np.float64))
     x.setflags(write=False)
     hessian = objective.known_hessian(x)
-    objective = objective.afresh()
+    objective = objective.for_the_judge()
     try:
         value, gradient = objective.value_and_gradient(x)
     except NO_NUMBER:
