@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import Layout
+from .mapped_rows import asked_for, larger_than_memory
 from .sparse_rows import is_sparse, sparse_aside
 
 Batch = list[np.ndarray]
@@ -177,6 +179,7 @@ class Rows:
             if held:
                 self.arrays[place] = held[0]
         self.seed = seed
+        self._asks = larger_than_memory(self.arrays)
         self._order: tuple[int, np.ndarray] | None = None
 
     def batch_bytes(self, batch_size: int) -> float:
@@ -207,12 +210,13 @@ class Rows:
 
     def taken(self, rows: np.ndarray) -> Batch:
         """These rows of every array; `rows` may have several axes, which take the place of the first."""
-        return [
-            array[rows.ravel()].toarray().reshape(*rows.shape, *array.shape[1:])
-            if is_sparse(array)
-            else np.take(array, rows, axis=0)
-            for array in self.arrays
-        ]
+        with asked_for(self.arrays, rows) if self._asks else nullcontext():
+            return [
+                array[rows.ravel()].toarray().reshape(*rows.shape, *array.shape[1:])
+                if is_sparse(array)
+                else np.take(array, rows, axis=0)
+                for array in self.arrays
+            ]
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All rows in the order they are stored, the last batch possibly smaller."""

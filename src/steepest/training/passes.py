@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from ..derivatives.interpreted import NoRule, interpret
 from ..parameters import Layout
 from ..tracing.batched import kept_type, numbers_in
 from ..tracing.passes import eliminate_dead, with_outputs
+from .mapped_rows import asked_for, larger_than_memory
 from .recordings import Recordings
 from .resident import blocks_of, is_resident, over_blocks, placed
 from .sparse_rows import evaluated, is_sparse, reads_sparse
@@ -334,7 +336,8 @@ class Passes:
 
     def sampled(self, chosen: np.ndarray, size: int) -> Passes:
         """The same over these rows alone, copied, in blocks of `size` rows."""
-        return self.over([array[chosen] for array in self.arrays], size)
+        with asked_for(self.arrays, chosen) if larger_than_memory(self.arrays) else nullcontext():
+            return self.over([array[chosen] for array in self.arrays], size)
 
     def over(self, arrays: Sequence[Any], size: int) -> Passes:
         """The same over other rows, in blocks of `size` of them."""

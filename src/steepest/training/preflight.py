@@ -13,11 +13,10 @@ import jax
 import numpy as np
 
 from ..errors import InputError
-from .batches import Source
+from .batches import Rows, Source
 from .joining import all_ready
 from .roll import NOT_THE_SAME
 from .saved import versions
-from .sparse_rows import is_sparse
 
 if TYPE_CHECKING:
     from .job import Job
@@ -71,13 +70,10 @@ def of_data(source: Source) -> str:
     """A hash of the number of rows and of some of them, as hexadecimal digits."""
     rows = source.rows
     data = hashlib.sha256(str(rows).encode())
-    arrays = getattr(source, "arrays", None)
-    if arrays is not None and rows:
-        chosen = np.unique(np.linspace(0, rows - 1, SAMPLED).astype(int))
-        some = [array[chosen] for array in arrays]
-        arrays = [piece.toarray() if is_sparse(piece) else piece for piece in some]
-    # Of streamed or generated data the first rows, which every source has read to learn their form.
-    _add(data, source.layout.arrays if arrays is None else arrays)
+    if isinstance(source, Rows):
+        _add(data, source.taken(np.unique(np.linspace(0, source.rows - 1, SAMPLED).astype(int))))
+    else:  # of streamed or generated data the first rows, which every source has read to learn their form
+        _add(data, source.layout.arrays)
     return data.hexdigest()
 
 
