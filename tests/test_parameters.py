@@ -85,15 +85,15 @@ def test_a_registered_pytree_is_a_structure():
 @pytest.mark.parametrize(
     ("structure", "said"),
     [
-        ("text", "x = 'text' is not real numbers"),
-        ({"a": {"b": "no"}}, "a.b = 'no' is not real numbers"),
+        ("text", "x = 'text' is no real number"),
+        ({"a": {"b": "no"}}, "a.b = 'no' is no real number"),
         ([1.0, np.nan], r"x\[1\] = nan is not finite"),
         ({"a": np.inf}, "a = inf is not finite"),
-        (1j, "is not real numbers"),
+        (1j, "is no real number"),
         ([], "holds no parameter"),
         ({}, "holds no parameter"),
         (np.zeros((0, 3)), "holds no parameter"),
-        (np.array([["a"]]), "is not real numbers"),
+        (np.array([["a"]]), "is not of real numbers"),
         ({"a": [1.0, object()]}, r"a\[1\] = <object object"),
     ],
 )

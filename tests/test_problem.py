@@ -96,7 +96,7 @@ def test_args_are_data():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"bounds": [(0, 1)]}, "1 entries for 3 parameters"),
+        ({"bounds": [(0, 1)]}, "1 entry for 3 parameters"),
         ({"bounds": 7}, "bounds=7; give one .low, high. pair"),
         ({"bounds": [(1, 0), (0, 1), (0, 1)]}, r"bounds of p\[0\] leave nothing"),
         ({"bounds": [(0, np.nan), (0, 1), (0, 1)]}, "NaN"),

@@ -158,7 +158,7 @@ def test_json_is_plain():
     ("cost", "at", "said"),
     [
         (parabola, [], "at is empty"),
-        (parabola, "here", "not real numbers"),
+        (parabola, "here", "no real number"),
         (parabola, [1.0, np.nan], "not finite"),
         ("x + y", 1.0, "2 parameters"),
         ("x + y", {"x": 1.0}, "no value for y"),

@@ -40,8 +40,9 @@ def box_of(bounds: Any, parameters: Parameters, names: Sequence[str]) -> tuple[B
         if len(pairs) != n:
             arrays = "" if n == 2 else f", or two arrays (lower, upper) of {n:,} each"
             raise InputError(
-                f"bounds has {len(pairs)} entries for {n} parameters ({', '.join(names[:6])}"
-                f"{', …' if n > 6 else ''}); give one (low, high) pair for each, a dict from name to pair{arrays}"
+                f"bounds has {len(pairs)} {'entry' if len(pairs) == 1 else 'entries'} for {n} "
+                f"parameter{'s' if n != 1 else ''} ({', '.join(names[:6])}{', …' if n > 6 else ''}); give one "
+                f"(low, high) pair for each, or a dict from name to pair{arrays}"
             )
         plain = _plain_pairs(pairs)
         if plain is not None:

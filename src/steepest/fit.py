@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .fitting.search import Found, search
 from .fitting.task import Task, task_of
 from .least_squares import budget_of, plan_of
 from .linear_algebra.long_vectors import length
+from .models.model import Model
 from .numerics import EPS
 from .objective import Budget
 from .outcome import honest_digits, on_precision
@@ -100,6 +102,7 @@ def fit(
     """
     began = time.perf_counter()
     _check(noise, sigma, f_scale, starts, tol, callback)
+    _check_order(model, x, y)
     rho = loss_of(loss)
     allowed = budget_of(budget)
     plan = plan_of(method, options, "a fit is a sum of squared residuals")
@@ -137,6 +140,15 @@ def _check(noise: str, sigma: Any, f_scale: Any, starts: Any, tol: Any, callback
         )
     if callback is not None and not callable(callback):
         raise InputError(f"callback={callback!r} cannot be called")
+
+
+def _check_order(model: Any, x: Any, y: Any) -> None:
+    for name, value in (("x", x), ("y", y)):
+        if isinstance(value, (FunctionType, Model)):
+            label = getattr(value, "__name__", None) or getattr(value, "label", "a function")
+            raise InputError(
+                f"{name} is the function {label}; the model comes first: fit(model, x, y, start)"
+            )
 
 
 def _check_sigma(sets: Sequence[DataSet], noise: str) -> None:

@@ -22,6 +22,17 @@ from .numerics import all_finite
 
 Vector = np.ndarray
 
+# What NumPy's kinds are to somebody who gave one by mistake.
+KINDS = {
+    "U": "text",
+    "S": "text",
+    "O": "Python objects",
+    "M": "dates",
+    "m": "times",
+    "c": "complex numbers",
+    "V": "records",
+}
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -240,8 +251,8 @@ class _Reader:
             value = np.array(given, dtype=np.float64)
         except (TypeError, ValueError):
             raise InputError(
-                f"{name} = {_short(node)} is not real numbers; parameters are floats, arrays, dicts, lists or "
-                "dataclasses of real numbers"
+                f"{name} = {_short(node)} is {'no real number' if np.ndim(node) == 0 else 'not of real numbers'}; "
+                "parameters are floats, arrays, dicts, lists or dataclasses of real numbers"
             ) from None
         if not (isfinite(value) if value.ndim == 0 else all_finite(value)):
             place = tuple(int(k) for k in np.argwhere(~np.isfinite(value))[0])
@@ -301,7 +312,8 @@ class _LayoutReader(_Reader):
         given = node if hasattr(node, "dtype") and hasattr(node, "shape") else np.asarray(node)
         if np.dtype(given.dtype).kind not in "fiub":
             raise InputError(
-                f"{name} holds {given.dtype}, not real numbers; leave it out or turn it into numbers"
+                f"{name} holds {KINDS.get(np.dtype(given.dtype).kind, given.dtype)}, not real numbers; leave it out or "
+                "turn it into numbers"
             )
         self.leaves.append(
             Leaf(name, tuple(given.shape), self.size, self.size + int(np.prod(given.shape, dtype=np.int64)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -198,6 +199,7 @@ def _job(given: dict[str, Any]) -> Job:
         raise InputError(
             f"the cost is {given['cost']!r}, which cannot be called; give a function cost(params, batch)"
         )
+    _check_arguments(given["cost"])
     if given["callback"] is not None and not callable(given["callback"]):
         raise InputError(
             f"callback={given['callback']!r}, which cannot be called; give a function callback(row)"
@@ -321,6 +323,22 @@ def _passes_asked(given: dict[str, Any], source: Any) -> float:
         epochs = EPOCHS
     size = given["batch_size"] or min(BATCH, source.rows)
     return min(inf if epochs is None else float(epochs), inf if steps is None else steps * size / source.rows)
+
+
+def _check_arguments(cost: Callable[..., Any]) -> None:
+    """Raises `InputError` for a cost that cannot be called as `cost(params, batch)`."""
+    try:
+        asked = inspect.signature(cost)
+    except (TypeError, ValueError):  # a compiled function, which does not tell
+        return
+    try:
+        asked.bind(None, None)
+    except TypeError:
+        name = getattr(cost, "__name__", type(cost).__name__)
+        raise InputError(
+            f"train calls cost(params, batch), and {name} is written as {name}{asked}; let it take the rows of one "
+            "batch as its second argument, or use minimize for a cost of parameters alone"
+        ) from None
 
 
 def _torch_cost(given: dict[str, Any]) -> Any:

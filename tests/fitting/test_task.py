@@ -115,6 +115,43 @@ def test_a_model_of_the_wrong_length_is_refused():
         fit(lambda t, a: a * t[:-1], T, T, [1.0])
 
 
+def test_points_that_do_not_belong_together_are_counted():
+    with pytest.raises(InputError, match=r"x holds 40 points and y 39; give one y for each x$"):
+        fit(decay, T, noisy()[:-1], START)
+    with pytest.raises(InputError, match=r"y 80; .* several data sets are lists"):
+        fit(decay, T, np.stack([noisy(), noisy()]), START)
+
+
+def test_rows_taken_for_columns_are_told_apart():
+    x = np.stack([T, T**2], axis=1)
+    with pytest.raises(
+        InputError, match=r"x has shape \(40, 2\), a row for each point: its columns are x\[:, 0\]"
+    ):
+        fit(lambda x, a, b: a * x[0] + b * x[1], x, 2.0 * T, [1.0, 1.0])
+    assert_allclose(
+        fit(lambda x, a, b: a * x[:, 0] + b * x[:, 1], x, 2.0 * T, [1.0, 1.0]).params, [2.0, 0.0], atol=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "start", "said"),
+    [
+        (lambda a, b, t: a * np.exp(-b * t), {"a": 1.0, "b": 1.0}, "its first argument, a, is given x"),
+        (decay, {"A": 1.0, "b": 1.0, "c": 0.0}, "did you mean 'a'"),
+    ],
+)
+def test_a_name_that_is_no_parameter_is_told_why(model, start, said):
+    with pytest.raises(InputError, match=said):
+        fit(model, T, noisy(), start)
+
+
+def test_a_model_that_does_not_come_first_is_told_so():
+    with pytest.raises(
+        InputError, match=r"y is the function decay; the model comes first: fit\(model, x, y, start\)"
+    ):
+        fit(T, noisy(), decay, START)
+
+
 @pytest.mark.parametrize("start", [(1.0,), [1.0], 1.0])
 def test_the_only_value_of_a_start_in_order_is_the_only_parameter(start):
     found = fit(lambda x, a: a * x, T, 2.0 * T, start)

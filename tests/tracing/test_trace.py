@@ -447,7 +447,25 @@ def test_the_users_own_error_passes_through_with_a_note():
 
     with pytest.raises(KeyError) as caught:
         gradient(cost)(np.ones(2))
-    assert any("trace" in note for note in caught.value.__notes__)
+    assert any("trace it with p of shape (2,)" in note for note in caught.value.__notes__)
+
+
+def test_the_note_on_the_users_own_error_tells_the_shapes_the_cost_was_given():
+    def cost(p, weights, table):
+        return p["a"] @ weights @ np.ones(7)
+
+    with pytest.raises(ValueError) as caught:
+        minimize(cost, {"a": np.ones(2), "b": 1.0}, (np.ones((2, 3)), {"k": 1}))
+    (note,) = caught.value.__notes__
+    assert note.endswith("with a of shape (2,), b (a number), an array of shape (2, 3), a dict of k.")
+
+
+def test_an_object_of_a_library_that_cannot_take_a_parameter_names_what_can():
+    from scipy.interpolate import interp1d
+
+    table = interp1d([0.0, 1.0, 2.0], [0.0, 1.0, 4.0])
+    with pytest.raises(TracingError, match=r"(?s)test_trace.py, line \d+.*Interpolate with np.interp"):
+        gradient(lambda p: np.sum(table(p[0] * np.ones(3))))(np.ones(2))
 
 
 def test_a_column_of_a_table_is_an_error_that_names_to_numpy():

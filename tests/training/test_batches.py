@@ -162,7 +162,7 @@ def test_streams_of_random_numbers_of_one_seed_are_apart():
     ("data", "said"),
     [
         ((np.ones(3), np.ones(4)), "different numbers of rows"),
-        ({"x": np.ones(3), "name": np.array(["a", "b", "c"])}, "name holds"),
+        ({"x": np.ones(3), "name": np.array(["a", "b", "c"])}, "name holds text, not real numbers"),
         (np.ones((0, 2)), "holds no row"),
         ("missing.parquet", "no file missing.parquet"),
         ("data.txt", "no file data.txt"),

@@ -459,3 +459,21 @@ def test_of_a_stream_that_taught_nothing_it_is_not_said_that_a_slope_was_left():
     assert result.ended == "finished"
     assert result.verdict == "standing still"
     assert "was not measured" in result.message
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (lambda params: 0.0, r"<lambda> is written as <lambda>\(params\)"),
+        (lambda params, X, y: 0.0, r"\(params, X, y\); let it take the rows of one batch"),
+    ],
+)
+def test_a_cost_that_does_not_take_a_batch_is_told_how_it_is_called(cost, said):
+    with pytest.raises(steepest.InputError, match=said):
+        steepest.train(cost, np.zeros(2), {"X": np.ones((4, 2)), "y": np.ones(4)})
+
+
+def test_a_column_that_the_data_do_not_have_is_told_beside_those_they_have():
+    with pytest.raises(KeyError) as caught:
+        steepest.train(lambda p, b: np.mean((b["x"] - p) ** 2), 0.0, {"X": np.ones(4), "y": np.ones(4)})
+    assert any("X of shape (4,), y of shape (4,)" in note for note in caught.value.__notes__)

@@ -12,7 +12,7 @@ import numpy as np
 from ..bounds import Bounds, Vector
 from ..box import box_of, free_of, pairs_of_ends
 from ..errors import InputError
-from ..models.model import Model, as_model
+from ..models.model import Model, as_model, first_argument
 from ..parameters import Parameters
 from ..presentation.text import counted
 from ..problem import DERIVATIVES, is_opaque
@@ -198,8 +198,11 @@ def _start(
     if unknown:
         import difflib
 
-        near = difflib.get_close_matches(str(unknown[0]), sorted(known), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        written = {name.lower(): name for name in sorted(known, reverse=True)}
+        near = difflib.get_close_matches(str(unknown[0]).lower(), written, 1)
+        hint = f"; did you mean {written[near[0]]!r}?" if near else ""
+        if unknown[0] == first_argument(model.function):
+            hint = f"; its first argument, {unknown[0]}, is given x: the parameters come after it"
         if len(model.names) == 1 and len(known) == 1:
             (only,) = model.names
             hint = f"; where {only} itself is a dict, write start={{{only!r}: {{...}}}}"
@@ -367,7 +370,7 @@ def _function(
         m = part.measurements.m
         if int(np.prod(found.shape)) != m:
             if int(np.prod(found.shape)) != 1:
-                raise InputError(_mismatch(model.label, found.shape, m))
+                raise InputError(_mismatch(model.label, found.shape, part.measurements))
             found = traced_broadcast(found, m)
         if found.lowest_precision != "float64":
             precision = found.lowest_precision
@@ -392,10 +395,17 @@ def traced_broadcast(found: Any, m: int) -> Any:
     return found.kept["broadcast", m]
 
 
-def _mismatch(label: str, shape: tuple[int, ...], m: int) -> str:
-    return (
+def _mismatch(label: str, shape: tuple[int, ...], data: Measurements) -> str:
+    x, m = data.x, data.m
+    if isinstance(x, np.ndarray) and x.ndim == 1 and x.size != m and shape == x.shape:
+        several = "; several data sets are lists: [x_1, x_2], [y_1, y_2]" if m % x.size == 0 else ""
+        return f"x holds {counted(x.size, 'point')} and y {m:,}; give one y for each x{several}"
+    told = (
         f"{label} predicts an array of shape {shape} for {m} measurements; it must give one value for each y"
     )
+    if isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[0] == m:
+        told += f". x has shape {x.shape}, a row for each point: its columns are x[:, 0], x[:, 1], …"
+    return told
 
 
 def _sized(function: Callable[[Vector], Any], part: DataSet, label: str) -> Callable[[Vector], Any]:
@@ -403,7 +413,7 @@ def _sized(function: Callable[[Vector], Any], part: DataSet, label: str) -> Call
         values = np.asarray(function(x), dtype=np.float64)
         m = part.measurements.m
         if values.size not in (1, m):
-            raise InputError(_mismatch(label, values.shape, m))
+            raise InputError(_mismatch(label, values.shape, part.measurements))
         return np.broadcast_to(values.ravel(), (m,)) if values.size == 1 else values
 
     return sized

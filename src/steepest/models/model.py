@@ -193,6 +193,14 @@ def as_model(model: Any, x: Any, x_label: str = "x") -> Model:
     return Model(model, _parameter_names(model, label), "model" if label == "<lambda>" else label)
 
 
+def first_argument(function: Any) -> str:
+    """The name of the argument that is given x; "" where a function does not tell."""
+    try:
+        return next(iter(inspect.signature(function).parameters), "")
+    except (TypeError, ValueError):
+        return ""
+
+
 def _parameter_names(function: Any, label: str) -> tuple[str, ...]:
     """Names of the parameters: every argument after the first that has no default."""
     if isinstance(function, types.FunctionType):

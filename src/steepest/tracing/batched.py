@@ -109,7 +109,7 @@ def record(
         if refusals and (not failures or isinstance(failures[0], Exception)):
             raise refusals[0]
         if failures:
-            raise _explained(failures[0], cost)
+            raise _explained(failures[0], cost, parameters.leaves, batch.leaves)
         closed = splits_for_slices(simplify(closed, keep_derivatives=True))
         return BatchCost(closed, len(parameters.leaves))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from ..errors import TracingError
-from .source import Place, library_between, place_here
+from .source import Place, library_behind, library_between, place_here
 
 NUMERIC = 'or let the slope be measured by differences: derivatives="numeric"'
 
@@ -180,7 +180,7 @@ def needs_plain(place: Place | None, names: Iterable[str], error: BaseException)
         what if list(names) else f"{what} is given a value that depends on the parameters,",
         "is given",
         f"which it cannot take ({error})",
-        f"{_of_call(called) or 'Write it with NumPy functions'}, {NUMERIC}.",
+        f"{_of_call(called, library_behind(error)) or 'Write it with NumPy functions'}, {NUMERIC}.",
     )
 
 
@@ -207,10 +207,10 @@ def _called(place: Place | None) -> str:
     return name.strip() if bracket and name.strip().replace(".", "").isidentifier() else ""
 
 
-def _of_call(called: str) -> str:
-    """What to write instead of a call."""
+def _of_call(called: str, library: str = "") -> str:
+    """What to write instead of a call, which led into a file of a `library`."""
     by_name = _CALLS.get(called.rpartition(".")[2], "")
-    library = library_between()
+    library = library or library_between()
     return by_name or next((text for package, text in _PACKAGES.items() if f"/{package}/" in library), "")
 
 

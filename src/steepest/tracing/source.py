@@ -87,6 +87,20 @@ def library_between() -> str:
     return found
 
 
+def library_behind(error: BaseException) -> str:
+    """The library file that the user's code called and in which an error was raised; "" if there is none."""
+    found = ""
+    step = error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not is_library(file):
+            found = ""
+        elif not found and not file.startswith((_OURS, "<")):
+            found = file
+        step = step.tb_next
+    return found
+
+
 def place_of(frame: FrameType | None) -> Place | None:
     """The spot a frame is executing, with the expression read from its source where that can be had."""
     if frame is None:

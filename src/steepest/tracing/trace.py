@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import types
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from jax.extend.core import jaxpr_as_fun
 
 from ..errors import InputError, SteepestError, TracingError
 from ..numerics import double_precision
-from ..parameters import Parameters
+from ..parameters import Leaf, Parameters
 from . import rules
 from .arrays import TracedArray, names_in, unwrap
 from .constant_zeros import with_constant_zeros_apart
@@ -29,6 +29,9 @@ from .rolling import rolled
 from .source import is_library, place_of
 
 ClosedJaxpr = Any
+
+# Parameters, arguments and keys that the note on an error of the cost names; more would bury the error.
+MOST_HANDED = 6
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def trace(
                 refusals[0]
             )  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
-            raise _explained(failures[0], function)
+            raise _explained(failures[0], function, parameters.leaves, args)
         whole = simplify(with_loops(recorded), keep_derivatives=True)
         jaxpr = rolled(with_constant_zeros_apart(whole))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
@@ -208,7 +211,9 @@ def label_of(function: Any) -> str:
     return "the cost" if name == "<lambda>" else str(name)
 
 
-def _explained(error: BaseException, function: Any) -> BaseException:
+def _explained(
+    error: BaseException, function: Any, leaves: Sequence[Leaf], further: Sequence[Any] = ()
+) -> BaseException:
     """The error the user should see when their function failed while it was traced."""
     _without_jax(error)
     if isinstance(error, SteepestError) or not isinstance(error, Exception):
@@ -220,8 +225,32 @@ def _explained(error: BaseException, function: Any) -> BaseException:
     names = _names_given(error)
     if names or "TracedArray" in str(error) or "that depends on" in str(error):
         return needs_plain(place_of(_frame_of(error)), names, error)
-    error.add_note(f"Raised by {label_of(function)} itself, while steepest ran it once to trace it.")
+    error.add_note(
+        f"Raised by {label_of(function)} itself, while steepest ran it once to trace it with "
+        f"{_handed(leaves, further)}."
+    )
     return error
+
+
+def _handed(leaves: Sequence[Leaf], further: Sequence[Any]) -> str:
+    """What a function was called with: the shape of each parameter, and of each further argument."""
+    given = [f"{leaf.name} {_form(leaf.shape)}" for leaf in leaves[:MOST_HANDED]]
+    hidden = len(leaves) - len(given)
+    given += [f"{hidden} more"] if hidden else []
+    for value in further[:MOST_HANDED]:
+        if isinstance(value, Leaf):
+            given.append(f"{value.name} {_form(value.shape)}")
+        elif isinstance(value, Mapping):
+            given.append(f"a dict of {', '.join(map(str, list(value)[:MOST_HANDED]))}")
+        else:
+            given.append(
+                f"an array {_form(value.shape)}" if hasattr(value, "shape") else type(value).__name__
+            )
+    return ", ".join(given)
+
+
+def _form(shape: tuple[int, ...]) -> str:
+    return f"of shape {shape}" if shape else "(a number)"
 
 
 def _without_jax(error: BaseException) -> BaseException:
