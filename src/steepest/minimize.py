@@ -226,4 +226,7 @@ def _advised(problem: Problem, run: Run, judgement: Judgement) -> Judgement:
         return judgement
     from .doctor.advice import advised
 
-    return advised(problem, run.x, judgement)
+    try:
+        return advised(problem, run.x, judgement)
+    except KeyboardInterrupt:  # all but the advice is there
+        return judgement

@@ -136,6 +136,42 @@ def test_ctrl_c_between_two_walks_loses_nothing(monkeypatch, starts):
         assert calls[0] <= 0
 
 
+@pytest.mark.parametrize("starts", [None, 3])
+def test_ctrl_c_while_lower_minima_are_looked_for_is_told_and_the_minimum_kept(monkeypatch, starts):
+    def wells(x):  # the lowest near (-1.04, -1.04)
+        return (x[0] ** 2 - 1) ** 2 + (x[1] ** 2 - 1) ** 2 + 0.3 * (x[0] + x[1])
+
+    start, calls = np.array([1.5, 0.5]), []
+    minimize(wells, start, starts=starts)  # whatever is compiled is compiled
+    for name in ("value", "value_and_gradient", "hessian", "linearised"):
+        monkeypatch.setattr(Objective, name, pressing(getattr(Objective, name), calls))
+    calls[:] = [0]
+    minimize(wells, start, starts=starts)
+    evaluations, kept = -calls[0], 0
+    for press in range(2, evaluations + 1):
+        calls[:] = [press]
+        found = minimize(wells, start, starts=starts)
+        assert calls[0] <= 0 and found.stop == "stopped" and "keyboard" in found.reason
+        assert found.fun == pytest.approx(wells(found.x), rel=1e-12)
+        assert found.fun <= wells(start)
+        if found.success:
+            slope = 4 * found.x * (found.x**2 - 1) + 0.3
+            assert np.abs(slope).max() < 1e-4
+            kept += 1
+    assert kept > 3
+
+
+def test_ctrl_c_while_advice_is_sought_loses_nothing(monkeypatch):
+    from steepest.doctor import advice
+
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(advice, "advised", pressed)
+    found = minimize(lambda x: np.sum(np.exp(-x)), np.ones(2))
+    assert found.verdict == "infimum not attained" and found.fun < 1e-9
+
+
 def test_ctrl_c_while_the_end_is_judged_returns_that_end(monkeypatch):
     def corner(x):
         return np.maximum(x[0] ** 2 + x[1] ** 2, (x[0] - 2) ** 2 + x[1])

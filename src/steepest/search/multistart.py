@@ -135,7 +135,8 @@ class FromManyStarts:
         self.least_size = np.minimum(sizes(self.problem), 1.0)
         self.judging = 0.0
         self.minima: list[Minimum] = []
-        self._is_stopped = False
+        # Why no other walk may begin, where the user said so.
+        self._told_to_stop: str | None = None
         self._best: Any = None
 
     @property
@@ -165,20 +166,23 @@ class FromManyStarts:
         ends: list[End] = []
         for place, times in places_left:
             ends.append(self._walked(place, times))
-            if self._is_stopped or self.problem.objective.is_spent:
+            if self._told_to_stop is not None or self.problem.objective.is_spent:
                 break
         walked = sum(end.starts for end in ends)
         best = min(ends, key=lambda end: end.rank)
         if together is not None:
             best = self._whole_way(best, starts, together)
-        if self.may_restart and not self._is_stopped:
+        if self.may_restart and self._told_to_stop is None:
             given = next((end for end in ends if end.way.problem.start is starts[0]), best)
             near = self._near(given, best)
             best = min(*near, best, key=lambda end: end.rank)
             ends += near
         self.minima, self._best = self._distinct(ends), best.way
         judgement = self._told(best.judgement, walked, 0 if together is None else len(together.led))
-        return best.run, self._told_of_lower(best, ends, judgement)
+        run = best.run
+        if self._told_to_stop is not None:
+            run = replace(run, stop=StopReason.STOPPED, reason=self._told_to_stop)
+        return run, self._told_of_lower(best, ends, judgement)
 
     def _walked(self, place: Vector, times: int) -> End:
         """One walk from `place`, to which `times` starts led."""
@@ -190,7 +194,8 @@ class FromManyStarts:
         as_alone = self.may_restart and place is self.problem.start
         run, judgement = way.down(anywhere=True) if as_alone else way.down()
         self.judging += way.judging
-        self._is_stopped = run.stop is StopReason.STOPPED
+        if run.stop is StopReason.STOPPED:
+            self._told_to_stop = run.reason
         return End(run, judgement, times, way, objective.evaluations - before)
 
     def _near(self, given: End, best: End) -> list[End]:
@@ -203,6 +208,7 @@ class FromManyStarts:
             met.append(End(run, judgement, 0, end.way, 0))
             met += [End(*left, 0, end.way, 0) for left in restarts.left[1:]]
             if end.way.told_to_stop is not None:
+                self._told_to_stop = end.way.told_to_stop
                 break
         return met
 

@@ -22,7 +22,7 @@ from ..solvers.lbfgs import LBFGS
 from ..solvers.levenberg_marquardt import LevenbergMarquardt
 from ..solvers.linear_residuals import met_by_linear_residuals
 from ..solvers.newton import Newton
-from ..solvers.stopping import INTERRUPTED, StopReason
+from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from ..verdict.wording import SHOWN, written
 from ..verdict.words import Evidence, Judgement, Verdict
 from .descent import Descent, is_better, part_left, structure_of
@@ -177,9 +177,12 @@ class WithRestarts:
             told = self.judgement
         else:
             told = self._told(before)
-        if self.has_parts and told.verdict.is_minimum and self._leaves_a_curve(self.run):
+        is_minimum = self.has_parts and told.verdict.is_minimum
+        if is_minimum and in_spite_of_ctrl_c(lambda _: self._leaves_a_curve(self.run), self.run.x):
             told = replace(told, next_step=FOLLOW_A_CURVE)
         run = self.run if self.run.steps == self.way.steps else replace(self.run, steps=self.way.steps)
+        if self.way.told_to_stop is not None:
+            run = replace(run, stop=StopReason.STOPPED, reason=self.way.told_to_stop)
         return run, told
 
     def _are_worth_it(self) -> bool:
