@@ -46,6 +46,7 @@ HESSIANS = {
     "grid": (15, surface),
     "arrow": (2, lambda x: jnp.sum((x[0] ** 2 + x[1:] ** 2) ** 2) - 4 * jnp.sum(x)),
     "two heads": (3, lambda x: jnp.sum(jnp.exp(x[0] * x[2:] + x[1]) + x[2:] ** 4)),
+    "down the columns": (7, lambda x: rosenbrock(jnp.ravel(x.reshape(10, 9), order="F"))),
     "separate": (1, lambda x: jnp.sum(jnp.sin(x)) + x[3]),
     "picked": (25, lambda x: jnp.sum(jnp.cos(x[PICKS[0]] * x[PICKS[1]] - x[PICKS[2]]))),
     "linear": (1, lambda x: jnp.sum(x)),

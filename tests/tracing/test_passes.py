@@ -202,6 +202,27 @@ def test_operations_that_change_nothing_are_dropped(function, left):
     same(closed, simple, np.array([-0.0, 1.5, -2.0]))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: jnp.ravel(a, order="F"),
+        lambda a: lax.reshape(a, (6, 4), dimensions=(1, 2, 0)),
+        lambda a: lax.reshape(a, (3, 4, 2), dimensions=(1, 2, 0)),
+        jax.grad(lambda a: (jnp.prod(a, axis=1) ** 2).sum()),
+    ],
+    ids=["order F", "three axes", "turned alone", "slope of a product"],
+)
+def test_a_reshape_in_another_order_is_a_transpose_and_a_plain_one(function):
+    before = traced(function, (2, 3, 4))
+    after = passes.simplify(before)
+    reshapes = [e for e in after.jaxpr.eqns if e.primitive.name == "reshape"]
+    assert all(equation.params["dimensions"] is None for equation in reshapes)
+    a = np.random.default_rng(2).normal(size=(2, 3, 4))
+    same(before, after, a)
+    with jax.enable_x64(True):
+        assert_allclose(evaluate(after, a)[0], function(a), rtol=1e-13)
+
+
 def test_adding_zero_keeps_the_sign_of_zero():
     closed = traced(lambda a: a + 0.0)
     assert not np.signbit(evaluate(passes.simplify(closed), np.array([-0.0] * 3))[0]).any()

@@ -184,8 +184,10 @@ def _bytes(aval: Any) -> int:
 def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
     """Drop operations that change nothing: times one, minus minus, a cast to the same type, a copy.
 
-    Values stay the same except that -0.0 may become 0.0 where zeros are added, that terms known to be
-    zero are dropped from sums of derivatives (`add_any`), and that |z|² of complex z is taken without the root.
+    A reshape that reads its operand in another order, as JAX writes one of order "F" and the derivative of a product,
+    becomes a transpose and a plain one, so that nobody after this has to look for the order. Values stay the same
+    except that -0.0 may become 0.0 where zeros are added, that terms known to be zero are dropped from sums of
+    derivatives (`add_any`), and that |z|² of complex z is taken without the root.
     """
     rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
@@ -345,13 +347,30 @@ def _converted(equation: Any, shapes: _Shapes) -> Any | None:
     return equation.invars[0] if _fits(equation.invars[0], equation) else None
 
 
+def _reshaped(equation: Any, shapes: _Shapes) -> Any | None:
+    order = equation.params["dimensions"]
+    if order is None:
+        return _unmoved(equation, shapes)
+    operand, permutation = equation.invars[0], tuple(int(axis) for axis in order)
+    aval = jax.core.ShapedArray(tuple(operand.aval.shape[axis] for axis in permutation), operand.aval.dtype)
+    turned, result = jex.Var(aval), jex.Var(_strong(equation.outvars[0].aval))
+    shapes.append(
+        equation.replace(primitive=lax.transpose_p, params={"permutation": permutation}, outvars=[turned])
+    )
+    plain = equation.replace(
+        params={**equation.params, "dimensions": None}, invars=[turned], outvars=[result]
+    )
+    same = _unmoved(plain, shapes)
+    if same is None:
+        shapes.append(plain)
+    return result if same is None else same
+
+
 def _unmoved(equation: Any, shapes: _Shapes) -> Any | None:
     """Reshape, squeeze or broadcast to the same shape; a slice of everything; a sum over no axes."""
     if len(equation.invars) != 1 or not _fits(equation.invars[0], equation):
         return None
     params = equation.params
-    if params.get("dimensions") is not None and equation.primitive.name == "reshape":
-        return None
     if (
         equation.primitive.name == "slice"
         and params["strides"] is not None
@@ -432,7 +451,7 @@ _ALGEBRA: dict[str, Callable[[Any, _Shapes], Any | None]] = {
     "add_any": _plus_any,
     "neg": _negated,
     "convert_element_type": _converted,
-    "reshape": _unmoved,
+    "reshape": _reshaped,
     "squeeze": _unmoved,
     "broadcast_in_dim": _unmoved,
     "slice": _unmoved,

@@ -28,9 +28,12 @@ def _ints(values: Sequence[Any]) -> tuple[int, ...]:
 
 
 def _reshape(equation: Any, context: Context) -> Code:
-    if equation.params["dimensions"] is not None:
-        raise NoRule("reshape", "with dimensions")
-    return _reshaped(equation, context)
+    """In the order of the operand's axes that its dimensions give; only jaxprs as JAX records them have any."""
+    order = equation.params["dimensions"]
+    if order is None:
+        return _reshaped(equation, context)
+    shape, permutation = _output(equation).shape, _ints(order)
+    return call(lambda x: np.reshape(np.transpose(x, permutation), shape), fresh=False)
 
 
 def _reshaped(equation: Any, context: Context) -> Code:
