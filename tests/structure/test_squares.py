@@ -10,9 +10,11 @@ from numpy.testing import assert_allclose
 from steepest.derivatives.exact import linearised, value_and_gradient
 from steepest.derivatives.tiers import Tiered
 from steepest.numerics import double_precision
+from steepest.parameters import Parameters
 from steepest.structure.reading import Reading
 from steepest.structure.squares import squares_of
 from steepest.tracing.passes import simplify
+from steepest.tracing.trace import trace
 
 N = 4
 RNG = np.random.default_rng(3)
@@ -126,6 +128,32 @@ def test_the_jacobian_gives_the_gradient(name):
         _, residual, jacobian = at(x)
         expected = gradient(x)[1]
         assert_allclose(2 * jacobian.T @ residual, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+
+
+# The same in NumPy, whose norms are traced with a finite slope at zero.
+NORMS = {
+    "norm": (6, lambda x: np.linalg.norm(np.exp(A @ x) - Y) ** 2),
+    "norm times itself": (6, lambda x: np.linalg.norm(A @ x - Y) * np.linalg.norm(A @ x - Y)),
+    "square of a norm": (6, lambda x: np.square(np.linalg.norm(A @ x - Y, 2))),
+    "Frobenius norm": (6, lambda x: np.linalg.norm((A @ x - Y).reshape(2, 3), "fro") ** 2),
+    "norms of rows": (6, lambda x: np.sum(np.linalg.norm((A @ x - Y).reshape(2, 3), axis=1) ** 2)),
+    "ridge": (10, lambda x: 0.5 * np.linalg.norm(A @ x - Y) ** 2 + 0.1 * np.linalg.norm(x) ** 2),
+    "standard deviation": (6, lambda x: np.std(A @ x) ** 2),
+    "vector norm": (6, lambda x: np.linalg.vector_norm(A @ x - Y) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_the_square_of_a_norm_in_numpy_is_a_sum_of_squares(name):
+    count, cost = NORMS[name]
+    program = simplify(trace(cost, Parameters.of(np.ones(N), "x")).jaxpr, keep_derivatives=True)
+    found = squares_of(Reading(program, keep_derivatives=True))
+    assert found is not None
+    assert found.m == count
+    for x in (*RNG.uniform(-1.5, 1.5, size=(3, N)), np.zeros(N)):
+        value, residual = Tiered(simplify(found.both))(x)
+        assert_allclose(value, cost(x), rtol=1e-13)
+        assert_allclose(found.constant + residual @ residual, cost(x), rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -18,6 +18,7 @@ from .patterns import Pattern
 from .quadratic import is_positive_semidefinite
 from .ranges import Interval, constant_range, hull
 from .reading import MOVING, PICKING, Reading
+from .sides import Sides
 
 
 class Kind(StrEnum):
@@ -173,7 +174,8 @@ class _Rules:
             shape = self._of_pattern(pattern)
             if self.reading.made_by[equation.outvars[0]] in self.hidden:
                 self.used = told
-            return shape
+            if pattern.sides is None or shape is not UNKNOWN:
+                return shape
         name = equation.primitive.name
         if name in MOVING:
             return (
@@ -211,6 +213,15 @@ class _Rules:
         if word not in self.used:
             self.used.append(word)
 
+    def _of_sides(self, sides: Sides, operands: list[Shape]) -> Shape:
+        """A convex function of d where its slope rises; of what is only convex or concave, if it goes with it."""
+        difference = _join([operands[0], *map(_flipped, operands[1:])])
+        shape = difference if difference.affine else _signed(difference, sides.way) if sides.way else UNKNOWN
+        if not (shape.convex if sides.bend > 0 else shape.concave):
+            return UNKNOWN
+        self._note("maximum" if sides.bend > 0 else "minimum")
+        return Shape(convex=sides.bend > 0, concave=sides.bend < 0)
+
     def _of_pattern(self, pattern: Pattern) -> Shape:
         operands = [self.of(atom) for atom in pattern.operands]
         if pattern.name == "same":
@@ -222,6 +233,8 @@ class _Rules:
             if joined.convex:
                 self._note("maximum")
             return Shape(joined.convex, log_convex=joined.log_convex, root_convex=joined.root_convex)
+        if pattern.sides is not None:
+            return self._of_sides(pattern.sides, operands)
         if pattern.name == "square root":
             a = operands[0]
             if a.root_convex:

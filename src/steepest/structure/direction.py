@@ -66,6 +66,9 @@ def directions(
         if pattern is not None:
             step = Way.UP if pattern.name in RISING_PATTERNS else Way.BOTH
             pairs = [(atom, step) for atom in pattern.operands]
+            if pattern.sides is not None and pattern.sides.way:
+                steps = (Way.UP, Way.DOWN)[:: pattern.sides.way]
+                pairs = list(zip(pattern.operands, steps, strict=False))
         else:
             pairs = list(zip(equation.invars, _steps(equation, of, reading), strict=True))
         for atom, step in pairs:

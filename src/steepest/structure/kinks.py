@@ -27,11 +27,19 @@ JUMPING = {
     "sign": "sign", "floor": "floor", "ceil": "ceil", "round": "round", "argmax": "argmax",
     "argmin": "argmin", "select_n": "where",
 }  # fmt: skip
+
+
+def _difference(a: Any, b: Any = 0.0) -> Any:
+    return np.subtract(a, b)
+
+
 # Well-known functions that have one kink, whatever operations they are written with.
-PATTERN_SITES = {
+PATTERN_SITES: dict[str, tuple[str, Callable[..., Any]]] = {
     "hypot": ("hypot at zero", np.hypot),
     "maximum": ("maximum", np.subtract),
     "minimum": ("minimum", np.subtract),
+    "convex choice": ("where", _difference),
+    "concave choice": ("where", _difference),
     "square root": ("square root at zero", np.abs),
 }
 

@@ -9,31 +9,47 @@ import jax.extend.core as jex
 import numpy as np
 
 from .reading import MOVING, PICKING, Reading, moved
+from .sides import Choices, Sides
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """`name` of the function that a variable is the value of, its `operands`, and the equations inside it."""
+    """`name` of the function that a variable is the value of, its `operands`, and the equations inside it.
+
+    `sides`: of a choice by the sign of a difference, whose sides its operands are, what it is on either side.
+    """
 
     name: str
     operands: tuple[Any, ...]
     inside: frozenset[int]
+    sides: Sides | None = None
 
 
 def patterns(reading: Reading) -> dict[Any, Pattern]:
     """Variables that are the value of a well-known function, whatever operations it was written with."""
     found: dict[Any, Pattern] = {}
+    choices = Choices(reading, _Match(reading, found).same)
     for equation in reading.equations:
-        name = equation.primitive.name
-        matchers = _MATCHERS.get(name)
-        if matchers is None or equation.outvars[0] not in reading.varies:
+        out = equation.outvars[0]
+        if out not in reading.varies:
             continue
-        for matcher in matchers:
+        sides = choices.read(equation)
+        for matcher in _MATCHERS.get(equation.primitive.name, ()):
             pattern = matcher(_Match(reading, found), equation)
             if pattern is not None:
-                found[equation.outvars[0]] = pattern
+                found[out] = pattern
                 break
+        else:
+            if sides is not None and sides.bend and out.aval.dtype.kind == "f":
+                name = "convex choice" if sides.bend > 0 else "concave choice"
+                found[out] = Pattern(name, sides.difference, frozenset(), sides)
     return found
+
+
+def guarded_root(reading: Reading, equation: Any) -> Any:
+    """What `equation` takes a square root of whose slope at zero is kept finite, as `np.linalg.norm` does; or None."""
+    pattern = _guarded_root(_Match(reading, {}), equation) if equation.primitive.name == "select_n" else None
+    return pattern and pattern.operands[0]
 
 
 class _Match:

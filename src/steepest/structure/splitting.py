@@ -25,13 +25,14 @@ from .kinks import Kinks, smooth_inside
 from .patterns import Pattern, patterns
 from .ranges import ranges
 from .reading import Reading
+from .sides import COMPARED, Sides
 
 Vector = np.ndarray
 
 # Operations that may be replaced, and the way the cost has to go with their results.
 REPLACED = {
     "abs": Way.UP, "max": Way.UP, "reduce_max": Way.UP, "min": Way.DOWN, "reduce_min": Way.DOWN,
-    "maximum": Way.UP, "minimum": Way.DOWN,
+    "maximum": Way.UP, "minimum": Way.DOWN, "convex choice": Way.UP, "concave choice": Way.DOWN,
 }  # fmt: skip
 
 
@@ -60,13 +61,17 @@ class Split:
 
 @dataclass(frozen=True)
 class _Kink:
-    """One operation to be replaced: its equation's index, the kind as in `REPLACED`, and its operands."""
+    """One operation to be replaced: its equation's index, the kind as in `REPLACED`, and its operands.
+
+    `sides`: of a choice, what it is on either side.
+    """
 
     index: int
     kind: str
     operands: tuple[Any, ...]
     axes: tuple[int, ...]
     out: Any
+    sides: Sides | None = None
 
     @property
     def size(self) -> int:
@@ -85,7 +90,7 @@ def split_of(closed: Any, most: int) -> Split | None:
     (array([3., 5., 2., 0.]), array([-inf, -inf,   0.,   0.]))
     """
     if not any(
-        equation.primitive.name in (*REPLACED, "select_n") for equation in _all_equations(closed.jaxpr)
+        equation.primitive.name in (*REPLACED, *COMPARED, "sign") for equation in _all_equations(closed.jaxpr)
     ):
         return None
     reading = Reading(closed, keep_derivatives=True)
@@ -152,11 +157,13 @@ def _replaceable(reading: Reading, known: dict[Any, Pattern]) -> list[_Kink]:
 def _kink(index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
     name, out = equation.primitive.name, equation.outvars[0]
     if pattern is not None:
-        if pattern.name not in REPLACED or any(
-            atom.aval.shape not in ((), out.aval.shape) for atom in pattern.operands
-        ):
+        alike = (
+            atom.aval.shape in ((), out.aval.shape) or (pattern.sides and atom.aval.size == out.aval.size)
+            for atom in pattern.operands
+        )
+        if pattern.name not in REPLACED or not all(alike):
             return None
-        return _Kink(index, pattern.name, tuple(pattern.operands), (), out)
+        return _Kink(index, pattern.name, tuple(pattern.operands), (), out, pattern.sides)
     if name not in REPLACED:
         return None
     axes = tuple(equation.params["axes"]) if name.startswith("reduce") else ()
@@ -189,6 +196,8 @@ def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, Any]:
 def _array(atom: Any, values: dict[Any, Any], kink: _Kink) -> Any:
     shape = kink.operands[0].aval.shape if kink.axes else kink.out.aval.shape
     value = jax.numpy.asarray(read_atom(atom, values), dtype=np.float64)
+    if kink.sides is not None and value.size == kink.out.aval.size:
+        return lax.reshape(value, shape)
     return value if value.shape == shape else jax.numpy.broadcast_to(value, shape)
 
 
@@ -200,6 +209,11 @@ def _replaced(kink: _Kink, operands: list[Any], y: Any, start: int) -> tuple[Any
     second = lax.reshape(lax.slice(y, (start + size,), (start + kink.size,)), inner)
     if kink.kind == "abs":
         return first + second, operands[0] - first + second
+    if kink.sides is not None:
+        (p, offset), (q, _) = kink.sides.above, kink.sides.below
+        p, q, offset = (np.broadcast_to(numbers, (size,)).reshape(shape) for numbers in (p, q, offset))
+        difference = operands[0] - operands[1] if len(operands) == 2 else operands[0]
+        return p * first - q * second + offset, difference - first + second
     if kink.axes:
         kept = tuple(axis for axis in range(len(inner)) if axis not in kink.axes)
         spread = lax.broadcast_in_dim(first, inner, kept)
@@ -227,8 +241,8 @@ def _lift(reading: Reading, kinks: list[_Kink]) -> Callable[[Vector], Vector]:
                 top = (np.max if kink.kind == "reduce_max" else np.min)(z, axis=kink.axes, keepdims=True)
                 pieces += [np.ravel(top), np.ravel(np.abs(top - z))]
             else:
-                z = values[0] if kink.kind == "abs" else np.subtract(*values)
-                z = np.broadcast_to(z, kink.out.aval.shape)
+                z = values[0] if len(values) == 1 else np.subtract(*map(np.ravel, values))
+                z = np.broadcast_to(np.ravel(z), (kink.out.aval.size,))
                 pieces += [np.ravel(np.maximum(z, 0.0)), np.ravel(np.maximum(-z, 0.0))]
         return np.concatenate(pieces).astype(np.float64)
 

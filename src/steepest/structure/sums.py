@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .patterns import guarded_root
 from .reading import PICKING, Reading, moved
 
 # The weight of every element alike (shape ()), or of each on its own (the shape of the variable).
@@ -352,10 +353,13 @@ def _square(go: _Pass, equation: Any, weight: Weight) -> bool:
 
 
 def _squared(go: _Pass, equation: Any, atom: Any, weight: Weight) -> bool:
-    inner = go.reading.producer(atom)
-    if inner is None or inner.primitive.name != "sqrt" or atom.aval.shape != equation.outvars[0].aval.shape:
+    root = go.reading.producer(atom)
+    if root is None or atom.aval.shape != equation.outvars[0].aval.shape:
         return False
-    go.give(inner.invars[0], weight)
+    inner = root.invars[0] if root.primitive.name == "sqrt" else guarded_root(go.reading, root)
+    if inner is None:
+        return False
+    go.give(inner, weight)
     return True
 
 

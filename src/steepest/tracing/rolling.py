@@ -21,7 +21,7 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
-from .passes import eliminate_dead
+from .passes import common_subexpressions, eliminate_dead
 from .primitives import ELEMENTWISE
 
 # Below this many operations on numbers there is nothing to win.
@@ -57,7 +57,7 @@ def rolled(closed: Any) -> Any:
     scalars = sum(_is_scalar(equation) for equation in closed.jaxpr.eqns)
     if scalars < FEWEST_SCALARS:
         return closed
-    shorter = eliminate_dead(_Rolling(closed).run())
+    shorter = eliminate_dead(common_subexpressions(_Rolling(closed).run()))
     return shorter if len(shorter.jaxpr.eqns) < SHORTER * len(closed.jaxpr.eqns) else closed
 
 
