@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -133,6 +134,19 @@ def sleeping():
         made += 1
         if made > 20 and ME == "1":
             time.sleep(1000)
+        rows = rng.integers(0, 1024, 64)
+        return x[rows], y[rows]
+    return job() | {"data": data, "steps": 400}
+
+def struck():
+    import signal
+    x, y = job()["data"]
+    made = 0
+    def data(rng):
+        nonlocal made
+        made += 1
+        if made == 20 and ME == os.environ["WHO"]:
+            os.kill(os.getpid(), getattr(signal, os.environ["HOW"]))
         rows = rng.integers(0, 1024, 64)
         return x[rows], y[rows]
     return job() | {"data": data, "steps": 400}
@@ -324,6 +338,21 @@ def test_a_process_that_falls_asleep_is_named_and_the_run_ended(run, function):
     assert "error: process 1 of 2 has stood at step" in done.stderr
     if "end" in function:
         assert f"step {3 if 'rows' in function else 40} for" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["0", "1"])
+@pytest.mark.parametrize("how", ["SIGSTOP", "SIGKILL"])
+def test_whichever_process_is_stopped_or_killed_is_named_and_none_is_left_waiting(run, how, who):
+    done = run("struck", "--processes", 2, HOW=how, WHO=who, STEEPEST_PATIENCE="20")
+    said = {
+        "SIGSTOP": {"0": "error: process 0 of 2 has not answered for 2", "1": "error: process 1 of 2 has "},
+        "SIGKILL": {who: f"process {who} of 2 ended with signal 9; the others were ended"},
+    }
+    assert said[how][who] in done.stderr
+    assert done.returncode == (roll.NAMED if how == "SIGSTOP" else 128 + 9)
+    assert f"process {1 - int(who)} of 2" not in done.stderr  # the other one is not blamed
+    assert "Check failure" not in done.stderr
 
 
 @pytest.mark.slow
@@ -662,6 +691,55 @@ def test_that_the_first_process_is_gone_is_said_by_the_others():
     dog.broken()
     dog.close()
     assert said == ["process 0 of 3 is gone, or does not listen any more"]
+
+
+def test_that_the_first_process_hangs_is_said_by_the_others():
+    """The system takes connections for a process that is stopped: what counts is that it answers."""
+    where, said = address(), []
+    with socket.create_server(roll._place(where)):
+        dog = roll.Watchdog(where, 1, 3, lambda: (9, 7), patience=2.0, end=said.append)
+        deadline = time.monotonic() + 60
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.1)
+        dog.close()
+    assert said[0].startswith("process 0 of 3 has not answered for ")
+    assert said[0].endswith(" s; process 1 is at step 7")
+
+
+def test_while_the_first_process_answers_nobody_says_that_it_hangs():
+    where, said = address(), []
+    dogs = [roll.Watchdog(where, k, 2, lambda: (9, 7), patience=1.5, end=said.append) for k in (0, 1)]
+    time.sleep(4.0)
+    for dog in reversed(dogs):
+        dog.arrive()
+        dog.close()
+    assert said == []
+
+
+def test_a_job_that_was_suspended_as_a_whole_blames_nobody(monkeypatch):
+    monkeypatch.setattr(roll, "AWAY", 1.0)
+    where, said, suspended = address(), [], threading.Event()
+
+    def progress():
+        if suspended.is_set():  # the watching thread itself stands still, as every thread does then
+            suspended.clear()
+            time.sleep(5.0)
+        return 7, 7
+
+    dog = roll.Watchdog(where, 0, 2, progress, patience=3.0, end=said.append)
+    roll.tell(where, "1 7 7")
+    suspended.set()
+    while suspended.is_set():
+        time.sleep(0.05)
+    time.sleep(6.0)  # longer than its patience, and process 1 is heard again soon after
+    roll.tell(where, "1 7 7")
+    time.sleep(0.5)
+    assert said == []
+    deadline = time.monotonic() + 60
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.1)  # it falls silent in earnest
+    dog.close()
+    assert said[0].startswith("process 1 of 2 has not been heard of for ")
 
 
 def test_the_copies_are_started_without_being_told_to_start_copies():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ADDRESS, COUNT, INDEX = "STEEPEST_COORDINATOR", "STEEPEST_PROCESSES", "STEEPEST_PROCESS"
 # Seconds after which a process that stands still while others go on is called late; a long compilation takes less.
 PATIENCE, LATE = "STEEPEST_PATIENCE", 120.0
+# Seconds after which JAX by itself holds a process to be gone.
+JAX_HEARTBEAT = 100
 # Seconds within which all processes must have come.
 ARRIVAL, ALL_HERE = "STEEPEST_ARRIVAL", 300.0
 # What schedulers set that start several tasks of one job; JAX reads the rest from the same environment.
@@ -95,7 +97,11 @@ def _initialize(arrival: float, **given: Any) -> None:
     import numpy as np
     from jax.experimental import multihost_utils
 
-    jax.distributed.initialize(initialization_timeout=int(arrival) or 1, **given)
+    # JAX aborts a process that has not heard of the first one for so long, and names none: the watchdog comes first.
+    heartbeat = max(JAX_HEARTBEAT, 2 * int(_patience()))
+    jax.distributed.initialize(
+        initialization_timeout=int(arrival) or 1, heartbeat_timeout_seconds=heartbeat, **given
+    )
     with _no_output():
         multihost_utils.process_allgather(np.zeros(1))
 
@@ -155,8 +161,11 @@ def _watchdog(progress: Callable[[], tuple[int, int]], busy: Callable[[], bool])
     address, _agreed = meet(), None
     if not address:
         return None
-    patience = float(os.environ.get(PATIENCE, LATE))
-    return Watchdog(address, jax.process_index(), jax.process_count(), progress, patience, busy=busy)
+    return Watchdog(address, jax.process_index(), jax.process_count(), progress, _patience(), busy=busy)
+
+
+def _patience() -> float:
+    return float(os.environ.get(PATIENCE, LATE))
 
 
 def meet() -> str:

@@ -89,7 +89,8 @@ def _failed(children: list[Child]) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):
             children[0].process.wait(GRACE)
     codes = [child.process.poll() for child in children]
-    guilty = [k for k, code in enumerate(codes) if code not in (None, *ORDERLY)]
+    failed = [k for k, code in enumerate(codes) if code not in (None, *ORDERLY)]
+    guilty = _of_themselves(codes, failed)
     _end(children)
     told: set[str] = set()
     for k in guilty:
@@ -104,11 +105,23 @@ def _failed(children: list[Child]) -> int:
             sys.stderr.write("".join(f"process {k}: {line}\n" for line in words.splitlines()))
     code = codes[guilty[0]]
     assert code is not None
-    if codes[0] != NAMED and len(guilty) < len(children):
+    if code != NAMED and (len(failed) < len(children) or code < 0):
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
         who = f"process {guilty[0]} of {len(children)} ended with {how}"
         sys.stderr.write(f"{who}; the others were ended\n")
     return code if code > 0 else 128 - code
+
+
+def _of_themselves(codes: Sequence[int | None], failed: list[int]) -> list[int]:
+    """Of the processes that failed those that did so first: not who was aborted for it, nor who named another.
+
+    >>> _of_themselves([-signal.SIGKILL, NAMED], [0, 1]), _of_themselves([None, NAMED, -signal.SIGABRT], [1, 2])
+    ([0], [1])
+    """
+    if codes[0] == NAMED:
+        return [0]
+    alone = [k for k in failed if codes[k] not in (NAMED, -signal.SIGABRT)]
+    return alone or [k for k in failed if codes[k] == NAMED] or failed
 
 
 @contextlib.contextmanager

@@ -28,11 +28,16 @@ BEAT = 1.0
 STANDSTILL = 10
 # Seconds without a line after which a process is held to be gone, once what the devices exchange has failed.
 SILENCE = 4 * BEAT
+# Seconds after which a thread that comes round every few was stopped itself, as the jobs that a scheduler suspends are:
+# what it did not hear meanwhile is nobody's fault.
+AWAY = 10.0
 # Bytes of one line: "index stage step\n".
 LINE = 64
 # The stage that a process tells when it leaves with an error of its own, or because another one is gone; and when it
 # has come to the end of the run.
 LEAVING, ARRIVED = -1, -2
+# What process 0 answers to a line.
+HEARD = b"."
 # Times that the latter is tried to be told.
 TOLD_AT_MOST = 3
 # Bytes in which an address travels to the other processes; a host's name has 253 at most.
@@ -73,14 +78,17 @@ def answer(address: str, index: int, patience: float) -> None:
         time.sleep(0.1)
 
 
-def tell(address: str, line: str) -> bool:
-    """Send one line to process 0; False where nobody listens."""
+def tell(address: str, line: str, *, answered: bool = False) -> bool:
+    """Send one line to process 0; False where nobody listens, or with `answered` where nobody says that it was heard.
+
+    The system takes lines for a process that is stopped, too.
+    """
     try:
         with socket.create_connection(_place(address), timeout=2.0) as connection:
             connection.sendall((line + "\n").encode())
+            return not answered or connection.recv(len(HEARD)) == HEARD
     except OSError:
         return False
-    return True
 
 
 def meeting_place(index: int, count: int) -> str | None:
@@ -128,8 +136,8 @@ class Watchdog:
     a step, so that whoever has fewer is who the others wait for. One that has not been heard of for `patience` seconds,
     or is behind another that long without moving, is named, and so is a standstill of all ten times as long. Then `end`
     is called: by default the process exits with `NAMED`, and the launcher or the scheduler ends the others. While
-    process 0 is `busy` writing, nobody is late. Whoever has come to the end says so, and process 0 watches until all
-    have.
+    process 0 is `busy` writing, nobody is late. It answers each line: where it does not for that long, the others name
+    it. Whoever has come to the end says so, and process 0 watches until all have.
     """
 
     def __init__(
@@ -158,22 +166,37 @@ class Watchdog:
         self._thread.start()
 
     def _beat(self) -> None:
+        answered = round_before = time.monotonic()
         while not self._done.wait(BEAT):
-            tell(self.address, " ".join(map(str, (self.index, *self.progress()))))
+            stage, step = self.progress()
+            line = f"{self.index} {stage} {step}"
+            heard, now = tell(self.address, line, answered=True), time.monotonic()
+            if heard or now - round_before > AWAY:
+                answered = now
+            round_before = now
+            if now - answered > self.patience and not self._done.is_set():
+                silent = f"has not answered for {now - answered:.0f} s"
+                self.end(f"process 0 of {self.count} {silent}; process {self.index} is at step {step:,}")
+                return
 
     def _listen(self) -> None:
         assert self._server is not None
+        round_before = time.monotonic()
         while not self._done.is_set():
             with contextlib.suppress(OSError, ValueError):
                 connection, _ = self._server.accept()
                 with connection:
                     connection.settimeout(1.0)
-                    self._note(*map(int, connection.recv(LINE).split()))
+                    line = connection.recv(LINE)
+                    connection.sendall(HEARD)
+                    self._note(*map(int, line.split()))
             self._note(0, *((ARRIVED, 0) if self._ended else self.progress()))
-            if self.busy():
+            now = time.monotonic()
+            if self.busy() or now - round_before > AWAY:
                 for heard in self._heard.values():
-                    heard.when = heard.moved = time.monotonic()
+                    heard.when = heard.moved = now
                     heard.behind_since = None
+            round_before = now
             words = self.late()
             if words and not self._done.is_set():
                 self.end(words)
