@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import Any, ClassVar
 
@@ -39,6 +39,14 @@ FAR = tuple(10.0**k for k in range(9))
 # times the calls of a slope by differences; where they take more than so many times those, after 300.
 CRAWL, FIRST_LOOK, LOOK_EACH = 1e-3, 1000, 20
 DEAR, DEAR_LOOK = 10, 300
+
+# Nor does such a walk go on that stands still: that has moved no parameter by more than this part of its size in so
+# many steps, or so many for each parameter, while the cost fell by no more than rounding. It has arrived if its
+# conditions hold as nearly as measured slopes can tell; fewer steps, and one on its way round a corner is given up.
+STANDING, STANDS_FOR, STANDS_EACH = 1e-7, 20, 2
+NEARLY_ARRIVED = 1e-5
+# So many short steps in a row, each found by dozens of trials, creep along a kink.
+CREEPS = 20
 
 # Where the first barrier ends nowhere, the walk begins again with these, nearer to the start and farther inside.
 OTHER_BARRIERS = (1e-3, 100.0)
@@ -200,6 +208,10 @@ class _Walk:
             asked = self._row(new, value, gradient, new - x, float(np.linalg.norm(slope))) or asked
             x = new
             ranks.append(min(ranks[-1], self._keep(x, value, gradient)))
+            if self.is_measured and (it.short >= CREEPS or self._stands_still(ranks)):
+                arrived = method.error(it, 0.0) <= NEARLY_ARRIVED
+                it = replace(it, halt=Halt.ARRIVED if arrived else Halt.STUCK)
+                break
             if self.is_measured and len(ranks) > self._patience and _crawls(ranks):
                 self._settle(program, method, it)
                 return None, (
@@ -232,6 +244,7 @@ class _Walk:
             ),
             Halt.STUCK: (StopReason.NO_PROGRESS, "no step lowers both the cost and the violation"),
         }
+        assert it.halt is not None
         return it.halt, sentences[it.halt]
 
     @property
@@ -241,6 +254,20 @@ class _Walk:
         last = min(DEAR_LOOK // 2, len(calls) - 1)
         is_dear = calls[-1] - calls[-1 - last] > DEAR * (2 * n + 1) * last
         return DEAR_LOOK if is_dear else max(FIRST_LOOK, LOOK_EACH * n)
+
+    def _stands_still(self, ranks: Sequence[tuple[float, float]]) -> bool:
+        """Whether the last steps led nowhere, by the best violation and value at each and by where they were."""
+        steps = max(STANDS_FOR, STANDS_EACH * self.objective.n)
+        if len(ranks) <= steps:
+            return False
+        (missed_before, before), (missed_now, now) = ranks[-1 - steps], ranks[-1]
+        if missed_now < missed_before or not before - now <= 4.0 * EPS * max(
+            abs(before), abs(ranks[0][1] - now)
+        ):
+            return False
+        passed = self.history.x[-1 - steps :]
+        size = np.maximum(np.abs(passed[-1]), np.abs(passed[-1] - self.start))
+        return bool((np.ptp(passed, axis=0) <= STANDING * np.where(size > 0.0, size, 1.0)).all())
 
     def _falls_along_a_ray(self, x: Vector, value: float) -> bool:
         """Whether the cost falls from `x` on, away from the start or from halfway, at no less than half its rate."""

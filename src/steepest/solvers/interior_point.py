@@ -54,6 +54,10 @@ DEPENDENT_ROWS = 1e-8
 # The least shift that is tried again where rounding spoils the solution: with less it would be spoilt as well.
 LEAST_HOLD = 1e-10
 
+# A measured curvature whose smallest eigenvalue, with all variables in units of their own curvature, is less than this
+# says nothing any more along some direction. It begins anew no larger and no smaller than this and its inverse.
+SOUND, MOST_BEGUN = 1e-6, 1e4
+
 # Restoration ends when the violation is this part of what it was, or gives up after so many steps.
 RESTORED = 0.9
 RESTORATION_STEPS = 500
@@ -290,9 +294,12 @@ class InteriorPoint:
         first = True
         while t >= least or first:
             w = self.strictly_inside(it.w + t * direction.w)
-            at = self.program.measure(w)
+            at = self.program.measure(w) if first else self.program.tried(w)
             if at.finite:
                 accepted, augment = self.acceptable(it, w, at, t, slope, phi, theta)
+                if accepted and not at.whole:
+                    at = self.program.measure(w)
+                    accepted = at.finite
                 if accepted:
                     return w, at, t, augment
                 if first and float(np.abs(at.residual).sum()) >= theta > 0.0:
@@ -344,10 +351,13 @@ class InteriorPoint:
             dw = found[: it.w.size]
             length = self.to_the_bounds(it.w, dw, kept)
             w = self.strictly_inside(it.w + length * dw)
-            trial = self.program.measure(w)
+            trial = self.program.tried(w)
             if not trial.finite:
                 return None
             accepted, augment = self.acceptable(it, w, trial, t, slope, phi, theta)
+            if accepted and not trial.whole:
+                trial = self.program.measure(w)
+                accepted = trial.finite
             if accepted:
                 return w, trial, t, augment
             now = float(np.abs(trial.residual).sum())
@@ -534,16 +544,37 @@ def _shrink(value: Vector, change: Vector, kept: float) -> float:
 
 
 def _damped(B: Vector, s: Vector, y: Vector) -> Vector:
-    """BFGS with Powell's damping, positive definite whatever the curvature (Nocedal & Wright 2006, procedure 18.2)."""
+    """BFGS with Powell's damping, positive definite whatever the curvature (Nocedal & Wright 2006, procedure 18.2).
+
+    Where the cost bends down step after step, damping makes it ever larger along some direction and ever smaller along
+    others, until rounding leaves nothing of it: then it begins anew, with the size of the last curvature seen.
+    """
     Bs = B @ s
-    sBs, sy = float(s @ Bs), float(s @ y)
-    if sBs <= 0.0 or not np.isfinite(sy):
+    sBs, sy, ss = float(s @ Bs), float(s @ y), float(s @ s)
+    if not np.isfinite(sy) or not ss > 0.0:
         return B
-    if sy < 0.2 * sBs:
-        theta = 0.8 * sBs / (sBs - sy)
-        y = theta * y + (1.0 - theta) * Bs
-        sy = float(s @ y)
-    return B - np.outer(Bs, Bs) / sBs + np.outer(y, y) / sy
+    seen = abs(sy) / ss
+    if sBs > 0.0:
+        if sy < 0.2 * sBs:
+            theta = 0.8 * sBs / (sBs - sy)
+            y = theta * y + (1.0 - theta) * Bs
+            sy = float(s @ y)
+        B = B - np.outer(Bs, Bs) / sBs + np.outer(y, y) / sy
+        if _is_sound(B):
+            return B
+    return float(np.clip(seen, 1.0 / MOST_BEGUN, MOST_BEGUN)) * np.eye(s.size)
+
+
+def _is_sound(B: Vector) -> bool:
+    """Whether a matrix is positive definite, whatever the units of its variables, with digits to spare."""
+    size = np.sqrt(np.maximum(B.diagonal(), 0.0))
+    if not (size > 0.0).all() or not np.isfinite(B).all():
+        return False
+    try:
+        np.linalg.cholesky(B / np.outer(size, size) - SOUND * np.eye(size.size))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _spread(B: Vector, n: int) -> Vector:

@@ -23,17 +23,24 @@ SMALLEST_SCALE = 1e-8
 LEAST_SLOPE = 1e-2
 LARGEST_SCALE = 1e12
 
+# Where slopes alone can tell curvature they are compared over this part of the parameters' sizes.
+PART_OF_THE_WAY = 0.1
+
 # Limits of rows are relaxed by this part of themselves, so that there is always an inside. Smaller, and two
 # inequalities that meet have none; larger, and it shows in the answer before it is polished.
 RELAXED = 1e-9
 
 
 class Measured(NamedTuple):
-    """A program at one point: the `value` and `gradient` (n,) of its cost, and its equations' `residual` (m,)."""
+    """A program at one point: the `value` and `gradient` (n,) of its cost, and its equations' `residual` (m,).
+
+    Not `whole`: the gradient was not asked for, and is zero.
+    """
 
     value: float
     gradient: Vector
     residual: Vector
+    whole: bool = True
 
     @property
     def finite(self) -> bool:
@@ -56,6 +63,9 @@ class Program(Protocol):
 
     def measure(self, w: Vector) -> Measured:
         """Cost, gradient and residual."""
+
+    def tried(self, w: Vector) -> Measured:
+        """The same; without the gradient where that takes calls of its own, as it does where slopes are measured."""
 
     def jacobian(self, w: Vector) -> Any:
         """First derivatives of the residual, (m, n)."""
@@ -100,7 +110,7 @@ class Slacked:
         self.cost_scale = _scale_for(steepest)
         if 0.0 < steepest < LEAST_SLOPE:
             # A start that happens to be level says nothing of the cost's unit, where there is curvature instead.
-            size = max(self._most_curvature(x), steepest)  # no number stays none
+            size = max(self._most_curvature(x, gradient), steepest)  # no number stays none
             self.cost_scale = min(1.0 / size, LARGEST_SCALE) if size < LEAST_SLOPE else 1.0
         J = self.rows.jacobian(x)
         if not isinstance(J, np.ndarray):
@@ -111,11 +121,19 @@ class Slacked:
         self.row_scale = np.array([_scale_for(float(size)) for size in sizes])
         self._set_box()
 
-    def _most_curvature(self, x: Vector) -> float:
-        """How far the cost's slope at `x` changes within the parameters' sizes; infinite where that is not known."""
-        if not self.has_hessian:
-            return inf
+    def _most_curvature(self, x: Vector, gradient: Vector) -> float:
+        """How far the cost's slope, `gradient` at `x`, changes within the parameters' sizes; infinite if not known.
+
+        Where second derivatives are not to be had it is seen a part of that way down the slope.
+        """
         objective, size = self.objective, np.maximum(1.0, np.abs(x))
+        if not self.has_hessian:
+            way = np.where(objective.bounds.lower < objective.bounds.upper, gradient, 0.0)
+            way = way / float(np.abs(way).max())
+            there = objective.bounds.project(x - PART_OF_THE_WAY * size * way)
+            _, slope = objective.value_and_gradient(there)
+            change = float(np.abs(slope - gradient)[self.free].max(initial=0.0)) / PART_OF_THE_WAY
+            return change if np.isfinite(change) else inf
         bend = objective.sparse_hessian(x) if objective.has_sparse_hessian else objective.hessian(x)
         return float((abs(bend) @ size)[self.free].max(initial=0.0))
 
@@ -133,10 +151,21 @@ class Slacked:
         """Cost, gradient and residual at w, scaled."""
         x = self.x_of(w)
         value, gradient = self.objective.value_and_gradient(x)
+        slope = np.concatenate([self.cost_scale * gradient[self.free], np.zeros(self.slack.size)])
+        return Measured(self.cost_scale * value, slope, self._residual(x, w))
+
+    def tried(self, w: Vector) -> Measured:
+        """Cost and residual at w, scaled; the gradient too where it takes no further calls."""
+        if not self.objective.is_measured:
+            return self.measure(w)
+        x = self.x_of(w)
+        value = self.cost_scale * self.objective.value(x)
+        return Measured(value, np.zeros(w.size), self._residual(x, w), whole=False)
+
+    def _residual(self, x: Vector, w: Vector) -> Vector:
         residual = self.row_scale * (self.rows.value(x) - self.equations)
         residual[self.slack] -= w[self.bending :]
-        slope = np.concatenate([self.cost_scale * gradient[self.free], np.zeros(self.slack.size)])
-        return Measured(self.cost_scale * value, slope, residual)
+        return residual
 
     def jacobian(self, w: Vector) -> Any:
         """First derivatives of the residual, (m, n)."""
@@ -216,13 +245,15 @@ class Restoring:
     def measure(self, w: Vector) -> Measured:
         """Violation and distance."""
         n, m = self.n, self.m
-        inner = self.inner.measure(w[:n])
+        inner = self.inner.tried(w[:n])  # its gradient is no part of this one
         away = w[:n] - self.w0
         value = DEAR * w[n:].sum() + 0.5 * self.zeta * float(self.weight @ away**2)
         if not np.isfinite(inner.value):
             value = np.nan
         gradient = np.concatenate([self.zeta * self.weight * away, np.full(2 * m, DEAR)])
         return Measured(float(value), gradient, inner.residual - w[n : n + m] + w[n + m :])
+
+    tried = measure
 
     def jacobian(self, w: Vector) -> Any:
         """First derivatives of the equations."""
