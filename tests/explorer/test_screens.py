@@ -325,7 +325,8 @@ def test_the_fit_agrees_with_an_independent_one_and_the_curve_can_be_dragged(ope
     )
     panel = page.locator(".bigs").inner_text()
     for value, error in zip(best, np.sqrt(np.diag(covariance)), strict=True):
-        assert f"best {value:.5g} ± {error:.2g}" in panel
+        told = f"{error:.2g}"
+        assert f"best {value:.{len(told.partition('.')[2])}f} ± {told}" in panel
     curve = page.get_by_role("slider", name="the curve")
     before = page.locator(".bigs .number").first.inner_text()
     curve.focus()
@@ -526,6 +527,45 @@ def test_no_screen_is_wider_than_a_small_phone(open_page):
     for name, fragment in SCREENS.items():
         go(page, fragment)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+
+
+def test_on_a_phone_the_open_tab_is_in_sight_and_no_label_lies_on_another(open_page):
+    page = open_page(width=375, height=720)
+    for fragment in ("#limit", "#found?f=x**2&x=1.8", "#fit", "#open", ""):
+        go(page, fragment)
+        tab = page.locator("nav [aria-current]").bounding_box()
+        assert tab["x"] >= 0 and tab["x"] + tab["width"] <= 375, fragment
+    go(page, "#limit")
+    page.wait_for_selector(".low .axis-up")
+    name, hint = (page.locator(f".low {mark}").bounding_box() for mark in (".axis-up", ".mark-label"))
+    assert name["x"] + name["width"] < hint["x"]
+
+
+def test_the_page_writes_numbers_in_sentences_as_it_does_elsewhere(open_page):
+    page = open_page("#found?f=x**4/4-x**2%2Bx/4&x=1.8")
+    page.wait_for_selector(".verdict p")
+    sentence = page.locator(".verdict p").first.text_content()
+    assert "(−0.654639)" in sentence and "≤" in sentence and "× 10⁻" in sentence
+    assert not re.search(r"<=|(^|[\s(])-\d|\de-", sentence)
+    assert "15 digits to trust" in page.locator(".bigs").first.text_content()
+
+
+def test_a_falling_tangent_is_dashed_in_the_small_pictures_too(open_page):
+    page = open_page("#open")
+    page.wait_for_selector("line.tangent")
+    until(page, "document.querySelectorAll('line.tangent').length >= 5")
+    for card in page.locator("line.tangent").all():
+        falls = float(card.get_attribute("y2")) > float(card.get_attribute("y1"))
+        assert bool(card.get_attribute("stroke-dasharray")) == falls
+
+
+def test_a_fitted_value_is_shown_to_the_digits_that_its_error_leaves(open_page):
+    page = open_page("#fit")
+    until(page, "document.body.textContent.includes('±')")
+    told = re.findall(r"best ([\d.]+) ± ([\d.]+)", page.locator(".bigs").first.text_content())
+    assert len(told) == 3
+    for value, error in told:
+        assert len(value.partition(".")[2]) == len(error.partition(".")[2]), (value, error)
 
 
 def go(page, fragment):

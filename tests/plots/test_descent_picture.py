@@ -119,3 +119,14 @@ def test_a_walk_between_constraints_is_said_to_be_one(constraints, told):
     found = minimize("(x-2)**2 + (y-1)**2", {"x": 0.0, "y": 0.0}, constraints=constraints)
     words = plots.descent(found)[0].figure.get_suptitle()
     assert ("within 1 constraint, not drawn" in words) is told
+
+
+def test_a_cost_that_ends_at_zero_is_drawn_down_to_the_foot_of_its_axis():
+    walk = minimize("(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0})
+    assert walk.fun == 0.0
+    _, *costs = plots.descent(walk)
+    for ax in costs:
+        star = next(line for line in ax.lines if line.get_marker() == "*")
+        assert star.get_ydata()[0] == ax.get_ylim()[0] > 0
+        assert "0" in [text.get_text() for text in ax.texts]
+    assert star.get_xdata()[0] == walk.history.evaluations[list(walk.history.value).index(0.0)]

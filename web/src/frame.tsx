@@ -94,6 +94,14 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const hello = app.hello.value;
   const state = app.link.state.value;
   const shown = SCREENS.filter(([key]) => (key === "live" || key === "many" ? hello.run || app.screen.value === key : true));
+  const tabs = useRef<HTMLElement>(null);
+  useEffect(() => {  // on a narrow screen the tabs scroll: the one that is open is brought into sight
+    const bar = tabs.current;
+    const open = bar?.querySelector<HTMLElement>("[aria-current]");
+    if (!bar || !open) return;
+    const [at, seen] = [open.getBoundingClientRect(), bar.getBoundingClientRect()];
+    bar.scrollLeft += at.left + at.width / 2 - seen.left - seen.width / 2;
+  }, [app.screen.value]);
   return (
     <div class="shell">
       <header>
@@ -105,7 +113,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <button class="quiet" aria-label={app.dark.value ? "light theme" : "dark theme"} onClick={() => (app.dark.value = !app.dark.value)}>{app.dark.value ? "☀" : "☾"}</button>
         <button class="quiet" aria-label="keys" aria-expanded={app.help.value} onClick={() => (app.help.value = !app.help.value)}>?</button>
       </header>
-      <nav aria-label="screens">
+      <nav aria-label="screens" ref={tabs}>
         {shown.map(([key, name]) => (
           <a href={app.fragment(key, app.settled.value)} aria-current={app.screen.value === key ? "page" : undefined} onClick={(e) => { if (e.ctrlKey || e.metaKey) return; e.preventDefault(); app.go(key); }}>{name}</a>
         ))}

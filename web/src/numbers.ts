@@ -33,6 +33,23 @@ export function labels(values: number[]): string[] {
   return values.map((v) => num(v, digits));
 }
 
+/** A number with as many digits as its error leaves it: down to the second one of the error. */
+export function known(value: number, error: number | undefined): string {
+  if (!(error! > 0) || !Number.isFinite(error) || value === 0) return num(value, 5);
+  const digits = Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(error!)) + 2;
+  return num(value, clamp(digits, 1, 12));
+}
+
+/** A sentence of Python's with its numbers as the page writes them. */
+export function prose(text: string): string {
+  return text
+    .replace(/<=/g, "≤")
+    .replace(/>=/g, "≥")
+    .replace(/(^|[\s(])(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?=$|[\s),;:]|\.(?:\s|$))/g, (whole, before, number) =>
+      /[-e]/.test(number) ? before + num(Number(number), number.replace(/e.*|\D/g, "").length + Number(/e/.test(number))) : whole,
+    );
+}
+
 /** A number as Python writes it, all digits kept. */
 export function py(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "float('nan')" : value > 0 ? "float('inf')" : "-float('inf')";

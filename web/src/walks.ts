@@ -73,16 +73,16 @@ export class Walks {
     const first = this.cost(method, rate, 0);
     const end = this.ended(method, rate);
     if (fate === "diverging") {
-      if (end < this.steps) return `Each step overshoots by more than it gains: from step ${end + 1} on the cost is no longer finite.`;
-      return `Each step overshoots by more than it gains: the cost has grown past a million times its start.`;
+      if (end < this.steps) return `each step overshoots by more than it gains: from step ${end + 1} on the cost is no longer finite.`;
+      return `each step overshoots by more than it gains: the cost has grown past a million times its start.`;
     }
-    if (fate === "bouncing") return "It leaps from side to side and still comes lower.";
+    if (fate === "bouncing") return "it leaps from side to side and still comes lower.";
     if (fate === "creeping") {
       let lowest = Infinity;
       for (let m = 0; m < this.methods.length; m++) for (let k = 0; k < this.rates.length; k++) lowest = Math.min(lowest, this.final(m, k) || Infinity);
       const share = (first - this.final(method, rate)) / (first - lowest || 1);
-      return `It creeps: ${this.steps} steps cover ${Math.max(0, Math.round(100 * share))}% of the fall that the best run makes.`;
+      return `${this.steps} steps cover ${Math.max(0, Math.round(100 * share))}% of the fall that the best run makes.`;
     }
-    return "It arrives.";
+    return "it arrives.";
   }
 }

@@ -14,7 +14,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 # Methods that choose their own step: one run each, by the library's own driver.
 OWN_STEP = (
-    ("newton", "Newton: slope and curvature, both exact"),
+    ("newton", "slope and curvature, both exact"),
     ("bfgs", "learns the curvature on the way"),
     ("l-bfgs", "learns it from the last steps only"),
 )

@@ -193,9 +193,9 @@ def _draw_found(runs: Mapping[str, Any], ax: Any) -> None:
         ax.plot([left, count], [k, k], linewidth=2.2, zorder=2, **ink.series(series))
         ax.plot([count], [k], series.marker, color=series.color(dark=ink.dark), markersize=6.5, zorder=3)
         above = cost_of(run) - lowest
-        height = "lowest" if above == 0 else f"lowest + {numeral(above, 2)}"
+        height = " = lowest" if above == 0 else f" = lowest + {numeral(above, 2)}" if lowest else ""
         ax.annotate(
-            f"{count:,}: {run.verdict}, cost {numeral(cost_of(run), 4)} = {height}", (count, k),
+            f"{count:,}: {run.verdict}, cost {numeral(cost_of(run), 4 if lowest else 2)}{height}", (count, k),
             xytext=(8, 0), textcoords="offset points", va="center", color=ink.text, fontsize=size - 0.5,
         )  # fmt: skip
     right = max(paid)

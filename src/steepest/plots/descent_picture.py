@@ -136,11 +136,27 @@ def _draw_cost(result: Any, across: np.ndarray, ax: Any, x: str) -> None:
     ax.plot(across[:1], heights[:1], "s", color=ink.text, markersize=5)
     reached = np.flatnonzero(np.isfinite(heights))
     if reached.size:
-        ax.plot(across[reached[-1:]], heights[reached[-1:]], "*", color=ink.text, markersize=9)
+        last = int(reached[-1])
+        end = float(heights[last])
+        if logarithmic and last + 1 < len(heights):
+            last, end = last + 1, _draw_fall_to_zero(across[last : last + 2], end, ax)
+        ax.plot(across[last : last + 1], [end], "*", color=ink.text, markersize=9, clip_on=False)
     dress(ax, x=x, y=name)
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _draw_fall_to_zero(across: np.ndarray, height: float, ax: Any) -> float:
+    """Down to the foot of a logarithmic axis, which stands for a height of zero; where that foot is."""
+    ink, foot = ink_of(ax), ax.get_ylim()[0]
+    ax.set_ylim(bottom=foot)
+    ax.plot(across, [height, foot], color=ink.text, linewidth=CURVE_WIDTH, linestyle=":")
+    ax.annotate(
+        "0", (across[1], foot), xytext=(7, 0), textcoords="offset points", va="center",
+        color=ink.text, fontsize=font_size(ax),
+    )  # fmt: skip
+    return float(foot)
 
 
 def cost_scale(values: np.ndarray) -> tuple[np.ndarray, str, bool]:

@@ -43,7 +43,7 @@ def guess_and_walk(page: Page) -> None:
                 f"{n:,}",
                 f"{guesses.size:,}",
                 number(guesses.min(), 3),
-                f"{result.fun:.1e}",
+                number(result.fun, 2),
                 str(result.verdict),
             )
             for n, guesses, result in rounds
@@ -95,8 +95,9 @@ def _picture(rounds: list[tuple[int, np.ndarray, Any]]) -> Any:
             np.maximum(history.value[:arrived], FLOOR),
             color=ink.text,
             marker="o",
-            markersize=3,
+            markersize=4,
             linewidth=CURVE_WIDTH,
+            clip_on=False,  # the last dot lies on the axis
         )
         dress(
             ax,
@@ -104,6 +105,7 @@ def _picture(rounds: list[tuple[int, np.ndarray, Any]]) -> Any:
             y="best cost so far" if n == SIZES[0] else "",
             title=f"{n:,} parameter{'s' if n > 1 else ''}",
         )
-    axes[-1].text(0.95, 0.8, "guessing (dashed)", transform=axes[-1].transAxes, ha="right", fontsize=8)
-    axes[-1].text(0.95, 0.45, "walking (dots)", transform=axes[-1].transAxes, ha="right", fontsize=8)
+    last, ink = axes[-1], ink_of(axes[-1])
+    last.text(0.95, 0.8, "guessing", transform=last.transAxes, ha="right", color=ink.soft, fontsize=9)
+    last.text(0.95, 0.45, "walking", transform=last.transAxes, ha="right", color=ink.text, fontsize=9)
     return axes

@@ -36,7 +36,7 @@ def walk_down(page: Page) -> None:
     page.heading("A walk downhill")
     page.say(
         f"That is the whole method: take a small step in the opposite direction of the slope, feel again, repeat. "
-        f"Starting from x = {number(START)}, each step is −{RATE} × slope, so steps shrink as the ground levels."
+        f"Starting from x = {number(START)}, each step is -{RATE} × slope, so steps shrink as the ground levels."
     )
     page.code(
         f'steepest.minimize("{COST}", {START}, method="gradient descent", options={{"rate": {RATE}}})',
@@ -50,7 +50,7 @@ def walk_down(page: Page) -> None:
             zip(history.x[:STEPS_SHOWN, 0], history.gradient[:, 0], history.step[:, 0], strict=False)
         )
     ]
-    page.table(("step", "x", "slope", "−0.1 × slope", "next x"), rows)
+    page.table(("step", "x", "slope", "-0.1 × slope", "next x"), rows)
     page.picture(steepest.plots.descent(result), "walk.png", "The walk from x = 3 to x = 1, and its cost")
     page.say(
         "Stopping is not the same as arriving. When the walk ends, a judge that knows nothing of the walk looks at "

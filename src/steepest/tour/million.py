@@ -71,4 +71,7 @@ def _picture(recording: np.ndarray, result: Any) -> Any:
     ax.plot(time, result.x[SHOWN], color=ink.text, linewidth=CURVE_WIDTH)
     dress(ax, x="sample", y="signal", title=f"{time.size} of {SAMPLES:,} samples")
     draw_against_evaluations(result, cost)
+    for axis in (ax.xaxis, cost.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+    ax.set_xticks(time[:: time.size // 4])
     return np.array([ax, cost])

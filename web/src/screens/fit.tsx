@@ -6,7 +6,7 @@ import { useApp, type App } from "../app";
 import { spread } from "../curve";
 import { Badge, Screen, Trouble } from "../frame";
 import type { Frame } from "../frames";
-import { num } from "../numbers";
+import { known, num, prose } from "../numbers";
 import { pyNumber } from "../one";
 import type { Drawn } from "../paths";
 import { Axes, Handle, MARGINS, Picture, scale, type Scale } from "../plane";
@@ -59,7 +59,7 @@ export function FitScreen() {
       panel={<>
         <dl class="bigs pair">
           {d?.names.slice(0, 8).map((name, k) => (
-            <div class="big"><dt>{name}</dt><dd><span class="number">{num(p[k])}</span>{h && <span class="unit">best {num(h.x[k], 5)}{h.errors && <> ± {num(h.errors[k], 2)}</>}</span>}</dd></div>
+            <div class="big"><dt>{name}</dt><dd><span class="number">{num(p[k])}</span>{h && <span class="unit">best {known(h.x[k], h.errors?.[k])}{h.errors && <> ± {num(h.errors[k], 2)}</>}</span>}</dd></div>
           ))}
           <div class="big"><dt>sum of squares</dt><dd><span class="number">{now ? num(guess(now, p, data.value)) : "…"}</span><Badge exact={exact} /></dd></div>
         </dl>
@@ -67,9 +67,10 @@ export function FitScreen() {
           <button class="primary" onClick={() => app.set({ x: h.x.join(",") }, true)}>to the best</button>
           <button onClick={() => app.set({ x: h.start.join(",") }, true)}>to the start</button>
         </div>}
-        {h && <section class={h.is_minimum ? "verdict yes" : "verdict"} aria-label="verdict"><h2><span aria-hidden="true">{h.is_minimum ? "✓" : "◌"}</span> {h.verdict}</h2><p>{h.sentence}</p></section>}
+        {h && <section class={h.is_minimum ? "verdict yes" : "verdict"} aria-label="verdict"><h2><span aria-hidden="true">{h.is_minimum ? "✓" : "◌"}</span> {h.verdict}</h2><p>{prose(h.sentence)}</p></section>}
         {point.value !== null && data.value && <p class="soft">Point {point.value + 1}: {h!.variable} {num(data.value.arrays.x[point.value])}, measured {num(data.value.arrays.y[point.value])}. The arrow on the landscape is its pull.</p>}
         {d && d.n > 2 && <PlaneAxes app={app} />}
+        {d && d.n > 2 && <p class="soft">The landscape holds {d.names.map((name, k) => (plane.axes.includes(k) ? "" : `${name} at ${num(p[k])}`)).filter(Boolean).join(", ")}.</p>}
         <label class="field file">your points <input type="file" accept=".csv,.txt,.tsv,text/csv" onChange={(e) => { const file = e.currentTarget.files?.[0]; if (file) take(app, file); }} /></label>
         <p class="soft">or drop a CSV of up to 20,000 points anywhere on the picture; it stays on this machine. Drag the curve, or the cross on the landscape.</p>
         <Trouble />

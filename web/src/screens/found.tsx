@@ -6,7 +6,7 @@ import { useApp, type App } from "../app";
 import { CurveLine } from "../drawn";
 import { Screen, Trouble } from "../frame";
 import type { Frame } from "../frames";
-import { num, quoted } from "../numbers";
+import { num, prose, quoted } from "../numbers";
 import { costInPython, placeInPython, useOne, type OneParameter } from "../one";
 import { Axes, Handle, MARGINS, Picture, scale, usePanZoom } from "../plane";
 import { Above, Under, usePlane, type Plane } from "./landscape";
@@ -96,12 +96,12 @@ function Card({ app, found, shown, basins, goBasins }: { app: App; found: Frame 
     <>
       <section class={h.is_minimum ? "verdict yes" : "verdict"} aria-label="verdict">
         <h2><span aria-hidden="true">{h.is_minimum ? "✓" : "◌"}</span> {h.verdict}</h2>
-        <p>{h.sentence}</p>
-        {h.next_step && <p class="soft">{h.next_step}</p>}
+        <p>{prose(h.sentence)}</p>
+        {h.next_step && <p class="soft">{prose(h.next_step)}</p>}
       </section>
       <dl class="bigs">
         {(h.x as number[]).slice(0, 6).map((v, k) => (
-          <div class="big"><dt>{names[k]}</dt><dd><span class="number">{num(v, 7)}</span>{digits && <span class="unit"> {Math.max(0, Math.floor(digits[k]))} digits to trust</span>}</dd></div>
+          <div class="big"><dt>{names[k]}</dt><dd><span class="number">{num(v, 7)}</span>{digits && <> <span class="unit whole">{trusted(digits[k])}</span></>}</dd></div>
         ))}
         <div class="big"><dt>cost</dt><dd><span class="number">{num(h.value, 6)}</span><span class="badge exact">exact</span></dd></div>
       </dl>
@@ -111,7 +111,7 @@ function Card({ app, found, shown, basins, goBasins }: { app: App; found: Frame 
         {(h.evidence as Evidence[]).map((item) => (
           <button class={item.holds ? "piece holds" : "piece"} aria-pressed={shown.value === item.name} title={item.how} onClick={() => (shown.value = shown.value === item.name ? "" : item.name)}>
             <span class="tick" aria-hidden="true">{item.holds ? "✓" : "✕"}</span>
-            <span><b>{item.name}</b>{item.measured !== null && <> {num(item.measured, 3)}{item.limit !== null && <small> limit {num(item.limit, 3)}</small>}</>}<small class="how">{shown.value === item.name ? item.how : ""}</small></span>
+            <span><b>{item.name}</b>{item.measured !== null && <> {num(item.measured, 3)}{item.limit !== null && <small> limit {num(item.limit, 3)}</small>}</>}<small class="how">{shown.value === item.name ? prose(item.how) : ""}</small></span>
             <span class="hidden">{item.holds ? "holds" : "fails"}</span>
           </button>
         ))}
@@ -220,4 +220,10 @@ function PlaneFound({ plane, found, basins, shown, width, height }: { plane: Pla
       )}
     </Above>
   );
+}
+
+/** How many digits can be trusted, in words. */
+function trusted(digits: number): string {
+  const whole = Math.floor(digits);
+  return whole > 0 ? `${whole} digit${whole === 1 ? "" : "s"} to trust` : "no digit to trust";
 }

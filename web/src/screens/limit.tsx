@@ -176,7 +176,7 @@ function Errors({ table, h, setH }: { table: Table; h: number; setH(h: number): 
           <>
             <rect class="ground" width={width} height={height} onClick={(e) => setH(clamp(sx.back(e.offsetX), 1e-15, 1))} />
             <Axes sx={sx} sy={sy} width={width} height={height} x="h" margins={m} />
-            <text class="axis-up" aria-hidden="true" x={m.left + 6} y={18}>error of the quotient</text>
+            <text class="axis-up" aria-hidden="true" x={m.left + 6} y={18}>{width < 480 ? "error" : "error of the quotient"}</text>
             <g aria-hidden="true">
               <path class="curve thin" d={errors.map((e, k) => `${k ? "L" : "M"}${sx(table.h[k])},${sy(Math.max(e, floor))}`).join("")} />
               {errors.map((e, k) => <circle class={e > 0 ? "pin" : "pin hollow"} cx={sx(table.h[k])} cy={sy(Math.max(e, floor))} r={3.5} />)}

@@ -6,7 +6,7 @@ import { useApp } from "../app";
 import { Contours, heightsOf, type Heights } from "../contour";
 import { Curve } from "../curve";
 import { CurveLine } from "../drawn";
-import { arrowOf, colourOf, wordOf } from "../look";
+import { arrowOf, colourOf, dashOf, wordOf } from "../look";
 import { num } from "../numbers";
 import { Picture, scale } from "../plane";
 
@@ -83,7 +83,7 @@ function CardPicture({ card, k }: { card: Card; k: number }) {
             <g aria-hidden="true">
               <CurveLine d={c.path(sx, sy)} />
               {reading.smooth && <>
-                <line class="tangent" x1={px - reach} x2={px + reach} y1={py - reach * tilt} y2={py + reach * tilt} stroke={colourOf(word, app.dark.value)} />
+                <line class="tangent" x1={px - reach} x2={px + reach} y1={py - reach * tilt} y2={py + reach * tilt} stroke={colourOf(word, app.dark.value)} stroke-dasharray={dashOf(word, 3)} />
                 <circle class="ball" cx={px} cy={py} r={5} />
                 <text class="mark-label" x={10} y={18}>{num(reading.slope, 2)} {arrowOf(word)}</text>
               </>}

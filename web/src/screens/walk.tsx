@@ -88,7 +88,7 @@ export function WalkScreen() {
           <button class="quiet" onClick={() => go(end)}>to the end</button>
         </div>
         <Numbers one={one} walks={w} method={method} rate={rate} step={step} />
-        <p class="sentence"><b class={`fate-word ${w.fate(method, rate)}`}>{w.fate(method, rate)}</b> {w.fateSentence(method, rate)}</p>
+        <p class="sentence"><b class={`fate-word ${w.fate(method, rate)}`}>{w.fate(method, rate)}</b>: {w.fateSentence(method, rate)}</p>
         <label class="field">method
           <select value={w.methods[method].key} onChange={(e) => app.set({ method: e.currentTarget.value })}>
             {w.methods.map((m) => <option value={m.key}>{m.name}{m.momentum ? ` ${m.momentum}` : ""}</option>)}
