@@ -43,3 +43,14 @@ def test_the_whole_matrix_is_the_one_behind_the_products():
         cost = jax.make_jaxpr(lambda x: 0.5 * x @ (H @ x))(jax.ShapeDtypeStruct((n,), np.float64))
     product = Products(exact.hessian_product(cost)).traceable(np.zeros(n))
     assert_allclose(whole_matrix(product, n), H, rtol=1e-12, atol=1e-9)
+
+
+def test_a_curvature_of_few_directions_has_units_in_spite_of_its_rounding():
+    """As a smooth kernel's: the one large curvature is 80 times the mean, and its rounding bends the others down."""
+    large = 1e6 * np.outer(Q[:, 0], Q[:, 0])
+    for rounding, is_seen in ((1e-7, True), (1e-2, False)):
+        bent = large - rounding * np.outer(Q[:, 1], Q[:, 1])
+        units = factor_units(0.5 * (bent + bent.T))
+        assert (units is not None) is is_seen
+        if units is not None:
+            assert_allclose(units.outside(units.inside(large @ G)) @ Q[:, 0], G @ Q[:, 0], rtol=1e-6)

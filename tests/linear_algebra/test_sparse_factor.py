@@ -164,3 +164,17 @@ def test_units_balance_a_matrix_whether_or_not_its_diagonal_does():
         filled = scaled > 0.0
         assert filled.sum() == np.count_nonzero(np.abs(A.toarray()).sum(axis=1))
         assert_allclose(scaled[filled], 1.0, rtol=1e-13 if tells else 0.3)
+
+
+def test_a_matrix_factorised_again_gives_its_own_answers_whatever_came_between():
+    A = band(40, 12, seed=3)[:, ::-1][::-1]
+    b, M = np.arange(40.0), csc_array(A)
+    M.sort_indices()
+    pattern, singular = SymmetricPattern(M), M.data.copy()
+    singular[M.indices == 0] = 0.0
+    singular[M.indptr[0] : M.indptr[1]] = 0.0
+    for factor, data in ((1.0, M.data), (1.0, M.data), (2.0, 2.0 * M.data), (1.0, M.data)):
+        solve = pattern.factorise(data, 0.0, None)
+        assert_allclose(A @ solve(b), b / factor, atol=1e-9)
+        assert pattern.factorise(singular, 0.0, None) is None
+        assert pattern.factorise(singular, 0.0, None) is None

@@ -281,3 +281,20 @@ def test_what_follows_from_the_terms_alone_is_made_once_for_all_walks():
     first, second = (Hops(problem.objective, start, start, 1.0) for problem in problems)
     assert problems[0].objective is not problems[1].objective
     assert first.alone is second.alone and first.pattern is second.pattern
+
+
+def test_terms_of_too_many_parameters_are_not_coloured(monkeypatch):
+    """Each takes a colour of its own for every parameter of a term, and a look all colours many times over."""
+    n = 2_000
+    where = np.random.default_rng(2).integers(0, n, (100, 70))
+    cost = pose(
+        lambda x: np.sum(np.cos(x[where].sum(axis=1))), np.zeros(n), (), jac=None, hess=None, bounds=None,
+        fixed=None, derivatives="auto", budget=Budget(),
+    ).objective  # fmt: skip
+
+    def refuse(pattern):
+        raise AssertionError("coloured")
+
+    monkeypatch.setattr("steepest.search.hops.colour_columns", refuse)
+    hops = Hops(cost, np.zeros(n), np.ones(n), 1.0)
+    assert hops.lower(np.ones(n), 10**6).moved == 0 and hops.tried == 0

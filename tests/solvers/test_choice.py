@@ -397,3 +397,32 @@ def test_residuals_over_pairs_at_random_are_walked_by_slopes_alone():
     one, other, seen = _paired(n, 4)
     answer = minimize(lambda x: np.sum((x[one] - np.sin(x[other]) - seen) ** 2), np.zeros(n))
     assert answer.success and answer.plan.taken == ("L-BFGS",) and answer.nhev <= 1
+
+
+def test_an_easy_quadratic_whose_factor_takes_long_is_solved_by_slopes():
+    """Ratings of pairs drawn at random: few meet, but a factor of their second derivatives is full."""
+    rng, n = np.random.default_rng(0), 1500
+    one, other, rating = (
+        rng.integers(0, n // 2, 6 * n),
+        rng.integers(n // 2, n, 6 * n),
+        rng.normal(size=6 * n),
+    )
+    found = minimize(lambda x: np.sum((x[one] + x[other] - rating) ** 2) + 0.1 * np.sum(x**2), np.zeros(n))
+    assert found.verdict is Verdict.GLOBAL_MINIMUM and found.plan.taken == ("L-BFGS",)
+    A = np.zeros((6 * n, n))
+    A[np.arange(6 * n), one] = A[np.arange(6 * n), other] = 1.0
+    assert_allclose(found.x, np.linalg.solve(A.T @ A + 0.1 * np.eye(n), A.T @ rating), atol=1e-8)
+
+
+def test_a_hard_quadratic_whose_factor_takes_long_is_factorised_once_slopes_have_failed():
+    rng, n = np.random.default_rng(1), 1500
+    one, other, sought = rng.integers(0, n, 6 * n), rng.integers(0, n, 6 * n), rng.normal(size=n)
+    weight = 10.0 ** rng.uniform(-3, 3, 6 * n)
+    found = minimize(
+        lambda x: np.sum(weight * (x[one] - x[other]) ** 2) + np.sum((x - sought) ** 2), np.zeros(n)
+    )
+    assert found.verdict is Verdict.GLOBAL_MINIMUM and found.plan.taken == ("L-BFGS", "sparse Newton")
+    A = np.zeros((6 * n, n))
+    A[np.arange(6 * n), one] += 1.0
+    A[np.arange(6 * n), other] -= 1.0
+    assert_allclose(found.x, np.linalg.solve(A.T @ (weight[:, None] * A) + np.eye(n), sought), atol=1e-8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -318,8 +319,27 @@ def test_a_short_step_where_the_model_promises_more_is_no_end_among_equal_costs(
     def stop_after_one(left):
         progress = Progress(1.0, Tolerance(), "")
         assert progress.check_start(np.zeros(2), 1.0, slope) is None
-        return progress.check(step, 1.0, 1.0, 1.0, slope, step, 1e-33, left)
+        return progress.check(step, 1.0, 1.0, 1.0, slope, step, 1e-33, left, 0.0)
 
     assert stop_after_one(0.1) is None
     assert stop_after_one(np.inf) is None
     assert stop_after_one(1e-32) is StopReason.ROUNDING
+
+
+@pytest.mark.parametrize(("n", "ends"), [(300, False), (301, True)])
+def test_many_parameters_take_no_steps_for_what_a_solver_knows_to_be_rounding(n, ends):
+    """The cost goes up and down by 1e-13, and each residual is a difference that may be off by as much."""
+    slope, step = np.full(n, 1e-7), np.full(n, 1e-6)
+
+    def stop_after(steps, grain):
+        progress = Progress(1.0, Tolerance(), "")
+        assert progress.check_start(np.zeros(n), 1.0, slope) is None
+        values = 1.0 - 1e-13 * (np.arange(steps + 1) % 2)
+        for before, value in pairwise(values):
+            stop = progress.check(step, value, before, 1.0, slope, step, 1e-5, 1e-10, grain)
+            if stop is not None:
+                return stop
+        return None
+
+    assert (stop_after(20, 3e-13) is not None) is ends
+    assert stop_after(20, 0.0) is None

@@ -394,3 +394,25 @@ def test_a_small_parameter_beside_a_large_one_still_moves(unit):
     found = minimize(cost, [3.0 * unit, 5.0 / unit], method="newton-cg")
     assert found.success, found.message
     assert_allclose(found.x, [3.0 * unit, 1.0 / unit], rtol=1e-12)
+
+
+def test_a_factor_is_made_of_products_that_come_one_by_one():
+    """Those of a smooth kernel: conjugate gradients would take as many for each step as there are parameters."""
+    points = np.linspace(-3.0, 3.0, 250)
+    K = np.exp(-0.5 * (points[:, None] - points) ** 2)
+    noise = 0.5 * np.random.default_rng(0).normal(size=points.size)
+    sign = np.where(np.sin(3.0 * points) + noise > 0.0, 1.0, -1.0)
+
+    def value_and_gradient(a):
+        z = K @ a
+        value = np.logaddexp(0.0, -sign * z).sum() + 0.005 * a @ z
+        return float(value), K @ (0.01 * a - sign / (1.0 + np.exp(sign * z)))
+
+    def product(a, v):
+        z, w = K @ a, K @ v
+        return K @ (w / (2.0 + np.exp(z) + np.exp(-z)) + 0.01 * v)
+
+    problem = Objective(250, value_and_gradient=value_and_gradient, hessian_product=product)
+    run = drive(newton_cg(), problem, np.zeros(250), max_steps=60)
+    assert run.stop.is_final and np.abs(run.gradient).max() < 1e-11
+    assert problem.counts.products < 800

@@ -14,9 +14,11 @@ from . import lapack
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
-# Added to the diagonal, in parts of its mean, before a matrix is factorised. Directions that cost nothing then keep a
-# finite length; more would hide curvatures that a step near a minimum still has to see.
-LIFTED = 1e-12
+# Added to the diagonal, in parts of its mean, before a matrix is factorised: the first that makes it positive definite.
+# Directions that cost nothing then keep a finite length. More hides curvatures that a step near a minimum still has to
+# see, but where the largest ones are thousands of times the mean, as those of smooth kernels are, their rounding alone
+# takes more than the least off the smallest.
+LIFTED = (1e-12, 1e-10, 1e-8)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ def factor_units(H: Matrix) -> FactorUnits | None:
     """
     if not all_finite(H):  # LAPACK finds a factor even then
         return None
-    lifted = np.array(H)
-    lifted.ravel()[:: len(H) + 1] += LIFTED * abs(float(H.trace())) / len(H)
-    factor, trouble = lapack.dpotrf(lifted.T, clean=1, overwrite_a=1)
-    return None if trouble else FactorUnits(factor)
+    mean = abs(float(H.trace())) / len(H)
+    for part in LIFTED:
+        lifted = np.array(H)
+        lifted.ravel()[:: len(H) + 1] += part * mean
+        factor, trouble = lapack.dpotrf(lifted.T, clean=1, overwrite_a=1)
+        if not trouble:
+            return FactorUnits(factor)
+    return None

@@ -276,6 +276,7 @@ class _Triangle:
         self.is_narrow = self._width <= (BAND if n <= BANDED_PARAMETERS else NARROW_BAND)
         self._solver: Any = None
         self._held: Any = None
+        self._is_factorised = False
 
     def factorise(self, values: Vector, shift: float | Vector) -> Callable[[Vector], Vector] | None:
         """How to solve with the matrix of these entries plus a shift of its diagonal; None as `SymmetricPattern`'s."""
@@ -326,7 +327,12 @@ class _Triangle:
         return values
 
     def refilled(self, values: Vector) -> Any | None:
-        """QDLDL's factors of the matrix with these entries; None where there are none."""
+        """QDLDL's factors of the matrix with these entries; None where there are none.
+
+        Those of a quadratic are the same at every step, and factorised once.
+        """
+        if self._is_factorised and np.array_equal(self._held.data, values):
+            return self._solver
         import qdldl
 
         if self._held is None:
@@ -334,6 +340,7 @@ class _Triangle:
             np.cumsum(np.bincount(self._columns, minlength=self.n), out=starts[1:])
             self._held = _upper_triangle(self.n, self._rows, starts)
         self._held.data[:] = values
+        self._is_factorised = False
         try:
             if self._solver is None:
                 self._solver = qdldl.Solver(self._held, upper=True)
@@ -341,6 +348,7 @@ class _Triangle:
                 self._solver.update(self._held, upper=True)
         except RuntimeError:  # a pivot is exactly zero
             return None
+        self._is_factorised = True
         return self._solver
 
 

@@ -125,15 +125,13 @@ class Sets:
                 chosen[mine] = True
 
 
-def _parameters_alone(objective: Objective) -> tuple[Any, Sets]:
-    """The pattern (m, n) of the terms in float64, and the sets of one parameter each, kept with the cost."""
-    from scipy.sparse import eye_array
-
+def _pattern_of(objective: Objective) -> tuple[Any, int]:
+    """The pattern (m, n) of the terms in float64, and how many parameters the fullest has, kept with the cost."""
     kept = objective.kept_with_terms
-    if "parameters alone" not in kept:
+    if "pattern" not in kept:
         pattern = objective.term_pattern.astype(np.float64)  # type: ignore[union-attr]
-        kept["parameters alone"] = pattern, Sets(pattern, eye_array(objective.n, format="csc"))
-    found: tuple[Any, Sets] = kept["parameters alone"]
+        kept["pattern"] = pattern, int(np.bincount(pattern.indices, minlength=1).max())
+    found: tuple[Any, int] = kept["pattern"]
     return found
 
 
@@ -146,14 +144,16 @@ class Hops:
 
     def __init__(self, objective: Objective, start: Vector, x: Vector, fall: float) -> None:
         self.objective, self.start = objective, start
-        self.pattern, self.alone = _parameters_alone(objective)
+        self.pattern, self.fewest = _pattern_of(objective)
         self.first, self.fall = x, fall if np.isfinite(fall) else 0.0
         self.tried = self.looks = 0
 
     def lower(self, x: Vector, allowance: int) -> Hopped:
         """From `x` (n,) to lower places, look after look, by at most `allowance` evaluations."""
-        there, first = Hopped(x, 0.0, 0), 0.0
-        end, look = self.tried + allowance, self.alone.count * (2 * (len(LADDER) + NARROWING) + 1)
+        there, first, each = Hopped(x, 0.0, 0), 0.0, 2 * (len(LADDER) + NARROWING) + 1
+        if self.fewest > MOST_COLOURS or self.fewest * each > allowance:
+            return there  # the parameters of one term take as many colours, and to colour all takes long
+        end, look = self.tried + allowance, self.alone.count * each
         for _ in range(LOOKS):
             if not self.alone.may_be_tried or self.tried + look > end:
                 break
@@ -166,6 +166,17 @@ class Hops:
             if step.gain <= PAYS * first:
                 break
         return there
+
+    @cached_property
+    def alone(self) -> Sets:
+        """The sets of one parameter each, kept with the cost."""
+        from scipy.sparse import eye_array
+
+        kept = self.objective.kept_with_terms
+        if "parameters alone" not in kept:
+            kept["parameters alone"] = Sets(self.pattern, eye_array(self.objective.n, format="csc"))
+        found: Sets = kept["parameters alone"]
+        return found
 
     def _are_hilly(self, x: Vector) -> bool:
         """Whether the cost falls along any parameter from `x` (n,), a minimum, or is lower at its other sign."""

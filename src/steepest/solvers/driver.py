@@ -199,7 +199,9 @@ class _Walk:
                 tell(state, index, evaluations)
             if asked:
                 raise Asked
-            stop = progress.check(state.x, value, before, slope, gradient, step, step_length, state.decrease)
+            stop = progress.check(
+                state.x, value, before, slope, gradient, step, step_length, state.decrease, self.grain
+            )
             if stop is not None:
                 return stop, progress.sentence
             if objective.is_measured and _is_within_error(objective, gradient):

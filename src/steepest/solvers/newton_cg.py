@@ -23,7 +23,7 @@ from ..linear_algebra.factor_units import FactorUnits, factor_units
 from ..linear_algebra.krylov_curvature import KrylovCurvature, Run
 from ..linear_algebra.long_vectors import inner, length
 from ..linear_algebra.whole_matrix import whole_matrix
-from ..objective import Objective
+from ..objective import Matrix, Objective
 from .quadratic_models import FactorModel, model_of
 from .quadratic_models import units as units_of
 from .stopping import EPSILON, StopReason
@@ -209,11 +209,24 @@ def _factor(objective: Objective, x: Vector, last: NewtonCGState) -> tuple[Facto
         return None, 0
     if last.units is not None and last.worn <= WORN * n:
         return last.units, last.worn
-    product = objective.traceable_product(x)
-    if product is None:
-        return None, 0
-    objective.count_products(n)
-    return factor_units(whole_matrix(product, n)), 0
+    H = _whole(objective, x)
+    return (None if H is None else factor_units(H)), 0
+
+
+def _whole(objective: Objective, x: Vector) -> Matrix | None:
+    """The Hessian (n, n) at `x` from its products; None where there are no exact ones."""
+    product, n = objective.traceable_product(x), x.size
+    if product is not None:
+        objective.count_products(n)
+        return whole_matrix(product, n)
+    if not objective.has_hessian_product:
+        return None
+    H, unit = np.empty((n, n)), np.zeros(n)
+    for k in range(n):
+        unit[k] = 1.0
+        H[k] = objective.hessian_product(x, unit)
+        unit[k] = 0.0
+    return 0.5 * (H + H.T)
 
 
 def _curvature(
