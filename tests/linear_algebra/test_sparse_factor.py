@@ -178,3 +178,20 @@ def test_a_matrix_factorised_again_gives_its_own_answers_whatever_came_between()
         assert_allclose(A @ solve(b), b / factor, atol=1e-9)
         assert pattern.factorise(singular, 0.0, None) is None
         assert pattern.factorise(singular, 0.0, None) is None
+
+
+def test_units_of_numbers_that_have_all_but_underflowed_are_finite_and_leave_numbers():
+    tiny = 5e-324
+    for diagonal, beside in (
+        ([tiny, 1e-310, 1.0], 0.0),
+        ([tiny, tiny, 4.0], tiny),
+        ([1e308, tiny, 1e-320], 1e-10),
+    ):
+        A = diags_array([np.full(2, beside), np.array(diagonal), np.full(2, beside)], offsets=[-1, 0, 1])
+        H = csc_array(A)
+        pattern = SymmetricPattern(H)
+        for d in pattern.balanced(H.data), pattern.equilibration(H.data):
+            scaled = pattern.scaled(H.data, d)
+            assert np.isfinite(d).all() and np.isfinite(scaled).all()
+            assert np.abs(scaled).max() < 10.0
+        assert_allclose(np.sort(np.abs(pattern.scaled(H.data, pattern.balanced(H.data))))[-1], 1.0, rtol=0.5)

@@ -147,3 +147,40 @@ def test_a_constraint_that_gives_no_number_is_told_by_its_name(derivatives):
         constraint = {"type": "ineq", "fun": fun}
         with pytest.raises(InputError, match=f"{name} returns str, which is no number"):
             minimize(lambda x: np.sum(x**2), np.ones(2), constraints=constraint, derivatives=derivatives)
+
+
+@pytest.mark.parametrize("budget", [5, 7, 12])
+def test_a_place_where_all_exist_is_kept_where_only_a_constraint_lacks_a_value_at_the_start(budget):
+    def cost(x):
+        return (x[0] + 2.0) ** 2
+
+    below_one = {"type": "ineq", "fun": lambda x: 1.0 + np.minimum(np.log(1.0 - x[0]), 0.0) / 1e3}
+    found = minimize(cost, np.array([1.0]), constraints=below_one, budget=budget)
+    assert found.verdict == "out of budget" and not found.success
+    assert found.x[0] < 1.0 and found.violation == 0.0
+    assert_allclose(found.fun, cost(found.x), rtol=1e-12)
+
+
+def test_a_cost_is_given_back_where_no_place_has_it_and_the_constraints_both():
+    below = {"type": "ineq", "fun": lambda x: np.sqrt(-x[0]) - 0.1}
+    found = minimize(lambda x: np.log(x[0]) ** 2, np.array([-1.0]), constraints=below)
+    assert found.verdict == "not finite" and not found.success
+    assert found.x[0] > 0.0
+    assert_allclose(found.fun, np.log(found.x[0]) ** 2, rtol=1e-12)
+
+
+def test_a_cost_that_cannot_fall_below_zero_is_not_unbounded_where_a_parameter_it_does_not_feel_runs_away():
+    inside = {"type": "ineq", "fun": lambda x: np.log(x[0])}
+    for derivatives in ("auto", "numeric"):
+        found = minimize(
+            lambda x: np.log(x[1]) ** 2, np.array([2.0, 3.0]), constraints=inside, derivatives=derivatives
+        )
+        assert found.verdict == "flat minimum" and found.fun < 1e-12 and found.x[0] >= 1.0
+
+
+def test_what_falls_for_ever_between_constraints_is_still_told():
+    inside = {"type": "ineq", "fun": lambda x: x[0] - x[1] ** 2}
+    found = minimize(lambda x: -(x[0] ** 3), np.array([2.0, 1.0]), constraints=inside)
+    assert found.verdict == "unbounded below" and found.fun < 0.0
+    fading = minimize(lambda x: 1.0 / x[0], np.array([2.0, 1.0]), constraints=inside)
+    assert not fading.success and fading.verdict != "unbounded below"

@@ -131,9 +131,10 @@ class SymmetricPattern:
 
     def scaled(self, data: Vector, d: Vector) -> Vector:
         """The numbers of d·A·d, for d of shape (n,)."""
+        # One unit after the other: the product of two that make up for tiny numbers is infinite.
         found: Vector = np.repeat(d, np.diff(self.indptr))
-        found *= d[self.rows]
         found *= data
+        found *= d[self.rows]
         return found
 
     def equilibration(self, data: Vector) -> Vector:

@@ -101,22 +101,33 @@ class Between:
     def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:
         """The walk from the start; or from a place (n,) beside it, where that is where the cost and all rows exist."""
         run = self._walk(self.problem.start)
-        objective = self.problem.objective
+        objective, seen = self.problem.objective, []  # type: ignore[var-annotated]
         try:
-            existing = where_all_exist(objective, self.rows, run, self.problem.start, self.seed)
+            existing = where_all_exist(objective, self.rows, run, self.problem.start, self.seed, seen)
         except BudgetSpent as what:
             run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
-            return self._moved(run)
+            return self._moved(run, seen)
         except KeyboardInterrupt:
-            return self._moved(replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED))
+            return self._moved(replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED), seen)
         if existing is None:
-            return run, None
+            return self._moved(run, [])
         if np.isfinite(run.value):
             self.start_lacks = "The cost or a constraint has no value or no slope"
-        return self._moved(self._walk(existing))[0], existing
+        return self._moved(self._walk(existing), [])[0], existing
 
-    def _moved(self, run: ConstrainedRun) -> tuple[ConstrainedRun, Vector | None]:
-        """The run at the lowest place (n,) with a cost that was seen while a start was looked for, if it has none."""
+    def _moved(
+        self, run: ConstrainedRun, existing: list[tuple[float, float, Vector]]
+    ) -> tuple[ConstrainedRun, Vector | None]:
+        """The run at the best of the places `existing`, with a cost and constraints, where a search for a start ended.
+
+        Where there are none, at the lowest place (n,) with a cost that was seen, if it has none itself.
+        """
+        if existing:
+            violation, value, place = min(existing, key=lambda one: one[:2])
+            if np.isfinite(run.value):
+                self.start_lacks = "The cost or a constraint has no value or no slope"
+            nothing = np.full(place.size, np.nan)
+            return replace(run, x=place, value=value, gradient=nothing, violation=violation), place
         seen = lowest_seen(self.problem.objective, run) if not np.isfinite(run.value) else run
         if seen is run:
             return run, None

@@ -49,10 +49,18 @@ def lacks_a_cost(run: Run) -> bool:
     return not (np.isfinite(run.value) or run.value == -np.inf)
 
 
-def where_all_exist(objective: Objective, rows: Rows, run: Run, start: Vector, seed: int) -> Vector | None:
+def where_all_exist(
+    objective: Objective,
+    rows: Rows,
+    run: Run,
+    start: Vector,
+    seed: int,
+    seen: list[tuple[float, float, Vector]],
+) -> Vector | None:
     """As `where_it_exists`, where the cost or one of the `rows` had no value or no slope at the start.
 
     Of the nearest places with all of them, the one that violates the constraints least, and of several the lowest.
+    `seen`: gets the violation, the cost and the place of those with a value of all, should the search be cut short.
     """
     nothing_lower = run.value == -np.inf and missed(rows, start) == 0.0
     if (
@@ -63,7 +71,11 @@ def where_all_exist(objective: Objective, rows: Rows, run: Run, start: Vector, s
     ):
         return None
     for places in around(start, objective.bounds, seed):
-        keys = [(missed(rows, place), objective.value(place)) for place in places]
+        keys = []
+        for place in places:
+            keys.append((missed(rows, place), objective.value(place)))
+            if np.isfinite(keys[-1]).all():
+                seen.append((*keys[-1], place))
         for k in sorted((k for k, key in enumerate(keys) if np.isfinite(key).all()), key=keys.__getitem__):
             if abs(keys[k][1]) < A_WALL and is_defined(objective, rows, places[k]):
                 return places[k]

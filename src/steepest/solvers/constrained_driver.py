@@ -404,9 +404,11 @@ def rank(violation: float, value: float) -> tuple[float, float]:
 
 
 def missed(rows: Rows, x: Vector) -> float:
-    """Length of the violations at `x` (n,); zero where each is below `MET` of its row's limit."""
+    """Length of the violations at `x` (n,); zero where each is below `MET` of its limit, infinite where one is NaN."""
     size = np.maximum(1.0, np.minimum(np.abs(rows.lower), np.abs(rows.upper)))
     off = rows.violation(x)
+    if np.isnan(off).any():
+        return np.inf
     return float(np.linalg.norm(off)) if (off > MET * size).any() else 0.0
 
 

@@ -58,6 +58,10 @@ TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
 # Distances at which a cost is looked at that may fall for ever.
 LONG_WAYS = tuple(10.0**k for k in range(9))
 
+# A cost that is negative, and so many times as large as where the walk began, has fallen without limit; parameters so
+# many times the start's are on their way to infinity.
+FALLEN, FAR_OUT = 1e6, 1e10
+
 # Rounds of Newton's method that bring a probe back onto the active constraints.
 ROUNDS = 8
 # Rows missed by as much as a round before, but for this part, stay so: by rounding, or with a bound in the way.
@@ -398,12 +402,9 @@ def _judge(point: Point, infeasible: bool) -> Judgement:
     if not evidence[0].holds:
         return _not_met(point, infeasible, evidence)
     if look.stop == "unbounded below" or look.stop == "parameters run to infinity":
-        return Judgement(
-            Verdict.UNBOUNDED_BELOW,
-            tuple(evidence),
-            f"Unbounded below: the constraints are met and the cost fell to {number(look.value)}, still falling.",
-            "Check the sign of the cost, or bound the parameters.",
-        )
+        endless = _went_without_end(look, evidence)
+        if endless is not None:
+            return endless
     limit = _rounding(point)
     stationarity, _, step = _stationarity(point, limit)
     evidence.append(stationarity)
@@ -437,6 +438,31 @@ class Bend:
     flat: tuple[Vector, ...] = ()
     lower: Vector | None = None
     known: bool = True
+
+
+def _went_without_end(look: Look, evidence: list[Evidence]) -> Judgement | None:
+    """What is said where the walk took its way for endless, if the cost, or where it is lowest, bears that out.
+
+    A parameter that nothing holds, as one that the cost does not feel, runs away while the cost stays what it is.
+    """
+    begun = look.history.first[0] if look.history is not None and len(look.history) else 0.0
+    if look.value < -FALLEN * abs(begun):
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            tuple(evidence),
+            f"Unbounded below: the constraints are met and the cost fell to {number(look.value)}, still falling.",
+            "Check the sign of the cost, or bound the parameters.",
+        )
+    before = 1.0 if look.start is None else max(1.0, float(np.abs(look.start).max(initial=0.0)))
+    if float(np.abs(look.x).max(initial=0.0)) > FAR_OUT * before:
+        return Judgement(
+            Verdict.INFIMUM_NOT_ATTAINED,
+            tuple(evidence),
+            f"No minimum: the constraints are met and the cost came down to {number(look.value)} while the parameters "
+            "grew without limit.",
+            "Bound the parameters, or add a penalty on their size.",
+        )
+    return None
 
 
 def _feasibility(point: Point) -> Evidence:
