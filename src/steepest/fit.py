@@ -107,7 +107,9 @@ def fit(
     allowed = budget_of(budget)
     plan = plan_of(method, options, "a fit is a sum of squared residuals")
     sets = _sets(x, y, sigma, frame_of(data), mask, nan)
-    task = task_of(model, sets, start, bounds, fixed, tied, tuple(separate), derivatives, seed)
+    task = task_of(
+        model, sets, start, bounds, fixed, tied, tuple(separate), derivatives, seed, allowed, began
+    )
     _check_sigma(task.sets, noise)
     residuals = task.residuals(rho, float(f_scale))
     posed = time.perf_counter()

@@ -155,3 +155,27 @@ def test_ctrl_c_at_the_very_last_evaluations_of_a_fit_loses_no_minimum():
         assert calls[0] >= press[0]
         assert_allclose(found.popt, whole.popt)
         assert_allclose(found.covariance, whole.covariance)
+
+
+@pytest.mark.parametrize(
+    "bounds", [None, [(0, 10), (0, 10), (0, 1)], ([0, 0, 0], [10, 10, 1]), {"c": (0, 1)}]
+)
+@pytest.mark.parametrize("budget", [None, 1, 2, 9, 300, {"seconds": 0.1}])
+def test_the_places_looked_at_for_a_start_count_and_lie_within_bounds(bounds, budget):
+    t, calls = np.linspace(0.0, 5.0, 40), []
+
+    def decay(t, a, b, c):
+        calls.append((a, b, c))
+        return a * np.exp(-b * t) + c
+
+    found = fit(decay, t, decay(t, 3.0, 0.7, 0.5), bounds=bounds, budget=budget)
+    numbers = [call for call in calls[1:] if all(isinstance(entry, float) for entry in call)]
+    assert found.start_from == "multi-start" and len(numbers) <= found.nfev
+    if isinstance(budget, int):
+        assert found.nfev <= budget
+    elif budget is None:
+        assert found.nfev > 3000
+        assert np.allclose(list(found.values.values()), (3.0, 0.7, 0.5), rtol=1e-6)
+    for a, b, c in numbers:
+        assert bounds is None or 0 <= c <= 1
+        assert bounds is None or isinstance(bounds, dict) or (0 <= a <= 10 and 0 <= b <= 10)

@@ -61,6 +61,7 @@ def search(
     facts = facts_of(residuals)
     restore = functools.partial(_restored, task)
     objective = residuals.objective(task.bounds, budget)
+    objective.counts.values += task.looked
     run, judgement = walk_and_judge(
         objective, task.start, names, plan, tol, callback, restore, seed, structure=facts, began=began
     )
@@ -150,7 +151,7 @@ def _look_further(
                 best.run,
                 lambda place, steps, _: walked(objective, place, steps),
                 lambda: not objective.is_spent,
-                max(TIMES_WALKED * best.evaluations, LEAST_EXCHANGED),
+                max(TIMES_WALKED * (best.evaluations - task.looked), LEAST_EXCHANGED),
                 seed,
             )
             exchanges.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ..bounds import Bounds, Vector
 from ..errors import InputError
 from ..numerics import EPS
-from ..objective import Objective
+from ..objective import Budget, Objective
 from ..residuals import Residuals
 from ..solvers.driver import Run
 from ..verdict.words import Judgement, Verdict
@@ -21,6 +22,8 @@ from .measurements import Measurements
 # Random places whose cost is looked at, and how many of the lowest are walked from. A look costs some ten
 # microseconds, a walk some milliseconds.
 LOOKS, WALKS = 400, 8
+# And where nothing is known of the parameters.
+FIRST_LOOKS = 8 * LOOKS
 
 # Factors by which random starts leave the scale they begin from, in powers of ten (one standard deviation).
 SPREAD = 1.0
@@ -128,11 +131,14 @@ def from_data(
     given: Mapping[str, Any],
     tied: Sequence[str],
     seed: int,
-) -> dict[str, float]:
+    budget: Budget,
+    began: float,
+) -> tuple[dict[str, float], int]:
     """A start for parameters of which nothing is known: the best of many places in scales that the data suggest.
 
-    A parameter may have the size of y, of x, of a rate 1/x, of a number near one; which, nobody says. The costs of
-    random mixtures are compared, and the best ones polished by walks of a few steps in `fit` itself.
+    And how many places were looked at: of a `budget` no more than half, whose seconds count from `began`. A parameter
+    may have the size of y, of x, of a rate 1/x, of a number near one; which, nobody says. The costs of random mixtures
+    are compared, and the best ones polished by walks of a few steps in `fit` itself.
     """
     generator = np.random.default_rng(seed)
     x = (
@@ -144,7 +150,11 @@ def from_data(
     scales = np.array([scale for scale in _scales(x, y) if np.isfinite(scale) and scale > 0.0] or [1.0])
     searched = [name for name in names if name not in given and name not in tied]
     best, lowest = dict.fromkeys(searched, 1.0), np.inf
-    for _ in range(8 * LOOKS):
+    allowed = FIRST_LOOKS if budget.evaluations is None else min(FIRST_LOOKS, budget.evaluations // 2)
+    until = np.inf if budget.seconds is None else began + 0.5 * budget.seconds
+    looked = 0
+    while looked < allowed and perf_counter() < until:
+        looked += 1
         trial = {}
         for name in searched:
             low, high = _ends(bounds.get(name), name)
@@ -157,7 +167,7 @@ def from_data(
         cost = _misfit(function, {**dict.fromkeys(tied, 1.0), **given, **trial}, sets)
         if cost < lowest:
             best, lowest = trial, cost
-    return best
+    return best, looked
 
 
 def _scales(x: Vector, y: Vector) -> list[float]:

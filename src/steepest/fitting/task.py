@@ -13,6 +13,7 @@ from ..bounds import Bounds, Vector
 from ..box import box_of, free_of, pairs_of_ends
 from ..errors import InputError
 from ..models.model import Model, as_model, first_argument
+from ..objective import Budget
 from ..parameters import Parameters
 from ..presentation.text import counted
 from ..problem import DERIVATIVES, is_opaque
@@ -27,6 +28,7 @@ class Task:
     """A fit ready to walk: all parameters with their start, which move, and the function of them.
 
     `parameters`: of all sets; `bounds`: of those that move. `own`: parameters of one set, as the model takes them.
+    `looked`: places at which the model was called to find a start.
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Task:
     start_from: str
     remarks: tuple[str, ...]
     trace: Callable[[Any], Any] | None
+    looked: int
 
     @property
     def start(self) -> Vector:
@@ -93,8 +96,13 @@ def task_of(
     separate: tuple[str, ...],
     derivatives: str,
     seed: int,
+    budget: Budget,
+    began: float,
 ) -> Task:
-    """The task that the arguments of `fit` pose; InputError where they cannot be used."""
+    """The task that the arguments of `fit` pose; InputError where they cannot be used.
+
+    To look for a start, where none is given, takes its part of the `budget`, whose seconds count from `began`.
+    """
     if derivatives not in DERIVATIVES:
         raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
     first = sets[0][1]
@@ -114,7 +122,9 @@ def task_of(
             f"separate holds {', '.join(map(repr, unknown))}; {model.label} has {', '.join(model.names)}"
         )
     held = dict(fixed) if isinstance(fixed, Mapping) else {}
-    structure, start_from = _start(model, start, sets, separate, held, tied or {}, bounds, seed)
+    structure, start_from, looked = _start(
+        model, start, sets, separate, held, tied or {}, bounds, seed, budget, began
+    )
     parameters, own, columns = _laid_out(model, structure, [name for name, _ in sets], separate)
     names = tuple(parameters.names)
     box, remarks = box_of(pairs_of_ends(bounds, parameters.n), parameters, names)
@@ -148,6 +158,7 @@ def task_of(
         start_from,
         remarks,
         trace,
+        looked,
     )
 
 
@@ -174,8 +185,13 @@ def _start(
     tied: Mapping[str, str],
     bounds: Any,
     seed: int,
-) -> tuple[dict[str, Any], str]:
-    """A value for each parameter of the model (a dict per set for a separate one), and where it came from."""
+    budget: Budget,
+    began: float,
+) -> tuple[dict[str, Any], str, int]:
+    """A value for each parameter of the model (a dict per set for a separate one), and where it came from.
+
+    And how many places were looked at for it.
+    """
     if start is None:
         given: dict[str, Any] = {}
     elif isinstance(start, Mapping):
@@ -217,7 +233,7 @@ def _start(
         and name not in tied
         and not all(part in given for part in full.get(name, [name]))
     ]
-    origin = "given"
+    origin, looked = "given", 0
     guess: dict[str, Any] = {}
     if missing:
         if start is not None and model.guess is None and given.keys() - held.keys():
@@ -227,10 +243,11 @@ def _start(
         if model.guess is not None:
             guess, origin = dict(model.guess(sets[0][1].x, sets[0][1].y)), "guess"
         else:
-            box = bounds if isinstance(bounds, Mapping) else {}
+            box = _ends_of(model.names, full, given, bounds)
             known_values = {**given}
-            guess = from_data(
-                model.function, model.names, [data for _, data in sets], box, known_values, tuple(tied), seed
+            measured = [data for _, data in sets]
+            guess, looked = from_data(
+                model.function, model.names, measured, box, known_values, tuple(tied), seed, budget, began
             )
             origin = "multi-start"
     structure: dict[str, Any] = {}
@@ -246,7 +263,26 @@ def _start(
                 structure[key] = given.get(key, spread[label])
         else:
             structure[name] = given.get(name, guess.get(name, 1.0))
-    return structure, origin
+    return structure, origin, looked
+
+
+def _ends_of(
+    names: Sequence[str], full: Mapping[str, list[str]], given: Mapping[str, Any], bounds: Any
+) -> dict[str, tuple[float, float]]:
+    """The bounds of each parameter of the model that is a number, however they are given; of a separate one, of all."""
+    structure = {
+        key: given.get(key, given.get(name, 1.0)) for name in names for key in full.get(name, [name])
+    }
+    parameters = Parameters.of(structure)
+    box, _ = box_of(pairs_of_ends(bounds, parameters.n), parameters, tuple(parameters.names))
+    places = {leaf.name: slice(leaf.start, leaf.stop) for leaf in parameters.leaves}
+    ends = {}
+    for name in names:
+        own = [places[key] for key in full.get(name, [name])]
+        low = max(float(box.lower[place].max(initial=-np.inf)) for place in own)
+        high = min(float(box.upper[place].min(initial=np.inf)) for place in own)
+        ends[name] = (low, max(low, high))
+    return ends
 
 
 def _laid_out(
