@@ -401,3 +401,19 @@ def test_a_start_that_bounds_hold_where_the_cost_has_no_value_stays():
     found = st.minimize(lambda x: np.log(x[0]) * x[1], [-1.0, 2.0], bounds=[(-1, -1), (2, 2)])
     assert found.verdict == "not finite"
     assert found.x.tolist() == [-1.0, 2.0]
+
+
+def test_rates_of_a_differential_equation_are_found_through_jaxs_own_solver():
+    """JAX's `odeint` carries a rule for the way back alone, which itself calls `odeint`: u' = -k u, u(0) = a."""
+    import jax.numpy as jnp
+    from jax.experimental.ode import odeint
+
+    t = np.linspace(0.0, 2.0, 9)
+    measured = 3.0 * np.exp(-0.7 * t)
+
+    def cost(p):
+        return jnp.sum((odeint(lambda u, t, k: -k * u, p[1], t, p[0]) - measured) ** 2)
+
+    found = st.minimize(cost, np.array([1.0, 1.0]))
+    assert found.success
+    assert_allclose(found.x, [0.7, 3.0], rtol=1e-6)

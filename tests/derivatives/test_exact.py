@@ -104,6 +104,35 @@ def test_a_custom_derivative_is_used_at_every_order():
     assert_allclose(at(exact.hessian(closed), big), np.diag(logistic * (1 - logistic)), atol=1e-15)
 
 
+@jax.custom_vjp
+def smooth_rise(z):
+    return jnp.maximum(z, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+
+
+smooth_rise.defvjp(lambda z: (smooth_rise(z), z), lambda z, u: (u / (1 + jnp.exp(-z)),))
+LEVELS = np.random.default_rng(4).normal(size=(7, 3))
+
+
+def test_a_rule_for_the_way_back_alone_serves_every_derivative():
+    """Log(1 + exp z) with a slope of its own, as `jax.custom_vjp` writes it: JAX takes it in no forward pass."""
+    z = LEVELS @ x
+    slope, bend = 1 / (1 + np.exp(-z)), np.exp(-z) / (1 + np.exp(-z)) ** 2
+    J = slope[:, None] * LEVELS
+    tall = traced(lambda x: smooth_rise(LEVELS @ x))
+    cost = traced(lambda x: smooth_rise(LEVELS @ x).sum())
+    both = traced(lambda x: ((smooth_rise(LEVELS @ x) ** 2).sum(), smooth_rise(LEVELS @ x)))
+    assert_allclose(at(exact.jacobian(tall), x), J, rtol=1e-13)
+    assert_allclose(at(exact.values_and_jacobian(tall), x)[1], J, rtol=1e-13)
+    assert_allclose(at(exact.linearised(both), x)[2], J, rtol=1e-13)
+    assert_allclose(at(exact.jacobian_product(tall), x, A[0]), J @ A[0], rtol=1e-13)
+    H = LEVELS.T @ (bend[:, None] * LEVELS)
+    assert_allclose(at(exact.hessian(cost), x), H, rtol=1e-13)
+    assert_allclose(at(exact.hessian_product(cost), x, A[0]), H @ A[0], rtol=1e-13)
+    assert_allclose(at(exact.weighted_hessian(tall), x, np.ones(7)), H, rtol=1e-13)
+    one = traced(lambda t: smooth_rise(t), ())
+    assert_allclose(at(exact.derivative(one, 2), 0.3), np.exp(-0.3) / (1 + np.exp(-0.3)) ** 2, rtol=1e-13)
+
+
 def test_what_is_not_a_cost_is_refused():
     with pytest.raises(InputError, match=r"shape \(3,\)"):
         exact.gradient(traced(lambda x: x))

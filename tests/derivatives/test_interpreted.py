@@ -593,6 +593,10 @@ ARRAYS = {
         ),
         x4,
     ),
+    "empty2": (
+        jax.grad(lambda a: lax.cond(a[0] > 0, lambda a: jnp.sin(a).prod(), lambda a: jnp.exp(a @ a), a)),
+        x4,
+    ),
     "while": (
         lambda a: lax.while_loop(
             lambda c: c[0] < 100.0, lambda c: (2 * c[0] + a[1] ** 2, c[1] + 1), (abs(a[0]), 0)

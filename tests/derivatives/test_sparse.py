@@ -82,7 +82,15 @@ def test_the_numbers_may_be_changed_and_the_structure_stays():
     assert second.indices is first.indices or (second.indices == first.indices).all()
 
 
+@jax.custom_vjp
+def cube(z):
+    return z**3
+
+
+cube.defvjp(lambda z: (cube(z), z), lambda z, u: (3 * z**2 * u,))
+
 RESIDUALS = {
+    "rules for the way back alone": (2, 99, lambda x: cube(x[1:]) - x[:-1] ** 2),
     "tall and banded": (4, 100, lambda x: jnp.concatenate([x[3:] * x[:-3] - x[1:-2], jnp.exp(x)])),
     "one dense row": (3, 100, lambda x: jnp.concatenate([x[1:] - x[:-1] ** 2, jnp.sum(x**3)[None]])),
     "wide": (10, 100, lambda x: jnp.sum(jnp.sin(x).reshape(4, 25), axis=1) * 1.0),

@@ -14,13 +14,14 @@ from typing import Any
 
 import jax
 import jax.extend.core as jex
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ..errors import InputError, TracingError
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead, simplify, with_outputs
-from .narrow_tangents import TooWide, at_its_necks, is_worth_a_look, values_and_changes
+from .narrow_tangents import TooWide, at_its_necks, has_own_way_back, is_worth_a_look, values_and_changes
 
 FLOAT = np.dtype(np.float64)
 # A reverse product costs about this many forward ones, with the memory it goes through.
@@ -83,7 +84,7 @@ def jacobian(closed: Any) -> Any:
             return traced(narrow, x)
         except TooWide:
             pass
-    if m < n:
+    if m < n or has_own_way_back(closed):
 
         def rows(x: Any) -> Any:
             _, pull_back = jax.vjp(function, x)
@@ -106,7 +107,7 @@ def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
     of what the residuals are made of (`narrow_tangents`). The value costs no passes of its own.
     """
     (aval,), (_, out) = both.in_avals, both.out_avals
-    function = jex.jaxpr_as_fun(simplify(both, keep_derivatives=True))
+    function = as_function(simplify(both, keep_derivatives=True))
     x = jax.ShapeDtypeStruct(aval.shape, aval.dtype)
     m, n = out.shape[0], aval.shape[0]
     if not keep_derivatives and (narrow := _narrowly(both, x)) is not None:
@@ -116,7 +117,7 @@ def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
         value, residual = function(x)
         return residual, value
 
-    if m < n:
+    if m < n or has_own_way_back(both):
 
         def rows(x: Any) -> tuple[Any, Any, Any]:
             residual, pull_back, value = jax.vjp(split, x, has_aux=True)
@@ -242,7 +243,7 @@ def values_and_jacobian(closed: Any) -> Any:
     def flat(x: Any) -> Any:
         return lax.reshape(function(x), (m,))
 
-    if m < n:
+    if m < n or has_own_way_back(closed):
 
         def rows(x: Any) -> tuple[Any, Any]:
             values, pull_back = jax.vjp(flat, x)
@@ -267,8 +268,10 @@ def weighted_curvature(closed: Any) -> Any:
         _, pull_back = jax.vjp(lambda x: lax.reshape(function(x), (m,)), x)
         return pull_back(u)[0]
 
+    turned = _turner(closed)
+
     def columns(x: Any, u: Any) -> Any:
-        return jax.vmap(lambda v: jax.jvp(lambda x: slope(x, u), (x,), (v,))[1])(_identity(n))
+        return jax.vmap(lambda v: turned(lambda x: slope(x, u), x, v))(_identity(n))
 
     return traced(columns, x, jax.ShapeDtypeStruct((m,), FLOAT))
 
@@ -276,12 +279,15 @@ def weighted_curvature(closed: Any) -> Any:
 def jacobian_product(closed: Any) -> Any:
     """`(x, v) ↦ J(x) v`, in the shape of the output, by one forward pass."""
     function, x = _real_function(closed)
-    return traced(lambda x, v: jax.jvp(function, (x,), (v,))[1], x, x)
+    push_one = pusher(closed)
+    return traced(lambda x, v: push_one(function, x, v)[1], x, x)
 
 
 def hessian(closed: Any, both: Any = None) -> Any:
     """`x ↦ ∇²f(x)`, dense, shape (n, n): the gradient pushed forward along every coordinate."""
-    return jacobian_forward(gradient_of(both or both_to_differentiate(closed)))
+    slope = gradient_of(both or both_to_differentiate(closed))
+    # A rule for the way back that itself calls a function with such a rule, as that of `odeint`, goes back once more.
+    return jacobian(slope) if has_own_way_back(slope) else jacobian_forward(slope)
 
 
 def jacobian_forward(closed: Any) -> Any:
@@ -308,11 +314,13 @@ def weighted_hessian(closed: Any) -> Any:
     function, x = _real_function(closed)
     u = jax.ShapeDtypeStruct(closed.out_avals[0].shape, FLOAT)
 
+    turned = _turner(closed)
+
     def columns(x: Any, u: Any) -> Any:
         def gradient(x: Any) -> Any:
             return jax.vjp(function, x)[1](u)[0]
 
-        push = jax.vmap(lambda v: jax.jvp(gradient, (x,), (v,))[1])
+        push = jax.vmap(lambda v: turned(gradient, x, v))
         return lax.reshape(
             push(lax.reshape(_identity(math.prod(x.shape)), (x.size, *x.shape))), (*x.shape, *x.shape)
         )
@@ -335,12 +343,48 @@ def derivative(closed: Any, order: int = 1) -> Any:
     one = np.ones(x.shape) if x.shape else np.float64(1.0)
     for _ in range(order):
         function, _ = _real_function(closed)
-        closed = traced(_along(function, one), x, keep_derivatives=True)
+        closed = traced(_along(function, one, pusher(closed)), x, keep_derivatives=True)
     return simplify(closed)
 
 
-def _along(function: Callable[[Any], Any], direction: Any) -> Callable[[Any], Any]:
-    return lambda x: jax.jvp(function, (x,), (direction,))[1]
+def _along(
+    function: Callable[[Any], Any], direction: Any, push_one: Callable[..., tuple[Any, ...]]
+) -> Callable[[Any], Any]:
+    return lambda x: push_one(function, x, direction)[1]
+
+
+def pusher(closed: Any) -> Callable[..., tuple[Any, ...]]:
+    """`(f, x, v) ↦ f(x), J(x) v`, and with `has_aux` what f gives besides, of functions f made of `closed`.
+
+    One forward pass. A user's own rule for the way back (`jax.custom_vjp`, as `odeint` has) has none for the way
+    forth: there u ↦ Jᵀu, which is linear, is itself taken backwards.
+    """
+    if not has_own_way_back(closed):
+        return lambda function, x, v, **besides: jax.jvp(function, (x,), (v,), **besides)
+
+    def twice_back(function: Callable[..., Any], x: Any, v: Any, **besides: Any) -> tuple[Any, ...]:
+        value, pull_back, *more = jax.vjp(function, x, **besides)
+        (change,) = jax.vjp(lambda u: pull_back(u)[0], lax.full_like(value, 0))[1](v)
+        return value, change, *more
+
+    return twice_back
+
+
+def _turner(closed: Any) -> Callable[..., Any]:
+    """`(∇f, x, v) ↦ ∇²f(x) v`, forward; second derivatives are symmetric, so that the way back gives the same."""
+    if has_own_way_back(closed):
+        return lambda gradient, x, v: jax.vjp(gradient, x)[1](v)[0]
+    return lambda gradient, x, v: jax.jvp(gradient, (x,), (v,))[1]
+
+
+def as_function(closed: Any) -> Callable[..., list[Any]]:
+    """The jaxpr as a JAX function to be differentiated.
+
+    What a user's own rule keeps for the way back may be indexed there by what is traced; no constant of NumPy's can be.
+    """
+    if not has_own_way_back(closed):
+        return jex.jaxpr_as_fun(closed)
+    return lambda *inputs: jax.core.eval_jaxpr(closed.jaxpr, [jnp.asarray(c) for c in closed.consts], *inputs)
 
 
 def gradient_of(both: Any) -> Any:
@@ -362,7 +406,7 @@ def _real_function(closed: Any) -> tuple[Callable[[Any], Any], jax.ShapeDtypeStr
         raise InputError(
             "the cost is complex, and only real numbers can be compared: take its abs or its real part"
         )
-    function = jex.jaxpr_as_fun(simplify(closed, keep_derivatives=True))
+    function = as_function(simplify(closed, keep_derivatives=True))
 
     def real(x: Any) -> Any:
         (result,) = function(x)

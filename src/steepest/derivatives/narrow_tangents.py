@@ -331,6 +331,11 @@ def _is_pushed_otherwise(equation: Any) -> bool:
     return any(var.aval.dtype.kind == "c" for var in equation.outvars) or _is_only_pulled_back(equation)
 
 
+def has_own_way_back(closed: Any) -> bool:
+    """Whether it calls functions with a rule of their own for the way back alone (`jax.custom_vjp`)."""
+    return any(map(_is_only_pulled_back, closed.jaxpr.eqns))
+
+
 def _is_only_pulled_back(equation: Any) -> bool:
     return equation.primitive.name == "custom_vjp_call" or any(
         _is_only_pulled_back(inner) for jaxpr in jex.jaxprs_in_params(equation.params) for inner in jaxpr.eqns

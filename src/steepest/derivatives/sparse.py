@@ -121,11 +121,11 @@ def hessian_plan(cost: Any, gradient: Any) -> Plan:
     colours = colouring.colours.copy()
     colours[colouring.aside] = colouring.count + np.arange(colouring.aside.size)
     filling = Filling(colours, colouring.products, _symmetric_places(pattern, colours, colouring))
-    function = jex.jaxpr_as_fun(gradient)
+    function, push_one = exact.as_function(gradient), exact.pusher(gradient)
     x = jax.ShapeDtypeStruct((n,), exact.FLOAT)
 
     def data(x: Any) -> Any:
-        return filling.data(lambda v: jax.jvp(lambda x: function(x)[0], (x,), (v,))[1])
+        return filling.data(lambda v: push_one(lambda x: function(x)[0], x, v)[1])
 
     return Plan(
         pattern.shape, pattern.indptr, pattern.indices, filling.products, exact.traced(data, x), filling
@@ -174,7 +174,7 @@ def linearised_plan(both: Any, residual: Any) -> Plan:
     if numbers > MOST_NUMBERS:
         raise Dense
     place = _places(pattern, colouring, backwards)
-    function = jex.jaxpr_as_fun(both)
+    function, push_one = exact.as_function(both), exact.pusher(both)
     x = jax.ShapeDtypeStruct((n,), exact.FLOAT)
 
     def split(x: Any) -> tuple[Any, Any]:
@@ -190,7 +190,7 @@ def linearised_plan(both: Any, residual: Any) -> Plan:
         parts = []
         directions, sums = (single, coloured) if backwards else (coloured, single)
         if directions.shape[0]:
-            push = jax.vmap(lambda v: jax.jvp(split, (x,), (v,), has_aux=True)[1])
+            push = jax.vmap(lambda v: push_one(split, x, v, has_aux=True)[1])
             parts.append(push(directions))
         if sums.shape[0]:
             _, pull_back, _ = jax.vjp(split, x, has_aux=True)

@@ -194,6 +194,12 @@ def pad_slices(
     return tuple(inner), tuple(outer)
 
 
+def _empty(equation: Any, context: Context) -> Code:
+    """Zero, as XLA gives for it on the host: what branches of a `cond` that are not taken leave for its slope."""
+    aval = _output(equation)
+    return text("{kept}", fresh=False, kept=np.broadcast_to(np.zeros((), aval.dtype), aval.shape)[()])
+
+
 def _iota(equation: Any, context: Context) -> Code:
     if len(equation.invars):
         raise NoRule("iota", "of a length known only at run time")
@@ -446,6 +452,7 @@ SHAPES: dict[str, Row] = {
     "bitcast_convert_type": _bits,
     "pad": _pad,
     "iota": _iota,
+    "empty2": _empty,
     "reduce_sum": _reduction(np.add),
     "reduce_prod": _reduction(np.multiply),
     "reduce_max": _reduction(np.maximum),
