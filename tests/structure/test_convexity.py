@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from steepest.bounds import Bounds
 from steepest.numerics import double_precision
@@ -18,6 +19,7 @@ from steepest.tracing.trace import trace
 TURNS = np.exp(1j * np.outer([1.0, 2.0], np.arange(3.0)))
 A = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.5, 0.0, 1.0]])
 P = A @ A.T
+Y = np.array([1.0, 0.0, 1.0])
 positive = Bounds(np.zeros(3), np.full(3, np.inf))
 
 
@@ -159,6 +161,15 @@ def test_costs_that_are_not_convex_are_never_called_so(name):
         lambda x: np.mean(np.logaddexp(0, -(A @ x))) + 0.1 * np.sum(x**2),
         lambda x: np.max(np.abs(x)) + np.sum(np.maximum(x, 0)),
         lambda x: np.log(np.sum(np.exp(A @ x))),
+        lambda x: (
+            -np.mean(Y * np.log(1 / (1 + np.exp(-A @ x))) + (1 - Y) * np.log(1 - 1 / (1 + np.exp(-A @ x))))
+        ),
+        lambda x: -np.sum(Y * np.log(expit(A @ x)) + (1 - Y) * np.log(1 - expit(A @ x))),
+        lambda x: np.mean(np.maximum(A @ x, 0) - Y * (A @ x) + np.log1p(np.exp(-np.abs(A @ x)))),
+        lambda x: np.mean(-Y * (A @ x) + np.log1p(np.exp(-np.abs(A @ x))) + np.maximum(0, A @ x)),
+        lambda x: -np.sum(np.log(0.5 * (1 + np.tanh((2 * Y - 1) * (A @ x))))),
+        lambda x: 0.5 * np.linalg.norm(A @ x - Y) ** 2 + np.linalg.norm(x, 1),
+        lambda x: np.sum(np.where(A @ x > Y, 0.3 * (A @ x - Y), 0.7 * (Y - A @ x))),
     ],
 )
 def test_costs_written_with_numpy_are_read_as_well(cost):
@@ -184,11 +195,19 @@ UNARY = [
     lambda u: u**3, lambda u: u**4, lambda u: u**1.5, lambda u: u**-1, lambda u: u**-2.0, lambda u: u**0.5,
     lambda u: u - 1.0, lambda u: -2.0 * u, lambda u: u / 3.0, lambda u: u * u, lambda u: 1.0 + u,
     lambda u: u * jnp.log(u), lambda u: jnp.clip(u, -1.0, 1.0), lambda u: 2.0**u, lambda u: 0.5**u,
+    lambda u: 1.0 - jax.nn.sigmoid(u), lambda u: 1.0 - jnp.tanh(u), lambda u: jnp.tanh(u) + 1.0,
+    lambda u: 1.0 / (1.0 + jnp.exp(-u)), lambda u: 1.0 - 1.0 / (1.0 + jnp.exp(-u)),
+    lambda u: jnp.log1p(-jax.nn.sigmoid(u)),
+    lambda u: jnp.where(u > 0.5, 0.7 * (u - 0.5), -0.3 * (u - 0.5)), lambda u: jnp.where(u < 0, 2.0 * u, 0.5 * u),
+    lambda u: jnp.sqrt(u**2), lambda u: jnp.maximum(u, 0.0) - 0.3 * u + jnp.log1p(jnp.exp(-jnp.abs(u))),
+    lambda u: u * (u > 0) - 0.2 * u,
 ]  # fmt: skip
 BINARY = [
     jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum, jnp.logaddexp, jnp.hypot,
     lambda u, v: u**2 / v, lambda u, v: jnp.sqrt(u**2 + v**2), lambda u, v: jnp.log(jnp.exp(u) + jnp.exp(v)),
-    lambda u, v: jnp.where(v > 0, u, v),
+    lambda u, v: jnp.where(v > 0, u, v), lambda u, v: jnp.where(u > v, u - v, 0.5 * (v - u)),
+    lambda u, v: jnp.maximum(u, 0.0) + v + jnp.log1p(jnp.exp(-jnp.abs(u))),
+    lambda u, v: jnp.log1p(jnp.exp(-jnp.abs(u))) + (v - (u * v - jnp.maximum(u, 0.0))),
 ]  # fmt: skip
 
 

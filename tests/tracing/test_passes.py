@@ -298,6 +298,21 @@ def test_random_programs_keep_their_values_and_never_grow(plan):
             assert_allclose(a, b, rtol=1e-14, atol=1e-15)
 
 
+def test_the_root_of_a_square_is_the_size():
+    """√(z²) = |z|, also where z² overflows or vanishes; its slope at zero is one where the chain rule has none."""
+    import steepest
+
+    far = np.array([3.0, -1e200, 1e-200, 0.0])
+    for cost in (lambda x: jnp.sum(jnp.sqrt(x**2)), lambda x: jnp.sum(jnp.sqrt(x * x))):
+        assert evaluate(passes.simplify(traced(cost, (4,))), far)[0] == np.sum(np.abs(far))
+        gradient = steepest.gradient(cost)(far)
+        assert_array_equal(gradient[:3], np.sign(far[:3]))
+        assert abs(gradient[3]) <= 1.0
+    assert "sqrt" in names(passes.simplify(traced(lambda x: jnp.sqrt(x[0] ** 4) + jnp.sqrt(x[0] * x[1]))))
+    ends = steepest.minimize(lambda x: np.sum(np.sqrt((x - np.arange(3.0)) ** 2)), np.array([0.0, 5.0, 5.0]))
+    assert_array_equal(ends.x, np.arange(3.0))
+
+
 def test_the_squared_size_of_a_complex_number_has_its_second_derivative_at_zero():
     """|z|² = Re² + Im²: its Hessian is twice the unit matrix everywhere, where that of |z| does not exist at zero."""
     import steepest

@@ -163,6 +163,10 @@ class _Rules:
         low, high = hull(self.range(atom))
         return 1 if low >= 0.0 else (-1 if high <= 0.0 else 0)
 
+    def is_one(self, atom: Any) -> bool:
+        """Whether it is a constant full of ones."""
+        return self.reading.is_number(atom, 1.0)
+
     def same(self, one: Any, other: Any) -> bool:
         """Whether two operands of one equation hold the same numbers."""
         return one is other
@@ -233,6 +237,8 @@ class _Rules:
             if joined.convex:
                 self._note("maximum")
             return Shape(joined.convex, log_convex=joined.log_convex, root_convex=joined.root_convex)
+        for k, sign in enumerate(pattern.signs, 2):
+            operands[k] = _signed(operands[k], sign)
         if pattern.sides is not None:
             return self._of_sides(pattern.sides, operands)
         if pattern.name == "square root":
@@ -312,14 +318,43 @@ def _signed(shape: Shape, sign: int) -> Shape:
 
 
 def _sum(rules: _Rules, equation: Any) -> Shape:
-    shapes = [rules.of(atom) for atom in equation.invars]
-    return _join(shapes)._replace(log_concave=False)
+    one, other = equation.invars
+    tanh = rules.reading.producer(one if rules.is_one(other) else other if rules.is_one(one) else None)
+    # 1 + tanh(a) = 2 σ(2a).
+    sigmoid = tanh is not None and tanh.primitive.name == "tanh" and rules.of(tanh.invars[0]).concave
+    return _join([rules.of(one), rules.of(other)])._replace(log_concave=sigmoid)
 
 
 def _difference(rules: _Rules, equation: Any) -> Shape:
     a, b = (rules.of(atom) for atom in equation.invars)
     flipped = _flipped(b)
-    return Shape(a.convex and flipped.convex, a.concave and flipped.concave)
+    return Shape(
+        a.convex and flipped.convex,
+        a.concave and flipped.concave,
+        log_concave=rules.is_one(equation.invars[0]) and _complement_of(rules, equation.invars[1]),
+    )
+
+
+def _complement_of(rules: _Rules, atom: Any) -> bool:
+    """Whether the logarithm of one less `atom` is concave: 1 - σ(a) = σ(-a), and 1 - tanh(a) = 2 σ(-2a)."""
+    made = rules.reading.producer(atom)
+    name = "" if made is None else made.primitive.name
+    if name in ("logistic", "tanh"):
+        return rules.of(made.invars[0]).convex  # type: ignore[union-attr]
+    if name != "div" or not rules.is_one(made.invars[0]):  # type: ignore[union-attr]
+        return False
+    # 1/(1 + exp(b)) = σ(-b).
+    total = rules.reading.producer(made.invars[1])  # type: ignore[union-attr]
+    if total is None or total.primitive.name != "add":
+        return False
+    one, other = total.invars if rules.is_one(total.invars[0]) else total.invars[::-1]
+    exp = rules.reading.producer(other)
+    return (
+        rules.is_one(one)
+        and exp is not None
+        and exp.primitive.name == "exp"
+        and rules.of(exp.invars[0]).concave
+    )
 
 
 def _total(rules: _Rules, equation: Any) -> Shape:
@@ -443,8 +478,11 @@ def _log(rules: _Rules, equation: Any) -> Shape:
 
 
 def _log1p(rules: _Rules, equation: Any) -> Shape:
-    a = rules.of(equation.invars[0])
-    return Shape(convex=a.log_convex, concave=a.concave)
+    a, minus = rules.of(equation.invars[0]), rules.reading.producer(equation.invars[0])
+    complement = (
+        minus is not None and minus.primitive.name == "neg" and _complement_of(rules, minus.invars[0])
+    )
+    return Shape(convex=a.log_convex, concave=a.concave or complement)
 
 
 def _sqrt(rules: _Rules, equation: Any) -> Shape:

@@ -66,6 +66,8 @@ def directions(
         if pattern is not None:
             step = Way.UP if pattern.name in RISING_PATTERNS else Way.BOTH
             pairs = [(atom, step) for atom in pattern.operands]
+            for k, sign in enumerate(pattern.signs, 2):
+                pairs[k] = (pattern.operands[k], Way.UP if sign > 0 else Way.DOWN)
             if pattern.sides is not None and pattern.sides.way:
                 steps = (Way.UP, Way.DOWN)[:: pattern.sides.way]
                 pairs = list(zip(pattern.operands, steps, strict=False))

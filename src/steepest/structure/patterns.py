@@ -17,12 +17,14 @@ class Pattern:
     """`name` of the function that a variable is the value of, its `operands`, and the equations inside it.
 
     `sides`: of a choice by the sign of a difference, whose sides its operands are, what it is on either side.
+    `signs`: of a sum the sign of each operand past the first two, which are those of logaddexp.
     """
 
     name: str
     operands: tuple[Any, ...]
     inside: frozenset[int]
     sides: Sides | None = None
+    signs: tuple[int, ...] = ()
 
 
 def patterns(reading: Reading) -> dict[Any, Pattern]:
@@ -92,13 +94,6 @@ class _Match:
             return False  # the same numbers, but spread along other axes
         return self.reading.plain(one) is self.reading.plain(other)
 
-    def is_number(self, atom: Any, value: float) -> bool:
-        """Whether `atom` is a constant full of `value`."""
-        if self.reading.depends(atom):
-            return False
-        constant = self.reading.constant(atom)
-        return constant is not None and np.size(constant) > 0 and bool(np.all(np.asarray(constant) == value))
-
     def pattern(self, name: str, *operands: Any) -> Pattern:
         return Pattern(name, operands, frozenset(self.inside))
 
@@ -127,24 +122,59 @@ def _softplus(match: _Match, equation: Any) -> Pattern | None:
     """max(a, 0) + log1p(exp(-|a|)): logaddexp(a, 0) without its subtraction of zero."""
     for larger, rest in (equation.invars, equation.invars[::-1]):
         match.inside.clear()
-        maximum = match.made(larger, "max")
-        log = maximum is not None and match.made(rest, "log1p")
-        exp = log and match.made(log.invars[0], "exp")
-        minus = exp and match.made(exp.invars[0], "neg")
-        size = minus and match.made(minus.invars[0], "abs")
-        if not size:
-            continue
-        inner = size.invars[0]
-        negated = match.reading.producer(match.reading.root(inner))
-        if negated is not None and negated.primitive.name == "neg":
-            inner = negated.invars[0]
-        for a, zero in (maximum.invars, maximum.invars[::-1]):
-            if match.is_number(zero, 0.0):
-                outer = match.reading.producer(match.reading.root(a))
-                plain = outer.invars[0] if outer is not None and outer.primitive.name == "neg" else a
-                if match.same(a, inner) or match.same(plain, inner):
-                    return match.pattern("logaddexp", a, zero)
+        found = _of_softplus(match, larger, rest)
+        if found is not None:
+            return match.pattern("logaddexp", *found)
     return None
+
+
+def _of_softplus(match: _Match, larger: Any, rest: Any) -> tuple[Any, Any] | None:
+    """a and the zero of max(a, 0) and log1p(exp(-|a|)), if these two are that."""
+    maximum = match.made(larger, "max")
+    log = maximum is not None and match.made(rest, "log1p")
+    exp = log and match.made(log.invars[0], "exp")
+    minus = exp and match.made(exp.invars[0], "neg")
+    size = minus and match.made(minus.invars[0], "abs")
+    if not size:
+        return None
+    inner = size.invars[0]
+    negated = match.reading.producer(match.reading.root(inner))
+    if negated is not None and negated.primitive.name == "neg":
+        inner = negated.invars[0]
+    for a, zero in (maximum.invars, maximum.invars[::-1]):
+        if match.reading.is_number(zero, 0.0):
+            outer = match.reading.producer(match.reading.root(a))
+            plain = outer.invars[0] if outer is not None and outer.primitive.name == "neg" else a
+            if match.same(a, inner) or match.same(plain, inner):
+                return a, zero
+    return None
+
+
+def _softplus_among_terms(match: _Match, equation: Any) -> Pattern | None:
+    """max(a, 0) - y·a + log1p(exp(-|a|)), as losses of classifiers are written: softplus in two parts of a sum."""
+    for sum_, part in (equation.invars, equation.invars[::-1]):
+        match.inside.clear()
+        if match.made(part, "max", "log1p") is None:
+            continue
+        terms = _terms(match, sum_)
+        for k, (sign, term) in enumerate(terms):
+            found = sign > 0 and (_of_softplus(match, term, part) or _of_softplus(match, part, term))
+            if found:
+                others = terms[:k] + terms[k + 1 :]
+                signs = tuple(sign for sign, _ in others)
+                operands = (*found, *(atom for _, atom in others))
+                return Pattern("logaddexp", operands, frozenset(match.inside), signs=signs)
+    return None
+
+
+def _terms(match: _Match, atom: Any, sign: int = 1, depth: int = 3) -> list[tuple[int, Any]]:
+    """The terms of a sum or difference that is used once, with their signs."""
+    made = match.made(atom, "add", "sub") if depth else None
+    if made is None or len(match.reading.uses.get(made.outvars[0], ())) > 1:
+        return [(sign, atom)]
+    first, second = made.invars
+    minus = -sign if made.primitive.name == "sub" else sign
+    return _terms(match, first, sign, depth - 1) + _terms(match, second, minus, depth - 1)
 
 
 def _log_sum_exp(match: _Match, equation: Any) -> Pattern | None:
@@ -327,7 +357,9 @@ def _hypot(match: _Match, equation: Any) -> Pattern | None:
             continue
         for one, squared in (plus.invars, plus.invars[::-1]):
             square = (
-                match.made(squared, "square", "mul", "integer_pow") if match.is_number(one, 1.0) else None
+                match.made(squared, "square", "mul", "integer_pow")
+                if match.reading.is_number(one, 1.0)
+                else None
             )
             ratio = square and match.made(square.invars[0], "div")
             smaller = ratio and match.made(ratio.invars[0], "min")
@@ -364,7 +396,7 @@ def _guards(match: _Match, divisor: Any, larger: Any) -> bool:
     if guard is None:
         return False
     test = match.made(guard.invars[0], "eq")
-    if test is None or not any(match.is_number(atom, 0.0) for atom in test.invars):
+    if test is None or not any(match.reading.is_number(atom, 0.0) for atom in test.invars):
         return False
     return match.same(guard.invars[1], larger) and any(match.same(atom, larger) for atom in test.invars)
 
@@ -387,11 +419,11 @@ def _guarded(match: _Match, equation: Any) -> Pattern | None:
     if name in ("eq", "or") and known is not None and known.name == "hypot":
         # hypot's own guards: the larger part is zero, or one of the parts is infinite.
         sides = [match.reading.root(atom) for atom in test.invars]
-        zero = name == "eq" and any(match.is_number(atom, 0.0) for atom in test.invars)
+        zero = name == "eq" and any(match.reading.is_number(atom, 0.0) for atom in test.invars)
         larger = match.reading.root(cases[1])
         if zero and any(side is larger for side in sides) and _is_maximum_of(match, larger, known.operands):
             return Pattern("hypot", known.operands, known.inside | match.inside)
-        if match.is_number(cases[1], np.inf) and name == "or" and _tests_infinity(match, test):
+        if match.reading.is_number(cases[1], np.inf) and name == "or" and _tests_infinity(match, test):
             return Pattern("hypot", known.operands, known.inside | match.inside)
     return None
 
@@ -412,7 +444,8 @@ def _tests_infinity(match: _Match, test: Any) -> bool:
     """Whether a test is `a == inf or b == inf`, true nowhere that the cost is finite."""
     sides = [match.made(atom, "eq") for atom in test.invars]
     return all(
-        side is not None and any(match.is_number(atom, np.inf) for atom in side.invars) for side in sides
+        side is not None and any(match.reading.is_number(atom, np.inf) for atom in side.invars)
+        for side in sides
     )
 
 
@@ -436,7 +469,7 @@ def _chosen_larger(match: _Match, equation: Any) -> Pattern | None:
 def _guarded_root(match: _Match, equation: Any) -> Pattern | None:
     """where(d == 0, 0, sqrt(where(d == 0, 1, d))): a square root whose derivative at zero is kept finite."""
     which, otherwise, chosen = equation.invars if len(equation.invars) == 3 else (None, None, None)
-    if which is None or not match.is_number(chosen, 0.0):
+    if which is None or not match.reading.is_number(chosen, 0.0):
         return None
     sqrt = match.made(otherwise, "sqrt")
     guard = sqrt and match.made(sqrt.invars[0], "select_n")
@@ -444,7 +477,7 @@ def _guarded_root(match: _Match, equation: Any) -> Pattern | None:
     if not guard or test is None or guard.invars[0] is not which:
         return None
     inner = guard.invars[1]
-    if not (match.is_number(test.invars[1], 0.0) and match.same(test.invars[0], inner)):
+    if not (match.reading.is_number(test.invars[1], 0.0) and match.same(test.invars[0], inner)):
         return None
     return match.pattern("square root", inner)
 
@@ -463,7 +496,7 @@ def _logaddexp_by_choice(match: _Match, equation: Any) -> Pattern | None:
             tests = match.made(guard.invars[0], "and")
             equal = [t for t in (match.made(a, "eq") for a in tests.invars) if t is not None] if tests else []
             gap = guard.invars[1]
-            if len(guard.invars) != 3 or not match.is_number(guard.invars[2], 0.0):
+            if len(guard.invars) != 3 or not match.reading.is_number(guard.invars[2], 0.0):
                 continue
         difference = match.made(gap, "sub")
         if difference is None or not match.same(difference.invars[1], outer):
@@ -519,13 +552,15 @@ def _is_positive(match: _Match, atom: Any) -> bool:
     tests = match.made(guard.invars[0], "and")
     above = [match.made(a, "gt") for a in tests.invars] if tests else [match.made(guard.invars[0], "gt")]
     return any(
-        t is not None and match.same(t.invars[0], guard.invars[2]) and match.is_number(t.invars[1], 0.0)
+        t is not None
+        and match.same(t.invars[0], guard.invars[2])
+        and match.reading.is_number(t.invars[1], 0.0)
         for t in above
     )
 
 
 _MATCHERS = {
-    "add": (_logaddexp, _log_sum_exp, _logaddexp_by_choice),
+    "add": (_logaddexp, _log_sum_exp, _logaddexp_by_choice, _softplus_among_terms),
     "mul": (_hypot, _scaled_hypot),
     "sub": (_softmax_loss,),
     "select_n": (_guarded, _chosen_larger, _guarded_root),

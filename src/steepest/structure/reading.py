@@ -82,6 +82,13 @@ class Reading:
             self._constants.update(zip(equation.outvars, results, strict=True))
         return self._constants[atom]
 
+    def is_number(self, atom: Any, value: float) -> bool:
+        """Whether `atom` is a constant full of `value`."""
+        if self.depends(atom):
+            return False
+        constant = self.constant(atom)
+        return constant is not None and np.size(constant) > 0 and bool(np.all(np.asarray(constant) == value))
+
     def producer(self, atom: Any) -> Any | None:
         """The equation that made `atom`; None for parameters and constants."""
         if isinstance(atom, jex.Literal):

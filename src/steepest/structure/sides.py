@@ -21,6 +21,9 @@ ABOVE, BELOW = (np.ones(1), np.zeros(1)), (np.zeros(1), np.ones(1))
 # Comparisons, and what they are as numbers where the first operand is the larger, and where it is the smaller.
 COMPARED = {"gt": ABOVE, "ge": ABOVE, "lt": BELOW, "le": BELOW}
 
+# Operations that a bend may begin with.
+BENDING = frozenset({*COMPARED, "sign"})
+
 # Operations that keep every element in its place.
 KEPT = frozenset({"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "copy", "copy_p"})
 
@@ -91,7 +94,7 @@ class Choices:
     def _compared(self, equation: Any, numbers: tuple[Numbers, Numbers]) -> Sides | None:
         if equation.invars[0].aval.dtype.kind != "f":
             return None
-        difference = tuple(atom for atom in equation.invars if not self._is_zero(atom))
+        difference = tuple(atom for atom in equation.invars if not self.reading.is_number(atom, 0.0))
         above, below = ((np.zeros(1), number) for number in numbers)
         if len(difference) == 1 and difference[0] is not equation.invars[0]:  # 0 < a: the difference is -a
             above, below = below, above
@@ -167,10 +170,6 @@ class Choices:
     def _are_same(self, one: Any, other: Any) -> bool:
         both = self.reading.depends(one) and self.reading.depends(other)
         return self._plain(one) is self._plain(other) if both else self.same(one, other)
-
-    def _is_zero(self, atom: Any) -> bool:
-        value = None if self.reading.depends(atom) else self.reading.constant(atom)
-        return value is not None and not np.any(np.asarray(value))
 
     def _plain(self, atom: Any) -> Any:
         """Where the numbers of `atom` come from, element by element in flat order or one for all."""

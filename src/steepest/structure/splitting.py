@@ -25,7 +25,7 @@ from .kinks import Kinks, smooth_inside
 from .patterns import Pattern, patterns
 from .ranges import ranges
 from .reading import Reading
-from .sides import COMPARED, Sides
+from .sides import BENDING, Sides
 
 Vector = np.ndarray
 
@@ -89,9 +89,7 @@ def split_of(closed: Any, most: int) -> Split | None:
     >>> found.lift(np.array([3.0, 5.0])), found.lower
     (array([3., 5., 2., 0.]), array([-inf, -inf,   0.,   0.]))
     """
-    if not any(
-        equation.primitive.name in (*REPLACED, *COMPARED, "sign") for equation in _all_equations(closed.jaxpr)
-    ):
+    if not any(equation.primitive.name in (*REPLACED, *BENDING) for equation in _all_equations(closed.jaxpr)):
         return None
     reading = Reading(closed, keep_derivatives=True)
     known = patterns(reading)

@@ -187,7 +187,7 @@ def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
     A reshape that reads its operand in another order, as JAX writes one of order "F" and the derivative of a product,
     becomes a transpose and a plain one, so that nobody after this has to look for the order. Values stay the same
     except that -0.0 may become 0.0 where zeros are added, that terms known to be zero are dropped from sums of
-    derivatives (`add_any`), and that |z|² of complex z is taken without the root.
+    derivatives (`add_any`), that |z|² of complex z is taken without the root, and that √(z²) of a real one is |z|.
     """
     rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
@@ -413,6 +413,19 @@ def _power(equation: Any, shapes: _Shapes) -> Any | None:
     return None
 
 
+def _root(equation: Any, shapes: _Shapes) -> Any | None:
+    """√(z²) is |z|, whose slope is a number where z is zero, and which neither overflows nor vanishes on the way."""
+    squares = (shapes.made_by(equation.invars[0], name) for name in ("integer_pow", "square", "mul"))
+    square = next((made for made in squares if made is not None), None)
+    if square is None or square.params.get("y", 2) != 2 or square.invars[-1] is not square.invars[0]:
+        return None
+    if equation.outvars[0].aval.dtype.kind != "f":
+        return None
+    size = jex.Var(equation.outvars[0].aval)
+    shapes.append(equation.replace(primitive=lax.abs_p, params={}, invars=square.invars[:1], outvars=[size]))
+    return size
+
+
 def _squared_size(equation: Any, shapes: _Shapes) -> Any | None:
     """|z|² of complex z is the sum of two squares: smooth, where |z| has no second derivative at zero."""
     size = shapes.made_by(equation.invars[0], "abs")
@@ -450,6 +463,7 @@ _ALGEBRA: dict[str, Callable[[Any, _Shapes], Any | None]] = {
     "add": _plus,
     "add_any": _plus_any,
     "neg": _negated,
+    "sqrt": _root,
     "convert_element_type": _converted,
     "reshape": _reshaped,
     "squeeze": _unmoved,
