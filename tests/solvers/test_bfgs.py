@@ -34,6 +34,24 @@ def test_bfgs_with_an_exact_search_ends_a_quadratic_in_n_steps(n):
     assert (fallen[n + 1 :] < 1e-6).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_bfgs_learns_curvature_where_units_are_sixteen_orders_of_magnitude_apart(seed):
+    """Powell's singular function, whose minimum is zero at zero: no pair may look like rounding for the units' sake."""
+    units = 10.0 ** np.random.default_rng(seed).integers(-8, 9, 4)
+
+    def powell(x):
+        return (
+            (x[0] + 10 * x[1]) ** 2
+            + 5 * (x[2] - x[3]) ** 2
+            + (x[1] - 2 * x[2]) ** 4
+            + 10 * (x[0] - x[3]) ** 4
+        )
+
+    start = np.array([3.0, -1.0, 0.1, 1.0])
+    found = minimize(lambda x: powell(x * units), start / units, method="bfgs")
+    assert found.fun < 1e-12 and found.nfev < 1000
+
+
 def test_bfgs_remembers_the_curvature_of_its_last_step_exactly():
     """The secant equation H·y = s, Nocedal & Wright 2006, eq. 6.6."""
     problem = objective(rosenbrock, 4)

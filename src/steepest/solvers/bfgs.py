@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import inf, isfinite, nan, sqrt
+from math import inf, isfinite, nan
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -17,8 +17,8 @@ from .box import Route, route
 from .line_search import STILL_FALLING, check_still_falling, downhill, first_scale, walk
 from .stopping import EPSILON, VALUE_ROUNDING, StopReason
 
-# A pair is used when sᵀy exceeds this part of ‖s‖‖y‖; below it the measured curvature is rounding, and
-# dividing by it would fill the matrix with noise.
+# A pair is used when sᵀy exceeds this part of ‖s‖‖y‖, or with few parameters of Σ|sᵢyᵢ|, which no units change; below
+# it the measured curvature is rounding, and dividing by it would fill the matrix with noise.
 CURVATURE_FLOOR = EPSILON
 
 # Where residuals tell the first curvature, what they see less of than this part of the most is taken to be as much: at
@@ -99,7 +99,7 @@ class BFGS:
         y = landing.gradient - gradient
         sy = float(s.dot(y))
         yy = float(y.dot(y))
-        if sy > CURVATURE_FLOOR * sqrt(float(s.dot(s)) * yy) and yy < inf:
+        if sy > CURVATURE_FLOOR * float(np.add.reduce(np.abs(s * y))) and yy < inf:
             expected = -landing.t * landing.t * state.slope  # sᵀBs, as the direction solved Bp = -g
             if H is not None and sy < _overrated(state.route) * expected:
                 H = H * (expected / sy)
