@@ -147,10 +147,23 @@ def test_a_generator_whose_last_batch_is_smaller_loses_that_one_alone():
     assert result.steps == 10
     assert result.params["m"] == pytest.approx(10.0)
     assert "2 batches of fewer rows than the first left out" in result.events[-1]
-    for others in ([np.ones(5)], [np.ones((4, 2))], [(np.ones(4), np.ones(4))], [np.ones(3), np.ones(3)]):
+    for others in ([np.ones(5)], [np.ones((4, 2))], [(np.ones(4), np.ones(4))], 11 * [np.ones(3)]):
         given = iter([np.ones(4), *others])
         with pytest.raises(steepest.InputError, match="the first one held"):
             steepest.train(mean_distance, {"m": 0.0}, given, method="sgd", rate=0.5, steps=100)
+
+
+def test_smaller_batches_one_after_the_other_do_not_end_what_a_generator_has_taught():
+    """Files read one by one: the second holds no whole batch."""
+    sizes = [4, 4, 3, 2, 4, 4, 1]
+    batches = (np.full(size, float(k)) for k, size in enumerate(sizes))
+    result = steepest.train(
+        lambda params, batch: np.mean((params["m"] - batch) ** 2),
+        {"m": 0.0}, batches, method="sgd", rate=0.5, steps=100,
+    )  # fmt: skip
+    assert (result.ended, result.steps) == ("no more data", 4)
+    assert result.history.costs == [0.0, 1.0, 9.0, 1.0]  # m is what it saw last: 0, 1, 4, 5
+    assert "3 batches of fewer rows than the first left out" in result.events[-1]
 
 
 def test_streams_of_random_numbers_of_one_seed_are_apart():

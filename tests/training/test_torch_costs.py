@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
 from steepest.training.batches import Part, read_data
@@ -96,6 +96,39 @@ def test_tensors_and_a_loader_of_pytorch_are_data_too():
     )
     assert (result.steps, result.epochs) == (8, 2.0)
     assert_allclose(result.cost, float(cost(loaded, (torch.tensor(x), torch.tensor(y))).detach()), rtol=1e-5)
+
+
+SOURCES = {
+    "arrays": lambda x, y: (x, y),
+    "a list of batches": lambda x, y: [(x[k : k + 64], y[k : k + 64]) for k in range(0, len(x), 64)],
+    "tensors": lambda x, y: (torch.from_numpy(x), torch.from_numpy(y)),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("method", ["adam", "auto"])
+def test_a_cost_that_changes_its_rows_in_place_is_one_that_does_not(source, method):
+    """The first step of "auto" is found by evaluating one batch again and again; a list is read once an epoch."""
+
+    def in_place(module, batch):
+        batch[0].mul_(0.25)
+        return cost(module, batch)
+
+    def apart(module, batch):
+        return cost(module, (batch[0] * 0.25, batch[1]))
+
+    found = []
+    for function in (in_place, apart):
+        x, y = data()
+        sizes = {} if source == "a list of batches" else {"batch_size": 64}
+        result = steepest.train(
+            function, network(), SOURCES[source](x, y), validation=(x[:100], y[:100]), method=method, steps=20, **sizes
+        )  # fmt: skip
+        assert_array_equal(x, data()[0])  # the user's rows are what they were
+        found.append((result.arrays, result.history.costs, result.validation))
+    for ours, its in zip(found[0][0], found[1][0], strict=True):
+        assert_array_equal(ours, its)
+    assert found[0][1:] == found[1][1:]
 
 
 def test_minimize_walks_a_torch_function_to_its_minimum():

@@ -30,6 +30,9 @@ Batch = list[np.ndarray]
 BLOCK = 16_384
 # Blocks that are mixed with each other. With 1, rows that were written together would be trained together.
 POOL = 8
+# Batches of fewer rows than the first that a generator may give one after the other, and that are left out. Files that
+# are read one by one end in a smaller one each; without a limit a stream of nothing else would never end.
+SHORTER = 10
 # Separates the random streams under one seed: of the shuffle, of generated data, of what PyTorch draws in a step.
 SHUFFLE_STREAM, BLOCK_STREAM, ROW_STREAM, DATA_STREAM, TORCH_STREAM = 1, 2, 3, 4, 5
 
@@ -345,18 +348,18 @@ class Given:
         """Those held from number `first` on, then what comes new, which is held too until it is let go of."""
         if self._next is None:
             self._held[first], self._next = _unchangeable(self._first), first + 1
-        k, before = first, False  # whether the one before was left out
+        k, running = first, 0  # batches just left out, one after the other
         while True:
             if k == self._next:
                 try:
                     whole = next(self.source)  # type: ignore[call-overload]
                 except StopIteration:
                     return
-                # The last one often is: no reason to lose what all before it came to. Two running are something else.
-                if not before and self._is_shorter(whole):
-                    self.shorter, before = self.shorter + 1, True
+                # The last one often is: no reason to lose what all before it came to.
+                if running < SHORTER and self._is_shorter(whole):
+                    self.shorter, running = self.shorter + 1, running + 1
                     continue
-                self._held[k], self._next, before = _unchangeable(self._copied(whole)), k + 1, False
+                self._held[k], self._next, running = _unchangeable(self._copied(whole)), k + 1, 0
             yield self._held[k]
             k += 1
 

@@ -195,7 +195,8 @@ def in_units_of_the_slope(rule: Any) -> Any:
     """A rule whose steps do not depend on the unit of the cost, made of one that would stand still where it is small.
 
     The unit is one until the first slopes are known (`with_slope_unit`). It is a power of two, so that no digit is
-    lost, and one for slopes of usual size, for which the rule is what it is everywhere else.
+    lost, and one for slopes of usual size, for which the rule is what it is everywhere else. Slopes above a thousand
+    million have a larger unit, since their squares would overflow.
     """
     import jax
     import jax.numpy as jnp
@@ -233,10 +234,10 @@ def with_slope_unit(memory: Any, slope: Any) -> Any:
     if before is None:
         return memory
     typical, largest = (float(power) for power in _powers()(slope))
-    power = max(typical - log2(SMALLEST_SLOPE), largest - LARGEST_POWER)
-    if not isfinite(power):
+    if not isfinite(typical):
         return memory
-    unit = 2.0 ** min(0, max(SMALLEST_POWER, round(power)))
+    power = max(min(0.0, typical - log2(SMALLEST_SLOPE)), largest - LARGEST_POWER)
+    unit = 2.0 ** max(SMALLEST_POWER, round(power))
     return optax.tree.set(memory, slope_unit=jnp.full_like(before, unit))
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..parameters import Layout
-from ..tracing.batched import BatchCost
+from ..tracing.batched import BatchCost, numbers_in
 from ..tracing.matrix_products import as_matrix_products
 from .methods import Method, part_of_rate
 from .precision import products_in_bfloat16, recomputed_in_segments
@@ -213,7 +213,8 @@ def slope_of(value: Callable[..., Any], accumulate: int) -> Callable[..., Any]:
 class Added(NamedTuple):
     """Slopes of several batches added up, and what the last one told.
 
-    `sums`: in the structure of the parameters. `squared`: the squared length of the sums, and of the last slope.
+    `sums`: in the structure of the parameters. `squared`: the squared length of the sums, and of the last slope, in
+    double precision.
     `touched`: for each array where the last slope is not zero: for each of its columns, or as a whole.
     """
 
@@ -239,7 +240,13 @@ def with_slope(tree: Tree, sums: Any, reached: Any, slope: Any) -> Added:
         jnp.any(leaf != 0, axis=tuple(range(leaf.ndim - 1)) if leaf.ndim > 1 else None)
         for leaf in tree.leaves(slope)
     ]
-    return Added(sums, reached, (norm(sums) ** 2, norm(slope) ** 2), touched)
+    return Added(sums, reached, (_squared_length(sums), _squared_length(slope)), touched)
+
+
+def _squared_length(tree: Any) -> Any:
+    """Sum of the squares of all numbers of a tree, in double precision: squares of small ones vanish in single."""
+    with numbers_in("float64"):
+        return sum(jnp.sum(jnp.square(leaf.astype(jnp.float64))) for leaf in jax.tree.leaves(tree))
 
 
 def nothing_added(parameters: Any) -> Any:
@@ -345,8 +352,10 @@ def _accumulated(
 
 
 def norm(tree: Any) -> Any:
-    """Euclidean norm over all arrays of a tree."""
-    return jnp.sqrt(sum(squared(leaf) for leaf in jax.tree.leaves(tree)))
+    """Euclidean norm over all arrays of a tree, in the type of the first."""
+    kind = jax.tree.leaves(tree)[0].dtype
+    with numbers_in("float64"):
+        return jnp.sqrt(_squared_length(tree)).astype(kind)
 
 
 def squared(array: Any) -> Any:

@@ -47,14 +47,16 @@ class TorchPlacement(Placement):
         return cls(None, False, 1, True, cost)
 
     def rows(self, arrays: list[Any]) -> list[Any]:
-        """The arrays of a batch as tensors: real numbers in the type of the parameters, everything else as it is."""
+        """The arrays of a batch as tensors: real numbers in the type of the parameters, everything else as it is.
+
+        In memory of their own: a cost may change its rows in place, and they may be the user's, or be asked for again.
+        """
         torch, first = self.cost.torch, next(iter(self.cost.tensors.values()))
-        tensors = []
-        for array in arrays:
-            own = array if array.flags.writeable else array.copy()
-            kind = first.dtype if array.dtype.kind == "f" else None
-            tensors.append(torch.as_tensor(own, dtype=kind, device=self.cost.device))
-        return tensors
+        kinds = [first.dtype if array.dtype.kind == "f" else None for array in arrays]
+        return [
+            torch.as_tensor(np.array(array), dtype=kind, device=self.cost.device)
+            for array, kind in zip(arrays, kinds, strict=True)
+        ]
 
     def as_they_are(self, arrays: list[np.ndarray]) -> list[Any]:
         """The arrays of a batch as tensors."""
