@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +61,22 @@ class TrainResult:
     rate_left: float = 1.0
 
     def save(self, path: str | Path) -> None:
-        """Write the parameters into an .npz file under their names."""
-        named: dict[str, Any] = dict(zip(self.names, self.arrays, strict=True))
-        np.savez(path, **named)
+        """Write the parameters into an .npz file under their names; raises `OSError` where the disk does.
+
+        A file of that name stays as it is until the new one is whole.
+        """
+        whole = Path(path) if str(path).endswith(".npz") else Path(f"{path}.npz")
+        partial = whole.with_name(f".{whole.name}.{os.getpid()}.partial")
+        try:
+            # As `numpy.savez` does, which takes no array named "file".
+            with zipfile.ZipFile(partial, "w") as archive:
+                for name, array in zip(self.names, self.arrays, strict=True):
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
+            partial.replace(whole)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
     def raise_if_failed(self) -> TrainResult:
         """Return the result; raise `NotAMinimumError` if the run blew up or learned its examples by heart."""

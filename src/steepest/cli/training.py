@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -171,15 +172,24 @@ def check_out(path: Path | None) -> None:
         raise InputError(f"--out {path}: the parameters go into an .npz file")
     if not path.parent.is_dir():
         raise InputError(f"--out {path}: there is no folder {path.parent}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(f"--out {path}: {path.parent} cannot be written ({error.strerror})") from None
 
 
 def finish(result: Any, out: Path | None, as_json: bool) -> None:
-    """Write the parameters and say what the run came to."""
+    """Write the parameters and say what the run came to, where the disk refuses them too."""
+    refused = ""
     if out is not None:
-        result.save(out)
+        try:
+            result.save(out)
+        except OSError as error:
+            refused = f"--out {out}: the parameters could not be written ({error.strerror})"
+    written = out is not None and not refused
     if as_json:
-        show_json(result.to_dict() | ({"out": str(out)} if out is not None else {}))
-        return
-    show(str(result))
-    if out is not None:
-        show(f"\n  parameters: {out}")
+        show_json(result.to_dict() | ({"out": str(out)} if written else {}))
+    else:
+        show(str(result) + (f"\n\n  parameters: {out}" if written else ""))
+    if refused:
+        raise InputError(f"{refused}; a run with --checkpoint can be asked for them again, with --resume")
