@@ -99,7 +99,10 @@ class _Pass:
                 self.failed = True
                 return
             value = np.asarray(value, dtype=np.float64)
-            self.constant += float(np.sum(np.broadcast_to(weight, atom.aval.shape) * value))
+            weight, value = (np.broadcast_to(numbers, atom.aval.shape) for numbers in (weight, value))
+            # What nobody takes may be infinite, as the logarithm of nothing in a branch of `np.where`.
+            taken = weight != 0.0
+            self.constant += float(np.sum(weight[taken] * value[taken]))
             return
         weight = np.asarray(weight, dtype=np.float64)
         known = self.weights.get(atom)
