@@ -290,6 +290,10 @@ case(np.flipud, np.flipud, v)
 for _turns in range(4):
     case(np.rot90, lambda x, k=_turns: np.rot90(x, k), A)
 case(np.rot90, lambda x: np.rot90(x, axes=(1, 2)), T)
+_windows = np.lib.stride_tricks.sliding_window_view
+case(_windows, lambda x: np.lib.stride_tricks.sliding_window_view(x, 2), v)
+case(_windows, lambda x: np.lib.stride_tricks.sliding_window_view(x, (2, 2)), A)
+case(_windows, lambda x: np.lib.stride_tricks.sliding_window_view(x, 2, axis=1), T)
 case(np.roll, lambda x: np.roll(x, 2), A)
 case(np.roll, lambda x: np.roll(x, (-1, 1), axis=(0, 1)), A)
 for _mode in ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp"):

@@ -408,6 +408,13 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Value:
     return a
 
 
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, **views: Any) -> Value:
+    """`np.lib.stride_tricks.sliding_window_view`: its entries, picked by where NumPy's own windows lie."""
+    x = array_value(x)
+    places = np.arange(int(np.prod(x.shape))).reshape(x.shape)
+    return getitem(ravel(x), np.lib.stride_tricks.sliding_window_view(places, window_shape, axis, **views))
+
+
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **settings: Any) -> Value:
     """`np.pad`: constant values, or entries of the array itself; every mode that copies entries."""
     array = array_value(array)
@@ -595,6 +602,7 @@ FUNCTIONS: dict[Any, Rule] = {
     np.flipud: flipud,
     np.rot90: rot90,
     np.roll: roll,
+    np.lib.stride_tricks.sliding_window_view: sliding_window_view,
     np.pad: pad,
     np.diagonal: diagonal,
     np.diag: diag,
