@@ -179,7 +179,7 @@ def test_more_parameters_and_jax_functions_and_lists_of_starts():
 
 def test_the_text_tells_how_many_of_each_word():
     text = str(st.minimize_many("x**2 - 2*x + 3", np.array([1.0, 5.0])))
-    assert "2 minimisations of x**2 - 2*x + 3: 2 global minimum" in text
+    assert "2 minimisations of x**2 - 2*x + 3: 2 × global minimum" in text
 
 
 @pytest.mark.parametrize(

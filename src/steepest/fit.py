@@ -20,7 +20,7 @@ from .fitting.task import Task, task_of
 from .least_squares import budget_of, plan_of
 from .linear_algebra.long_vectors import length
 from .models.model import Model
-from .numerics import EPS
+from .numerics import EPS, TINY
 from .objective import Budget
 from .outcome import honest_digits, on_precision
 from .presentation.text import counted
@@ -30,8 +30,6 @@ from .solvers.stopping import in_spite_of_ctrl_c
 from .verdict.wording import listed
 
 NOISE = ("unknown", "known")
-
-TINY = float(np.finfo(np.float64).tiny)
 
 
 def fit(

@@ -90,7 +90,7 @@ class BatchResult:
     def __str__(self) -> str:
         words, counts = np.unique([str(word) for word in self.verdicts], return_counts=True)
         told = ", ".join(
-            f"{count:,} {word}" for count, word in sorted(zip(counts, words, strict=True), reverse=True)
+            f"{count:,} × {word}" for count, word in sorted(zip(counts, words, strict=True), reverse=True)
         )
         return (
             f"{len(self):,} fits of {self.label}: {told}\n  median steps {int(np.median(self.steps))}, "

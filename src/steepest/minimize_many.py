@@ -107,7 +107,7 @@ class ManyResult:
     def __str__(self) -> str:
         words, counts = np.unique([str(word) for word in self.verdicts], return_counts=True)
         ranked = sorted(zip(counts.tolist(), words.tolist(), strict=True), reverse=True)
-        told = ", ".join(f"{count:,} {word}" for count, word in ranked)
+        told = ", ".join(f"{count:,} × {word}" for count, word in ranked)
         return (
             f"{len(self):,} minimisations of {self.label}: {told}\n  lowest cost {self.fun[self.best]:.6g}, "
             f"median steps {int(np.median(self.steps))}, {int(self.alone.sum()):,} taken up one by one"

@@ -10,6 +10,9 @@ import numpy as np
 # Spacing of double precision numbers near one: the unit in which rounding errors are told.
 EPS = float(np.finfo(np.float64).eps)
 
+# The smallest number that keeps all its digits: guards a division, and says nothing by its own size.
+TINY = float(np.finfo(np.float64).tiny)
+
 
 # Up to so many numbers are looked at quicker by Python than by NumPy.
 FEW = 16

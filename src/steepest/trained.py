@@ -125,7 +125,7 @@ class TrainResult:
             because += f", cut to {least} on the way"
         # That of the last row, where the compiler has done its part; a short run has none.
         last = self.history.rows[-1].examples_per_second if self.history.rows else 0.0
-        speed = f" ({last:,.0f} examples/s at the end)" if last > 0 else ""
+        speed = f" ({float(f'{last:.3g}'):,.0f} rows/s at the end)" if last > 0 else ""
         return (
             f"{plan.name}{rate}{fall}{because}; {_counted(f'{self.steps:,}', 'step')} of "
             f"{_counted(f'{self.batch_size:,}', 'row')}, {_counted(f'{self.epochs:.3g}', 'epoch')}, "

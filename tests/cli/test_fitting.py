@@ -107,3 +107,10 @@ def test_the_remedy_for_gaps_is_the_option_of_the_command(capsys, tmp_path):
     assert main(["fit", "a*x + b", str(path)]) == 2
     assert "write --omit-nan to leave" in capsys.readouterr().err
     assert main(["fit", "a*x + b", str(path), "--omit-nan"]) == 0
+
+
+def test_a_model_in_which_no_column_stands_is_answered_with_the_columns(capsys, table):
+    assert main(["fit", "a*exp(-b*q)", table]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the model holds a, b, q, and the table x, y, s: write x in the model" in said
+    assert main(["fit", "a*exp(-b*t)+c", table, "--start", "1,1,1"]) == 0  # t is what x is often called

@@ -10,7 +10,7 @@ import pytest
 
 from steepest import minimize
 from steepest.presentation import text as presentation
-from steepest.presentation.text import flat, number, result_text, shortened, slope_table
+from steepest.presentation.text import flat, limit_text, number, result_text, shortened, slope_table
 from steepest.results import LimitRow, Slope, SlopePoint
 from steepest.verdict.words import Evidence, Verdict
 
@@ -117,3 +117,11 @@ def test_on_a_narrow_screen_no_sentence_is_broken_by_the_screen():
     sentences = [line for line in narrow.splitlines()[1:] if "(limit" not in line]
     assert max(map(len, sentences)) <= 50
     assert narrow.split() == wide.split() == str(result).split()
+
+
+def test_a_limit_that_only_guards_a_division_is_shown_as_zero():
+    tiny, small = np.finfo(float).tiny, 1e-300
+    said = [
+        limit_text(Evidence("repeats itself", 0.0, limit, True, "twice")) for limit in (tiny, small, None)
+    ]
+    assert said == [" (limit 0)", " (limit 1e-300)", ""]

@@ -84,6 +84,7 @@ def fit_command(
     table = frame_of(data)
     columns = [str(name) for name in table.columns]
     x_name, y_name = _columns(x, y, columns)
+    _check_measured(given, x_name, columns)
     begin = None if start is None else _values(read_places([start], "--start"), "--start")
     held = None if fixed is None else _values(read_places([fixed], "--fixed"), "--fixed")
     if held is not None and not isinstance(held, dict):
@@ -160,6 +161,20 @@ def _check_names(parts: list[str], ready: list[str]) -> None:
         raise InputError(
             f"there is no ready-made model {part!r}; did you mean {meant!r}? There are {', '.join(ready)}"
         )
+
+
+def _check_measured(given: Any, x: Any, columns: list[str]) -> None:
+    """Refuse an expression in which no column stands."""
+    from ..models.model import USUAL, Model
+    from ..tracing.expressions import parse
+
+    held = parse(given).names if isinstance(given, str) else getattr(given, "names", ())
+    if not held or not isinstance(x, str) or isinstance(given, Model) or {x, *USUAL} & set(held):
+        return
+    raise InputError(
+        f"the model holds {', '.join(held)}, and the table {', '.join(columns)}: write {x} in the model "
+        "where its values belong, or name another column with --x"
+    )
 
 
 def _columns(x: str | None, y: str | None, columns: list[str]) -> tuple[Any, str]:

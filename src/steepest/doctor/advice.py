@@ -18,7 +18,7 @@ def advised(problem: Problem, x: np.ndarray, judgement: Judgement) -> Judgement:
     finding = first_finding(problem, x)
     if finding is None:
         return judgement
-    where = f" ({finding.place}: {finding.expression})" if finding.line else ""
+    where = f" ({finding.spot})" if finding.line else ""
     sentence = f"{judgement.sentence} {finding.sentence[:1].upper()}{finding.sentence[1:]}{where}."
     next_step = finding.rewrite if finding.severity == "error" and finding.rewrite else judgement.next_step
     return replace(judgement, sentence=sentence, next_step=next_step)

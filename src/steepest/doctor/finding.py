@@ -37,8 +37,13 @@ class Finding:
         path = os.path.relpath(self.file) if os.path.isabs(self.file) else self.file
         return f"{self.file if path.startswith('..') else path}, line {self.line}"
 
+    @property
+    def spot(self) -> str:
+        """The place, and what stands there where it can be read."""
+        return f"{self.place}: {self.expression}" if self.expression else self.place
+
     def __str__(self) -> str:
-        where = f" ({self.place}: {self.expression})" if self.line else ""
+        where = f" ({self.spot})" if self.line else ""
         what = f" {self.rewrite}" if self.rewrite else ""
         return f"{self.kind}: {self.sentence}{where}.{what}"
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ExpressionError, InputError
+from ..presentation.text import limit_of
 from .fitting import EXAMPLE, EXAMPLE_MODEL, EXAMPLE_START, Fitting, fitting
 from .subject import Subject
 
@@ -416,7 +417,7 @@ def found(desk: Desk, question: Mapping[str, Any], stopped: Stopped) -> Iterator
             {
                 "name": item.name,
                 "measured": item.measured,
-                "limit": item.limit,
+                "limit": limit_of(item),
                 "holds": bool(item.holds),
                 "how": item.how,
             }

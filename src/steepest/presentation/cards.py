@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .text import MOST_ROWS, flat, names_of, number, shortened
+from .text import MOST_ROWS, flat, limit_text, names_of, number, shortened
 
 # What HTML does not allow in any text, and a hostile name may hold.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -106,8 +106,7 @@ def _evidence(result: Any) -> str:
     rows = []
     for item in items:
         mark = "✓ holds" if item.holds else "✗ does not hold"
-        limit = "" if item.limit is None else f" (limit {_number(item.limit, 3)})"
-        measured = "" if item.measured is None else f"{_number(item.measured, 3)}{limit}"
+        measured = "" if item.measured is None else f"{_number(item.measured, 3)}{_safe(limit_text(item))}"
         cells = (mark, f"<b>{_safe(item.name)}</b>", measured)
         rows.append(
             "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics import TINY
 from .marks import mark_of
 
 # More rows than this are noise on a screen; the largest slopes are shown and the rest counted.
@@ -309,8 +310,18 @@ def _evidence(evidence: Sequence[Any]) -> list[str]:
 def _measured(item: Any) -> str:
     if item.measured is None:
         return ""
-    limit = "" if item.limit is None else f" (limit {number(item.limit, 3)})"
-    return f"{number(item.measured, 3)}{limit}"
+    return f"{number(item.measured, 3)}{limit_text(item)}"
+
+
+def limit_text(item: Any, digits: int = 3) -> str:
+    """What a piece of evidence was held against; one that only guards against dividing by zero is zero."""
+    limit = limit_of(item)
+    return "" if limit is None else f" (limit {number(limit, digits)})"
+
+
+def limit_of(item: Any) -> float | None:
+    """The limit of a piece of evidence as it is shown."""
+    return 0.0 if item.limit is not None and abs(item.limit) <= TINY else item.limit
 
 
 def _how(result: Any) -> list[str]:

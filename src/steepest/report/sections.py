@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..plots.ground import Ground
 from ..plots.landscape_picture import landscape
-from ..presentation.text import number, shortened
+from ..presentation.text import limit_text, number, shortened
 from .again import call_of, source_of, written
 from .again import surroundings as around
 from .evidence import picture_for
@@ -302,7 +302,7 @@ def evidence(seen: Told, ground: Ground | None, drawer: Drawer | None) -> str:
 def _piece(k: int, item: Any, picture: str) -> str:
     word = "<span class=holds>✓ holds</span>" if item.holds else "<span class=fails>✗ does not hold</span>"
     numbers = "" if item.measured is None else f" {minus(number(item.measured, 3))}"
-    limit = "" if item.limit is None else f" (limit {minus(number(item.limit, 3))})"
+    limit = minus(limit_text(item))
     line = f"{word} <b>{safe(item.name)}</b>{numbers}{limit}<span class=how>{safe(item.how)}</span>"
     inside = picture or "<p class=sub>A fact read off the cost; there is no picture of it.</p>"
     return f"<details id=e{k}><summary>{line}</summary><div>{inside}</div></details>"

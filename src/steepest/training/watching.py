@@ -126,7 +126,7 @@ def line(row: Row, left: float | None, arrow: str) -> str:
 
     >>> row = Row(3, 5.0, 0.2, 0.5165, 0.5165, 0.46, float("nan"), 1.0, 217.0)
     >>> line(row, None, "↘")
-    'step 3  epoch 5.00  cost 0.5165 ↘  |slope| 0.46  217 examples/s'
+    'step 3  epoch 5.00  cost 0.5165 ↘  |slope| 0.46  217 rows/s'
     """
     parts = [
         f"step {row.step:,}",
@@ -137,7 +137,7 @@ def line(row: Row, left: float | None, arrow: str) -> str:
     if not isnan(row.step_ratio):
         parts += [f"step/size {row.step_ratio:.1e}", f"rate {row.rate:.2g}"]
     if row.examples_per_second > 0:
-        parts.append(f"{row.examples_per_second:,.0f} examples/s")
+        parts.append(f"{row.examples_per_second:,.0f} rows/s")
     if row.validation is not None:
         parts.append(f"validation {row.validation:.4g}")
     if left is not None:
