@@ -17,37 +17,44 @@ def result_of(
 ) -> Result:
     """The result of a walk that ended as `run` and was judged so."""
     objective = problem.objective
-    verdict = judgement.verdict
     result = Result(
         x=plain(problem.restore(run.x)),
         fun=run.value,
-        verdict=verdict,
-        success=verdict.is_minimum,
-        message=judgement.sentence,
-        next_step=judgement.next_step,
-        evidence=judgement.evidence,
-        digits=honest_digits(judgement.digits, problem.precision),
-        gap=judgement.gap,
-        names=problem.names,
         jac=_gradient_like(problem, run),
         hess=objective.known_hessian(run.x),
-        status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
         nit=run.steps,
         nfev=objective.evaluations,
         njev=objective.counts.gradients + objective.counts.jacobians,
         nhev=objective.counts.hessians + objective.counts.products,
         stop=run.stop,
         reason=run.reason,
-        remarks=problem.remarks + on_precision(problem.precision),
         plan=plan,
         history=run.history,
         timing=timing,
-        derivatives=problem.derivatives,
-        precision=problem.precision,
-        label=problem.cost.label,
+        **said_of(problem, judgement),
     )
     result._problem = problem
     return result
+
+
+def said_of(problem: Problem, judgement: Judgement) -> dict[str, Any]:
+    """What a result says of the problem and of its end, whether a walk led there or somebody named the point."""
+    verdict = judgement.verdict
+    return {
+        "verdict": verdict,
+        "success": verdict.is_minimum,
+        "status": 0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
+        "message": judgement.sentence,
+        "next_step": judgement.next_step,
+        "evidence": judgement.evidence,
+        "digits": honest_digits(judgement.digits, problem.precision),
+        "gap": judgement.gap,
+        "names": problem.names,
+        "remarks": problem.remarks + on_precision(problem.precision),
+        "derivatives": problem.derivatives,
+        "precision": problem.precision,
+        "label": problem.cost.label,
+    }
 
 
 def honest_digits(digits: np.ndarray | None, precision: str) -> np.ndarray | None:

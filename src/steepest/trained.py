@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import NotAMinimumError
-from .presentation.text import number, shortened, table, wrapped
+from .presentation.text import counted, number, shortened, table, wrapped
 from .results import to_json
 
 if TYPE_CHECKING:
@@ -123,12 +123,13 @@ class TrainResult:
                 else number(plan.rate * self.rate_left, 3)
             )
             because += f", cut to {least} on the way"
+        epochs = f"{self.epochs:.3g}"
         # That of the last row, where the compiler has done its part; a short run has none.
         last = self.history.rows[-1].examples_per_second if self.history.rows else 0.0
         speed = f" ({float(f'{last:.3g}'):,.0f} rows/s at the end)" if last > 0 else ""
         return (
-            f"{plan.name}{rate}{fall}{because}; {_counted(f'{self.steps:,}', 'step')} of "
-            f"{_counted(f'{self.batch_size:,}', 'row')}, {_counted(f'{self.epochs:.3g}', 'epoch')}, "
+            f"{plan.name}{rate}{fall}{because}; {counted(self.steps, 'step')} of "
+            f"{counted(self.batch_size, 'row')}, {epochs} epoch{'' if epochs == '1' else 's'}, "
             f"{self.seconds:.1f} s{speed}; {self.precision}; {self.ended}"
         )
 
@@ -168,10 +169,6 @@ class TrainResult:
             name: list(array.shape) for name, array in zip(self.names, self.arrays, strict=True)
         }
         return {key: to_json(value) for key, value in found.items()}
-
-
-def _counted(count: str, noun: str) -> str:
-    return f"{count} {noun}" if count == "1" else f"{count} {noun}s"
 
 
 def _rms(array: np.ndarray) -> float:

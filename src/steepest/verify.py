@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import InputError
 from .objective import Budget
-from .outcome import honest_digits, on_precision, plain
+from .outcome import plain, said_of
 from .parameters import Parameters
 from .problem import Problem, pose
 from .results import Result
@@ -229,31 +229,18 @@ def _verification(problem: Problem, judgement: Judgement, timing: dict[str, floa
         whole = np.full(problem.parameters.n, np.nan)
         whole[free] = gradient
         gradient = whole
-    verdict = judgement.verdict
     found = Verification(
         x=plain(problem.restore(problem.start)),
         fun=judgement.value,
-        verdict=verdict,
-        success=verdict.is_minimum,
-        message=judgement.sentence,
-        next_step=judgement.next_step,
-        evidence=judgement.evidence,
-        digits=honest_digits(judgement.digits, problem.precision),
-        gap=judgement.gap,
         downhill=judgement.downhill,
-        names=problem.names,
         jac=None if gradient is None else plain(problem.parameters.restore(gradient)),
-        status=0 if verdict.is_minimum else 1 + list(Verdict).index(verdict),
         nit=0,
         nfev=spent.values,
         njev=spent.gradients,
         nhev=spent.hessians + spent.products,
-        remarks=problem.remarks + on_precision(problem.precision),
         plan=None,
         timing=timing,
-        derivatives=problem.derivatives,
-        precision=problem.precision,
-        label=problem.cost.label,
+        **said_of(problem, judgement),
     )
     found._problem = problem
     return found

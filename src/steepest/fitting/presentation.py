@@ -6,7 +6,7 @@ import html
 import math
 from typing import Any
 
-from ..presentation.text import MOST_ROWS, number, shortened, table, wrapped
+from ..presentation.text import MOST_ROWS, counted, number, shortened, table, wrapped
 
 # Correlations below this are not worth a line.
 NOTABLE_CORRELATION = 0.9
@@ -55,8 +55,7 @@ def fit_text(fit: Any) -> str:
 
 
 def _heading(fit: Any) -> list[str]:
-    count = f"{fit.points} point{'s' if fit.points != 1 else ''}"
-    lines = [f"fit of {shortened(fit.label)} to {count}: {fit.verdict}"]
+    lines = [f"fit of {shortened(fit.label)} to {counted(fit.points, 'point')}: {fit.verdict}"]
     return [*lines, *wrapped(fit.message, indent="  ")]
 
 
@@ -80,7 +79,7 @@ def _remark(fit: Any, k: int, name: str) -> str:
     if not math.isfinite(digits):
         return ""
     whole = int(digits)
-    return f"{whole} digit{'s' if whole != 1 else ''} computed" if whole > 0 else "no digit to trust"
+    return f"{counted(whole, 'digit')} computed" if whole > 0 else "no digit to trust"
 
 
 def _reasons(fit: Any) -> list[str]:
@@ -100,7 +99,7 @@ def _quality(fit: Any) -> list[str]:
         return table([("chi²", number(fit.chi2, 7), "the model is not finite here")], "<<<", indent="    ")
     if fit.degrees_of_freedom <= 0:
         return table([("chi²", number(fit.chi2, 7), "no degree of freedom left")], "<<<", indent="    ")
-    count = f"{fit.degrees_of_freedom} degree{'s' if fit.degrees_of_freedom != 1 else ''} of freedom"
+    count = f"{counted(fit.degrees_of_freedom, 'degree')} of freedom"
     rows = [
         ("chi²", number(fit.chi2, 7), count),
         ("reduced chi²", number(fit.reduced_chi2, 5), known),
@@ -124,7 +123,7 @@ def _correlated(fit: Any) -> list[str]:
     pairs.sort(reverse=True)
     rows = [(f"{a}, {b}", f"{r:+.4f}") for _, a, b, r in pairs[:MOST_CORRELATIONS]]
     if len(pairs) > MOST_CORRELATIONS:
-        rows.append((f"and {len(pairs) - MOST_CORRELATIONS} more pairs", ""))
+        rows.append((f"and {counted(len(pairs) - MOST_CORRELATIONS, 'more pair')}", ""))
     return table(rows, "<>", indent="    ") if rows else []
 
 
@@ -132,7 +131,7 @@ def _how(fit: Any) -> list[str]:
     lines = wrapped(f"{fit.plan.name}, because {fit.plan.because}")
     started = {"given": "", "guess": ", start read off the data", "multi-start": ", best of several starts"}
     lines += wrapped(
-        f"{fit.nfev} evaluations, {fit.nit} step{'s' if fit.nit != 1 else ''}{started.get(fit.start_from, '')}"
+        f"{counted(fit.nfev, 'evaluation')}, {counted(fit.nit, 'step')}{started.get(fit.start_from, '')}"
     )
     for remark in fit.remarks:
         lines += wrapped(remark)

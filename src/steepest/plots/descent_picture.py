@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..parameters import Parameters
 from ..presentation.marks import mark_of
-from ..presentation.text import names_of, number, shortened
+from ..presentation.text import counted, names_of, number, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
@@ -112,7 +112,7 @@ def _caption(result: Any) -> str:
     found = f"{label}:  {result.verdict}, cost {number(cost_of(result), 4)}"
     count = len(getattr(result, "multipliers", None) or ())
     # Without these words an end that is not at the foot of the contours looks like a mistake.
-    return f"{found}  (within {count} constraint{'s' if count != 1 else ''}, not drawn)" if count else found
+    return f"{found}  (within {counted(count, 'constraint')}, not drawn)" if count else found
 
 
 def draw_against_steps(result: Any, ax: Any) -> None:

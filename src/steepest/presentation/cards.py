@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .text import MOST_ROWS, flat, limit_text, names_of, number, shortened
+from .text import MOST_ROWS, counted, flat, limit_text, names_of, number, shortened
 
 # What HTML does not allow in any text, and a hostile name may hold.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -66,7 +66,11 @@ def _parameters(result: Any) -> str:
             f'<tr><td style="{CELL}"><b>{_safe(names[k])}</b></td><td style="{CELL}" title="{float(values[k])!r}">'
             f'{_number(values[k], 10)}</td><td style="{CELL};opacity:.75">{trust}</td></tr>'
         )
-    more = f"<div>and {values.size - MOST_ROWS:,} more parameters</div>" if values.size > MOST_ROWS else ""
+    more = (
+        f"<div>and {counted(values.size - MOST_ROWS, 'more parameter')}</div>"
+        if values.size > MOST_ROWS
+        else ""
+    )
     return f'<table style="margin:4px 0;border-collapse:collapse">{"".join(rows)}</table>{more}'
 
 
@@ -113,7 +117,7 @@ def _evidence(result: Any) -> str:
             + f'<td style="text-align:left;opacity:.75">{_safe(item.how)}</td></tr>'
         )  # fmt: skip
     return (
-        f"<details><summary>why: {len(items)} piece{'s' if len(items) != 1 else ''} of evidence</summary>"
+        f"<details><summary>why: {counted(len(items), 'piece')} of evidence</summary>"
         f'<table style="border-collapse:collapse">{"".join(rows)}</table></details>'
     )
 

@@ -257,7 +257,7 @@ def _parameters(result: Any) -> list[str]:
     ]
     lines = table(rows, "<><")
     if places.size > MOST_ROWS:
-        lines.append(f"  and {places.size - MOST_ROWS:,} more parameters")
+        lines.append(f"  and {counted(places.size - MOST_ROWS, 'more parameter')}")
     return lines
 
 
@@ -281,7 +281,7 @@ def _trust(digits: float | None) -> str:
     whole = int(digits)
     if whole <= 0:
         return "no digit to trust"
-    return f"{whole} digit{'s' if whole != 1 else ''} to trust"
+    return f"{counted(whole, 'digit')} to trust"
 
 
 # Under the name of what was measured.
@@ -359,7 +359,7 @@ def diagnosis_text(diagnosis: Any) -> str:
     """A `Diagnosis` as text: each finding with its place and its rewrite, the worst first."""
     name = shortened(diagnosis.label or "")
     count = len(diagnosis.findings)
-    told = "nothing found" if not count else f"{count} finding{'s' if count > 1 else ''}"
+    told = "nothing found" if not count else counted(count, "finding")
     blocks = [f"{told}{f'  ({name})' if name else ''}"]
     for finding in diagnosis.findings:
         blocks += ["", f"  {finding.severity}: {finding.kind}"]

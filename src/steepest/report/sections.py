@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..plots.ground import Ground
 from ..plots.landscape_picture import landscape
-from ..presentation.text import limit_text, number, shortened
+from ..presentation.text import counted, limit_text, number, shortened
 from .again import call_of, source_of, written
 from .again import surroundings as around
 from .evidence import picture_for
@@ -45,7 +45,7 @@ def minus(text: str) -> str:
 def heading(seen: Told, title: str | None) -> str:
     """The title, and what was done to what."""
     what = {"minimize": "Minimisation", "fit": "Fit", "train": "Training"}[seen.kind]
-    count = f"{seen.values.size:,} parameter{'s' if seen.values.size != 1 else ''}"
+    count = counted(seen.values.size, "parameter")
     name = title or shortened(seen.label, LONGEST)
     return f"<h1>{safe(name)}</h1>\n<p class=sub>{what} of {count}, by steepest</p>"
 

@@ -13,6 +13,7 @@ from ..bounds import Vector
 from ..constraints.rows import Rows
 from ..errors import InputError
 from ..objective import BudgetSpent
+from ..presentation.text import counted
 from ..problem import Problem
 from ..recording import Recording
 from ..solvers.choice import Plan, plan_for
@@ -45,7 +46,7 @@ def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> 
         )
     plan = plan_for(asked, options)
     exact = "exact second derivatives of cost and constraints" if rows.has_hessian else "measured curvature"
-    count = f"{rows.m:,} constraint{'s' if rows.m != 1 else ''}"
+    count = counted(rows.m, "constraint")
     because = f"there {'is' if rows.m == 1 else 'are'} {count}; with {exact}"
     passed_over = (
         () if method != "auto" else (("BFGS", "it knows bounds only"), ("L-BFGS", "it knows bounds only"))

@@ -10,7 +10,7 @@ import numpy as np
 import steepest
 
 from ..plots.canvas import CURVE_WIDTH, HEIGHT, WIDTH, dress, ink_of, new_figure
-from ..presentation.text import number
+from ..presentation.text import counted, number
 from .page import Page
 
 SIZES = (1, 10, 1000)
@@ -103,7 +103,7 @@ def _picture(rounds: list[tuple[int, np.ndarray, Any]]) -> Any:
             ax,
             x="evaluations",
             y="best cost so far" if n == SIZES[0] else "",
-            title=f"{n:,} parameter{'s' if n > 1 else ''}",
+            title=counted(n, "parameter"),
         )
     last, ink = axes[-1], ink_of(axes[-1])
     last.text(0.95, 0.8, "guessing", transform=last.transAxes, ha="right", color=ink.soft, fontsize=9)
