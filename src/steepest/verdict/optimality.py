@@ -68,6 +68,11 @@ class Optimality:
     ratio: Vector  # (n,), of each entry of the slope to what rounding explains
 
 
+# Beside a jump the cost changes by more than this part of all it is and fell by, and on the side of the point by no
+# more than that part of the jump. Rounding differs so much only where it leaves the cost no digits.
+A_JUMP, STEADY = 1e-3, 1e-6
+
+
 def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> Rounding:
     """The spread of the slope a few units in the last place away, its linear trend (by `curvature`) removed.
 
@@ -76,7 +81,7 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     x, g = look.x, look.gradient
     n = look.n
     spread, largest_trend = np.zeros(n), np.zeros(n)
-    value_error = EPS * abs(look.value)
+    errors = []
     alone, jump = True, 0.0
     walls = None if all_finite(g) else ~(np.isfinite(g) | look.free)
     if walls is not None:  # an infinite slope that holds a parameter on its bound says nothing of the others
@@ -113,9 +118,7 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
             change = value - look.value
             jump = max(jump, abs(change))
             beyond = abs(change - foreseen)
-            value_error = max(
-                value_error, beyond if beyond <= abs(change) or isfinite(beyond) else abs(change)
-            )
+            errors.append(beyond if beyond <= abs(change) or isfinite(beyond) else abs(change))
     # No neighbouring number has a slope smaller than half of what one unit in the last place changes it by. With
     # many parameters the trend over a few units, found already, has to tell it.
     grain = (
@@ -125,7 +128,19 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     )
     if off is not None:
         spread = spread + off
-    return Rounding(spread + EPS * np.abs(g), value_error, grain, alone, jump)
+    return Rounding(spread + EPS * np.abs(g), _error_of_value(look, errors), grain, alone, jump)
+
+
+def _error_of_value(look: Look, errors: list[float]) -> float:
+    """The error of the cost by those seen beside the point: the largest, unless that is the height of a jump.
+
+    Where the cost jumps, it is steady on one side and a part of all it is and fell by higher or lower on the other.
+    """
+    largest_error = max(errors, default=0.0)
+    if largest_error > A_JUMP * (abs(look.value) + (look.fall or 0.0)):
+        steady = [error for error in errors if error <= STEADY * largest_error]
+        largest_error = max(steady, default=largest_error)
+    return max(EPS * abs(look.value), largest_error)
 
 
 def _signed_sizes(look: Look) -> Iterator[Vector]:

@@ -1,0 +1,35 @@
+"""Beside a jump: its height is no rounding, behind which slopes of other parameters and steps downwards would hide."""
+
+import numpy as np
+import pytest
+
+import steepest as st
+
+BESIDE = np.nextafter(1.0, 2.0)
+
+
+def falls_beyond_one(x):
+    return np.sum(np.where(x > 1.0, -3.0, 0.0) + x**2)
+
+
+@pytest.mark.parametrize("place", [(1.03, BESIDE, 0.94), (BESIDE, -0.4), (0.2, 1.0), (BESIDE, 3.0)])
+@pytest.mark.parametrize("factor", [1e-9, 1.0, 1e9])
+def test_no_minimum_is_claimed_at_a_jump_where_another_parameter_leads_down(place, factor):
+    judged = st.verify(lambda x: factor * falls_beyond_one(x), np.array(place))
+    assert not judged.success, judged.message
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_walk_that_ends_in_success_has_no_slope_left_beside_a_jump(seed):
+    start = np.random.default_rng(seed).normal(size=3) * 2.0
+    found = st.minimize(falls_beyond_one, start)
+    at_jump = np.abs(found.x - 1.0) < 1e-9
+    assert not found.success or np.abs(2.0 * found.x[~at_jump]).max(initial=0.0) < 1e-6
+    assert found.fun <= falls_beyond_one(start)
+
+
+@pytest.mark.parametrize("place", [(1.0, -4.0, 0.0), (2.0, 0.5), (-3.0,)])
+def test_no_minimum_is_claimed_where_the_cost_steps_down_right_beside(place):
+    assert not st.verify(lambda x: np.sum(np.floor(np.abs(x))), np.array(place)).success
+    found = st.minimize(lambda x: np.sum(np.floor(np.abs(x))), np.array(place))
+    assert not found.success or found.fun == 0.0
