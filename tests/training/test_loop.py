@@ -420,6 +420,16 @@ def test_a_cost_without_a_lowest_value_is_told_instead_of_a_rate():
     assert result.verdict == "not finite"
     assert "no lowest value" in result.message
     assert "floor" in result.next_step
+    # A cost told from that of the start begins at nothing, and is no lower than its floor when a bad row ends the run.
+    targets = np.where(np.arange(4096) == 4000, np.nan, 1.0)
+    small = steepest.train(
+        lambda w, rows: np.mean(w[0] * (w[0] - 2 * rows)), np.zeros(1), list(targets.reshape(-1, 4)), **(
+            given | {"batch_size": None, "rate": 1e-8, "schedule": lambda step: 1.015**step}
+        ),
+    )  # fmt: skip
+    assert small.verdict == "not finite"
+    assert np.nanmin(small.history.costs) < -1e6 * max(map(abs, small.history.costs[:5]))
+    assert "no lowest value" not in small.message
     # Too long a step on a cost with a floor is another matter.
     steep = steepest.train(
         lambda w, rows: np.mean(np.exp(30 * (rows @ w) ** 2)), 0.3 * np.ones(5), x, **given

@@ -46,6 +46,9 @@ UNMOVED = 0.02
 FIRST = 5
 # A cost that fell this many times its size below zero falls without a limit: no rate brings it to an end.
 LIMITLESS = 1e6
+# One in so many of the costs tells that size. One that falls without a limit falls ever faster: had it all of them, it
+# would tell none of those that do.
+BEGINNING = 10
 # A cost that came to this part of the first is asked whether it is rounding: whether so many units in the last place of
 # the parameters double it.
 NOTHING, UNITS = 1e-8, 4
@@ -252,7 +255,8 @@ def _word(
 def _without_limit(costs: list[float]) -> bool:
     """Whether the cost fell below zero by many times what it was at first."""
     finite = list(filter(isfinite, costs))
-    size = max(map(abs, finite[:FIRST]), default=0.0)
+    # Of a cost told from that of the start the first ones are next to nothing, whatever its size is.
+    size = max(map(abs, finite[: max(FIRST, len(finite) // BEGINNING)]), default=0.0)
     return size > 0 and -min(finite) > LIMITLESS * size
 
 
