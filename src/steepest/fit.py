@@ -17,7 +17,7 @@ from .fitting.measurements import read as read_measurements
 from .fitting.result import DataSet, FitResult, Setting, Values, all_covariance
 from .fitting.search import Found, search
 from .fitting.task import Task, task_of
-from .least_squares import budget_of, plan_of
+from .least_squares import budget_of, check_settings, plan_of
 from .linear_algebra.long_vectors import length
 from .models.model import Model
 from .numerics import EPS, TINY
@@ -99,7 +99,8 @@ def fit(
     3.0 0.5
     """
     began = time.perf_counter()
-    _check(noise, sigma, f_scale, starts, tol, callback)
+    _check(noise, sigma, starts)
+    check_settings(f_scale, tol, callback)
     _check_order(model, x, y)
     rho = loss_of(loss)
     allowed = budget_of(budget)
@@ -121,25 +122,17 @@ def fit(
     return result
 
 
-def _check(noise: str, sigma: Any, f_scale: Any, starts: Any, tol: Any, callback: Any) -> None:
+def _check(noise: str, sigma: Any, starts: Any) -> None:
     if noise not in NOISE:
         raise InputError(
             f'noise={noise!r}; choose "known" (sigma is in the units of y) or "unknown" (its size is estimated)'
         )
     if noise == "known" and sigma is None:
         raise InputError('noise="known" needs sigma=, the standard deviation of each measurement')
-    if not (isinstance(f_scale, (int, float, np.number)) and 0 < float(f_scale) < np.inf):
-        raise InputError(f"f_scale={f_scale!r}; give the size of a residual that is not an outlier, above 0")
     if starts is not None and not (isinstance(starts, (int, np.integer)) and starts >= 0):
         raise InputError(
             f"starts={starts!r}; give how many random starts to try, a whole number from 0 upwards"
         )
-    if tol is not None and not 0 <= tol < np.inf:
-        raise InputError(
-            f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
-        )
-    if callback is not None and not callable(callback):
-        raise InputError(f"callback={callback!r} cannot be called")
 
 
 def _check_order(model: Any, x: Any, y: Any) -> None:

@@ -81,11 +81,12 @@ def least_squares(
     [1. 1.] local minimum
     """
     began = time.perf_counter()
-    _check(loss, f_scale, tol, callback)
+    rho = loss_of(loss)
+    check_settings(f_scale, tol, callback)
     allowed = budget_of(budget)
     plan = plan_of(method, options, "the cost is a sum of squared residuals")
     problem, residuals = _pose(
-        residual, x0, args, jac, bounds, fixed, loss_of(loss), float(f_scale), derivatives, allowed
+        residual, x0, args, jac, bounds, fixed, rho, float(f_scale), derivatives, allowed
     )
     posed = time.perf_counter()
     run, judgement = walk_and_judge(
@@ -108,8 +109,8 @@ def least_squares(
     return _result(problem, residuals, plan, run, judgement, timing)
 
 
-def _check(loss: Any, f_scale: Any, tol: Any, callback: Any) -> None:
-    loss_of(loss)
+def check_settings(f_scale: Any, tol: Any, callback: Any) -> None:
+    """Raises `InputError` for what no walk down squares can use."""
     if not (isinstance(f_scale, (int, float, np.number)) and 0 < float(f_scale) < np.inf):
         raise InputError(f"f_scale={f_scale!r}; give the size of a residual that is not an outlier, above 0")
     if callback is not None and not callable(callback):
