@@ -177,3 +177,15 @@ def test_products_known_already_give_the_same_model(rank):
     plain, told = of_residual(J, r, scale), of_residual(J, r, scale, J.T @ J, J.T @ r)
     for radius in (1e-3, np.inf):
         np.testing.assert_allclose(told.step(radius).step, plain.step(radius).step, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("radius", [1e-90, 1e-110, 1e-150])
+def test_a_radius_whose_square_underflows_is_kept(radius):
+    """All that is left of the model is the slope, and the step goes down it."""
+    J = scipy.sparse.random_array((60, 40), density=0.1, rng=np.random.default_rng(0)).tocsc()
+    r = np.random.default_rng(1).normal(size=60)
+    p = of_sparse_residual(J, r, np.ones(40)).step(radius).step
+    slope = J.T @ r
+    # No square of the step is left to tell its length by.
+    assert 0.0 < np.abs(p).max() <= (1.0 + RADIUS_SLACK) * radius
+    np.testing.assert_allclose(p / np.abs(p).max(), -slope / np.abs(slope).max(), atol=1e-12)

@@ -65,7 +65,9 @@ class _FactorisedModel(ABC):
                 high = damping
             # Newton's method on 1/radius - 1/|p| (Moré & Sorensen 1983).
             descent = -float(p.dot(self.damped(p, damping)))
-            following = damping + length * length / descent * (length - radius) / radius
+            # Of a step of 1e-110 and its damping of 1e104 no square is left.
+            newton = length * length / descent * (length - radius) / radius if descent > 0.0 else inf
+            following = damping + newton
             if not low < following < high:
                 following = max(sqrt(low * high), low + 1e-3 * (high - low))
             damping = following
