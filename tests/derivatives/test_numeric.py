@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.derivatives.numeric import NumericDerivatives
 
@@ -124,3 +125,25 @@ def test_a_cost_that_is_not_finite_has_no_slope():
     value, gradient = NumericDerivatives(lambda x: np.nan, Bounds.none(1)).value_and_gradient(np.zeros(1))
     assert np.isnan(value)
     assert np.isnan(gradient).all()
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("well", ["quartic", "cosine"])
+def test_a_summit_as_high_on_both_sides_has_the_curvature_of_its_own_place(well, factor, unit):
+    """There differences over any step give a slope of zero, which says nothing of how long the step may be."""
+
+    def cost(x):
+        u = x / unit
+        of_second = u[1] ** 4 - u[1] ** 2 if well == "quartic" else np.cos(np.sqrt(2.0) * u[1]) - 1.0
+        return float(factor * ((u[0] - 0.7) ** 2 + of_second))
+
+    derivatives = free(cost, 2)
+    x = np.array([2.2, 0.0]) * unit
+    _, gradient = derivatives.value_and_gradient(x)
+    assert_allclose(gradient * unit, [3.0 * factor, 0.0], rtol=1e-8, atol=1e-8 * factor)
+    H = derivatives.hessian(np.array([0.7, 0.0]) * unit)
+    assert_allclose(H * unit**2, np.diag([2.0, -2.0]) * factor, rtol=0.2, atol=0.2 * factor)
+    found = minimize(cost, x, derivatives="numeric")
+    lowest = -0.25 if well == "quartic" else -2.0
+    assert found.fun == pytest.approx(factor * lowest, rel=1e-6)

@@ -44,6 +44,10 @@ STEP_TWO, STEP_FOUR = EPS ** (1 / 3), EPS ** (1 / 5)
 # than noise explains) belong to a step that is too long, and every longer one is too long as well.
 TOO_LONG = 0.01
 
+# Curvatures over two such steps that differ by more than this part of the larger belong to places that bend otherwise.
+# Across a kink they shrink as the step grows, but for this part.
+OTHER_BEND, KINKED = 0.003, 0.1
+
 # Noise this many times its standard deviation is not rare among dozens of differences.
 RARE_NOISE = 10.0
 
@@ -277,13 +281,15 @@ class NumericDerivatives:
             pairs = np.array([(self._at(x, i, h), self._at(x, i, -h)) for h in steps])
             slopes = (pairs[:, 0] - pairs[:, 1]) / (2 * steps)
             noises = np.maximum(noise, ROUNDING * np.abs(pairs).max(axis=1))
+            bent = _bends_otherwise(steps, (pairs.sum(axis=1) - 2.0 * value) / steps**2, noises)
         else:
             steps = steps[steps <= 0.5 * max(rooms)]
             slopes = np.array([self._one_sided(x, value, i, float(h), noise)[0] for h in steps])
             noises = np.full(steps.size, noise)
+            bent = np.zeros(max(steps.size - 1, 0), dtype=bool)
         if steps.size < 3:
             return
-        self._steps[i], self._third[i] = _best_step(steps, slopes, noises)
+        self._steps[i], self._third[i] = _best_step(steps, slopes, noises, bent)
 
     def _second_steps(self, x: Vector, value: float) -> Vector:
         """Steps for second differences, (n,): longer, since noise counts 4/h² there; 0 where nothing can move."""
@@ -300,15 +306,29 @@ class NumericDerivatives:
         return np.clip(x, np.minimum(lower, upper), np.maximum(lower, upper))
 
 
-def _best_step(steps: Vector, slopes: Vector, noise: Vector) -> tuple[float, float]:
+def _bends_otherwise(steps: Vector, curvatures: Vector, noise: Vector) -> Vector:
+    """Whether the curvature seen over each of rising `steps` (k,) is another one over the next, (k-1,).
+
+    On a summit or a saddle, where the cost is as high on both sides, slopes are zero however long the step is. So they
+    are on a kink, and there that of shorter steps is no better: what shrinks as the step grows is none of this.
+    """
+    near, far = curvatures[:-1], curvatures[1:]
+    larger = np.maximum(np.abs(far), np.abs(near))
+    others = ~(np.abs(far - near) <= 4.0 * RARE_NOISE * noise[:-1] / steps[:-1] ** 2 + OTHER_BEND * larger)
+    kinked = np.abs(far * steps[1:] - near * steps[:-1]) <= KINKED * np.abs(near * steps[:-1])
+    return others & ~kinked
+
+
+def _best_step(steps: Vector, slopes: Vector, noise: Vector, bent: Vector) -> tuple[float, float]:
     """The best of rising `steps` (k,) by what the next longer one changes, and its truncation error over h².
 
     Steps are looked at from the shortest upwards and given up at the first that is too long: far beyond the
-    scale on which the cost bends, slopes may agree again and mean nothing. `noise` (k,): of the values used.
+    scale on which the cost bends, slopes may agree again and mean nothing. `noise` (k,): of the values used. `bent`
+    (k-1,): where the next step is too long for its curvature.
     """
     changes = np.abs(np.diff(slopes))
     large = np.maximum(np.abs(slopes[1:]), np.abs(slopes[:-1]))
-    bad = ~(changes <= RARE_NOISE * noise[:-1] / steps[:-1] + TOO_LONG * large)
+    bad = ~(changes <= RARE_NOISE * noise[:-1] / steps[:-1] + TOO_LONG * large) | bent
     last = int(np.argmax(bad)) if bad.any() else bad.size - 1
     # A step ten times longer errs a hundred times more, so the change is 99 times the error of the shorter.
     error = changes[: last + 1] / 99.0 + noise[: last + 1] / steps[: last + 1]
