@@ -30,6 +30,25 @@ def test_what_a_walk_met_before_it_rose_counts():
     assert steps_watched(values, -np.log(250.0), 300) is None
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_a_walk_that_falls_by_a_power_of_its_steps_is_judged_by_where_that_leads(power, scale):
+    """1/tᵃ after t steps: what it never comes to is seen early, and what it comes to just in time is waited for."""
+    values = scale * np.arange(1.0, 302.0) ** -power
+    assert steps_watched(values, scale * 290.0**-power, 300) is None
+    ended = steps_watched(values, -scale * 100.0**-power, 300)
+    assert ended is not None and ended <= 100
+
+
+def test_a_walk_that_has_come_to_rest_is_given_up_sooner_than_one_that_falls_on():
+    """Both are as high after 80 steps, and the last doubling brought both as much; the one before brought more."""
+    steps = np.arange(301)
+    falls_on = 10.0 - np.log2(np.maximum(steps, 1))
+    rests = np.where(steps < 40, 1e3 / np.maximum(steps, 1), falls_on)
+    assert steps_watched(falls_on, falls_on[80] - 1.2, 300) is None
+    assert steps_watched(rests, falls_on[80] - 1.2, 300) == 80
+
+
 def residuals_of_a_network(h, m, seed):
     draw = np.random.default_rng(seed)
     points = draw.uniform(-2, 2, (m, 2))
