@@ -69,6 +69,10 @@ QUICK, LEAST_ONWARD = 100, 100
 # Seconds, as foreseen, that slopes may take on a walk that crawls.
 WORTH_A_CRAWL = 0.02
 
+# A walk goes on by the method of the one before it where that won so many times as much for each slope or product. Of
+# what it won the first steps won most: a smaller number, and it goes on where it would win no more than the last did.
+FASTER = 10.0
+
 # What is said of an end beyond a plateau.
 CROSSED = "The walk had come down to a plateau and went on where a lower cost was seen beyond it; starts=1 stays there."
 
@@ -88,8 +92,9 @@ class Descent:
 
     `taken`: names of the solvers that walked. `judging`: seconds spent on verdicts. `steps`: taken by all of them.
     `told_to_stop`: why no other walk may begin, where the user said so, in a walk or between two. `crossed`: whether a
-    walk that came level was taken up beyond a plateau. `moved`: whether the walk began beside the start, where the cost
-    exists; that place is the problem's start from then on.
+    walk that came level was taken up beyond a plateau. `rates`: by how much the last two walks lowered the cost for
+    each slope or product with the Hessian. `moved`: whether the walk began beside the start, where the cost exists;
+    that place is the problem's start from then on.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Descent:
         self.taken: list[str] = []
         self.judging = 0.0
         self.steps = 0
+        self.rates = (0.0, 0.0)
         self.told_to_stop: str | None = None
         self.anywhere = self.crossed = self.moved = False
 
@@ -141,6 +147,8 @@ class Descent:
             if not self.is_unfinished(run, judgement):
                 break
             if rung.fits is not None and not rung.fits(self.problem.objective):
+                continue
+            if rung.if_faster and not self.rates[0] > FASTER * self.rates[1]:
                 continue
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
             start = self.problem.start if astray and rung.afresh else run.x
@@ -401,6 +409,7 @@ class Descent:
         `watch`: sees every iterate instead of the recording, and may end the walk; see `solvers.drive`. Who gives one
         knows whether it did, or the user.
         """
+        before = self._work
         run = drive(
             rung.solver,
             self.problem.objective,
@@ -412,11 +421,20 @@ class Descent:
             watch=self.recording if watch is None else watch,
         )
         self.steps += run.steps
+        if run.steps:
+            fell = float(run.history.first[0]) - run.value
+            self.rates = (self.rates[1], fell / max(self._work - before, 1))
         if self.told_to_stop is not None:
             run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
         elif run.stop is StopReason.STOPPED and watch is None:
             self.told_to_stop = run.reason
         return run
+
+    @property
+    def _work(self) -> int:
+        """Slopes and products with the Hessian so far."""
+        counts = self.problem.objective.counts
+        return counts.gradients + counts.products
 
     def _most_steps(self, rung: Rung) -> int | None:
         """How many steps a walk may take: those of its rung, or what the earlier walks left of the user's.

@@ -85,8 +85,9 @@ LONG_CROSSING_STEPS = 2_500
 # and the walk is spent on steps that are cut. Slopes and products together, before and now: eigenproblems with 930,
 # 1,640 and 1,980 unknowns 13,000, 22,000 and 32,000, and 13,000, 14,000 and 22,000; CUTEst's EIGENBLS 55,000 and
 # 48,000; nonnegative factorisations 18,000 and 25,000, and 8,000 and 22,000. Networks are mixed: one of 420 weights
-# took 10,000 and 15,000, to a lower minimum; one of 840 ended at a higher one, 0.001983 for 0.001946. After 10,000
-# steps more a third time: EIGENBLS 36,000, but the smaller network 29,000.
+# took 10,000 and 15,000, to a lower minimum; one of 840 ended at a higher one, 0.001983 for 0.001946. A second time
+# L-BFGS takes over only where that paid, `Rung.if_faster`: eigenproblems with 1,640, 1,980 and 2,550 unknowns 29,000,
+# 29,000 and 42,000, and then 21,000, 22,000 and 28,000. On networks it had won as much for a slope as products did.
 MOST_HELD, WIDE_CROSSING_STEPS = 4, 5_000
 
 # With more parameters than this, or where all products at once take more numbers than this (256 MB), the second
@@ -268,8 +269,8 @@ class Rule:
 
     Both sentences may use {n}, the number of parameters, {limit}, {hessian_limit}, and the {work} of a factorisation.
     `most_steps`: after which the next rung takes over, where there is one; None: when its own limit is reached.
-    `even_last`: whether that holds where there is no next one. `more_while_cheap`, `afresh`, `begins`, `fits`: as in
-    `Rung`.
+    `even_last`: whether that holds where there is no next one. `more_while_cheap`, `if_faster`, `afresh`, `begins`,
+    `fits`: as in `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -279,6 +280,7 @@ class Rule:
     most_steps: int | None = RUNG_STEPS
     even_last: bool = False
     more_while_cheap: bool = False
+    if_faster: bool = False
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
     fits: Callable[[Objective], bool] | None = None
@@ -291,7 +293,8 @@ class Rung:
     `afresh`: begins at the start again, where the walk before was broken off or led towards infinity. `begins`: from
     the best point so far to where this one begins instead; None there passes it over. `fits`: a last question, too
     dear to be asked before its turn comes. `more_while_cheap`: it may take more steps, up to its own limit, while its
-    slopes are foreseen to cost next to nothing.
+    slopes are foreseen to cost next to nothing. `if_faster`: only where the walk before the last, which went its way,
+    won far more for its work than the last.
     """
 
     solver: Solver
@@ -301,6 +304,7 @@ class Rung:
     begins: Callable[[Objective, Vector], Vector | None] | None = None
     fits: Callable[[Objective], bool] | None = None
     more_while_cheap: bool = False
+    if_faster: bool = False
 
     @property
     def label(self) -> str:
@@ -572,6 +576,21 @@ RULES = (
         most_steps=WIDE_CROSSING_STEPS,
     ),
     Rule(
+        lambda: NewtonCG(most_held=MOST_HELD),
+        when=lambda s: s.exact and s.n > DENSE_PARAMETERS,
+        because="products with the Hessian see curvature that the last steps have forgotten",
+        otherwise=NO_PRODUCTS,
+        most_steps=None,
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: s.exact and s.n > DENSE_PARAMETERS,
+        because="cheap steps came on far sooner before, and steps by products with the Hessian are cut short again",
+        otherwise=FORGETFUL,
+        most_steps=WIDE_CROSSING_STEPS,
+        if_faster=True,
+    ),
+    Rule(
         NewtonCG,
         when=lambda s: s.exact and s.n > HESSIAN_PARAMETERS,
         because="products with the Hessian see curvature that the last steps have forgotten",
@@ -651,6 +670,7 @@ def _in_words(
             rule.begins,
             rule.fits,
             rule.more_while_cheap,
+            rule.if_faster,
         )
         for rule in holding[1:]
     )
