@@ -25,6 +25,7 @@ from ..verdict.constrained import Multipliers
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.words import Judgement
 from .existing import told_of_the_move, where_all_exist
+from .kinks_between import over_kinks
 
 # From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
 ESCAPES = 5
@@ -145,17 +146,25 @@ class Between:
 
     def _walk(self, start: Vector) -> ConstrainedRun:
         assert isinstance(self.plan.solver, InteriorPointSolver)
-        return drive_constrained(
-            self.plan.solver,
-            self.problem.objective,
-            self.rows,
-            start,
-            tol=self.tol,
-            max_steps=self.plan.max_steps,
-            callback=self.callback,
-            restore=self.problem.restore,
-            watch=self.recording,
-        )
+        given = (self.plan.solver, self.problem.objective, self.rows)
+        about: dict[str, Any] = {
+            "tol": self.tol,
+            "max_steps": self.plan.max_steps,
+            "callback": self.callback,
+            "restore": self.problem.restore,
+            "watch": self.recording,
+        }
+        kinked = over_kinks(*given, start, **about)
+        if kinked is not None and (kinked.stop is not StopReason.NO_PROGRESS or not kinked.steps):
+            return kinked
+        run = drive_constrained(*given, start if kinked is None else kinked.x, **about)
+        if kinked is None:
+            return run
+        if (missed(self.rows, run.x), run.value) >= (missed(self.rows, kinked.x), kinked.value):
+            run = replace(kinked, stop=run.stop, reason=run.reason)
+        else:
+            run.history.prepend(kinked.history)
+        return run
 
     def _judged(self, run: ConstrainedRun) -> tuple[ConstrainedRun, Judgement]:
         """The walk with its judgement; Ctrl-C meanwhile ends the call there, and its end is told as not judged."""

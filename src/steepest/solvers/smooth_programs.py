@@ -74,6 +74,50 @@ def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
     )
 
 
+def between(smooth: SmoothProgram, rows: Rows) -> Rows:
+    """The equations of the kinks and, after them, the constraints `rows` of the parameters, as functions of w (N,)."""
+    n, N, kinks = rows.n, smooth.units.size, smooth.rows
+    units = smooth.units[:n]
+    blocks = tuple(_widened(block, units, N) for block in rows.blocks)
+    return Rows(
+        N,
+        np.concatenate([kinks.lower, rows.lower]),
+        np.concatenate([kinks.upper, rows.upper]),
+        [*kinks.names, *rows.names],
+        (*kinks.blocks, *blocks),
+        np.concatenate([kinks.order, kinks.m + rows.order]),
+    )
+
+
+def _widened(block: Block, units: Vector, N: int) -> Block:
+    """A block of the first n parameters as one of w (N,), whose further entries do nothing."""
+    n = units.size
+
+    def wide(matrix: Any, rows: int) -> Any:
+        if isinstance(matrix, np.ndarray):
+            found = np.zeros((rows, N))
+            found[: matrix.shape[0], :n] = matrix
+            return found
+        import scipy.sparse as sparse
+
+        found = sparse.coo_array(matrix)
+        return sparse.csr_array((found.data, (found.row, found.col)), shape=(rows, N))
+
+    def bend(w: Vector, weights: Vector) -> Any:
+        assert block.hessian is not None
+        found = block.hessian(units * w[:n], weights)
+        return found if np.ndim(found) != 2 else wide(_times(units, found, units), N)
+
+    return Block(
+        block.m,
+        lambda w: block.value(units * w[:n]),
+        lambda w: wide(_times(np.ones(block.m), block.jacobian(units * w[:n]), units), block.m),
+        None if block.hessian is None else bend,
+        block.linear,
+        block.derivatives,
+    )
+
+
 def _equations(rows: Any, n: int) -> Block:
     """The equations as one block, kept with their trace."""
     if "block" not in rows.kept:

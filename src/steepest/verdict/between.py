@@ -18,6 +18,7 @@ from .constrained import MET, SMALL, Multipliers, Point, judge_constrained
 from .judge import SHALLOW, judge
 from .look import look_at
 from .rays import scaled
+from .split_kink import split_minimum_between
 from .wording import direction_name, number
 from .words import Evidence, Judgement, Verdict
 
@@ -53,6 +54,12 @@ def judge_between(
 ) -> tuple[Judgement, Multipliers]:
     """What the point `x` (n,) is among the points that meet `rows`; arguments as for `judge_constrained`."""
     about: dict[str, Any] = {"structure": structure, "stop": stop, "history": history, "seed": seed}
+    if objective.split is not None and not infeasible:
+        with np.errstate(all="ignore"):
+            known = structure if rows.convex() else None  # a convex cost alone has other minima between them
+            kinked = split_minimum_between(look_at(objective, x, names, known, stop, history, seed), rows)
+        if kinked is not None:
+            return kinked
     first, multipliers = judge_constrained(
         objective, rows, x, names=names, infeasible=infeasible, hint=hint, **about
     )

@@ -18,12 +18,14 @@ from ..constraints.rows import Rows
 from ..linear_algebra.saddle_systems import solved_with_pivoting
 from ..numerics import EPS
 from ..objective import Objective
-from ..solvers.smooth_programs import SmoothProgram, smooth_program
-from .constrained import judge_constrained
+from ..presentation.text import counted
+from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
+from .constrained import Multipliers, judge_constrained
 from .kink import Kink
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
 from .precision import digits_of
+from .wording import listed
 from .words import Evidence, Judgement
 
 # Both sides of a kink this near, against the sizes met on the way to it, and the point lies on it.
@@ -81,6 +83,52 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     if digits is not None and judgement.digits is not None:
         digits = np.minimum(digits, judgement.digits[: look.n])
     return replace(kink_minimum(look, kink, list(evidence)), digits=digits)
+
+
+def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multipliers] | None:
+    """The same between constraints, with their multipliers (m,) and those of the bounds (n,)."""
+    split = look.objective.split
+    if split is None or not split.program.complete:
+        return None
+    try:
+        y = split.program.lift(look.x)
+        smooth = smooth_program(look.objective, y) if np.isfinite(y).all() else None
+    except NO_NUMBER:
+        return None
+    if smooth is None:
+        return None
+    w, unit, n = y / smooth.units, smooth.cost_unit, look.n
+    at_most = _held(split.program, smooth, w) | ~np.isfinite(split.program.lower)
+    on = split.program.pairs[at_most[split.program.pairs].all(axis=1)]
+    if not on.size:
+        return None
+    together, kinks = between(smooth, rows), smooth.rows.m
+    names = [*look.names, *(f"side {k}" for k in range(y.size - n))]
+    judgement, multipliers = judge_constrained(smooth.objective, together, w, names=names)
+    count = _kinks_that_hold(on, multipliers.bounds, split.program.lower)
+    if not judgement.verdict.is_minimum or not count:
+        return None
+    balance = next(item for item in judgement.evidence if item.name == "balance of slopes")
+    how = f"multipliers of {counted(count, 'kink')} and of the constraints"
+    sizes = [unit * float(number or 0.0) for number in (balance.measured, balance.limit)]
+    kink = Kink(sizes[0], sizes[1], ON_IT, True, np.zeros(n), 1, how)
+    evidence = [item for item in judgement.evidence if item.name == "constraint violation"]
+    found = kink_minimum(look, kink, evidence)
+    active = tuple(
+        name for name in multipliers.active if name in rows.names or name.startswith(tuple(look.names))
+    )
+    ending = f", with {listed(active)} active" if active else ", and none is active"
+    found = replace(
+        found,
+        sentence=f"{found.sentence} Every constraint is met{ending}.",
+        digits=None if judgement.digits is None else judgement.digits[:n],
+        value=look.value,
+        gradient=look.gradient,
+        spent=look.objective.counts,
+    )
+    bounds = unit * multipliers.bounds[:n] / smooth.units[:n]
+    violation = float(np.max(rows.violation(look.x), initial=0.0))
+    return found, Multipliers(unit * multipliers.rows[kinks:], bounds, active, violation)
 
 
 def _kinks_that_hold(on: np.ndarray, multipliers: Vector, lower: Vector) -> int:
