@@ -20,6 +20,7 @@ def result_of(
     result = Result(
         x=plain(problem.restore(run.x)),
         fun=run.value,
+        **said_of(problem, judgement),
         jac=_gradient_like(problem, run),
         hess=objective.known_hessian(run.x),
         nit=run.steps,
@@ -31,7 +32,6 @@ def result_of(
         plan=plan,
         history=run.history,
         timing=timing,
-        **said_of(problem, judgement),
     )
     result._problem = problem
     return result
