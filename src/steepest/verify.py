@@ -232,6 +232,7 @@ def _verification(problem: Problem, judgement: Judgement, timing: dict[str, floa
     found = Verification(
         x=plain(problem.restore(problem.start)),
         fun=judgement.value,
+        **said_of(problem, judgement),
         downhill=judgement.downhill,
         jac=None if gradient is None else plain(problem.parameters.restore(gradient)),
         nit=0,
@@ -240,7 +241,6 @@ def _verification(problem: Problem, judgement: Judgement, timing: dict[str, floa
         nhev=spent.hessians + spent.products,
         plan=None,
         timing=timing,
-        **said_of(problem, judgement),
     )
     found._problem = problem
     return found
