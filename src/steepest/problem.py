@@ -528,11 +528,13 @@ class SplitCost:
     """A cost without its kinks, to be walked on: `program` as `structure.splitting` found it, and its evaluations.
 
     `cost`: value, derivatives and sparsity of the smooth cost of y (N,). `rows`: the equations, a traced function.
+    `limits`: constraints, where they have kinks as well, as one traced function of y.
     """
 
     program: Split
     cost: Evaluations
     rows: Trace
+    limits: Trace | None = None
 
 
 def split_cost(traced: Trace) -> SplitCost | None:
@@ -549,6 +551,33 @@ def split_cost(traced: Trace) -> SplitCost | None:
         )
     found: SplitCost | None = traced.kept["split"]
     return found
+
+
+def split_between(cost: Trace, limits: Sequence[Trace], senses: Sequence[int]) -> SplitCost | None:
+    """A cost and constraints without their kinks, kept with the first constraint; None where these have none.
+
+    `senses`: of each constraint 1 where it has upper limits, -1 where it has lower ones, 0 where it has both. Only a
+    kink that makes constraints harder to meet, as it makes the cost higher, is an equation as good.
+    """
+    from .structure.splitting import split_of, together
+    from .tracing.trace import Trace, as_number
+
+    known = limits[0].kept.get("split together")
+    if known is None or known[0] is not cost or known[1] != (*map(id, limits), *senses):
+        joint = together(as_number(cost), [trace.jaxpr for trace in limits], senses)
+        program = None if joint is None else split_of(joint, MOST_KINKS)
+        found = None
+        if program is not None:
+            smooth, values = program.further
+            found = SplitCost(
+                program,
+                exact_evaluations(Trace(smooth, (), "float64")),
+                Trace(program.rows, program.rows.out_avals[0].shape, "float64"),
+                Trace(values, values.out_avals[0].shape, "float64"),
+            )
+        known = limits[0].kept["split together"] = cost, (*map(id, limits), *senses), found
+    split: SplitCost | None = known[2]
+    return split
 
 
 def sum_of_terms(traced: Trace) -> SumOfTerms | None:

@@ -1,5 +1,7 @@
 """Kinked costs between constraints, against linear programming and closed forms: where they end and what holds them."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import LinearConstraint, NonlinearConstraint, linprog
@@ -135,3 +137,92 @@ def test_constraints_that_exclude_each_other_are_told():
         ],
     )
     assert not result.success and "No point meets the constraints" in result.message
+
+
+C = np.array([1.7, -0.4, 0.9, -2.2])
+
+# Constraints with kinks, and the nearest point to C that meets each, with its multiplier where it is known.
+NEAREST = {
+    "largest at most one": ({"fun": lambda x: 1.0 - np.max(x)}, np.minimum(C, 1.0), 1.4),
+    "least at least a half": ({"fun": lambda x: np.min(x) - 0.5}, np.maximum(C, 0.5), None),
+    "each size at most one": ({"fun": lambda x: 1.0 - np.abs(x)}, np.clip(C, -1.0, 1.0), None),
+    "largest size at most one": (
+        {"fun": lambda x: 1.0 - np.linalg.norm(x, np.inf)},
+        np.clip(C, -1.0, 1.0),
+        3.8,
+    ),
+    # Soft thresholds: the sizes less one number each, down to zero, add up to two.
+    "sizes add up to at most two": (
+        {"fun": lambda x: 2.0 - np.sum(np.abs(x))},
+        np.sign(C) * np.maximum(np.abs(C) - 0.95, 0.0),
+        1.9,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEAREST.values(), ids=NEAREST)
+@pytest.mark.parametrize(
+    "start", [np.zeros(4), np.array([3.0, -3.0, 4.0, -5.0]), C], ids=["inside", "out", "there"]
+)
+def test_the_nearest_point_to_another_is_known_where_constraints_have_kinks(case, start):
+    about, nearest, multiplier = case
+    cost = lambda x: np.sum((x - C) ** 2)  # noqa: E731
+    result = st.minimize(cost, start, constraints={"type": "ineq", **about})
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, nearest, atol=1e-9)
+    assert result.nfev < 150
+    if multiplier is not None:
+        assert list(result.multipliers.values()) == [pytest.approx(multiplier, rel=1e-6)]
+
+
+def test_a_limit_on_what_is_traded_is_the_same_as_one_on_what_is_bought_and_sold():
+    held, mean = np.full(5, 0.2), RETURNS.mean(axis=0)
+    covariance = np.cov(RETURNS.T)
+    about = {"type": "eq", "fun": lambda w: np.sum(w[:5]) - 1.0}
+    whole = st.minimize(
+        lambda w: w @ covariance @ w - 0.02 * mean @ w,
+        held,
+        bounds=[(0, 1)] * 5,
+        constraints=[about, {"type": "ineq", "fun": lambda w: 0.1 - np.sum(np.abs(w - held))}],
+    )
+    # Bought and sold, ten numbers at least zero: smooth.
+    apart = st.minimize(
+        lambda z: (
+            (held + z[:5] - z[5:]) @ covariance @ (held + z[:5] - z[5:]) - 0.02 * mean @ (z[:5] - z[5:])
+        ),
+        np.full(10, 0.01),
+        bounds=[(0, 1)] * 10,
+        constraints=[
+            {"type": "eq", "fun": lambda z: np.sum(z[:5] - z[5:])},
+            {"type": "ineq", "fun": lambda z: 0.1 - np.sum(z)},
+        ],
+    )
+    assert whole.success
+    assert whole.fun - (apart.fun - 0.02 * mean @ held) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("limit", ["equal", "between"])
+def test_a_kink_that_constraints_may_hold_from_either_side_is_left_alone(limit):
+    """|x| = 1, or between 1 and 3, is met on both sides: the nearer one to 0.4 is 1, and no interval holds both."""
+    constraint = NonlinearConstraint(lambda x: np.abs(x), 1.0, 1.0 if limit == "equal" else 3.0)
+    result = st.minimize(lambda x: np.sum((x - 0.4) ** 2), np.array([2.0]), constraints=constraint)
+    assert result.violation <= 1e-8
+    np.testing.assert_allclose(result.x, [1.0], atol=1e-8)
+    assert "no lower point exists" not in result.message
+
+
+def test_the_sparsest_of_many_solutions_is_found_exactly_and_without_a_word():
+    """Basis pursuit: of the solutions of 40 equations in 200 unknowns the one of least |x| is that with six entries."""
+    rng = np.random.default_rng(0)
+    known = np.zeros(200)
+    known[:6] = 3 * rng.standard_normal(6)
+    matrix = rng.standard_normal((40, 200))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = st.minimize(
+            lambda x: np.sum(np.abs(x)),
+            np.zeros(200),
+            constraints={"type": "eq", "fun": lambda x: matrix @ (x - known)},
+        )
+    assert result.success
+    np.testing.assert_allclose(result.x, known, atol=1e-12)

@@ -81,6 +81,7 @@ def assemble(
         np.concatenate(order),
         _convex(traces, [spans[k] for k in traced], parts, spans, lower, upper, problem),
         tuple(remark for part in parts for remark in part.remarks),
+        tuple(traces),
     )
 
 

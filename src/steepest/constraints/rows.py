@@ -36,7 +36,8 @@ class Rows:
 
     `names`: of the rows, in words the user wrote. `blocks` are stacked in order; row k of the stack is row
     `order[k]` of the constraints. `convex()`: whether the trace shows the points that meet all of them to be
-    a convex set. `remarks`: what was changed on the way in.
+    a convex set. `remarks`: what was changed on the way in. `traces`: of the functions that the first block stacks, if
+    it does.
 
     >>> circle = Block(
     ...     1, lambda x: np.array([x @ x]), lambda x: 2 * x[None, :], lambda x, u: 2 * u[0] * np.eye(x.size)
@@ -54,6 +55,18 @@ class Rows:
     order: np.ndarray
     convex: Callable[[], bool] = lambda: False
     remarks: tuple[str, ...] = ()
+    traces: tuple[Any, ...] = ()
+
+    @property
+    def senses(self) -> list[int]:
+        """Of each trace 1 where its rows have upper limits alone, -1 where they have lower ones alone, else 0."""
+        found, start = [], 0
+        for trace in self.traces:
+            rows = self.order[start : start + int(np.prod(trace.shape))]
+            start += rows.size
+            below, above = np.isfinite(self.lower[rows]), np.isfinite(self.upper[rows])
+            found.append(0 if below.any() and above.any() else -1 if below.any() else 1)
+        return found
 
     @property
     def m(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -12,6 +14,16 @@ from jax.extend.core import jaxpr_as_fun
 from ..numerics import double_precision
 
 Vector = np.ndarray
+
+
+@contextmanager
+def _although_dense() -> Iterator[None]:
+    """Nobody who minimises is told that the rows of a constraint meet all parameters: it is as they wrote it."""
+    import asdex
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", asdex.DenseColoringWarning)
+        yield
 
 
 def sparse_jacobian(closed: Any) -> Callable[[Vector], Any]:
@@ -31,7 +43,8 @@ def sparse_jacobian(closed: Any) -> Callable[[Vector], Any]:
 
         with double_precision():
             if not kept:
-                coloring = asdex.jacobian_coloring(rows, np.zeros(n))
+                with _although_dense():
+                    coloring = asdex.jacobian_coloring(rows, np.zeros(n))
                 kept.extend((coloring, jax.jit(asdex.compressed_jacobian_from_coloring(rows, coloring))))
             coloring, compressed = kept
             return asdex.decompress(np.asarray(compressed(x)), coloring, output_format="scipy_csr")
@@ -53,7 +66,8 @@ def sparse_weighted_hessian(closed: Any) -> Callable[[Vector, Vector], Any]:
 
         with double_precision():
             if not kept:
-                coloring = asdex.hessian_coloring(lambda x: weighted(x, np.ones(m)), np.zeros(n))
+                with _although_dense():
+                    coloring = asdex.hessian_coloring(lambda x: weighted(x, np.ones(m)), np.zeros(n))
 
                 def compress(x: Any, u: Any) -> Any:
                     return asdex.compressed_hessian_from_coloring(lambda x: weighted(x, u), coloring)(x)

@@ -14,7 +14,7 @@ from ..constraints.rows import Rows
 from ..errors import InputError
 from ..objective import BudgetSpent
 from ..presentation.text import counted
-from ..problem import Problem
+from ..problem import Problem, split_between
 from ..recording import Recording
 from ..solvers.choice import Plan, plan_for
 from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
@@ -32,10 +32,24 @@ ESCAPES = 5
 
 
 def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | None:
-    """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`."""
+    """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`.
+
+    Where they have kinks, the cost's own are made equations together with theirs.
+    """
     from ..constraints.reading import read
 
-    return read(constraints, problem, derivatives)
+    rows = read(constraints, problem, derivatives)
+    if (
+        rows is not None
+        and rows.traces
+        and problem.trace is not None
+        and problem.objective.derivatives == "exact"
+    ):
+        objective, limits, senses = problem.objective, rows.traces, rows.senses
+        if all(trace.lowest_precision == "float64" for trace in (problem.trace, *limits)):
+            cost, alone = problem.trace, objective.split
+            objective.split = split_between(cost, limits, senses) or alone
+    return rows
 
 
 def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> Plan:

@@ -59,7 +59,7 @@ def over_kinks(
     run = drive_constrained(
         solver,
         smooth.objective,
-        between(smooth, rows),
+        between(smooth, rows, split.limits),
         y / smooth.units,
         tol=tol,
         max_steps=max_steps,

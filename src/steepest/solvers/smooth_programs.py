@@ -40,7 +40,7 @@ def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
     """
     split = objective.split
     assert split is not None
-    program, cost, block = split.program, split.cost, _equations(split.rows, y.size)
+    program, cost, block = split.program, split.cost, _traced(split.rows, y.size)
     slopes = block.jacobian(y)[:, : program.n]
     of_kinks = _units_of_kinks(program, y, slopes)
     units = np.ones(y.size)
@@ -74,11 +74,16 @@ def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
     )
 
 
-def between(smooth: SmoothProgram, rows: Rows) -> Rows:
-    """The equations of the kinks and, after them, the constraints `rows` of the parameters, as functions of w (N,)."""
+def between(smooth: SmoothProgram, rows: Rows, limits: Any = None) -> Rows:
+    """The equations of the kinks and, after them, the constraints `rows` of the parameters, as functions of w (N,).
+
+    `limits`: the first block of those as a traced function of y, where it has kinks itself.
+    """
     n, N, kinks = rows.n, smooth.units.size, smooth.rows
     units = smooth.units[:n]
-    blocks = tuple(_widened(block, units, N) for block in rows.blocks)
+    blocks = [_widened(block, units, N) for block in rows.blocks]
+    if limits is not None:
+        blocks[0] = _widened(_traced(limits, N), smooth.units, N)
     return Rows(
         N,
         np.concatenate([kinks.lower, rows.lower]),
@@ -90,7 +95,7 @@ def between(smooth: SmoothProgram, rows: Rows) -> Rows:
 
 
 def _widened(block: Block, units: Vector, N: int) -> Block:
-    """A block of the first n parameters as one of w (N,), whose further entries do nothing."""
+    """A block of the first entries, in `units`, as one of w (N,), whose further entries do nothing."""
     n = units.size
 
     def wide(matrix: Any, rows: int) -> Any:
@@ -118,8 +123,8 @@ def _widened(block: Block, units: Vector, N: int) -> Block:
     )
 
 
-def _equations(rows: Any, n: int) -> Block:
-    """The equations as one block, kept with their trace."""
+def _traced(rows: Any, n: int) -> Block:
+    """A traced function as one block, kept with its trace."""
     if "block" not in rows.kept:
         from ..constraints.assembly import traced_block
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,7 +54,7 @@ COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 class Site:
     """One operation with a kink: its `word`, the user's `line` ("" if unknown), whether the value `jumps`.
 
-    `operands`: the variables its gap is computed from, by `gap`.
+    `operands`: the variables its gap is computed from, by `gap`. `made`: the variable that has the kink.
     """
 
     word: str
@@ -61,6 +62,7 @@ class Site:
     jumps: bool
     operands: tuple[Any, ...]
     gap: Callable[..., Any]
+    made: Any = None
 
     def __str__(self) -> str:
         return f"{self.word} on {self.line}" if self.line else self.word
@@ -79,6 +81,12 @@ class Kinks:
             for equation in reading.equations
         )
         self.sites = tuple(_sites(reading, patterns))
+
+    def without(self, replaced: set[Any]) -> Kinks:
+        """All but the sites of the variables `replaced`."""
+        rest = copy(self)
+        rest.sites = tuple(site for site in self.sites if site.made not in replaced)
+        return rest
 
     def __bool__(self) -> bool:
         return bool(self.sites) or self.opaque
@@ -148,7 +156,7 @@ def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
     for var, pattern in patterns.items():
         if pattern.name in PATTERN_SITES and reading.made_by[var] not in smooth:
             word, gap = PATTERN_SITES[pattern.name]
-            sites.append(Site(word, reading.place(reading.producer(var)), False, pattern.operands, gap))
+            sites.append(Site(word, reading.place(reading.producer(var)), False, pattern.operands, gap, var))
     told = {reading.made_by[var] for var, pattern in patterns.items() if pattern.name in PATTERN_SITES}
     for index, equation in enumerate(reading.equations):
         if equation.outvars[0] not in reading.varies or index in smooth or index in told:
@@ -164,7 +172,8 @@ def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
             jumps = name in JUMPING
             word = JUMPING[name] if jumps else KINKED[name]
             operands = _GAPS[name][0](equation)
-            site = Site(word, reading.place(equation), jumps, operands, _GAPS[name][1](equation))
+            gap, made = _GAPS[name][1](equation), equation.outvars[0]
+            site = Site(word, reading.place(equation), jumps, operands, gap, made)
         else:
             continue
         if site is not None:

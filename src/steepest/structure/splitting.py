@@ -7,7 +7,7 @@ is replaced: p and q are then no larger than they must be (Boyd & Vandenberghe, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ class Split:
     `places_of` (P,): the number of each pair's operation, from 0. `complete`: whether nothing with a kink or a
     jump is left in the program.
     `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
+    `further`: closed jaxprs of y to what else `split_of` was given to take along. `left`: the kinks that were not
+    replaced; None where not all are known.
     """
 
     n: int
@@ -57,6 +59,12 @@ class Split:
     complete: bool
     places: tuple[str, ...]
     lift: Callable[[Vector], Vector]
+    further: tuple[Any, ...] = ()
+    left: Kinks | None = None
+
+    def is_smooth_at(self, x: Vector, radius: Vector) -> bool:
+        """Whether no kink that was not replaced comes within `radius` (n,) of `x` (n,)."""
+        return self.complete or (self.left is not None and not self.left.near(x, radius))
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class _Kink:
 def split_of(closed: Any, most: int) -> Split | None:
     """The cost `closed` (x (n,) to a number, float64) without its kinks; None for none to replace, or over `most`.
 
+    Further outputs of `closed`, which the first is made from, are taken along: `Split.further`.
+
     >>> with double_precision():
     ...     jaxpr = jax.make_jaxpr(lambda x: abs(x[0] - 1.0) + x[1] ** 2)(jax.ShapeDtypeStruct((2,), np.float64))
     >>> found = split_of(jaxpr, most=100)
@@ -101,7 +111,7 @@ def split_of(closed: Any, most: int) -> Split | None:
     with double_precision():
         flat = jax.ShapeDtypeStruct((n + total,), np.float64)
         both = jax.make_jaxpr(lambda y: _lifted(reading, kinks, y))(flat)
-        cost, rows = (
+        cost, rows, *further = (
             simplify(eliminate_dead(with_outputs(both, [out])), keep_derivatives=True)
             for out in both.jaxpr.outvars
         )
@@ -118,13 +128,52 @@ def split_of(closed: Any, most: int) -> Split | None:
             first = np.broadcast_to(first, inner).ravel()
         pairs.append(np.stack([first, second], axis=1))
         start = end
-    left = Kinks(reading, known)
-    complete = not left.opaque and len(left.sites) == len(kinks)
+    left = Kinks(reading, known).without({kink.out for kink in kinks})
+    complete = not left
     places = tuple(dict.fromkeys(reading.place(reading.equations[kink.index]) for kink in kinks))
     lift = _lift(reading, kinks)
     told = tuple(place for place in places if place)
     places_of = np.repeat(np.arange(len(kinks)), [len(pair) for pair in pairs])
-    return Split(n, cost, rows, lower, np.concatenate(pairs), places_of, complete, told, lift)
+    joined = np.concatenate(pairs)
+    return Split(
+        n,
+        cost,
+        rows,
+        lower,
+        joined,
+        places_of,
+        complete,
+        told,
+        lift,
+        tuple(further),
+        None if left.opaque else left,
+    )
+
+
+def together(cost: Any, limits: Sequence[Any], senses: Sequence[int]) -> Any | None:
+    """A closed jaxpr of x (n,) for `split_of`, to take the `cost` and the constraints `limits` along, all joined.
+
+    Its first output goes the way of the cost and, by their `senses` as in `problem.split_between`, that of the
+    constraints. None where these have no kinks.
+    """
+    equations = (equation for closed in limits for equation in _all_equations(closed.jaxpr))
+    if not any(equation.primitive.name in (*REPLACED, *BENDING) for equation in equations):
+        return None
+    cost_of, *values_of = (jex.jaxpr_as_fun(closed) for closed in (cost, *limits))
+
+    def both(x: Any) -> tuple[Any, Any, Any]:
+        value = lax.reshape(cost_of(x)[0], ())
+        total, pieces = value, []
+        for values, sense in zip(values_of, senses, strict=True):
+            found = values(x)[0]
+            pieces.append(lax.reshape(found, (int(np.prod(found.shape)),)))
+            summed = jax.numpy.sum(found)
+            total = total + summed if sense >= 0 else total - summed
+            total = total - summed if sense == 0 else total  # goes either way
+        return total, value, lax.concatenate(pieces, 0)
+
+    with double_precision():
+        return jax.make_jaxpr(both)(jax.ShapeDtypeStruct(cost.in_avals[0].shape, np.float64))
 
 
 def _all_equations(jaxpr: Any) -> Any:
@@ -170,8 +219,8 @@ def _kink(index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
     return _Kink(index, name, tuple(equation.invars), axes, out)
 
 
-def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, Any]:
-    """Cost and equations of the program at y, recorded anew."""
+def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, ...]:
+    """Cost and equations of the program at y, recorded anew, and what is taken along."""
     jaxpr = reading.closed.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, reading.closed.consts, strict=True))
     values[reading.x] = lax.slice(y, (0,), (reading.n,))
@@ -188,7 +237,8 @@ def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, Any]:
         values[kink.out], residual = _replaced(kink, operands, y, start)
         rows.append(lax.reshape(residual, (residual.size,)))
         start += kink.size
-    return read_atom(reading.out, values), lax.concatenate(rows, 0) if len(rows) > 1 else rows[0]
+    equations = lax.concatenate(rows, 0) if len(rows) > 1 else rows[0]
+    return read_atom(reading.out, values), equations, *(read_atom(var, values) for var in jaxpr.outvars[1:])
 
 
 def _array(atom: Any, values: dict[Any, Any], kink: _Kink) -> Any:

@@ -31,6 +31,9 @@ from .words import Evidence, Judgement
 # Both sides of a kink this near, against the sizes met on the way to it, and the point lies on it.
 ON_IT = 1e-9
 
+# Kinks that the smooth program has still must be this far from the point, in parts of its size.
+NEAR_BY = 1e-6
+
 # A jump of the slope below this part of the largest is none.
 NO_JUMP = 1e-9
 
@@ -44,7 +47,7 @@ RANDOM_SIGNS = 4
 def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     """A minimum at a kink, shown by the multipliers of the kinks; None where there is none, or it cannot be shown."""
     split = look.objective.split
-    if split is None or not split.program.complete:
+    if split is None or not split.program.is_smooth_at(look.x, NEAR_BY * look.scale):
         return None
     program = split.program
     try:
@@ -88,7 +91,7 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
 def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multipliers] | None:
     """The same between constraints, with their multipliers (m,) and those of the bounds (n,)."""
     split = look.objective.split
-    if split is None or not split.program.complete:
+    if split is None or not split.program.is_smooth_at(look.x, NEAR_BY * look.scale):
         return None
     try:
         y = split.program.lift(look.x)
@@ -102,7 +105,7 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     on = split.program.pairs[at_most[split.program.pairs].all(axis=1)]
     if not on.size:
         return None
-    together, kinks = between(smooth, rows), smooth.rows.m
+    together, kinks = between(smooth, rows, split.limits), smooth.rows.m
     names = [*look.names, *(f"side {k}" for k in range(y.size - n))]
     judgement, multipliers = judge_constrained(smooth.objective, together, w, names=names)
     count = _kinks_that_hold(on, multipliers.bounds, split.program.lower)
