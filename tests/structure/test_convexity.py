@@ -89,6 +89,14 @@ NOT_CONVEX = {
     "rounded": lambda x: jnp.round(x[0]) ** 2,
     "whole numbers": lambda x: x[0].astype(int).astype(float) ** 2,
     "shift that does not cancel": lambda x: jnp.log(jnp.sum(jnp.exp(x - jnp.max(x)))) + 2 * jnp.max(-x),
+    "whole numbers chosen": lambda x: jnp.sum(jnp.where(x > 0, x.astype(int).astype(float), 0.0)),
+    "size of whole numbers": lambda x: jnp.sum(
+        jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x.astype(int).astype(float))))
+    ),
+    "softplus in another order": lambda x: (
+        jnp.arange(1, 4.0) @ (jnp.maximum((-x)[::-1], 0) + jnp.log1p(jnp.exp(-jnp.abs(x))))
+    ),
+    "a price for what is not zero": lambda x: jnp.sum(x * jnp.sign(x) + jnp.sign(x) * jnp.sign(x)),
     "smaller by choice": lambda x: jnp.where(x[0] < x[1], x[0], x[1]),
     "choice": lambda x: jnp.where(x[0] > 0, x[0] ** 2, x[0]),
     "exponential fit": lambda x: jnp.sum((x[0] * jnp.exp(-x[1] * np.arange(4.0)) - 1) ** 2),

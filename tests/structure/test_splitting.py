@@ -42,6 +42,28 @@ def test_the_program_has_the_value_of_the_cost_and_meets_its_equations_where_it_
         np.testing.assert_allclose(residual, 0.0, atol=1e-13)
 
 
+# Choices whose value where the difference is zero is that of neither side, and what whole numbers make of them.
+BETWEEN = {
+    "a price for what is not zero": lambda x: np.sum(x * np.sign(x) + np.sign(x) * np.sign(x)),
+    "both sides strict": lambda x: np.sum(np.where(x > 0, x, -x) + (x > 0) * 1.0 + (x < 0) * 1.0),
+    "one or the other": lambda x: np.sum(
+        np.where((x > 0) | (x < 0), 2.0, 1.0) * np.where(x > 0, x, -x) + ((x > 0) | (x < 0))
+    ),
+    "neither below nor above": lambda x: np.sum(np.where(x > 0, x, -x) - ((x >= 0) & (x <= 0)) * 1.0),
+    "bits of whole numbers": lambda x: np.sum((np.where(x > 0, 3, 2) & 1) * x),
+    "halves of whole numbers": lambda x: np.sum((np.where(x > 0, 5, 2) // 2) * x),
+}
+
+
+@pytest.mark.parametrize("cost", BETWEEN.values(), ids=BETWEEN)
+def test_the_program_has_the_value_of_the_cost_on_a_kink_too(cost):
+    found = split_of(cost, np.ones(3))
+    for x in ([0.0, 0.0, 0.0], [0.0, -1.5, 2.0], [0.5, -0.5, -2.0], [-0.0, 1.0, 0.0]):
+        x = np.array(x)
+        if found is not None:
+            np.testing.assert_allclose(found.cost.value(found.program.lift(x)), cost(x), rtol=1e-13)
+
+
 @pytest.mark.parametrize("cost", KINKED.values(), ids=KINKED)
 def test_the_program_rises_when_both_sides_of_a_kink_grow(cost):
     """Only then has it the minima of the cost: nothing is won by sides larger than they must be."""

@@ -138,12 +138,12 @@ def _of_softplus(match: _Match, larger: Any, rest: Any) -> tuple[Any, Any] | Non
     if not size:
         return None
     inner = size.invars[0]
-    negated = match.reading.producer(match.reading.root(inner))
+    negated = match.reading.producer(match.reading.plain(inner))
     if negated is not None and negated.primitive.name == "neg":
         inner = negated.invars[0]
     for a, zero in (maximum.invars, maximum.invars[::-1]):
         if match.reading.is_number(zero, 0.0):
-            outer = match.reading.producer(match.reading.root(a))
+            outer = match.reading.producer(match.reading.plain(a))
             plain = outer.invars[0] if outer is not None and outer.primitive.name == "neg" else a
             if match.same(a, inner) or match.same(plain, inner):
                 return a, zero

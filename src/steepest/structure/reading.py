@@ -100,7 +100,7 @@ class Reading:
         """Where the elements of `atom` come from, past operations that only reshape or copy them all."""
         while True:
             equation = self.producer(atom)
-            if equation is None or equation.primitive.name not in MOVING - {"slice"}:
+            if equation is None or equation.primitive.name not in MOVING - {"slice"} or not _keeps(equation):
                 return atom
             atom = equation.invars[0]
 
@@ -108,7 +108,7 @@ class Reading:
         """As `root`, but only past operations that keep every element in its place in flat order."""
         while True:
             equation = self.producer(atom)
-            if equation is None or equation.primitive.name not in IN_ORDER:
+            if equation is None or equation.primitive.name not in IN_ORDER or not _keeps(equation):
                 return atom
             source = equation.invars[0]
             if source.aval.size != atom.aval.size and source.aval.size != 1:
@@ -136,6 +136,12 @@ class Reading:
         if len(expression) > LONGEST_QUOTE:
             expression = expression[:LONGEST_QUOTE].rstrip() + " …"
         return f"line {place.line}" + (f": {expression}" if expression else "")
+
+
+def _keeps(equation: Any) -> bool:
+    """Whether a moving operation leaves the numbers as they are, but for rounding: none becomes whole, or a truth."""
+    source, target = equation.invars[0].aval.dtype.kind, equation.outvars[0].aval.dtype.kind
+    return source in (target, "b") or (target in "fc" and source != "c") or equation.primitive.name == "real"
 
 
 def moved(equation: Any, values: list[Any]) -> Any | None:

@@ -17,12 +17,12 @@ from .reading import Reading
 Numbers = np.ndarray
 Line = tuple[Numbers, Numbers]
 
-ABOVE, BELOW = (np.ones(1), np.zeros(1)), (np.zeros(1), np.ones(1))
-# Comparisons, and what they are as numbers where the first operand is the larger, and where it is the smaller.
-COMPARED = {"gt": ABOVE, "ge": ABOVE, "lt": BELOW, "le": BELOW}
-
-# Operations that a bend may begin with.
-BENDING = frozenset({*COMPARED, "sign"})
+# Operations that a bend may begin with, and what they are as numbers where the first operand is larger than the second
+# (that of `sign`: than zero), where it is smaller, and where the two are equal.
+BENDING = {
+    "gt": (1.0, 0.0, 0.0), "ge": (1.0, 0.0, 1.0), "lt": (0.0, 1.0, 0.0), "le": (0.0, 1.0, 1.0),
+    "sign": (1.0, -1.0, 0.0),
+}  # fmt: skip
 
 # Operations that keep every element in its place.
 KEPT = frozenset({"reshape", "squeeze", "expand_dims", "broadcast_in_dim", "copy", "copy_p"})
@@ -35,22 +35,29 @@ DEEPEST = 12
 class Sides:
     """slope·d + offset on either side of where d is zero: `above` (slope, offset) where d > 0, `below` where d < 0.
 
-    `difference`: the two atoms d is the difference of, or one that d is. Slopes and offsets are one number, or one for
-    each element in flat order.
+    `difference`: the two atoms d is the difference of, or one that d is. `between`: the number where d is zero, which
+    is a third one where both sides are strict. All numbers are one, or one for each element in flat order.
     """
 
     difference: tuple[Any, ...]
     above: Line
     below: Line
+    between: Numbers
+
+    @property
+    def lines(self) -> tuple[Line, Line, Line]:
+        """Above, below and between."""
+        return self.above, self.below, (np.zeros(1), self.between)
 
     @property
     def bend(self) -> int:
         """1 where the slope rises from below to above in every element that it changes in, -1 where it falls.
 
-        0 where it does neither, changes nowhere, or the two sides do not meet.
+        0 where it does neither, changes nowhere, or the two sides do not meet in what it is between them.
         """
         change = self.above[0] - self.below[0]
-        if not np.all(self.above[1] == self.below[1]) or not np.any(change):
+        meet = all(np.all(side[1] == self.between) for side in (self.above, self.below))
+        if not meet or not np.any(change):
             return 0
         return 1 if np.all(change >= 0.0) else -1 if np.all(change <= 0.0) else 0
 
@@ -65,7 +72,7 @@ class Sides:
     def turned(self, difference: tuple[Any, ...]) -> Sides:
         """The same by `difference`, which is the negative of its own."""
         (p, c), (q, e) = self.above, self.below
-        return Sides(difference, (-q, e), (-p, c))
+        return Sides(difference, (-q, e), (-p, c), self.between)
 
 
 class Choices:
@@ -81,39 +88,40 @@ class Choices:
     def read(self, equation: Any) -> Sides | None:
         """What the result of `equation` is on the sides of a difference; None where nothing is chosen by one."""
         name = equation.primitive.name
-        if name in COMPARED:
-            found = self._compared(equation, COMPARED[name])
-        elif name == "sign":
-            found = self._compared(equation, (np.ones(1), -np.ones(1)))
+        if name in BENDING:
+            found = self._compared(equation, *BENDING[name])
         else:
             found = self._combined(name, equation) if self.known and name in _RULES else None
         if found is not None:
             self.known[equation.outvars[0]] = found
         return found
 
-    def _compared(self, equation: Any, numbers: tuple[Numbers, Numbers]) -> Sides | None:
+    def _compared(self, equation: Any, larger: float, smaller: float, equal: float) -> Sides | None:
         if equation.invars[0].aval.dtype.kind != "f":
             return None
         difference = tuple(atom for atom in equation.invars if not self.reading.is_number(atom, 0.0))
-        above, below = ((np.zeros(1), number) for number in numbers)
+        above, below = ((np.zeros(1), np.full(1, number)) for number in (larger, smaller))
         if len(difference) == 1 and difference[0] is not equation.invars[0]:  # 0 < a: the difference is -a
             above, below = below, above
-        return Sides(difference, above, below) if difference else None
+        return Sides(difference, above, below, np.full(1, equal)) if difference else None
 
     def _combined(self, name: str, equation: Any) -> Sides | None:
         atoms = [self._plain(atom) for atom in equation.invars]
         first = next((self.known[a] for a in atoms if self.reading.depends(a) and a in self.known), None)
         size = equation.outvars[0].aval.size
-        if first is None:
+        if first is None or equation.outvars[0].aval.dtype.kind not in _KINDS.get(name, "if"):
             return None
         parts = [self._of(atom, first.difference, size) for atom in equation.invars]
         if any(part is None for part in parts):
             return None
         with np.errstate(all="ignore"):
-            sides = [_RULES[name](*(getattr(part, side) for part in parts)) for side in ("above", "below")]
-        if any(side is None or not all(np.all(np.isfinite(numbers)) for numbers in side) for side in sides):
+            lines = [
+                _RULES[name](*each) for each in zip(*(part.lines for part in parts if part), strict=True)
+            ]
+        if any(line is None or not all(np.all(np.isfinite(numbers)) for numbers in line) for line in lines):
             return None
-        return Sides(first.difference, *sides)  # type: ignore[arg-type]
+        above, below, (_, between) = lines  # type: ignore[misc]
+        return Sides(first.difference, above, below, between)  # type: ignore[arg-type]
 
     def _of(self, atom: Any, difference: tuple[Any, ...], size: int) -> Sides | None:
         """`atom` on the sides of `difference`, its numbers one or `size`."""
@@ -122,7 +130,7 @@ class Choices:
             sign = self._sign(known.difference, difference)
             return None if not sign else known if sign > 0 else known.turned(difference)
         line = self._line(atom, difference, size, DEEPEST)
-        return line and Sides(difference, line, line)
+        return line and Sides(difference, line, line, line[1])
 
     def _line(self, atom: Any, difference: tuple[Any, ...], size: int, depth: int) -> Line | None:
         """`atom` as slope·d + offset, the same on both sides."""
@@ -210,3 +218,6 @@ _RULES: dict[str, Callable[..., Line | None]] = {
     "neg": lambda a: (-a[0], -a[1]), "not": lambda a: (a[0], 1.0 - a[1]),
     "and": lambda a, b: (a[0], a[1] * b[1]), "or": lambda a, b: (a[0], np.maximum(a[1], b[1])),
 }  # fmt: skip
+
+# The types of results that the rules are true of: whole numbers are divided otherwise, and their bits are combined.
+_KINDS = {"div": "f", "and": "b", "or": "b", "not": "b", "select_n": "bif"}
