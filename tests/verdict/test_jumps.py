@@ -33,3 +33,25 @@ def test_no_minimum_is_claimed_where_the_cost_steps_down_right_beside(place):
     assert not st.verify(lambda x: np.sum(np.floor(np.abs(x))), np.array(place)).success
     found = st.minimize(lambda x: np.sum(np.floor(np.abs(x))), np.array(place))
     assert not found.success or found.fun == 0.0
+
+
+@pytest.mark.parametrize("place", [(-0.1669,), (0.45,), (-0.1669, 0.45), (-0.5319, 1.6268)])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e9])
+def test_the_height_of_steps_far_off_is_no_curvature_where_a_cost_of_unknown_make_is_level(place, unit):
+    def stairs(x):
+        return unit * float(np.sum(np.floor(3.0 * x) ** 2))
+
+    x = np.array(place)
+    near = x + 1e-3 * np.array(np.meshgrid(*[(-1.0, 0.0, 1.0)] * x.size)).reshape(x.size, -1).T
+    assert {stairs(point) for point in near} == {stairs(x)}
+    judged = st.verify(stairs, x, derivatives="numeric")
+    assert judged.verdict == "no slope", judged.message
+    assert judged.digits is None
+
+
+@pytest.mark.parametrize("power", [2, 4, 6])
+def test_a_measured_curvature_is_kept_where_powers_lie_below_a_third_of_its_step(power):
+    judged = st.verify(
+        lambda x: float(np.sum((x - 0.3) ** power)), np.array([0.3, 0.3]), derivatives="numeric"
+    )
+    assert judged.success, judged.message

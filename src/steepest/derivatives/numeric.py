@@ -51,6 +51,10 @@ OTHER_BEND, KINKED = 0.003, 0.1
 # Noise this many times its standard deviation is not rare among dozens of differences.
 RARE_NOISE = 10.0
 
+# A second difference is that of a jump, and not of a curvature, where the step changes the cost by so many times its
+# noise and a third of the step by none of it: a power of up to six changes it by 1/729 of that.
+LOUD_STEP = 1e4
+
 # A parameter that moved by more than this factor since its step was chosen gets a new one.
 MOVED = 100.0
 # All steps are chosen anew when the values, and with them their rounding, have grown by this factor: a step
@@ -135,6 +139,8 @@ class NumericDerivatives:
         H = np.empty((n, n))
         for i in range(n):
             ahead[i], behind[i] = self._at(base, i, h[i]), self._at(base, i, -h[i])
+            if h[i] and self._jumps(base, centre, i, h[i], ahead[i], behind[i]):
+                h[i] = 0.0
             H[i, i] = (ahead[i] - 2.0 * centre + behind[i]) / h[i] ** 2 if h[i] else 0.0
         for i in range(n):
             for j in range(i):
@@ -299,6 +305,13 @@ class NumericDerivatives:
         h = self._steps / max((noise / max(abs(value), noise)) ** (1 / 12), 1e-2)
         width = self.bounds.upper - self.bounds.lower
         return np.where(width > 0, np.minimum(h, width / 5.0), 0.0)
+
+    def _jumps(self, x: Vector, value: float, i: int, h: float, ahead: float, behind: float) -> bool:
+        """Whether the cost is level around `x` and jumps within a step of `h` along parameter `i`, on either side."""
+        noise = max(self.noise or 0.0, ROUNDING * max(abs(value), abs(ahead), abs(behind)), 1e-300)
+        if not max(abs(ahead - value), abs(behind - value)) > LOUD_STEP * noise:
+            return False
+        return all(abs(self._at(x, i, part * h) - value) <= noise for part in (1.0 / 3.0, -1.0 / 3.0))
 
     def _inside(self, x: Vector, margin: Vector) -> Vector:
         """The nearest point that keeps `margin` from the bounds."""
