@@ -140,3 +140,10 @@ def test_fits_with_bent_valleys_meet_the_certified_parameters_from_both_starts(n
         found = fit(data.model, data.x, data.y, start)
         assert found.success
         assert_allclose(found.params, data.parameters, rtol=1e-6)
+
+
+@pytest.mark.parametrize("last", [0.0, 1e-170, 1e-160])
+def test_a_step_too_short_to_be_squared_foretells_nothing(last):
+    assert (
+        foretold(Bend(np.array([last, 0.0]), np.array([5.0, 0.0])), np.array([1e4, 0.0]), np.ones(2)) is None
+    )

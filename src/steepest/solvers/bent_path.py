@@ -9,7 +9,7 @@ this one, or at a trial that fell short.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import inf, log, sqrt
 from typing import NamedTuple
 
 from ..bounds import Vector
@@ -71,9 +71,11 @@ def foretold(bend: Bend | None, p: Vector, scale: Vector) -> Vector | None:
         return None
     this, last = scale * p, scale * bend.along
     along, square = float(this.dot(last)), float(last.dot(last))
-    if not along > PARALLEL * sqrt(float(this.dot(this)) * square):
+    if square == 0.0 or not along > PARALLEL * sqrt(float(this.dot(this)) * square):
         return None
-    return bend.off * (along / square) ** 2
+    ratio = along / square
+    # Nothing is foretold by a step too short for its square to be a number beside this one's.
+    return bend.off * (ratio * ratio) if ratio * ratio < inf else None
 
 
 def is_bearable(bent: Vector, straight: float, scale: Vector) -> bool:

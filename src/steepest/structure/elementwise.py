@@ -83,12 +83,20 @@ def _is_even(equation: Any) -> bool:
 
 
 class Piece(NamedTuple):
-    """From `start` to the next piece: c0 + c1·t + c2·t², or a truth (c0 = 0 or 1)."""
+    """From `start` to the next piece: c0 + c1·t + c2·t², or a truth (c0 = 0 or 1).
+
+    `here`: the number at `start` itself, where it is that of neither this piece nor the one before; else None.
+    """
 
     start: float
     c0: float
     c1: float = 0.0
     c2: float = 0.0
+    here: float | None = None
+
+    def value(self, t: float) -> float:
+        """The value at `start` or behind it."""
+        return self.at(t) if self.here is None or t != self.start else self.here
 
     def at(self, t: float) -> float:
         """The value."""
@@ -140,6 +148,8 @@ def is_convex(pieces: Pieces) -> bool:
     """
     for piece, after in pairwise(pieces):
         t = after.start
+        if after.here is not None:
+            return False
         if abs(piece.at(t) - after.at(t)) > SAME * (piece.size(t) + after.size(t)):
             return False
         before, then = piece.slope(t), after.slope(t)
@@ -160,16 +170,37 @@ def _joined(*functions: Pieces) -> list[tuple[float, float, tuple[Piece, ...]]]:
 def _simplified(pieces: list[Piece]) -> Pieces:
     kept: list[Piece] = []
     for piece in pieces:
-        if not kept or piece[1:] != kept[-1][1:]:
+        if not kept or piece[1:4] != kept[-1][1:4] or piece.here is not None:
             kept.append(piece)
     return tuple(kept)
+
+
+def _made(piece: Piece, parts: tuple[Piece, ...], combine: Callable[..., float]) -> Piece:
+    """The piece, made of `parts`, with the number at its start, where one of these has one of its own there."""
+    t = piece.start
+    if all(part.here is None or part.start != t for part in parts):
+        return piece
+    return _with_number(
+        piece, combine(*(part.value(t) for part in parts)), max(part.size(t) for part in parts)
+    )
+
+
+def _with_number(piece: Piece, number: float, size: float = 0.0) -> Piece:
+    """The piece with a number at its start, unless that is its own but for rounding of numbers of a `size`."""
+    differ = abs(number - piece.at(piece.start)) > SAME * (piece.size(piece.start) + size)
+    return piece._replace(here=number if differ else None)
 
 
 def _linear(combine: Callable[[float, float], float]) -> Callable[..., Pieces]:
     def rule(equation: Any, a: Pieces, b: Pieces) -> Pieces:
         rows = _joined(a, b)
         return _simplified(
-            [Piece(s, combine(p.c0, q.c0), combine(p.c1, q.c1), combine(p.c2, q.c2)) for s, _, (p, q) in rows]
+            [
+                _made(
+                    Piece(s, combine(p.c0, q.c0), combine(p.c1, q.c1), combine(p.c2, q.c2)), (p, q), combine
+                )
+                for s, _, (p, q) in rows
+            ]
         )
 
     return rule
@@ -180,9 +211,10 @@ def _times(equation: Any, a: Pieces, b: Pieces) -> Pieces | None:
     for start, _, (p, q) in _joined(a, b):
         if p.c1 * q.c2 or p.c2 * q.c1 or p.c2 * q.c2:
             return None
-        result.append(
-            Piece(start, p.c0 * q.c0, p.c0 * q.c1 + p.c1 * q.c0, p.c0 * q.c2 + p.c1 * q.c1 + p.c2 * q.c0)
+        product = Piece(
+            start, p.c0 * q.c0, p.c0 * q.c1 + p.c1 * q.c0, p.c0 * q.c2 + p.c1 * q.c1 + p.c2 * q.c0
         )
+        result.append(_made(product, (p, q), lambda a, b: a * b))
     return _simplified(result)
 
 
@@ -190,33 +222,37 @@ def _over(equation: Any, a: Pieces, b: Pieces) -> Pieces | None:
     if len(b) > 1 or b[0].c1 or b[0].c2 or not b[0].c0:
         return None
     by = b[0].c0
-    return tuple(Piece(p.start, p.c0 / by, p.c1 / by, p.c2 / by) for p in a)
+    return tuple(_made(Piece(p.start, p.c0 / by, p.c1 / by, p.c2 / by), (p,), lambda v: v / by) for p in a)
 
 
 def _negated(equation: Any, a: Pieces) -> Pieces:
-    return tuple(Piece(p.start, -p.c0, -p.c1, -p.c2) for p in a)
+    return tuple(_made(Piece(p.start, -p.c0, -p.c1, -p.c2), (p,), lambda v: -v) for p in a)
 
 
 def _square(equation: Any, a: Pieces) -> Pieces | None:
     return _times(equation, a, a) if equation.params.get("y", 2) == 2 else None
 
 
-def _signs(a: Pieces) -> list[tuple[float, int, Piece]]:
-    """Start, sign and piece of each interval on which a function keeps its sign."""
+def _signs(a: Pieces) -> list[tuple[float, int, int, Piece]]:
+    """Start, sign, sign at the start itself and piece of each interval on which a function keeps its sign."""
     rows = []
     for start, end, (p,) in _joined(a):
         roots = sorted(t for t in _roots(p) if start < t < end)
         for left, right in zip([start, *roots], [*roots, end], strict=True):
-            middle = _between(left, right)
-            rows.append((left, int(np.sign(p.at(middle))), p))
+            sign = int(np.sign(p.at(_between(left, right))))
+            number = 0.0 if left in roots else float(sign) if left == -inf else p.value(left)
+            near_zero = left > -inf and abs(number) <= SAME * p.size(left)
+            rows.append((left, sign, 0 if near_zero else int(np.sign(number)), p))
     return rows
 
 
 def _roots(p: Piece) -> list[float]:
     if p.c2:
-        within = p.c1 * p.c1 - 4.0 * p.c2 * p.c0
-        if within < 0.0:
+        terms = (p.c1 * p.c1, 4.0 * p.c2 * p.c0)
+        within = terms[0] - terms[1]
+        if within < -SAME * (terms[0] + abs(terms[1])):
             return []
+        within = max(within, 0.0)  # one root that two have become
         # Without cancellation between c1 and the root.
         far = -0.5 * (p.c1 + (sqrt(within) if p.c1 >= 0 else -sqrt(within)))
         return sorted({far / p.c2, p.c0 / far} if far else {0.0})
@@ -230,12 +266,16 @@ def _between(left: float, right: float) -> float:
 
 
 def _absolute(equation: Any, a: Pieces) -> Pieces:
-    signed = [(start, -1.0 if sign < 0 else 1.0, p) for start, sign, p in _signs(a)]
-    return _simplified([Piece(start, s * p.c0, s * p.c1, s * p.c2) for start, s, p in signed])
+    signed = [(start, -1.0 if sign < 0 else 1.0, p) for start, sign, _, p in _signs(a)]
+    return _simplified(
+        [_made(Piece(start, s * p.c0, s * p.c1, s * p.c2), (p,), abs) for start, s, p in signed]
+    )
 
 
 def _sign(equation: Any, a: Pieces) -> Pieces:
-    return _simplified([Piece(start, float(sign)) for start, sign, _ in _signs(a)])
+    return _simplified(
+        [_with_number(Piece(start, float(sign)), float(at)) for start, sign, at, _ in _signs(a)]
+    )
 
 
 def _chosen(which: Pieces, cases: tuple[Pieces, ...]) -> Pieces | None:
@@ -244,8 +284,18 @@ def _chosen(which: Pieces, cases: tuple[Pieces, ...]) -> Pieces | None:
         number = int(w.c0)
         if w.c1 or w.c2 or not 0 <= number < len(rest):
             return None
-        result.append(rest[number]._replace(start=start))
+        result.append(_from(rest[number], start))
+        if w.here is not None and w.start == start:
+            if not 0 <= int(w.here) < len(rest):
+                return None
+            other = rest[int(w.here)]
+            result[-1] = _with_number(result[-1], other.value(start), other.size(start))
     return _simplified(result)
+
+
+def _from(piece: Piece, start: float) -> Piece:
+    """The part of a piece from `start` on."""
+    return piece if piece.start == start else piece._replace(start=start, here=None)
 
 
 def _select(equation: Any, which: Pieces, *cases: Pieces) -> Pieces | None:
@@ -255,7 +305,12 @@ def _select(equation: Any, which: Pieces, *cases: Pieces) -> Pieces | None:
 def _compared(true: Callable[[int], bool]) -> Callable[..., Pieces]:
     def rule(equation: Any, a: Pieces, b: Pieces) -> Pieces:
         difference = _linear(lambda p, q: p - q)(equation, a, b)
-        return _simplified([Piece(start, float(true(sign))) for start, sign, _ in _signs(difference)])
+        return _simplified(
+            [
+                _with_number(Piece(start, float(true(sign))), float(true(at)))
+                for start, sign, at, _ in _signs(difference)
+            ]
+        )
 
     return rule
 
@@ -281,15 +336,18 @@ def _same(equation: Any, a: Pieces) -> Pieces | None:
 
 def _logical(combine: Callable[[bool, bool], bool]) -> Callable[..., Pieces]:
     def rule(equation: Any, a: Pieces, b: Pieces) -> Pieces:
+        def truth(p: float, q: float) -> float:
+            return float(combine(bool(p), bool(q)))
+
         return _simplified(
-            [Piece(s, float(combine(bool(p.c0), bool(q.c0)))) for s, _, (p, q) in _joined(a, b)]
+            [_made(Piece(s, truth(p.c0, q.c0)), (p, q), truth) for s, _, (p, q) in _joined(a, b)]
         )
 
     return rule
 
 
 def _not(equation: Any, a: Pieces) -> Pieces:
-    return tuple(Piece(p.start, float(not p.c0)) for p in a)
+    return tuple(_made(Piece(p.start, float(not p.c0)), (p,), lambda v: float(not v)) for p in a)
 
 
 _RULES: dict[str, Callable[..., Pieces | None]] = {
