@@ -55,3 +55,24 @@ def test_a_measured_curvature_is_kept_where_powers_lie_below_a_third_of_its_step
         lambda x: float(np.sum((x - 0.3) ** power)), np.array([0.3, 0.3]), derivatives="numeric"
     )
     assert judged.success, judged.message
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+@pytest.mark.parametrize("n", [4, 5])
+def test_a_slope_along_the_foot_of_a_jump_is_seen_wherever_the_places_beside_the_point_lie(n, unit):
+    generator = np.random.default_rng(n)
+    for _ in range(60):
+        across, center = generator.normal(size=(2, n))
+        at = generator.normal(size=n)
+        at -= across * (across @ at) / (across @ across)
+        while across @ at > 0.0:
+            at = np.nextafter(at, at - across)
+
+        def cost(x, across=across, center=center):
+            return unit * (np.sum((x - center) ** 2) + 20.0 * np.where(across @ x > 0.0, 1.0, 0.0))
+
+        slope = 2.0 * (at - center)
+        along = slope - across * (across @ slope) / (across @ across)
+        assert np.linalg.norm(along) > 0.01
+        judged = st.verify(cost, at)
+        assert not judged.success, judged.message

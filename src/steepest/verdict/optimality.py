@@ -72,6 +72,9 @@ class Optimality:
 # more than that part of the jump. Rounding differs so much only where it leaves the cost no digits.
 A_JUMP, STEADY = 1e-3, 1e-6
 
+# Errors that are all larger than this part of the largest may be the height of one jump, with all places beyond it.
+ONE_HEIGHT = 0.5
+
 
 def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> Rounding:
     """The spread of the slope a few units in the last place away, its linear trend (by `curvature`) removed.
@@ -128,19 +131,38 @@ def rounding_of(look: Look, curvature: Curvature, off: Vector | None = None) -> 
     )
     if off is not None:
         spread = spread + off
-    return Rounding(spread + EPS * np.abs(g), _error_of_value(look, errors), grain, alone, jump)
+    return Rounding(spread + EPS * np.abs(g), _error_of_value(look, curvature, g, errors), grain, alone, jump)
 
 
-def _error_of_value(look: Look, errors: list[float]) -> float:
+def _error_of_value(look: Look, curvature: Curvature, g: Vector, errors: list[float]) -> float:
     """The error of the cost by those seen beside the point: the largest, unless that is the height of a jump.
 
     Where the cost jumps, it is steady on one side and a part of all it is and fell by higher or lower on the other.
+    `g` (n,): the slope, where it tells something.
     """
-    largest_error = max(errors, default=0.0)
-    if largest_error > A_JUMP * (abs(look.value) + (look.fall or 0.0)):
+    largest_error, known = max(errors, default=0.0), abs(look.value) + (look.fall or 0.0)
+    if largest_error > A_JUMP * known:
+        if isfinite(largest_error) and known > 0.0 and min(errors) > ONE_HEIGHT * largest_error:
+            errors = errors + _errors_opposite(look, curvature, g)
         steady = [error for error in errors if error <= STEADY * largest_error]
         largest_error = max(steady, default=largest_error)
     return max(EPS * abs(look.value), largest_error)
+
+
+def _errors_opposite(look: Look, curvature: Curvature, g: Vector) -> list[float]:
+    """By how much the cost is not what slope and curvature foretell at other places beside the point, in pairs.
+
+    Those looked at before may all lie beyond a jump; of two that lie opposite to each other one does not.
+    """
+    errors: list[float] = []
+    for signed in _signed_sizes(look):
+        for sizes in (signed, -signed):
+            near = look.inside(look.x + sizes * (UNITS * look.unit))
+            shifts = near - look.x
+            foreseen = shifts.dot(g) + 0.5 * np.add.reduce(curvature.products_of(shifts) * shifts, 1)
+            changes = np.array([look.value_at(place) for place in near]) - look.value
+            errors += np.abs(changes - foreseen)[shifts.any(axis=1)].tolist()
+    return errors
 
 
 def _signed_sizes(look: Look) -> Iterator[Vector]:
