@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -9,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
-from steepest.training.methods import method_of, slope_unit_of, with_slope_unit
+from steepest.training.methods import _powers, method_of, slope_unit_of, with_slope_unit
 
 from .models import classification, regression
 
@@ -99,6 +100,22 @@ def test_subnormal_slopes_are_none_and_the_largest_leaves_room_for_its_square():
     assert np.isfinite(np.square(np.float32(1e30 / unit(1e30, *many))))
     # A walk that begins on a plateau comes to slopes of one, whose squares must be numbers too.
     assert np.isfinite(np.square(np.float32(1.0 / unit(*many))))
+
+
+def test_the_unit_is_found_without_writing_out_anything_as_large_as_the_slopes():
+    large = {
+        "a": jax.ShapeDtypeStruct((1000, 1000), np.float32),
+        "b": jax.ShapeDtypeStruct((4_000_000,), np.float32),
+    }
+    compiled = _powers().lower(large).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 100_000  # the slopes take 20,000,000
+
+
+def test_the_unit_is_that_of_double_precision_for_a_million_slopes():
+    slope = np.exp2(np.random.default_rng(0).uniform(-60.0, -20.0, 1_000_000)).astype(np.float32)
+    typical, largest = _powers()(jnp.asarray(slope))
+    exact = np.log2(slope.astype(float))
+    assert_allclose([typical, largest], [exact.mean(), exact.max()], rtol=1e-7)
 
 
 @pytest.mark.parametrize("scale", [2.0**-90, 2.0**-70, 2.0**70, 2.0**90])

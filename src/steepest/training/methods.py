@@ -247,16 +247,25 @@ def _powers() -> Callable[[Any], Any]:
     import jax
     import jax.numpy as jnp
 
+    from ..tracing.batched import numbers_in
+
     def powers(slope: Any) -> tuple[Any, Any]:
-        leaves = [jnp.abs(leaf) for leaf in jax.tree.leaves(slope)]
+        with numbers_in("float64"):
+            sums, counts, sizes = zip(*map(of_array, jax.tree.leaves(slope)), strict=True)
+            return sum(sums) / sum(counts), jnp.log2(jnp.stack(sizes).max())
+
+    def of_array(leaf: Any) -> Any:
+        size = jnp.abs(leaf)
         # The logarithm of a subnormal number is that of zero to some devices.
-        there = [leaf >= jnp.finfo(leaf.dtype).tiny for leaf in leaves]
-        pairs = list(zip(leaves, there, strict=True))
-        total = sum(jnp.sum(jnp.where(is_there, jnp.log2(leaf), 0.0)) for leaf, is_there in pairs)
-        largest = jnp.stack(
-            [jnp.max(jnp.where(is_there, leaf, 0.0), initial=0.0) for leaf, is_there in pairs]
-        ).max()
-        return total / sum(jnp.sum(is_there) for is_there in there), jnp.log2(largest)
+        there = size >= jnp.finfo(leaf.dtype).tiny
+        each = (jnp.where(there, jnp.log2(size), 0.0), there, jnp.where(there, size, 0.0))
+        # All three at once: of three sums the compiler would write each out first, three times the parameters.
+        return jax.lax.reduce(
+            tuple(part.astype(jnp.float64) for part in each),
+            (jnp.float64(0.0),) * 3,
+            lambda a, b: (a[0] + b[0], a[1] + b[1], jnp.maximum(a[2], b[2])),
+            tuple(range(leaf.ndim)),
+        )
 
     return jax.jit(powers)
 
