@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import LinearConstraint, NonlinearConstraint, linprog
 
 import steepest as st
+from steepest.objective import Objective
 
 RNG = np.random.default_rng(3)
 RETURNS = RNG.normal(0.001, 0.02, size=(60, 5))
@@ -226,3 +227,76 @@ def test_the_sparsest_of_many_solutions_is_found_exactly_and_without_a_word():
         )
     assert result.success
     np.testing.assert_allclose(result.x, known, atol=1e-12)
+
+
+def test_bounds_that_hold_a_kink_are_named_and_sides_of_kinks_are_not():
+    """min |a - 1| + |b - a| with a held at ½ from above, b + a ≤ 10: b = a, and a more would win as much."""
+    result = st.minimize(
+        lambda p: np.abs(p["a"] - 1.0) + np.abs(p["b"] - p["a"]),
+        {"a": 0.2, "b": 3.0},
+        bounds={"a": (0.0, 0.5), "b": (None, None)},
+        constraints={"type": "ineq", "fun": lambda p: 10.0 - p["a"] - p["b"]},
+    )
+    assert result.verdict == "minimum at a kink"
+    assert result.active == ("bound of a",) and "with bound of a active" in result.message
+    assert result.bound_multipliers["a"] == pytest.approx(-1.0, abs=1e-9)
+    # Names of parameters that begin like those of the sides: no bound is active here.
+    free = st.minimize(
+        lambda p: np.abs(p["b"] - 1.0) + np.abs(p["s"] - p["b"]),
+        {"b": 0.2, "s": 3.0},
+        constraints={"type": "ineq", "fun": lambda p: 10.0 - p["s"] - p["b"]},
+    )
+    assert free.active == () and "none is active" in free.message
+
+
+def test_ctrl_c_in_the_very_first_evaluation_ends_the_call_at_its_start(monkeypatch):
+    about = {"constraints": LinearConstraint(np.ones((1, 4)), 1, 1)}
+    cost = lambda x: np.max(np.abs(A @ x - B))  # noqa: E731
+    kept = Objective.value_and_gradient
+    calls = []
+
+    def pressed(self, x):
+        calls.append(x)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return kept(self, x)
+
+    monkeypatch.setattr(Objective, "value_and_gradient", pressed)
+    result = st.minimize(cost, np.full(4, 0.25), **about)
+    assert result.stop.startswith("stopped") and not result.success
+    np.testing.assert_array_equal(result.x, np.full(4, 0.25))
+
+
+def test_rows_without_limits_hold_nothing():
+    """Rows from -inf to inf push against no slope: |a - 3| + a/2 + (b - 1)² is least at (3, 1) all the same."""
+    free = LinearConstraint(np.array([[1.0, 0.0], [0.0, 1.0]]), [-np.inf, -np.inf], [np.inf, np.inf])
+    result = st.minimize(
+        lambda x: np.abs(x[0] - 3.0) + x[0] / 2 + (x[1] - 1.0) ** 2, np.array([0.0, 5.0]), constraints=free
+    )
+    assert result.verdict == "minimum at a kink" and result.active == ()
+    np.testing.assert_allclose(result.x, [3.0, 1.0], atol=1e-9)
+    assert all(multiplier == 0.0 for multiplier in result.multipliers.values())
+    # Halfway down a slope no such row may balance it.
+    seen = st.verify(lambda x: x[0] ** 2 + np.exp(x[1]), np.array([2.0, 1.0]), constraints=free)
+    assert not seen.success and seen.active == ()
+
+
+@pytest.mark.parametrize("bounds", [[(None, None)] * 2, [(-5, 5)] * 2], ids=["endless", "bounded"])
+@pytest.mark.parametrize("unit", [1.0, 1e12, 1e-12])
+@pytest.mark.parametrize(
+    "kink",
+    [
+        lambda t: np.abs(t) - 3.0 * t,
+        lambda t: np.maximum(t, 5.0 * t) - 6.0 * t,
+        lambda t: np.abs(t) + 3.0 * t,
+    ],
+    ids=["up", "largest", "down"],
+)
+def test_a_kink_beside_which_the_cost_falls_is_no_minimum(kink, unit, bounds):
+    """Its slope jumps there, but by less than it is: the cost falls on one side. b is held at 1 by the constraint."""
+    cost = lambda x: unit * (kink(x[0]) + (x[1] - 2.0) ** 2)  # noqa: E731
+    limit = LinearConstraint([[0.0, 1.0]], -5.0, 1.0)
+    seen = st.verify(cost, np.array([0.0, 1.0]), bounds=bounds, constraints=limit)
+    assert not seen.success
+    beside = np.array([-1e-3, 1.0]) if kink(-1.0) < 0 else np.array([1e-3, 1.0])
+    assert cost(beside) < cost(np.array([0.0, 1.0]))

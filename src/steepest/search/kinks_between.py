@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, dr
 from ..solvers.driver import listener, spent
 from ..solvers.history import History
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
-from ..solvers.stopping import INTERRUPTED, StopReason
+from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 
 
 class Place(NamedTuple):
@@ -43,7 +44,7 @@ def over_kinks(
     if split is None or objective.is_measured:
         return None
     start = objective.bounds.project(start)
-    watched = _Watched(objective, rows, listener(callback, restore), watch)
+    watched = _Watched(objective, rows, start, listener(callback, restore), watch)
     try:
         watched.see(start)
         y = split.program.lift(start)
@@ -71,8 +72,8 @@ def over_kinks(
 class _Watched:
     """The walk in w as one of the parameters: its history, the best place seen, and what callbacks are told."""
 
-    def __init__(self, objective: Objective, rows: Rows, tell: Any, watch: Any) -> None:
-        self.objective, self.rows, self.tell, self.watch = objective, rows, tell, watch
+    def __init__(self, objective: Objective, rows: Rows, start: Vector, tell: Any, watch: Any) -> None:
+        self.objective, self.rows, self.start, self.tell, self.watch = objective, rows, start, tell, watch
         self.history = History(objective.n)
         self.smooth: SmoothProgram | None = None
         self.best: tuple[float, Place] | None = None
@@ -133,7 +134,14 @@ class _Watched:
 
     def ended(self, stop: StopReason, reason: str) -> ConstrainedRun:
         """A walk that was broken off, at the best place seen."""
-        assert self.best is not None
+        if self.best is None:  # broken off while the start was looked at
+            told = self.objective.best_x
+            value = (
+                self.objective.best_value if told is not None and np.array_equal(told, self.start) else np.nan
+            )
+            unknown = Place(self.start, value, np.full(self.start.size, np.nan))
+            off = in_spite_of_ctrl_c(partial(missed, self.rows), self.start)
+            self.best = off, self.last or unknown
         off, place = self.best
         nothing, steps = np.full(self.rows.m, np.nan), max(len(self.history) - 1, 0)
         return ConstrainedRun(

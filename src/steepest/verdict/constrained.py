@@ -167,6 +167,7 @@ class Point:
     def sizes(self) -> Vector:
         """The size of each row, (m,): its limit, and what its parameters' sizes make of its slopes."""
         limits = np.minimum(np.abs(self.rows.lower), np.abs(self.rows.upper))
+        limits = np.where(np.isfinite(limits), limits, 0.0)  # a row without limits has no size of its own
         slopes = np.asarray(abs(self.J) @ self.scale)
         if self.look.start is not None:
             before = np.asarray(abs(self.rows.jacobian(self.look.start)) @ self.scale)
@@ -561,11 +562,11 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
     ratio = np.where(residual == 0.0, 0.0, residual / np.maximum(limit, np.finfo(float).tiny))
     worst = int(np.argmax(ratio))
     if ratio[worst] <= 1.0:
-        return (
-            Evidence("balance of slopes", float(residual[worst]), float(limit[worst]), True, how),
-            0.0,
-            nothing,
-        )
+        holds = error is not None or not _slides(point)
+        if not holds:
+            worst, how = int(np.argmax(residual * point.scale)), f"{how}; the cost falls along what is left"
+        measured, most = float(residual[worst]), float(limit[worst]) if holds else 0.0
+        return Evidence("balance of slopes", measured, most, holds, how), 0.0, nothing
     unit = residual * point.scale
     size = max(look.fall or 0.0, abs(look.value))
     if float(unit.sum()) <= 16 * EPS * size:
@@ -608,6 +609,23 @@ def _stationarity(point: Point, limit: Vector) -> tuple[Evidence, float, Vector]
             worst = int(np.argmax(astray))
             limit_here, holds = float(own[worst]), False
     return Evidence("balance of slopes", float(residual[worst]), limit_here, holds, how), np.nan, nothing
+
+
+def _slides(point: Point) -> bool:
+    """Whether the cost falls along the slope that is left, which a kink beside the point makes look like rounding."""
+    look, D = point.look, point.scale
+    size = max(look.fall or 0.0, abs(look.value))
+    if look.n > SMALL or float((np.abs(point.residual) * D).sum()) <= BALANCED * size:
+        return False
+    way = -point.tangent @ (point.tangent.T @ (D * point.residual))
+    longest = float(np.abs(way).max(initial=0.0))
+    if not longest > 0.0:
+        return False
+    for distance in TRIED[-2:]:
+        near = point.kept(point.x + distance / longest * D * way)
+        if near is None or not look.value_at(near) < look.value - _rounding_of_values(point):
+            return False
+    return True
 
 
 def _complementarity(point: Point) -> Evidence:
@@ -690,8 +708,7 @@ def _second_order(point: Point) -> Bend:
 def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:
     """A lower feasible point along `direction` either way, and whether the cost stays level both ways."""
     look = point.look
-    rounding = 32 * EPS * max(abs(look.value), EPS) + float(np.abs(point.multipliers) @ point.violations)
-    rounding += float((np.abs(point.multipliers) * point.sizes).sum()) * 16 * EPS
+    rounding = _rounding_of_values(point)
     level = True
     for distance in TRIED:
         for sign in (1.0, -1.0):
@@ -704,6 +721,13 @@ def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:
                 return near, False
             level = level and value <= look.value + rounding
     return None, level
+
+
+def _rounding_of_values(point: Point) -> float:
+    """What the cost at two places may differ by without a meaning: its rounding, and that of the constraints."""
+    rounding = 32 * EPS * max(abs(point.look.value), EPS)
+    rounding += float(np.abs(point.multipliers) @ point.violations)
+    return rounding + float((np.abs(point.multipliers) * point.sizes).sum()) * 16 * EPS
 
 
 def _sampled(point: Point, what: str) -> Bend:

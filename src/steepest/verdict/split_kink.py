@@ -117,9 +117,10 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     kink = Kink(sizes[0], sizes[1], ON_IT, True, np.zeros(n), 1, how)
     evidence = [item for item in judgement.evidence if item.name == "constraint violation"]
     found = kink_minimum(look, kink, evidence)
-    active = tuple(
-        name for name in multipliers.active if name in rows.names or name.startswith(tuple(look.names))
-    )
+    # The kinks' equations stand first among the names, and the bounds of their sides last: see `Point.active_names`.
+    told = multipliers.active[kinks:]
+    own = {*rows.names, *(f"bound of {name}" for name in look.names)}
+    active = tuple(name for name in told if name in own)
     ending = f", with {listed(active)} active" if active else ", and none is active"
     found = replace(
         found,
