@@ -300,3 +300,14 @@ def test_a_kink_beside_which_the_cost_falls_is_no_minimum(kink, unit, bounds):
     assert not seen.success
     beside = np.array([-1e-3, 1.0]) if kink(-1.0) < 0 else np.array([1e-3, 1.0])
     assert cost(beside) < cost(np.array([0.0, 1.0]))
+
+
+def test_a_constraint_far_from_its_limit_is_not_called_active_where_a_parameter_has_a_long_unit():
+    """b⁴ is so level at its minimum that b's unit there is billions; the sum of all is far below 50."""
+    result = st.minimize(
+        lambda x: np.abs(x[0] - 1.0) + x[1] ** 4,
+        np.array([0.3, -0.5, 0.2, 0.7]),
+        constraints=LinearConstraint(np.ones((1, 4)), -5.0, 50.0),
+    )
+    assert result.success and abs(np.sum(result.x)) < 49.0 and np.sum(result.x) > -4.0
+    assert result.active == () and "none is active" in result.message

@@ -46,10 +46,10 @@ def over_kinks(
     start = objective.bounds.project(start)
     watched = _Watched(objective, rows, start, listener(callback, restore), watch)
     try:
-        watched.see(start)
         y = split.program.lift(start)
         if not np.isfinite(y).all():
             return None
+        watched.see(start)
         smooth = watched.smooth = smooth_program(objective, y)
     except ArithmeticError:
         return None

@@ -20,7 +20,7 @@ from ..numerics import EPS
 from ..objective import Objective
 from ..presentation.text import counted
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
-from .constrained import Multipliers, judge_constrained
+from .constrained import Multipliers, Point, judge_constrained
 from .kink import Kink
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
@@ -117,10 +117,7 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     kink = Kink(sizes[0], sizes[1], ON_IT, True, np.zeros(n), 1, how)
     evidence = [item for item in judgement.evidence if item.name == "constraint violation"]
     found = kink_minimum(look, kink, evidence)
-    # The kinks' equations stand first among the names, and the bounds of their sides last: see `Point.active_names`.
-    told = multipliers.active[kinks:]
-    own = {*rows.names, *(f"bound of {name}" for name in look.names)}
-    active = tuple(name for name in told if name in own)
+    active = Point(look, rows, None).active_names  # in the parameters' own units
     ending = f", with {listed(active)} active" if active else ", and none is active"
     found = replace(
         found,
