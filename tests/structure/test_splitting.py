@@ -42,6 +42,21 @@ def test_the_program_has_the_value_of_the_cost_and_meets_its_equations_where_it_
         np.testing.assert_allclose(residual, 0.0, atol=1e-13)
 
 
+def test_a_size_that_is_counted_against_the_cost_on_one_side_stays_as_it_is():
+    def cost(x):
+        size = np.sign(x) * x
+        return np.sum(np.where(x >= 0, 0.3 * size, np.array([-0.9, -0.1, -0.7]) * size)) + np.sum(
+            (x + 1) ** 2
+        )
+
+    found = split_of(cost, np.ones(3))
+    for x in np.random.default_rng(2).standard_normal((5, 3)) if found is not None else ():
+        y = found.program.lift(x)
+        for first, second in found.program.pairs:
+            y[[first, second]] += 0.5
+        assert found.cost.value(y) >= cost(x) - 1e-12
+
+
 # Choices whose value where the difference is zero is that of neither side, and what whole numbers make of them.
 BETWEEN = {
     "a price for what is not zero": lambda x: np.sum(x * np.sign(x) + np.sign(x) * np.sign(x)),

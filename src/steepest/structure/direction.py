@@ -71,12 +71,33 @@ def directions(
             if pattern.sides is not None and pattern.sides.way:
                 steps = (Way.UP, Way.DOWN)[:: pattern.sides.way]
                 pairs = list(zip(pattern.operands, steps, strict=False))
+            if pattern.sides is not None and way not in (
+                Way.NEITHER,
+                Way.UP if pattern.sides.bend > 0 else Way.DOWN,
+            ):
+                pairs += [(atom, Way.BOTH) for atom in _bends_within(equation, pattern, reading, patterns)]
         else:
             pairs = list(zip(equation.invars, _steps(equation, of, reading), strict=True))
         for atom, step in pairs:
             if reading.depends(atom):
                 found[atom] |= _along(way, step)
     return found
+
+
+def _bends_within(
+    equation: Any, pattern: Pattern, reading: Reading, patterns: dict[Any, Pattern]
+) -> set[Any]:
+    """Other choices by the same difference that a choice is made of: what stands for them is read where it stays."""
+    seen: set[Any] = set()
+    waiting = list(equation.invars)
+    while waiting:
+        atom = waiting.pop()
+        if not reading.depends(atom) or atom in seen or atom in pattern.operands:
+            continue
+        seen.add(atom)
+        made = reading.producer(atom)
+        waiting += [] if made is None else made.invars
+    return {atom for atom in seen if atom in patterns and patterns[atom].sides is not None}
 
 
 def _along(way: Way, step: Way) -> Way:
