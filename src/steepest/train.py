@@ -407,6 +407,8 @@ def _check_reads(recorded: Any, cost: Any) -> None:
 
 
 def _check_start(layout: Layout) -> None:
+    if layout.n == 0:
+        raise InputError("params holds no number; give at least one")
     for leaf, array in zip(layout.leaves, layout.arrays, strict=True):
         if not np.isfinite(np.asarray(array)).all():
             raise InputError(f"{leaf.name} holds a value that is not finite; start from finite numbers")

@@ -229,6 +229,12 @@ def test_a_setting_that_cannot_be_is_refused_before_the_cost_is_run(settings, sa
     assert not calls
 
 
+@pytest.mark.parametrize("method", ["auto", "sgd", "l-bfgs"])
+def test_parameters_without_a_number_are_refused(method):
+    with pytest.raises(steepest.InputError, match="params holds no number"):
+        steepest.train(lambda p, x: np.sum(p) + np.mean(x), np.zeros((0, 3)), np.ones((9, 2)), method=method)
+
+
 def test_numbers_of_numpy_and_a_method_in_capitals_are_what_they_say():
     cost, params, data = regression()
     settings = {"batch_size": np.int64(64), "steps": np.int32(5), "rate": np.float32(0.1)}
