@@ -311,3 +311,25 @@ def test_a_constraint_far_from_its_limit_is_not_called_active_where_a_parameter_
     )
     assert result.success and abs(np.sum(result.x)) < 49.0 and np.sum(result.x) > -4.0
     assert result.active == () and "none is active" in result.message
+
+
+@pytest.mark.parametrize("seed", [23, 90, 139, 164, 183, 193, 229, 249])
+def test_no_corner_of_kinks_is_a_minimum_while_a_place_beside_it_is_lower(seed):
+    """Corners drawn at random, each with lower places beside it, where the slope of no side need lead down."""
+    rng = np.random.default_rng(seed)
+    slopes = rng.integers(-2, 3, (4, 3)).astype(float)
+    tilt = rng.integers(-4, 5, 3).astype(float)
+    x = rng.integers(-1, 2, 3).astype(float)
+    shift = slopes @ x * (rng.random(4) < 0.6) + (rng.random(4) < 0.3)
+    kinks = {
+        "abs": lambda z: np.sum(np.abs(z)),
+        "max": lambda z: np.max(z),
+        "relu": lambda z: np.sum(np.maximum(z, 0.0)),
+    }[rng.choice(["abs", "max", "relu"])]
+    cost = lambda x: kinks(slopes @ x - shift) + tilt @ x + 0.5 * np.sum((x - 1.0) ** 2)  # noqa: E731
+    seen = st.verify(cost, x, constraints=LinearConstraint([[1.0, 0.0, 0.0]], -np.inf, x[0]))
+    places = x + 1e-2 * rng.standard_normal((2000, 3)) * [0.0, 1.0, 1.0]
+    inside = x + 1e-2 * rng.standard_normal((2000, 3))
+    inside[:, 0] = np.minimum(inside[:, 0], x[0])
+    lowest = min(float(cost(place)) for place in (*places, *inside))
+    assert lowest < cost(x) - 1e-6 and not seen.success

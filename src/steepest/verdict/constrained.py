@@ -55,6 +55,9 @@ DIRECTIONS = 20
 # Distances, in natural sizes, at which a direction without curvature, or with negative one, is tried both ways.
 TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
 
+# Random directions, each both ways, along which a corner of kinks is left where some way leads down.
+CORNER_WAYS = 30
+
 # Distances at which a cost is looked at that may fall for ever.
 LONG_WAYS = tuple(10.0**k for k in range(9))
 
@@ -617,13 +620,22 @@ def _slides(point: Point) -> bool:
     size = max(look.fall or 0.0, abs(look.value))
     if look.n > SMALL or float((np.abs(point.residual) * D).sum()) <= BALANCED * size:
         return False
-    way = -point.tangent @ (point.tangent.T @ (D * point.residual))
-    longest = float(np.abs(way).max(initial=0.0))
+    ways = [-point.tangent @ (point.tangent.T @ (D * point.residual))]
+    if look.objective.split is not None:  # at a corner of kinks the slope of no side need lead down
+        for _ in range(CORNER_WAYS):
+            way = point.tangent @ look.generator.standard_normal(point.tangent.shape[1])
+            ways += [way, -way]
+    return any(_falls(point, D * way) for way in ways)
+
+
+def _falls(point: Point, way: Vector) -> bool:
+    """Whether the cost is lower at both of two small distances along `way` (n,), within the constraints."""
+    longest = float(np.abs(way / point.scale).max(initial=0.0))
     if not longest > 0.0:
         return False
     for distance in TRIED[-2:]:
-        near = point.kept(point.x + distance / longest * D * way)
-        if near is None or not look.value_at(near) < look.value - _rounding_of_values(point):
+        near = point.kept(point.x + distance / longest * way)
+        if near is None or not point.look.value_at(near) < point.look.value - _rounding_of_values(point):
             return False
     return True
 
