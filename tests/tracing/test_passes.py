@@ -313,6 +313,35 @@ def test_the_root_of_a_square_is_the_size():
     assert_array_equal(ends.x, np.arange(3.0))
 
 
+NORMS = {
+    "norm": lambda x: np.linalg.norm(data @ x) ** 2,
+    "of each row": lambda x: np.sum(np.linalg.norm(data * x, axis=1) ** 2),
+    "standard deviation": lambda x: np.square(np.std(data @ x)),
+    "root mean square": lambda x: np.sqrt(np.mean((data @ x) ** 2)) ** 2,
+    "times itself": lambda x: (lambda size: size * size)(np.linalg.norm(x - 1.0)),
+}
+
+
+@pytest.mark.parametrize("cost", NORMS.values(), ids=NORMS)
+def test_the_square_of_a_norm_is_taken_without_its_root(cost):
+    """The same values, and second derivatives where the norm is zero: a quadratic form."""
+    from steepest import gradient, hessian
+    from steepest.parameters import Parameters
+    from steepest.tracing.trace import trace
+
+    found = trace(cost, Parameters.of(np.ones(3), "x")).jaxpr
+    assert not {"sqrt", "select_n"} & set(names(found))
+    for place in (x, 1e3 * x, np.ones(3), np.zeros(3)):
+        assert_allclose(evaluate(found, place)[0], cost(place), rtol=1e-14)
+    assert_allclose(hessian(cost)(np.zeros(3)), hessian(cost)(x), rtol=1e-12, atol=1e-12)
+    assert np.isfinite(gradient(cost)(np.ones(3))).all()
+
+
+def test_the_square_of_a_root_stays_where_its_operand_may_be_negative():
+    for cost in (lambda x: jnp.sqrt(x[0]) ** 2, lambda x: jnp.sqrt(x[0] * x[1] + x[2] ** 2) ** 2):
+        assert "sqrt" in names(passes.simplify(traced(cost)))
+
+
 def test_the_squared_size_of_a_complex_number_has_its_second_derivative_at_zero():
     """|z|² = Re² + Im²: its Hessian is twice the unit matrix everywhere, where that of |z| does not exist at zero."""
     import steepest

@@ -187,7 +187,8 @@ def algebra(closed: Any, *, keep_derivatives: bool = False) -> Any:
     A reshape that reads its operand in another order, as JAX writes one of order "F" and the derivative of a product,
     becomes a transpose and a plain one, so that nobody after this has to look for the order. Values stay the same
     except that -0.0 may become 0.0 where zeros are added, that terms known to be zero are dropped from sums of
-    derivatives (`add_any`), that |z|² of complex z is taken without the root, and that √(z²) of a real one is |z|.
+    derivatives (`add_any`), that |z|² of complex z and the square of a norm are taken without the root, and that √(z²)
+    of a real z is |z|.
     """
     rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
@@ -426,8 +427,54 @@ def _root(equation: Any, shapes: _Shapes) -> Any | None:
     return size
 
 
+def _squared_root(equation: Any, shapes: _Shapes) -> Any | None:
+    """What a root is taken of, where that is nowhere negative: the square of a norm is the sum of squares in it."""
+    operand = equation.invars[0]
+    root, guard = shapes.made_by(operand, "sqrt"), shapes.made_by(operand, "select_n")
+    if guard is not None and len(guard.invars) == 3 and shapes.is_full_of(guard.invars[2], 0):
+        # where(s == 0, 0, sqrt(where(s == 0, 1, s))): a root whose slope at zero is finite.
+        root = shapes.made_by(guard.invars[1], "sqrt")
+    if root is None:
+        return None
+    inner = root.invars[0]
+    if guard is not None:
+        kept, test = shapes.made_by(inner, "select_n"), shapes.made_by(guard.invars[0], "eq")
+        if kept is None or test is None or kept.invars[0] is not guard.invars[0]:
+            return None
+        inner = kept.invars[1]
+        if test.invars[0] is not inner or not shapes.is_full_of(test.invars[1], 0):
+            return None
+    return inner if _fits(inner, equation) and _is_never_negative(inner, shapes) else None
+
+
+def _is_never_negative(atom: Any, shapes: _Shapes) -> bool:
+    """Whether `atom` is made of squares and sizes by sums, means and positive numbers."""
+    made = shapes.producer.get(atom) if isinstance(atom, jex.Var) else None
+    name = "" if made is None else made.primitive.name
+    if name in ("square", "abs"):
+        return made.invars[0].aval.dtype.kind == "f"  # type: ignore[union-attr]
+    if name == "integer_pow":
+        return made.params["y"] % 2 == 0  # type: ignore[union-attr]
+    if name in ("reduce_sum", "reshape", "squeeze", "broadcast_in_dim", "transpose"):
+        return _is_never_negative(made.invars[0], shapes)  # type: ignore[union-attr]
+    if name not in ("mul", "div", "add"):
+        return False
+    one, other = made.invars  # type: ignore[union-attr]
+    if name == "mul" and one is other:
+        return True
+    numbers = [shapes.filling(side) for side in (one, other)]
+    positive = [number is not None and _literal_value(number) > 0 for number in numbers]
+    return all(p or _is_never_negative(side, shapes) for p, side in zip(positive, (one, other), strict=True))
+
+
 def _squared_size(equation: Any, shapes: _Shapes) -> Any | None:
-    """|z|² of complex z is the sum of two squares: smooth, where |z| has no second derivative at zero."""
+    """|z|² of complex z is the sum of two squares: smooth, where |z| has no second derivative at zero.
+
+    So is the square of a norm.
+    """
+    squared = _squared_root(equation, shapes)
+    if squared is not None:
+        return squared
     size = shapes.made_by(equation.invars[0], "abs")
     if size is None or size.invars[0].aval.dtype.kind != "c":
         return None
