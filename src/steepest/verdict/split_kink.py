@@ -20,7 +20,7 @@ from ..numerics import EPS
 from ..objective import Objective
 from ..presentation.text import counted
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
-from .constrained import Multipliers, Point, judge_constrained
+from .constrained import MET, Multipliers, Point, judge_constrained
 from .kink import Kink
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
@@ -101,13 +101,15 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     if smooth is None:
         return None
     w, unit, n = y / smooth.units, smooth.cost_unit, look.n
-    at_most = _held(split.program, smooth, w) | ~np.isfinite(split.program.lower)
+    holding = _held(split.program, smooth, w)
+    at_most = holding | ~np.isfinite(split.program.lower)
     on = split.program.pairs[at_most[split.program.pairs].all(axis=1)]
     if not on.size:
         return None
     together, kinks = between(smooth, rows, split.limits), smooth.rows.m
     names = [*look.names, *(f"side {k}" for k in range(y.size - n))]
-    judgement, multipliers = judge_constrained(smooth.objective, together, w, names=names)
+    hint = _multipliers_between(smooth.objective, together, w, holding)
+    judgement, multipliers = judge_constrained(smooth.objective, together, w, names=names, hint=hint)
     count = _kinks_that_hold(on, multipliers.bounds, split.program.lower)
     if not judgement.verdict.is_minimum or not count:
         return None
@@ -177,25 +179,56 @@ def _multipliers(
     H, A, free = _along_the_kinks(objective, rows, w, np.zeros(rows.m), holding)
     _, gradient = objective.value_and_gradient(w)
     found = solved_with_pivoting(H, A, -np.concatenate([gradient[free], rows.value(w)]))
-    if found is None:
+    if found is None and rows.m > MOST_DEPENDENT:
         return None
-    u = -found[free.size :]
+    u = np.zeros(rows.m) if found is None else -found[free.size :]
     J = rows.jacobian(w)
     left = gradient - J.T @ u
     low, high = w <= objective.bounds.lower, w >= objective.bounds.upper
-    if (left[low & ~high] < -NO_JUMP * float(np.abs(left).max(initial=0.0))).any():
+    if found is None or (left[low & ~high] < -NO_JUMP * float(np.abs(left).max(initial=0.0))).any():
         u = _inside(J, gradient, u, low, high)
         left = gradient - J.T @ u
+    return u, _of_sides(left, low, high)
+
+
+def _of_sides(left: Vector, low: np.ndarray, high: np.ndarray) -> Vector:
+    """What is left of the slope at the bounds, (N,), as far as each may push."""
     sides = np.where(low, np.maximum(left, 0.0), 0.0) + np.where(high, np.minimum(left, 0.0), 0.0)
-    return u, np.where(low & high, left, sides)
+    return np.where(low & high, left, sides)
 
 
-def _inside(J: Any, gradient: Vector, u: Vector, low: np.ndarray, high: np.ndarray) -> Vector:
+def _multipliers_between(
+    objective: Objective, rows: Rows, w: Vector, holding: np.ndarray
+) -> tuple[Vector, Vector] | None:
+    """The same by a linear program where inequalities may hold the point, each with a multiplier of one sign."""
+    w = np.where(holding, objective.bounds.lower, w)
+    value = rows.value(w)
+    room = MET * np.maximum(1.0, np.abs(value))
+    at_lower, at_upper = value - rows.lower <= room, rows.upper - value <= room
+    active = np.flatnonzero(at_lower | at_upper)
+    if active.size > MOST_DEPENDENT:
+        return None
+    J = rows.jacobian(w)
+    _, gradient = objective.value_and_gradient(w)
+    low, high = w <= objective.bounds.lower, w >= objective.bounds.upper
+    signs = [
+        (None if up else 0.0, None if down else 0.0)
+        for down, up in zip(at_lower[active], at_upper[active], strict=True)
+    ]
+    u = np.zeros(rows.m)
+    u[active] = _inside(J[active], gradient, u[active], low, high, signs)
+    return u, _of_sides(gradient - J.T @ u, low, high)
+
+
+def _inside(
+    J: Any, gradient: Vector, u: Vector, low: np.ndarray, high: np.ndarray, signs: Sequence[Any] | None = None
+) -> Vector:
     """Multipliers (m,) of kinks that depend on each other, as far inside what each may be as can be; `u` if none are.
 
     Around each loop of a grid of equal values the differences add up to zero, so that many multipliers balance the
     slopes, and those of least length need not lie between the slopes of the two sides. A linear program finds some
-    that do, and the room they leave; what it leaves of the balance is spread over all of them.
+    that do, and the room they leave; what it leaves of the balance is spread over all of them. `signs`: from where to
+    where each may be, without limits where not given.
     """
     from scipy.optimize import linprog
     from scipy.sparse import block_array, csr_array
@@ -215,7 +248,7 @@ def _inside(J: Any, gradient: Vector, u: Vector, low: np.ndarray, high: np.ndarr
         b_ub=np.concatenate([gradient[lower], -gradient[upper]]) / unit,
         A_eq=block_array([[free_columns, csr_array((free_columns.shape[0], 1))]]),
         b_eq=gradient[free] / unit,
-        bounds=[(None, None)] * u.size + [(0.0, 1.0)],
+        bounds=[*(signs or [(None, None)] * u.size), (0.0, 1.0)],
         method="highs",
     )
     if found.x is None:
