@@ -186,7 +186,7 @@ def test_few_vectors_are_held_where_the_judge_asks_for_costs_and_slopes(at, most
     finally:
         tracemalloc.stop()
     assert found.verdict.is_minimum is (at == 0.0)
-    assert len(held) >= 10
+    assert len(held) > 5  # five curvatures and more
     assert (max(held) - before) / (8 * n) < most
 
 
