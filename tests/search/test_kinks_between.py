@@ -355,3 +355,28 @@ def test_a_median_filter_of_many_numbers_is_judged_without_a_dense_matrix_of_all
     assert result.verdict == "minimum at a kink"
     assert result.fun == pytest.approx(known.fun, rel=1e-10)
     assert most < 150e6
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_multipliers_are_those_of_the_linear_program_where_kinks_are_made_from_kinks(seed):
+    """The largest of sizes: a maximum of what are kinks themselves, whose sides are rounding where it is held."""
+    rng = np.random.default_rng(seed)
+    rows, b = rng.standard_normal((2, 3)), rng.standard_normal(2)
+    limits, most = rng.standard_normal((3, 3)), rng.uniform(-1.0, 1.0, 3)
+    known = linprog(
+        [0, 0, 0, 1],
+        A_ub=np.block([[rows, -np.ones((2, 1))], [-rows, -np.ones((2, 1))], [limits, np.zeros((3, 1))]]),
+        b_ub=np.concatenate([b, -b, most]),
+        bounds=[(-5, 5)] * 3 + [(0, None)],
+    )
+    result = st.minimize(
+        lambda x: np.max(np.abs(rows @ x - b)),
+        np.zeros(3),
+        bounds=[(-5, 5)] * 3,
+        constraints=LinearConstraint(limits, -np.inf, most),
+    )
+    if known.fun is None:
+        assert not result.success
+    elif known.fun > 1e-6:  # else the floor is level, and multipliers are zero or none
+        assert result.success and result.fun == pytest.approx(known.fun, rel=1e-8)
+        np.testing.assert_allclose(list(result.multipliers.values()), known.ineqlin.marginals[4:], atol=1e-6)

@@ -41,8 +41,9 @@ def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
     split = objective.split
     assert split is not None
     program, cost, block = split.program, split.cost, _traced(split.rows, y.size)
-    slopes = block.jacobian(y)[:, : program.n]
-    of_kinks = _units_of_kinks(program, y, slopes)
+    all_slopes = block.jacobian(y)
+    slopes = all_slopes[:, : program.n]
+    of_kinks = _units_of_kinks(program, y, all_slopes)
     units = np.ones(y.size)
     units[program.pairs] = of_kinks[:, None]
     _, gradient = cost.value_and_gradient(y)
@@ -136,12 +137,13 @@ def _traced(rows: Any, n: int) -> Block:
 def _units_of_kinks(program: Any, y: Vector, slopes: Any) -> Vector:
     """What the sides of the kinks of one operation differ by at most, or are made from, (R,); one for nothing.
 
-    On a kink the sides differ by rounding alone. `slopes` (R, n): of the equations by the parameters.
+    On a kink the sides differ by rounding alone. `slopes` (R, N): of the equations by the parameters, and by the sides
+    of other kinks that some are made from.
     """
     far = np.abs(y[program.pairs[:, 1]])
     two_sided = np.isfinite(program.lower[program.pairs[:, 0]])
     far = np.maximum(far, np.where(two_sided, np.abs(y[program.pairs[:, 0]]), 0.0))
-    far = np.maximum(far, np.asarray(abs(slopes) @ np.abs(y[: program.n])))
+    far = np.maximum(far, np.asarray(abs(slopes) @ np.abs(y)))
     largest = np.zeros(int(program.places_of.max()) + 1)
     np.maximum.at(largest, program.places_of, far)
     return np.asarray(_power_of_two(largest))[program.places_of]
