@@ -184,6 +184,8 @@ def test_costs_that_are_not_convex_are_never_called_so(name):
         lambda x: -np.sum(np.log(0.5 * (1 + np.tanh((2 * Y - 1) * (A @ x))))),
         lambda x: 0.5 * np.linalg.norm(A @ x - Y) ** 2 + np.linalg.norm(x, 1),
         lambda x: np.sum(np.where(A @ x > Y, 0.3 * (A @ x - Y), 0.7 * (Y - A @ x))),
+        lambda x: np.sum(np.where(Y * (A @ x) < 1, 1 - Y * (A @ x), 0) ** 2) + 0.1 * x @ x,
+        lambda x: np.sum(((A @ x - Y) * (A @ x > Y)) ** 3),
     ],
 )
 def test_costs_written_with_numpy_are_read_as_well(cost):
@@ -214,7 +216,8 @@ UNARY = [
     lambda u: jnp.log1p(-jax.nn.sigmoid(u)),
     lambda u: jnp.where(u > 0.5, 0.7 * (u - 0.5), -0.3 * (u - 0.5)), lambda u: jnp.where(u < 0, 2.0 * u, 0.5 * u),
     lambda u: jnp.sqrt(u**2), lambda u: jnp.maximum(u, 0.0) - 0.3 * u + jnp.log1p(jnp.exp(-jnp.abs(u))),
-    lambda u: u * (u > 0) - 0.2 * u,
+    lambda u: u * (u > 0) - 0.2 * u, lambda u: jnp.where(u > 1, u - 1, 0) ** 2, lambda u: jnp.where(u > 0, u, -u) ** 3,
+    lambda u: jnp.where(u > 0, -u, 0.5 * u) ** 3,
 ]  # fmt: skip
 BINARY = [
     jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum, jnp.logaddexp, jnp.hypot,

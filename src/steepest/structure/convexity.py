@@ -161,7 +161,9 @@ class _Rules:
     def sign(self, atom: Any) -> int:
         """1 where no element is negative, -1 where none is positive, 0 otherwise."""
         low, high = hull(self.range(atom))
-        return 1 if low >= 0.0 else (-1 if high <= 0.0 else 0)
+        sign = 1 if low >= 0.0 else (-1 if high <= 0.0 else 0)
+        pattern = self.patterns.get(atom) if self.reading.depends(atom) else None
+        return pattern.sides.sign if not sign and pattern is not None and pattern.sides is not None else sign
 
     def is_one(self, atom: Any) -> bool:
         """Whether it is a constant full of ones."""

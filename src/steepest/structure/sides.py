@@ -69,6 +69,16 @@ class Sides:
             1 if all(np.all(s >= 0.0) for s in slopes) else -1 if all(np.all(s <= 0.0) for s in slopes) else 0
         )
 
+    @property
+    def sign(self) -> int:
+        """1 where it is nowhere negative, -1 where it is nowhere positive, else 0."""
+        (p, c), (q, e) = self.above, self.below
+        for sign in (1, -1):
+            rises = np.all(sign * p >= 0.0) and np.all(sign * q <= 0.0)
+            if rises and all(np.all(sign * numbers >= 0.0) for numbers in (c, e, self.between)):
+                return sign
+        return 0
+
     def turned(self, difference: tuple[Any, ...]) -> Sides:
         """The same by `difference`, which is the negative of its own."""
         (p, c), (q, e) = self.above, self.below
