@@ -9,7 +9,7 @@ this one, or at a trial that fell short.
 
 from __future__ import annotations
 
-from math import inf, log, sqrt
+from math import log, sqrt
 from typing import NamedTuple
 
 from ..bounds import Vector
@@ -17,6 +17,9 @@ from ..bounds import Vector
 # The bend of the last step foretells that of the next one where both are parallel to within this cosine, 26 degrees;
 # farther apart, it is the bend of another direction.
 PARALLEL = 0.9
+
+# A step this many times as long as the last one: the square of that is no number.
+LONGEST = 1e150
 
 # Twice the second-order part of a step is at most this part of its first-order part (Transtrum & Sethna have such a
 # limit too). With more, the terms left out are no smaller than it, and neither means anything.
@@ -75,7 +78,7 @@ def foretold(bend: Bend | None, p: Vector, scale: Vector) -> Vector | None:
         return None
     ratio = along / square
     # Nothing is foretold by a step too short for its square to be a number beside this one's.
-    return bend.off * (ratio * ratio) if ratio * ratio < inf else None
+    return bend.off * ratio**2 if ratio < LONGEST else None
 
 
 def is_bearable(bent: Vector, straight: float, scale: Vector) -> bool:

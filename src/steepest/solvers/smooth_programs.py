@@ -143,7 +143,10 @@ def _units_of_kinks(program: Any, y: Vector, slopes: Any) -> Vector:
     far = np.abs(y[program.pairs[:, 1]])
     two_sided = np.isfinite(program.lower[program.pairs[:, 0]])
     far = np.maximum(far, np.where(two_sided, np.abs(y[program.pairs[:, 0]]), 0.0))
-    far = np.maximum(far, np.asarray(abs(slopes) @ np.abs(y)))
+    n, size = program.n, np.abs(y)
+    own = size[program.pairs].sum(axis=1)
+    of_others = np.maximum(np.asarray(abs(slopes[:, n:]) @ size[n:]) - own, 0.0)
+    far = np.maximum(far, np.asarray(abs(slopes[:, :n]) @ size[:n]) + of_others)
     largest = np.zeros(int(program.places_of.max()) + 1)
     np.maximum.at(largest, program.places_of, far)
     return np.asarray(_power_of_two(largest))[program.places_of]
