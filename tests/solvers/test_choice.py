@@ -426,15 +426,3 @@ def test_a_hard_quadratic_whose_factor_takes_long_is_factorised_once_slopes_have
     A[np.arange(6 * n), one] += 1.0
     A[np.arange(6 * n), other] -= 1.0
     assert_allclose(found.x, np.linalg.solve(A.T @ (weight[:, None] * A) + np.eye(n), sought), atol=1e-8)
-
-
-def test_dear_second_derivatives_are_left_for_slopes_where_a_few_steps_do_not_arrive():
-    """Spikes behind a wide blur: each step takes 81 products, and the valleys that squares make are flat."""
-    rng, n = np.random.default_rng(4), 600
-    blur = np.exp(-(np.linspace(-2.0, 2.0, 41) ** 2))
-    seen = np.convolve(np.maximum(0.0, rng.normal(size=n) - 1.5), blur, "same") + 0.05 * rng.normal(size=n)
-    found = minimize(lambda x: np.sum((np.convolve(x**2, blur, mode="same") - seen) ** 2), np.full(n, 0.5))
-    assert found.success and found.plan.taken[:4] == ("sparse Newton", "L-BFGS", "sparse Newton", "L-BFGS")
-    assert found.nhev < 200
-    off = np.convolve(found.x**2, blur, "same") - seen
-    assert np.abs(4.0 * found.x * np.convolve(off, blur, "same")).max() < 1e-6

@@ -50,14 +50,6 @@ OPENING_STEPS, CROSSING_STEPS = 100, 2_000
 # bounds nothing was won: double wells there ended higher, in the same time.
 WEIGHTY_OPENING_STEPS = 20
 
-# The same where a step takes as long as so many slopes, whatever it is for: the thousands that follow take no longer
-# than as many steps as were allowed before. Robust levelling of 1,500 and 3,000 heights took 55 to 60 % of the time,
-# deconvolutions of as many 50 to 60 %.
-DOZENS = 36.0
-
-# Multiplications of a factorisation, for each entry of a sparse Hessian, that take as long as one slope.
-MULTIPLICATIONS = 8.0
-
 # Multiplications to factorise a sparse Hessian, for each of its entries, up to which Newton's method begins. A slope
 # takes a few for each entry, but L-BFGS takes a thousand of them where Newton's method factorises fifty times. Minimal
 # surfaces of 1,000, 10,000 and 100,000 parameters, with 70, 220 and 700, took Newton's method 0.3, 1.4 and 40 s, and
@@ -69,10 +61,6 @@ MOMENT = 5e7
 
 # Steps of L-BFGS before a factorisation that is heavy, yet bearable, is made: by then it has arrived, or never will.
 HEAVY_CROSSING_STEPS = 5_000
-
-# Steps that take as long as dozens of slopes, after which L-BFGS goes on: near a minimum a dozen arrive. Along a flat
-# valley a layout of 1,500 points by springs took 638 and half a minute, each as long as 170 slopes.
-HEAVY_STEPS = 40
 
 # Steps of L-BFGS where second derivatives are neither few nor sparse. It comes nearer by about the same part with each;
 # after so many, steps that solve for the minimum by products with the Hessian are quicker. Fewer, and it hands over far
@@ -194,24 +182,11 @@ class Situation:
 
     @property
     def opens_briefly(self) -> bool:
-        """Whether a few steps by second derivatives that take long tell if more of them lead to a minimum.
+        """Whether a few steps by weighty second derivatives tell if more of them lead to a minimum.
 
         Inside bounds each also finds out which of them hold, and slopes take as long for that.
         """
-        takes_long = self.is_weighty or self.takes_dozens
-        return self.is_bearable and takes_long and not self.objective.bounds.any
-
-    @property
-    def takes_dozens(self) -> bool:
-        """Whether a step by sparse second derivatives takes as long as dozens of slopes: to tell them, or to factorise.
-
-        There are about as many products as a row has entries, and each takes as long as three slopes.
-        """
-        cost = self.objective.factorising if self.is_light else None
-        if cost is None:
-            return False
-        slopes = 3.0 * cost.entries / self.n + cost.work / (MULTIPLICATIONS * cost.entries)
-        return slopes > DOZENS and not self.is_quadratic
+        return self.is_bearable and self.is_weighty and not self.objective.bounds.any
 
     @property
     def is_bearable(self) -> bool:
@@ -388,9 +363,6 @@ FACTORISED = (
     "takes a moment"
 )
 
-# Why slopes are taken again after second derivatives that take long.
-SOONER = "where a few steps by dear second derivatives do not arrive, cheap ones come on sooner"
-
 # Why the slopes of residuals were not used.
 NO_SQUARES = "the cost was not recognised as a sum of squares of few parameters"
 
@@ -480,27 +452,6 @@ RULES = (
             "factorising the second derivatives of its {n} parameters once, {work:.0e} multiplications, takes as long "
             "as a hundred slopes or more, and cheap steps come near the minimum sooner"
         ),
-        otherwise="second derivatives are as cheap",
-        most_steps=HEAVY_CROSSING_STEPS,
-    ),
-    Rule(
-        lambda: Newton(sparse=True),
-        when=lambda s: s.is_heavy or s.opens_briefly,
-        because="near the minimum second derivatives tell the way",
-        otherwise=FACTORISED,
-        most_steps=HEAVY_STEPS,
-    ),
-    Rule(
-        LBFGS,
-        when=lambda s: s.opens_briefly,
-        because=SOONER,
-        otherwise="second derivatives are as cheap",
-        most_steps=CROSSING_STEPS,
-    ),
-    Rule(
-        LBFGS,
-        when=lambda s: s.is_heavy,
-        because=SOONER,
         otherwise="second derivatives are as cheap",
         most_steps=HEAVY_CROSSING_STEPS,
     ),
