@@ -22,8 +22,11 @@ from .arrays import TracedArray, names_in, unwrap
 from .constant_zeros import with_constant_zeros_apart
 from .explain import NUMERIC, needs_plain, refusals_kept
 from .expressions import Expression
-from .lookalike import Changeable, Lookalike, mark_of, unchanged, written_for_jax
+from .lookalike import Lookalike
+from .marks import Changeable, mark_of, unchanged
+from .ownership import written_for_jax
 from .passes import simplify
+from .reads import Reads
 from .recurrences import with_loops
 from .rolling import rolled
 from .source import is_library, place_of
@@ -110,8 +113,8 @@ def trace(
         jaxpr = rolled(with_constant_zeros_apart(whole))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:
-        lookalike.watch(function)
-    _keep(function, parameters, args, style, lookalike, found)
+        lookalike.reads.watch(function)
+    _keep(function, parameters, args, style, lookalike.reads, found)
     return found
 
 
@@ -332,7 +335,7 @@ class _Entry:
     style: str
     args: tuple[Any, ...]
     marks: tuple[Any, ...]
-    lookalike: Lookalike
+    reads: Reads
     found: Trace
 
     def serves(self, parameters: Parameters, args: tuple[Any, ...], style: str) -> bool:
@@ -342,7 +345,7 @@ class _Entry:
         for value, known, mark in zip(args, self.args, self.marks, strict=True):
             if not unchanged(value, known, mark):
                 return False
-        return self.lookalike.still_valid()
+        return self.reads.still_valid()
 
 
 _traces: OrderedDict[Any, list[_Entry]] = OrderedDict()
@@ -370,16 +373,16 @@ def _keep(
     parameters: Parameters,
     args: tuple[Any, ...],
     style: str,
-    lookalike: Lookalike,
+    reads: Reads,
     found: Trace,
 ) -> None:
-    if not lookalike.cacheable or parameters.key is None:
+    if not reads.cacheable or parameters.key is None:
         return
     try:
         marks = tuple(mark_of(value) for value in args)
     except Changeable:
         return
-    entry = _Entry(function, parameters.key, style, args, marks, lookalike, found)
+    entry = _Entry(function, parameters.key, style, args, marks, reads, found)
     with _guard:
         entries = _traces.pop(_identity(function), [])
         others = [other for other in entries if not (other.key == entry.key and other.style == style)]
