@@ -25,6 +25,13 @@ SIGNS_KEPT = 16
 # A parameter smaller than this part of the others (or of one) is zero up to rounding.
 NOTHING = 64.0 * EPS
 
+# Where the cost changes over that part by more than this part of itself and its fall, so small a number is none of
+# zero: it has a size of its own, as 1e-18 joules have. Rounding of zero changes it by the square of that part only.
+OF_ITS_OWN = 1e-4
+
+# The size is looked for in steps of at least this factor.
+NARROWER = 0.1
+
 # Where the cost is looked at for its size, in natural sizes.
 ASIDE = 0.1
 
@@ -172,10 +179,7 @@ class Look:
 
     def value_at(self, x: Vector) -> float:
         """The cost at `x`, put inside the bounds; NaN where it does not exist."""
-        try:
-            return self.objective.value(x if self._box is None else self._box.project(x))
-        except NO_NUMBER:
-            return np.nan
+        return _known_value(self.objective, x)
 
     def slope_at(self, x: Vector) -> tuple[float, Vector]:
         """The cost and gradient at `x`, put inside the bounds; NaN where they do not exist."""
@@ -238,7 +242,14 @@ def look_at(
     # A parameter that is zero, up to rounding, and never moved says nothing of its own size: the others', or 1,
     # must do.
     unknown = min(most, 1.0) if most > 0.0 else 1.0
-    scale = np.where(scale > NOTHING * unknown, scale, unknown)
+    tiny = scale <= NOTHING * unknown
+    if tiny.any():
+        sizes = np.where(tiny, unknown, scale)
+        if x.size <= SMALL and isfinite(value):
+            level = max(_level(objective, x, np.where(tiny, 0.0, scale), float(value)), fall or 0.0)
+            for k in np.flatnonzero(tiny & (scale > 0.0)).tolist():
+                sizes[k] = _size_of(objective, x, k, scale[k], unknown, float(value), level)
+        scale = sizes
     return Look(
         objective,
         x,
@@ -254,6 +265,48 @@ def look_at(
         start,
         hessian,
     )
+
+
+def _level(objective: Objective, x: Vector, sizes: Vector, value: float) -> float:
+    """How large the cost, `value` at `x`, is there and a little off along the parameters of known `sizes` (n,)."""
+    near = (x + side * ASIDE * sizes for side in (1.0, -1.0))
+    values = (_known_value(objective, place) for place in near)
+    return max(abs(value), *(abs(there) for there in values if isfinite(there)), 0.0)
+
+
+def _size_of(
+    objective: Objective, x: Vector, k: int, own: float, unknown: float, value: float, level: float
+) -> float:
+    """The natural size of parameter `k` of `x` (n,), whose number `own` is next to nothing beside `unknown`.
+
+    Its own, or the distance at which the cost, `value` at `x`, changes by its `level`, where it does so next to zero;
+    else that number is rounding and `unknown` stands for its size.
+    """
+    distance = NOTHING * unknown
+    change = _change(objective, x, k, distance, value)
+    if not change > OF_ITS_OWN * level:
+        return unknown
+    while distance > own and change > level:
+        distance = max(own, distance * min(NARROWER, float(np.sqrt(level / change))))
+        change = _change(objective, x, k, distance, value)
+    return distance
+
+
+def _change(objective: Objective, x: Vector, k: int, distance: float, value: float) -> float:
+    """What the cost changes by, a `distance` from `x` (n,) along parameter `k`; infinite where it has no value."""
+    place = x.copy()
+    place[k] += distance if x[k] + distance <= objective.bounds.upper[k] else -distance
+    there = _known_value(objective, place)
+    return abs(there - value) if isfinite(there) else np.inf
+
+
+def _known_value(objective: Objective, place: Vector) -> float:
+    """The cost at a place (n,), put inside the bounds; NaN where it does not exist."""
+    bounds = objective.bounds
+    try:
+        return objective.value(bounds.project(place) if bounds.any else place)
+    except NO_NUMBER:
+        return np.nan
 
 
 def is_lost_in(fall: float, value: float) -> bool:
