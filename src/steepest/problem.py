@@ -683,7 +683,7 @@ def _linearised_evaluation(traced: Trace) -> Any | None:
     """Value, residual and Jacobian of a sum of squares or losses: sparse where most is zero, dense where it fits."""
     from .derivatives import exact, sparse
     from .derivatives.tiers import Tiered
-    from .structure.sparsity import Dense
+    from .structure.dependence import Dense
     from .tracing.passes import simplify
 
     squares = sum_of_squares(traced)
@@ -729,7 +729,7 @@ def _slopes_are_cheaper(traced: Trace) -> bool:
 def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:
     """The Hessian as a sparse array, where most of it is zero and a few products tell it all."""
     from .derivatives import exact, sparse
-    from .structure.sparsity import Dense
+    from .structure.dependence import Dense
 
     try:
         plan = sparse.hessian_plan(number, exact.gradient_of(both))

@@ -139,7 +139,7 @@ def sparse_where_it_pays(function: VectorFunction) -> VectorFunction:
 
 def _sparse_plan(trace: Trace) -> Any | None:
     from .derivatives.sparse import linearised_plan
-    from .structure.sparsity import Dense
+    from .structure.dependence import Dense
     from .tracing.passes import eliminate_dead, with_outputs
 
     m = int(np.prod(trace.shape, dtype=np.int64))

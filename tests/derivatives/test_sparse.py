@@ -12,9 +12,9 @@ from steepest.derivatives import exact
 from steepest.derivatives.sparse import Sparse, hessian_plan, linearised_plan, upright
 from steepest.derivatives.tiers import Tiered
 from steepest.numerics import double_precision
+from steepest.structure.dependence import Dense
 from steepest.structure.linear_terms import linear_terms_of
 from steepest.structure.reading import Reading
-from steepest.structure.sparsity import Dense
 from steepest.structure.squares import squares_of
 from steepest.tracing.passes import simplify
 

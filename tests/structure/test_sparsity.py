@@ -11,8 +11,9 @@ from jax import lax
 from steepest.derivatives.exact import jacobian as exact_jacobian
 from steepest.derivatives.tiers import Tiered
 from steepest.numerics import double_precision
-from steepest.structure import sparsity
-from steepest.structure.sparsity import Dense, jacobian_pattern
+from steepest.structure import dependence, sparsity
+from steepest.structure.dependence import Dense
+from steepest.structure.sparsity import jacobian_pattern
 from steepest.tracing.passes import simplify
 
 N = 12
@@ -187,14 +188,14 @@ def test_a_pattern_that_will_be_full_is_refused_before_its_large_sets_are_joined
         return jnp.concatenate([(error @ right.T).ravel(), (left.T @ error).ravel()])
 
     monkeypatch.setattr(sparsity, "LARGE", 1000)
-    monkeypatch.setattr(sparsity, "FEW_ENTRIES", 0)
-    monkeypatch.setattr(sparsity, "FEW", 0)
+    monkeypatch.setattr(dependence, "FEW_ENTRIES", 0)
+    monkeypatch.setattr(dependence, "FEW", 0)
     largest = []
     joined = sparsity._Propagation.gathered
 
     def noted(own, found, target, size):
         if own.drawn is None:
-            largest.append(sparsity._entries_of(found))
+            largest.append(dependence.entries_of(found))
         return joined(own, found, target, size)
 
     monkeypatch.setattr(sparsity._Propagation, "gathered", noted)
@@ -250,7 +251,7 @@ def test_what_meets_everything_at_second_hand_is_refused_early(name, monkeypatch
 @pytest.mark.parametrize("busy", [1, 30])
 def test_a_few_parameters_that_all_depends_on_do_not_make_a_pattern_full(busy, monkeypatch):
     monkeypatch.setattr(sparsity, "LARGE", 100)
-    monkeypatch.setattr(sparsity, "FEW_ENTRIES", 0)
+    monkeypatch.setattr(dependence, "FEW_ENTRIES", 0)
     found = pattern(lambda x: x[busy:-1] * x[busy + 1 :] * jnp.sum(x[:busy]), 600)
     expected = np.zeros((599 - busy, 600))
     rows = np.arange(599 - busy)

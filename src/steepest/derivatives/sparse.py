@@ -20,7 +20,8 @@ from ..linear_algebra.elimination import BEARABLE, expected_work, stays_sparse
 from ..linear_algebra.sparse_factor import refilled
 from ..numerics import double_precision
 from ..structure.colouring import Colouring, colour_columns, colour_symmetric
-from ..structure.sparsity import Dense, jacobian_pattern
+from ..structure.dependence import Dense
+from ..structure.sparsity import jacobian_pattern
 from . import exact
 from .tiers import Tiered
 

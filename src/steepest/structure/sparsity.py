@@ -1,11 +1,7 @@
 """On which parameters does each element of a result depend? The pattern of a Jacobian, read off the jaxpr.
 
 Forward propagation of index sets (Griewank & Walther, "Evaluating Derivatives", 2nd ed. 2008, section 7.1), but whole
-arrays at a time. The sets of all elements of one variable are kept as a few *columns*: integer arrays of
-the size of the variable, each of which names one parameter for each element, or none. Shifts, slices and stencils
-are then NumPy indexing of columns, a sum of two variables joins their lists of columns, and nothing depends on the
-number of elements but NumPy's own speed. Sets that do not fit into few columns, those of sums over
-many elements, are kept as rows of a sparse matrix.
+arrays at a time.
 
 The pattern is never too small: an operation without a rule makes every element of its result depend on everything
 that its operands depend on.
@@ -13,35 +9,15 @@ that its operands depend on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..linear_algebra.elimination import BUSIER
-from ..tracing.primitives.indexing import scatter_windows
 from .dead import FLAT
-from .reading import Reading, moved
-
-# Columns of one variable; more become rows of a sparse matrix. A matrix costs about as much as twenty columns.
-MOST_COLUMNS = 200
-
-# From this many columns on, those that differ only at edges are looked for and made one.
-CROWDED = 12
-
-# Columns that agree at so many places are compared in full.
-PROBES = 64
-
-# A pattern is given up as dense when this part of its entries is filled, and more than so many in each row
-# and column: no method for sparse matrices pays beyond. One of few entries is cheap whatever it is.
-DENSE = 0.25
-FEW = 64
-FEW_ENTRIES = 100_000
-
-# Where as many rows as this are added up from terms of which each row would hold more entries than that, a product for
-# each of them at every step takes longer than a walk by slopes alone; finding them all takes ten seconds and gigabytes.
-MANY_ROWS, MOST_MEETING = 20_000, 200
+from .dependence import MOST_MEETING, NOTHING, Dependences, entries_of
+from .dependence_rules import ELSEWHERE, RULES, STEPS, elementwise, everything
+from .reading import Reading
 
 # A set of so many entries takes a tenth of a second to join with others: before the first of them the pattern of a few
 # parameters alone, drawn at random, tells whether all will be dense. Counted is what three in four of them reach, so
@@ -49,34 +25,10 @@ MANY_ROWS, MOST_MEETING = 20_000, 200
 LARGE, DRAWN, REACHED_BY = 1_000_000, 8, 0.75
 
 # Of a symmetric matrix the parameters that one of those drawn meets are followed too, where it meets too many for a
-# product each (see above). Where they meet so many times as many in turn, and this part of all, or that part alone, no
-# order of elimination is any good: along a band they meet twice as many, on a grid four times, in space eight times.
-# Those that are busier than that one are left out: eliminated last, they cost little.
+# product each (`MOST_MEETING`). Where they meet so many times as many in turn, and this part of all, or that part
+# alone, no order of elimination is any good: along a band they meet twice as many, on a grid four times, in space
+# eight times. Those that are busier than that one are left out: eliminated last, they cost little.
 SPREAD, SPREAD_PART, SPREAD_WHOLE = 8, 0.25, 0.75
-
-# Nor is anything kept that would take more memory than this many entries (8 bytes each).
-MOST_ENTRIES = 60_000_000
-
-Column = np.ndarray
-
-
-class Dense(Exception):
-    """The pattern is too full to be worth knowing; `unknown` names primitives without a rule that were met."""
-
-    def __init__(self, unknown: tuple[str, ...] = ()) -> None:
-        self.unknown = unknown
-        super().__init__("most entries may be nonzero")
-
-
-@dataclass(frozen=True, eq=False)
-class Dependence:
-    """Of a variable of `size` elements: `columns`, each (size,), int32, -1 for none; `rest` CSR (size, n) or None."""
-
-    columns: tuple[Column, ...]
-    rest: Any = None
-
-
-NOTHING = Dependence(())
 
 
 def jacobian_pattern(closed: Any) -> Any:
@@ -100,33 +52,36 @@ def jacobian_pattern(closed: Any) -> Any:
     return propagation.matrix(found, size).tocsc()
 
 
-class _Propagation:
-    """With `steps_count`, a result that changes in steps depends on its operands too.
-
-    That is for functions with a derivative of their own making, which may see a slope where operations have none.
-    `drawn`: the parameters (k,) whose traces alone are followed; None for all of them.
-    """
+class _Propagation(Dependences):
+    """The dependences of all variables, found from equation to equation; refused early where they will be dense."""
 
     def __init__(self, reading: Reading, *, steps_count: bool, drawn: np.ndarray | None = None) -> None:
-        self.reading = reading
-        self.steps_count = steps_count
-        self.n = reading.n
-        self.drawn = drawn
+        super().__init__(reading, steps_count=steps_count, drawn=drawn)
         self._foreseen = drawn is not None or reading.n <= DRAWN
-        self.unknown: list[str] = []
-        self._interned: dict[tuple[int, int, bytes], list[Column]] = {}
-        self._joined: dict[tuple[int, int], tuple[Any, Any, Any]] = {}
-        everyone = np.arange(self.n, dtype=np.int32)
-        if drawn is not None:
-            everyone = np.full(self.n, -1, dtype=np.int32)
-            everyone[drawn] = drawn
-        self.found: dict[Any, Dependence] = {reading.x: Dependence((self.interned(everyone),))}
         for equation in reading.equations:
             if any(var in reading.varies for var in equation.outvars):
                 self.follow(equation)
 
-    def of(self, atom: Any) -> Dependence:
-        return self.found[atom] if self.reading.depends(atom) else NOTHING
+    def follow(self, equation: Any) -> None:
+        """Find what the results of one equation depend on."""
+        self.foresee(max(map(entries_of, map(self.of, equation.invars)), default=0))
+        name = equation.primitive.name
+        rule = RULES.get(name)
+        results = None
+        smooth = [self.steps_count or var.aval.dtype.kind in "fc" for var in equation.outvars]
+        steps = name in FLAT or name in STEPS
+        if not any(smooth) or (steps and not self.steps_count):
+            results = [NOTHING] * len(equation.outvars)
+        elif steps and name not in ELSEWHERE:
+            results = elementwise(self, equation)
+        elif rule is not None:
+            results = rule(self, equation)
+        if results is None:
+            if rule is None or name not in self.unknown:
+                self.unknown.append(name)
+            results = everything(self, equation)
+        for var, result, counts in zip(equation.outvars, results, smooth, strict=True):
+            self.found[var] = self.kept(result, var.aval.size) if counts else NOTHING
 
     def foresee(self, entries: int) -> None:
         """Before the first set of many entries: refuse a pattern that will be dense, by that of a few parameters."""
@@ -138,9 +93,9 @@ class _Propagation:
         pattern, unknown = self._drawn(drawn)
         counts = np.diff(pattern.indptr)[drawn]
         reached = float(np.quantile(counts, 1.0 - REACHED_BY))
-        full = self._is_full(REACHED_BY * self.n * reached, size)
+        full = self.is_full(REACHED_BY * self.n * reached, size)
         if full or (size == self.n and reached > MOST_MEETING and self._spreads(pattern, drawn, counts)):
-            raise Dense(tuple(dict.fromkeys([*self.unknown, *unknown])))
+            raise self.too_full(*unknown)
 
     def _drawn(self, drawn: np.ndarray) -> tuple[Any, list[str]]:
         """The pattern, CSC, with the entries of the parameters `drawn` alone, and what primitives were unknown."""
@@ -162,694 +117,3 @@ class _Propagation:
         further[around[:, alike].indices] = True
         enough = min(max(SPREAD * met, SPREAD_PART * self.n), SPREAD_WHOLE * self.n)
         return bool(np.count_nonzero(further) >= enough)
-
-    def _is_full(self, entries: float, size: int) -> bool:
-        """Whether so many entries of a Jacobian of `size` rows are not worth keeping."""
-        few = min(FEW, self.n // 8)
-        full = entries > max(DENSE * size * self.n + few * (size + self.n), FEW_ENTRIES)
-        return full or entries > MOST_ENTRIES
-
-    def follow(self, equation: Any) -> None:
-        """Find what the results of one equation depend on."""
-        self.foresee(max(map(_entries_of, map(self.of, equation.invars)), default=0))
-        name = equation.primitive.name
-        rule = _RULES.get(name)
-        results = None
-        smooth = [self.steps_count or var.aval.dtype.kind in "fc" for var in equation.outvars]
-        steps = name in FLAT or name in _STEPS
-        if not any(smooth) or (steps and not self.steps_count):
-            results = [NOTHING] * len(equation.outvars)
-        elif steps and name not in _ELSEWHERE:
-            results = _elementwise(self, equation)
-        elif rule is not None:
-            results = rule(self, equation)
-        if results is None:
-            if rule is None or name not in self.unknown:
-                self.unknown.append(name)
-            results = _everything(self, equation)
-        for var, result, counts in zip(equation.outvars, results, smooth, strict=True):
-            self.found[var] = self.kept(result, var.aval.size) if counts else NOTHING
-
-    # -- columns and rows ----------------------------------------------------------------------------------
-
-    def interned(self, column: Column) -> Column:
-        """The same column, one object for each content, so that equal ones are told by their identity."""
-        # The sum tells columns apart that differ at their ends alone, as those of what is slid over a vector do.
-        probed = column[:: max(column.size // PROBES, 1)].tobytes()
-        alike = self._interned.setdefault((column.size, int(column.sum(dtype=np.int64)), probed), [])
-        for known in alike:
-            if known is column or np.array_equal(known, column):
-                return known
-        alike.append(column)
-        return column
-
-    def kept(self, found: Dependence, size: int) -> Dependence:
-        """Columns made one object each; as a matrix if there are many; refused if dense."""
-        columns: dict[int, Column] = {}
-        for column in found.columns:
-            if self.drawn is not None and not (column >= 0).any():
-                continue
-            column = self.interned(np.asarray(column, dtype=np.int32))
-            columns[id(column)] = column
-        if len(columns) > CROWDED:
-            merged = map(self.interned, _merged(list(columns.values())))
-            columns = {id(column): column for column in merged}
-        entries = len(columns) * size + (0 if found.rest is None else found.rest.nnz)
-        result = Dependence(tuple(columns.values()), found.rest)
-        if len(columns) > MOST_COLUMNS or entries > MOST_ENTRIES:
-            result = Dependence((), self.matrix(result, size))
-            entries = result.rest.nnz
-        self.refuse(entries, size)
-        return result
-
-    def refuse(self, entries: int, size: int) -> None:
-        """Raise `Dense` if so many entries of `size` rows are not worth keeping; those of a few parameters are."""
-        if self.drawn is None and self._is_full(entries, size):
-            raise Dense(tuple(dict.fromkeys(self.unknown)))
-
-    def matrix(self, found: Dependence, size: int) -> Any:
-        """CSR (size, n), all ones: columns and rest in one."""
-        from scipy.sparse import coo_array, csr_array
-
-        if len(found.columns) * size > 4 * MOST_ENTRIES:
-            raise Dense(tuple(dict.fromkeys(self.unknown)))
-        if found.rest is None:
-            side_by_side = _in_order(found.columns)
-            if side_by_side is not None:
-                return csr_array(side_by_side, shape=(size, self.n))
-        rows, cols = [], []
-        everyone = np.arange(size, dtype=np.int32)
-        for column in found.columns:
-            some = column >= 0
-            whole = bool(some.all())
-            rows.append(everyone if whole else everyone[some])
-            cols.append(column if whole else column[some])
-        if found.rest is not None:
-            rest = found.rest.tocoo()
-            rows.append(rest.row)
-            cols.append(rest.col)
-        if not rows:
-            return csr_array((size, self.n), dtype=np.int8)
-        places = (np.concatenate(rows), np.concatenate(cols))
-        ones = np.ones(places[0].size, dtype=np.int32)
-        result = coo_array((ones, places), shape=(size, self.n)).tocsr()
-        result.data = np.ones(result.nnz, dtype=np.int8)
-        return result
-
-    def together(self, one: Any, other: Any) -> Any:
-        """The union of two sparse matrices of ones; either may be None."""
-        if one is None or other is None or one is other:
-            return other if one is None else one
-        known = self._joined.get((id(one), id(other)))
-        if known is None:
-            # The operands are kept with the result, so that their ids stay theirs.
-            known = self._joined[id(one), id(other)] = (one, other, _ones(one + other))
-        return known[2]
-
-    def union(self, parts: Sequence[Dependence]) -> Dependence:
-        """What depends on any of the parts, element by element; all of one size."""
-        columns: dict[int, Column] = {}
-        rest = None
-        for part in parts:
-            columns.update((id(column), column) for column in part.columns)
-            rest = self.together(rest, part.rest)
-        return Dependence(tuple(columns.values()), rest)
-
-    def placed(self, found: Dependence, places: np.ndarray) -> Dependence:
-        """The dependence of elements that come from `places` (size,) of a variable; -1: from nowhere."""
-        inside = places >= 0
-        whole = bool(inside.all())
-        taken = places if whole else np.where(inside, places, 0)
-        columns = []
-        for column in found.columns:
-            picked = column[taken]
-            columns.append(picked if whole else np.where(inside, picked, -1))
-        rest = None
-        if found.rest is not None:
-            from scipy.sparse import csr_array
-
-            held = np.zeros(places.size, dtype=np.int64)
-            held[inside] = np.diff(found.rest.indptr)[places[inside]]
-            if int(held.sum()) > MOST_ENTRIES:
-                raise Dense(tuple(dict.fromkeys(self.unknown)))
-            self.foresee(int(held.sum()))
-            rows = found.rest[places[inside]]
-            indptr = np.concatenate([[0], np.cumsum(held)])
-            rest = csr_array((rows.data, rows.indices, indptr), shape=(places.size, self.n))
-        return Dependence(tuple(columns), rest)
-
-    def gathered(self, found: Dependence, target: np.ndarray, size: int) -> Dependence:
-        """The dependence of sums: element e is added to element target[e] of the result (-1: dropped)."""
-        from scipy.sparse import coo_array
-
-        source = np.flatnonzero(target >= 0)
-        ones = np.ones(source.size, dtype=np.int8)
-        shape = (size, target.size)
-        gather = coo_array((ones, (target[source], source)), shape=shape).tocsr()
-        matrix = self.matrix(found, target.size)
-        return Dependence((), _ones(gather.astype(np.int32) @ matrix.astype(np.int32)))
-
-
-def _entries_of(found: Dependence) -> int:
-    """How many entries a set has at the most."""
-    return sum(column.size for column in found.columns) + (0 if found.rest is None else found.rest.nnz)
-
-
-def _in_order(columns: Sequence[Column]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Data, indices and starts of the rows of a CSR matrix, where each column names a later parameter than the last.
-
-    None where there are many columns or some elements have them in another order; to sort takes four times as long.
-    """
-    if not 0 < len(columns) <= CROWDED:
-        return None
-    middle = columns[0].size // 2
-    ordered = sorted(columns, key=lambda column: int(column[middle]) if column.size else 0)
-    largest = ordered[0]
-    for column in ordered[1:]:
-        if not bool(((column > largest) | (column < 0)).all()):
-            return None
-        largest = np.maximum(largest, column)
-    table = np.stack(ordered, axis=1)
-    inside = table >= 0
-    starts = np.zeros(table.shape[0] + 1, dtype=np.int32)
-    np.cumsum(inside.sum(axis=1, dtype=np.int32), out=starts[1:])
-    indices = table[inside] if int(starts[-1]) < table.size else table.ravel()
-    return np.ones(indices.size, dtype=np.int8), indices, starts
-
-
-def _merged(columns: list[Column]) -> list[Column]:
-    """Fewer columns that name the same sets: two that never disagree become one."""
-    kept: dict[tuple[int, ...], Column] = {}
-    probes = np.linspace(0, columns[0].size - 1, 3).astype(np.int64)
-    spilled = []
-    for column in columns:
-        # Only columns that name the same parameters at a few places are worth comparing in full.
-        key = tuple(column[probes].tolist())
-        other = kept.get(key)
-        if other is None:
-            kept[key] = column
-        elif bool(((column == other) | (column < 0) | (other < 0)).all()):
-            kept[key] = np.maximum(column, other)
-        else:
-            spilled.append(column)
-    return [*kept.values(), *spilled]
-
-
-def _ones(matrix: Any) -> Any:
-    matrix = matrix.tocsr()
-    matrix.data = np.ones(matrix.nnz, dtype=np.int8)
-    return matrix
-
-
-# Each rule gives what the results of one equation depend on; None where it does not fit.
-
-
-def _everything(go: _Propagation, equation: Any) -> list[Dependence]:
-    """All results depend on all that the operands depend on."""
-    from scipy.sparse import csr_array
-
-    reached = np.zeros(go.n, dtype=bool)
-    for atom in equation.invars:
-        found = go.of(atom)
-        for column in found.columns:
-            reached[column[column >= 0]] = True
-        if found.rest is not None:
-            reached[found.rest.indices] = True
-    parameters = np.flatnonzero(reached).astype(np.int32)
-    results = []
-    for var in equation.outvars:
-        size = var.aval.size
-        if parameters.size * size > MOST_ENTRIES:
-            raise Dense(tuple(dict.fromkeys(go.unknown)))
-        if parameters.size <= FEW:
-            results.append(Dependence(tuple(np.full(size, k, dtype=np.int32) for k in parameters)))
-            continue
-        indptr = np.arange(size + 1) * parameters.size
-        data = np.ones(size * parameters.size, dtype=np.int8)
-        results.append(
-            Dependence((), csr_array((data, np.tile(parameters, size), indptr), shape=(size, go.n)))
-        )
-    return results
-
-
-def _elementwise(go: _Propagation, equation: Any) -> list[Dependence]:
-    return [_joined_elements(go, equation, equation.invars)]
-
-
-def _joined_elements(go: _Propagation, equation: Any, atoms: Sequence[Any]) -> Dependence:
-    shape = equation.outvars[0].aval.shape
-    parts = []
-    for atom in atoms:
-        if go.reading.depends(atom):
-            found = go.of(atom)
-            if atom.aval.shape != shape:
-                places = np.arange(atom.aval.size).reshape(atom.aval.shape)
-                found = go.placed(found, np.broadcast_to(places, shape).ravel())
-            parts.append(found)
-    return go.union(parts)
-
-
-def _product(go: _Propagation, equation: Any) -> list[Dependence]:
-    """As elementwise, but where a constant factor is zero nothing depends on anything."""
-    found = _joined_elements(go, equation, equation.invars)
-    for constant in equation.invars:
-        if go.reading.depends(constant):
-            continue
-        value = go.reading.constant(constant)
-        if value is None:
-            continue
-        zero = np.asarray(value) == 0
-        if zero.any():
-            out = equation.outvars[0].aval
-            found = _masked(go, found, ~np.broadcast_to(zero, out.shape).ravel())
-    return [found]
-
-
-def _masked(go: _Propagation, found: Dependence, mask: np.ndarray) -> Dependence:
-    return go.placed(found, np.where(mask, np.arange(mask.size), -1))
-
-
-def _select(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    which, *cases = equation.invars
-    out = equation.outvars[0].aval
-    chosen = None if go.reading.depends(which) else go.reading.constant(which)
-    if chosen is None:
-        return [_joined_elements(go, equation, equation.invars if go.steps_count else cases)]
-    chosen = np.broadcast_to(chosen, out.shape).ravel().astype(np.int64)
-    parts = []
-    for number, case in enumerate(cases):
-        if go.reading.depends(case):
-            found = _joined_elements(go, equation, [case])
-            mask = chosen == number
-            parts.append(found if mask.all() else _masked(go, found, mask))
-    return [go.union(parts)]
-
-
-def _same(go: _Propagation, equation: Any) -> list[Dependence]:
-    return [go.of(equation.invars[0])]
-
-
-def _each(go: _Propagation, equation: Any) -> list[Dependence]:
-    return [go.of(atom) for atom in equation.invars]
-
-
-def _first_only(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    """Operations that move elements of the first operand to where constants say."""
-    operand, *rest = equation.invars
-    if any(go.reading.depends(atom) for atom in rest):
-        return None
-    constants = [go.reading.constant(atom) for atom in rest]
-    if any(value is None for value in constants):
-        return None
-    # Places counted from 1: what is filled in from outside reads as 0, or as NaN.
-    numbers = np.arange(1.0, operand.aval.size + 1.0).reshape(operand.aval.shape)
-    places = moved(equation, [numbers, *map(np.asarray, constants)])
-    if places is None:
-        return None
-    flat = np.nan_to_num(np.asarray(places).ravel(), nan=0.0, posinf=0.0, neginf=0.0)
-    flat = np.clip(flat, 0, operand.aval.size).astype(np.int64) - 1
-    return [go.placed(go.of(operand), flat)]
-
-
-def _viewed(view: Callable[[np.ndarray, Any], np.ndarray]) -> Callable[[_Propagation, Any], list[Dependence]]:
-    """A rule for an operation that NumPy does by looking at the array in another way."""
-
-    def rule(go: _Propagation, equation: Any) -> list[Dependence]:
-        operand = equation.invars[0]
-        found = go.of(operand)
-        shape = operand.aval.shape
-        if (
-            len(found.columns) * equation.outvars[0].aval.size > 4 * MOST_ENTRIES
-        ):  # no matrix would be made of it
-            raise Dense(tuple(dict.fromkeys(go.unknown)))
-
-        def seen(column: np.ndarray) -> np.ndarray:
-            return np.ascontiguousarray(view(column.reshape(shape), equation)).ravel()
-
-        if found.rest is not None:
-            return [go.placed(found, seen(np.arange(operand.aval.size)))]
-        return [Dependence(tuple(seen(column) for column in found.columns))]
-
-    return rule
-
-
-def _transpose(x: np.ndarray, equation: Any) -> np.ndarray:
-    return np.transpose(x, equation.params["permutation"])
-
-
-def _reverse(x: np.ndarray, equation: Any) -> np.ndarray:
-    return np.flip(x, equation.params["dimensions"])
-
-
-def _slice(x: np.ndarray, equation: Any) -> np.ndarray:
-    params = equation.params
-    strides = params["strides"] or (1,) * x.ndim
-    return x[tuple(map(slice, params["start_indices"], params["limit_indices"], strides))]
-
-
-def _broadcast(x: np.ndarray, equation: Any) -> np.ndarray:
-    shape, kept = equation.params["shape"], equation.params["broadcast_dimensions"]
-    inserted = [1] * len(shape)
-    for axis, place in enumerate(kept):
-        inserted[place] = x.shape[axis]
-    return np.broadcast_to(x.reshape(inserted), shape)
-
-
-def _pad(go: _Propagation, equation: Any) -> list[Dependence]:
-    operand, filling = equation.invars
-    config = equation.params["padding_config"]
-    out = equation.outvars[0].aval
-    if any(low < 0 or high < 0 for low, high, _ in config):
-        places = moved(
-            equation, [np.arange(1.0, operand.aval.size + 1.0).reshape(operand.aval.shape), np.float64(0.0)]
-        )
-        if places is None:
-            return _everything(go, equation)
-        flat = np.asarray(places).ravel().astype(np.int64) - 1
-        found = go.placed(go.of(operand), flat)
-    else:
-        inside = tuple(
-            slice(low, size - high, between + 1)
-            for (low, high, between), size in zip(config, out.shape, strict=True)
-        )
-
-        def padded(column: np.ndarray) -> np.ndarray:
-            whole = np.full(out.shape, -1, dtype=column.dtype)
-            whole[inside] = column.reshape(operand.aval.shape)
-            return whole.ravel()
-
-        known = go.of(operand)
-        if known.rest is not None:
-            found = go.placed(known, padded(np.arange(operand.aval.size)))
-        else:
-            found = Dependence(tuple(padded(column) for column in known.columns))
-    if go.reading.depends(filling):
-        found = go.union([found, go.placed(go.of(filling), np.zeros(out.size, dtype=np.int64))])
-    return [found]
-
-
-def _concatenate(go: _Propagation, equation: Any) -> list[Dependence]:
-    return [
-        _side_by_side(go, equation, equation.params["dimension"], [a.aval.shape for a in equation.invars])
-    ]
-
-
-def _stack(go: _Propagation, equation: Any) -> list[Dependence]:
-    axis = equation.params["axis"]
-    shapes = [(*a.aval.shape[:axis], 1, *a.aval.shape[axis:]) for a in equation.invars]
-    return [_side_by_side(go, equation, axis, shapes)]
-
-
-def _side_by_side(go: _Propagation, equation: Any, axis: int, shapes: Sequence[Any]) -> Dependence:
-    found = [go.of(atom) for atom in equation.invars]
-    if any(part.rest is not None for part in found):
-        return _side_by_side_rows(go, equation, axis, shapes, found)
-    depth = max(len(part.columns) for part in found)
-    columns = []
-    for number in range(depth):
-        pieces = [
-            part.columns[number].reshape(shape)
-            if number < len(part.columns)
-            else np.full(shape, -1, dtype=np.int32)
-            for part, shape in zip(found, shapes, strict=True)
-        ]
-        columns.append(np.concatenate(pieces, axis).ravel())
-    return Dependence(tuple(columns))
-
-
-def _side_by_side_rows(
-    go: _Propagation, equation: Any, axis: int, shapes: Sequence[Any], found: Sequence[Dependence]
-) -> Dependence:
-    """As columns where there are columns, as rows where there are rows: each operand by its places in the result."""
-    starts = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-    owners = [np.full(shape, number) for number, shape in enumerate(shapes)]
-    places = [
-        np.arange(start, stop).reshape(shape)
-        for start, stop, shape in zip(starts[:-1], starts[1:], shapes, strict=True)
-    ]
-    owner = np.concatenate(owners, axis).ravel()
-    place = np.concatenate(places, axis).ravel()
-    parts = []
-    for number, part in enumerate(found):
-        if part is not NOTHING:
-            parts.append(go.placed(part, np.where(owner == number, place - starts[number], -1)))
-    return go.union(parts)
-
-
-def _split(go: _Propagation, equation: Any) -> list[Dependence]:
-    operand = equation.invars[0]
-    numbers = np.arange(operand.aval.size).reshape(operand.aval.shape)
-    edges = np.cumsum(equation.params["sizes"])[:-1]
-    parts = np.split(numbers, edges, axis=equation.params["axis"])
-    return [go.placed(go.of(operand), part.ravel()) for part in parts]
-
-
-def _unstack(go: _Propagation, equation: Any) -> list[Dependence]:
-    operand = equation.invars[0]
-    numbers = np.moveaxis(
-        np.arange(operand.aval.size).reshape(operand.aval.shape), equation.params["axis"], 0
-    )
-    return [go.placed(go.of(operand), part.ravel()) for part in numbers]
-
-
-def _reduced(go: _Propagation, equation: Any) -> list[Dependence]:
-    operand, out = equation.invars[0], equation.outvars[0].aval
-    axes = tuple(equation.params["axes"])
-    return [_over(go, operand, axes, out.size)]
-
-
-def _over(go: _Propagation, operand: Any, axes: tuple[int, ...], size: int) -> Dependence:
-    """What each sum over `axes` depends on."""
-    found, shape = go.of(operand), operand.aval.shape
-    kept = [axis for axis in range(len(shape)) if axis not in axes]
-    each = int(np.prod([shape[axis] for axis in axes], dtype=np.int64))
-    if found.rest is None and each * len(found.columns) <= FEW:
-        columns = []
-        for column in found.columns:
-            groups = column.reshape(shape).transpose(*kept, *axes).reshape(size, each)
-            columns += [np.ascontiguousarray(groups[:, k]) for k in range(each)]
-        return Dependence(tuple(columns))
-    target = np.expand_dims(np.arange(size).reshape([shape[axis] for axis in kept]), axes)
-    return go.gathered(found, np.broadcast_to(target, shape).ravel(), size)
-
-
-def _cumulated(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    """Each element of a running sum depends on all before it."""
-    from scipy.sparse import coo_array
-
-    operand, axis = equation.invars[0], equation.params["axis"]
-    shape, size = operand.aval.shape, operand.aval.size
-    if not size:
-        return [NOTHING]
-    length = shape[axis]
-    numbers = np.moveaxis(np.arange(size).reshape(shape), axis, -1).ravel()
-    # Parameter by parameter, in which lines along the axis it stands, and where. It is in all that comes after its
-    # first place in a line; how many entries these are is known before any of them is made.
-    matrix = go.matrix(go.of(operand), size)[numbers].tocsc()
-    matrix.sort_indices()
-    line, place = np.divmod(matrix.indices, length)
-    column = np.repeat(np.arange(go.n, dtype=np.int32), np.diff(matrix.indptr))
-    differs = (np.diff(column) != 0) | (np.diff(line) != 0)
-    ends = np.ones(min(column.size, 1), dtype=bool)
-    if equation.params.get("reverse", False):
-        kept = np.concatenate([differs, ends])
-        first, count = np.zeros_like(place[kept]), place[kept] + 1
-    else:
-        kept = np.concatenate([ends, differs])
-        first, count = place[kept], length - place[kept]
-    entries = int(count.sum(dtype=np.int64))
-    go.refuse(entries, size)
-    if entries > MOST_ENTRIES:
-        raise Dense(tuple(dict.fromkeys(go.unknown)))
-    within = np.arange(entries) - np.repeat(np.cumsum(count, dtype=np.int64) - count, count)
-    rows = numbers[np.repeat(line[kept].astype(np.int64) * length + first, count) + within]
-    ones = np.ones(entries, dtype=np.int8)
-    result = coo_array((ones, (rows, np.repeat(column[kept], count))), shape=(size, go.n))
-    return [Dependence((), result.tocsr())]
-
-
-def _along_axis(go: _Propagation, equation: Any) -> list[Dependence]:
-    """Sorting: each element may come from anywhere along the axis."""
-    results = []
-    for operand in equation.invars:
-        axis = equation.params["dimension"]
-        size = operand.aval.size // max(operand.aval.shape[axis], 1)
-        if not go.reading.depends(operand):
-            results.append(NOTHING)
-            continue
-        over = _over(go, operand, (axis,), size)
-        shape = operand.aval.shape
-        reduced = np.expand_dims(np.arange(size).reshape(shape[:axis] + shape[axis + 1 :]), axis)
-        results.append(go.placed(over, np.broadcast_to(reduced, shape).ravel()))
-    return [go.union(results)] * len(equation.outvars)
-
-
-def _dot(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    """Products of matrices: an element depends on a row of the one and a column of the other."""
-    parts = []
-    for number, atom in enumerate(equation.invars):
-        if go.reading.depends(atom):
-            part = _one_side(go, equation, number)
-            if part is None:
-                return None
-            parts.append(part)
-    return [go.union(parts)]
-
-
-def _one_side(go: _Propagation, equation: Any, side: int) -> Dependence | None:
-    """What the result depends on through one operand of a contraction."""
-    from scipy.sparse import coo_array
-
-    (contracted, batch) = equation.params["dimension_numbers"]
-    operand, other = equation.invars[side], equation.invars[1 - side]
-    mine, theirs = ((tuple(batch[k]), tuple(contracted[k])) for k in (side, 1 - side))
-    x, y = operand.aval.shape, other.aval.shape
-    free = [d for d in range(len(x)) if d not in mine[0] + mine[1]]
-    their_free = [d for d in range(len(y)) if d not in theirs[0] + theirs[1]]
-    batches = int(np.prod([x[d] for d in mine[0]], dtype=np.int64))
-    inner = int(np.prod([x[d] for d in mine[1]], dtype=np.int64))
-    own = int(np.prod([x[d] for d in free], dtype=np.int64))
-    far = int(np.prod([y[d] for d in their_free], dtype=np.int64))
-    value = None if go.reading.depends(other) else go.reading.constant(other)
-    numbers = np.arange(operand.aval.size).reshape(x).transpose(*mine[0], *mine[1], *free)
-    numbers = numbers.reshape(batches, inner, own)
-    nonzero = None
-    if value is not None:
-        value = np.asarray(value).transpose(*theirs[0], *theirs[1], *their_free)
-        nonzero = value.reshape(batches, inner, far) != 0
-    if nonzero is None or nonzero.all():
-        # Whatever the other operand holds: a sum over the contracted axes, laid along its free ones.
-        target = np.empty(operand.aval.size, dtype=np.int64)
-        target[numbers] = np.arange(batches * own).reshape(batches, 1, own)
-        summed = go.gathered(go.of(operand), target, batches * own)
-        sources = np.arange(batches * own).reshape((batches, own, 1) if side == 0 else (batches, 1, own))
-        whole = (batches, own, far) if side == 0 else (batches, far, own)
-        return go.placed(summed, np.broadcast_to(sources, whole).ravel())
-    matrix = go.matrix(go.of(operand), operand.aval.size).astype(np.int32)
-    per_row = np.diff(matrix.indptr)
-    nonzero &= (per_row[numbers] > 0).any(axis=2)[:, :, None]
-    links = int(np.count_nonzero(nonzero)) * own
-    go.foresee(links)
-    if links > MOST_ENTRIES:
-        raise Dense(tuple(dict.fromkeys(go.unknown)))
-    b, k, f = np.nonzero(nonzero)
-    size = equation.outvars[0].aval.size
-    out = np.arange(size).reshape((batches, own, far) if side == 0 else (batches, far, own))
-    if side == 1:
-        out = out.transpose(0, 2, 1)
-    places = (out[b, :, f].ravel(), numbers[b, k, :].ravel())
-    ones = np.ones(places[0].size, dtype=np.int32)
-    gather = coo_array((ones, places), shape=(size, operand.aval.size)).tocsr()
-    # The product has at most this many terms; as many entries would be too many to find out.
-    if int(per_row[places[1]].sum()) > 4 * MOST_ENTRIES:
-        raise Dense(tuple(dict.fromkeys(go.unknown)))
-    return Dependence((), _ones(gather @ matrix))
-
-
-def _scattered(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    operand, indices, updates = equation.invars
-    places = None if go.reading.depends(indices) else go.reading.constant(indices)
-    if places is None:
-        return None
-    windows, order = scatter_windows(equation)
-    flat, inside = windows.flat(np.asarray(places))
-    if inside is not None:
-        flat = np.where(inside.reshape(inside.shape + (1,) * (flat.ndim - inside.ndim)), flat, -1)
-    numbers = np.arange(updates.aval.size).reshape(updates.aval.shape).transpose(order)
-    target = np.empty(updates.aval.size, dtype=np.int64)
-    target[numbers.ravel()] = np.broadcast_to(flat, numbers.shape).ravel()
-    size = operand.aval.size
-    parts = [go.of(operand)] if go.reading.depends(operand) else []
-    written = target[target >= 0]
-    if parts and equation.primitive.name == "scatter":
-        untouched = np.ones(size, dtype=bool)
-        untouched[written] = False
-        parts = [_masked(go, parts[0], untouched)]
-    if go.reading.depends(updates):
-        if written.size == 0 or np.bincount(written, minlength=1).max(initial=0) <= 1:
-            source = np.full(size, -1, dtype=np.int64)
-            source[written] = np.flatnonzero(target >= 0)
-            parts.append(go.placed(go.of(updates), source))
-        else:
-            found = go.of(updates)
-            meeting = len(found.columns) * target.size + (0 if found.rest is None else found.rest.nnz)
-            if size >= MANY_ROWS and meeting > MOST_MEETING * size:
-                raise Dense(tuple(dict.fromkeys(go.unknown)))
-            parts.append(go.gathered(found, target, size))
-    return [go.union(parts)]
-
-
-def _updated(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    operand, update, *starts = equation.invars
-    if any(go.reading.depends(atom) for atom in starts):
-        return None
-    constants = [go.reading.constant(atom) for atom in starts]
-    if any(value is None for value in constants):
-        return None
-    old = np.arange(1.0, operand.aval.size + 1.0).reshape(operand.aval.shape)
-    new = -np.arange(1.0, update.aval.size + 1.0).reshape(update.aval.shape)
-    result = moved(equation, [old, new, *map(np.asarray, constants)])
-    if result is None:
-        return None
-    flat = np.asarray(result).ravel().astype(np.int64)
-    parts = []
-    if go.reading.depends(operand):
-        parts.append(go.placed(go.of(operand), np.where(flat > 0, flat - 1, -1)))
-    if go.reading.depends(update):
-        parts.append(go.placed(go.of(update), np.where(flat < 0, -flat - 1, -1)))
-    return [go.union(parts)]
-
-
-def _convolved(go: _Propagation, equation: Any) -> list[Dependence] | None:
-    """A convolution with a constant kernel: one shifted copy of the signal for each entry of the kernel."""
-    signal, kernel = equation.invars
-    if go.reading.depends(kernel):
-        return None
-    weights = go.reading.constant(kernel)
-    if weights is None:
-        return None
-    weights = np.asarray(weights)
-    taps = np.argwhere(weights)
-    numbers = np.arange(1.0, signal.aval.size + 1.0).reshape(signal.aval.shape)
-    if len(taps) > MOST_COLUMNS:
-        return None
-    parts = []
-    for tap in taps:
-        single = np.zeros_like(weights)
-        single[tuple(tap)] = 1
-        places = moved(equation, [numbers, single])
-        if places is None or signal.aval.shape[equation.params["dimension_numbers"].lhs_spec[1]] != 1:
-            return None
-        flat = np.rint(np.asarray(places)).astype(np.int64).ravel() - 1
-        shifted = go.placed(go.of(signal), flat)
-        parts.append(Dependence(tuple(map(go.interned, shifted.columns)), shifted.rest))
-    return [go.union(parts)]
-
-
-# Operations on elements, whatever they compute.
-_ELEMENTWISE = (
-    "add sub mul div neg exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh "
-    "acosh atanh logistic abs square integer_pow pow max min erf erfc erf_inv lgamma digamma polygamma atan2 rem "
-    "add_any igamma igammac igamma_grad_a bessel_i0e bessel_i1e regularized_incomplete_beta zeta clamp real imag "
-    "conj complex"
-).split()
-
-_UNMOVED = ("reshape", "squeeze", "expand_dims", "copy", "copy_p", "reduce_precision", "convert_element_type")
-
-# Operations whose results move in steps only, so that their derivative is zero.
-_STEPS = frozenset({"and", "or", "not", "xor", "population_count", "clz"})
-# Those of them whose result is not element by element.
-_ELSEWHERE = frozenset({"argmax", "argmin"})
-
-_RULES: dict[str, Callable[[_Propagation, Any], list[Dependence] | None]] = {
-    **dict.fromkeys(_ELEMENTWISE, _elementwise), **dict.fromkeys(_UNMOVED, _same),
-    "optimization_barrier": _each, "mul": _product, "select_n": _select, "broadcast_in_dim": _viewed(_broadcast),
-    "slice": _viewed(_slice), "transpose": _viewed(_transpose), "rev": _viewed(_reverse), "pad": _pad,
-    "concatenate": _concatenate, "stack": _stack, "split": _split, "unstack": _unstack,
-    "gather": _first_only, "dynamic_slice": _first_only, "tile": _first_only,
-    **dict.fromkeys(("reduce_sum", "reduce_prod", "reduce_max", "reduce_min"), _reduced),
-    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), _cumulated),
-    "sort": _along_axis, "dot_general": _dot, "dynamic_update_slice": _updated,
-    **dict.fromkeys(("scatter", "scatter-add", "scatter_add", "scatter-sub"), _scattered),
-    "conv_general_dilated": _convolved,
-}  # fmt: skip

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .dependence import Dense
 from .reading import Reading
-from .sparsity import Dense, jacobian_pattern
+from .sparsity import jacobian_pattern
 from .sums import sum_of
 from .writing import Writer
 
