@@ -12,7 +12,8 @@ import steepest as st
 from steepest import InputError, verify
 from steepest.objective import Budget
 from steepest.problem import pose
-from steepest.verdict.intervals import IntervalProgram, NoInterval
+from steepest.verdict.interval_rules import NoInterval
+from steepest.verdict.intervals import IntervalProgram
 
 
 def rastrigin(x):

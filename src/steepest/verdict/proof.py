@@ -18,7 +18,8 @@ import numpy as np
 
 from ..numerics import EPS
 from ..tracing.passes import simplify
-from .intervals import IntervalProgram, NoInterval
+from .interval_rules import NoInterval
+from .intervals import IntervalProgram
 from .wording import number
 from .words import Evidence
 
