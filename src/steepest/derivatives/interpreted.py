@@ -21,16 +21,15 @@ import numpy as np
 
 from ..tracing.primitives import ELEMENTWISE, Code, Context, NoRule, code_of
 from ..tracing.primitives.control import CONTROL
-from ..tracing.primitives.shapes import broadcast_shape, pad_slices, slice_texts
+from ..tracing.primitives.shapes import broadcast_shape
 from . import unrolled
+from .joined_steps import Assemble, Dot, Index, is_short_sum, steps_of
 from .unrolled import Elements
 
 __all__ = ["NoRule", "interpret"]
 
 # From this size on it pays to free memory early and to write results into operands that are done with.
 LARGE_BYTES = 1 << 16
-# Vectors up to this length are summed by a BLAS product: faster for few elements, less exact for many.
-SHORT_SUM = 1024
 # Up to this length a broadcast scalar becomes an array of its own where an array is needed.
 SHORT_FILL = 4096
 # Reading this many elements one by one costs as much as turning a short vector into a list.
@@ -67,36 +66,6 @@ def interpret(closed_jaxpr: Any) -> Callable[..., tuple[Any, ...]]:
 
     writer = _Writer(closed_jaxpr, floats=True)
     return writer.function(fallback=careful)
-
-
-# Steps: what one or several equations become. Equations themselves are steps too.
-
-
-@dataclass
-class _Index:
-    """Basic indexing: `slice` and `squeeze` of one another in one."""
-
-    invars: list[Any]
-    outvars: list[Any]
-    parts: tuple[str, ...]
-
-
-@dataclass
-class _Assemble:
-    """Sum of arrays and of pieces that are zero outside a box: `add_any` of `pad`."""
-
-    invars: list[Any]
-    outvars: list[Any]
-    # For each operand the box it is added to, or None for the whole array.
-    boxes: list[tuple[slice, ...] | None]
-
-
-@dataclass
-class _Dot:
-    """Sum of a product of two short vectors."""
-
-    invars: list[Any]
-    outvars: list[Any]
 
 
 @dataclass
@@ -151,7 +120,7 @@ class _Writer:
     ) -> Callable[..., tuple[Any, ...]]:
         """The compiled function; `fallback` is called where Python floats raise."""
         inputs = self._inputs()
-        steps = _steps(self.closed.jaxpr)
+        steps = steps_of(self.closed.jaxpr)
         self._count_uses(steps)
         for self.position, step in enumerate(steps):
             self._write(step)
@@ -208,7 +177,7 @@ class _Writer:
 
     def _count_uses(self, steps: Sequence[Any]) -> None:
         reads = Counter(
-            step.invars[0] for step in steps if isinstance(step, _Index) and step.outvars[0].aval.shape == ()
+            step.invars[0] for step in steps if isinstance(step, Index) and step.outvars[0].aval.shape == ()
         )
         self.listed = {
             source
@@ -233,11 +202,11 @@ class _Writer:
         if self.floats and not self.inner and self._write_few(step):
             return
         operands = [self._value(atom) for atom in step.invars]
-        if isinstance(step, _Index):
+        if isinstance(step, Index):
             self._write_index(step)
-        elif isinstance(step, _Assemble):
+        elif isinstance(step, Assemble):
             self._write_assembly(step)
-        elif isinstance(step, _Dot):
+        elif isinstance(step, Dot):
             left, right = (self._whole(atom).text for atom in step.invars)
             self._assign(step.outvars[0], f"{left}.dot({right})", ())
         elif step.primitive.name == "broadcast_in_dim" and len(step.invars) == 1:
@@ -249,7 +218,7 @@ class _Writer:
         self._free(operands)
 
     def _write_call(self, equation: Any) -> None:
-        if equation.primitive.name == "reduce_sum" and self.floats and _is_short_sum(equation):
+        if equation.primitive.name == "reduce_sum" and self.floats and is_short_sum(equation):
             length = equation.invars[0].aval.shape[0]
             operand = self._whole(equation.invars[0]).text
             self._assign(equation.outvars[0], f"{operand}.dot({self._bind_ones(length)})", ())
@@ -339,7 +308,7 @@ class _Writer:
         else:
             self._assign(var, f"{value.text}.reshape({placed})", placed, value.roots, False)
 
-    def _write_index(self, step: _Index) -> None:
+    def _write_index(self, step: Index) -> None:
         source, var = step.invars[0], step.outvars[0]
         operand = self._whole(source)
         shape = tuple(var.aval.shape)
@@ -352,7 +321,7 @@ class _Writer:
         else:
             self._assign(var, f"{operand.text}.item({', '.join(step.parts)})", ())
 
-    def _write_assembly(self, step: _Assemble) -> None:
+    def _write_assembly(self, step: Assemble) -> None:
         var = step.outvars[0]
         shape, dtype = tuple(var.aval.shape), var.aval.dtype
         elements = self._elements(step)
@@ -384,7 +353,7 @@ class _Writer:
             touched.append(box)
         self._set(var, name, shape, frozenset(), True)
 
-    def _elements(self, step: _Assemble) -> list[str] | None:
+    def _elements(self, step: Assemble) -> list[str] | None:
         """Texts of the elements, when a short vector is made of scalars only."""
         var = step.outvars[0]
         if len(var.aval.shape) != 1 or var.aval.dtype != FLOAT or var.aval.shape[0] > 4 * len(step.invars):
@@ -401,9 +370,7 @@ class _Writer:
     def _write_few(self, step: Any) -> bool:
         """Write a step whose result and operands are a few floats; gives False, and writes nothing, for any other."""
         var = step.outvars[0]
-        is_elementwise = (
-            not isinstance(step, (_Index, _Assemble, _Dot)) and step.primitive.name in ELEMENTWISE
-        )
+        is_elementwise = not isinstance(step, (Index, Assemble, Dot)) and step.primitive.name in ELEMENTWISE
         if (
             len(step.outvars) != 1
             or not unrolled.is_few(var.aval)
@@ -424,7 +391,7 @@ class _Writer:
             self._alias(var, named.item(), (), frozenset())
             return True
         self.elements[var] = named
-        if isinstance(step, (_Index, _Assemble, _Dot)) or step.primitive.name != "broadcast_in_dim":
+        if isinstance(step, (Index, Assemble, Dot)) or step.primitive.name != "broadcast_in_dim":
             return True
         if step.invars[0].aval.shape == ():  # whoever needs the array repeats the scalar by itself
             self._alias(var, named.flat[0], (), frozenset())
@@ -446,11 +413,11 @@ class _Writer:
     @staticmethod
     def _few_joined(step: Any, operands: list[Elements]) -> Elements | None:
         shape = tuple(step.outvars[0].aval.shape)
-        if isinstance(step, _Index):
+        if isinstance(step, Index):
             return np.array(operands[0][tuple(map(_index_of, step.parts))], dtype=object).reshape(shape)
-        if isinstance(step, _Assemble):
+        if isinstance(step, Assemble):
             return unrolled.assembled(shape, operands, step.boxes)
-        if isinstance(step, _Dot):
+        if isinstance(step, Dot):
             return np.array(unrolled.dot(*operands), dtype=object)
         moved = unrolled.moved(step, operands)
         return unrolled.summed(step, operands) if moved is None else moved
@@ -605,15 +572,6 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return ["    " + line for line in lines]
 
 
-def _is_short_sum(equation: Any) -> bool:
-    aval = equation.invars[0].aval
-    return (
-        aval.dtype == FLOAT
-        and len(aval.shape) == 1 == len(equation.params["axes"])
-        and (aval.shape[0] <= SHORT_SUM)
-    )
-
-
 def _index_of(part: str) -> int | slice:
     """The index that a text between brackets stands for."""
     if ":" not in part:
@@ -640,141 +598,3 @@ def _box_text(box: tuple[slice, ...], shape: tuple[int, ...]) -> str:
     return ", ".join(
         f"{part.start}:{part.stop}" + (f":{part.step}" if part.step not in (None, 1) else "") for part in box
     )
-
-
-# Equations to steps.
-
-
-def _steps(jaxpr: Any) -> list[Any]:
-    """Equations in order, some joined, those without a reader left out."""
-    producer = {var: equation for equation in jaxpr.eqns for var in equation.outvars}
-    uses: dict[Any, int] = {}
-    for equation in jaxpr.eqns:
-        for atom in equation.invars:
-            if isinstance(atom, jex.Var):
-                uses[atom] = uses.get(atom, 0) + 1
-    for atom in jaxpr.outvars:
-        if isinstance(atom, jex.Var):
-            uses[atom] = uses.get(atom, 0) + 2
-
-    inner_sums = {
-        atom
-        for equation in jaxpr.eqns
-        if equation.primitive.name == "add_any"
-        for atom in equation.invars
-        if isinstance(atom, jex.Var) and uses[atom] == 1 and _is_sum(producer.get(atom))
-    }
-    steps = []
-    for equation in jaxpr.eqns:
-        name = equation.primitive.name
-        joined: Any = None
-        if name in ("squeeze", "reshape"):
-            joined = _index_step(equation, producer)
-        elif name == "add_any" and equation.outvars[0] not in inner_sums:
-            joined = _assembly_step(equation, producer, inner_sums)
-        elif name == "reduce_sum" and _is_short_sum(equation):
-            joined = _dot_step(equation, producer, uses)
-        steps.append(joined or equation)
-    return _alive(steps, jaxpr.outvars)
-
-
-def _is_sum(equation: Any) -> bool:
-    return equation is not None and equation.primitive.name == "add_any"
-
-
-def _index_step(equation: Any, producer: dict[Any, Any]) -> _Index | None:
-    """`squeeze` (or `reshape` to a scalar) of a `slice`, or of an array with one element."""
-    source, out = equation.invars[0], equation.outvars[0]
-    if not isinstance(source, jex.Var):
-        return None
-    if equation.primitive.name == "squeeze":
-        dropped = {int(d) for d in equation.params["dimensions"]}
-    elif out.aval.shape == ():
-        dropped = set(range(len(source.aval.shape)))
-    else:
-        return None
-    before = producer.get(source)
-    if before is not None and before.primitive.name == "slice" and isinstance(before.invars[0], jex.Var):
-        parts = slice_texts(before)
-        parts += [":"] * (len(source.aval.shape) - len(parts))
-        starts = before.params["start_indices"]
-        source = before.invars[0]
-    else:
-        parts = [":"] * len(source.aval.shape)
-        starts = (0,) * len(parts)
-    if not parts:
-        return None
-    texts = tuple(str(int(starts[d])) if d in dropped else part for d, part in enumerate(parts))
-    return _Index([source], [out], texts)
-
-
-def _assembly_step(equation: Any, producer: dict[Any, Any], inner_sums: set[Any]) -> _Assemble | None:
-    """A tree of sums whose leaves include zero-padded pieces."""
-    leaves: list[Any] = []
-    waiting = list(reversed(equation.invars))
-    while waiting:
-        atom = waiting.pop()
-        if isinstance(atom, jex.Var) and atom in inner_sums:
-            waiting.extend(reversed(producer[atom].invars))
-        else:
-            leaves.append(atom)
-    operands, boxes = [], []
-    for leaf in leaves:
-        piece = _padded_piece(leaf, producer)
-        operands.append(piece[0] if piece else leaf)
-        boxes.append(piece[1] if piece else None)
-    if not any(boxes) or any(
-        box is None and isinstance(a, jex.Literal) for a, box in zip(operands, boxes, strict=True)
-    ):
-        return None
-    return _Assemble(operands, equation.outvars, boxes)
-
-
-def _padded_piece(leaf: Any, producer: dict[Any, Any]) -> tuple[Any, tuple[slice, ...]] | None:
-    """What is padded with zeros and where it stands, for a leaf that is such a `pad`."""
-    equation = producer.get(leaf) if isinstance(leaf, jex.Var) else None
-    if equation is None or equation.primitive.name != "pad":
-        return None
-    operand, filling = equation.invars
-    if not isinstance(filling, jex.Literal) or filling.val != 0:
-        return None
-    configuration = [tuple(int(v) for v in c) for c in equation.params["padding_config"]]
-    inner, outer = pad_slices(configuration, operand.aval.shape, leaf.aval.shape)
-    if not outer or any(part != slice(None) for part in inner):
-        return None
-    # A piece made of one scalar: the box repeats it.
-    before = producer.get(operand) if isinstance(operand, jex.Var) else None
-    if (
-        before is not None
-        and before.primitive.name in ("broadcast_in_dim", "reshape")
-        and len(before.invars) == 1
-    ):
-        if before.invars[0].aval.shape == ():
-            operand = before.invars[0]
-    return operand, outer
-
-
-def _dot_step(equation: Any, producer: dict[Any, Any], uses: dict[Any, int]) -> _Dot | None:
-    """Sum of a product that nobody else reads."""
-    operand = equation.invars[0]
-    product = producer.get(operand) if isinstance(operand, jex.Var) else None
-    if product is None or uses[operand] != 1:
-        return None
-    name = product.primitive.name
-    if name == "square" or (name == "integer_pow" and product.params["y"] == 2):
-        factors = [product.invars[0]] * 2
-    elif name == "mul" and all(atom.aval.shape == operand.aval.shape for atom in product.invars):
-        factors = list(product.invars)
-    else:
-        return None
-    return _Dot(factors, equation.outvars)
-
-
-def _alive(steps: list[Any], outputs: Sequence[Any]) -> list[Any]:
-    needed = {atom for atom in outputs if isinstance(atom, jex.Var)}
-    kept = []
-    for step in reversed(steps):
-        if not needed.isdisjoint(step.outvars) or not step.outvars:
-            kept.append(step)
-            needed.update(atom for atom in step.invars if isinstance(atom, jex.Var))
-    return kept[::-1]
