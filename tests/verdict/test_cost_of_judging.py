@@ -12,7 +12,7 @@ from steepest.derivatives.tiers import Tiered
 from steepest.problem import pose
 from steepest.search.descent import structure_of
 from steepest.verdict import tails
-from steepest.verdict.constrained import Point
+from steepest.verdict.constrained_point import Point
 from steepest.verdict.flatness import _basis_across
 from steepest.verdict.judge import judge
 from steepest.verify import verify

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..constraints.rows import Rows, outside
 from ..objective import Objective
-from .constrained import MET, SMALL, Multipliers, Point, judge_constrained
+from .constrained import Multipliers, judge_constrained
+from .constrained_point import MET, SMALL, Point
 from .judge import SHALLOW, judge
 from .look import look_at
 from .rays import scaled

@@ -20,7 +20,8 @@ from ..numerics import EPS
 from ..objective import Objective
 from ..presentation.text import counted
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
-from .constrained import MET, Multipliers, Point, judge_constrained
+from .constrained import Multipliers, judge_constrained
+from .constrained_point import MET, Point
 from .kink import Kink
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum

@@ -1,0 +1,308 @@
+"""The conditions of a minimum between constraints, each measured against its own rounding.
+
+They are those of Karush, Kuhn and Tucker (Nocedal & Wright 2006, theorems 12.1, 12.5 and 12.6): the constraints are
+met, the slope of the cost is balanced by the slopes of the active constraints, each pushing the right way, and the
+cost bends upwards in every direction that keeps to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..numerics import EPS
+from .constrained_point import MET, SMALL, Point, Vector
+from .optimality import SPREAD_FACTOR, UNITS
+from .words import Evidence
+
+# What would change the cost by no more than this part of its size, moved onto a limit, is at that limit.
+ONTO_A_LIMIT = 1e-6
+
+# A slope that would change the cost by no more than this part, as it is here, on the way to a bound has met the bound.
+NEXT_TO_NOTHING = 1e-9
+
+# Slopes that balance to this part of their own sizes cancel as well as the last digits of an unpolished point allow.
+BALANCED = 1e-8
+
+# A Newton step that promises less than this part of the fall, and moves no parameter by more than that part of its
+# size, says that the minimum is here.
+REMAINING_PART, STEP_PART = 1e-10, 1e-5
+
+# Curvature below this part of the largest is not told from none.
+NO_CURVATURE = 1e-10
+
+# Random directions along which curvature is looked at where there are many parameters.
+DIRECTIONS = 20
+
+# Distances, in natural sizes, at which a direction without curvature, or with negative one, is tried both ways.
+TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
+
+# Random directions, each both ways, along which a corner of kinks is left where some way leads down.
+CORNER_WAYS = 30
+
+
+@dataclass(frozen=True)
+class Bend:
+    """What the second-order look found: the evidence, directions that cost nothing (in sizes), a lower point."""
+
+    evidence: Evidence
+    flat: tuple[Vector, ...] = ()
+    lower: Vector | None = None
+    known: bool = True
+
+
+def feasibility(point: Point) -> Evidence:
+    """Whether every constraint is met, to a small part of its own size."""
+    off = point.violations / point.sizes
+    worst = int(np.argmax(off)) if off.size else 0
+    holds = bool(off[worst] <= MET)
+    name = point.rows.names[worst]
+    how = f"largest violation, of {name}" if off[worst] > 0 else "every constraint and bound is met"
+    return Evidence("constraint violation", point.worst, float(MET * point.sizes[worst]), holds, how)
+
+
+def least_violation(point: Point) -> Evidence:
+    """Whether a linear step inside the bounds could lessen the violation: none can at its minimum."""
+    from scipy.optimize import lsq_linear
+
+    signed = (point.value - np.clip(point.value, point.rows.lower, point.rows.upper)) / point.sizes
+    off = np.flatnonzero(signed)
+    A = point.J[off]
+    A = (A if isinstance(A, np.ndarray) else A.toarray()) * point.scale / point.sizes[off][:, None]
+    name = "violation that a small step could take away"
+    if not point.has_slopes:
+        return Evidence(name, None, 1e-3, False, "the slopes of the constraints are not finite there")
+    least = np.minimum((point.bounds.lower - point.x) / point.scale, -1e-12)
+    most = np.maximum((point.bounds.upper - point.x) / point.scale, 1e-12)
+    left = lsq_linear(
+        A, -signed[off], bounds=(np.maximum(least, -1e-2), np.minimum(most, 1e-2)), method="bvls"
+    )
+    before = float(np.linalg.norm(signed))
+    gained = 1.0 - float(np.linalg.norm(left.fun)) / before
+    return Evidence(name, gained, 1e-3, gained <= 1e-3, "linear step inside the bounds")
+
+
+def slope_rounding(point: Point) -> Vector:
+    """The error of each entry of the Lagrangian's slope, (n,): its spread over neighbouring numbers."""
+    look = point.look
+    unit = np.maximum(np.spacing(np.abs(point.x)), EPS * point.scale)
+    H = point.hessian
+    spread = EPS * point.balanced_size
+    for _ in range(3):
+        shift = (
+            look.generator.choice((-1.0, 1.0), look.n)
+            * look.generator.uniform(0.5, 1.0, look.n)
+            * UNITS
+            * unit
+        )
+        near = point.bounds.project(point.x + shift)
+        away = point.unbalanced(near) - point.residual
+        trend = H @ (near - point.x) if H is not None else 0.0
+        if np.isfinite(away).all():
+            spread = np.maximum(spread, np.abs(away - trend))
+    grain = 0.0 if H is None else np.abs(H) @ (0.5 * np.spacing(np.abs(point.x)))
+    return SPREAD_FACTOR * (spread + grain)
+
+
+def balance_of_slopes(point: Point, limit: Vector) -> tuple[Evidence, Vector]:
+    """Whether the slopes balance: to rounding, to their own size, or so well that nothing is left to gain.
+
+    With it the Newton step (n,) that is left to take where that was asked; zero elsewhere.
+    """
+    look, residual = point.look, np.abs(point.residual)
+    nothing = np.zeros(look.n)
+    how = "slope of the cost minus multipliers × slopes of the constraints, max norm"
+    error = look.objective.gradient_error
+    if error is not None:
+        limit = np.maximum(limit, np.abs(error) + BALANCED**0.5 * point.balanced_size)
+        how += ", slopes measured by differences"
+    ratio = np.where(residual == 0.0, 0.0, residual / np.maximum(limit, np.finfo(float).tiny))
+    worst = int(np.argmax(ratio))
+    if ratio[worst] <= 1.0:
+        holds = error is not None or not _slides(point)
+        if not holds:
+            worst, how = int(np.argmax(residual * point.scale)), f"{how}; the cost falls along what is left"
+        measured, most = float(residual[worst]), float(limit[worst]) if holds else 0.0
+        return Evidence("balance of slopes", measured, most, holds, how), nothing
+    unit = residual * point.scale
+    size = max(look.fall or 0.0, abs(look.value))
+    if float(unit.sum()) <= 16 * EPS * size:
+        how = "what the slope that is left could gain within the parameters' sizes"
+        return Evidence("balance of slopes", float(unit.sum()), 16 * EPS * size, True, how), nothing
+    whole = float((point.balanced_size * point.scale).max())
+    worst = int(np.argmax(unit))
+    H = point.hessian
+    if H is not None:
+        Z = point.tangent
+        D = point.scale
+        reduced = Z.T @ (D[:, None] * H * D) @ Z
+        values, V = np.linalg.eigh(reduced) if reduced.size else (np.zeros(0), reduced)
+        if values.size and values[0] > NO_CURVATURE * values[-1]:
+            along = V.T @ (Z.T @ (D * point.residual))
+            remaining = float(0.5 * (along**2 / values).sum())
+            step = D * (Z @ (V @ (along / values)))
+            across = D * point.residual - Z @ (Z.T @ (D * point.residual))
+            fits = float(np.abs(across).max(initial=0.0)) <= BALANCED * whole
+            if fits and remaining <= REMAINING_PART * size and bool((np.abs(step) <= STEP_PART * D).all()):
+                how = "decrease that a Newton step within the constraints still promises"
+                return Evidence("balance of slopes", remaining, REMAINING_PART * size, True, how), step
+    limit_here = BALANCED * whole / float(point.scale[worst])
+    holds = bool(unit[worst] <= BALANCED * whole)
+    if holds and H is not None:
+        # Small beside the slopes of others is no balance: where nothing bends, a slope of the cost must be met by what
+        # pushes there. What pushes against none is rounding of the multipliers; what would gain next to nothing on the
+        # way to the bound it pushes towards has met that bound.
+        room = np.where(point.residual > 0.0, point.x - point.bounds.lower, point.bounds.upper - point.x)
+        own = np.maximum(limit, BALANCED * point.balanced_size)
+        own = np.maximum(own, STEP_PART * np.abs(np.diag(H)) * point.scale)
+        gain = np.multiply(residual, room, out=np.zeros(look.n), where=residual > own)
+        free = gain > NEXT_TO_NOTHING * abs(look.value)
+        astray = np.where(free & (2.0 * np.abs(look.gradient) > residual), unit, 0.0)
+        if astray.any():
+            worst = int(np.argmax(astray))
+            limit_here, holds = float(own[worst]), False
+    return Evidence("balance of slopes", float(residual[worst]), limit_here, holds, how), nothing
+
+
+def _slides(point: Point) -> bool:
+    """Whether the cost falls along the slope that is left, which a kink beside the point makes look like rounding."""
+    look, D = point.look, point.scale
+    size = max(look.fall or 0.0, abs(look.value))
+    if look.n > SMALL or float((np.abs(point.residual) * D).sum()) <= BALANCED * size:
+        return False
+    ways = [-point.tangent @ (point.tangent.T @ (D * point.residual))]
+    if look.objective.split is not None:  # at a corner of kinks the slope of no side need lead down
+        for _ in range(CORNER_WAYS):
+            way = point.tangent @ look.generator.standard_normal(point.tangent.shape[1])
+            ways += [way, -way]
+    return any(_falls(point, D * way) for way in ways)
+
+
+def _falls(point: Point, way: Vector) -> bool:
+    """Whether the cost is lower at both of two small distances along `way` (n,), within the constraints."""
+    longest = float(np.abs(way / point.scale).max(initial=0.0))
+    if not longest > 0.0:
+        return False
+    for distance in TRIED[-2:]:
+        near = point.kept(point.x + distance / longest * way)
+        if near is None or not point.look.value_at(near) < point.look.value - _rounding_of_values(point):
+            return False
+    return True
+
+
+def complementarity(point: Point) -> Evidence:
+    """A constraint that pushes has to be at its limit: multiplier times distance, against the cost's own size."""
+    distance = np.minimum(np.abs(point.value - point.rows.lower), np.abs(point.value - point.rows.upper))
+    largest = float(
+        (np.abs(point.multipliers) * np.where(np.isfinite(distance), distance, 0.0)).max(initial=0.0)
+    )
+    low, high = point.x - point.bounds.lower, point.bounds.upper - point.x
+    gap = np.minimum(np.where(np.isfinite(low), low, np.inf), np.where(np.isfinite(high), high, np.inf))
+    gap = np.where(np.isfinite(gap), gap, 0.0)
+    largest = max(largest, float((np.abs(point.bound_multipliers) * gap).max(initial=0.0)))
+    most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, 1.0)
+    return Evidence(
+        "multiplier × distance to the limit", largest, most, largest <= most,
+        "what moving each constraint that pushes onto its limit would change the cost by",
+    )  # fmt: skip
+
+
+def independence_of_slopes(point: Point) -> Evidence | None:
+    """Evidence that the slopes of the active constraints depend on each other; None where they do not."""
+    if point.look.n + point.rows.m > SMALL:
+        return None
+    rank, count = point.independent
+    if rank == count:
+        return None
+    return Evidence(
+        "independent slopes of the active constraints", float(rank), float(count), False,
+        "they depend on each other (LICQ fails), so the multipliers are not the only ones that balance",
+    )  # fmt: skip
+
+
+def second_order(point: Point) -> Bend:
+    """Curvature of the Lagrangian in the directions that keep to the constraints that push."""
+    look, H = point.look, point.hessian
+    what = "curvature within the constraints"
+    convex = look.convex and point.rows.convex()
+    if H is None:
+        if convex:
+            return Bend(Evidence(what, None, None, True, "shown by convexity"), known=False)
+        if look.n > SMALL:
+            return _sampled(point, what)
+        return Bend(Evidence(what, None, None, False, "second derivatives are not known"), known=False)
+    Z, D = point.tangent, point.scale
+    if not Z.shape[1]:
+        return Bend(Evidence(what, None, None, True, "as many constraints push as there are parameters"))
+    reduced = Z.T @ (D[:, None] * H * D) @ Z
+    values, V = np.linalg.eigh(0.5 * (reduced + reduced.T))
+    parts = np.abs(D[:, None] * point.look.objective.hessian(point.x) * D).max(initial=0.0)
+    limit = NO_CURVATURE * max(float(np.abs(values).max()), EPS * float(parts))
+    evidence = Evidence(
+        what, float(values[0]), float(limit), bool(values[0] > limit),
+        f"smallest eigenvalue of the Lagrangian's Hessian in {Z.shape[1]} "
+        f"{'directions' if Z.shape[1] > 1 else 'direction'}, in units of the parameters' sizes",
+    )  # fmt: skip
+    if values[0] > limit:
+        return Bend(evidence)
+    flat = []
+    for k in np.flatnonzero(values <= limit):
+        lower, level = _along(point, D * (Z @ V[:, k]))
+        if lower is not None and not convex:
+            return Bend(evidence, lower=lower)
+        if level:
+            flat.append(D * (Z @ V[:, k]))
+    return Bend(evidence, tuple(flat))
+
+
+def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:
+    """A lower feasible point along `direction` either way, and whether the cost stays level both ways."""
+    look = point.look
+    rounding = _rounding_of_values(point)
+    level = True
+    for distance in TRIED:
+        for sign in (1.0, -1.0):
+            near = point.kept(point.x + sign * distance * direction)
+            if near is None or float((np.abs(near - point.x) / point.scale).max()) < 0.1 * distance:
+                level = level and near is None
+                continue
+            value = look.value_at(near)
+            if value < look.value - rounding:
+                return near, False
+            level = level and value <= look.value + rounding
+    return None, level
+
+
+def _rounding_of_values(point: Point) -> float:
+    """What the cost at two places may differ by without a meaning: its rounding, and that of the constraints."""
+    rounding = 32 * EPS * max(abs(point.look.value), EPS)
+    rounding += float(np.abs(point.multipliers) @ point.violations)
+    return rounding + float((np.abs(point.multipliers) * point.sizes).sum()) * 16 * EPS
+
+
+def _sampled(point: Point, what: str) -> Bend:
+    """With many parameters: curvature along random directions, brought onto the tangent of the rows."""
+    look = point.look
+    if not (look.objective.has_hessian_product and point.rows.has_hessian):
+        return Bend(Evidence(what, None, None, False, "second derivatives are not known"), known=False)
+    import scipy.sparse as sparse
+    from scipy.sparse.linalg import lsmr
+
+    rows, bounds = point.pushing
+    A = sparse.csr_array(point.J)[np.flatnonzero(rows)] @ sparse.diags_array(
+        np.where(bounds, 0.0, point.scale)
+    )
+    H = point.rows.hessian(point.x, -point.multipliers)
+    lowest, largest = np.inf, 0.0
+    for _ in range(DIRECTIONS):
+        v = np.where(bounds, 0.0, look.generator.standard_normal(look.n))
+        if A.shape[0]:
+            v = v - A.T @ lsmr(A.T, v, atol=1e-12, btol=1e-12)[0]
+        v = point.scale * v / max(float(np.linalg.norm(v)), EPS)
+        bent = float(v @ look.objective.hessian_product(point.x, v)) + (
+            float(v @ (H @ v)) if np.ndim(H) == 2 else 0.0
+        )
+        lowest, largest = min(lowest, bent), max(largest, abs(bent))
+    how = f"least along {DIRECTIONS} random directions within the constraints"
+    return Bend(Evidence(what, lowest, 0.0, lowest > 0.0, how), known=lowest > 0.0)
