@@ -530,3 +530,43 @@ def test_a_parameter_at_its_bound_is_taken_off_the_degrees_of_freedom_as_one_tha
     y = 2.0 + 3.0 * t + 0.1 * np.random.default_rng(1).standard_normal(12)
     found = fit(line, t, y, {"a": 1.0, "b": 1.0}, bounds={"b": (0.0, 1.5)})
     assert found.values["b"] == 1.5 and found.degrees_of_freedom == 10
+
+
+# -- where slopes are measured, each call counts ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [{"a": 1.0, "b": 1.0}, None])
+@pytest.mark.parametrize("budget", [None, 1, 10, 60, 400])
+@pytest.mark.parametrize("sets", [1, 2])
+def test_every_call_of_a_model_that_is_not_traced_is_counted_and_within_the_budget(start, budget, sets):
+    calls = 0
+
+    def decay(x, a, b):
+        nonlocal calls
+        calls += 1
+        return a * np.exp(-x / b)
+
+    x = np.linspace(0.0, 3.0, 20)
+    y = 2.0 * np.exp(-x / 1.3) + 0.01 * np.sin(9.0 * x)
+    data = (x, y) if sets == 1 else ([x, x], [y, y])
+    found = fit(decay, *data, start, derivatives="numeric", budget=budget)
+    assert found.nfev == calls
+    if budget is not None:
+        # A tenth for the judge, a first evaluation, and the slopes that the errors of the answer need.
+        assert calls <= 1.1 * budget + sets * 6
+    else:
+        assert found.verdict == "local minimum"
+    assert np.isfinite(found.params).all()
+
+
+def test_a_curve_that_fits_known_noise_is_not_doubted():
+    """Noise larger than the signal leaves most of the variance unexplained, and χ² shows that there is no more."""
+    x = np.linspace(0.0, 10.0, 200)
+    y = np.exp(-x / 4.0) + np.random.default_rng(1).normal(size=200)
+    settings = {"start": {"a": 1.0, "tau": 4.0}, "sigma": 1.0}
+    known = fit("a*exp(-x/tau)", x, y, noise="known", **settings)
+    assert known.r_squared < 0.5 and known.verdict == "local minimum"
+    assert not known.next_step and not known.remarks and known.nfev < 50
+    too_small = fit("a*exp(-x/tau)", x, y, settings["start"], sigma=0.5, noise="known")
+    unknown = fit("a*exp(-x/tau)", x, y, **settings)
+    assert too_small.next_step and unknown.next_step

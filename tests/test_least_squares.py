@@ -200,3 +200,18 @@ def test_a_jacobian_of_ones_own_may_come_in_the_same_array_each_time(made):
     same, other = (least_squares(valley, [-1.2, 1.0], jac=jac) for jac in (written, fresh))
     assert same.success
     np.testing.assert_array_equal(same.history.x, other.history.x)
+
+
+@pytest.mark.parametrize("budget", [1, 7, 30, 100, None])
+def test_least_squares_counts_every_call_where_slopes_are_measured(budget):
+    calls = 0
+
+    def residual(p):
+        nonlocal calls
+        calls += 1
+        return np.array([10.0 * (p[1] - p[0] ** 2), 1.0 - p[0]])
+
+    found = least_squares(residual, [-1.2, 1.0], derivatives="numeric", budget=budget)
+    assert found.nfev <= calls <= found.nfev + 6
+    assert budget is None or found.nfev <= 1.1 * budget + 6
+    assert budget is not None or found.success

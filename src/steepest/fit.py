@@ -112,7 +112,7 @@ def fit(
     _check_sigma(task.sets, noise)
     residuals = task.residuals(rho, float(f_scale))
     posed = time.perf_counter()
-    found = search(task, residuals, plan, tol, callback, allowed, starts, seed, began)
+    found = search(task, residuals, plan, tol, callback, allowed, starts, seed, noise, began)
     walked = time.perf_counter()
     timing = {"trace": posed - began, "walk and judge": walked - posed}
     result = _result(task, residuals, plan, found, noise)
@@ -164,6 +164,7 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     run, judgement = found.run, found.judgement
     arrangement = task.arrangement
     z = run.x
+    residuals.beyond_budget()
     linear = in_spite_of_ctrl_c(residuals.linearised, z)
     residual = linear.residual if residuals.rho is None else in_spite_of_ctrl_c(residuals.residual, z)
     chi2 = float(residual.dot(residual))
@@ -248,7 +249,7 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
         plan=plan,
         history=run.history,
         nit=run.steps,
-        nfev=found.evaluations,
+        nfev=residuals.evaluations(found.evaluations),
         remarks=remarks,
         timing={},
         label=task.model.label,

@@ -28,6 +28,7 @@ from .residuals import (
     sparse_where_it_pays,
 )
 from .results import Result
+from .returned import check_some
 from .search.squares import walk_and_judge
 from .solvers import Plan, plan_for
 from .solvers.driver import Run
@@ -216,14 +217,16 @@ def vector_function(
                 return jac(*args, **structure)
             return jac(*structure, *args) if cost.style == "unpacked" else jac(structure, *args)
 
-        return SuppliedVector(plain, supplied)
+        return SuppliedVector(plain, supplied, cost.label)
     if jac is not None:
         if jac not in ("2-point", "3-point", "cs"):
             raise InputError(f"jac={jac!r}; give a function, or leave it out for the exact Jacobian")
         derivatives = "numeric"
     if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
-        return MeasuredVector(plain, box)
-    return TracedVector(cost.trace(parameters, args))
+        return MeasuredVector(plain, box, cost.label)
+    traced = cost.trace(parameters, args)
+    check_some(traced.shape, cost.label)
+    return TracedVector(traced)
 
 
 def _result(
@@ -234,6 +237,7 @@ def _result(
     judgement: Judgement,
     timing: dict[str, float],
 ) -> Result:
+    residuals.beyond_budget()
     residual, jacobian = in_spite_of_ctrl_c(residuals.both, run.x)
     result = result_of(problem, plan, run, judgement, timing)
     result.update(jac=run.gradient, residual=np.array(residual), jacobian=jacobian)

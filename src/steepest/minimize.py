@@ -21,6 +21,7 @@ from .search.descent import Descent, box_key, structure_of
 from .solvers import choose, plan_for
 from .solvers.choice import Plan, unconstrained_plan
 from .solvers.driver import Run
+from .solvers.stopping import INTERRUPTED
 from .verdict.supplied import wrong_from_the_start
 from .verdict.words import Judgement
 
@@ -131,18 +132,25 @@ def minimize(
     else:
         plan = unconstrained_plan(settings or _chosen(problem, options))
     _limit_evaluations(problem.objective, plan.max_evaluations)
-    if wrong_from_the_start(problem.objective, problem.start, problem.names, seed):
+    told_to_stop = None
+    try:
+        is_wrong = wrong_from_the_start(problem.objective, problem.start, problem.names, seed)
+    except KeyboardInterrupt:
+        is_wrong, told_to_stop = False, INTERRUPTED
+    if is_wrong or told_to_stop is not None:
         plan = replace(plan, max_steps=0)
     problem.objective.start_clock(began)
     chosen = time.perf_counter()
     with Quiet(), recorded(record, problem, "minimize", {"method": plan.solver.name}) as recording:
         if rows is None:
             descent: Any = Descent(problem, plan, tol, callback, seed, recording)
+            descent.told_to_stop = told_to_stop
             if method == "auto" and starts is None:
                 descent = restarts.WithRestarts(descent)
         else:
             facts = structure_of(problem)
             descent = constrained.Between(problem, rows, plan, tol, callback, seed, recording, facts)
+            descent.told_to_stop = told_to_stop
         if starts is not None:
             may_restart = isinstance(method, str) and method == "auto" and rows is None
             asked = (options, tol, budget, callback, record, jac, hess)

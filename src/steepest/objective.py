@@ -579,6 +579,12 @@ class Objective:
         product = self._hessian_product
         return product.traceable(x) if isinstance(product, HessianProduct) else None
 
+    def count_looks(self, more: int, parts: int) -> None:
+        """The cost, of so many parts, was looked at so many times before, without this objective."""
+        self.counts.values += more
+        if self._calls is not None:
+            self._calls.made += more * parts
+
     def count_products(self, more: int) -> None:
         """So many more products were taken; raises `BudgetSpent` once the seconds are spent."""
         self.counts.products += more

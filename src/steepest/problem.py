@@ -27,6 +27,7 @@ from .objective import (
     SumOfTerms,
 )
 from .parameters import EntryNames, Parameters
+from .returned import numbers
 
 if TYPE_CHECKING:
     from .derivatives.compiled import Traceable
@@ -831,9 +832,12 @@ def plain_value(cost: Cost, parameters: Parameters, args: tuple[Any, ...]) -> Ca
 
 
 def _as_number(cost: Cost, value: Any) -> float:
-    if np.size(value) != 1:
-        _require_one_number(cost, np.shape(value))
-    return float(np.asarray(value, dtype=np.float64).reshape(()))
+    if type(value) is float:
+        return value
+    number = numbers(value, cost.label)
+    if number.size != 1:
+        _require_one_number(cost, number.shape)
+    return float(number.reshape(()))
 
 
 def _names_of(names: Sequence[str], parameters: Parameters, free: np.ndarray) -> Sequence[str]:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from . import returned
 from .bounds import Bounds, Vector
 from .errors import InputError
 from .numerics import EPS
-from .objective import Budget, Later, Linearisation, Linearised, Matrix, Objective
+from .objective import Budget, Calls, Later, Linearisation, Linearised, Matrix, Objective
+from .presentation.text import counted
 
 if TYPE_CHECKING:
     from .tracing.trace import Trace
 
 
 class VectorFunction(Protocol):
-    """A function of n parameters with m values; x has shape (n,)."""
+    """A function of n parameters with m values; x has shape (n,).
+
+    `calls`: where the Jacobian is measured, the calls that this and all else take; else None.
+    """
 
     derivatives: str
+    calls: Calls | None
 
     def values(self, x: Vector) -> Vector:
         """The values, shape (m,)."""
@@ -38,6 +45,7 @@ class TracedVector:
     """Exact derivatives of a traced function, each built when first asked for and kept with the trace."""
 
     derivatives = "exact"
+    calls: Calls | None = None
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
@@ -180,18 +188,27 @@ CENTRAL_STEP = EPS ** (1 / 3)
 
 
 class MeasuredVector:
-    """A function that cannot be traced; its Jacobian is measured by central differences, inside the bounds."""
+    """A function that cannot be traced; its Jacobian is measured by central differences, inside the bounds.
+
+    Each call of it is counted in `calls`, which several such functions may share.
+    """
 
     derivatives = "numeric"
     curvature = None
 
-    def __init__(self, function: Callable[[Vector], Any], bounds: Bounds) -> None:
+    def __init__(
+        self, function: Callable[[Vector], Any], bounds: Bounds, label: str, calls: Calls | None = None
+    ) -> None:
         self._function = function
         self._bounds = bounds
+        self._label = label
+        self.calls: Calls | None = Calls() if calls is None else calls
 
     def values(self, x: Vector) -> Vector:
         """The values, shape (m,)."""
-        return np.array(self._function(x), dtype=np.float64).ravel()
+        assert self.calls is not None
+        self.calls.count()
+        return returned.residuals(self._function(x), self._label)
 
     def both(self, x: Vector) -> tuple[Vector, Matrix]:
         """The values, shape (m,), and 2n further evaluations for the Jacobian, shape (m, n)."""
@@ -212,23 +229,34 @@ class SuppliedVector:
 
     derivatives = "supplied"
     curvature = None
+    calls: Calls | None = None
 
-    def __init__(self, function: Callable[[Vector], Any], jacobian: Callable[[Vector], Any]) -> None:
+    def __init__(
+        self, function: Callable[[Vector], Any], jacobian: Callable[[Vector], Any], label: str
+    ) -> None:
         self._function = function
         self._jacobian = jacobian
+        self._label = label
 
     def values(self, x: Vector) -> Vector:
         """The values, shape (m,)."""
-        return np.array(self._function(x), dtype=np.float64).ravel()
+        return returned.residuals(self._function(x), self._label)
 
     def both(self, x: Vector) -> tuple[Vector, Any]:
         """The values, shape (m,), and the Jacobian, shape (m, n), dense or sparse."""
         values = self.values(x)
         jacobian = self._jacobian(x)
         # Copied: it is kept with its point, and the user's function may write the next one into the same array.
-        if hasattr(jacobian, "tocsr"):
-            return values, jacobian.copy()
-        return values, np.array(jacobian, dtype=np.float64).reshape(values.size, x.size)
+        copied = jacobian.copy() if hasattr(jacobian, "tocsr") else returned.numbers(jacobian, "jac")
+        shape = (values.size, x.size)
+        if copied.shape != shape and copied.size == values.size * x.size and 1 in (*shape, copied.ndim):
+            copied = copied.reshape(shape)
+        if copied.shape != shape:
+            raise InputError(
+                f"jac returns an array of shape {copied.shape} for {counted(values.size, 'residual')} of "
+                f"{counted(x.size, 'parameter')}; its shape must be {shape}, a row for each residual"
+            )
+        return values, copied
 
 
 class StackedVector:
@@ -238,6 +266,7 @@ class StackedVector:
         self.parts = tuple(parts)
         self.columns = tuple(columns)
         self.derivatives = next((part.derivatives for part in parts if part.derivatives != "exact"), "exact")
+        self.calls = next((part.calls for part in parts if part.calls is not None), None)
 
     def values(self, x: Vector) -> Vector:
         """The values of all parts, shape (m,)."""
@@ -409,6 +438,16 @@ class Residuals:
         weighed = self.target is not None or self.sigma is not None or self.rho is not None
         return not weighed and self.arrangement.whole
 
+    def beyond_budget(self) -> None:
+        """Allow all calls from now on: of what was found, errors are told whatever the search has left."""
+        calls = self.function.calls
+        if calls is not None:
+            calls.most = calls.deadline = inf
+
+    def evaluations(self, known: int) -> int:
+        """How often the function was called, where each call is counted; else the number `known`."""
+        return known if self.function.calls is None else self.function.calls.made
+
     def residual(self, z: Vector) -> Vector:
         """r at the moving parameters z (k,), shape (m,)."""
         return self._weighed(self.function.values(self.arrangement.full(z)))
@@ -555,4 +594,5 @@ class Residuals:
             least_squares=self.rho is None,
             bounds=bounds,
             derivatives=self.function.derivatives,
+            calls=self.function.calls,
         )

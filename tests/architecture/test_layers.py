@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "steepest"
 # Earliest first. A row is a layer; its units may import each other as long as no circle closes.
 # docs/design.md shows the same picture.
 LAYERS = (
-    ("errors", "numerics", "optional", "bounds", "parameters", "box", "runs"),
+    ("errors", "numerics", "optional", "bounds", "parameters", "box", "returned", "runs"),
     ("reference_problems", "presentation"),
     ("tracing",),
     (

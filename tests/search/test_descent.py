@@ -191,6 +191,36 @@ def test_ctrl_c_while_the_end_is_judged_returns_that_end(monkeypatch):
     assert not_judged > 0
 
 
+@pytest.mark.parametrize("constraints", [None, {"type": "ineq", "fun": lambda x: 3.0 - x[0]}])
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+def test_ctrl_c_while_a_gradient_handed_in_is_compared_gives_back_the_start(factor, constraints):
+    start, left = [-1.2, 1.0], 0
+
+    def called():
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    def valley(x):
+        called()
+        return (1.0 - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2
+
+    def slope(x):
+        called()
+        bend = 200.0 * (x[1] - x[0] ** 2)
+        return factor * np.array([2.0 * (x[0] - 1.0) - 2.0 * x[0] * bend, bend])
+
+    stopped = 0
+    for press in range(1, 12):  # so many calls the comparison takes
+        left = press
+        found = minimize(valley, start, jac=slope, constraints=constraints)
+        assert found.fun == pytest.approx(valley(found.x), rel=1e-12) and found.fun <= valley(start)
+        assert not found.success or factor == 1.0
+        stopped += found.stop == "stopped"
+    assert stopped >= 10
+
+
 def pressing(evaluate, calls, everywhere=False):
     """`evaluate`, which Ctrl-C interrupts once as many evaluations as `calls[0]` says were counted down.
 

@@ -62,6 +62,8 @@ def read(
         raise InputError(
             f"{where}x and y are names of columns, so data= must hold the frame they are columns of"
         )
+    if y is None:
+        raise InputError(f"{where}y is None; give the measurements: fit(model, x, y, start)")
     measured = _numbers(y, f"{where}y")
     shape = measured.shape
     measured = measured.ravel()
@@ -92,6 +94,7 @@ def read(
             raise InputError(
                 f"{where}point {place} (counted from 0) is not finite: y = {measured[place]}"
                 + ("" if not parts or np.ndim(parts[0]) != 1 else f", x = {_entry(parts[0], place)}")
+                + ("" if deviation is None or deviation.ndim != 1 else f", sigma = {deviation[place]}")
                 + ('; write nan="omit" to leave such points out' if m > 1 else "")
             )
         keep &= ~bad

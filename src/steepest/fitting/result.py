@@ -470,7 +470,9 @@ class FitResult:
         if setting.trace is not None:
             return np.asarray(TracedVector(setting.trace(x)).both(theta)[1])
         measured = MeasuredVector(
-            lambda p: setting.model.function(x, **setting.assemble(p)), Bounds.none(theta.size)
+            lambda p: setting.model.function(x, **setting.assemble(p)),
+            Bounds.none(theta.size),
+            setting.model.label,
         )
         return measured.both(theta)[1]
 

@@ -51,17 +51,19 @@ def search(
     budget: Budget,
     starts: int | None,
     seed: int,
+    noise: str,
     began: float,
 ) -> Found:
     """Walk from the start; look further where the end is no verified minimum or smells of a bad basin.
 
-    `began`: when `time.perf_counter` read this, the seconds of the budget began to count.
+    `noise`: "known" or "unknown", as `fit` takes it. `began`: when `time.perf_counter` read this, the seconds of the
+    budget began to count.
     """
     names = task.moving()
     facts = facts_of(residuals)
     restore = functools.partial(_restored, task)
     objective = residuals.objective(task.bounds, budget)
-    objective.counts.values += task.looked
+    objective.count_looks(task.looked, len(task.sets))
     run, judgement = walk_and_judge(
         objective, task.start, names, plan, tol, callback, restore, seed, structure=facts, began=began
     )
@@ -73,18 +75,22 @@ def search(
         doubt = (
             Suspicion("starts= asked for it")
             if starts
-            else suspicion_of(residuals, run, judgement, task.bounds)
+            else suspicion_of(residuals, run, judgement, task.bounds, noise)
         )
         if doubt is None:
             return best
         if starts != 0:
-            best = _look_further(task, residuals, objective, plan, best, doubt, starts, seed, facts, began)
-        return _with_advice(task, residuals, best, starts)
+            best = _look_further(
+                task, residuals, objective, plan, best, doubt, starts, seed, facts, noise, began
+            )
+        return _with_advice(task, residuals, best, starts, noise)
+    except BudgetSpent:  # where slopes are measured, to look at the residuals is a call
+        return best
     except KeyboardInterrupt:
         return replace(best, run=replace(best.run, stop=StopReason.STOPPED, reason=INTERRUPTED))
 
 
-def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | None) -> Found:
+def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | None, noise: str) -> Found:
     """What to do where even the best minimum is that of a curve which has not found the data.
 
     A robust loss lets go of points that lie far off, and these may be most of the variance: there nothing is said.
@@ -92,7 +98,7 @@ def _with_advice(task: Task, residuals: Residuals, found: Found, starts: int | N
     judgement = found.judgement
     if judgement.verdict is Verdict.GLOBAL_MINIMUM or judgement.next_step or residuals.rho is not None:
         return found
-    doubt = suspicion_of(residuals, found.run, judgement, task.bounds)
+    doubt = suspicion_of(residuals, found.run, judgement, task.bounds, noise)
     if doubt is None or not doubt.unexplained:
         return found
     ways = ["start nearer, at values read off a plot of the data"]
@@ -117,6 +123,7 @@ def _look_further(
     starts: int | None,
     seed: int,
     facts: Any,
+    noise: str,
     began: float,
 ) -> Found:
     """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest.
@@ -182,7 +189,7 @@ def _look_further(
             if run.stop is StopReason.STOPPED:
                 raise KeyboardInterrupt
             is_exchanged = exchanges is not None and start is exchanges.best.x
-            if is_exchanged and suspicion_of(residuals, run, judgement, task.bounds) is None:
+            if is_exchanged and suspicion_of(residuals, run, judgement, task.bounds, noise) is None:
                 break
     except BudgetSpent as what:
         stop, cut_short = StopReason.OUT_OF_BUDGET, spent(str(what), objective)

@@ -39,6 +39,9 @@ LITTLE_EXPLAINED = 0.5
 # quite right leaves shape too, and no other basin would mend it.
 LARGE_MISFIT = 0.05
 
+# Where the noise is known, a χ² this many standard deviations above its degrees of freedom is that of noise alone.
+AS_NOISE_HAS_IT = 5.0
+
 # Residuals below this many units of rounding of the measurements are none.
 EXACT = 16.0
 
@@ -51,8 +54,13 @@ class Suspicion:
     unexplained: bool = False
 
 
-def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: Bounds) -> Suspicion | None:
-    """What is wrong with an end point; None where it is a minimum that fits the data as well as noise lets it."""
+def suspicion_of(
+    residuals: Residuals, run: Run, judgement: Judgement, bounds: Bounds, noise: str
+) -> Suspicion | None:
+    """What is wrong with an end point; None where it is a minimum that fits the data as well as noise lets it.
+
+    `noise`: whether that is "known", the residuals then being in units of it, or "unknown".
+    """
     verdict = judgement.verdict
     if not verdict.is_minimum:
         return Suspicion(f"verdict: {verdict}")
@@ -67,6 +75,9 @@ def suspicion_of(residuals: Residuals, run: Run, judgement: Judgement, bounds: B
     level = target if residuals.sigma is None else residuals.whitened(target - target.mean())
     total = float(((level - level.mean()) ** 2).sum())
     misfit = float(r.dot(r))
+    degrees = target.size - run.x.size
+    if noise == "known" and misfit <= degrees + AS_NOISE_HAS_IT * sqrt(2.0 * degrees):
+        return None
     if misfit > LITTLE_EXPLAINED * total and total > 0.0:
         explained = max(0.0, 1 - misfit / total)
         return Suspicion(f"the curve explains only {explained:.0%} of the variance there", unexplained=True)

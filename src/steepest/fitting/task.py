@@ -13,11 +13,12 @@ from ..bounds import Bounds, Vector
 from ..box import box_of, free_of, pairs_of_ends
 from ..errors import InputError
 from ..models.model import Model, as_model, first_argument
-from ..objective import Budget
+from ..objective import Budget, Calls
 from ..parameters import Parameters
 from ..presentation.text import counted
 from ..problem import DERIVATIVES, is_opaque
 from ..residuals import Arrangement, MeasuredVector, Residuals, StackedVector, TracedVector, VectorFunction
+from ..returned import numbers
 from .measurements import Measurements
 from .result import DataSet
 from .starts import from_data
@@ -131,8 +132,8 @@ def task_of(
     base = parameters.vector
     outside = (base < box.lower) | (base > box.upper)
     if outside.any():
-        told = ", ".join(names[k] for k in np.flatnonzero(outside)[:4].tolist())
-        remarks += (f"the start of {told} lay outside its bounds and was moved onto them",)
+        moved = ", ".join(names[k] for k in np.flatnonzero(outside)[:4].tolist())
+        remarks += (f"the start of {moved} lay outside its bounds and was moved onto them",)
         base = box.project(base)
     arrangement = _arrangement(parameters, names, base, box, list(fixed) if held else fixed, tied or {})
     free = arrangement.free
@@ -141,7 +142,8 @@ def task_of(
         DataSet(name, measured, own_columns)
         for (name, measured), own_columns in zip(sets, columns, strict=True)
     )
-    function, precision, trace = _function(model, parts, own, box, derivatives)
+    function, precision, trace, told = _function(model, parts, own, box, derivatives)
+    remarks += told
     if sum(part.measurements.omitted for part in parts):
         omitted = sum(part.measurements.omitted for part in parts)
         remarks += (f"{counted(omitted, 'point')} left out: masked, or not finite",)
@@ -226,6 +228,9 @@ def _start(
             f"{model.label} has no parameter {unknown[0]!r}: it has {', '.join(model.names)}{hint}"
         )
     given |= held
+    empty = next((name for name, value in given.items() if value is None), None)
+    if empty is not None:
+        raise InputError(f"the start of {empty} is None; give a number")
     missing = [
         name
         for name in model.names
@@ -383,17 +388,20 @@ def _tie(expression: Any, names: tuple[str, ...], base: Vector) -> Callable[[Vec
 
 def _function(
     model: Model, sets: tuple[DataSet, ...], own: Parameters, box: Bounds, derivatives: str
-) -> tuple[VectorFunction, str, Callable[[Any], Any] | None]:
-    """The predictions of all sets as one function of all parameters."""
+) -> tuple[VectorFunction, str, Callable[[Any], Any] | None, tuple[str, ...]]:
+    """The predictions of all sets as one function of all parameters; its precision, a tracer of it, and remarks."""
     if derivatives == "numeric" or (derivatives == "auto" and is_opaque(model.function)):
+        calls = Calls()
         measured = [
             MeasuredVector(
                 _sized(functools.partial(_predicted, model, own, part.measurements.x), part, model.label),
                 Bounds(box.lower[part.columns], box.upper[part.columns]),
+                model.label,
+                calls,
             )
             for part in sets
         ]
-        return _stacked(measured, sets), "float64", None
+        return _stacked(measured, sets), "float64", None, ()
     from ..tracing.trace import trace
 
     def traced(x: Any) -> Any:
@@ -401,6 +409,7 @@ def _function(
 
     parts = []
     precision = "float64"
+    remarks: tuple[str, ...] = ()
     for part in sets:
         found = traced(part.measurements.x)
         m = part.measurements.m
@@ -408,10 +417,13 @@ def _function(
             if int(np.prod(found.shape)) != 1:
                 raise InputError(_mismatch(model.label, found.shape, part.measurements))
             found = traced_broadcast(found, m)
+            remarks = (
+                f"{model.label} gives one number, which is taken for each of the {m:,} points: the curve is level",
+            )
         if found.lowest_precision != "float64":
             precision = found.lowest_precision
         parts.append(TracedVector(found))
-    return _stacked(parts, sets), precision, traced
+    return _stacked(parts, sets), precision, traced, remarks
 
 
 def traced_broadcast(found: Any, m: int) -> Any:
@@ -446,7 +458,7 @@ def _mismatch(label: str, shape: tuple[int, ...], data: Measurements) -> str:
 
 def _sized(function: Callable[[Vector], Any], part: DataSet, label: str) -> Callable[[Vector], Any]:
     def sized(x: Vector) -> Any:
-        values = np.asarray(function(x), dtype=np.float64)
+        values = numbers(function(x), label)
         m = part.measurements.m
         if values.size not in (1, m):
             raise InputError(_mismatch(label, values.shape, part.measurements))

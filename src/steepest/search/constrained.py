@@ -90,6 +90,7 @@ class Between:
         self.callback, self.seed, self.recording, self.structure = callback, seed, recording, structure
         self.taken: list[str] = []
         self.judging = 0.0
+        self.told_to_stop: str | None = None
         self.multipliers: Multipliers | None = None
         self.start_lacks = "The cost has no value"
 
@@ -159,6 +160,12 @@ class Between:
         return (missed(self.rows, onward.x), onward.value) >= (missed(self.rows, run.x), run.value)
 
     def _walk(self, start: Vector) -> ConstrainedRun:
+        run = self._walked(start)
+        if self.told_to_stop is None:
+            return run
+        return replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
+
+    def _walked(self, start: Vector) -> ConstrainedRun:
         assert isinstance(self.plan.solver, InteriorPointSolver)
         given = (self.plan.solver, self.problem.objective, self.rows)
         about: dict[str, Any] = {

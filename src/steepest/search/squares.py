@@ -13,7 +13,7 @@ from ..objective import BudgetSpent, Objective
 from ..solvers import Plan, drive
 from ..solvers.driver import Run, lowest_seen, spent
 from ..solvers.stopping import INTERRUPTED, StopReason
-from ..verdict.failures import not_judged
+from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge
 from ..verdict.words import Judgement
 from .existing import told_of_the_move, where_it_exists
@@ -93,7 +93,10 @@ def walk_and_judge(
 
 
 def judged(objective: Objective, run: Run, names: Any, structure: Any, seed: int) -> tuple[Run, Judgement]:
-    """The end of a `run`, judged afresh; a run that was stopped there if Ctrl-C is pressed meanwhile."""
+    """The end of a `run`, judged afresh; a run that was stopped there if Ctrl-C is pressed meanwhile.
+
+    Where slopes are measured, its verdict is "out of budget" if that allows the calls of a judge no more.
+    """
     try:
         return run, judge(
             objective,
@@ -104,6 +107,8 @@ def judged(objective: Objective, run: Run, names: Any, structure: Any, seed: int
             history=run.history,
             seed=seed,
         )
+    except BudgetSpent:
+        return run, no_calls_left(run.value, run.gradient, run.history, run.stop, run.reason)
     except KeyboardInterrupt:
         run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
         return run, not_judged(run.value, run.gradient)

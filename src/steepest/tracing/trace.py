@@ -14,9 +14,10 @@ import numpy as np
 from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
-from ..errors import InputError, SteepestError, TracingError
+from ..errors import SteepestError, TracingError
 from ..numerics import double_precision
 from ..parameters import Leaf, Parameters
+from ..returned import check_kind, ragged
 from . import rules
 from .arrays import TracedArray, names_in, unwrap
 from .constant_zeros import with_constant_zeros_apart
@@ -181,23 +182,17 @@ def _piece(flat: Any, leaf: Any) -> TracedArray:
 
 
 def _result(out: Any, name: str) -> Any:
-    if out is None:
-        raise InputError(f"{name} returns nothing; end it with `return` and its value")
     raw = unwrap(out, set())
     if isinstance(raw, (list, tuple)):
-        raw = rules.BUILD_ARRAY(raw)
+        try:
+            raw = rules.BUILD_ARRAY(raw)
+        except ValueError:
+            raise ragged(out, name) from None
     try:
         kind = np.dtype(getattr(raw, "dtype", None) or np.asarray(raw).dtype).kind
     except TypeError:
         kind = "O"
-    if kind == "c":
-        raise InputError(
-            f"{name} returns complex numbers; only real ones can be compared: take np.abs(...)**2 or .real of them"
-        )
-    if kind not in "fiub":
-        raise InputError(
-            f"{name} returns {type(out).__name__}, which is no number; end it with `return` and its value"
-        )
+    check_kind(kind, out, name)
     if isinstance(raw, jax.core.Tracer):
         return raw if raw.dtype == np.float64 else lax.convert_element_type(raw, np.float64)
     return np.asarray(raw, dtype=np.float64)

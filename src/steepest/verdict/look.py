@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Bounds
+from ..errors import InputError
 from ..numerics import EPS, all_finite, largest, owned
 from ..objective import Objective
 
@@ -233,6 +234,8 @@ def look_at(
     objective = objective.for_the_judge()
     try:
         value, gradient = objective.value_and_gradient(x)
+    except InputError:  # what is returned is no number anywhere
+        raise
     except NO_NUMBER:
         value, gradient = np.nan, np.full(x.size, np.nan)
     start, fall = _start_of(history, x, value)
