@@ -632,10 +632,6 @@ class Objective:
             self._split = self._split.find()
         return self._split
 
-    @split.setter
-    def split(self, split: Any) -> None:
-        self._split = split
-
     @property
     def term_pattern(self) -> Any | None:
         """On which parameters each term depends, CSC (m, n); None where the cost is no sum of such terms."""

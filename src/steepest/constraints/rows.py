@@ -37,7 +37,8 @@ class Rows:
     `names`: of the rows, in words the user wrote. `blocks` are stacked in order; row k of the stack is row
     `order[k]` of the constraints. `convex()`: whether the trace shows the points that meet all of them to be
     a convex set. `remarks`: what was changed on the way in. `traces`: of the functions that the first block stacks, if
-    it does.
+    it does. `split()`: the cost that is walked between them and the constraints themselves without their kinks, a
+    `problem.SplitCost`; None where there are none that can be replaced.
 
     >>> circle = Block(
     ...     1, lambda x: np.array([x @ x]), lambda x: 2 * x[None, :], lambda x, u: 2 * u[0] * np.eye(x.size)
@@ -56,6 +57,7 @@ class Rows:
     convex: Callable[[], bool] = lambda: False
     remarks: tuple[str, ...] = ()
     traces: tuple[Any, ...] = ()
+    split: Callable[[], Any | None] = lambda: None
 
     @property
     def senses(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..constraints.rows import Rows
 from ..errors import InputError
 from ..objective import BudgetSpent
 from ..presentation.text import counted
-from ..problem import Problem, split_between
+from ..problem import Problem, SplitCost, split_between
 from ..recording import Recording
 from ..solvers.choice import Plan, plan_for
 from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
@@ -39,17 +40,16 @@ def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | No
     from ..constraints.reading import read
 
     rows = read(constraints, problem, derivatives)
-    if (
-        rows is not None
-        and rows.traces
-        and problem.trace is not None
-        and problem.objective.derivatives == "exact"
-    ):
-        objective, limits, senses = problem.objective, rows.traces, rows.senses
-        if all(trace.lowest_precision == "float64" for trace in (problem.trace, *limits)):
-            cost, alone = problem.trace, objective.split
-            objective.split = split_between(cost, limits, senses) or alone
-    return rows
+    return None if rows is None else replace(rows, split=partial(_split, problem, rows))
+
+
+def _split(problem: Problem, rows: Rows) -> SplitCost | None:
+    """The cost and the constraints without their kinks, or the cost alone where those have none to replace."""
+    cost, found = problem.trace, None
+    if rows.traces and cost is not None and problem.objective.derivatives == "exact":
+        if all(trace.lowest_precision == "float64" for trace in (cost, *rows.traces)):
+            found = split_between(cost, rows.traces, rows.senses)
+    return found or problem.objective.split
 
 
 def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> Plan:

@@ -40,8 +40,8 @@ def over_kinks(
     watch: Callable[[Vector, float, float, float, int], bool] | None,
 ) -> ConstrainedRun | None:
     """As `drive_constrained` walks from `start` (n,); None where the cost has no kinks to replace, or none there."""
-    split = objective.split
-    if split is None or objective.is_measured:
+    split = None if objective.is_measured else rows.split()
+    if split is None:
         return None
     start = objective.bounds.project(start)
     watched = _Watched(objective, rows, start, listener(callback, restore), watch)
@@ -50,7 +50,7 @@ def over_kinks(
         if not np.isfinite(y).all():
             return None
         watched.see(start)
-        smooth = watched.smooth = smooth_program(objective, y)
+        smooth = watched.smooth = smooth_program(objective, split, y)
     except ArithmeticError:
         return None
     except BudgetSpent as what:

@@ -33,13 +33,11 @@ class SmoothProgram:
     cost_unit: float
 
 
-def smooth_program(objective: Objective, y: Vector) -> SmoothProgram:
+def smooth_program(objective: Objective, split: Any, y: Vector) -> SmoothProgram:
     """The program of a kinked `objective`, in units told at `y` (N,); its evaluations count as the objective's own.
 
-    Raises what the cost raises at `y`.
+    `split`: the same cost without its kinks, a `problem.SplitCost`. Raises what the cost raises at `y`.
     """
-    split = objective.split
-    assert split is not None
     program, cost, block = split.program, split.cost, _traced(split.rows, y.size)
     all_slopes = block.jacobian(y)
     slopes = all_slopes[:, : program.n]

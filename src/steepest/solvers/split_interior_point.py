@@ -116,7 +116,7 @@ def _leg(objective: Objective, x: Vector, barrier: float) -> Leg | None:
         return None
     if not np.isfinite(y).all():
         return None
-    smooth = smooth_program(objective, y)
+    smooth = smooth_program(objective, split, y)
     program = Slacked(smooth.objective, smooth.rows, y / smooth.units)
     program.scaled(y / smooth.units)
     method = InteriorPoint(program, first_barrier=barrier)

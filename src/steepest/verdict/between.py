@@ -55,7 +55,7 @@ def judge_between(
 ) -> tuple[Judgement, Multipliers]:
     """What the point `x` (n,) is among the points that meet `rows`; arguments as for `judge_constrained`."""
     about: dict[str, Any] = {"structure": structure, "stop": stop, "history": history, "seed": seed}
-    if objective.split is not None and not infeasible:
+    if not infeasible and rows.split() is not None:
         with np.errstate(all="ignore"):
             known = structure if rows.convex() else None  # a convex cost alone has other minima between them
             kinked = split_minimum_between(look_at(objective, x, names, known, stop, history, seed), rows)

@@ -172,7 +172,7 @@ def _slides(point: Point) -> bool:
     if look.n > SMALL or float((np.abs(point.residual) * D).sum()) <= BALANCED * size:
         return False
     ways = [-point.tangent @ (point.tangent.T @ (D * point.residual))]
-    if look.objective.split is not None:  # at a corner of kinks the slope of no side need lead down
+    if point.rows.split() is not None:  # at a corner of kinks the slope of no side need lead down
         for _ in range(CORNER_WAYS):
             way = point.tangent @ look.generator.standard_normal(point.tangent.shape[1])
             ways += [way, -way]

@@ -57,7 +57,7 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         return None
     if not np.isfinite(y).all():
         return None
-    smooth = smooth_program(look.objective, y)
+    smooth = smooth_program(look.objective, split, y)
     w = y / smooth.units
     holding = _held(program, smooth, w)
     at_most = holding | ~np.isfinite(program.lower)
@@ -91,12 +91,12 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
 
 def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multipliers] | None:
     """The same between constraints, with their multipliers (m,) and those of the bounds (n,)."""
-    split = look.objective.split
+    split = rows.split()
     if split is None or not split.program.is_smooth_at(look.x, NEAR_BY * look.scale):
         return None
     try:
         y = split.program.lift(look.x)
-        smooth = smooth_program(look.objective, y) if np.isfinite(y).all() else None
+        smooth = smooth_program(look.objective, split, y) if np.isfinite(y).all() else None
     except NO_NUMBER:
         return None
     if smooth is None:
