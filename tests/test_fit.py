@@ -16,18 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from steepest import InputError, NotAMinimumError, Verdict, fit
 from steepest.reference_problems import nist
 
-T = np.linspace(0.0, 5.0, 40)
-
-
-def decay(t, a, b, c):
-    return a * np.exp(-b * t) + c
-
-
-def noisy(seed=0, size=0.05):
-    return decay(T, 3.0, 1.2, 0.5) + size * np.random.default_rng(seed).normal(size=T.size)
-
-
-START = {"a": 1.0, "b": 0.5, "c": 0.0}
+from .decays import START, T, decay, noisy
 
 
 def straight(x, slope, intercept):

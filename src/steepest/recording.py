@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import InputError
 from .problem import Problem
-from .runs import STOP, RunWriter
+from .runs import STOP, RunWriter, told_if_it_fails
 
 
 class Recording:
@@ -73,12 +73,8 @@ def _recorded(record: Any, problem: Problem, kind: str, settings: Mapping[str, A
             expression=type(cost.function).__name__ == "Expression",
             settings=settings,
         )
-        with writer:
-            try:
-                yield Recording(writer, problem)
-            except BaseException as error:
-                writer.end("failed", f"{type(error).__name__}: {error}")
-                raise
+        with told_if_it_fails(writer):
+            yield Recording(writer, problem)
 
 
 def check_record(record: Any) -> None:

@@ -45,7 +45,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
@@ -246,6 +247,17 @@ class RunWriter:
             self.broken = f"the run file {self.path} {why}"
             self._file = None
             warnings.warn(self.broken, RuntimeWarning, stacklevel=2)
+
+
+@contextmanager
+def told_if_it_fails(writer: RunWriter) -> Iterator[None]:
+    """Close `writer` at the end, whose record says so where the run ends by an exception."""
+    with writer:
+        try:
+            yield
+        except BaseException as error:
+            writer.end("failed", f"{type(error).__name__}: {error}")
+            raise
 
 
 def _ends_in_half_a_line(path: Path) -> bool:

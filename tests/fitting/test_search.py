@@ -11,19 +11,7 @@ from numpy.testing import assert_allclose
 from steepest import fit, models
 from steepest.objective import Objective
 from steepest.reference_problems import nist
-
-T = np.linspace(0.0, 5.0, 40)
-
-
-def decay(t, a, b, c):
-    return a * np.exp(-b * t) + c
-
-
-def noisy(seed=0, size=0.05):
-    return decay(T, 3.0, 1.2, 0.5) + size * np.random.default_rng(seed).normal(size=T.size)
-
-
-START = {"a": 1.0, "b": 0.5, "c": 0.0}
+from tests.decays import START, T, decay, noisy
 
 
 @pytest.mark.parametrize("loss", ["cauchy", "arctan"])

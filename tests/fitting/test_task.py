@@ -7,19 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest import InputError, TracingError, fit, models
-
-T = np.linspace(0.0, 5.0, 40)
-
-
-def decay(t, a, b, c):
-    return a * np.exp(-b * t) + c
-
-
-def noisy(seed=0, size=0.05):
-    return decay(T, 3.0, 1.2, 0.5) + size * np.random.default_rng(seed).normal(size=T.size)
-
-
-START = {"a": 1.0, "b": 0.5, "c": 0.0}
+from tests.decays import START, T, decay, noisy
 
 
 def test_expressions_functions_and_values_in_order_find_the_same():

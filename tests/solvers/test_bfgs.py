@@ -10,6 +10,7 @@ from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.errors import InputError
 from steepest.objective import Linearised, Objective
+from steepest.reference_problems.costs import powell_singular
 from steepest.solvers import bfgs, drive, lbfgs
 from steepest.solvers.bfgs import BFGS, updated
 from steepest.solvers.lbfgs import free_step, inverse_times
@@ -39,16 +40,8 @@ def test_bfgs_learns_curvature_where_units_are_sixteen_orders_of_magnitude_apart
     """Powell's singular function, whose minimum is zero at zero: no pair may look like rounding for the units' sake."""
     units = 10.0 ** np.random.default_rng(seed).integers(-8, 9, 4)
 
-    def powell(x):
-        return (
-            (x[0] + 10 * x[1]) ** 2
-            + 5 * (x[2] - x[3]) ** 2
-            + (x[1] - 2 * x[2]) ** 4
-            + 10 * (x[0] - x[3]) ** 4
-        )
-
     start = np.array([3.0, -1.0, 0.1, 1.0])
-    found = minimize(lambda x: powell(x * units), start / units, method="bfgs")
+    found = minimize(lambda x: powell_singular(x * units), start / units, method="bfgs")
     assert found.fun < 1e-12 and found.nfev < 1000
 
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 import steepest
 from steepest.objective import Budget, Objective
+from steepest.reference_problems.costs import powell_singular
 from steepest.solvers.history import History
 from steepest.verdict.judge import judge
 from steepest.verdict.words import Verdict
@@ -231,20 +232,12 @@ def test_the_sentence_has_the_numbers():
 
 def test_a_bottom_without_curvature_is_a_minimum_once_nothing_of_the_fall_is_left():
     # Powell's singular function: quartic in two directions, so that no Newton step lands where it promises.
-    def powell(x):
-        return (
-            (x[0] + 10 * x[1]) ** 2
-            + 5 * (x[2] - x[3]) ** 2
-            + (x[1] - 2 * x[2]) ** 4
-            + 10 * (x[0] - x[3]) ** 4
-        )
-
     start = np.array([3.0, -1.0, 0.0, 1.0])
     history = History(4)
-    history.append(start, powell(start), np.zeros(4), 1.0, None, 0.0, 1)
-    near = judged(powell, 1e-9 * np.array([1.0, -0.1, 1.2, 1.2]), history=history)
+    history.append(start, powell_singular(start), np.zeros(4), 1.0, None, 0.0, 1)
+    near = judged(powell_singular, 1e-9 * np.array([1.0, -0.1, 1.2, 1.2]), history=history)
     assert near.verdict.is_minimum
-    far = judged(powell, 1e-2 * np.array([1.0, -0.1, 1.2, 1.2]), history=history)
+    far = judged(powell_singular, 1e-2 * np.array([1.0, -0.1, 1.2, 1.2]), history=history)
     assert not far.verdict.is_minimum
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..runs import HALVE_RATE, STOP, RunWriter
+from ..runs import HALVE_RATE, STOP, RunWriter, told_if_it_fails
 
 if TYPE_CHECKING:
     from .job import Job
@@ -82,9 +82,5 @@ def recorded(record: Any, job: Job, speaks: bool) -> Iterator[Record | None]:
             settings=settings,
             continues=continues,
         )
-        with writer:
-            try:
-                yield Record(writer, names)
-            except BaseException as error:
-                writer.end("failed", f"{type(error).__name__}: {error}")
-                raise
+        with told_if_it_fails(writer):
+            yield Record(writer, names)

@@ -21,7 +21,7 @@ from .constrained_conditions import (
     second_order,
     slope_rounding,
 )
-from .constrained_point import MET, SMALL, Point, Vector
+from .constrained_point import MET, SMALL, Point, Vector, dense
 from .failures import value_not_finite
 from .look import Look, look_at
 from .wording import direction_name, listed, number
@@ -240,8 +240,7 @@ def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | N
 
     rows, bounds = point.pushing
     free, hold = np.flatnonzero(~bounds), np.flatnonzero(rows)
-    A = point.J[hold][:, free]
-    A = (A if isinstance(A, np.ndarray) else A.toarray()) * point.scale[free]
+    A = dense(point.J[hold][:, free]) * point.scale[free]
     D = point.scale[free]
     K = np.block([[D[:, None] * H[np.ix_(free, free)] * D, A.T], [A, np.zeros((hold.size, hold.size))]])
     errors = np.concatenate([D * limit[free], np.maximum(point.violations, EPS * 4 * point.sizes)[hold]])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics import EPS
-from .constrained_point import MET, SMALL, Point, Vector
+from .constrained_point import MET, SMALL, Point, Vector, dense
 from .optimality import SPREAD_FACTOR, UNITS
 from .words import Evidence
 
@@ -68,8 +68,7 @@ def least_violation(point: Point) -> Evidence:
 
     signed = (point.value - np.clip(point.value, point.rows.lower, point.rows.upper)) / point.sizes
     off = np.flatnonzero(signed)
-    A = point.J[off]
-    A = (A if isinstance(A, np.ndarray) else A.toarray()) * point.scale / point.sizes[off][:, None]
+    A = dense(point.J[off]) * point.scale / point.sizes[off][:, None]
     name = "violation that a small step could take away"
     if not point.has_slopes:
         return Evidence(name, None, 1e-3, False, "the slopes of the constraints are not finite there")

@@ -139,8 +139,7 @@ class Point:
         active = np.flatnonzero(self.active)
         if n + m > SMALL and self.hint is not None:
             return self.hint
-        A = self.J[active]
-        A = A if isinstance(A, np.ndarray) else A.toarray()
+        A = dense(self.J[active])
         columns = np.zeros((n, active.size + held.size))
         columns[:, : active.size] = A.T
         columns[held, active.size + np.arange(held.size)] = 1.0
@@ -187,8 +186,7 @@ class Point:
         objective = self.look.objective
         if not (objective.has_hessian and self.rows.has_hessian) or self.look.n > SMALL:
             return None
-        H = objective.hessian(self.x) + self.rows.hessian(self.x, -self.multipliers)
-        H = H if isinstance(H, np.ndarray) else np.asarray(H.toarray())
+        H = dense(objective.hessian(self.x) + self.rows.hessian(self.x, -self.multipliers))
         return H if np.isfinite(H).all() else None
 
     @cached_property
@@ -208,8 +206,7 @@ class Point:
 
     def _null_space(self, rows: Vector, bounds: Vector) -> Vector:
         free = np.flatnonzero(~bounds)
-        A = self.J[np.flatnonzero(rows)][:, free]
-        A = (A if isinstance(A, np.ndarray) else A.toarray()) * self.scale[free]
+        A = dense(self.J[np.flatnonzero(rows)][:, free]) * self.scale[free]
         A = A / np.maximum(np.abs(A).max(axis=1, initial=0.0), np.finfo(float).tiny)[:, None]
         space = np.zeros((self.look.n, free.size))
         space[free, np.arange(free.size)] = 1.0
@@ -227,10 +224,8 @@ class Point:
         active = np.flatnonzero(self.active)
         if not active.size:
             return 0, 0
-        A = self.J[active][:, free]
-        A = (A if isinstance(A, np.ndarray) else A.toarray()) * self.scale[free]
-        largest = np.abs(self.J[active]).max(axis=1)
-        largest = largest if isinstance(largest, np.ndarray) else largest.toarray().ravel()
+        A = dense(self.J[active][:, free]) * self.scale[free]
+        largest = dense(np.abs(self.J[active]).max(axis=1)).ravel()
         A = A / np.maximum(largest, np.finfo(float).tiny)[:, None]
         values = np.linalg.svd(A, compute_uv=False) if A.size else np.zeros(0)
         return int((values > 1e-6 * max(1.0, values.max(initial=0.0))).sum()), int(active.size)
@@ -254,8 +249,7 @@ class Point:
             if abs(missed - before) <= STANDSTILL * missed:
                 break
             before = missed
-            A = self.rows.jacobian(x)[hold]
-            A = (A if isinstance(A, np.ndarray) else A.toarray()) * np.where(bounds, 0.0, self.scale)
+            A = dense(self.rows.jacobian(x)[hold]) * np.where(bounds, 0.0, self.scale)
             if not np.isfinite(A).all():
                 return None
             if not hold.size:
@@ -300,3 +294,8 @@ def _balance(columns: Vector, slope: Vector, least: Vector, most: Vector) -> Vec
             found = np.where(loose, 0.0, np.where(np.isfinite(found), found, 0.0))
             found[loose] = again
     return np.clip(found, least, most) * unit / size
+
+
+def dense(matrix: Any) -> Matrix:
+    """A matrix of NumPy's or SciPy's as NumPy's."""
+    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
