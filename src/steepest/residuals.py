@@ -14,7 +14,7 @@ from . import returned
 from .bounds import Bounds, Vector
 from .errors import InputError
 from .numerics import EPS
-from .objective import Budget, Calls, Later, Linearisation, Linearised, Matrix, Objective
+from .objective import Budget, Calls, Later, Linearisation, Linearised, MadeWhenAsked, Matrix, Objective
 from .presentation.text import counted
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ class VectorFunction(Protocol):
     def curvature(self) -> Callable[[Vector, Vector], Matrix] | None:
         """`(x, u) ↦ Σ uᵢ∇²fᵢ`, shape (n, n); None where second derivatives are not to be had."""
 
+    def has_curvature_at_hand(self) -> bool:
+        """Whether a first call of `curvature` that makes its program is no longer due."""
+
 
 class TracedVector:
     """Exact derivatives of a traced function, each built when first asked for and kept with the trace."""
@@ -63,6 +66,10 @@ class TracedVector:
     def curvature(self) -> Callable[[Vector, Vector], Matrix] | None:
         """`(x, u) ↦ Σ uᵢ∇²fᵢ`, shape (n, n)."""
         return self._curvature
+
+    def has_curvature_at_hand(self) -> bool:
+        """Whether a first call of `curvature` that makes its program is no longer due."""
+        return ("vector", "weighted_curvature") in self.trace.kept
 
     def _curvature(self, x: Vector, u: Vector) -> Matrix:
         found: Matrix = self._evaluation("weighted_curvature")(x, u)[0]
@@ -210,6 +217,10 @@ class MeasuredVector:
         self.calls.count()
         return returned.residuals(self._function(x), self._label)
 
+    def has_curvature_at_hand(self) -> bool:
+        """There is none."""
+        return False
+
     def both(self, x: Vector) -> tuple[Vector, Matrix]:
         """The values, shape (m,), and 2n further evaluations for the Jacobian, shape (m, n)."""
         values = self.values(x)
@@ -241,6 +252,10 @@ class SuppliedVector:
     def values(self, x: Vector) -> Vector:
         """The values, shape (m,)."""
         return returned.residuals(self._function(x), self._label)
+
+    def has_curvature_at_hand(self) -> bool:
+        """There is none."""
+        return False
 
     def both(self, x: Vector) -> tuple[Vector, Any]:
         """The values, shape (m,), and the Jacobian, shape (m, n), dense or sparse."""
@@ -289,6 +304,10 @@ class StackedVector:
     def curvature(self) -> Callable[[Vector, Vector], Matrix] | None:
         """`(x, u) ↦ Σ uᵢ∇²fᵢ`, shape (n, n); None unless every part has one."""
         return self._curvature if all(part.curvature is not None for part in self.parts) else None
+
+    def has_curvature_at_hand(self) -> bool:
+        """Whether a first call of `curvature` that makes its program is no longer due."""
+        return all(part.has_curvature_at_hand() for part in self.parts)
 
     def _curvature(self, x: Vector, u: Vector) -> Matrix:
         total = np.zeros((x.size, x.size))
@@ -572,7 +591,7 @@ class Residuals:
         `beside`: another objective, within whose budget its evaluations are, and among whose they count.
         """
         exact = self.function.curvature is not None and not self.arrangement.ties
-        hessian: Any = self.hessian if exact else None
+        hessian: Any = MadeWhenAsked(self.hessian, self.function.has_curvature_at_hand) if exact else None
         second: dict[str, Any] = {}
         linearised: Any = self.linearised
         if isinstance(self.function, SparseTracedVector) and self.is_plain:

@@ -20,6 +20,7 @@ from . import special
 from .calculus import trapezoid
 from .fourier import FUNCTIONS as TRANSFORMS
 from .indexing import getitem
+from .matrix_exponential import expm as matrix_exponential
 from .reductions import cumsum
 from .shape import concatenate, ravel, reshape, swapaxes
 from .ufuncs import UFUNCS, add, divide, elementwise, multiply
@@ -208,11 +209,7 @@ def expm(A: Any) -> Value:
     """`scipy.linalg.expm`."""
     (A,) = dense.matrices(A)
     dense.square_matrix(A)
-    if len(A.shape) > 2:
-        rows = reshape(A, (-1, *A.shape[-2:]))
-        parts = [reshape(expm(getitem(rows, k)), (1, *A.shape[-2:])) for k in range(rows.shape[0])]
-        return reshape(concatenate(parts, 0), A.shape)
-    return jsl.expm(A)
+    return matrix_exponential(A)
 
 
 def norm(
