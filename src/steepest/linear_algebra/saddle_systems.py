@@ -11,8 +11,13 @@ import numpy as np
 Vector = np.ndarray
 
 # Sparse systems are factorised without pivoting, which needs something on the diagonal of the lower block; this
-# part of the largest entry, and refinement takes its effect away again.
-SPARSE_PIVOT = 1e-9
+# part of the largest entry, and refinement takes its effect away again. Where rows nearly depend on each other the
+# first lets curvature across them count against what is a minimum between them: the second is tried before that is
+# believed. It leaves rounding more room, so it is not the first.
+SPARSE_PIVOTS = 1e-9, 1e-12
+
+# Dense systems of so many rows are condensed before they are factorised, where inequalities are most of them.
+MANY_DENSE = 200
 
 # Rounds of iterative refinement, and the relative residual that needs none.
 REFINEMENTS, REFINED = 4, 1e-13
@@ -125,20 +130,37 @@ def _solved_sparse(H: Any, J: Any, rhs: Vector) -> Vector | None:
 
 
 def _dense(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
-    from scipy.linalg import lapack
+    n, m = J.shape[1], J.shape[0]
+    if n + m >= MANY_DENSE:
+        condensed = _condensed(H, diagonal, J, lower)
+        if condensed is not None:
+            return condensed
+    K = _dense_matrix(H, diagonal, J, np.full(m, lower))
+    negative, singular, once = _bunch_kaufman(K)
+    return Factored(negative, singular, _refined(lambda x: K @ x, once))
 
-    n, m = H.shape[0], J.shape[0]
+
+def _dense_matrix(H: Any, diagonal: Vector, J: Any, lower: Vector) -> Any:
+    """[[H + diag(diagonal), Jᵀ], [J, -diag(lower)]], dense."""
+    n, m = J.shape[1], J.shape[0]
     K = np.zeros((n + m, n + m))
     K[:n, :n] = H
     K[np.arange(n), np.arange(n)] += diagonal
     K[n:, :n] = J
     K[:n, n:] = J.T
     K[np.arange(n, n + m), np.arange(n, n + m)] = -lower
+    return K
+
+
+def _bunch_kaufman(K: Any) -> tuple[int, bool, Callable[[Vector], Vector]]:
+    """How many eigenvalues of a dense symmetric `K` are negative, whether it is singular, and how to solve with it."""
+    from scipy.linalg import lapack
+
     # Symmetric scaling by powers of two: barrier terms of very different size would decide the pivots alone.
     scale = _evening(np.abs(K).max(axis=0, initial=0.0))
     scaled = K * scale[:, None] * scale
     if not np.isfinite(scaled).all():
-        return Factored(-1, True, lambda rhs: None)
+        return -1, True, lambda rhs: np.full(rhs.size, np.nan)
     factors, pivots, info = lapack.dsytrf(scaled, lower=1)
     d = np.diag(factors)
     single = pivots > 0
@@ -148,7 +170,54 @@ def _dense(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     def once(rhs: Vector) -> Vector:
         return scale * lapack.dsytrs(factors, pivots, scale * rhs, lower=1)[0].ravel()
 
-    return Factored(negative, singular, _refined(lambda x: K @ x, once))
+    return negative, singular, once
+
+
+def _condensed(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored | None:
+    """The dense system without its slacks, and without the rows that they leave far from their limits.
+
+    A column of J with one entry, whose variable has no curvature but its positive place on the diagonal, is a pivot and
+    leaves -d on the diagonal of its row. That is the next one: curvature along the row, divided by d. As many rows as
+    there are other variables stay, those with the smallest d, which at a vertex are at their limits: there the others
+    would be lost in their rounding. None where no row would go.
+    """
+    m = J.shape[0]
+    entries = J != 0.0
+    alone = (diagonal > 0.0) & (entries.sum(axis=0) == 1) & ~np.any(H, axis=0)
+    own = np.flatnonzero(alone)
+    row = entries[:, own].argmax(axis=0)
+    entry, pivot = J[row, own], diagonal[own]
+    slack = np.bincount(row, entry**2 / pivot, m)
+    free = np.flatnonzero(~alone)
+    d = lower + slack
+    size = np.abs(J[:, free]).max(axis=1, initial=0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.where(slack > 0.0, size * size / d, np.inf)
+    candidates = np.flatnonzero(np.isfinite(weight))
+    if candidates.size <= free.size:
+        return None
+    out = candidates[np.argsort(weight[candidates], kind="stable")[: candidates.size - free.size]]
+    kept = np.setdiff1d(np.arange(m), out)
+    A, B, k = J[np.ix_(out, free)], J[np.ix_(kept, free)], free.size
+    core = H[np.ix_(free, free)] + A.T @ (A / d[out][:, None])
+    negative, singular, inner = _bunch_kaufman(_dense_matrix(core, diagonal[free], B, d[kept]))
+    n = J.shape[1]
+
+    def product(x: Vector) -> Vector:
+        top = H[:, free] @ x[free] + diagonal * x[:n] + J.T @ x[n:]
+        return np.concatenate([top, J @ x[:n] - lower * x[n:]])
+
+    def once(rhs: Vector) -> Vector:
+        top, bottom = rhs[:n], rhs[n:]
+        right = bottom - np.bincount(row, entry * top[own] / pivot, m)
+        found = inner(np.concatenate([top[free] + A.T @ (right[out] / d[out]), right[kept]]))
+        x, y = np.empty(n), np.empty(m)
+        x[free], y[kept] = found[:k], found[k:]
+        y[out] = (A @ x[free] - right[out]) / d[out]
+        x[own] = (top[own] - entry * y[row]) / pivot
+        return np.concatenate([x, y])
+
+    return Factored(negative + out.size if negative >= 0 else -1, singular, _refined(product, once))
 
 
 def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
@@ -163,21 +232,27 @@ def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     )
     scale = _evening(np.abs(exact).max(axis=0).toarray().ravel())
     D = sparse.diags_array(scale)
-    pivot = np.concatenate([np.zeros(n), np.full(m, -SPARSE_PIVOT)])
-    scaled = sparse.csc_array(D @ exact @ D + sparse.diags_array(pivot))
-    if not np.isfinite(scaled.data).all():
+    even = sparse.csc_array(D @ exact @ D)
+    if not np.isfinite(even.data).all():
         return Factored(-1, True, lambda rhs: None)
-    try:
-        solver = qdldl.Solver(sparse.csc_matrix(scaled))
-    except (RuntimeError, ValueError):
+    for size in SPARSE_PIVOTS:
+        lower_block = sparse.diags_array(np.concatenate([np.zeros(n), np.full(m, -size)]))
+        try:
+            solver = qdldl.Solver(sparse.csc_matrix(even + lower_block))
+        except (RuntimeError, ValueError):
+            negative, singular = -1, True
+            continue
+        d = np.asarray(solver.factors()[1])
+        negative, singular = int((d < 0).sum()), bool((np.abs(d) <= 1e-15).any())
+        if negative == m and not singular:
+            break
+    if negative < 0:
         return Factored(-1, True, lambda rhs: None)
-    d = np.asarray(solver.factors()[1])
-    singular = bool((np.abs(d) <= 1e-15).any())
 
     def once(rhs: Vector) -> Vector:
         return scale * np.asarray(solver.solve(scale * rhs))
 
-    return Factored(int((d < 0).sum()), singular, _refined(lambda x: exact @ x, once))
+    return Factored(negative, singular, _refined(lambda x: exact @ x, once))
 
 
 def _evening(largest: Vector) -> Vector:

@@ -18,8 +18,9 @@ from ..objective import Objective
 # 3.8): steps are measured against it, and barriers begin at 0.1.
 LARGEST_SLOPE = 100.0
 SMALLEST_SCALE = 1e-8
-# A cost less steep than this at the start is scaled up to slopes of one, as far as costs of size one stay moderate:
-# what a walk takes for arrived is absolute.
+# A cost less steep than this at the start, in all parameters together, is scaled up to a slope of one, as far as costs
+# of size one stay moderate: what a walk takes for arrived is absolute. A mean over many parameters is of size one
+# however little each of them counts; scaled by one of these slopes its barrier would hold next to nothing.
 LEAST_SLOPE = 1e-2
 LARGEST_SCALE = 1e12
 
@@ -108,9 +109,10 @@ class Slacked:
         _, gradient = self.objective.value_and_gradient(x)
         steepest = float(np.abs(gradient[self.free]).max(initial=0.0))
         self.cost_scale = _scale_for(steepest)
-        if 0.0 < steepest < LEAST_SLOPE:
+        together = float(np.abs(gradient[self.free]).sum())
+        if 0.0 < together < LEAST_SLOPE:
             # A start that happens to be level says nothing of the cost's unit, where there is curvature instead.
-            size = max(self._most_curvature(x, gradient), steepest)  # no number stays none
+            size = max(self._most_curvature(x, gradient), together)  # no number stays none
             self.cost_scale = min(1.0 / size, LARGEST_SCALE) if size < LEAST_SLOPE else 1.0
         J = self.rows.jacobian(x)
         if not isinstance(J, np.ndarray):

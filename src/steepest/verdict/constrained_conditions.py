@@ -8,12 +8,14 @@ cost bends upwards in every direction that keeps to them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..numerics import EPS
 from .constrained_point import MET, SMALL, Point, Vector, dense
 from .optimality import SPREAD_FACTOR, UNITS
+from .tangent_space import TangentSpace
 from .words import Evidence
 
 # What would change the cost by no more than this part of its size, moved onto a limit, is at that limit.
@@ -31,9 +33,6 @@ REMAINING_PART, STEP_PART = 1e-10, 1e-5
 
 # Curvature below this part of the largest is not told from none.
 NO_CURVATURE = 1e-10
-
-# Random directions along which curvature is looked at where there are many parameters.
-DIRECTIONS = 20
 
 # Distances, in natural sizes, at which a direction without curvature, or with negative one, is tried both ways.
 TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -200,7 +199,8 @@ def complementarity(point: Point) -> Evidence:
     gap = np.minimum(np.where(np.isfinite(low), low, np.inf), np.where(np.isfinite(high), high, np.inf))
     gap = np.where(np.isfinite(gap), gap, 0.0)
     largest = max(largest, float((np.abs(point.bound_multipliers) * gap).max(initial=0.0)))
-    most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, 1.0)
+    balanced = float((point.balanced_size * point.scale).max(initial=0.0))
+    most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, balanced)
     return Evidence(
         "multiplier × distance to the limit", largest, most, largest <= most,
         "what moving each constraint that pushes onto its limit would change the cost by",
@@ -229,7 +229,7 @@ def second_order(point: Point) -> Bend:
         if convex:
             return Bend(Evidence(what, None, None, True, "shown by convexity"), known=False)
         if look.n > SMALL:
-            return _sampled(point, what)
+            return _second_order_of_many(point, what)
         return Bend(Evidence(what, None, None, False, "second derivatives are not known"), known=False)
     Z, D = point.tangent, point.scale
     if not Z.shape[1]:
@@ -280,28 +280,54 @@ def _rounding_of_values(point: Point) -> float:
     return rounding + float((np.abs(point.multipliers) * point.sizes).sum()) * 16 * EPS
 
 
-def _sampled(point: Point, what: str) -> Bend:
-    """With many parameters: curvature along random directions, brought onto the tangent of the rows."""
-    look = point.look
-    if not (look.objective.has_hessian_product and point.rows.has_hessian):
-        return Bend(Evidence(what, None, None, False, "second derivatives are not known"), known=False)
+def _second_order_of_many(point: Point, what: str) -> Bend:
+    """The same for many parameters, by the signs of sparse factors; if down, along the lowest direction."""
     import scipy.sparse as sparse
-    from scipy.sparse.linalg import lsmr
 
+    look, objective, D = point.look, point.look.objective, point.scale
+    known = objective.has_sparse_hessian or objective.has_hessian
+    if not (known or objective.has_hessian_product) or not point.rows.has_hessian:
+        return Bend(Evidence(what, None, None, False, "second derivatives are not known"), known=False)
     rows, bounds = point.pushing
-    A = sparse.csr_array(point.J)[np.flatnonzero(rows)] @ sparse.diags_array(
-        np.where(bounds, 0.0, point.scale)
-    )
-    H = point.rows.hessian(point.x, -point.multipliers)
-    lowest, largest = np.inf, 0.0
-    for _ in range(DIRECTIONS):
-        v = np.where(bounds, 0.0, look.generator.standard_normal(look.n))
-        if A.shape[0]:
-            v = v - A.T @ lsmr(A.T, v, atol=1e-12, btol=1e-12)[0]
-        v = point.scale * v / max(float(np.linalg.norm(v)), EPS)
-        bent = float(v @ look.objective.hessian_product(point.x, v)) + (
-            float(v @ (H @ v)) if np.ndim(H) == 2 else 0.0
+    free = np.flatnonzero(~bounds)
+    units = sparse.diags_array(D[free])
+    space = TangentSpace(sparse.csr_array(point.J)[np.flatnonzero(rows)][:, free] @ units)
+    bent: Any = point.rows.hessian(point.x, -point.multipliers)
+    bent = sparse.csr_array(bent if np.ndim(bent) == 2 else (look.n, look.n))
+    if known:
+        own = (
+            objective.sparse_hessian(point.x) if objective.has_sparse_hessian else objective.hessian(point.x)
         )
-        lowest, largest = min(lowest, bent), max(largest, abs(bent))
-    how = f"least along {DIRECTIONS} random directions within the constraints"
-    return Bend(Evidence(what, lowest, 0.0, lowest > 0.0, how), known=lowest > 0.0)
+        H = sparse.csc_array(units @ (sparse.csr_array(own) + bent)[free][:, free] @ units)
+        if not np.isfinite(H.data).all():
+            return Bend(Evidence(what, None, None, False, "second derivatives are not finite"), known=False)
+        limit = NO_CURVATURE * float(abs(H).sum(axis=1).max()) if free.size else 0.0
+        found = space.curvature(H, limit, look.generator)
+    else:
+        limit = 0.0
+        found = space.lowest(lambda v: _product(point, bent, free, v), look.generator)
+    if found is None:
+        return Bend(Evidence(what, None, None, True, "as many constraints push as there are parameters"))
+    lowest, along = found
+    how = "smallest curvature of the Lagrangian within the constraints, in units of the parameters' sizes"
+    if along is None:
+        return Bend(
+            Evidence(what, lowest, limit, True, f"{how}; the signs of sparse factors show it for all")
+        )
+    evidence = Evidence(what, lowest, limit, not known and lowest > 0.0, f"{how}, by Lanczos' method")
+    if evidence.holds:
+        return Bend(evidence)
+    direction = np.zeros(look.n)
+    direction[free] = D[free] * along / float(np.abs(along).max())
+    lower, level = _along(point, direction)
+    if lower is not None:
+        return Bend(evidence, lower=lower)
+    return Bend(evidence, (direction,) if level else ())
+
+
+def _product(point: Point, bent: Any, free: Vector, v: Vector) -> Vector:
+    """The Lagrangian's Hessian, `bent` (n, n) of it the rows', times `v` for the `free` parameters, in their sizes."""
+    whole = np.zeros(point.look.n)
+    whole[free] = point.scale[free] * v
+    product = point.look.objective.hessian_product(point.x, whole) + bent @ whole
+    return np.asarray(point.scale[free] * product[free])

@@ -10,6 +10,7 @@ import numpy as np
 from ..constraints.rows import Rows, outside
 from ..numerics import EPS
 from .look import NO_NUMBER, Look
+from .tangent_space import TangentSpace
 
 Vector = np.ndarray
 Matrix = np.ndarray
@@ -22,8 +23,8 @@ ACTIVE = 1e-7
 # Multipliers below this part of the largest are not told from none.
 NO_MULTIPLIER = 1e-9
 
-# Up to here multipliers and curvature are computed afresh; beyond, the walk's own multipliers are checked, and
-# curvature is looked at along random directions.
+# Up to here multipliers and all curvatures are computed afresh; beyond, the walk's own multipliers are checked, and
+# the smallest curvature is told by the signs of sparse factors.
 SMALL = 300
 
 # Rounds of Newton's method that bring a probe back onto the active constraints.
@@ -42,6 +43,7 @@ class Point:
         self.x, self.scale, self.bounds = look.x, look.scale, look.objective.bounds
         self.value = self.rows_at(look.x)
         self._stepped: tuple[Matrix | None, Matrix | None] = None, None
+        self._space: TangentSpace | None = None
 
     def rows_at(self, x: Vector) -> Vector:
         """Values of the rows at `x`, (m,); not a number where they have none."""
@@ -83,13 +85,26 @@ class Point:
         return self._slopes[0]
 
     @cached_property
+    def reach(self) -> Vector:
+        """A size of each parameter, (n,), that rounding has not made: where one held at zero has been.
+
+        What is left of it there says nothing of its size; as for one that never moved, no more than 1 will do.
+        """
+        passed = self.look.history
+        if self.look.start is None or passed is None or not len(passed.x):
+            return self.scale
+        been = np.max([np.abs(x - self.look.start) for x in passed.x], axis=0)
+        been = np.minimum(been, min(1.0, float(self.scale.max(initial=0.0))))
+        return np.where(self.scale < MET * been, been, self.scale)
+
+    @cached_property
     def sizes(self) -> Vector:
-        """The size of each row, (m,): its limit, and what its parameters' sizes make of its slopes."""
+        """The size of each row, (m,): its limit, and what its parameters' reach makes of its slopes."""
         limits = np.minimum(np.abs(self.rows.lower), np.abs(self.rows.upper))
         limits = np.where(np.isfinite(limits), limits, 0.0)  # a row without limits has no size of its own
-        slopes = np.asarray(abs(self.J) @ self.scale)
+        slopes = np.asarray(abs(self.J) @ self.reach)
         if self.look.start is not None:
-            before = np.asarray(abs(self.rows.jacobian(self.look.start)) @ self.scale)
+            before = np.asarray(abs(self.rows.jacobian(self.look.start)) @ self.reach)
             slopes = np.maximum(slopes, np.where(np.isfinite(before), before, 0.0))
         return np.maximum(limits + slopes, np.finfo(float).tiny)
 
@@ -249,8 +264,8 @@ class Point:
             if abs(missed - before) <= STANDSTILL * missed:
                 break
             before = missed
-            A = dense(self.rows.jacobian(x)[hold]) * np.where(bounds, 0.0, self.scale)
-            if not np.isfinite(A).all():
+            A = self._in_units(self.rows.jacobian(x)[hold], bounds)
+            if not np.isfinite(A if isinstance(A, np.ndarray) else A.data).all():
                 return None
             if not hold.size:
                 break
@@ -259,11 +274,25 @@ class Point:
         off = outside(value, self.rows.lower, self.rows.upper) / self.sizes
         return x if np.isfinite(value).all() and off.max(initial=0.0) <= max(MET * 1e-3, self._off) else None
 
-    def _least(self, A: Matrix, change: Vector) -> Vector:
+    def _in_units(self, A: Any, held: Vector) -> Any:
+        """Slopes (k, n) in units of the parameters' sizes, those that are `held` (n,) left out; sparse where many."""
+        units = np.where(held, 0.0, self.scale)
+        if isinstance(A, np.ndarray) or self.look.n <= SMALL:
+            return dense(A) * units
+        import scipy.sparse as sparse
+
+        return sparse.csc_array(A @ sparse.diags_array(units))
+
+    def _least(self, A: Any, change: Vector) -> Vector:
         """The shortest step that moves the rows with slopes `A` by `change`.
 
         The slopes of linear rows are the same everywhere: met a second time, they are inverted once for all.
         """
+        if not isinstance(A, np.ndarray):
+            known = self._space
+            if known is None or known.A.nnz != A.nnz or abs(known.A - A).max() > 0.0:
+                self._space = known = TangentSpace(A)
+            return known.least(change)
         last, inverse = self._stepped
         if last is None or not np.array_equal(last, A):
             self._stepped = A, None
