@@ -149,3 +149,32 @@ def test_the_users_setting_of_jax_is_untouched():
     made = exact.hessian(quadratic)
     assert jax.config.jax_enable_x64 == before
     assert made.out_avals[0].dtype == np.float64
+
+
+def test_a_loop_of_unknown_length_has_every_derivative():
+    """√a by Newton's steps until they end, in all the ways the derivatives are asked for."""
+    from jax import lax
+
+    def root(a):
+        def going(state):
+            return abs(state[0] ** 2 - a) > 1e-13 * a
+
+        return lax.while_loop(going, lambda s: (0.5 * (s[0] + a / s[0]), s[0]), (a, a))[0]
+
+    def cost(x):
+        return root(x.sum()) + (x**3).sum()
+
+    x = np.array([0.3, 0.5, 0.9])
+    closed = traced(cost)
+    total = x.sum()
+    slope = 0.5 / np.sqrt(total) + 3 * x**2
+    curvature = -0.25 * total**-1.5 + np.diag(6 * x)
+    value, gradient = at(exact.value_and_gradient(closed), x)
+    assert_allclose(value, np.sqrt(total) + (x**3).sum(), rtol=1e-14)
+    assert_allclose(gradient, slope, rtol=1e-12)
+    assert_allclose(at(exact.gradient(closed), x), slope, rtol=1e-12)
+    assert_allclose(at(exact.hessian(closed), x), curvature, rtol=1e-9, atol=1e-9)
+    assert_allclose(at(exact.jacobian(closed), x), slope, rtol=1e-12)
+    v = np.array([1.0, -2.0, 0.5])
+    assert_allclose(at(exact.hessian_product(closed), x, v), curvature @ v, rtol=1e-9)
+    assert_allclose(at(exact.weighted_hessian(closed), x, np.float64(2.0)), 2 * curvature, rtol=1e-9)

@@ -374,9 +374,9 @@ def draws_from_the_standard_library(p):
 
 
 def integrates(p):
-    from scipy.integrate import quad
+    from scipy.integrate import nquad
 
-    return quad(lambda t: np.exp(-p[0] * t), 0, 1)[0]
+    return nquad(lambda t: np.exp(-p[0] * t), [[0, 1]])[0]
 
 
 def writes_text(p):
@@ -399,7 +399,7 @@ def counts_with(p):
 
 UNTRACEABLE = [
     (draws_from_the_standard_library, "random.gauss", "random numbers", "args="),
-    (integrates, "quad(lambda", "'p[0]'", "Runge-Kutta"),
+    (integrates, "nquad(lambda", "'p[0]'", "dblquad"),
     (writes_text, '"%f"', "'p[0]'", "f-string"),
     (sorts, "sorted(p)", "'p[0]'", "np.sort"),
     (writes_json, "json.dumps", "'p[0]'", "NumPy functions"),

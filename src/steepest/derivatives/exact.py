@@ -21,7 +21,14 @@ from jax import lax
 from ..errors import InputError, TracingError
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead, simplify, with_outputs
-from .narrow_tangents import TooWide, at_its_necks, has_own_way_back, is_worth_a_look, values_and_changes
+from .narrow_tangents import (
+    TooWide,
+    at_its_necks,
+    has_no_way_back,
+    has_own_way_back,
+    is_worth_a_look,
+    values_and_changes,
+)
 
 FLOAT = np.dtype(np.float64)
 # A reverse product costs about this many forward ones, with the memory it goes through.
@@ -37,9 +44,10 @@ FLATTEST = 1e-8
 def both_to_differentiate(closed: Any) -> Any:
     """`x ↦ (f(x), ∇f(x))` with custom derivative rules kept, so that it can be differentiated again."""
     function, x = _scalar_cost(closed)
+    pulled = puller(closed)
 
     def both(x: Any) -> tuple[Any, Any]:
-        value, pull_back = jax.vjp(function, x)
+        value, pull_back = pulled(function, x)
         return value, pull_back(np.float64(1.0))[0]
 
     return traced(both, x, keep_derivatives=True)
@@ -63,7 +71,8 @@ def value_and_gradient(closed: Any, both: Any = None) -> Any:
 def gradient(closed: Any) -> Any:
     """`x ↦ ∇f(x)`, shape (n,), by one reverse pass; what only the value needs is left out."""
     function, x = _scalar_cost(closed)
-    return traced(lambda x: jax.vjp(function, x)[1](np.float64(1.0))[0], x)
+    pulled = puller(closed)
+    return traced(lambda x: pulled(function, x)[1](np.float64(1.0))[0], x)
 
 
 def jacobian(closed: Any) -> Any:
@@ -84,7 +93,7 @@ def jacobian(closed: Any) -> Any:
             return traced(narrow, x)
         except TooWide:
             pass
-    if m < n or has_own_way_back(closed):
+    if _by_rows(closed, m, n):
 
         def rows(x: Any) -> Any:
             _, pull_back = jax.vjp(function, x)
@@ -117,7 +126,7 @@ def linearised(both: Any, *, keep_derivatives: bool = False) -> Any:
         value, residual = function(x)
         return residual, value
 
-    if m < n or has_own_way_back(both):
+    if _by_rows(both, m, n):
 
         def rows(x: Any) -> tuple[Any, Any, Any]:
             residual, pull_back, value = jax.vjp(split, x, has_aux=True)
@@ -243,7 +252,7 @@ def values_and_jacobian(closed: Any) -> Any:
     def flat(x: Any) -> Any:
         return lax.reshape(function(x), (m,))
 
-    if m < n or has_own_way_back(closed):
+    if _by_rows(closed, m, n):
 
         def rows(x: Any) -> tuple[Any, Any]:
             values, pull_back = jax.vjp(flat, x)
@@ -264,11 +273,11 @@ def weighted_curvature(closed: Any) -> Any:
     function, x = _real_function(closed)
     m, n = math.prod(closed.out_avals[0].shape), math.prod(x.shape)
 
-    def slope(x: Any, u: Any) -> Any:
-        _, pull_back = jax.vjp(lambda x: lax.reshape(function(x), (m,)), x)
-        return pull_back(u)[0]
+    pulled, turned = puller(closed), _turner(closed)
 
-    turned = _turner(closed)
+    def slope(x: Any, u: Any) -> Any:
+        _, pull_back = pulled(lambda x: lax.reshape(function(x), (m,)), x)
+        return pull_back(u)[0]
 
     def columns(x: Any, u: Any) -> Any:
         return jax.vmap(lambda v: turned(lambda x: slope(x, u), x, v))(_identity(n))
@@ -314,11 +323,11 @@ def weighted_hessian(closed: Any) -> Any:
     function, x = _real_function(closed)
     u = jax.ShapeDtypeStruct(closed.out_avals[0].shape, FLOAT)
 
-    turned = _turner(closed)
+    pulled, turned = puller(closed), _turner(closed)
 
     def columns(x: Any, u: Any) -> Any:
         def gradient(x: Any) -> Any:
-            return jax.vjp(function, x)[1](u)[0]
+            return pulled(function, x)[1](u)[0]
 
         push = jax.vmap(lambda v: turned(gradient, x, v))
         return lax.reshape(
@@ -368,6 +377,40 @@ def pusher(closed: Any) -> Callable[..., tuple[Any, ...]]:
         return value, change, *more
 
     return twice_back
+
+
+def puller(closed: Any) -> Callable[..., tuple[Any, ...]]:
+    """`jax.vjp` for functions made of `closed`: `(f, x) ↦ f(x), u ↦ (Jᵀu,)`, and with `has_aux` what f gives besides.
+
+    A loop of unknown length (`jax.lax.while_loop`) keeps no way back: there Jᵀu is summed from n forward products.
+    """
+    if not has_no_way_back(closed):
+        return jax.vjp
+
+    def from_columns(function: Callable[..., Any], x: Any, has_aux: bool = False) -> tuple[Any, ...]:
+        n = math.prod(x.shape)
+
+        def along(v: Any) -> tuple[Any, ...]:
+            value, change, *more = jax.jvp(function, (x,), (v,), has_aux=has_aux)
+            return value, *more, change
+
+        *found, columns = jax.vmap(along, out_axes=(None,) * (1 + has_aux) + (0,))(
+            lax.reshape(_identity(n), (n, *x.shape))
+        )
+        axes = tuple(range(1, columns.ndim)), tuple(range(columns.ndim - 1))
+
+        def pull_back(u: Any) -> tuple[Any]:
+            sums = lax.dot_general(columns, jnp.asarray(u), (axes, ((), ())))
+            return (lax.reshape(sums, x.shape),)
+
+        return found[0], pull_back, *found[1:]
+
+    return from_columns
+
+
+def _by_rows(closed: Any, m: int, n: int) -> bool:
+    """Whether a Jacobian (m, n) is made of reverse products."""
+    return has_own_way_back(closed) or (m < n and not has_no_way_back(closed))
 
 
 def _turner(closed: Any) -> Callable[..., Any]:

@@ -342,6 +342,31 @@ def _is_only_pulled_back(equation: Any) -> bool:
     )
 
 
+def has_no_way_back(closed: Any) -> bool:
+    """Whether slopes go through loops whose number of turns only their run tells (`jax.lax.while_loop`).
+
+    A loop that finds a root, whose slope is taken of what comes after it, is shielded by `stop_gradient`.
+    """
+    moving: set[Any] = set(closed.jaxpr.invars)
+    for equation in closed.jaxpr.eqns:
+        if equation.primitive.name == "stop_gradient" or moving.isdisjoint(
+            atom for atom in equation.invars if isinstance(atom, jex.Var)
+        ):
+            continue
+        if _is_only_pushed(equation):
+            return True
+        moving.update(var for var in equation.outvars if var.aval.dtype.kind in "fc")
+    return False
+
+
+def _is_only_pushed(equation: Any) -> bool:
+    name = equation.primitive.name
+    return name == "while" or (
+        name != "custom_vjp_call"
+        and any(map(_is_only_pushed, (e for j in jex.jaxprs_in_params(equation.params) for e in j.eqns)))
+    )
+
+
 def _is_wide(tangent: Tangent) -> bool:
     return tangent is not None and not isinstance(tangent, list)
 

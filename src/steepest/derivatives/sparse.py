@@ -175,7 +175,7 @@ def linearised_plan(both: Any, residual: Any) -> Plan:
     if numbers > MOST_NUMBERS:
         raise Dense
     place = _places(pattern, colouring, backwards)
-    function, push_one = exact.as_function(both), exact.pusher(both)
+    function, push_one, pulled = exact.as_function(both), exact.pusher(both), exact.puller(both)
     x = jax.ShapeDtypeStruct((n,), exact.FLOAT)
 
     def split(x: Any) -> tuple[Any, Any]:
@@ -194,7 +194,7 @@ def linearised_plan(both: Any, residual: Any) -> Plan:
             push = jax.vmap(lambda v: push_one(split, x, v, has_aux=True)[1])
             parts.append(push(directions))
         if sums.shape[0]:
-            _, pull_back, _ = jax.vjp(split, x, has_aux=True)
+            _, pull_back, _ = pulled(split, x, has_aux=True)
             parts.append(jax.vmap(lambda u: pull_back(u)[0])(sums))
         flat = [lax.reshape(part, (part.size,)) for part in (parts[::-1] if backwards else parts)]
         return value, residual, (flat[0] if len(flat) == 1 else lax.concatenate(flat, 0))[place]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..tracing.passes import eliminate_dead, with_outputs
 from ..tracing.primitives import NoRule, prepared
+from .loops import FOLLOWED, kinked_loops
 from .patterns import Pattern
 from .reading import Reading
 
@@ -44,7 +45,10 @@ PATTERN_SITES: dict[str, tuple[str, Callable[..., Any]]] = {
     "square root": ("square root at zero", np.abs),
 }
 
-LOOPS = frozenset({"while", "scan", "cond", "custom_root", "pure_callback"})
+# What `tracing.rules.functionals` ends a method of its own with: how it found something makes no kink.
+METHODS = "optimization_barrier"
+# Calls that are not looked into.
+CLOSED = frozenset({"custom_root", "pure_callback"})
 
 # Comparisons that split the parameters in two; where the sides meet the branches may not.
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
@@ -71,14 +75,14 @@ class Site:
 class Kinks:
     """All sites of one cost; false where the operations leave it smooth wherever it is finite.
 
-    `opaque`: there are loops or calls that are not looked into, so that a missing site proves nothing.
+    `opaque`: there are loops with kinks, or calls that are not looked into, so that a missing site proves nothing.
     """
 
     def __init__(self, reading: Reading, patterns: dict[Any, Pattern]) -> None:
         self.reading = reading
-        self.opaque = any(
-            equation.primitive.name in LOOPS and equation.outvars[0] in reading.varies
-            for equation in reading.equations
+        names = {e.primitive.name for e in reading.equations if e.outvars[0] in reading.varies}
+        self.opaque = bool(names & CLOSED) or (
+            bool(names & FOLLOWED) and kinked_loops(reading.closed, frozenset({*KINKED, *JUMPING}))
         )
         self.sites = tuple(_sites(reading, patterns))
 
@@ -151,7 +155,7 @@ class Kinks:
 
 
 def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
-    smooth = smooth_inside(reading, patterns)
+    smooth = smooth_inside(reading, patterns) | _of_methods(reading)
     sites = []
     for var, pattern in patterns.items():
         if pattern.name in PATTERN_SITES and reading.made_by[var] not in smooth:
@@ -200,6 +204,20 @@ def smooth_inside(reading: Reading, patterns: dict[Any, Pattern]) -> set[int]:
     return smooth
 
 
+def _of_methods(reading: Reading) -> set[int]:
+    """Equations that only serve a method to find or decide something, as the first step of an integration."""
+    ends = {atom for atom in reading.closed.jaxpr.outvars if not hasattr(atom, "val")}
+    found: set[int] = set()
+    for index in range(len(reading.equations) - 1, -1, -1):
+        equation = reading.equations[index]
+        users = {use for out in equation.outvars for use in reading.uses.get(out, ())}
+        if equation.primitive.name == METHODS or (
+            users and users <= found and ends.isdisjoint(equation.outvars)
+        ):
+            found.add(index)
+    return found
+
+
 def _choice(reading: Reading, equation: Any) -> Site | None:
     """A choice between branches by a comparison of parameters: a kink where its two sides are equal."""
     which = equation.invars[0]
@@ -216,7 +234,7 @@ def _choice(reading: Reading, equation: Any) -> Site | None:
             if name == "ne" and made.invars[0] is made.invars[1]:
                 continue
             sides.extend(made.invars)
-        elif name == "is_finite":
+        elif name in ("is_finite", METHODS):
             continue
         else:
             waiting.extend(atom for atom in made.invars if reading.depends(atom))

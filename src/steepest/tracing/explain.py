@@ -46,9 +46,10 @@ _CALLS = {
 }
 # And instead of a call into compiled code, by the package it lives in.
 _PACKAGES = {
-    "integrate": "Integrate on a fixed grid with np.trapezoid, or write a fixed number of Runge-Kutta steps",
+    "integrate": "Use quad, quad_vec, dblquad, solve_ivp or odeint, or write a fixed number of steps",
     "interpolate": "Interpolate with np.interp, or make the matrix of basis functions outside and write B @ p",
-    "optimize": "Write a fixed number of Newton steps, or add the inner unknown to the parameters",
+    "optimize": "Solve for where the slope is zero with scipy.optimize.root or brentq, or add the inner unknown to the "
+    "parameters",
     "stats": "Write the formula of the density with NumPy and scipy.special",
     "pandas": "Take the column as an array, column.to_numpy(), before the cost or inside it",
     "polars": "Take the column as an array, column.to_numpy(), before the cost or inside it",
@@ -225,7 +226,7 @@ def _error(
 ) -> TracingError:
     listed = sorted(names)
     if not listed:
-        subject = what + " "
+        subject = what + (", " if why.startswith("so ") else " ")
     else:
         subject = f"{what} {verb} {_listed(listed)}, "
     where = f"{place}: " if place else ""

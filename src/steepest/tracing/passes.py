@@ -1,6 +1,6 @@
 """Rewriting a jaxpr into a shorter one that gives the same numbers.
 
-Five passes, each a function from closed jaxpr to closed jaxpr, and `simplify`, which runs them all. Values
+Six passes, each a function from closed jaxpr to closed jaxpr, and `simplify`, which runs them all. Values
 stay the same bit for bit, with one exception told at `algebra`; every equation kept or made carries the
 source line of the user's code that it came from. Nothing here touches a device.
 """
@@ -27,6 +27,8 @@ FOLDED_BYTES = 1 << 16
 _DERIVATIVE_CALLS = {"custom_jvp_call", "custom_vjp_call", "custom_linear_solve"}
 # What costs run on; other names that JAX may choose by are those of languages that kernels are written in.
 _PLATFORMS = {"cpu", "gpu", "cuda", "rocm", "tpu", "axon", "METAL"}
+# Where loops and choices keep what they do.
+_BODIES = {"while": ("cond_jaxpr", "body_jaxpr"), "scan": ("jaxpr",), "cond": ("branches",)}
 _REMATERIALISED = {"remat2", "checkpoint"}
 # What gives an array of one number again from an array of one number.
 _MOVING = set(
@@ -41,6 +43,7 @@ def simplify(closed: Any, *, keep_derivatives: bool = False) -> Any:
     so that the result may still be differentiated; without, the result is only to be evaluated.
     """
     closed = inline(closed, keep_derivatives=keep_derivatives)
+    closed = within_loops(closed, keep_derivatives=keep_derivatives)
     closed = fold_constants(closed)
     closed = algebra(closed, keep_derivatives=keep_derivatives)
     closed = common_subexpressions(closed)
@@ -85,6 +88,24 @@ def inline(closed: Any, *, keep_derivatives: bool = False) -> Any:
 
     jaxpr = closed.jaxpr
     return rewriting.finished(splice(jaxpr, closed.consts, jaxpr.invars, None))
+
+
+def within_loops(closed: Any, *, keep_derivatives: bool = False) -> Any:
+    """All passes over what loops do at every turn, and over the branches of choices."""
+    if not any(equation.primitive.name in _BODIES for equation in closed.jaxpr.eqns):
+        return closed
+
+    def shorter(inner: Any) -> Any:
+        if isinstance(inner, tuple):
+            return tuple(map(shorter, inner))
+        return simplify(inner, keep_derivatives=keep_derivatives)
+
+    equations = []
+    for equation in closed.jaxpr.eqns:
+        bodies = _BODIES.get(equation.primitive.name, ())
+        params = equation.params | {key: shorter(equation.params[key]) for key in bodies}
+        equations.append(equation.replace(params=params) if bodies else equation)
+    return closed.replace(jaxpr=closed.jaxpr.replace(eqns=equations))
 
 
 def _inlines(equation: Any, keep_derivatives: bool) -> bool:
@@ -242,8 +263,10 @@ class _Shapes:
 
     def of_one_number(self, equation: Any) -> Any:
         """An elementwise equation on arrays full of one number each, computed on the numbers alone."""
+        if len(equation.outvars) != 1 or equation.primitive.name not in ELEMENTWISE:
+            return equation
         out = equation.outvars[0].aval
-        if out.shape == () or len(equation.outvars) != 1 or equation.primitive.name not in ELEMENTWISE:
+        if out.shape == ():
             return equation
         numbers = [self.filling(atom) for atom in equation.invars]
         if any(number is None for number in numbers):

@@ -296,12 +296,18 @@ _BY_IDENTITY = _build_table()
 
 
 def _dispatched(function: Callable[..., Any], rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A SciPy function written in Python: itself on numbers, its rule on traced values."""
+    """A SciPy function written in Python: itself on numbers, its rule on traced values.
+
+    Where it takes functions, what these read may depend on the parameters too: the rule looks, and gives None if not.
+    """
+    takes_functions = rule in rules.TAKE_FUNCTIONS
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if is_traced(args) or is_traced(kwargs):
-            return call_rule(rule, args, kwargs)
+        if takes_functions or is_traced(args) or is_traced(kwargs):
+            found = call_rule(rule, args, kwargs)
+            if found is not None:
+                return found
         return made(function(*args, **kwargs))
 
     return call

@@ -10,8 +10,10 @@ import numpy as np
 
 from steepest.derivatives.interpreted import NoRule, interpret
 from steepest.numerics import double_precision
+from steepest.parameters import Parameters
 from steepest.tracing import passes
 from steepest.tracing.arrays import unwrap, wrap
+from steepest.tracing.trace import trace
 
 NO_NAMES: frozenset[str] = frozenset()
 
@@ -67,3 +69,8 @@ def slope_along(
     parts = evaluate(gradient, [arrays[k] for k in moved])
     # JAX's gradient g in a complex argument has df = Re(g · dz).
     return float(sum(np.sum(np.real(part * along[k])) for k, part in zip(moved, parts, strict=True)))
+
+
+def value_of(cost: Callable[..., Any], x: np.ndarray) -> float:
+    """The value of a cost as its trace computes it."""
+    return float(interpret(passes.simplify(trace(cost, Parameters.of(x)).jaxpr))(x)[0])

@@ -10,6 +10,7 @@ REFUSED        the rows of FUNCTIONS that only say what to write instead
 IN_PLACE       NumPy function → what its first argument becomes
 METHODS        method name → rule                  x.sum()
 scipy_rules()  SciPy function or ufunc → rule, built when SciPy is first needed
+TAKE_FUNCTIONS  those of these rules that are handed functions, such as an integrand
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from .indexing import getitem as GETITEM  # noqa: N812
 from .indexing import setitem as SETITEM  # noqa: N812
 from .methods import METHODS
 from .reductions import UFUNC_METHODS
-from .scipy_functions import scipy_rules
+from .scipy_functions import TAKE_FUNCTIONS, scipy_rules
 from .values import Rule
 
 UFUNCS: dict[np.ufunc, Rule] = {**ufuncs.UFUNCS, **linear_algebra.PRODUCTS}
@@ -68,6 +69,7 @@ __all__ = [
     "METHODS",
     "REFUSED",
     "SETITEM",
+    "TAKE_FUNCTIONS",
     "UFUNCS",
     "UFUNC_METHODS",
     "scipy_rules",

@@ -15,8 +15,8 @@ import jax.scipy.linalg as jsl
 import numpy as np
 from jax import lax
 
+from . import initial_values, quadrature, roots, special
 from . import linear_algebra as dense
-from . import special
 from .calculus import trapezoid
 from .fourier import FUNCTIONS as TRANSFORMS
 from .indexing import getitem
@@ -26,7 +26,7 @@ from .shape import concatenate, ravel, reshape, swapaxes
 from .ufuncs import UFUNCS, add, divide, elementwise, multiply
 from .values import Rule, Value, array_value, axis_of, convert, dtype_of, is_traced, refused, shape_of
 
-_MODULES = ("scipy.special", "scipy.linalg", "scipy.integrate", "scipy.fft")
+_MODULES = ("scipy.special", "scipy.linalg", "scipy.integrate", "scipy.optimize", "scipy.fft")
 
 
 def scipy_rules() -> dict[Any, Rule]:
@@ -352,6 +352,13 @@ _BY_MODULE: dict[str, dict[str, Rule]] = {
         "trapezoid": trapezoid,
         "cumulative_trapezoid": cumulative_trapezoid,
         "simpson": simpson,
+        **quadrature.FUNCTIONS_BY_NAME,
+        **initial_values.FUNCTIONS_BY_NAME,
     },
+    "scipy.optimize": roots.FUNCTIONS_BY_NAME,
     "scipy.fft": {name: _transform(name) for name in _TRANSFORMS},
 }
+
+TAKE_FUNCTIONS: frozenset[Rule] = frozenset(
+    rule for part in (quadrature, initial_values, roots) for rule in part.FUNCTIONS_BY_NAME.values()
+)

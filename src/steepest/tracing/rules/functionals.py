@@ -1,0 +1,118 @@
+"""Functions handed to functions: an integrand, a right-hand side, an equation to be solved.
+
+SciPy calls them as often as it likes, at places that nobody knows beforehand. Here each is recorded once, for arguments
+of given shapes, and the rule of what it is handed to is written with the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.extend.core as jex
+import numpy as np
+from jax import lax
+
+from ..passes import simplify
+from .calculus import call
+from .creation import build_array
+from .shape import ravel, reshape
+from .values import Value, any_traced, array_value, convert, dtype_of, is_traced
+
+FLOAT = np.dtype(np.float64)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A function of the user's, recorded for arguments of given shapes.
+
+    `held`: what it reads from outside that depends on the parameters, besides its arguments.
+    """
+
+    jaxpr: Any
+    held: tuple[Any, ...]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Its value, of shape `shape`; may be called in a loop, mapped over a batch and differentiated."""
+        return self.with_held(self.held, *arguments)
+
+    def with_held(self, held: Sequence[Any], *arguments: Any) -> Any:
+        """Its value where `held` holds something else."""
+        return jex.jaxpr_as_fun(self.jaxpr)(*held, *(convert(a, FLOAT) for a in arguments))[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its value."""
+        return tuple(self.jaxpr.out_avals[0].shape)
+
+    def still(self) -> Recorded:
+        """The same function, of which no slope is taken by what it reads from outside."""
+        return Recorded(self.jaxpr, tuple(lax.stop_gradient(c) if is_traced(c) else c for c in self.held))
+
+
+def recorded(
+    function: Callable[..., Any],
+    shapes: Sequence[tuple[int, ...]],
+    args: Any = (),
+    shape: tuple[int, ...] | None = None,
+) -> Recorded:
+    """The function of arguments of `shapes`, float64, and of further `args`; its value has `shape` if given."""
+    further = args if isinstance(args, tuple) else (args,)
+
+    def plain(*arguments: Any) -> Any:
+        given = call(function, (*arguments, *further), {})
+        value = array_value(build_array(given) if isinstance(given, (list, tuple)) else given)
+        value = convert(value, FLOAT)
+        return value if shape is None else reshape(value, shape)
+
+    closed = jax.make_jaxpr(plain)(*(jax.ShapeDtypeStruct(shape, FLOAT) for shape in shapes))
+    return _held_apart(closed)
+
+
+def _held_apart(closed: Any) -> Recorded:
+    """The recording, in which what does not depend on the arguments is computed once, and not at every call."""
+    jaxpr = closed.jaxpr
+    known = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    moving = set(jaxpr.invars)
+    for equation in jaxpr.eqns:
+        if any(isinstance(atom, jex.Var) and atom in moving for atom in equation.invars) or equation.effects:
+            moving.update(equation.outvars)
+    fixed = [equation for equation in jaxpr.eqns if moving.isdisjoint(equation.outvars)]
+    turning = [equation for equation in jaxpr.eqns if not moving.isdisjoint(equation.outvars)]
+    atoms = [*(atom for equation in turning for atom in equation.invars), *jaxpr.outvars]
+    read = {atom for atom in atoms if isinstance(atom, jex.Var)}
+    made = [var for e in fixed for var in e.outvars if var in read]
+    before = jaxpr.replace(eqns=fixed, invars=[], outvars=made)
+    known |= dict(zip(made, jax.core.eval_jaxpr(before, closed.consts), strict=True))
+    kept = [var for var in known if var in read]
+    # As inputs, since the passes take constants for numbers.
+    inner = jaxpr.replace(eqns=turning, constvars=[], invars=[*kept, *jaxpr.invars])
+    short = simplify(jex.ClosedJaxpr(inner, ()), keep_derivatives=True)
+    return Recorded(short, tuple(known[var] for var in kept))
+
+
+def depends(*values: Any) -> bool:
+    """Whether any of the values, or what a recorded function reads, depends on the parameters."""
+    return any(depends(*v.held) if isinstance(v, Recorded) else any_traced(v) for v in values)
+
+
+def settled(value: Value) -> Value:
+    """What a method found or decided, as a root, the length of a step, whether it came to its end.
+
+    No slope is taken through it, and how it was found makes no kink of the cost's: `structure.kinks` knows it by this.
+    """
+    shielded = lax.stop_gradient(value) if dtype_of(value).kind == "f" else value
+    barred: Value = lax.optimization_barrier(shielded)
+    return barred
+
+
+def number(value: Any) -> Value:
+    """A value as one float64."""
+    return reshape(convert(array_value(value), FLOAT), ())
+
+
+def vector(value: Any) -> Value:
+    """A value as a vector of float64."""
+    return ravel(convert(array_value(value), FLOAT))

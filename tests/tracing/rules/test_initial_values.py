@@ -1,0 +1,194 @@
+"""Differential equations inside a cost, against closed forms and SciPy at its tightest."""
+
+import numpy as np
+import pytest
+from scipy.integrate import odeint, solve_ivp
+from scipy.linalg import expm
+
+import steepest
+from steepest.errors import TracingError
+from steepest.parameters import Parameters
+from steepest.tracing.trace import trace
+
+from .recorded import value_of
+
+TIMES = np.array([0.0, 0.3, 1.0, 1.1, 4.0])
+TIGHT = {"rtol": 1e-12, "atol": 1e-14}
+
+
+def decay(t, y, rate):
+    return -rate * y
+
+
+def decayed(p):
+    """Σ y(t) at TIMES of y' = -p₀y, y(0) = p₁, in closed form, and its slopes."""
+    e = np.exp(-p[0] * TIMES)
+    return p[1] * e.sum(), np.array([-p[1] * (TIMES * e).sum(), e.sum()])
+
+
+DECAYS = {
+    "args": lambda p: np.sum(solve_ivp(decay, (0, 4), [p[1]], t_eval=TIMES, args=(p[0],)).y),
+    "closure": lambda p: np.sum(solve_ivp(lambda t, y: -p[0] * y, (0, 4), [p[1]], t_eval=TIMES).y),
+    "a list": lambda p: np.sum(solve_ivp(lambda t, y: [-p[0] * y[0]], (0, 4), [p[1]], t_eval=TIMES)["y"]),
+    "an implicit method": lambda p: np.sum(
+        solve_ivp(lambda t, y: -p[0] * y, (0, 4), [p[1]], method="BDF", t_eval=TIMES).y[0]
+    ),
+    "dense": lambda p: np.sum(
+        solve_ivp(lambda t, y: -p[0] * y, (0, 4), [p[1]], dense_output=True).sol(TIMES)
+    ),
+    "odeint": lambda p: np.sum(odeint(lambda y, t: -p[0] * y, p[1], TIMES)),
+    "odeint, time first": lambda p: np.sum(odeint(decay, [p[1]], TIMES, args=(p[0],), tfirst=True)),
+    "short steps": lambda p: np.sum(
+        solve_ivp(decay, (0, 4), [p[1]], t_eval=TIMES, args=(p[0],), max_step=0.05, first_step=1e-3).y
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECAYS)
+def test_a_decay_has_the_value_and_the_slopes_of_its_closed_form(name):
+    cost, x = DECAYS[name], np.array([0.8, 1.7])
+    value, slope = decayed(x)
+    np.testing.assert_allclose(value_of(cost, x), value, rtol=1e-9)
+    np.testing.assert_allclose(cost(x), value, rtol=2e-2)  # SciPy's own tolerance is 1e-3
+    np.testing.assert_allclose(steepest.gradient(cost)(x), slope, rtol=1e-8)
+
+
+def test_the_last_state_alone_is_read_without_times():
+    def whole(p):
+        path = solve_ivp(lambda t, y: [y[1], -p[0] * y[0]], (0, p[1]), [1.0, 0.0])
+        return np.sum(path.y[0] * path.t)
+
+    # y = cos(wt), w² = p₀.
+    p = np.array([2.0, 1.5])
+    w, t = np.sqrt(p[0]), p[1]
+    value = np.cos(w * t) - 2 * w * np.sin(w * t)
+    by_w = -t * np.sin(w * t) - 2 * np.sin(w * t) - 2 * w * t * np.cos(w * t)
+    by_t = -w * np.sin(w * t) - 2 * w * w * np.cos(w * t)
+    with pytest.raises(TracingError, match="t_eval"):
+        value_of(whole, p)
+
+    def cost(p):
+        path = solve_ivp(lambda t, y: [y[1], -p[0] * y[0]], (0, p[1]), [1.0, 0.0])
+        if not path.success:
+            return np.inf
+        parts = [
+            path.y[0, -1],
+            path.y[0][-1],
+            path.y[:, -1][0],
+            path.y.T[-1][0],
+            path.y.T[-1, 0],
+            path.y[:1][0, -1],
+        ]
+        assert path.y[1, 0] == 0.0 and path.t[0] == 0.0
+        return sum(parts) / 6 + 2 * path.y[-1, -1] + path.t[-1] - p[1]
+
+    np.testing.assert_allclose(value_of(cost, p), value, rtol=1e-9)
+    np.testing.assert_allclose(steepest.gradient(cost)(p), [by_w / (2 * w), by_t], rtol=1e-7)
+
+
+def test_backwards_in_time():
+    cost = lambda p: np.sum(solve_ivp(lambda t, y: -p[0] * y, (3, 0), [p[1]], t_eval=[2.5, 1.0, 0.0]).y)  # noqa: E731
+    ahead = 3 - np.array([2.5, 1.0, 0.0])
+    e = np.exp(0.5 * ahead)
+    np.testing.assert_allclose(value_of(cost, np.array([0.5, 0.7])), 0.7 * e.sum(), rtol=1e-9)
+    np.testing.assert_allclose(
+        steepest.gradient(cost)(np.array([0.5, 0.7])), [0.7 * (ahead * e).sum(), e.sum()], rtol=1e-8
+    )
+
+
+def test_a_linear_system_of_unlike_rates_is_its_matrix_exponential():
+    """Rates from 0.1 to 10⁵: the explicit method gives way to the implicit one."""
+    matrix = np.diag([-0.1, -30.0, -1e5]) + np.triu(np.ones((3, 3)), 1)
+
+    def cost(p):
+        y = solve_ivp(lambda t, y: (p[0] * matrix) @ y, (0, 20), [1.0, 2.0, 3.0], t_eval=[0.5, 20.0]).y
+        return np.sum(y * np.array([1.0, 5.0]))
+
+    def exact(s):
+        return sum(w * np.sum(expm(s * matrix * t) @ [1.0, 2.0, 3.0]) for w, t in ((1, 0.5), (5, 20.0)))
+
+    np.testing.assert_allclose(value_of(cost, np.ones(1)), exact(1.0), rtol=1e-8)
+    slope = (exact(1 + 1e-4) - exact(1 - 1e-4)) / 2e-4
+    np.testing.assert_allclose(steepest.gradient(cost)(np.ones(1)), [slope], rtol=1e-6)
+
+
+def test_a_stiff_reaction_agrees_with_scipy():
+    """Robertson's reaction, whose rates differ by nine orders."""
+
+    def rates(t, y, a, b, c):
+        slow, fast, back = a * y[0], b * y[1] ** 2, c * y[1] * y[2]
+        return [back - slow, slow - back - fast, fast]
+
+    scale = np.array([0.04, 3e7, 1e4])
+
+    def cost(p, **settings):
+        args = tuple(scale * p)
+        return (
+            solve_ivp(rates, (0, 10), [1.0, 0.0, 0.0], "Radau", [1.0, 10.0], args=args, **settings).y[2].sum()
+        )
+
+    p = np.ones(3)
+    np.testing.assert_allclose(value_of(cost, p), cost(p, **TIGHT), rtol=1e-8)
+    aside = [(cost(p + h, **TIGHT) - cost(p - h, **TIGHT)) / 2e-4 for h in 1e-4 * np.eye(3)]
+    np.testing.assert_allclose(steepest.gradient(cost)(p), aside, rtol=1e-5)
+
+
+def test_a_long_swing_keeps_its_phase():
+    def cost(p):
+        return solve_ivp(lambda t, y: [y[1], -p[0] * y[0]], (0, 200), [1.0, 0.0], t_eval=[200.0]).y[0, 0]
+
+    np.testing.assert_allclose(value_of(cost, np.array([4.0])), np.cos(400.0), atol=1e-6)
+    np.testing.assert_allclose(steepest.gradient(cost)(np.array([4.0])), [-50.0 * np.sin(400.0)], rtol=1e-5)
+
+
+def test_second_derivatives_go_through():
+    cost = lambda a: solve_ivp(lambda t, y: -a * y, (0, 2), [1.0], t_eval=[2.0]).y[0, 0]  # noqa: E731
+    np.testing.assert_allclose(steepest.derivative(cost, order=2)(0.7), 4 * np.exp(-1.4), rtol=1e-7)
+
+
+def test_a_solution_that_ends_in_finite_time_is_not_a_number():
+    cost = lambda p: solve_ivp(lambda t, y: p[0] * y**2, (0, 2), [1.0], t_eval=[2.0]).y[0, 0]  # noqa: E731
+    np.testing.assert_allclose(value_of(cost, np.array([0.4])), 5.0, rtol=1e-8)  # 1/(1 - 2·0.4)
+    assert np.isnan(value_of(cost, np.array([1.0])))
+
+
+def test_an_equation_without_parameters_is_scipys():
+    cost = lambda p: np.sum((p - solve_ivp(lambda t, y: -y, (0, 1), [1.0], t_eval=[1.0]).y[0]) ** 2)  # noqa: E731
+    found = trace(cost, Parameters.of(np.ones(1)))
+    assert not any(equation.primitive.name == "while" for equation in found.jaxpr.eqns)
+    assert value_of(cost, np.ones(1)) == cost(np.ones(1))
+
+
+def test_a_fit_of_rates_finds_them_and_their_errors():
+    """A → B → C, whose B is k₁/(k₂ - k₁)(e^(-k₁t) - e^(-k₂t)): the same fit as that of the closed form."""
+    t = np.array([0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0])
+    noise = np.array([0.01, -0.02, 0.015, 0.0, -0.01, 0.02, -0.005, 0.01])
+
+    def closed(t, k1, k2):
+        return k1 / (k2 - k1) * (np.exp(-k1 * t) - np.exp(-k2 * t))
+
+    def followed(t, k1, k2):
+        return odeint(lambda y, t: [-k1 * y[0], k1 * y[0] - k2 * y[1]], [1.0, 0.0], t)[:, 1]
+
+    y = closed(t, 0.9, 0.3) + noise
+    start = {"k1": 0.7, "k2": 0.5}
+    expected, found = (steepest.fit(model, t, y, start) for model in (closed, followed))
+    assert found.success and found.verdict == expected.verdict
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-7)
+    np.testing.assert_allclose(np.sqrt(np.diag(found.pcov)), np.sqrt(np.diag(expected.pcov)), rtol=1e-5)
+
+
+def test_what_has_no_rule_is_told():
+    for settings, word in (({"events": lambda t, y: y[0]}, "events"), ({}, "t_eval")):
+        with pytest.raises(TracingError, match=word):
+            steepest.gradient(
+                lambda p, s=settings: np.sum(solve_ivp(lambda t, y: -p[0] * y, (0, 1), [1.0], **s).y)
+            )(np.ones(1))
+    with pytest.raises(TracingError, match="complex"):
+        steepest.gradient(
+            lambda p: np.sum(np.abs(solve_ivp(lambda t, y: 1j * p[0] * y, (0, 1), [1j], t_eval=[1.0]).y))
+        )(np.ones(1))
+    with pytest.raises(ValueError, match="t_eval"):
+        steepest.gradient(lambda p: np.sum(solve_ivp(lambda t, y: -p[0] * y, (0, 1), [1.0], t_eval=[2.0]).y))(
+            np.ones(1)
+        )
