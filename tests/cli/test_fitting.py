@@ -114,3 +114,9 @@ def test_a_model_in_which_no_column_stands_is_answered_with_the_columns(capsys, 
     said = " ".join(capsys.readouterr().err.split())
     assert "the model holds a, b, q, and the table x, y, s: write x in the model" in said
     assert main(["fit", "a*exp(-b*t)+c", table, "--start", "1,1,1"]) == 0  # t is what x is often called
+
+
+def test_a_table_in_front_of_the_model_is_answered_with_the_order(capsys, table):
+    assert main(["fit", table, "a*x + b"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the model comes first" in said and 'steepest fit "a*x + b"' in said

@@ -80,6 +80,7 @@ def fit_command(
 
     check_picture(plot)
     check_report(report)
+    _check_order(model, data)
     given, file = _model(model, read_cost)
     table = frame_of(data)
     columns = [str(name) for name in table.columns]
@@ -131,6 +132,14 @@ def fit_command(
         if report is not None:
             show(f"\n  report: {report}")
     raise typer.Exit(MINIMUM if found.success else NO_MINIMUM)
+
+
+def _check_order(model: str, data: Path) -> None:
+    """Raise `InputError` where the table stands first and what may be a model after it."""
+    if Path(model).is_file() and Path(model).suffix != ".py" and not data.exists():
+        raise InputError(
+            f'the model comes first, and {model} is a file of data: steepest fit "{data}" {model}'
+        )
 
 
 def _model(text: str, read_cost: Any) -> tuple[Any, Path | None]:

@@ -31,6 +31,8 @@ MANY_POINTS = 150
 NORMAL_95 = 1.96
 # The curve of the normal distribution is drawn at least this far out.
 NORMAL_REACH = 3.2
+# Part of the width that is left beside the first and the last point.
+POINT_ROOM = 0.015
 
 
 def fit(result: Any, *, ax: Any = None, bands: bool = True) -> Any:
@@ -100,7 +102,10 @@ def draw_curves_and_data(sets: list[FittedData], ax: Any, *, bands: bool = True,
         _draw_points(seen, seen.x, series, ax, told=k == 0)
         bottom, top = _frame(seen, heights)
         low, high = min(low, bottom), max(high, top)
-        left, right = min(left, places[0]), max(right, places[-1])
+        # The first and last point whole, also where the curve begins with the data.
+        room = POINT_ROOM * (places[-1] - places[0])
+        left = min(left, places[0], float(np.min(seen.x)) - room)
+        right = max(right, places[-1], float(np.max(seen.x)) + room)
     ax.set_ylim(low, high)
     ax.set_xlim(left, right)
     dress(ax, x=sets[0].x_name, y=sets[0].y_name, title=title)

@@ -29,7 +29,7 @@ _MOVING = frozenset(
 )
 _OF_TWO = frozenset(("mul", "div", "add", "sub", "pow"))
 # What has an infinite slope at a base of zero.
-_STEEP_AT_ZERO = frozenset(("pow", "sqrt", "cbrt"))
+_STEEP_AT_ZERO = frozenset(("pow", "sqrt", "cbrt", "log"))
 
 # Entries of an array whose zeros are followed: more are not worth their memory.
 MOST_ENTRIES = 10**6
@@ -82,7 +82,9 @@ def _take_apart(equation: Any, where: np.ndarray, rewriting: Rewriting) -> None:
     )
     of_elsewhere = add(equation.primitive, [add(lax.add_p, [base, ones], aval.shape), *exponent])
     of_zero = base
-    if exponent:
+    if equation.primitive is lax.log_p:
+        of_zero = add(lax.add_p, [base, jex.Literal(aval.dtype.type(-np.inf), _array((), aval.dtype))])
+    elif exponent:
         zero = jex.Literal(np.zeros((), aval.dtype)[()], _array((), aval.dtype))
         power = add(equation.primitive, [zero, *exponent], exponent[0].aval.shape)
         of_zero = add(lax.add_p, [base, power])

@@ -31,6 +31,7 @@ from .reads import Reads
 from .recurrences import with_loops
 from .rolling import rolled
 from .source import is_library, place_of
+from .untaken import with_harmless_constants
 
 ClosedJaxpr = Any
 
@@ -111,7 +112,7 @@ def trace(
         if failures:
             raise _explained(failures[0], function, parameters.leaves, args)
         whole = simplify(with_loops(recorded), keep_derivatives=True)
-        jaxpr = rolled(with_constant_zeros_apart(whole))
+        jaxpr = rolled(with_constant_zeros_apart(with_harmless_constants(whole)))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:
         lookalike.reads.watch(function)

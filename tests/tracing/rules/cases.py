@@ -657,6 +657,7 @@ _SPECIAL: dict[str, tuple[np.ndarray, ...]] = {
     "gammaincc": (P, 2 * P[::-1]), "beta": (P, P[::-1]), "betaln": (P, P[::-1]), "poch": (P, P[::-1]),
     "xlogy": (v, P), "xlog1py": (v, P), "boxcox": (P, v), "boxcox1p": (P, v), "inv_boxcox": (0.3 * v, v),
     "huber": (P, WIDE[:5]), "pseudo_huber": (P, WIDE[:5]), "sici": (P,), "log1p": (P,),
+    "voigt_profile": (v, 0.5 + P, P),
 }  # fmt: skip
 for _name, _record in rules.special.BY_NAME.items():
     _ufunc = getattr(scipy.special, _name)

@@ -14,6 +14,7 @@ import jax.scipy.special as jsp
 import numpy as np
 from jax import lax
 
+from .faddeeva import voigt_profile, wofz
 from .reductions import max_of, sum_of
 from .ufuncs import RECORDS, UFUNCS, add, divide, multiply, subtract
 from .values import (
@@ -200,6 +201,14 @@ def _inv_boxcox(y: Value, power: Value) -> Value:
     return choose(zero, lax.exp(y), raised)
 
 
+def _xlogy(x: Value, y: Value) -> Value:
+    """x log y, 0 where x is; of data x alone, as of counts that may be zero, its slope in y is 0 there for any y."""
+    if is_traced(x):
+        return jsp.xlogy(*(jnp.asarray(v) for v in broadcast(x, y)))
+    nothing = jnp.logical_and(x == 0, y == y)
+    return lax.mul(*broadcast(x, lax.log(jnp.where(nothing, 1.0, y))))
+
+
 # Each on values of the types of SciPy's own loop; what JAX computes to less than 12 digits is written out here.
 BY_NAME: dict[str, Rule] = {
     "expit": lax.logistic,
@@ -228,7 +237,9 @@ BY_NAME: dict[str, Rule] = {
     "betainc": _betainc,
     "gammainc": _same_shape(jsp.gammainc),
     "gammaincc": _same_shape(jsp.gammaincc),
-    "xlogy": _same_shape(jsp.xlogy),
+    "wofz": wofz,
+    "voigt_profile": _same_shape(voigt_profile),
+    "xlogy": _xlogy,
     "xlog1py": _same_shape(jsp.xlog1py),
     "entr": jsp.entr,
     "rel_entr": _same_shape(jsp.rel_entr),
