@@ -39,7 +39,10 @@ def test_data_curve_and_bands_are_where_the_fit_has_them(line_fit):
 
 
 def test_the_curve_does_not_go_below_zero_where_no_datum_does(line_fit):
-    assert plots.fit(line_fit)[0].get_xlim()[0] == 0.0
+    curve_axes = plots.fit(line_fit)[0]
+    assert min(line.get_xdata().min() for line in curve_axes.lines if len(line.get_xdata()) > 100) == 0.0
+    left, right = curve_axes.get_xlim()
+    assert -0.03 * right < left < line_fit.x.min()  # where the point at zero is seen whole
 
 
 def test_residuals_are_in_units_of_their_error_and_their_name_says_which(line_fit, weighted_fit):
