@@ -316,6 +316,13 @@ class Objective:
         other.budget = self.budget
         return other
 
+    def within(self, bounds: Bounds) -> Objective:
+        """The same cost inside other bounds; evaluations count as this one's."""
+        other = object.__new__(Objective)
+        vars(other).update(vars(self))
+        other.bounds = bounds
+        return other
+
     @property
     def budget(self) -> Budget:
         """What the evaluations may spend."""

@@ -528,30 +528,48 @@ def _evaluations_of(traced: Trace) -> Evaluations:
 class SplitCost:
     """A cost without its kinks, to be walked on: `program` as `structure.splitting` found it, and its evaluations.
 
-    `cost`: value, derivatives and sparsity of the smooth cost of y (N,). `rows`: the equations, a traced function.
+    `cost`: value, derivatives and sparsity of the smooth cost of y (N,). `rows`: the equations, a traced function, and
+    `parts` what norms are taken of; None where there are none.
     `limits`: constraints, where they have kinks as well, as one traced function of y.
     """
 
     program: Split
     cost: Evaluations
-    rows: Trace
+    rows: Trace | None
     limits: Trace | None = None
+    parts: Trace | None = None
 
 
-def split_cost(traced: Trace) -> SplitCost | None:
-    """The same cost without its kinks, kept with its trace; None where it has none that can be replaced."""
-    if "split" not in traced.kept:
+def split_cost(traced: Trace, *, norms: bool = True) -> SplitCost | None:
+    """The same cost without its kinks, kept with its trace; None where it has none that can be replaced.
+
+    `norms`: whether those are replaced too.
+    """
+    key = "split" if norms else "split but for norms"
+    if key not in traced.kept:
         from .structure.splitting import split_of
-        from .tracing.trace import Trace, as_number
+        from .tracing.trace import as_number
 
-        program = split_of(as_number(traced), MOST_KINKS) if traced.lowest_precision == "float64" else None
-        traced.kept["split"] = program and SplitCost(
-            program,
-            exact_evaluations(Trace(program.cost, (), "float64")),
-            Trace(program.rows, program.rows.out_avals[0].shape, "float64"),
-        )
-    found: SplitCost | None = traced.kept["split"]
+        exact = traced.lowest_precision == "float64"
+        program = split_of(as_number(traced), MOST_KINKS, norms=norms) if exact else None
+        traced.kept[key] = program and _split_cost(program, program.cost)
+    found: SplitCost | None = traced.kept[key]
     return found
+
+
+def _split_cost(program: Split, cost: Any, limits: Any = None) -> SplitCost:
+    from .tracing.trace import Trace
+
+    def of(closed: Any) -> Trace:
+        return Trace(closed, closed.out_avals[0].shape, "float64")
+
+    return SplitCost(
+        program,
+        exact_evaluations(of(cost)),
+        of(program.rows) if len(program.pairs) else None,
+        None if limits is None else of(limits),
+        None if program.parts is None else of(program.parts),
+    )
 
 
 def split_between(cost: Trace, limits: Sequence[Trace], senses: Sequence[int]) -> SplitCost | None:
@@ -561,21 +579,16 @@ def split_between(cost: Trace, limits: Sequence[Trace], senses: Sequence[int]) -
     kink that makes constraints harder to meet, as it makes the cost higher, is an equation as good.
     """
     from .structure.splitting import split_of, together
-    from .tracing.trace import Trace, as_number
+    from .tracing.trace import as_number
 
     known = limits[0].kept.get("split together")
     if known is None or known[0] is not cost or known[1] != (*map(id, limits), *senses):
         joint = together(as_number(cost), [trace.jaxpr for trace in limits], senses)
-        program = None if joint is None else split_of(joint, MOST_KINKS)
+        program = None if joint is None else split_of(joint, MOST_KINKS, norms=False)
         found = None
         if program is not None:
             smooth, values = program.further
-            found = SplitCost(
-                program,
-                exact_evaluations(Trace(smooth, (), "float64")),
-                Trace(program.rows, program.rows.out_avals[0].shape, "float64"),
-                Trace(values, values.out_avals[0].shape, "float64"),
-            )
+            found = _split_cost(program, smooth, values)
         known = limits[0].kept["split together"] = cost, (*map(id, limits), *senses), found
     split: SplitCost | None = known[2]
     return split

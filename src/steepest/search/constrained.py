@@ -15,7 +15,7 @@ from ..constraints.rows import Rows
 from ..errors import InputError
 from ..objective import BudgetSpent
 from ..presentation.text import counted
-from ..problem import Problem, SplitCost, split_between
+from ..problem import Problem, SplitCost, split_between, split_cost
 from ..recording import Recording
 from ..solvers.choice import Plan, plan_for
 from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
@@ -35,7 +35,7 @@ ESCAPES = 5
 def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | None:
     """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`.
 
-    Where they have kinks, the cost's own are made equations together with theirs.
+    Where they have kinks, the cost's own are made equations together with theirs. Norms stay what they are.
     """
     from ..constraints.reading import read
 
@@ -44,12 +44,16 @@ def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | No
 
 
 def _split(problem: Problem, rows: Rows) -> SplitCost | None:
-    """The cost and the constraints without their kinks, or the cost alone where those have none to replace."""
+    """The cost and the constraints without their kinks, or the cost alone where those have none to replace.
+
+    Norms stay what they are.
+    """
     cost, found = problem.trace, None
-    if rows.traces and cost is not None and problem.objective.derivatives == "exact":
-        if all(trace.lowest_precision == "float64" for trace in (cost, *rows.traces)):
-            found = split_between(cost, rows.traces, rows.senses)
-    return found or problem.objective.split
+    if cost is None or problem.objective.derivatives != "exact":
+        return None
+    if rows.traces and all(trace.lowest_precision == "float64" for trace in (cost, *rows.traces)):
+        found = split_between(cost, rows.traces, rows.senses)
+    return found or split_cost(cost, norms=False)
 
 
 def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> Plan:

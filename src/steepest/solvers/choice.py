@@ -10,6 +10,8 @@ from functools import lru_cache
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from ..bounds import Vector
 from ..errors import InputError
 from ..linear_algebra.elimination import BEARABLE
@@ -115,6 +117,10 @@ KNOWING_STEPS = 300
 # Steps of L-BFGS where BFGS came no farther: it shrinks the slope in a dozen, or crawls along a valley for thousands.
 LAST_STEPS = 100
 
+# Norms of so many times more numbers than there are parameters cannot but a few be zero at once: distances from given
+# points, whose sum is smooth wherever it is not at one of them.
+OUTNUMBERED = 4
+
 # Go as far as double precision does.
 NOTHING_ASKED = Tolerance()
 
@@ -135,6 +141,28 @@ class Situation:
     def n(self) -> int:
         """Number of parameters."""
         return self.objective.n
+
+    @property
+    def may_be_smooth(self) -> bool:
+        """Whether all kinks are distances from given places, at few of which the parameters can be: steps tell soon.
+
+        Of what is zero where all parameters are, as a penalty on groups of them, many may be zero in the end.
+        """
+        split = self.objective.split if self.n <= HESSIAN_PARAMETERS else None
+        if split is None or not split.program.complete or len(split.program.pairs):
+            return False
+        if split.program.part_of.size <= OUTNUMBERED * self.n:
+            return False
+        try:
+            at_zero = split.program.lift(np.zeros(self.n))
+        except ArithmeticError:
+            return False
+        return bool((at_zero[split.program.radii] != 0.0).all())
+
+    @property
+    def has_kinks_to_split(self) -> bool:
+        """Whether the cost has kinks that can be made equations, and is not known to be a sum of squares."""
+        return self.exact and not self.objective.least_squares and self.objective.split is not None
 
     @property
     def is_sparse(self) -> bool:
@@ -376,7 +404,7 @@ FORGETFUL = "it forgets curvature that BFGS can afford to remember up to {limit}
 RULES = (
     Rule(
         SplitInteriorPoint,
-        when=lambda s: s.exact and not s.objective.least_squares and s.objective.split is not None,
+        when=lambda s: s.has_kinks_to_split and not s.may_be_smooth,
         because="the cost has kinks, and is smooth once each is an equation of its own",
         otherwise="the cost has no kinks that could be made equations, or more than {kinks}",
         most_steps=None,
@@ -405,6 +433,13 @@ RULES = (
         ),
         most_steps=KNOWING_STEPS,
         afresh=True,
+    ),
+    Rule(
+        SplitInteriorPoint,
+        when=lambda s: s.has_kinks_to_split and s.may_be_smooth,
+        because="where a norm is zero the cost has a kink, and is smooth once that is an equation of its own",
+        otherwise="the cost has no norms of so many more numbers than parameters that few can be zero",
+        most_steps=None,
     ),
     Rule(
         LBFGS,

@@ -138,7 +138,7 @@ def _newton(
     if not (np.isfinite(slope).all() and np.isfinite(residual).all()):
         return None
     rhs = -np.concatenate([slope, residual])
-    solution = None
+    solution = None if rhs.size else rhs  # where all is held nothing is left to solve for
     # More rows than variables depend on each other: their multipliers are then changed as little as will do.
     if rhs.size and active.size <= free.size:
         solution = factorise(H, np.zeros(free.size), A, 0.0).solve(rhs)

@@ -24,33 +24,149 @@ FARTHEST = 100
 class SmoothProgram:
     """Minimise `objective` where `rows` are zero, in w (N,) with y = `units` (N,) times w; y as in `splitting.Split`.
 
-    `cost_unit`: the objective is the cost divided by it.
+    `cost_unit`: the objective is the cost divided by it. `program`: the `splitting.Split` it is made from. `parts`:
+    what norms are taken of, each in the unit of its norm, as rows of equations; None where there are no norms.
     """
 
     objective: Objective
     rows: Rows
     units: Vector
     cost_unit: float
+    program: Any
+    parts: Block | None = None
+
+    def vanishing(self, norms: np.ndarray, w: Vector) -> Vanishing:
+        """The program with the norms of the mask (K,) held at zero, at w."""
+        kinks, nothing = self.rows, np.zeros(0, dtype=int)
+        if self.parts is None or not norms.any():
+            return Vanishing(self, kinks, norms, nothing, nothing, nothing, np.zeros(0), np.zeros(0))
+        from scipy.sparse import csr_array
+
+        slopes = csr_array(self.parts.jacobian(w))
+        slopes.eliminate_zeros()
+        entries = np.diff(slopes.indptr)
+        # What no parameter moves, as the zeros that fill short norms up, is no equation.
+        held = np.flatnonzero(norms[self.program.part_of] & (entries > 0))
+        alone = self._moved_alone(slopes, held, w)
+        rows, fixed = held[~alone], held[alone]
+        first = slopes.indptr[fixed]
+        places, factors = slopes.indices[first], slopes.data[first]
+        at = w[places] - self.parts.value(w)[fixed] / factors
+        zero = np.zeros(rows.size)
+        if rows.size:
+            kinks = Rows(
+                kinks.n,
+                np.concatenate([kinks.lower, zero]),
+                np.concatenate([kinks.upper, zero]),
+                [*kinks.names, *(f"part {k}" for k in rows)],
+                (*kinks.blocks, _taken(self.parts, rows)),
+                np.arange(kinks.m + rows.size),
+            )
+        return Vanishing(self, kinks, norms, rows, fixed, places, factors, at)
+
+    def _moved_alone(self, slopes: Any, held: np.ndarray, w: Vector) -> np.ndarray:
+        """Mask of the parts `held` of norms all of whose parts are one parameter each that moves no equation else."""
+        assert self.parts is not None
+        if not self.parts.linear:
+            return np.zeros(held.size, dtype=bool)
+        chosen = slopes[held]
+        uses = np.bincount(chosen.indices, minlength=w.size)
+        uses += np.asarray(abs(self.rows.jacobian(w)).sum(axis=0)).ravel() > 0.0
+        single = np.diff(chosen.indptr) == 1
+        first = chosen.indices[chosen.indptr[:-1]]
+        alone = single & (uses[first] == 1) & (first < self.program.n)
+        of = self.program.part_of[held]
+        shared = np.zeros(self.program.radii.size, dtype=bool)
+        shared[of[~alone]] = True
+        return ~shared[of]
 
 
-def smooth_program(objective: Objective, split: Any, y: Vector) -> SmoothProgram:
+@dataclass(frozen=True)
+class Vanishing:
+    """A smooth program whose `norms`, a mask (K,), are held at zero: what they are taken of is zero.
+
+    `rows` end in equations for the parts `parts` (r,), places in (S,). Those at `fixed` (f,) are `factors` (f,) times
+    the parameters `places` (f,), which are held `at` (f,) instead.
+    """
+
+    smooth: SmoothProgram
+    rows: Rows
+    norms: np.ndarray
+    parts: np.ndarray
+    fixed: np.ndarray
+    places: np.ndarray
+    factors: Vector
+    at: Vector
+
+    @property
+    def objective(self) -> Objective:
+        """The cost inside bounds that leave those norms and parameters no room."""
+        objective = self.smooth.objective
+        lower, upper = objective.bounds.lower.copy(), objective.bounds.upper.copy()
+        upper[self.smooth.program.radii[self.norms]] = 0.0
+        inside = np.clip(self.at, lower[self.places], upper[self.places])
+        lower[self.places] = upper[self.places] = inside
+        return objective.within(Bounds(lower, upper))
+
+    def onto(self, w: Vector) -> Vector:
+        """`w` (N,) with those norms at zero, and those parameters where they are held."""
+        return self.objective.bounds.project(w)
+
+    def strain(self, multipliers: Vector, bounds: Vector, gradient: Vector) -> float:
+        """How hard `multipliers` (m,) of the rows and `bounds` (N,) pull at the norms, against what each bears.
+
+        A norm stays at zero for as long as the pull is no longer than the slope that the cost, with this `gradient`
+        (N,), has in the norm: for up to one.
+        """
+        program = self.smooth.program
+        pull = np.zeros(program.radii.size)
+        np.add.at(pull, program.part_of[self.parts], multipliers[multipliers.size - self.parts.size :] ** 2)
+        own = bounds[self.places]
+        # A bound of the user's takes what pushes against it.
+        box = self.smooth.objective.bounds
+        own = np.where(self.at <= box.lower[self.places], np.minimum(own, 0.0), own)
+        own = np.where(self.at >= box.upper[self.places], np.maximum(own, 0.0), own)
+        np.add.at(pull, program.part_of[self.fixed], (own / self.factors) ** 2)
+        bears = gradient[program.radii]
+        pulled = pull > 0.0
+        if (bears[pulled] <= 0.0).any():
+            return np.inf
+        return float((np.sqrt(pull[pulled]) / bears[pulled]).max(initial=0.0))
+
+
+def smooth_program(objective: Objective, split: Any, y: Vector, sizes: Vector | None = None) -> SmoothProgram:
     """The program of a kinked `objective`, in units told at `y` (N,); its evaluations count as the objective's own.
 
-    `split`: the same cost without its kinks, a `problem.SplitCost`. Raises what the cost raises at `y`.
+    `split`: the same cost without its kinks, a `problem.SplitCost`. `sizes`: of the parameters (n,), where more is
+    known of them than their values. Raises what the cost raises at `y`.
     """
-    program, cost, block = split.program, split.cost, _traced(split.rows, y.size)
-    all_slopes = block.jacobian(y)
-    slopes = all_slopes[:, : program.n]
-    of_kinks = _units_of_kinks(program, y, all_slopes)
-    units = np.ones(y.size)
+    program, cost, n = split.program, split.cost, split.program.n
+    block = _no_rows(cost, y.size) if split.rows is None else _traced(split.rows, y.size)
+    units, raised, parts = np.ones(y.size), y, None
+    if split.parts is not None:
+        parts = _traced(split.parts, y.size)
+        of_parts = parts.jacobian(y)
+        own = np.abs(y[:n]) if sizes is None else np.maximum(np.abs(y[:n]), sizes)
+        units[program.radii] = _units_of_norms(program, y, abs(of_parts[:, :n]) @ own)
+        # At its least a norm's t pulls nowhere: twice as long, with three eighths of what the cost rises with the norm.
+        raised = y.copy()
+        raised[program.radii] = np.maximum(2.0 * y[program.radii], units[program.radii])
+    all_slopes = block.jacobian(raised)
+    slopes = all_slopes[:, :n]
+    of_kinks = _units_of_kinks(program, raised, all_slopes)
     units[program.pairs] = of_kinks[:, None]
-    _, gradient = cost.value_and_gradient(y)
-    steepest = np.abs(gradient * units)[program.n :].max(initial=0.0)
+    _, gradient = cost.value_and_gradient(raised)
+    steepest = np.abs(gradient * units)[n:].max(initial=0.0)
     cost_unit = float(_power_of_two(steepest))
-    units[: program.n] = _units_of_parameters(cost, y, slopes, of_kinks, cost_unit)
+    of_rows = of_kinks
+    if parts is not None:
+        unit_of_part = units[program.radii][program.part_of]
+        slopes, of_rows = _stacked(slopes, of_parts[:, :n]), np.concatenate([of_kinks, unit_of_part])
+        parts = _in_units(parts, units, unit_of_part)
+    units[:n] = _units_of_parameters(cost, raised, slopes, of_rows, cost_unit)
     lower, upper = program.lower.copy(), np.full(y.size, np.inf)
     bounds = objective.bounds
-    lower[: program.n], upper[: program.n] = bounds.lower, bounds.upper
+    lower[:n], upper[:n] = bounds.lower, bounds.upper
     inner = objective.beside(
         y.size,
         value=lambda w: cost.value(units * w) / cost_unit,
@@ -59,18 +175,11 @@ def smooth_program(objective: Objective, split: Any, y: Vector) -> SmoothProgram
         sparse_hessian=_sparse(cost, y.size, units, cost_unit),
         bounds=Bounds(lower / units, upper / units),
     )
-    scaled = Block(
-        block.m,
-        lambda w: block.value(units * w) / of_kinks,
-        lambda w: _times(1.0 / of_kinks, block.jacobian(units * w), units),
-        None if block.hessian is None else _bend(block, units, of_kinks),
-        block.linear,
-    )
+    scaled = _in_units(block, units, of_kinks)
     zero = np.zeros(block.m)
     names = [f"kink {k}" for k in range(block.m)]
-    return SmoothProgram(
-        inner, Rows(y.size, zero, zero, names, (scaled,), np.arange(block.m)), units, cost_unit
-    )
+    rows = Rows(y.size, zero, zero, names, (scaled,), np.arange(block.m))
+    return SmoothProgram(inner, rows, units, cost_unit, program, parts)
 
 
 def between(smooth: SmoothProgram, rows: Rows, limits: Any = None) -> Rows:
@@ -132,12 +241,78 @@ def _traced(rows: Any, n: int) -> Block:
     return found
 
 
+def _no_rows(cost: Any, n: int) -> Block:
+    """No equations at all, sparse where the second derivatives of the cost are."""
+    sparse = cost.sparse_hessian is not None and cost.sparse_hessian.find() is not None
+
+    def jacobian(y: Vector) -> Any:
+        if not sparse:
+            return np.zeros((0, n))
+        from scipy.sparse import csr_array
+
+        return csr_array((0, n))
+
+    return Block(0, lambda y: np.zeros(0), jacobian, lambda y, weights: 0.0, linear=True)
+
+
+def _in_units(block: Block, units: Vector, of_rows: Vector) -> Block:
+    """The rows as functions of w = y / `units` (N,), each divided by its own unit of `of_rows` (m,)."""
+    return Block(
+        block.m,
+        lambda w: block.value(units * w) / of_rows,
+        lambda w: _times(1.0 / of_rows, block.jacobian(units * w), units),
+        None if block.hessian is None else _bend(block, units, of_rows),
+        block.linear,
+    )
+
+
+def _taken(block: Block, places: np.ndarray) -> Block:
+    """The rows at these places alone."""
+
+    def bend(w: Vector, weights: Vector) -> Any:
+        assert block.hessian is not None
+        spread = np.zeros(block.m)
+        spread[places] = weights
+        return block.hessian(w, spread)
+
+    return Block(
+        places.size,
+        lambda w: block.value(w)[places],
+        lambda w: block.jacobian(w)[places],
+        None if block.hessian is None else bend,
+        block.linear,
+    )
+
+
+def _stacked(one: Any, other: Any) -> Any:
+    """Rows of one matrix above those of another, dense if both are."""
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.concatenate([one, other])
+    import scipy.sparse as sparse
+
+    return sparse.csr_array(sparse.vstack([sparse.csr_array(one), sparse.csr_array(other)]))
+
+
+def _units_of_norms(program: Any, y: Vector, made: Vector) -> Vector:
+    """The largest norm of each operation, or what one of its parts is made from, (K,); one for nothing.
+
+    `made` (S,): the sizes of the terms that add up to each part.
+    """
+    far = np.abs(y[program.radii])
+    np.maximum.at(far, program.part_of, np.asarray(made).ravel())
+    largest = np.zeros(int(program.radius_places.max()) + 1)
+    np.maximum.at(largest, program.radius_places, far)
+    return np.asarray(_power_of_two(largest))[program.radius_places]
+
+
 def _units_of_kinks(program: Any, y: Vector, slopes: Any) -> Vector:
     """What the sides of the kinks of one operation differ by at most, or are made from, (R,); one for nothing.
 
     On a kink the sides differ by rounding alone. `slopes` (R, N): of the equations by the parameters, and by the sides
     of other kinks that some are made from.
     """
+    if not len(program.pairs):
+        return np.zeros(0)
     far = np.abs(y[program.pairs[:, 1]])
     two_sided = np.isfinite(program.lower[program.pairs[:, 0]])
     far = np.maximum(far, np.where(two_sided, np.abs(y[program.pairs[:, 0]]), 0.0))

@@ -17,8 +17,8 @@ from ..bounds import Vector
 from ..errors import InputError
 from ..objective import Objective
 from .constrained_driver import OTHER_BARRIERS, curvature_of, held_at
-from .constrained_polish import Polished, polished
-from .interior_point import FIRST_BARRIER, Halt, InteriorPoint, Iterate
+from .constrained_polish import Held, Polished, polished
+from .interior_point import ARRIVED, FIRST_BARRIER, Halt, InteriorPoint, Iterate
 from .programs import Slacked
 from .smooth_programs import SmoothProgram, smooth_program
 from .stopping import StopReason
@@ -30,6 +30,13 @@ CLEARLY = (1e6, 1e3, 1.0)
 # A leg that takes this many steps in a row of less than `SHORT` of what Newton's method asked for gets nowhere: each
 # costs a dozen evaluations and more. Legs that arrive take no two of them.
 CREEPS = 20
+
+# What norms are taken of is a difference of larger numbers, and rounding of it counts the more the smaller the norm:
+# nearer to the end than this it would drown the slopes.
+ARRIVED_AT_NORMS = 1e-7
+
+# A norm that vanishes may be pulled at as hard as it can bear, and by rounding more.
+BORNE = 1e-9
 
 
 class Leg(NamedTuple):
@@ -119,7 +126,8 @@ def _leg(objective: Objective, x: Vector, barrier: float) -> Leg | None:
     smooth = smooth_program(objective, split, y)
     program = Slacked(smooth.objective, smooth.rows, y / smooth.units)
     program.scaled(y / smooth.units)
-    method = InteriorPoint(program, first_barrier=barrier)
+    arrived = ARRIVED_AT_NORMS if split.program.radii.size else ARRIVED
+    method = InteriorPoint(program, first_barrier=barrier, arrived=arrived)
     it = method.begin(program.start(y / smooth.units))
     return Leg(smooth, program, method, it) if it.at.finite else None
 
@@ -142,7 +150,39 @@ def _polished(objective: Objective, leg: Leg, it: Iterate) -> Vector:
     for clearly in CLEARLY:
         held = held_at(program, leg.method, it, clearly)
         held = held._replace(bounds=held.bounds | tight)
-        better = polished(program.objective, program.rows, found, held, curvature_of(program, it))
-        if better is not found:
-            return better.x
+        better = _on_what_holds(leg, it, found, held)
+        if better is not None:
+            return better
     return w
+
+
+def _on_what_holds(leg: Leg, it: Iterate, found: Polished, held: Held) -> Vector | None:
+    """The point polished where `held` is all that holds it; None where that is no better, or cannot be.
+
+    A norm that Newton's method takes to zero is held there, with all of its parts, from the beginning.
+    """
+    program, radii = leg.program, leg.smooth.program.radii
+    while True:
+        vanishing = leg.smooth.vanishing(held.bounds[radii], found.x)
+        none, objective = np.zeros(vanishing.parts.size), vanishing.objective
+        bounds = held.bounds.copy()
+        bounds[vanishing.places] = True
+        begun = found._replace(rows=np.concatenate([found.rows, none]))
+        onto = Slacked(objective, vanishing.rows, found.x)
+        onto.sparse = program.sparse
+        better = polished(
+            objective,
+            vanishing.rows,
+            begun,
+            Held(np.concatenate([held.rows, none == 0.0]), np.concatenate([held.target, none]), bounds),
+            curvature_of(onto, it),
+        )
+        if better is begun:
+            return None
+        closed = (better.x[radii] == 0.0) & ~held.bounds[radii]
+        if not closed.any():
+            break
+        held.bounds[radii[closed]] = True
+    _, gradient = objective.value_and_gradient(better.x)
+    strain = vanishing.strain(better.rows, better.bounds, gradient)
+    return better.x if strain <= 1.0 + BORNE else None

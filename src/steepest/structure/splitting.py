@@ -2,13 +2,15 @@
 
 The smooth program has the minima of the cost wherever the cost rises with every |z|, maximum and largest element that
 is replaced: p and q are then no larger than they must be (Boyd & Vandenberghe, "Convex Optimization", 2004, sections
-4.1.3 and 6.1.1). Kinks that the cost falls with, and those of other operations, are left as they are.
+4.1.3 and 6.1.1). A norm |u| becomes (u·u/t + t)/2 with one more variable t >= 0, which is least at t = |u| and smooth,
+and convex in u and t together, for t > 0. Kinks that the cost falls with, and those of other operations, are left as
+they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -22,6 +24,7 @@ from ..tracing.passes import eliminate_dead, simplify, with_outputs
 from ..tracing.primitives import NoRule, evaluate
 from .direction import Way, directions
 from .kinks import Kinks, smooth_inside
+from .norms import Parts, norm_of
 from .patterns import Pattern, patterns
 from .ranges import ranges
 from .reading import Reading
@@ -32,8 +35,11 @@ Vector = np.ndarray
 # Operations that may be replaced, and the way the cost has to go with their results.
 REPLACED = {
     "abs": Way.UP, "max": Way.UP, "reduce_max": Way.UP, "min": Way.DOWN, "reduce_min": Way.DOWN,
-    "maximum": Way.UP, "minimum": Way.DOWN, "convex choice": Way.UP, "concave choice": Way.DOWN,
+    "maximum": Way.UP, "minimum": Way.DOWN, "convex choice": Way.UP, "concave choice": Way.DOWN, "norm": Way.UP,
 }  # fmt: skip
+
+# Operations that make one of them.
+BEGINNING = frozenset({*REPLACED, *BENDING, "sqrt"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Split:
     of which the largest is taken, the largest and what is missing to it; row k of the equations belongs to pair k.
     `places_of` (P,): the number of each pair's operation, from 0. `complete`: whether nothing with a kink or a
     jump is left in the program.
+    `radii` (K,): the entry t of each norm, and `radius_places` (K,) the number of its operation; `parts`: the closed
+    jaxpr of y to all that norms are taken of, (S,), None for no norms; `part_of` (S,): of which norm each is a part.
     `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
     `further`: closed jaxprs of y to what else `split_of` was given to take along. `left`: the kinks that were not
     replaced; None where not all are known.
@@ -61,6 +69,10 @@ class Split:
     lift: Callable[[Vector], Vector]
     further: tuple[Any, ...] = ()
     left: Kinks | None = None
+    radii: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    radius_places: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    parts: Any = None
+    part_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
 
     def is_smooth_at(self, x: Vector, radius: Vector) -> bool:
         """Whether no kink that was not replaced comes within `radius` (n,) of `x` (n,)."""
@@ -71,7 +83,7 @@ class Split:
 class _Kink:
     """One operation to be replaced: its equation's index, the kind as in `REPLACED`, and its operands.
 
-    `sides`: of a choice, what it is on either side.
+    `sides`: of a choice, what it is on either side. `parts`: of a norm, what it is the norm of.
     """
 
     index: int
@@ -80,18 +92,22 @@ class _Kink:
     axes: tuple[int, ...]
     out: Any
     sides: Sides | None = None
+    parts: Parts | None = None
 
     @property
     def size(self) -> int:
         """How many entries y needs for it."""
+        if self.parts is not None:
+            return int(self.out.aval.size)
         inner = int(self.operands[0].aval.size) if self.axes else int(self.out.aval.size)
         return inner + int(self.out.aval.size)
 
 
-def split_of(closed: Any, most: int) -> Split | None:
+def split_of(closed: Any, most: int, *, norms: bool = True) -> Split | None:
     """The cost `closed` (x (n,) to a number, float64) without its kinks; None for none to replace, or over `most`.
 
-    Further outputs of `closed`, which the first is made from, are taken along: `Split.further`.
+    Further outputs of `closed`, which the first is made from, are taken along: `Split.further`. `norms`: whether those
+    are replaced too.
 
     >>> with double_precision():
     ...     jaxpr = jax.make_jaxpr(lambda x: abs(x[0] - 1.0) + x[1] ** 2)(jax.ShapeDtypeStruct((2,), np.float64))
@@ -99,11 +115,11 @@ def split_of(closed: Any, most: int) -> Split | None:
     >>> found.lift(np.array([3.0, 5.0])), found.lower
     (array([3., 5., 2., 0.]), array([-inf, -inf,   0.,   0.]))
     """
-    if not any(equation.primitive.name in (*REPLACED, *BENDING) for equation in _all_equations(closed.jaxpr)):
+    if not any(equation.primitive.name in BEGINNING for equation in _all_equations(closed.jaxpr)):
         return None
     reading = Reading(closed, keep_derivatives=True)
     known = patterns(reading)
-    kinks = _replaceable(reading, known)
+    kinks = _replaceable(reading, known, norms)
     total = sum(kink.size for kink in kinks)
     if not kinks or total > 2 * most:
         return None
@@ -111,14 +127,19 @@ def split_of(closed: Any, most: int) -> Split | None:
     with double_precision():
         flat = jax.ShapeDtypeStruct((n + total,), np.float64)
         both = jax.make_jaxpr(lambda y: _lifted(reading, kinks, y))(flat)
-        cost, rows, *further = (
+        cost, rows, parts, *further = (
             simplify(eliminate_dead(with_outputs(both, [out])), keep_derivatives=True)
             for out in both.jaxpr.outvars
         )
     lower = np.full(n + total, -np.inf)
-    start, pairs = n, []
+    start, pairs, radii = n, [], [np.zeros(0, dtype=int)]
     for kink in kinks:
         size = int(kink.out.aval.size)
+        if kink.parts is not None:
+            lower[start : start + size] = 0.0
+            radii.append(np.arange(start, start + size))
+            start += size
+            continue
         end = start + kink.size
         lower[start + size if kink.axes else start : end] = 0.0
         first, second = np.arange(start, start + size), np.arange(start + size, end)
@@ -133,8 +154,11 @@ def split_of(closed: Any, most: int) -> Split | None:
     places = tuple(dict.fromkeys(reading.place(reading.equations[kink.index]) for kink in kinks))
     lift = _lift(reading, kinks)
     told = tuple(place for place in places if place)
-    places_of = np.repeat(np.arange(len(kinks)), [len(pair) for pair in pairs])
-    joined = np.concatenate(pairs)
+    places_of = np.repeat(np.arange(len(pairs)), [len(pair) for pair in pairs])
+    joined = np.concatenate([np.zeros((0, 2), dtype=int), *pairs])
+    counts_of = [(kink.size, kink.parts.count) for kink in kinks if kink.parts is not None]
+    sizes = [size for size, _ in counts_of]
+    counts = np.repeat([count for _, count in counts_of], sizes).astype(int)
     return Split(
         n,
         cost,
@@ -147,6 +171,10 @@ def split_of(closed: Any, most: int) -> Split | None:
         lift,
         tuple(further),
         None if left.opaque else left,
+        np.concatenate(radii),
+        np.repeat(np.arange(len(sizes)), sizes),
+        parts if sizes else None,
+        np.repeat(np.arange(counts.size), counts),
     )
 
 
@@ -157,7 +185,7 @@ def together(cost: Any, limits: Sequence[Any], senses: Sequence[int]) -> Any | N
     constraints. None where these have no kinks.
     """
     equations = (equation for closed in limits for equation in _all_equations(closed.jaxpr))
-    if not any(equation.primitive.name in (*REPLACED, *BENDING) for equation in equations):
+    if not any(equation.primitive.name in BEGINNING for equation in equations):
         return None
     cost_of, *values_of = (jex.jaxpr_as_fun(closed) for closed in (cost, *limits))
 
@@ -184,7 +212,7 @@ def _all_equations(jaxpr: Any) -> Any:
             yield from _all_equations(inner)
 
 
-def _replaceable(reading: Reading, known: dict[Any, Pattern]) -> list[_Kink]:
+def _replaceable(reading: Reading, known: dict[Any, Pattern], norms: bool) -> list[_Kink]:
     """Kinks the cost goes the right way with, in the order of the trace."""
     inside = smooth_inside(reading, known)
     ways = directions(reading, ranges(reading), known, inside)
@@ -194,11 +222,22 @@ def _replaceable(reading: Reading, known: dict[Any, Pattern]) -> list[_Kink]:
         if index in inside or out not in reading.varies or out.aval.dtype != np.float64 or not out.aval.size:
             continue
         kink = _kink(index, equation, known.get(out))
+        if kink is None and norms:
+            kink = _norm(reading, index, equation, known.get(out))
         if kink is None or ways[out] not in (REPLACED[kink.kind], Way.NEITHER):
             continue
-        if any(reading.depends(atom) for atom in kink.operands) and kink.operands[0].aval.dtype == np.float64:
+        of_numbers = kink.parts is not None or (
+            any(reading.depends(atom) for atom in kink.operands) and kink.operands[0].aval.dtype == np.float64
+        )
+        if of_numbers:
             found.append(kink)
     return found
+
+
+def _norm(reading: Reading, index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
+    parts = norm_of(reading, equation, pattern)
+    out = equation.outvars[0]
+    return None if parts is None else _Kink(index, "norm", (out,), (), out, parts=parts)
 
 
 def _kink(index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
@@ -211,7 +250,7 @@ def _kink(index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
         if pattern.name not in REPLACED or not all(alike):
             return None
         return _Kink(index, pattern.name, tuple(pattern.operands), (), out, pattern.sides)
-    if name not in REPLACED:
+    if name not in REPLACED or (name == "abs" and equation.invars[0].aval.dtype.kind == "c"):
         return None
     axes = tuple(equation.params["axes"]) if name.startswith("reduce") else ()
     if name.startswith("reduce") and not axes:
@@ -227,18 +266,38 @@ def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, ...]:
     if reading.x.aval.shape != (reading.n,):
         values[reading.x] = lax.reshape(values[reading.x], reading.x.aval.shape)
     at = {kink.index: kink for kink in kinks}
-    start, rows = reading.n, []
+    start = reading.n
+    rows, parts = [jax.numpy.zeros(0)], [jax.numpy.zeros(0)]
     for index, equation in enumerate(reading.equations):
         kink = at.get(index)
         if kink is None:
             run_equation(equation, values, jaxpr)
             continue
+        if kink.parts is not None:
+            values[kink.out], part = _radius(kink, values, y, start)
+            parts.append(part)
+            start += kink.size
+            continue
         operands = [_array(atom, values, kink) for atom in kink.operands]
         values[kink.out], residual = _replaced(kink, operands, y, start)
         rows.append(lax.reshape(residual, (residual.size,)))
         start += kink.size
-    equations = lax.concatenate(rows, 0) if len(rows) > 1 else rows[0]
-    return read_atom(reading.out, values), equations, *(read_atom(var, values) for var in jaxpr.outvars[1:])
+    joined = [lax.concatenate(pieces[1:] or pieces, 0) for pieces in (rows, parts)]
+    return read_atom(reading.out, values), *joined, *(read_atom(var, values) for var in jaxpr.outvars[1:])
+
+
+def _radius(kink: _Kink, values: dict[Any, Any], y: Any, start: int) -> tuple[Any, Any]:
+    """What stands for a norm, and all that it is taken of in a row.
+
+    Where t is zero it stands for nothing but t: u is then held at zero too.
+    """
+    assert kink.parts is not None
+    t = lax.reshape(lax.slice(y, (start,), (start + kink.size,)), kink.out.aval.shape)
+    u = kink.parts.of(lambda atom: jax.numpy.asarray(read_atom(atom, values)))
+    is_open = t > 0.0
+    size = jax.numpy.where(is_open, t, 1.0)
+    bent = jax.numpy.sum(u * (u / size[..., None]), axis=-1)
+    return jax.numpy.where(is_open, 0.5 * (bent + t), t), lax.reshape(u, (u.size,))
 
 
 def _array(atom: Any, values: dict[Any, Any], kink: _Kink) -> Any:
@@ -284,7 +343,9 @@ def _lift(reading: Reading, kinks: list[_Kink]) -> Callable[[Vector], Vector]:
         pieces = [np.ravel(x)]
         for kink in kinks:
             values = [next(found) if isinstance(atom, jex.Var) else atom.val for atom in kink.operands]
-            if kink.axes:
+            if kink.parts is not None:
+                pieces.append(np.ravel(values[0]))
+            elif kink.axes:
                 z = np.asarray(values[0])
                 top = (np.max if kink.kind == "reduce_max" else np.min)(z, axis=kink.axes, keepdims=True)
                 pieces += [np.ravel(top), np.ravel(np.abs(top - z))]

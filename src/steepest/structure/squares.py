@@ -203,9 +203,17 @@ class Roots:
 
     def _of_form(self, leaf: Leaf) -> Any | None:
         """aᵀ(Ca) for a positive semidefinite constant C: the residual is a root of C times a."""
+        found = self.form_of(leaf)
+        if found is None:
+            return None
+        root, a = found
+        return self.writer.applied(lambda vector: root @ vector, [a])
+
+    def form_of(self, leaf: Leaf) -> tuple[np.ndarray, Any] | None:
+        """R (k, n) and the vector a of a leaf that is aᵀRᵀRa; None where it is none."""
         factors = leaf.factors
         equation = self.reading.producer(factors[0]) if len(factors) == 1 else None
-        if equation is not None and equation.primitive.name == "mul":
+        if equation is not None and (equation.primitive.name == "mul" or _is_inner_product(equation)):
             factors = tuple(equation.invars)
         if leaf.weight.shape or len(factors) != 2 or any(len(a.aval.shape) != 1 for a in factors):
             return None
@@ -215,9 +223,7 @@ class Roots:
             scale = float(leaf.weight) * part * other_part
             if matrix is not None:
                 root = _root_of_matrix(matrix * scale, self.strict)
-                if root is None:
-                    return None
-                return self.writer.applied(lambda vector, root=root: root @ vector, [a])
+                return None if root is None else (root, a)
         return None
 
     def _matrix_between(self, a: Any, product: Any) -> tuple[np.ndarray | None, float]:
@@ -315,6 +321,10 @@ class _Factors:
             return False
         self.exponents[atom] = self.exponents.get(atom, 0.0) + exponent
         return True
+
+
+def _is_inner_product(equation: Any) -> bool:
+    return equation.primitive.name == "dot_general" and not equation.outvars[0].aval.shape
 
 
 def _root_of_matrix(matrix: np.ndarray, strict: bool) -> np.ndarray | None:

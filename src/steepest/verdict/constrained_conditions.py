@@ -54,7 +54,9 @@ class Bend:
 def feasibility(point: Point) -> Evidence:
     """Whether every constraint is met, to a small part of its own size."""
     off = point.violations / point.sizes
-    worst = int(np.argmax(off)) if off.size else 0
+    if not off.size:
+        return Evidence("constraint violation", 0.0, 0.0, True, "bounds alone, and every one is met")
+    worst = int(np.argmax(off))
     holds = bool(off[worst] <= MET)
     name = point.rows.names[worst]
     how = f"largest violation, of {name}" if off[worst] > 0 else "every constraint and bound is met"

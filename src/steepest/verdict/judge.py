@@ -892,6 +892,9 @@ def _along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = F
 def _slope_not_finite(look: Look) -> Judgement:
     broken = [look.names[i] for i in np.flatnonzero(~np.isfinite(look.gradient)).tolist()]
     evidence = [Evidence("slope at the point", None, None, False, f"not finite for {listed(broken)}")]
+    shown = split_minimum(look, evidence)
+    if shown is not None:
+        return shown
     pole = pole_on_the_way(look)
     if pole is not None:
         return into_a_pole(look, pole, evidence)

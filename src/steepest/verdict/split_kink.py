@@ -2,7 +2,8 @@
 
 At a kink |z| = p + q with z = p - q and p = q = 0, and the multiplier of that equation is the slope between the two
 sides. That the slopes balance there, and the cost bends upwards along the kinks, is shown for the smooth program
-(`structure.splitting`), exactly and for any number of kinks, where gathered slopes can only sample.
+(`structure.splitting`), exactly and for any number of kinks, where gathered slopes can only sample. A norm that is zero
+is held by equations for what it is taken of, with multipliers together no longer than the slope of the cost in it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from ..linear_algebra.saddle_systems import solved_with_pivoting
 from ..numerics import EPS
 from ..objective import Objective
 from ..presentation.text import counted
+from ..solvers.constrained_driver import is_defined
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
 from .constrained import Multipliers, judge_constrained
 from .constrained_point import MET, Point
 from .kink import Kink
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
+from .norm_balls import held_together
 from .precision import digits_of
 from .wording import listed
 from .words import Evidence, Judgement
@@ -57,20 +60,29 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         return None
     if not np.isfinite(y).all():
         return None
-    smooth = smooth_program(look.objective, split, y)
+    smooth = smooth_program(look.objective, split, y, look.scale)
     w = y / smooth.units
     holding = _held(program, smooth, w)
     at_most = holding | ~np.isfinite(program.lower)
     on = program.pairs[at_most[program.pairs].all(axis=1)]
-    if not on.size:
+    closed = holding[program.radii]
+    if not on.size and not closed.any():
         return None
-    objective, rows = smooth.objective, smooth.rows
+    vanishing = smooth.vanishing(closed, w)
+    w = vanishing.onto(w)
+    objective, rows = vanishing.objective, vanishing.rows
+    if not is_defined(objective, rows, w):
+        return None
     names = [*look.names, *(f"side {k}" for k in range(y.size - look.n))]
     hint = _multipliers(objective, rows, w, holding)
+    if closed.any():
+        hint = held_together(vanishing, w, holding, None if hint is None else hint[0], convex=look.convex)
+        if hint is None:
+            return None
     judgement, multipliers = judge_constrained(objective, rows, w, names=names, hint=hint)
     if not judgement.verdict.is_minimum:
         return None
-    count = _kinks_that_hold(on, multipliers.bounds, program.lower)
+    count = _kinks_that_hold(on, multipliers.bounds, program.lower) + int(closed.sum())
     if not count:
         return None
     balance = next(item for item in judgement.evidence if item.name == "balance of slopes")
@@ -83,7 +95,7 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         1,
         f"multipliers of {count} {'kinks' if count > 1 else 'kink'}, each between the slopes of its two sides",
     )
-    digits = _digits(look, smooth, w, multipliers.rows, holding)
+    digits = _digits(look, objective, rows, smooth.units, w, multipliers.rows, holding)
     if digits is not None and judgement.digits is not None:
         digits = np.minimum(digits, judgement.digits[: look.n])
     return replace(kink_minimum(look, kink, list(evidence)), digits=digits)
@@ -148,9 +160,13 @@ def _kinks_that_hold(on: np.ndarray, multipliers: Vector, lower: Vector) -> int:
 
 def _held(program: Any, smooth: SmoothProgram, w: Vector) -> np.ndarray:
     """Mask (N,) of the sides that are at zero to within rounding of what they are made from, at least one unit each."""
-    made = np.asarray(abs(smooth.rows.jacobian(w)) @ np.maximum(np.abs(w), 1.0))
+    sizes = np.maximum(np.abs(w), 1.0)
+    made = np.asarray(abs(smooth.rows.jacobian(w)) @ sizes)
     room = np.zeros(w.size)
     np.maximum.at(room, program.pairs, made[:, None])
+    if smooth.parts is not None:
+        made = np.asarray(abs(smooth.parts.jacobian(w)) @ sizes)
+        np.maximum.at(room, program.radii[program.part_of], np.maximum(made, 1.0))
     return np.isfinite(program.lower) & (w <= ON_IT * room)
 
 
@@ -262,10 +278,15 @@ def _inside(
 
 
 def _digits(
-    look: Look, smooth: SmoothProgram, w: Vector, multipliers: Vector, holding: np.ndarray
+    look: Look,
+    objective: Objective,
+    rows: Rows,
+    units: Vector,
+    w: Vector,
+    multipliers: Vector,
+    holding: np.ndarray,
 ) -> Vector | None:
     """Digits of each parameter: a Newton step along the kinks, with the rounding of slopes and equations in it."""
-    objective, rows = smooth.objective, smooth.rows
     w = np.where(holding, objective.bounds.lower, w)
     H, A, free = _along_the_kinks(objective, rows, w, multipliers, holding)
     J = rows.jacobian(w)
@@ -282,5 +303,5 @@ def _digits(
             return None
         error[free] = np.maximum(error[free], np.abs(step[: free.size]))
     # What is left of a parameter that a kink holds at zero is rounding of the sizes it was computed from.
-    least = 0.5 * np.spacing(np.abs(look.x)) + EPS**2 * look.scale
-    return digits_of(look, 2.0 * (smooth.units * error)[: look.n] + least)
+    least = 0.5 * np.spacing(np.abs(look.x)) + EPS**2 * look.scale + np.abs(look.x - (units * w)[: look.n])
+    return digits_of(look, 2.0 * (units * error)[: look.n] + least)
