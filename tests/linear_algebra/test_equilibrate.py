@@ -26,3 +26,11 @@ def test_every_row_has_its_largest_entry_near_one_in_any_unit(unit):
     H = unit * (H + H.T)
     d = equilibration(H)
     assert_allclose(np.abs(d[:, None] * H * d).max(axis=1), 1.0, rtol=0.2)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1.0, 1e150])
+def test_a_row_outweighed_by_its_coupling_is_balanced_though_all_of_the_diagonal_is_positive(unit):
+    """Ones on the diagonal would leave entries of 1000 beside them, as only a matrix that bends down has."""
+    H = unit * np.array([[1.0, 1e3], [1e3, 1.0]])
+    d = balanced(H)
+    assert_allclose(np.abs(d[:, None] * H * d).max(axis=1), 1.0, rtol=1e-12)

@@ -4,34 +4,25 @@ import jax
 import numpy as np
 import pytest
 
-from steepest.objective import UNLIMITED
-from steepest.problem import pose
 from steepest.search.parts import parts_of
+from tests.posed import posed
 
 T = np.linspace(0.0, 10.0, 60)
 
 
-def objective_of(model, start):
+def objective_of(model, start, unit=1.0):
     def cost(p):
-        return np.sum((model(p) - np.cos(T)) ** 2)
+        return np.sum((unit * (model(p) - np.cos(T))) ** 2)
 
-    given = {
-        "jac": None,
-        "hess": None,
-        "bounds": None,
-        "fixed": None,
-        "derivatives": "auto",
-        "budget": UNLIMITED,
-    }
-    return pose(cost, start, (), **given).objective
+    return posed(cost, start).objective
 
 
 def peak(a, b, c):
     return a * np.exp(-(((T - b) / c) ** 2))
 
 
-def told(model, start):
-    found = parts_of(objective_of(model, start), np.array(start, float))
+def told(model, start, unit=1.0):
+    found = parts_of(objective_of(model, start, unit), np.array(start, float))
     if found is None:
         return None
     return [(part.linear.tolist(), part.others.tolist(), part.kind) for part in found.parts]
@@ -48,11 +39,12 @@ def test_peaks_are_parts_of_one_kind_and_a_line_below_them_is_none():
     assert linear.tolist() == [True, False, False, False, False, True, True, True]
 
 
-def test_peaks_of_unlike_shape_do_not_stand_for_each_other():
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_peaks_of_unlike_shape_do_not_stand_for_each_other_whatever_the_unit_of_the_data(unit):
     def model(p):
         return peak(p[0], p[1], p[2]) + p[3] / (1 + ((T - p[4]) / p[5]) ** 2) + peak(p[6], p[7], p[8])
 
-    assert [kind for _, _, kind in told(model, [1, 2, 1, 1, 5, 1, 1, 8, 1])] == [0, 1, 0]
+    assert [kind for _, _, kind in told(model, [1, 2, 1, 1, 5, 1, 1, 8, 1], unit)] == [0, 1, 0]
 
 
 def test_amplitudes_of_zero_at_the_start_are_amplitudes():

@@ -9,6 +9,8 @@ from steepest.training.first_step import first_length
 
 from .models import classification
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 ONES = np.ones(64, np.float32)
 
 
