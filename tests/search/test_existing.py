@@ -90,6 +90,7 @@ def test_places_are_inside_the_bounds_and_near_by_a_parameters_own_size_first():
     assert all(abs(place[0] - 1e-8) <= 1e-7 for places in rounds[:5] for place in places[:-1])
     # The last place of a round is the one towards the middle of the bounds, which any unit reaches.
     assert any(abs(place[0]) > 0.5 for places in rounds for place in places[:-1])
+    assert_allclose(rounds[3][-1], 29.5)  # at a distance of one
     assert len(list(around(np.array([0.0, 2.0, 50.0]), box, 0))) == 5
 
 

@@ -14,6 +14,8 @@ from steepest.training.methods import _powers, method_of, slope_unit_of, with_sl
 
 from .models import classification, regression
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def trained(method, scale, **settings):
     """The result on the classes of rings, whose cost is in another unit."""

@@ -9,6 +9,8 @@ from steepest.training.verdict import trend_of
 
 from .models import classification
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def trained(**settings):
     cost, params, data = classification()

@@ -12,6 +12,8 @@ from steepest.training.job import recorded_for
 from steepest.training.methods import method_of
 from steepest.training.steps import Tree, first_state, program
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 
 def attending(xp):
     """A word's chances from those before it: tables, attention, two layers, all in the names NumPy and JAX share."""
