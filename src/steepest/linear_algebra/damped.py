@@ -185,6 +185,8 @@ def of_residual(
         values, axes, trouble = lapack.dsyevd(gram * d * d[:, None])
         if trouble == 0 and values.item(0) > SQUARED_IS_SAFE * values.item(n - 1):
             return Spectrum(values, axes.T.dot(slope * d), axes)
+        if n <= FEW:
+            return _of_singular_values(J / scale, r, m)
     A = J / scale
     right = A.T
     gram, factor = right.dot(A), None
@@ -204,10 +206,18 @@ def of_residual(
             return Spectrum(values, axes.T.dot(right.dot(r)), axes)
     if n > FEW:
         A, r = few or _few_rows(A, r)
+    return _of_singular_values(A, r, max(m, n))
+
+
+def _of_singular_values(A: Matrix, r: Vector, longest: int) -> Spectrum:
+    """The model |r + Ap|² by the singular values of A (k, n), without those that are rounding.
+
+    `longest`: of how many numbers each entry of AᵀA, or of AAᵀ, was the sum.
+    """
     U, s, Vt, trouble = lapack.dgesdd(A, full_matrices=0)
     if trouble:
         U, s, Vt, trouble = lapack.dgesvd(A, full_matrices=0)
-    rank = int((s > RANK * max(m, n) * s[0]).sum()) if s.size and s[0] > 0.0 else 0
+    rank = int((s > RANK * longest * s[0]).sum()) if s.size and s[0] > 0.0 else 0
     s, U, Vt = s[:rank][::-1], U[:, :rank][:, ::-1], Vt[:rank][::-1]
     return Spectrum(s * s, s * U.T.dot(r), Vt.T)
 

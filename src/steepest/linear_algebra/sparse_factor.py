@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -113,9 +112,15 @@ class SymmetricPattern:
     def diagonal(self, data: Vector) -> Vector:
         """The diagonal, shape (n,)."""
         found = np.zeros(self.n)
-        places = np.flatnonzero(self.on_diagonal)
-        found[self.rows[places]] = data[places]
+        places, rows = self._on_diagonal
+        found[rows] = data[places]
         return found
+
+    @cached_property
+    def _on_diagonal(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the entries on the diagonal stand, and their rows."""
+        places = np.flatnonzero(self.on_diagonal)
+        return places, self.rows[places]
 
     def upper(self, data: Vector, d: Vector | None = None) -> Vector:
         """The upper triangle of A, or of d·A·d for d of shape (n,), with its whole diagonal, as it is factorised."""
@@ -382,15 +387,15 @@ class _Face:
 
 
 def refilled(like: Any, data: Vector) -> Any:
-    """A SciPy sparse array as another, with other numbers in the same places; SciPy takes ten times as long to make it.
+    """A SciPy sparse array as another, with other numbers in the same places; SciPy takes fifty times as long for one.
 
     >>> from scipy.sparse import csc_array
     >>> refilled(csc_array(np.eye(2)), np.array([3.0, 4.0])).toarray()
     array([[3., 0.],
            [0., 4.]])
     """
-    matrix = copy(like)
-    matrix.data = data
+    matrix = object.__new__(type(like))
+    vars(matrix).update(vars(like), data=data)
     return matrix
 
 

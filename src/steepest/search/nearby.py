@@ -9,6 +9,7 @@ lowest of those a walk is worth its price.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 
 import numpy as np
@@ -103,6 +104,14 @@ def moves_together(objective: Objective) -> bool:
     return objective.n <= MOVED_TOGETHER and not objective.least_squares
 
 
+@lru_cache(maxsize=16)
+def _directions(seed: int, count: int, n: int) -> Vector:
+    """Normal random numbers (count, n), the same at every call: a generator takes longer to make than a few values."""
+    drawn = np.random.default_rng(seed).standard_normal((count, n))
+    drawn.setflags(write=False)
+    return drawn
+
+
 class _Look:
     def __init__(
         self,
@@ -139,7 +148,7 @@ class _Look:
     def scatter(self, count: int, seed: int) -> None:
         """To the lowest of `count` places about the minimum, if lower: all parameters at random, by their sizes."""
         minimum = self.x
-        steps = np.random.default_rng(seed).standard_normal((max(count, 0), minimum.size))
+        steps = _directions(seed, max(count, 0), minimum.size)
         places = np.minimum(np.maximum(minimum + self.size * steps, self.low), self.high)
         for place in places:
             value = self._value(place)
