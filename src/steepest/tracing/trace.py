@@ -378,6 +378,7 @@ def _keep(
         marks = tuple(mark_of(value) for value in args)
     except Changeable:
         return
+    reads.in_columns()  # made ready for the next call
     entry = _Entry(function, parameters.key, style, args, marks, reads, found)
     with _guard:
         entries = _traces.pop(_identity(function), [])
