@@ -45,3 +45,20 @@ def test_a_singular_matrix_gives_the_shortest_exact_step():
     s, decrease = Spectrum(np.full((2, 2), 2.0)).lowest_in_ball(np.array([-4.0, -4.0]), np.inf)
     np.testing.assert_allclose(s, [1.0, 1.0], rtol=1e-12)
     np.testing.assert_allclose(decrease, 4.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-120, 1e100])
+@pytest.mark.parametrize("n", [3, 20])
+def test_the_unit_of_the_cost_does_not_change_the_step(n, unit):
+    """Neither where few axes are solved for on Python's floats nor where many are on NumPy's."""
+    H, g = symmetric(n), RNG.normal(size=n)
+    g[0] = 0.0
+    plain, decrease = Spectrum(H).lowest_in_ball(g, 0.5)
+    other, foretold = Spectrum(unit * H).lowest_in_ball(unit * g, 0.5)
+    np.testing.assert_allclose(other, plain, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(foretold, unit * decrease, rtol=1e-6)
+
+
+def test_nothing_is_divided_by_a_radius_of_zero():
+    s, decrease = Spectrum(np.diag([-1.0, 2.0])).lowest_in_ball(np.array([0.0, 3.0]), 0.0)
+    assert not s.any() and decrease == 0.0

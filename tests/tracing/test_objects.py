@@ -250,6 +250,21 @@ def test_a_kept_trace_of_a_jax_function_sees_what_it_reads_change():
     assert_allclose(gradient(lambda p: np.sum(derived(p)) + np.sum(spread(p)))(P), 8 * P, rtol=1e-14)
 
 
+def test_a_kept_trace_of_a_jax_function_does_not_outlive_what_it_read():
+    """What is gone is missed, as the function itself would miss it, and what comes in its place is seen."""
+    import jax.numpy as jnp
+
+    namespace = {"jnp": jnp, "factor": 3.0}
+    exec("def cost(p):\n    return jnp.sum(factor * p * p)", namespace)
+    cost, at = namespace["cost"], np.array([2.0])
+    assert_allclose(gradient(cost)(at), [12.0], rtol=1e-14)
+    del namespace["factor"]
+    with pytest.raises(NameError, match="factor"):
+        gradient(cost)(at)
+    namespace["factor"] = 5.0
+    assert_allclose(gradient(cost)(at), [20.0], rtol=1e-14)
+
+
 def test_a_kept_trace_of_a_jax_cost_sees_the_dataclass_it_reads_change():
     import jax.numpy as jnp
 
