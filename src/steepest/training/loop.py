@@ -361,13 +361,21 @@ class Walker:
         cursor.step += piece.steps
         cursor.epoch, cursor.batch = piece.epoch, piece.k + 1
         if len(self._pending) > self.in_flight:
-            self._pending[-1 - self.in_flight][2].block_until_ready()
+            self._wait_for(-1 - self.in_flight)
         if self.teller.due() or (self.job.callback is not None and self._watched):
             self._tell()
         if self.job.record is not None and self._watched:
             self._obey()
         if cursor.step == 2 and not self.rollbacks and self.stretches.block == 1:
             self._measure_step()
+
+    def _wait_for(self, place: int) -> None:
+        """Wait for the steps at this place of those whose costs are not in yet."""
+        step, count, cost = self._pending[place]
+        cost.block_until_ready()
+        if jax.default_backend() == "cpu":
+            # Read while other steps are under way: at a look back the device would wait for a hundred readings.
+            self._pending[place] = (step, count, np.asarray(cost))
 
     def _measure_step(self) -> None:
         """Look back more often where steps are slow; decided once, at the second step of a fresh run."""

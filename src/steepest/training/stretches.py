@@ -26,7 +26,7 @@ WITH_SLOPE = 3
 UPDATE = 7
 # A watched step forms the norms of slope, step and parameters: so many numbers read and written for each parameter
 # besides (XLA counts 9), and operations for each array. All of this may add this part to the time of a run.
-NORMS, OPERATIONS, SHARE = 9, 6, 0.01
+NORMS, OPERATIONS, SHARE = 9, 6, 0.005
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def watched_every(every: int, seconds: float, parameters: int, arrays: int, look
     `seconds` of one step, foreseen. Longer intervals divide `look`, so that a row falls where the device has caught up.
 
     >>> watched_every(10, 30e-3, 670_000, 6, 100, "cpu"), watched_every(10, 30e-3, 15_000, 4, 100, "cpu")
-    (20, 10)
+    (50, 20)
     >>> watched_every(1, 1e-4, 670_000, 6, 100, "cpu"), watched_every(500, 1e-4, 670_000, 6, 100, "cpu")
     (1, 500)
     """
