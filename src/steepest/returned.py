@@ -28,7 +28,7 @@ def ragged(value: Any, label: str) -> InputError:
     shapes = ", ".join(str(np.shape(part)) if np.ndim(part) else "a number" for part in value)
     return InputError(
         f"{label} returns a {type(value).__name__} of {len(value)} parts of different shapes ({shapes}); return one "
-        "array, such as np.concatenate(...) of them"
+        "array, such as np.concatenate(...) of them, or its value alone"
     )
 
 

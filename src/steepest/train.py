@@ -181,6 +181,7 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
+    from .training import meeting_rows
     from .training.batches import Given, Part, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
@@ -292,6 +293,10 @@ def _job(given: dict[str, Any]) -> Job:
         remark = _of_rows(job)
         if remark:
             job.remarks.append(remark)
+    if recorded is not None:
+        meeting = meeting_rows.remark(recorded, size // given["accumulate"])
+        if meeting:
+            job.remarks.append(meeting)
     if isinstance(source, Given) and source.remark:
         job.remarks.append(source.remark)
     if chosen is not None:

@@ -128,7 +128,7 @@ class TrainResult:
         last = self.history.rows[-1].examples_per_second if self.history.rows else 0.0
         speed = f" ({float(f'{last:.3g}'):,.0f} rows/s at the end)" if last > 0 else ""
         return (
-            f"{plan.name}{rate}{fall}{because}; {counted(self.steps, 'step')} of "
+            f"{plan.in_words}{rate}{fall}{because}; {counted(self.steps, 'step')} of "
             f"{counted(self.batch_size, 'row')}, {epochs} epoch{'' if epochs == '1' else 's'}, "
             f"{self.seconds:.1f} s{speed}; {self.precision}; {self.ended}"
         )

@@ -117,6 +117,23 @@ def test_a_start_that_gives_no_number_is_not_answered_with_smaller_steps():
     assert "no smaller step can help" in result.next_step
 
 
+@pytest.mark.parametrize(
+    ("cost", "row", "said"),
+    [
+        (lambda p, b: np.mean(p / b), [0.0, 2.0], "It divides by zero."),
+        (lambda p, b: np.mean(np.log(p * b)), [0.0, 2.0], "It takes the logarithm of zero."),
+        (lambda p, b: np.mean(np.log(p * b)), [-1.0, 2.0], "It takes the logarithm of what is negative."),
+        (lambda p, b: np.mean(np.log1p(-p * b)), [1.0, 0.5], "It takes the logarithm of zero."),
+        (lambda p, b: np.mean(np.sqrt(p * b)), [-4.0, 2.0], "It takes the square root of -4."),
+        (lambda p, b: np.mean(np.exp(p * b)), [800.0, 2.0], "Its operands reach 800."),
+    ],
+)
+def test_why_a_value_is_not_finite_is_told_by_what_made_it(cost, row, said):
+    result = steepest.train(cost, 1.0, np.array(row), steps=3, method="sgd")
+    assert result.verdict == "not finite"
+    assert said in result.message
+
+
 def test_an_index_beyond_its_array_is_named_as_such():
     rng = np.random.default_rng(0)
     x, label = rng.normal(size=(64, 2)), rng.integers(0, 3, 64)

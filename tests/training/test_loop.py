@@ -262,6 +262,29 @@ def test_a_cost_that_is_a_sum_over_rows_is_remarked_on_and_a_mean_is_not():
     assert not told[1]
 
 
+def test_what_a_cost_cannot_do_is_answered_with_what_training_has():
+    def noisy(params, batch):
+        return np.mean((batch * params + np.random.normal(size=batch.shape)) ** 2)
+
+    def decided(params, batch):
+        return np.mean((batch - params) ** 2) if params > 0 else 0.0
+
+    for cost, remedy in ((noisy, "data= be a function of a random generator"), (decided, "np.where")):
+        with pytest.raises(steepest.TracingError, match=remedy) as caught:
+            steepest.train(cost, 1.0, np.ones(8))
+        assert "derivatives=" not in str(caught.value)
+        assert "args=" not in str(caught.value)
+
+
+@pytest.mark.parametrize("also", [{"accuracy": 0.5}, np.ones(3)])
+def test_a_cost_that_returns_more_than_its_value_is_told_so(also):
+    def cost(params, batch):
+        return np.mean((batch - params) ** 2), also
+
+    with pytest.raises(steepest.InputError, match=r"a tuple of 2 parts.*its value alone"):
+        steepest.train(cost, 1.0, np.ones(8))
+
+
 def test_without_any_slope_no_rate_is_needed_and_nothing_moves():
     """Units that are never active: optax's Prodigy divides zero by zero there."""
     rng = np.random.default_rng(0)
@@ -291,8 +314,8 @@ def test_a_rule_of_optax_that_searches_along_its_step_gets_the_cost():
 def test_the_plan_says_what_was_chosen_why_and_what_was_not():
     cost, params, data = classification()
     told = str(steepest.train(cost, params, data, epochs=1).plan)
-    assert told.startswith("prodigy, falling to zero (linear), because it estimates")
-    assert "not adam: needs a rate" in told
+    assert told.startswith("Prodigy, falling to zero (linear), because it estimates")
+    assert "not Adam: needs a rate" in told
     assert "not all data at every step" in told
 
 

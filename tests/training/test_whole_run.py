@@ -1,6 +1,7 @@
 """Runs over all data: their ends against closed forms and SciPy, their checkpoints against runs never stopped."""
 
 import errno
+import re
 
 import jax
 import numpy as np
@@ -628,3 +629,20 @@ def test_the_judge_tells_of_every_pass_so_that_a_slow_one_is_not_taken_for_late(
     assert steepest.train(cost, np.zeros(30), (x, y), method="l-bfgs").verdict == "global minimum"
     assert passes.count("product") > 3
     assert told[0] >= len(passes)
+
+
+def test_what_is_left_is_not_told_by_a_newton_step_without_curvature():
+    rng = np.random.default_rng(0)
+    side = np.where(rng.random(400) < 0.5, 1.0, -1.0)
+    x = side[:, None] + 2 * rng.normal(size=(400, 2))
+
+    def hinge(params, batch):  # curved in b alone
+        x, side = batch
+        return np.mean(np.maximum(1 - side * (x @ params["w"] + params["b"]), 0)) + 1e-3 * params["b"] ** 2
+
+    result = steepest.train(
+        hinge, {"w": np.zeros(2), "b": 0.0}, (x, side), method="l-bfgs", epochs=8, progress=False
+    )
+    assert result.verdict == "still falling"
+    left = [float(word) for word in re.findall(r"about (\S+) is left", result.message)]
+    assert all(amount <= 1.0 for amount in left)  # a cost that is nowhere negative, and was 1 at the start

@@ -17,10 +17,10 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
-from ..errors import InputError
+from ..errors import InputError, TracingError
 from ..parameters import Layout
 from .arrays import TracedArray
-from .explain import refusals_kept
+from .explain import for_batches, refusals_kept
 from .lookalike import Lookalike
 from .passes import simplify
 from .splitting import splits_for_slices
@@ -107,9 +107,10 @@ def record(
         finally:
             lookalike.settle()
         if refusals and (not failures or isinstance(failures[0], Exception)):
-            raise refusals[0]
+            raise for_batches(refusals[0])
         if failures:
-            raise _explained(failures[0], cost, parameters.leaves, batch.leaves)
+            found = _explained(failures[0], cost, parameters.leaves, batch.leaves)
+            raise for_batches(found) if isinstance(found, TracingError) else found
         closed = splits_for_slices(simplify(closed, keep_derivatives=True))
         return BatchCost(closed, len(parameters.leaves))
 

@@ -10,6 +10,7 @@ from ..errors import TracingError
 from .source import Place, library_behind, library_between, place_here
 
 NUMERIC = 'or let the slope be measured by differences: derivatives="numeric"'
+HANDED_IN = "hand them in through args="
 
 _REWRITES = {
     "if": "Write np.where(condition, a, b) instead of the two branches",
@@ -166,8 +167,7 @@ def random_numbers(what: str) -> TracingError:
         what,
         "",
         "draws new random numbers at each call, so there is no one cost to take the slope of",
-        "Draw them once outside, or inside from np.random.default_rng(seed), "
-        "and hand them in through args=, " + NUMERIC + ".",
+        f"Draw them once outside, or inside from np.random.default_rng(seed), and {HANDED_IN}, {NUMERIC}.",
     )
 
 
@@ -194,12 +194,23 @@ def naming(error: TracingError, names: Iterable[str]) -> TracingError:
     kept = _refusals.get()
     if kept and kept[-1] is error:
         kept.pop()
-    closing = (
-        ""
-        if NUMERIC in text
-        else f"\nOr let the slope be measured by differences: {NUMERIC.partition(': ')[2]}."
-    )
+    closing = "" if NUMERIC in text else f"\n{_capital(NUMERIC)}."
     return refuse(TracingError(f"{text}\nThe value depends on {_listed(listed)}.{closing}"))
+
+
+def for_batches(error: TracingError) -> TracingError:
+    """The refusal of a cost of batches, whose slope is never measured by differences and which has no args=.
+
+    >>> print(for_batches(TracingError(f"Leave float() away, {NUMERIC}.")))
+    Leave float() away.
+    """
+    anew = "let data= be a function of a random generator that makes them with each batch"
+    text = str(error).replace(HANDED_IN, anew).replace(f", {NUMERIC}", "")
+    return TracingError(text.replace(f"\n{_capital(NUMERIC)}.", ""))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _called(place: Place | None) -> str:

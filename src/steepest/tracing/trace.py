@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import jaxpr_as_fun
 
-from ..errors import SteepestError, TracingError
+from ..errors import InputError, SteepestError, TracingError
 from ..numerics import double_precision
 from ..parameters import Leaf, Parameters
 from ..returned import check_kind, ragged
@@ -185,6 +185,11 @@ def _piece(flat: Any, leaf: Any) -> TracedArray:
 def _result(out: Any, name: str) -> Any:
     raw = unwrap(out, set())
     if isinstance(raw, (list, tuple)):
+        if any(isinstance(part, dict) for part in raw):
+            raise InputError(
+                f"{name} returns a {type(out).__name__} of {len(raw)} parts, a dict among them; let it return its "
+                "value alone"
+            )
         try:
             raw = rules.BUILD_ARRAY(raw)
         except ValueError:

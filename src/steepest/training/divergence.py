@@ -284,7 +284,7 @@ def _not_finite(
         )
     parameters = [walker.placement.whole(leaf) for leaf in walker.tree.leaves(state.parameters)]
     recorded = _of_a_whole_batch(job)
-    equation, rows, operands = first_bad_operation(
+    equation, rows, values = first_bad_operation(
         recorded, recorded.constants, parameters, arrays, job.batch_size
     )
     if equation is None:
@@ -301,7 +301,7 @@ def _not_finite(
     where = f"{place}" if place is not None else "the cost"
     text = f" ({place.expression})" if place is not None and place.expression else ""
     names = operands_of_parameters(recorded, job.layout, equation)
-    sizes = f" Its operands reach {operands:.3g}." if isfinite(operands) and operands > 0 else ""
+    sizes = _cause(equation, values)
     remedy = AT_ONCE if at_once else ""
     if equation.primitive.name == "gather":  # picks what is there, and makes NaN of what is not
         sizes, remedy = (
@@ -353,16 +353,29 @@ def bad_rows(job: Job, arrays: Sequence[np.ndarray], epoch: int, k: int) -> str:
 
 def first_bad_operation(
     cost: Any, constants: Any, parameters: Any, batch: Any, batch_size: int
-) -> tuple[Any, tuple[int, ...], float]:
-    """The first equation whose result is not finite though all it reads is, the rows of it, and its operands' size."""
+) -> tuple[Any, tuple[int, ...], list[np.ndarray]]:
+    """The first equation whose result is not finite though all it reads is, the rows of it, and what it reads."""
     equation, values, array = first_bad(cost.closed.jaxpr, constants, [*parameters, *batch])
     if equation is None:
-        return None, (), 0.0
-    sizes = [
-        float(np.max(np.abs(np.asarray(v)), initial=0)) for v in values if np.asarray(v).dtype.kind == "f"
-    ]
+        return None, (), []
     rows = _bad_rows(array) if array.ndim and array.shape[0] == batch_size else ()
-    return equation, rows, max(sizes, default=0.0)
+    return equation, rows, [np.asarray(value) for value in values]
+
+
+def _cause(equation: Any, values: list[np.ndarray]) -> str:
+    """What made of these values something that is not finite, as a sentence after a space."""
+    name = equation.primitive.name
+    numbers = [value for value in values if value.dtype.kind == "f" and value.size]
+    lowest = float(np.min(numbers[0])) if numbers else float("inf")
+    edge = {"log": 0.0, "log1p": -1.0}.get(name)
+    if name == "div" and not np.all(values[1]):
+        return " It divides by zero."
+    if edge is not None and lowest <= edge:
+        return f" It takes the logarithm of {'zero' if lowest == edge else 'what is negative'}."
+    if name == "sqrt" and lowest < 0.0:
+        return f" It takes the square root of {lowest:.3g}."
+    size = max((float(np.max(np.abs(value))) for value in numbers), default=0.0)
+    return f" Its operands reach {size:.3g}." if size > 0 else ""
 
 
 def first_bad(jaxpr: Any, constants: Any, inputs: Sequence[Any]) -> tuple[Any, list[Any], Any]:

@@ -17,6 +17,17 @@ from ..errors import InputError
 
 # Heavy-ball and Nesterov momentum as everybody sets them; less averages over fewer than ten steps.
 DECAY = 0.9
+# Names that people write otherwise than `method=` does.
+IN_WORDS = {
+    "l-bfgs": "L-BFGS",
+    "newton-cg": "Newton-CG",
+    "prodigy": "Prodigy",
+    "sgd": "SGD",
+    "nesterov": "Nesterov",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "lion": "Lion",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,18 @@ class Method:
         rate = "" if self.rate is None else f" at rate {self.rate:.3g}"
         fall = f", falling to zero ({self.schedule})" if self.schedule in ("linear", "cosine") else ""
         because = f", because {self.because}" if self.passed_over else f", {self.because}"
-        return "\n".join([f"{self.name}{rate}{fall}{because}", *(f"  not {why}" for why in self.passed_over)])
+        return "\n".join(
+            [f"{self.in_words}{rate}{fall}{because}", *(f"  not {why}" for why in self.passed_over)]
+        )
+
+    @property
+    def in_words(self) -> str:
+        """Its name as people write it.
+
+        >>> Method("l-bfgs", None, None).in_words, Method("momentum", None, 0.1).in_words
+        ('L-BFGS', 'momentum')
+        """
+        return IN_WORDS.get(self.name, self.name)
 
     def to_dict(self) -> dict[str, Any]:
         """The choice as plain JSON values."""
@@ -120,7 +142,7 @@ AUTO_BECAUSE = (
     "or within 2 % of the fall, on every task of the benchmark"
 )
 AUTO_PASSED_OVER = (
-    "adam: needs a rate, and its usual 1e-3 came less far on every task of the benchmark",
+    "Adam: needs a rate, and its usual 1e-3 came less far on every task of the benchmark",
     "trial runs over several rates: they cost a part of the budget, and short trials favour rates that fail later",
 )
 

@@ -39,6 +39,9 @@ ACCURACY, MOST_PRODUCTS = 0.1, 100
 POOR_STEP = 0.5
 # The smallest entry of the diagonal that scales conjugate gradients, in parts of the largest.
 SMALLEST_SCALE = 1e-10
+# Conjugate gradients whose residual has grown so many times are lost: q has a part along which H has no curvature, and
+# every further product makes it longer till it overflows. Where H has some, the residual grows by √(its condition).
+LOST = 1e8
 # Armijo's part of the promised decrease, and halvings of a step before it is given up.
 SUFFICIENT, HALVINGS = 1e-4, 20
 # Pairs of steps and changes of slope remembered over all rows.
@@ -88,7 +91,7 @@ class Factor:
         for k in range(MOST_PRODUCTS):
             self.left = (rz / first) ** 0.5 if first > 0 else 0.0
             short = self.left <= ACCURACY and (k >= products or 0.5 * float(q @ p) > enough)
-            if short or self.left <= accuracy:
+            if short or self.left <= accuracy or self.left > LOST:
                 break
             Hd = self.passes.product(self.at, d)
             curvature = float(d @ Hd)

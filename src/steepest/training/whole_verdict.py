@@ -108,7 +108,10 @@ def judge(job: Job, run: WholeRun) -> Finding:
             cost,
             rows,
         )
-    left = "" if promised is None or not promised > 0 else f"about {promised:.2g} is left to Newton's step"
+    # More than the cost is and has fallen by in all is no measure of what is left: there is next to no curvature.
+    most = abs(cost) + max(0.0, max(run.history.costs, default=cost) - cost)
+    told = promised is not None and 0.0 < promised <= most
+    left = f"about {promised:.2g} is left to Newton's step" if told else ""
     return Finding(
         TrainVerdict.STILL_FALLING,
         evidence,

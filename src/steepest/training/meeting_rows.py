@@ -1,0 +1,67 @@
+"""Rows that meet every other row of their batch: a column of predictions beside a flat array of targets.
+
+Shapes (b, 1) and (b,) make (b, b) where NumPy lays one over the other, without a word: the mean over it falls, to a
+model that predicts the same for every row. A cost that compares all pairs on purpose looks the same, except that both
+of its sides are then made of parameters, or neither is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.extend.core as jex
+
+from ..tracing.batched import BatchCost
+from ..tracing.source import user_line
+
+# Operations in which a prediction meets its target.
+MEETING = {"sub", "mul", "add", "div", "max", "min", "pow"}
+
+
+def remark(cost: BatchCost, rows: int) -> str:
+    """What is to be said of a cost recorded for so many rows in which predictions meet the targets of other rows."""
+    found = None if rows < 2 else _meeting(cost, rows)
+    if found is None:
+        return ""
+    place = user_line(found)
+    where = (
+        "in the cost"
+        if place is None
+        else f"{place}" + (f" ({place.expression})" if place.expression else "")
+    )
+    return (
+        f"{where}: what is predicted for each row meets what was given for every other, as shapes ({rows}, 1) and "
+        f"({rows},) make ({rows}, {rows}); give both one shape, such as prediction[:, 0], unless all pairs are meant"
+    )
+
+
+def _meeting(cost: BatchCost, rows: int) -> Any:
+    """The first equation of an array of rows × rows, one side of which is made of parameters and rows, one of rows."""
+    jaxpr = cost.closed.jaxpr
+    # Of what each variable is made, parameters and rows; and of one laid over others, the axis along which it varies.
+    made = {v: (k < cost.parameters, k >= cost.parameters) for k, v in enumerate(jaxpr.invars)}
+    axis: dict[Any, int] = {}
+    for equation in jaxpr.eqns:
+        read = [atom for atom in equation.invars if isinstance(atom, jex.Var)]
+        of_parameters, of_rows = (any(made.get(v, (False, False))[part] for v in read) for part in (0, 1))
+        for variable in equation.outvars:
+            made[variable] = of_parameters, of_rows
+        if equation.outvars[0].aval.shape != (rows, rows):
+            continue
+        if equation.primitive.name == "broadcast_in_dim" and read:
+            shape = read[0].aval.shape
+            along = [
+                d
+                for d, size in zip(equation.params["broadcast_dimensions"], shape, strict=True)
+                if size == rows
+            ]
+            if len(along) == 1 and shape.count(1) == len(shape) - 1:
+                axis[equation.outvars[0]] = along[0]
+        elif equation.primitive.name in MEETING and len(read) == 2:
+            sides = [(axis.get(v), made.get(v)) for v in read]
+            if {side[0] for side in sides} == {0, 1} and {side[1] for side in sides} == {
+                (True, True),
+                (False, True),
+            }:
+                return equation
+    return None

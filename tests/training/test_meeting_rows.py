@@ -1,0 +1,77 @@
+"""A column of predictions beside flat targets is remarked on; what compares rows on purpose is not."""
+
+import numpy as np
+import pytest
+
+import steepest
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(64, 16)), RNG.normal(size=64)
+COLUMN, FLAT = {"w": np.zeros((16, 1))}, {"w": np.zeros(16)}
+
+
+def of(cost, params, data=(X, Y)):
+    return " ".join(
+        steepest.train(cost, params, data, batch_size=16, steps=2, method="sgd", rate=1e-3).remarks
+    )
+
+
+def squares(params, batch):
+    x, y = batch
+    return np.mean((x @ params["w"] - y) ** 2)
+
+
+def cross_entropy(params, batch):
+    x, y = batch
+    q = 1 / (1 + np.exp(-(x @ params["w"])))
+    return -np.mean((y > 0) * np.log(q) + (y <= 0) * np.log(1 - q))
+
+
+def hinge(params, batch):
+    x, y = batch
+    return np.mean(np.maximum(1 - np.sign(y) * (x @ params["w"]), 0))
+
+
+@pytest.mark.parametrize("cost", [squares, cross_entropy, hinge])
+def test_a_column_that_meets_a_flat_array_is_remarked_on_with_its_line(cost):
+    told = of(cost, COLUMN)
+    assert "shapes (16, 1) and (16,) make (16, 16)" in told
+    assert "test_meeting_rows.py" in told
+
+
+@pytest.mark.parametrize("cost", [squares, cross_entropy, hinge])
+def test_equal_shapes_are_not_though_there_are_as_many_columns_as_rows(cost):
+    assert "make (16, 16)" not in of(cost, FLAT)
+    assert "make (16, 16)" not in of(cost, COLUMN, (X, Y[:, None]))
+
+
+def partial_likelihood(params, batch):
+    x, time = batch
+    score = x @ params["w"]
+    at_risk = np.where(time[None, :] >= time[:, None], np.exp(score)[None, :], 0.0)
+    return np.mean(np.log(np.sum(at_risk, axis=1)) - score)
+
+
+def ranked(params, batch):
+    x, y = batch
+    score = x @ params["w"]
+    return np.mean(np.logaddexp(0.0, -(score[:, None] - score[None, :]) * np.sign(y[:, None] - y[None, :])))
+
+
+def normalised(params, batch):
+    x, y = batch
+    h = x * params["g"] + params["b"]
+    h = (h - h.mean(axis=1, keepdims=True)) / h.std(axis=1, keepdims=True)
+    return np.mean((h @ params["w"] - y) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("cost", "params"),
+    [
+        (partial_likelihood, FLAT),
+        (ranked, FLAT),
+        (normalised, FLAT | {"g": np.ones(16), "b": np.zeros(16)}),
+    ],
+)
+def test_pairs_on_purpose_and_square_batches_are_not(cost, params):
+    assert "make (16, 16)" not in of(cost, params)
