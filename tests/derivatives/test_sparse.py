@@ -128,6 +128,37 @@ def test_another_detector_finds_the_same_pattern(name):
     assert ours - diagonal == theirs - diagonal
 
 
+@pytest.mark.parametrize("rank", [2, 5])
+def test_products_made_a_few_at_a_time_tell_the_same_entries(rank):
+    """Ratings of people by a product of factors: H = 2·JᵀJ + 2·r·∇²r, r being u·v - seen."""
+    people, ratings = 40, 4_000
+    one, other = np.random.default_rng(2).integers(0, people, size=(2, ratings))
+    seen = RNG.normal(size=ratings)
+
+    def cost(x):
+        u, v = x.reshape(2, people, rank)
+        return jnp.sum((jnp.sum(u[one] * v[other], axis=1) - seen) ** 2)
+
+    n = 2 * people * rank
+    plan = plan_of(cost, n)
+    assert plan.filling.at_once < plan.products
+    x = RNG.normal(size=n)
+    u, v = x.reshape(2, people, rank)
+    H = np.zeros((n, n))
+    for i, j, value in zip(one, other, seen, strict=True):
+        left, right = i * rank + np.arange(rank), (people + j) * rank + np.arange(rank)
+        row = np.zeros(n)
+        row[left], row[right] = v[j], u[i]
+        H += 2.0 * np.outer(row, row)
+        H[left, right] += 2.0 * (u[i] @ v[j] - value)
+        H[right, left] += 2.0 * (u[i] @ v[j] - value)
+    (found,) = Sparse(plan)(x)
+    assert_allclose(found.toarray(), H, rtol=1e-11, atol=1e-10)
+    compiled = Sparse(plan)
+    compiled._evaluate.compile()
+    assert_allclose(compiled(x)[0].toarray(), H, rtol=1e-11, atol=1e-10)
+
+
 def test_full_hessians_are_refused():
     with pytest.raises(Dense):
         plan_of(lambda x: jnp.sum(x**2) ** 2, 900)
@@ -158,6 +189,34 @@ def test_loops_are_left_to_the_other_detector():
     x = RNG.normal(size=n)
     (found,) = Sparse(plan)(x)
     assert_allclose(found.toarray(), np.diag(12 * x), rtol=1e-13)
+
+
+def test_what_slopes_show_to_be_full_is_not_left_to_the_other_detector(monkeypatch):
+    """Every weight of a chain of states meets every other one; the other detector takes half a minute for it."""
+    asked = []
+    monkeypatch.setattr("steepest.derivatives.sparse._second_opinion", asked.append)
+    seen = RNG.normal(size=(30, 40, 20))
+
+    def cost(x):
+        weights, moves = x[:600].reshape(20, 30), x[600:].reshape(30, 30)
+
+        def onward(state, here):
+            return jax.nn.logsumexp(state[:, :, None] + moves, axis=1) + here @ weights, None
+
+        last, _ = lax.scan(onward, seen[0] @ weights, seen[1:])
+        return jnp.sum(jax.nn.logsumexp(last, axis=1))
+
+    with pytest.raises(Dense):
+        plan_of(cost, 1500)
+    assert asked == []
+
+
+@pytest.mark.parametrize("outside", [-3.0, 0.0])
+def test_slopes_that_are_no_numbers_show_nothing(outside):
+    """Where they are looked at, the logarithm of what is left does not exist."""
+    n = 900
+    plan = plan_of(lambda x: jnp.sum(lax.scan(lambda c, v: (c, jnp.log(outside - v)), 2.0, x)[1]), n)
+    assert plan.entries == n
 
 
 def test_what_no_detector_knows_is_refused():

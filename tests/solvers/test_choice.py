@@ -426,3 +426,15 @@ def test_a_hard_quadratic_whose_factor_takes_long_is_factorised_once_slopes_have
     A[np.arange(6 * n), one] += 1.0
     A[np.arange(6 * n), other] -= 1.0
     assert_allclose(found.x, np.linalg.solve(A.T @ (weight[:, None] * A) + np.eye(n), sought), atol=1e-8)
+
+
+def test_a_correlation_is_walked_as_the_smooth_cost_it_is():
+    """NumPy clips it, and only rounding is ever clipped: the highest one is the multiple correlation coefficient."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(400, 130))
+    y = X @ rng.normal(size=130) + 5.0 * rng.normal(size=400)
+    found = minimize(lambda w: 1.0 - np.corrcoef(X @ w, y)[0, 1], rng.normal(size=130))
+    assert found.success and "split interior point" not in found.plan.taken
+    with_mean = np.column_stack([X, np.ones(400)])
+    fitted = with_mean @ np.linalg.lstsq(with_mean, y)[0]
+    assert_allclose(found.fun, 1.0 - np.std(fitted) / np.std(y), rtol=1e-9)

@@ -380,6 +380,31 @@ def test_parameters_that_only_their_sum_matters_for_are_walked_by_newtons_method
     assert run.steps <= 20
 
 
+def test_a_layout_that_may_be_moved_and_turned_ends_in_newtons_own_steps():
+    """Three curvatures are zero, negative in rounding, and for their sake alone no other is to be changed."""
+    k, rng = 300, np.random.default_rng(0)
+    one = np.concatenate([np.arange(k - 1), rng.integers(0, k, k)])
+    other = np.concatenate([np.arange(1, k), rng.integers(0, k, k)])
+    one, other = one[one != other], other[one != other]
+    length = 1.0 + rng.random(one.size)
+
+    def cost(x):
+        p = x.reshape(k, 2)
+        return np.sum((np.sqrt(np.sum((p[one] - p[other]) ** 2, axis=1) + 1e-12) - length) ** 2)
+
+    near = minimize(cost, 3.0 * rng.normal(size=2 * k), method="L-BFGS", options={"maxiter": 1000})
+    found = minimize(cost, near.x, method=newton(sparse=True))
+    assert found.nit < 100
+    p = found.x.reshape(k, 2)
+    apart = p[one] - p[other]
+    far = np.sqrt((apart**2).sum(axis=1) + 1e-12)
+    pull = (2.0 * (far - length) / far)[:, None] * apart
+    force = np.zeros((k, 2))
+    np.add.at(force, one, pull)
+    np.add.at(force, other, -pull)
+    assert np.abs(force).max() < 1e-12
+
+
 def test_a_saddle_among_many_parameters_is_left():
     """Σ x² but for the last, where it is -y² + y⁴: the start is beside the saddle, with hardly any slope along y."""
     n = 300

@@ -36,12 +36,14 @@ class Upwards(NamedTuple):
     """A positive definite matrix made of a symmetric one: how to `solve` with it, and what was done to the pivots.
 
     `negative`: how many were turned upwards, as many as there are negative eigenvalues. `lifted`: how many, of either
-    sign, were too near zero and were lifted. Both are 0 where the matrix is positive definite itself.
+    sign, were too near zero and were lifted. `lowest`: the lowest pivot before. All are 0 where the matrix is positive
+    definite itself.
     """
 
     solve: Callable[[Vector], Vector]
     negative: int
     lifted: int
+    lowest: float = 0.0
 
 
 class SymmetricPattern:
@@ -247,7 +249,7 @@ class SymmetricPattern:
             turned[order] = z + L @ z
             return solve(turned)
 
-        return Upwards(solved, negative, int((size < LEAST_PIVOT).sum()))
+        return Upwards(solved, negative, int((size < LEAST_PIVOT).sum()), float(pivots.min()))
 
     @cached_property
     def _side_by_side(self) -> tuple[np.ndarray, np.ndarray]:

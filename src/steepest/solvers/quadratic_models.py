@@ -44,6 +44,12 @@ SHIFTS, FIRST_SHIFT, LEAST_SHIFT, FURTHER, SHORT = 4, 0.1, 1e-8, 100.0, 0.5
 # also more than the second part of the pivots are lifted, the step is one down the slope, in units that mean little.
 MANY, MOST = 0.01, 0.5
 
+# Where no pivot is lower than minus this part of the entries, negative curvature is rounding, or all but level: a shift
+# of twice as much makes up for it, and changes other curvatures less than lifting all their small pivots does. Near a
+# minimum that is one of many, as of a layout that may be turned, Newton's steps stay what they are. Where most pivots
+# are small what is left of them is rounding: CUTEst's NONMSQRT took hundreds of steps that won a billionth.
+SLIGHT = 1e-4
+
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
 DIFFERENCE = EPSILON**0.5
 
@@ -250,10 +256,26 @@ class _Damped(NamedTuple):
         return self.upwards is not None and self.upwards.negative == 0
 
     @property
+    def lowest(self) -> float:
+        """The lowest pivot of a factorisation; zero where all are positive."""
+        return 0.0 if self.upwards is None else self.upwards.lowest
+
+    @property
+    def is_all_but_convex(self) -> bool:
+        """Whether negative pivots are next to nothing, and not most of all were lifted for their sake."""
+        return -SLIGHT < self.lowest < 0.0 and not self.leaves_little
+
+    @property
+    def leaves_little(self) -> bool:
+        """Whether most pivots were lifted."""
+        return self.upwards is not None and self.upwards.lifted > MOST * self.step.size
+
+    @property
     def is_another(self) -> bool:
         """Whether next to nothing is left of the matrix: many curvatures were negative, and most pivots lifted."""
-        n, upwards = self.step.size, self.upwards
-        return upwards is not None and upwards.negative > MANY * n and upwards.lifted > MOST * n
+        return (
+            self.upwards is not None and self.upwards.negative > MANY * self.step.size and self.leaves_little
+        )
 
 
 class LocalModel(FreeModel):
@@ -296,6 +318,12 @@ class LocalModel(FreeModel):
             return self._held(radius, shift)
         if whole.is_convex:
             return Proposal(self.d * whole.step, -0.5 * inner(self.g, whole.step), False, 0.0)
+        if whole.is_all_but_convex:
+            slightly = self._damped(max(-2.0 * whole.lowest, REGULAR))
+            if slightly.is_convex:
+                if slightly.longest > radius:
+                    return self._held(radius, slightly.shift)
+                return self._promising(slightly.step, radius, slightly.shift)
         if whole.longest < BESIDE_A_SADDLE * radius:
             return self._in_ball(radius, shift)
         return self._promising(whole.step, radius, shift)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..linear_algebra.elimination import BUSIER
 from .dead import FLAT
-from .dependence import MOST_MEETING, NOTHING, Dependences, entries_of
+from .dependence import DENSE, MOST_MEETING, NOTHING, Dependences, entries_of
 from .dependence_rules import ELSEWHERE, RULES, STEPS, elementwise, everything
 from .reading import Reading
 
@@ -83,9 +83,9 @@ class _Propagation(Dependences):
         for var, result, counts in zip(equation.outvars, results, smooth, strict=True):
             self.found[var] = self.kept(result, var.aval.size) if counts else NOTHING
 
-    def foresee(self, entries: int) -> None:
+    def foresee(self, held: int) -> None:
         """Before the first set of many entries: refuse a pattern that will be dense, by that of a few parameters."""
-        if self._foreseen or entries <= LARGE:
+        if self._foreseen or held <= LARGE:
             return
         self._foreseen = True
         drawn = np.sort(np.random.default_rng(0).choice(self.n, DRAWN, replace=False)).astype(np.int32)
@@ -93,7 +93,9 @@ class _Propagation(Dependences):
         pattern, unknown = self._drawn(drawn)
         counts = np.diff(pattern.indptr)[drawn]
         reached = float(np.quantile(counts, 1.0 - REACHED_BY))
-        full = self.is_full(REACHED_BY * self.n * reached, size)
+        entries = REACHED_BY * self.n * reached
+        # Few entries are cheap, though most of them are filled; what it takes to find them here is not.
+        full = entries > DENSE * size * self.n or self.is_full(entries, size)
         if full or (size == self.n and reached > MOST_MEETING and self._spreads(pattern, drawn, counts)):
             raise self.too_full(*unknown)
 

@@ -630,15 +630,12 @@ def _rows_of(m: Any, rowvar: bool, dtype: Any) -> Value:
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Value:
-    """`np.corrcoef`."""
+    """`np.corrcoef`, unclipped: NumPy's limits of -1 and 1 take away rounding alone, and would be seen as kinks."""
     covariance = cov(x, y, rowvar, dtype=dtype)
     if covariance.shape == ():
         return divide(covariance, covariance)
     spread = UFUNCS[np.sqrt](real_part(diagonal(covariance)))
-    scaled = divide(divide(covariance, reshape(spread, (-1, 1))), spread)
-    return (
-        UFUNCS[np.minimum](UFUNCS[np.maximum](scaled, -1.0), 1.0) if dtype_of(scaled).kind == "f" else scaled
-    )
+    return divide(divide(covariance, reshape(spread, (-1, 1))), spread)
 
 
 def real_part(x: Value) -> Value:
