@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from steepest import fit, models
+from steepest import Verdict, fit, models
+from steepest.fitting.starts import suspicion_of
 from steepest.objective import Objective
 from steepest.reference_problems import nist
 from tests.decays import START, T, decay, noisy
@@ -167,3 +169,17 @@ def test_the_places_looked_at_for_a_start_count_and_lie_within_bounds(bounds, bu
     for a, b, c in numbers:
         assert bounds is None or 0 <= c <= 1
         assert bounds is None or isinstance(bounds, dict) or (0 <= a <= 10 and 0 <= b <= 10)
+
+
+@pytest.mark.parametrize(("m", "n"), [(52, 2), (9, 1), (1250, 50)])
+@pytest.mark.parametrize(("part", "is_noise"), [(0.999, True), (1.001, False)])
+def test_a_misfit_is_noise_of_known_size_up_to_five_deviations_of_its_chi_square(m, n, part, is_noise):
+    """χ² of m - n degrees of freedom has that mean, and twice that variance."""
+    most = (m - n) + 5.0 * np.sqrt(2.0 * (m - n))
+    rising = np.linspace(-1.0, 1.0, m)  # no noise looks like it
+    residuals = SimpleNamespace(
+        residual=lambda x: rising * np.sqrt(part * most / (rising @ rising)), target=rising, sigma=None
+    )
+    end, judgement = SimpleNamespace(x=np.zeros(n)), SimpleNamespace(verdict=Verdict.LOCAL_MINIMUM)
+    assert (suspicion_of(residuals, end, judgement, None, "known") is None) == is_noise
+    assert suspicion_of(residuals, end, judgement, None, "unknown") is not None
