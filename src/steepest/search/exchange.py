@@ -19,11 +19,12 @@ from math import isfinite, sqrt
 import numpy as np
 
 from ..bounds import Vector
+from ..linear_algebra.dense import dense
 from ..objective import Objective
 from ..solvers.driver import Run, lowest_seen
 from ..solvers.stopping import StopReason
 from .nearby import LOWER, MOST_PARAMETERS
-from .parts import Part, Parts, dense, parts_of
+from .parts import Part, Parts, parts_of
 
 # Residuals that follow a curve change less from one to the next than from one to any other. The mean square of those
 # changes is twice that of independent residuals (von Neumann 1941); below one, more than half of the cost is smooth.

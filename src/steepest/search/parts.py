@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Vector
+from ..linear_algebra.dense import dense
 from ..objective import Objective
 from ..solvers.linear_residuals import AWAY, GOLDEN, STRAIGHT
 
@@ -87,12 +88,6 @@ def parts_of(objective: Objective, start: Vector) -> Parts | None:
     if not groups:
         return None
     return Parts(_of_kinds(objective, base, here.residual, groups), linear, share_shapes)
-
-
-def dense(J: Any) -> np.ndarray:
-    """A Jacobian (m, n) as an array."""
-    array: np.ndarray = J if type(J) is np.ndarray else J.toarray()
-    return array
 
 
 def _apart(meets: Mask) -> Mask:

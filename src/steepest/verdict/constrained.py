@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..constraints.rows import Rows, outside
+from ..linear_algebra.dense import dense
 from ..numerics import EPS
 from ..objective import Objective
 from .constrained_conditions import (
@@ -21,7 +22,7 @@ from .constrained_conditions import (
     second_order,
     slope_rounding,
 )
-from .constrained_point import MET, SMALL, Point, Vector, dense
+from .constrained_point import MET, SMALL, Point, Vector
 from .failures import value_not_finite
 from .look import Look, look_at
 from .wording import direction_name, listed, number

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..linear_algebra.dense import dense
 from ..numerics import EPS
-from .constrained_point import MET, SMALL, Point, Vector, dense
+from .constrained_point import MET, SMALL, Point, Vector
 from .optimality import SPREAD_FACTOR, UNITS
 from .tangent_space import TangentSpace
 from .words import Evidence

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..constraints.rows import Rows, outside
+from ..linear_algebra.dense import dense
 from ..numerics import EPS
 from .look import NO_NUMBER, Look
 from .tangent_space import TangentSpace
@@ -323,8 +324,3 @@ def _balance(columns: Vector, slope: Vector, least: Vector, most: Vector) -> Vec
             found = np.where(loose, 0.0, np.where(np.isfinite(found), found, 0.0))
             found[loose] = again
     return np.clip(found, least, most) * unit / size
-
-
-def dense(matrix: Any) -> Matrix:
-    """A matrix of NumPy's or SciPy's as NumPy's."""
-    return matrix if isinstance(matrix, np.ndarray) else np.asarray(matrix.toarray())
