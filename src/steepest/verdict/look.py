@@ -249,9 +249,10 @@ def look_at(
     if tiny.any():
         sizes = np.where(tiny, unknown, scale)
         if x.size <= SMALL and isfinite(value):
-            level = max(_level(objective, x, np.where(tiny, 0.0, scale), float(value)), fall or 0.0)
-            for k in np.flatnonzero(tiny & (scale > 0.0)).tolist():
-                sizes[k] = _size_of(objective, x, k, scale[k], unknown, float(value), level)
+            level = _level(objective, x, np.where(tiny, 0.0, scale), float(value), fall or 0.0)
+            if level is not None:
+                for k in np.flatnonzero(tiny & (scale > 0.0)).tolist():
+                    sizes[k] = _size_of(objective, x, k, scale[k], unknown, float(value), level)
         scale = sizes
     return Look(
         objective,
@@ -270,11 +271,16 @@ def look_at(
     )
 
 
-def _level(objective: Objective, x: Vector, sizes: Vector, value: float) -> float:
-    """How large the cost, `value` at `x`, is there and a little off along the parameters of known `sizes` (n,)."""
+def _level(objective: Objective, x: Vector, sizes: Vector, value: float, fall: float) -> float | None:
+    """How large the cost, `value` at `x`, is there, a little off along the parameters of known `sizes` (n,), and was.
+
+    None where it has not fallen and stays what it is along those: how low it is then says nothing of the others' sizes.
+    """
     near = (x + side * ASIDE * sizes for side in (1.0, -1.0))
-    values = (_known_value(objective, place) for place in near)
-    return max(abs(value), *(abs(there) for there in values if isfinite(there)), 0.0)
+    values = [there for place in near if isfinite(there := _known_value(objective, place))]
+    if not fall > 0.0 and all(there == value for there in values):
+        return None
+    return max(abs(value), fall, *map(abs, values), 0.0)
 
 
 def _size_of(
