@@ -382,3 +382,17 @@ def test_a_linear_program_is_solved_whatever_the_unit_of_a_parameter(unit):
     )
     assert found.success and abs(found.fun + 2.0) < 1e-8
     np.testing.assert_allclose(found.x, [0.0, 1.0], atol=1e-8 * unit)
+
+
+@pytest.mark.parametrize("n", [5, 200])
+def test_equations_alone_are_solved_by_a_cost_that_is_the_same_everywhere(n):
+    """Kepler's equation for n mean anomalies, as constraints: whatever meets them is a minimum."""
+    anomaly = np.linspace(0.1, 3.0, n)
+    found = minimize(
+        lambda E: 0.0 * E[0],
+        np.full(n, 1.0),
+        constraints={"type": "eq", "fun": lambda E: E - 0.7 * np.sin(E) - anomaly},
+    )
+    assert found.success
+    np.testing.assert_allclose(found.x - 0.7 * np.sin(found.x), anomaly, rtol=1e-12)
+    assert not any(found.multipliers.values())

@@ -53,3 +53,15 @@ def test_a_dense_system_of_many_inequalities_is_solved_without_their_slacks(seed
     solution = found.solve(K @ x)
     assert solution is not None
     np.testing.assert_allclose(K @ solution, K @ x, rtol=1e-9, atol=1e-9 * np.abs(K @ x).max())
+
+
+@pytest.mark.parametrize("bend", [-1.0, 1.0])
+def test_a_full_matrix_handed_over_as_sparse_is_solved_as_a_full_one(bend):
+    generator = np.random.default_rng(0)
+    B, J = generator.standard_normal((40, 40)), generator.standard_normal((10, 40))
+    H = B @ B.T + bend * 30.0 * np.eye(40)
+    K = np.block([[H, J.T], [J, np.zeros((10, 10))]])
+    found = factorise(sparse.csc_array(H), np.zeros(40), sparse.csr_array(J), 0.0)
+    assert found.negative == int((np.linalg.eigvalsh(K) < 0.0).sum())
+    x = generator.standard_normal(50)
+    np.testing.assert_allclose(found.solve(K @ x), x, rtol=1e-9)

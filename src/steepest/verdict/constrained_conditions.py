@@ -325,7 +325,7 @@ def _second_order_of_many(point: Point, what: str) -> Bend:
     lower, level = _along(point, direction)
     if lower is not None:
         return Bend(evidence, lower=lower)
-    return Bend(evidence, (direction,) if level else ())
+    return Bend(evidence, (direction,) if level and lowest <= limit else ())
 
 
 def _product(point: Point, bent: Any, free: Vector, v: Vector) -> Vector:
