@@ -40,7 +40,7 @@ def test_the_smallest_curvature_has_the_sign_that_eigenvalues_give(seed, shift):
     A, H, generator = _problem(30, 10, seed, shift)
     _, _, V = np.linalg.svd(A)
     lowest = np.linalg.eigvalsh(V[10:] @ H @ V[10:].T)[0]
-    found = TangentSpace(sparse.csr_array(A)).curvature(sparse.csc_array(H), 1e-10, generator)
+    found = TangentSpace(sparse.csr_array(A)).curvature(sparse.csc_array(H), np.full(30, 1e-10), generator)
     assert found is not None
     curvature, along = found
     assert (along is None) == (lowest > 1e-10)
@@ -65,7 +65,7 @@ def test_products_alone_tell_the_smallest_curvature_too(shift):
 
 def test_where_nothing_can_move_there_is_no_curvature():
     space = TangentSpace(sparse.csr_array(np.eye(4)))
-    assert space.curvature(sparse.csc_array(-np.eye(4)), 1e-10, np.random.default_rng(0)) is None
+    assert space.curvature(sparse.csc_array(-np.eye(4)), np.full(4, 1e-10), np.random.default_rng(0)) is None
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])

@@ -293,6 +293,8 @@ def _second_order_of_many(point: Point, what: str) -> Bend:
         return Bend(Evidence(what, None, None, False, "second derivatives are not known"), known=False)
     rows, bounds = point.pushing
     free = np.flatnonzero(~bounds)
+    if not free.size:
+        return Bend(Evidence(what, None, None, True, "as many constraints push as there are parameters"))
     units = sparse.diags_array(D[free])
     space = TangentSpace(sparse.csr_array(point.J)[np.flatnonzero(rows)][:, free] @ units)
     bent: Any = point.rows.hessian(point.x, -point.multipliers)
@@ -304,8 +306,9 @@ def _second_order_of_many(point: Point, what: str) -> Bend:
         H = sparse.csc_array(units @ (sparse.csr_array(own) + bent)[free][:, free] @ units)
         if not np.isfinite(H.data).all():
             return Bend(Evidence(what, None, None, False, "second derivatives are not finite"), known=False)
-        limit = NO_CURVATURE * float(abs(H).sum(axis=1).max()) if free.size else 0.0
-        found = space.curvature(H, limit, look.generator)
+        sizes = NO_CURVATURE * np.asarray(abs(H).sum(axis=1)).ravel()
+        limit = float(sizes.max(initial=0.0))
+        found = space.curvature(H, sizes, look.generator)
     else:
         limit = 0.0
         found = space.lowest(lambda v: _product(point, bent, free, v), look.generator)

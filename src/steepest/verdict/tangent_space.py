@@ -13,8 +13,9 @@ Vector = np.ndarray
 
 # Rounds of inverse iteration; the first digit of the smallest curvature is enough to be told.
 ROUNDS = 5
-# Lanczos steps to a direction of negative curvature, and how nearly its curvature is known there.
-LANCZOS_STEPS, LANCZOS_ERROR = 300, 1e-2
+# Restarts of Lanczos' method, of some twenty products each, on the way to a direction of negative curvature, and how
+# nearly its curvature is known there. More would take longer than the walk.
+RESTARTS, LANCZOS_ERROR = 10, 1e-2
 # Of a random direction no more than this part is left where nothing but rounding keeps to the constraints.
 NO_DIRECTION = 1e-8
 
@@ -48,17 +49,18 @@ class TangentSpace:
         return np.full(self.n, np.nan) if found is None else found[: self.n]
 
     def curvature(
-        self, H: Any, least: float, generator: np.random.Generator
+        self, H: Any, least: Vector, generator: np.random.Generator
     ) -> tuple[float, Vector | None] | None:
-        """The smallest curvature of `H` (n, n) within the constraints, and a direction (n,) of it if below `least`.
+        """The smallest curvature of `H` (n, n) within the constraints, and its direction (n,) if not all bend upwards.
 
-        That no direction bends less is told by the signs of the factors of [[H - least·I, Aᵀ], [A, 0]]: as many are
-        negative as there are constraints (Gould 1985). None where there is no direction at all.
+        That all do, were the diagonal of H smaller by `least` (n,), is told by the signs of the factors of
+        [[H - least, Aᵀ], [A, 0]]: as many are negative as there are constraints (Gould 1985). None where there is no
+        direction at all.
         """
         v = self._some(generator)
         if v is None:
             return None
-        found = factorise(H, np.full(self.n, -least), self.A, 0.0)
+        found = factorise(H, -least, self.A, 0.0)
         if found.negative == self.k and not found.singular:
             return self._by_inverse_iteration(H, found, v), None
         return self._by_lanczos(lambda s: H @ s, v)
@@ -108,7 +110,7 @@ class TangentSpace:
         try:
             if self.n > 2:
                 operator = LinearOperator((self.n, self.n), matvec=bent, dtype=np.float64)
-                found = eigsh(operator, k=1, which="SA", v0=v, tol=LANCZOS_ERROR, maxiter=LANCZOS_STEPS)[1]
+                found = eigsh(operator, k=1, which="SA", v0=v, tol=LANCZOS_ERROR, maxiter=RESTARTS)[1]
         except ArpackNoConvergence as unfinished:
             found = unfinished.eigenvectors
         except ArpackError:
