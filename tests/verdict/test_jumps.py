@@ -76,3 +76,18 @@ def test_a_slope_along_the_foot_of_a_jump_is_seen_wherever_the_places_beside_the
         assert np.linalg.norm(along) > 0.01
         judged = st.verify(cost, at)
         assert not judged.success, judged.message
+
+
+COUNTED = {
+    "a truth value times a number": lambda x: np.sum(np.abs(x) + 3 * (x >= 0)),
+    "its negative": lambda x: np.sum(np.abs(x) - 3.0 * (x < 0)),
+    "beside a choice": lambda x: np.sum(np.where(x > 0, x, -x) + 3 * (x >= 0.0)),
+    "made a number first": lambda x: np.sum(np.abs(x) + 3 * (x >= 0).astype(float)),
+}
+
+
+@pytest.mark.parametrize("cost", COUNTED.values(), ids=COUNTED)
+def test_no_kink_is_a_minimum_where_a_comparison_is_counted_and_the_cost_jumps_down_beside(cost):
+    """At zero each costs three more than right below."""
+    assert cost(np.full(2, -1e-9)) < cost(np.zeros(2)) - 5.0
+    assert not st.verify(cost, np.zeros(2)).success

@@ -169,7 +169,7 @@ def _sites(reading: Reading, patterns: dict[Any, Pattern]) -> list[Site]:
         if name == "select_n":
             site = _choice(reading, equation)
         elif name == "convert_element_type":
-            site = _integer(reading, equation)
+            site = _integer(reading, equation) or _truth_value(reading, equation)
         elif name in _GAPS and (name in KINKED or name in JUMPING):
             if name == "sqrt" and not _reaches_zero(reading, equation):
                 continue
@@ -220,6 +220,18 @@ def _of_methods(reading: Reading) -> set[int]:
 
 def _choice(reading: Reading, equation: Any) -> Site | None:
     """A choice between branches by a comparison of parameters: a kink where its two sides are equal."""
+    return _where_sides_meet(reading, equation, "where")
+
+
+def _truth_value(reading: Reading, equation: Any) -> Site | None:
+    """A comparison of parameters that is counted as a number: a jump where its two sides are equal."""
+    source, target = equation.invars[0].aval.dtype, equation.outvars[0].aval.dtype
+    counted = source.kind == "b" and target.kind != "b"
+    return _where_sides_meet(reading, equation, "comparison") if counted else None
+
+
+def _where_sides_meet(reading: Reading, equation: Any, word: str) -> Site | None:
+    """The site of an operation on a comparison, its first operand; None where parameters are not compared."""
     which = equation.invars[0]
     if not reading.depends(which):
         return None
@@ -248,7 +260,7 @@ def _choice(reading: Reading, equation: Any) -> Site | None:
         ]
         return np.concatenate(pairs)
 
-    return Site("where", reading.place(equation), True, tuple(sides), gap)
+    return Site(word, reading.place(equation), True, tuple(sides), gap)
 
 
 def _integer(reading: Reading, equation: Any) -> Site | None:
