@@ -61,6 +61,24 @@ def test_every_group_of_a_lasso_meets_the_condition_of_a_subgradient(n, m, price
             np.testing.assert_allclose(slope[g], -price * result.x[g] / length, atol=1e-9 * price)
 
 
+@pytest.mark.parametrize("n", [6, 120, 600])
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_all_groups_may_vanish_at_once_however_many_they_are(n, start):
+    b = np.random.default_rng(n).uniform(-1.0, 1.0, (n // 3, 3))
+    result = st.minimize(
+        lambda X: 0.5 * np.sum((X - b) ** 2) + 2.0 * np.sum(np.linalg.norm(X, axis=1)),
+        np.full(b.shape, start),
+    )
+    assert result.verdict == "minimum at a kink" and not result.x.any()
+
+
+@pytest.mark.parametrize("n", [6, 50, 120, 600])
+def test_all_parameters_may_vanish_one_by_one_however_many_they_are(n):
+    b = np.random.default_rng(n).uniform(-1.0, 1.0, n)
+    result = st.minimize(lambda x: 0.5 * np.sum((x - b) ** 2) + 2.0 * np.sum(np.abs(x)), np.zeros(n))
+    assert result.verdict == "minimum at a kink" and not result.x.any()
+
+
 @pytest.mark.parametrize(("far", "is_corner"), [(0.5, True), (3.0, False)])
 def test_fermats_point_is_the_corner_of_a_triangle_only_where_that_is_blunt(far, is_corner):
     """At 120° and more the corner has the least sum of distances, else the point that sees all sides at 120°."""

@@ -67,6 +67,8 @@ def factorise(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
     >>> found.negative, found.solve(np.array([0.0, 0.0, 1.0]))
     (1, array([ 0.5,  0.5, -0.5]))
     """
+    if not H.shape[0] + J.shape[0]:
+        return Factored(0, False, lambda rhs: rhs)
     if isinstance(H, np.ndarray) and isinstance(J, np.ndarray):
         return _dense(H, diagonal, J, lower)
     if _is_nearly_full(H, J):
@@ -178,6 +180,8 @@ def _bunch_kaufman(K: Any) -> tuple[int, bool, Callable[[Vector], Vector]]:
     """How many eigenvalues of a dense symmetric `K` are negative, whether it is singular, and how to solve with it."""
     from scipy.linalg import lapack
 
+    if not len(K):
+        return 0, False, lambda rhs: rhs
     # Symmetric scaling by powers of two: barrier terms of very different size would decide the pivots alone.
     scale = _evening(np.abs(K).max(axis=0, initial=0.0))
     scaled = K * scale[:, None] * scale
