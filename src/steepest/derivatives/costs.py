@@ -61,7 +61,9 @@ WEIGHTS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
         "lgamma digamma erf_inv igamma igammac regularized_incomplete_beta zeta".split(), SPECIAL
     ),
-    **dict.fromkeys("polygamma bessel_i0e bessel_i1e igamma_grad_a cumlogsumexp".split(), SPECIAL),
+    **dict.fromkeys(
+        "polygamma bessel_i0e bessel_i1e igamma_grad_a cumlogsumexp scipy_special".split(), SPECIAL
+    ),
     **dict.fromkeys("sort top_k".split(), SORTED),
     **dict.fromkeys(
         "gather scatter scatter-add scatter-sub scatter-mul scatter-min scatter-max fft".split(), INDEXED

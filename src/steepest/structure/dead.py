@@ -29,6 +29,7 @@ ELEMENTWISE = frozenset(
         "add", "sub", "mul", "div", "neg", "exp", "exp2", "log", "log1p", "expm1", "sqrt", "rsqrt", "cbrt", "sin",
         "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "logistic",
         "abs", "square", "integer_pow", "pow", "max", "min", "erf", "erfc", "lgamma", "digamma", "atan2",
+        "scipy_special",
     }
 )  # fmt: skip
 

@@ -493,7 +493,7 @@ _ELEMENTWISE = (
     "add sub mul div neg exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh "
     "acosh atanh logistic abs square integer_pow pow max min erf erfc erf_inv lgamma digamma polygamma atan2 rem "
     "add_any igamma igammac igamma_grad_a bessel_i0e bessel_i1e regularized_incomplete_beta zeta clamp real imag "
-    "conj complex"
+    "conj complex scipy_special"
 ).split()
 
 _UNMOVED = ("reshape", "squeeze", "expand_dims", "copy", "copy_p", "reduce_precision", "convert_element_type")

@@ -669,6 +669,42 @@ for _name, _record in rules.special.BY_NAME.items():
         case(_ufunc, lambda x: scipy.special.betainc([0.5, 2.0, 7.0, 1.5, 3.0], 2.5, x), _UNIT)
     else:
         case(_ufunc, _ufunc, *_SPECIAL.get(_name, (v,)))
+
+
+def _of_order(name: str, order: float) -> Callable[..., Any]:
+    return lambda x: getattr(scipy.special, name)(order, x)
+
+
+_OF_SCIPY: dict[str, Any] = {
+    **{name: _of_order(name, 2.5) for name in ("jv", "yv", "iv", "kv", "ive", "kve", "struve")},
+    **{name: _of_order(name, 3) for name in ("yn", "kn")},
+    "eval_legendre": lambda x: scipy.special.eval_legendre(5, x),
+    "eval_chebyt": lambda x: scipy.special.eval_chebyt(np.array([0, 1, 2, 5, 9]), x),
+    "eval_chebyu": lambda x: scipy.special.eval_chebyu(4, x),
+    "eval_gegenbauer": lambda x: scipy.special.eval_gegenbauer(4, 0.7, x),
+    "eval_jacobi": lambda x: scipy.special.eval_jacobi(4, 0.7, -0.3, x),
+    "eval_hermite": lambda x: scipy.special.eval_hermite(np.array([0, 1, 2, 5, 9]), x),
+    "eval_hermitenorm": lambda x: scipy.special.eval_hermitenorm(6, x),
+    "eval_laguerre": lambda x: scipy.special.eval_laguerre(5, x),
+    "eval_genlaguerre": lambda x: scipy.special.eval_genlaguerre(5, 0.4, x),
+    "hyp2f1": lambda x: scipy.special.hyp2f1(0.7, 1.9, 2.3, x),
+    "hyp0f1": lambda x: scipy.special.hyp0f1(1.7, x),
+    "hyperu": lambda x: scipy.special.hyperu(0.7, 1.4, x),
+    "stdtr": lambda x: scipy.special.stdtr(4.5, x),
+    "stdtrit": lambda x: scipy.special.stdtrit(4.5, x),
+    "gammaincinv": lambda x: scipy.special.gammaincinv([0.5, 2.0, 7.0, 1.5, 3.0], x),
+    "gammainccinv": lambda x: scipy.special.gammainccinv(2.5, x),
+    "betaincinv": lambda x: scipy.special.betaincinv(2.5, 1.2, x),
+    "owens_t": lambda x: scipy.special.owens_t(x, 2 * x[::-1]),
+    "chdtr": lambda x: scipy.special.chdtr(3.0, x),
+    "chdtrc": lambda x: scipy.special.chdtrc(3.0, x),
+    "gdtr": lambda x: scipy.special.gdtr(1.3, 2.5, x),
+    "gdtrc": lambda x: scipy.special.gdtrc(x, 2.5, 0.7),
+    "binom": lambda x: scipy.special.binom(5.5 + x, 2.2 * x),
+    "powm1": lambda x: scipy.special.powm1(x, 0.3 * x),
+}
+for _name in rules.special_of_scipy.BY_NAME:
+    case(getattr(scipy.special, _name), _OF_SCIPY.get(_name, getattr(scipy.special, _name)), _UNIT)
 case(scipy.special.xlogy, scipy.special.xlogy, np.zeros(3), np.array([0.0, 1.0, 2.0]), smooth=False)
 case(scipy.special.expit, scipy.special.expit, np.float32(v), smooth=False, rtol=1e-6)
 
@@ -680,6 +716,8 @@ def scipy_case(function: Any, call: Callable[..., Any], *arrays: Any, rtol: floa
 
 L = scipy.linalg
 scipy_case(scipy.special.logsumexp, lambda f, x: f(x), 20 * A)
+scipy_case(scipy.special.lambertw, lambda f, x: f(x).real, _UNIT)
+scipy_case(scipy.special.lambertw, lambda f, x: f(-0.3 * x, -1).real, _UNIT)
 scipy_case(scipy.special.logsumexp, lambda f, x, b: f(x, axis=1, b=b, keepdims=True), A, positive(3, 4))
 scipy_case(scipy.special.logsumexp, lambda f, x, b: f(x, b=b, return_sign=True), v, -P)
 scipy_case(scipy.special.softmax, lambda f, x: f(x, axis=1), A)

@@ -20,6 +20,7 @@ from .elementwise import ELEMENTWISE, Elementwise
 from .indexing import INDEXING
 from .linear_algebra import LINEAR_ALGEBRA
 from .rows import Code, Context, NoRule, Row
+from .scipy_special import written as written_special
 from .shapes import SHAPES
 
 __all__ = [
@@ -38,7 +39,13 @@ __all__ = [
 ]
 
 # Primitive name to the row that writes its equation; elementwise ones stand in ELEMENTWISE.
-ROWS: dict[str, Row] = {**SHAPES, **INDEXING, **LINEAR_ALGEBRA, **CONTROL}
+ROWS: dict[str, Row] = {
+    **SHAPES,
+    **INDEXING,
+    **LINEAR_ALGEBRA,
+    **CONTROL,
+    "scipy_special": written_special,
+}
 
 
 def has_rule(primitive: str) -> bool:

@@ -15,7 +15,7 @@ import jax.scipy.linalg as jsl
 import numpy as np
 from jax import lax
 
-from . import initial_values, quadrature, roots, special
+from . import initial_values, quadrature, roots, special, special_of_scipy
 from . import linear_algebra as dense
 from .calculus import trapezoid
 from .fourier import FUNCTIONS as TRANSFORMS
@@ -40,7 +40,7 @@ def _rules_of(modules: tuple[str, ...]) -> dict[Any, Rule]:
     for name in modules:
         module = sys.modules[name]
         if name == "scipy.special":
-            for key, record in special.BY_NAME.items():
+            for key, record in (special.BY_NAME | special_of_scipy.BY_NAME).items():
                 ufunc = getattr(module, key, None)
                 if isinstance(ufunc, np.ufunc):
                     rules[ufunc] = elementwise(ufunc, record)
@@ -323,7 +323,7 @@ _TRANSFORMS = (
 )  # fmt: skip
 
 _BY_MODULE: dict[str, dict[str, Rule]] = {
-    "scipy.special": special.FUNCTIONS_BY_NAME,
+    "scipy.special": special.FUNCTIONS_BY_NAME | special_of_scipy.FUNCTIONS_BY_NAME,
     "scipy.linalg": {
         "solve": solve,
         "inv": inv,

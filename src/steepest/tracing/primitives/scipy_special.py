@@ -1,0 +1,72 @@
+"""One primitive for all functions of `scipy.special` that JAX has no algorithm of: SciPy computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import jax.extend.core as jex
+import numpy as np
+from jax.interpreters import batching, mlir
+
+from .rows import Code, Context, call
+
+# Its parameter `name` is that of the function; "airy:2" is the third of what `airy` gives.
+scipy_special_p = jex.Primitive("scipy_special")
+
+
+@cache
+def function_of(name: str) -> Callable[..., Any]:
+    """SciPy's function by its name, imported only here.
+
+    >>> float(function_of("j0")(0.0)), float(function_of("airy:2")(0.0)).__round__(4)
+    (1.0, 0.6149)
+    """
+    import scipy.special
+
+    if name == "lambertw":
+        return lambda branch, z: scipy.special.lambertw(z, branch)
+    own, _, place = name.partition(":")
+    function: Callable[..., Any] = getattr(scipy.special, own)
+    return (lambda *values: function(*values)[int(place)]) if place else function
+
+
+def apply(name: str, *operands: Any) -> Any:
+    """Record the function of operands of one shape, the last of which tells the type of the result."""
+    return scipy_special_p.bind(*operands, name=name)
+
+
+def written(equation: Any, context: Context) -> Code:
+    """The equation as NumPy code."""
+    return call(function_of(equation.params["name"]), len(equation.invars))
+
+
+def _of_arrays(*operands: Any, name: str) -> Any:
+    with np.errstate(all="ignore"):
+        return np.asarray(function_of(name)(*map(np.asarray, operands)))
+
+
+def _kind(*operands: Any, name: str) -> Any:
+    return jax.core.ShapedArray(np.broadcast_shapes(*(o.shape for o in operands)), operands[-1].dtype)
+
+
+def _called_back(*operands: Any, name: str) -> Any:
+    shape = np.broadcast_shapes(*(np.shape(o) for o in operands))
+    result = jax.ShapeDtypeStruct(shape, operands[-1].dtype)
+    return jax.pure_callback(lambda *values: _of_arrays(*values, name=name), result, *operands)
+
+
+def _batched(operands: Any, axes: Any, *, name: str) -> Any:
+    moved = [
+        operand[None] if axis is None else jax.numpy.moveaxis(operand, axis, 0)
+        for operand, axis in zip(operands, axes, strict=True)
+    ]
+    return scipy_special_p.bind(*moved, name=name), 0
+
+
+scipy_special_p.def_impl(lambda *operands, name: jax.numpy.asarray(_of_arrays(*operands, name=name)))
+scipy_special_p.def_abstract_eval(_kind)
+batching.primitive_batchers[scipy_special_p] = _batched
+mlir.register_lowering(scipy_special_p, mlir.lower_fun(_called_back, multiple_results=False))

@@ -1,0 +1,81 @@
+"""Functions that SciPy computes: derivatives to third order by 50 digits, compiled, in batches, in a fit."""
+
+import jax
+import mpmath
+import numpy as np
+import pytest
+import scipy.special as special
+
+import steepest
+from steepest.errors import TracingError
+from steepest.numerics import double_precision
+from steepest.tracing.rules import special_of_scipy as rules
+
+TRUTHS = {
+    "j0": (special.j0, lambda x: mpmath.besselj(0, x)),
+    "j1": (special.j1, lambda x: mpmath.besselj(1, x)),
+    "y1": (special.y1, lambda x: mpmath.bessely(1, x)),
+    "k1e": (special.k1e, lambda x: mpmath.exp(x) * mpmath.besselk(1, x)),
+    "jv": (lambda x: special.jv(1.5, x), lambda x: mpmath.besselj(1.5, x)),
+    "ive": (lambda x: special.ive(0.5, x), lambda x: mpmath.exp(-x) * mpmath.besseli(0.5, x)),
+    "kve": (lambda x: special.kve(0.5, x), lambda x: mpmath.exp(x) * mpmath.besselk(0.5, x)),
+    "ellipk": (special.ellipk, mpmath.ellipk),
+    "ellipe": (special.ellipe, mpmath.ellipe),
+    "ellipkm1": (special.ellipkm1, lambda p: mpmath.ellipk(1 - p)),
+    "airy": (lambda x: special.airy(x)[0], mpmath.airyai),
+    "fresnel": (lambda x: special.fresnel(x)[1], mpmath.fresnelc),
+    "legendre": (lambda x: special.eval_legendre(4, x), lambda x: mpmath.legendre(4, x)),
+    "hermite": (lambda x: special.eval_hermite(5, x), lambda x: mpmath.hermite(5, x)),
+    "laguerre": (lambda x: special.eval_genlaguerre(4, 0.5, x), lambda x: mpmath.laguerre(4, 0.5, x)),
+    "lambertw": (lambda x: special.lambertw(x).real, lambda x: mpmath.lambertw(x).real),
+    "stdtrit": (lambda p: special.stdtrit(3, p), lambda p: _quantile_of_t3(p)),
+}
+
+
+def _quantile_of_t3(p):
+    """By Newton's method on the distribution function of Student's t with three degrees of freedom."""
+
+    def distribution(t):
+        root = mpmath.sqrt(3)
+        return 0.5 + (t / root / (1 + t * t / 3) + mpmath.atan(t / root)) / mpmath.pi
+
+    return mpmath.findroot(lambda t: distribution(t) - p, special.stdtrit(3, float(p)))
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+@pytest.mark.parametrize("order", [1, 3])
+def test_derivatives_agree_with_fifty_digits(name, order):
+    function, truth = TRUTHS[name]
+    with mpmath.workdps(50):
+        expected = float(mpmath.diff(truth, mpmath.mpf("0.6"), order))
+    np.testing.assert_allclose(steepest.derivative(function, order=order)(0.6), expected, rtol=1e-9)
+
+
+def test_compiled_and_in_batches_as_by_itself():
+    x = np.linspace(0.1, 3.0, 12).reshape(3, 4)
+    with double_precision():
+        plain = special.jv(1.5, x)
+        one = jax.jit(jax.vmap(jax.vmap(lambda x: rules.of("jv", np.float64(1.5), x))))(x)
+        slope = jax.jit(jax.vmap(jax.vmap(jax.grad(lambda x: rules.of("jv", np.float64(1.5), x)))))(x)
+        degrees = np.array([0, 1, 2, 3])
+        many = jax.vmap(lambda x: rules.of("eval_legendre", degrees, x))(x)
+    np.testing.assert_allclose(one, plain, rtol=1e-14)
+    np.testing.assert_allclose(slope, special.jvp(1.5, x), rtol=1e-12)
+    np.testing.assert_allclose(many, special.eval_legendre(degrees, x), rtol=1e-14)
+
+
+def test_an_airy_disc_is_fitted_through_its_centre():
+    x = np.linspace(0.0, 12.0, 50)
+
+    def disc(x, height, width):
+        u = x / width + 1e-12
+        return height * (2 * special.j1(u) / u) ** 2
+
+    found = steepest.fit(disc, x, disc(x, 3.0, 1.3), {"height": 1.0, "width": 1.0})
+    assert found.success
+    np.testing.assert_allclose(found.params, [3.0, 1.3], rtol=1e-8)
+
+
+def test_an_order_that_is_a_parameter_is_told():
+    with pytest.raises(TracingError, match="jv of an order"):
+        steepest.gradient(lambda p: special.jv(p[0], 1.0))(np.ones(1))
