@@ -111,7 +111,9 @@ class Distribution:
                 return made(getattr(self._plain, name)(x, *args, **settings))
             import jax.scipy.stats
 
-            module = getattr(jax.scipy.stats, self._name, None)
+            from . import lifetimes
+
+            module = getattr(jax.scipy.stats, self._name, None) or getattr(lifetimes, self._name, None)
             if not hasattr(module, name):
                 raise no_rule(f"scipy.stats.{self._name}.{name}", names_in((x, args, settings)))
             return call_rule(getattr(module, name), (x, *args), settings)
