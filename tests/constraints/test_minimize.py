@@ -396,3 +396,15 @@ def test_equations_alone_are_solved_by_a_cost_that_is_the_same_everywhere(n):
     assert found.success
     np.testing.assert_allclose(found.x - 0.7 * np.sin(found.x), anomaly, rtol=1e-12)
     assert not any(found.multipliers.values())
+
+
+def test_multipliers_without_limit_do_not_make_up_for_the_distance_to_their_constraints():
+    """The disc and the half-plane meet in (1, 0) alone, where their slopes coincide: the lowest cost is 18 1/3."""
+
+    def within(x):
+        return np.stack([np.sum(x) - 3, 3 - np.sum(x), 1 - x[0] ** 2 - x[1] ** 2, x[0] - 1])
+
+    found = minimize(
+        lambda x: np.sum((x - np.arange(5.0)) ** 2), np.zeros(5), constraints={"type": "ineq", "fun": within}
+    )
+    assert not found.success or abs(found.fun - 55.0 / 3.0) < 1e-6

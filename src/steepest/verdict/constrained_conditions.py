@@ -202,8 +202,8 @@ def complementarity(point: Point) -> Evidence:
     gap = np.minimum(np.where(np.isfinite(low), low, np.inf), np.where(np.isfinite(high), high, np.inf))
     gap = np.where(np.isfinite(gap), gap, 0.0)
     largest = max(largest, float((np.abs(point.bound_multipliers) * gap).max(initial=0.0)))
-    balanced = float((point.balanced_size * point.scale).max(initial=0.0))
-    most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, balanced)
+    slopes = float((np.abs(point.look.gradient) * point.scale).max(initial=0.0))
+    most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, slopes)
     return Evidence(
         "multiplier × distance to the limit", largest, most, largest <= most,
         "what moving each constraint that pushes onto its limit would change the cost by",
