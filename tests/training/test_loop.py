@@ -276,6 +276,24 @@ def test_what_a_cost_cannot_do_is_answered_with_what_training_has():
         assert "args=" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (lambda w, x: float(x[0]), "float() is given the data 'batch[0]', which"),
+        (lambda w, x: float(w), "float() is given the parameter 'params', which"),
+        (
+            lambda w, x: float(w * x[0]),
+            "float() is given the parameter 'params' and the data 'batch[0]', which",
+        ),
+        (lambda w, x: 1.0 if x[0] > 0 else 2.0, "expression depends on the data 'batch[0]', so"),
+    ],
+)
+def test_what_cannot_be_followed_tells_data_from_parameters(factor, said):
+    with pytest.raises(steepest.TracingError) as caught:
+        steepest.train(lambda w, x: factor(w, x) * np.mean((w * x) ** 2), 1.0, np.ones(8))
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize("also", [{"accuracy": 0.5}, np.ones(3)])
 def test_a_cost_that_returns_more_than_its_value_is_told_so(also):
     def cost(params, batch):

@@ -45,6 +45,40 @@ def test_equal_shapes_are_not_though_there_are_as_many_columns_as_rows(cost):
     assert "make (16, 16)" not in of(cost, COLUMN, (X, Y[:, None]))
 
 
+SCORES, LABELS = {"w": np.zeros((16, 3))}, RNG.integers(0, 3, 64)
+
+
+def likelihood(params, batch):
+    x, label = batch
+    scores = x @ params["w"]
+    picked = scores[np.arange(len(x)), label]
+    return np.mean(np.log(np.sum(np.exp(scores), axis=1))) - np.mean(picked)
+
+
+def test_a_column_of_labels_is_remarked_on():
+    told = of(likelihood, SCORES, (X, LABELS[:, None]))
+    assert "shapes (16, 1) and (16,) make (16, 16)" in told
+    assert "labels[:, 0]" in told
+    assert "make (16, 16)" not in of(likelihood, SCORES, (X, LABELS))
+
+
+def every_label(params, batch):
+    x, label = batch
+    return -np.mean((x @ params["w"])[np.arange(len(x))[:, None], label])
+
+
+def neighbours(params, batch):
+    x, near = batch
+    h = x @ params["w"]
+    return np.mean((h[near, 0] - h[np.arange(len(x)), near[:, :1].T]) ** 2)
+
+
+def test_labels_of_other_rows_picked_on_purpose_are_not():
+    assert "make (16, 16)" not in of(every_label, SCORES, (X, LABELS))
+    assert "make (16, 16)" not in of(every_label, SCORES, (X, RNG.integers(0, 3, (64, 16))))
+    assert "make (16, 16)" not in of(neighbours, SCORES, (X, RNG.integers(0, 3, (64, 16))))
+
+
 def partial_likelihood(params, batch):
     x, time = batch
     score = x @ params["w"]

@@ -78,6 +78,7 @@ def record(
     run = _runnable(cost, lookalike)
     failures: list[BaseException] = []
     inputs = [*parameters.leaves, *batch.leaves]
+    columns = {leaf.name for leaf in batch.leaves} - {leaf.name for leaf in parameters.leaves}
 
     def stand_in(value: Any, leaf: Any) -> Any:
         return value if run is None else TracedArray(value, frozenset({leaf.name}), label=leaf.name)
@@ -107,10 +108,10 @@ def record(
         finally:
             lookalike.settle()
         if refusals and (not failures or isinstance(failures[0], Exception)):
-            raise for_batches(refusals[0])
+            raise for_batches(refusals[0], columns)
         if failures:
             found = _explained(failures[0], cost, parameters.leaves, batch.leaves)
-            raise for_batches(found) if isinstance(found, TracingError) else found
+            raise for_batches(found, columns) if isinstance(found, TracingError) else found
         closed = splits_for_slices(simplify(closed, keep_derivatives=True))
         return BatchCost(closed, len(parameters.leaves))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 from ..errors import TracingError
 from .source import Place, library_behind, library_between, place_here
@@ -55,6 +57,9 @@ _PACKAGES = {
     "pandas": "Take the column as an array, column.to_numpy(), before the cost or inside it",
     "polars": "Take the column as an array, column.to_numpy(), before the cost or inside it",
 }
+
+# A list of names in a refusal, as `_listed` writes it.
+_LISTED = r"the parameters? '[^']*'(?:, '[^']*')*(?P<more>, …)?"
 
 _refusals: ContextVar[list[TracingError] | None] = ContextVar("refusals", default=None)
 
@@ -198,15 +203,31 @@ def naming(error: TracingError, names: Iterable[str]) -> TracingError:
     return refuse(TracingError(f"{text}\nThe value depends on {_listed(listed)}.{closing}"))
 
 
-def for_batches(error: TracingError) -> TracingError:
+def for_batches(error: TracingError, columns: Iterable[str] = ()) -> TracingError:
     """The refusal of a cost of batches, whose slope is never measured by differences and which has no args=.
+
+    What it calls parameters are data where their names are those of `columns` of the batch.
 
     >>> print(for_batches(TracingError(f"Leave float() away, {NUMERIC}.")))
     Leave float() away.
+    >>> print(for_batches(TracingError("float() is given the parameter 'x[0]'"), ["x"]))
+    float() is given the data 'x[0]'
     """
     anew = "let data= be a function of a random generator that makes them with each batch"
     text = str(error).replace(HANDED_IN, anew).replace(f", {NUMERIC}", "")
-    return TracingError(text.replace(f"\n{_capital(NUMERIC)}.", ""))
+    text = text.replace(f"\n{_capital(NUMERIC)}.", "")
+    return TracingError(re.sub(_LISTED, partial(_told_apart, columns=tuple(columns)), text))
+
+
+def _told_apart(listed: re.Match[str], columns: tuple[str, ...]) -> str:
+    """Names that `_listed` wrote, parameters first, then data."""
+    names = re.findall("'([^']*)'", listed[0])
+    data = [name for name in names if any(name == c or name.startswith(f"{c}[") for c in columns)]
+    parameters = [name for name in names if name not in data]
+    kinds = [_listed(parameters)] if parameters else []
+    if data:
+        kinds.append(f"the data {', '.join(map(repr, data))}")
+    return " and ".join(kinds) + (listed["more"] or "")
 
 
 def _capital(text: str) -> str:

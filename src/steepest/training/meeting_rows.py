@@ -1,8 +1,9 @@
 """Rows that meet every other row of their batch: a column of predictions beside a flat array of targets.
 
 Shapes (b, 1) and (b,) make (b, b) where NumPy lays one over the other, without a word: the mean over it falls, to a
-model that predicts the same for every row. A cost that compares all pairs on purpose looks the same, except that both
-of its sides are then made of parameters, or neither is.
+model that predicts the same for every row. So do the indices of `scores[np.arange(b), labels]` where the labels are a
+column. A cost that compares all pairs on purpose looks the same, except that both of its sides are then made of
+parameters, or neither is.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ def remark(cost: BatchCost, rows: int) -> str:
         if place is None
         else f"{place}" + (f" ({place.expression})" if place.expression else "")
     )
+    example = "labels[:, 0]" if found.primitive.name == "gather" else "prediction[:, 0]"
     return (
         f"{where}: what is predicted for each row meets what was given for every other, as shapes ({rows}, 1) and "
-        f"({rows},) make ({rows}, {rows}); give both one shape, such as prediction[:, 0], unless all pairs are meant"
+        f"({rows},) make ({rows}, {rows}); give both one shape, such as {example}, unless all pairs are meant"
     )
 
 
@@ -41,14 +43,25 @@ def _meeting(cost: BatchCost, rows: int) -> Any:
     # Of what each variable is made, parameters and rows; and of one laid over others, the axis along which it varies.
     made = {v: (k < cost.parameters, k >= cost.parameters) for k, v in enumerate(jaxpr.invars)}
     axis: dict[Any, int] = {}
+    places: set[Any] = set()  # pairs of indices, of which rows give the second, all of them for every row
     for equation in jaxpr.eqns:
         read = [atom for atom in equation.invars if isinstance(atom, jex.Var)]
         of_parameters, of_rows = (any(made.get(v, (False, False))[part] for v in read) for part in (0, 1))
         for variable in equation.outvars:
             made[variable] = of_parameters, of_rows
-        if equation.outvars[0].aval.shape != (rows, rows):
+        out, name = equation.outvars[0], equation.primitive.name
+        if name in ("reshape", "broadcast_in_dim") and read and out.aval.shape == (rows, rows, 1):
+            if read[0] in axis:
+                axis[out] = axis[read[0]]
+        elif name == "concatenate" and out.aval.shape == (rows, rows, 2):
+            if axis.get(read[-1]) == 0 and [made.get(v, (False, False))[1] for v in read] == [False, True]:
+                places.add(out)
+        elif name == "gather" and out.aval.shape == (rows, rows):
+            if read[-1] in places and made.get(read[0]) == (True, True):
+                return equation
+        if out.aval.shape != (rows, rows):
             continue
-        if equation.primitive.name == "broadcast_in_dim" and read:
+        if name == "broadcast_in_dim" and read:
             shape = read[0].aval.shape
             along = [
                 d
@@ -56,8 +69,8 @@ def _meeting(cost: BatchCost, rows: int) -> Any:
                 if size == rows
             ]
             if len(along) == 1 and shape.count(1) == len(shape) - 1:
-                axis[equation.outvars[0]] = along[0]
-        elif equation.primitive.name in MEETING and len(read) == 2:
+                axis[out] = along[0]
+        elif name in MEETING and len(read) == 2:
             sides = [(axis.get(v), made.get(v)) for v in read]
             if {side[0] for side in sides} == {0, 1} and {side[1] for side in sides} == {
                 (True, True),
