@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 from numpy.testing import assert_allclose
 from scipy.optimize import LinearConstraint, linprog
 
@@ -408,3 +409,32 @@ def test_multipliers_without_limit_do_not_make_up_for_the_distance_to_their_cons
         lambda x: np.sum((x - np.arange(5.0)) ** 2), np.zeros(5), constraints={"type": "ineq", "fun": within}
     )
     assert not found.success or abs(found.fun - 55.0 / 3.0) < 1e-6
+
+
+@pytest.mark.parametrize("n", [3, 30, 400])
+@pytest.mark.parametrize("unit", [1.0, 1e8])
+def test_a_saddle_of_parameters_at_zero_is_left_whatever_their_unit(n, unit):
+    """The least eigenvalue of diag(1 ... 2), from the eigenvector in the middle: no slope leads away from there."""
+    eigenvalues = np.linspace(1.0, 2.0, n)
+    start = np.zeros(n)
+    start[n // 2] = unit
+    found = minimize(
+        lambda x: np.sum(eigenvalues * (x / unit) ** 2),
+        start,
+        constraints={"type": "eq", "fun": lambda x: np.sum((x / unit) ** 2) - 1.0},
+    )
+    assert_allclose(found.fun, 1.0, rtol=1e-9)
+    assert_allclose(np.abs(found.x[0]), unit, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [3, 400])
+def test_where_bounds_hold_every_parameter_their_point_is_told_to_meet_the_constraints_or_not(n):
+    x = np.linspace(0.0, 1.0, n)
+    steps = sparse.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n)).tocsc()
+    for least, met in ((0.0, True), (2.0, False)):
+        found = minimize(
+            lambda x: np.sum((x - 3.0) ** 2), x,
+            bounds=list(zip(x, x, strict=True)), constraints=LinearConstraint(steps, least, np.inf),
+        )  # fmt: skip
+        assert_allclose(found.x, x, rtol=0.0, atol=0.0)
+        assert found.success == met, found.message

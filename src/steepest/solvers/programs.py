@@ -117,7 +117,8 @@ class Slacked:
         J = self.rows.jacobian(x)
         if not isinstance(J, np.ndarray):
             self.sparse = True
-            sizes = np.abs(J[:, self.free]).max(axis=1).toarray().ravel()
+            slopes = np.abs(J[:, self.free])
+            sizes = slopes.max(axis=1).toarray().ravel() if self.free.size else np.zeros(self.rows.m)
         else:
             sizes = np.abs(J[:, self.free]).max(axis=1, initial=0.0)
         self.row_scale = np.array([_scale_for(float(size)) for size in sizes])

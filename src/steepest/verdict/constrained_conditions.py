@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..constraints.rows import outside
 from ..linear_algebra.dense import dense
 from ..numerics import EPS
 from .constrained_point import MET, SMALL, Point, Vector
@@ -259,7 +260,7 @@ def second_order(point: Point) -> Bend:
 
 
 def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:
-    """A lower feasible point along `direction` either way, and whether the cost stays level both ways."""
+    """A lower feasible point along `direction` either way, and whether the cost stays level both ways nearby."""
     look = point.look
     rounding = _rounding_of_values(point)
     level = True
@@ -273,7 +274,28 @@ def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:
             if value < look.value - rounding:
                 return near, False
             level = level and value <= look.value + rounding
-    return None, level
+    return (_far_along(point, direction) if level else None), level
+
+
+def _far_along(point: Point, direction: Vector) -> Vector | None:
+    """The same point where `direction` moves parameters so far as the largest of all is.
+
+    One that has been zero all along shows no size: in its metres or joules the others may be millions.
+    """
+    far = float(point.scale.max()) / float(np.abs(direction).max())
+    if not 1.0 < far < np.inf:
+        return None
+    least = point.look.value - _rounding_of_values(point)
+    for distance in TRIED[:2]:
+        for sign in (1.0, -1.0):
+            near = point.kept(point.x + sign * distance * far * direction)
+            if near is None:
+                continue
+            # What a row is missed by, so far out, may not pass for a way down.
+            missed = outside(point.rows_at(near), point.rows.lower, point.rows.upper)
+            if point.look.value_at(near) + float(np.abs(point.multipliers) @ missed) < least:
+                return near
+    return None
 
 
 def _rounding_of_values(point: Point) -> float:
