@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from steepest import fit
 from steepest.cli import main
+from steepest.cli.explore import asked
 
 X = np.linspace(0.0, 5.0, 30)
 Y = 3.0 * np.exp(-1.2 * X) + 0.5 + 0.05 * np.random.default_rng(0).normal(size=X.size)
@@ -120,3 +121,16 @@ def test_a_table_in_front_of_the_model_is_answered_with_the_order(capsys, table)
     assert main(["fit", table, "a*x + b"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "the model comes first" in said and 'steepest fit "a*x + b"' in said
+
+
+def test_an_expression_too_long_for_the_name_of_a_file_is_still_one(capsys, table):
+    long = "a*exp(-b*x)+c" + " + 0*exp(-b*x)" * 20
+    assert len(long) > 255
+    status, found = told(capsys, "fit", long, table, "--start", "a=1,b=0.5,c=0")
+    assert status == 0
+    assert_allclose(
+        list(found["values"].values()), fit("a*exp(-b*x)+c", X, Y, [1.0, 0.5, 0.0]).params, rtol=1e-7
+    )
+    assert main(["fit", table, long]) == 2
+    assert "the model comes first" in " ".join(capsys.readouterr().err.split())
+    assert asked(long, model=None, start=None, cost=None, x=None, y=None).cost == long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import webbrowser
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def asked(
         raise InputError(
             f'{what} is a table; say what to fit to it: steepest explore --fit "a*exp(-b*x) + c" {what}'
         )
-    if Path(what).is_file():
+    if os.path.isfile(what):  # which a Path cannot say of an expression too long for the name of a file
         return Asked(run=what, cost=cost, start=start)
     if Path(what).suffix in (".jsonl", ".run", ".json"):
         raise InputError(f"there is no run file {what}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -136,7 +137,8 @@ def fit_command(
 
 def _check_order(model: str, data: Path) -> None:
     """Raise `InputError` where the table stands first and what may be a model after it."""
-    if Path(model).is_file() and Path(model).suffix != ".py" and not data.exists():
+    # Unlike a Path's methods these take what is too long for the name of a file, as many an expression is.
+    if os.path.isfile(model) and Path(model).suffix != ".py" and not os.path.exists(data):
         raise InputError(
             f'the model comes first, and {model} is a file of data: steepest fit "{data}" {model}'
         )
