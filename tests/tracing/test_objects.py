@@ -11,6 +11,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from steepest import TracingError, gradient
+from steepest.parameters import Parameters
+from steepest.tracing.trace import trace
 
 from . import helper_module
 from .helper_module import Decay, ShiftedDecay
@@ -219,6 +221,45 @@ def test_a_kept_trace_sees_every_change_of_an_object_its_class_and_its_container
     plain, Scaled.step = Scaled.step, lambda self, p: p[0] * 4
     assert first() == 4.0
     Scaled.step, Scaled.scale = plain, 1.0
+
+
+class Plain:
+    pass
+
+
+def test_a_kept_trace_sees_attributes_that_were_not_there_and_those_of_functions():
+    model = Plain()
+    slopes = [
+        gradient(lambda p: p[0] * getattr(model, "factor", 1.0)),
+        gradient(lambda p: p[0] * (model.factor if hasattr(model, "factor") else 1.0)),
+        gradient(lambda p: p[0] * model.__dict__.get("factor", 1.0)),
+    ]
+    at = np.ones(1)
+    for factor in (1.0, 2.0, 3.0):
+        assert [slope(at)[0] for slope in slopes] == [factor] * 3
+        model.factor = factor + 1.0
+
+    def cost(p):
+        return p[0] * cost.factor
+
+    slope = gradient(cost)
+    for factor in (2.0, 3.0):
+        cost.factor = factor
+        assert slope(at)[0] == factor
+
+
+def test_a_trace_that_asked_for_what_is_not_there_is_kept_until_it_is():
+    model = Plain()
+
+    def cost(p):
+        return p[0] * getattr(model, "factor", 1.0) * getattr(cost, "times", 1.0)
+
+    cost.unit = "m"
+    at = Parameters.of(np.ones(1))
+    first = trace(cost, at)
+    assert trace(cost, at) is first
+    model.factor = 2.0
+    assert trace(cost, at) is not first
 
 
 def test_a_kept_trace_sees_changes_of_modules_defaults_and_code():

@@ -44,7 +44,20 @@ from .ownership import (
 from .reads import Reads
 from .replacements import NUMBER_KINDS, REPLACED_BUILTINS, Vectorized, over_lists, replacement_of
 
-_IMPURE_BUILTINS = {"print", "open", "input", "eval", "exec", "globals", "locals", "vars", "id", "setattr"}
+# What a function that names one of these reads or does is not watched: its trace is not kept.
+_IMPURE_NAMES = {
+    "print",
+    "open",
+    "input",
+    "eval",
+    "exec",
+    "globals",
+    "locals",
+    "vars",
+    "id",
+    "setattr",
+    "__dict__",
+}
 # Modules whose answers differ from call to call: what was traced with them is not kept.
 _CLOCKS = ("time", "datetime", "os", "random", "secrets", "uuid")
 
@@ -177,7 +190,7 @@ class Lookalike:
 
     def rebuild(self, function: types.FunctionType) -> types.FunctionType:
         """The same code, reading its globals and closure through this look-alike."""
-        if _IMPURE_BUILTINS.intersection(function.__code__.co_names):
+        if _IMPURE_NAMES.intersection(function.__code__.co_names):
             self.reads.cacheable = False
         self.reads.note_attribute(function, "__code__", function.__code__)
         cells = function.__closure__ or ()
@@ -197,6 +210,8 @@ class Lookalike:
             self._memo[id(function)] = (function, rebuilt)
         rebuilt.__qualname__ = function.__qualname__
         rebuilt.__dict__.update(function.__dict__)
+        for name, value in vars(function).items():
+            self.reads.note(vars(function), vars(function).__getitem__, name, value)
         if function.__defaults__:
             self.reads.note_attribute(function, "__defaults__", function.__defaults__)
             rebuilt.__defaults__ = tuple(self.substitute(value) for value in function.__defaults__)
@@ -235,7 +250,9 @@ class Lookalike:
                 if not name.startswith("__"):
                     self.reads.note(ancestor, vars(ancestor).__getitem__, name, member)
         mirror = mirror_class(kind, self.substitute, self._remember)
-        hand_out_replaced(mirror, kind, self._shared, self.substitute, self.reads.note_attribute)
+        hand_out_replaced(
+            mirror, kind, self._shared, self.substitute, self.reads.note_attribute, self.reads.note_absence
+        )
         return mirror
 
     def _instance(self, value: Any) -> Any:

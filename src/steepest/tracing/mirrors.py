@@ -152,13 +152,26 @@ def slots_of(kind: type) -> tuple[str, ...]:
 
 
 def hand_out_replaced(
-    mirror: Any, original: Any, shared: dict[int, Any], substitute: Substitute, note: Note
+    mirror: Any,
+    original: Any,
+    shared: dict[int, Any],
+    substitute: Substitute,
+    note: Note,
+    note_absence: Callable[[Any, str], None],
 ) -> None:
-    """Let the objects of `mirror` in `shared`, which are the user's own, hand out their attributes replaced."""
+    """Let the objects of `mirror` in `shared`, which are the user's own, hand out their attributes replaced.
+
+    `note` is told which are read, `note_absence` which are asked for and are not there.
+    """
     plain = original.__getattribute__
 
     def __getattribute__(self: Any, name: str) -> Any:
-        found = plain(self, name)
+        try:
+            found = plain(self, name)
+        except AttributeError:
+            if not name.startswith("__") and id(self) in shared:
+                note_absence(shared[id(self)], name)
+            raise
         if name.startswith("__") or id(self) not in shared:
             return found
         user = shared[id(self)]

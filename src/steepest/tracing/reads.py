@@ -43,6 +43,10 @@ class Reads:
         """Remember that the trace depends on an attribute."""
         self.note(owner, functools.partial(getattr, owner), name, value)
 
+    def note_absence(self, owner: Any, name: str) -> None:
+        """Remember that the trace depends on there being no such attribute, as `hasattr` and defaults do."""
+        self.note(owner, functools.partial(_has, owner), name, False)
+
     def watch(self, function: Any) -> None:
         """Note all that a function written for JAX could read: its names are not followed while it runs."""
         if (
@@ -179,6 +183,15 @@ class _Columns:
     def are_the_same(self) -> bool:
         """Whether every read gives the very object that it gave before; raises what a read raises."""
         return all(all(map(operator.is_, read(), values)) for read, values in self._ways)
+
+
+def _has(owner: Any, name: str) -> bool:
+    """Whether there is such an attribute, without asking a `__getattr__`, whose own reads are noted."""
+    try:
+        object.__getattribute__(owner, name)
+    except AttributeError:
+        return False
+    return True
 
 
 def _names_of(code: types.CodeType) -> set[str]:
