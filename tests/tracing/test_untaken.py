@@ -34,7 +34,22 @@ def squares(p):
     return np.sum((model(p, x[known]) - y[known]) ** 2)
 
 
+def product(p):
+    r = model(p) - y
+    return np.sum(np.where(known, r * r, 0.0))
+
+
+def capped(p, x=x, y=y):
+    r = model(p, x) - y
+    return np.where(np.abs(r) < 0.5, r**2 / (1 + r**2), 0.3 * np.abs(r))
+
+
 SAME = {
+    "squares by product": (product, squares),
+    "kinds of errors": (
+        lambda p: np.sum(np.where(known, capped(p), 0.0)),
+        lambda p: np.sum(capped(p, x[known], y[known])),
+    ),
     "cash by where": (
         lambda p: np.sum(model(p) + np.where(some, counts * np.log(counts / model(p)), 0.0)),
         cash,
@@ -73,11 +88,16 @@ def test_values_that_are_taken_or_used_elsewhere_stay_what_they_are():
         ratio = p[0] / counts
         return np.sum(np.where(some, ratio, 0.0)) + np.sum(1.0 / ratio)
 
+    def also_taken(p):
+        r = model(p) - y
+        return np.sum(np.where(known, r * r, r))
+
     # 1/ratio is counts/p₀ everywhere: the infinite ratios are used there.
     value = TracedVector(trace(elsewhere, Parameters.of(place))).values(place)
     assert np.isclose(value[0], np.sum(1.3 / counts[some]) + np.sum(counts) / 1.3, rtol=1e-13)
     taken = st.minimize(lambda p: np.sum(np.where(known | (x == 2), (model(p) - y) ** 2, 0.0)), place)
     assert taken.verdict == "not finite"
+    assert st.minimize(also_taken, place).verdict == "not finite"
 
 
 def test_a_logarithm_of_zero_is_minus_infinity_still():

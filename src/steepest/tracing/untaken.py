@@ -8,6 +8,7 @@ Entries of the data that are used nowhere but in such a branch may be any number
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import jax.extend.core as jex
@@ -19,7 +20,7 @@ from .passes import Rewriting, read
 _EACH_BY_ITSELF = frozenset(
     "add sub mul div pow integer_pow square neg abs sign sqrt cbrt rsqrt exp exp2 expm1 log log1p sin cos tan "
     "sinh cosh tanh asin acos atan atan2 asinh acosh atanh logistic erf erfc lgamma max min copy "
-    "convert_element_type".split()
+    "convert_element_type select_n lt le gt ge eq ne and or not".split()
 )
 
 # Constants with more entries are left alone: more are not worth their memory.
@@ -77,10 +78,14 @@ class _Branches:
 
     def _go_up(self, atom: Any, untaken: np.ndarray) -> None:
         waiting = [atom]
+        met: Counter[Any] = Counter()  # of an atom's uses, those in this branch
         while waiting:
             atom = waiting.pop()
             index = self.made_at.get(atom) if isinstance(atom, jex.Var) else None
-            if index is None or self.uses[atom] != 1:
+            if index is None:
+                continue
+            met[atom] += 1
+            if met[atom] < self.uses[atom]:
                 continue
             equation = self.rewriting.equations[index]
             if equation.primitive.name not in _EACH_BY_ITSELF:
