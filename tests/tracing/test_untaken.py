@@ -64,6 +64,14 @@ SAME = {
         lambda p: np.sum(np.where(counts == 0, 0.0, (model(p) - counts) ** 2 / counts)),
         neyman,
     ),
+    "squares by index": (lambda p: np.sum(((model(p) - y) ** 2)[known]), squares),
+    "squares by places": (lambda p: np.sum(((model(p) - y) ** 2)[np.flatnonzero(known)]), squares),
+    "squares by rows": (lambda p: np.sum(((model(p)[:, None] - y[:, None]) ** 2)[known, 0]), squares),
+    "squares by slices": (
+        lambda p: np.sum(((model(p) - y) ** 2)[3:5]),
+        lambda p: np.sum((model(p, x[3:5]) - y[3:5]) ** 2),
+    ),
+    "neyman by index": (lambda p: np.sum(((model(p) - counts) ** 2 / counts)[some]), neyman),
     "squares by where": (lambda p: np.sum(np.where(known, (model(p) - y) ** 2, 0.0)), squares),
     "squares by sum": (lambda p: np.sum((model(p) - y) ** 2, where=known), squares),
     "squares, inside": (lambda p: np.sum(np.where(known, model(p) - y, 0.0) ** 2), squares),
@@ -92,12 +100,17 @@ def test_values_that_are_taken_or_used_elsewhere_stay_what_they_are():
         r = model(p) - y
         return np.sum(np.where(known, r * r, r))
 
+    def also_whole(p):
+        r = (model(p) - y) ** 2
+        return np.sum(r[known]) + 0.0 * np.sum(r)
+
     # 1/ratio is counts/p₀ everywhere: the infinite ratios are used there.
     value = TracedVector(trace(elsewhere, Parameters.of(place))).values(place)
     assert np.isclose(value[0], np.sum(1.3 / counts[some]) + np.sum(counts) / 1.3, rtol=1e-13)
     taken = st.minimize(lambda p: np.sum(np.where(known | (x == 2), (model(p) - y) ** 2, 0.0)), place)
     assert taken.verdict == "not finite"
-    assert st.minimize(also_taken, place).verdict == "not finite"
+    for cost in (also_taken, also_whole, lambda p: np.sum(((model(p) - y) ** 2)[known | (x == 2)])):
+        assert st.minimize(cost, place).verdict == "not finite"
 
 
 def test_a_logarithm_of_zero_is_minus_infinity_still():

@@ -1,8 +1,8 @@
-"""Constants that a choice leaves aside whatever the parameters are: harmless there, so that no slope is lost.
+"""Constants that a choice or an index leaves aside for all parameters: harmless there, so that no slope is lost.
 
 np.where(counts > 0, (model - counts)**2 / counts, 0) has the slope 0·∞ at an empty bin, since both branches are
-computed and the one that is not taken is divided by zero; so has np.where(known, (model - y)**2, 0) where y is NaN.
-Entries of the data that are used nowhere but in such a branch may be any number. They become ones.
+computed and the one that is not taken is divided by zero; so have np.where(known, (model - y)**2, 0) and
+((model - y)**2)[known] where y is NaN. Entries of the data that lead nowhere else may be any number. They become ones.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import jax.extend.core as jex
 import numpy as np
 
 from .passes import Rewriting, read
+from .primitives import NoRule, evaluate_equation
 
 # What computes each entry of its result from the same entries of its operands.
 _EACH_BY_ITSELF = frozenset(
@@ -23,14 +24,17 @@ _EACH_BY_ITSELF = frozenset(
     "convert_element_type select_n lt le gt ge eq ne and or not".split()
 )
 
+# What takes some entries of its first operand.
+_PICKING = frozenset(("gather", "slice"))
+
 # Constants with more entries are left alone: more are not worth their memory.
 MOST_ENTRIES = 10**6
 
 
 def with_harmless_constants(closed: Any) -> Any:
-    """The same closed jaxpr; constants are ones where only a branch that is never taken would meet 1/0, ∞ or NaN."""
+    """The same closed jaxpr; constants are ones where only what is never taken would meet 1/0, ∞ or NaN."""
     jaxpr = closed.jaxpr
-    if not any(equation.primitive.name == "select_n" for equation in jaxpr.eqns):
+    if not any(equation.primitive.name in ("select_n", *_PICKING) for equation in jaxpr.eqns):
         return closed
     rewriting = Rewriting(closed)
     environment = rewriting.opening(closed)
@@ -41,13 +45,16 @@ def with_harmless_constants(closed: Any) -> Any:
     outvars = [read(environment, atom) for atom in jaxpr.outvars]
     branches = _Branches(rewriting, outvars)
     for equation in list(rewriting.equations):
-        if equation.primitive.name == "select_n" and rewriting.is_known(equation.invars[0]):
+        name = equation.primitive.name
+        if name == "select_n" and rewriting.is_known(equation.invars[0]):
             branches.make_harmless(equation)
+        elif name in _PICKING and all(rewriting.is_known(atom) for atom in equation.invars[1:]):
+            branches.leave_out(equation)
     return rewriting.finished(outvars) if branches.changed else closed
 
 
 class _Branches:
-    """The branches of choices that are the same for all parameters."""
+    """The branches of choices, and the entries left out by indices, that are the same for all parameters."""
 
     def __init__(self, rewriting: Rewriting, outvars: list[Any]) -> None:
         self.rewriting = rewriting
@@ -75,6 +82,27 @@ class _Branches:
             untaken = taken != branch
             if untaken.any():
                 self._go_up(atom, untaken)
+
+    def leave_out(self, picking: Any) -> None:
+        """Go up from the entries that are not among those picked."""
+        operand = picking.invars[0]
+        shape, dtype = operand.aval.shape, operand.aval.dtype
+        index = self.made_at.get(operand) if isinstance(operand, jex.Var) else None
+        if index is None or self.rewriting.equations[index].primitive.name not in _EACH_BY_ITSELF:
+            return
+        if math.prod(shape) > MOST_ENTRIES or dtype not in (np.float32, np.float64) or self.uses[operand] > 1:
+            return
+        # The entries, counted, go the way of the values; where nothing is picked it says NaN.
+        counted = np.arange(math.prod(shape), dtype=dtype).reshape(shape)
+        others = [self.rewriting.known(atom) for atom in picking.invars[1:]]
+        try:
+            (picked,) = evaluate_equation(picking, [counted, *others])
+        except NoRule:
+            return
+        untaken = np.ones(shape, dtype=bool)
+        untaken.flat[picked[np.isfinite(picked)].astype(np.int64)] = False
+        if untaken.any():
+            self._go_up(operand, untaken)
 
     def _go_up(self, atom: Any, untaken: np.ndarray) -> None:
         waiting = [atom]
