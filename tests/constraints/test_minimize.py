@@ -438,3 +438,19 @@ def test_where_bounds_hold_every_parameter_their_point_is_told_to_meet_the_const
         )  # fmt: skip
         assert_allclose(found.x, x, rtol=0.0, atol=0.0)
         assert found.success == met, found.message
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_a_walk_that_ends_without_multipliers_says_so_and_tells_no_nan(unit):
+    """Increasing numbers nearest to given ones, hundreds of them, in metres far too large or too small."""
+    n = 400
+    given = np.random.default_rng(n).standard_normal(n)
+    steps = sparse.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n)).tocsc()
+    found = minimize(
+        lambda x: 0.5 * np.sum((x / unit - given) ** 2), np.zeros(n),
+        constraints=LinearConstraint(steps, 0.0, np.inf), budget=60,
+    )  # fmt: skip
+    assert "nan" not in found.message
+    for evidence in found.evidence:
+        assert evidence.measured is None or not np.isnan(evidence.measured), evidence
+    assert found.success or "no multipliers" in found.message

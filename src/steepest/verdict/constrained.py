@@ -13,6 +13,7 @@ from ..linear_algebra.dense import dense
 from ..numerics import EPS
 from ..objective import Objective
 from .constrained_conditions import (
+    NO_MULTIPLIERS,
     Bend,
     balance_of_slopes,
     complementarity,
@@ -258,7 +259,10 @@ def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | N
 
 def _not_stationary(point: Point, evidence: list[Evidence]) -> Judgement:
     look = point.look
-    left = f"the slopes do not balance yet: {number(float(np.abs(point.residual).max()))} is left"
+    most = float(np.abs(point.residual).max())
+    left = f"the slopes do not balance yet: {number(most)} is left"
+    if not np.isfinite(most):
+        left = f"whether the slopes balance is not known: {NO_MULTIPLIERS}"
     direction = _falls_for_ever(point)
     if direction is not None:
         name = direction_name(direction, look.names)

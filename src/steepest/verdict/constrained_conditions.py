@@ -39,6 +39,9 @@ NO_CURVATURE = 1e-10
 # Distances, in natural sizes, at which a direction without curvature, or with negative one, is tried both ways.
 TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
 
+# What is said of a point among many constraints that the walk passed and did not end at.
+NO_MULTIPLIERS = "the walk came to no multipliers for this point"
+
 # Random directions, each both ways, along which a corner of kinks is left where some way leads down.
 CORNER_WAYS = 30
 
@@ -114,6 +117,8 @@ def balance_of_slopes(point: Point, limit: Vector) -> tuple[Evidence, Vector]:
     """
     look, residual = point.look, np.abs(point.residual)
     nothing = np.zeros(look.n)
+    if not np.isfinite(residual).all():
+        return Evidence("balance of slopes", None, None, False, NO_MULTIPLIERS), nothing
     how = "slope of the cost minus multipliers × slopes of the constraints, max norm"
     error = look.objective.gradient_error
     if error is not None:
