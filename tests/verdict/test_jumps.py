@@ -91,3 +91,35 @@ def test_no_kink_is_a_minimum_where_a_comparison_is_counted_and_the_cost_jumps_d
     """At zero each costs three more than right below."""
     assert cost(np.full(2, -1e-9)) < cost(np.zeros(2)) - 5.0
     assert not st.verify(cost, np.zeros(2)).success
+
+
+ONE_SIDED = {
+    "a comparison": lambda x: np.sum(x**2) + 3 * np.sum(x >= 0),
+    "a choice": lambda x: np.sum(x**2) + np.sum(np.where(x < 0, -1.0, 0.0)),
+    "a whole number": lambda x: np.sum(x**2 + np.floor(x)),
+    "a size": lambda x: np.sum(x**2 - 2.0 * x * np.abs(x)),
+    "a norm": lambda x: np.sum(x**2) - 3.0 * x[0] * np.linalg.norm(x),
+}
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("cost", ONE_SIDED.values(), ids=ONE_SIDED)
+def test_no_minimum_is_claimed_where_the_slope_is_zero_and_the_cost_is_lower_on_the_other_side(cost, n, unit):
+    nearby = [sign * h * np.ones(n) for sign in (-1, 1) for h in (1e-8, 1e-4)]
+    assert min(cost(x) for x in nearby) < cost(np.zeros(n))
+    assert not st.verify(lambda x: unit * cost(x), np.zeros(n)).success
+    assert st.minimize(lambda x: unit * (cost(x) + np.sum(x**4)), np.zeros(n)).fun < unit * cost(np.zeros(n))
+
+
+TWO_SIDED = {
+    "higher on one side": lambda x: np.sum(x**2) + 3 * np.sum(x > 0),
+    "curved otherwise": lambda x: np.sum(x**2 - 0.5 * x * np.abs(x)),
+    "level where it is met": lambda x: np.sum(np.where(x > 0, x**4, x**2)),
+}
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("cost", TWO_SIDED.values(), ids=TWO_SIDED)
+def test_a_minimum_of_two_sides_stays_one(cost, unit):
+    assert st.verify(lambda x: unit * cost(x), np.zeros(2)).success

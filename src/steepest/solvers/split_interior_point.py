@@ -25,7 +25,7 @@ from .stopping import StopReason
 
 # A side is at zero where its multiplier is so many times its distance: where a kink matters little, or is passed near
 # by, both are small. What is left out at first comes in where Newton's method meets it; what is taken in stays.
-CLEARLY = (1e6, 1e3, 1.0)
+CLEARLY = (1e6, 1e3, 1e2, 1e1, 1.0)
 
 # A leg that takes this many steps in a row of less than `SHORT` of what Newton's method asked for gets nowhere: each
 # costs a dozen evaluations and more. Legs that arrive take no two of them.
@@ -136,6 +136,8 @@ def _polished(objective: Objective, leg: Leg, it: Iterate) -> Vector:
     """The end of a leg put right to the last digits, (N,) in its units.
 
     Where a kink does not matter, the method leaves p and q larger than they must be; they are made as small as can be.
+    Multipliers of equations that depend on each other may pull harder at norms than these can bear where others would
+    not: then the lowest cost decides.
     """
     program, units = leg.program, leg.smooth.units
     split = objective.split.program  # type: ignore[union-attr]
@@ -147,17 +149,30 @@ def _polished(objective: Objective, leg: Leg, it: Iterate) -> Vector:
         y = split.lift((units * w)[: split.n])
         w, tight = y / units, y == split.lower
     found = Polished(w, -it.y * program.row_scale / program.cost_scale, bound)
+    lowest, least = w, _cost(objective, units, w)
     for clearly in CLEARLY:
         held = held_at(program, leg.method, it, clearly)
         held = held._replace(bounds=held.bounds | tight)
         better = _on_what_holds(leg, it, found, held)
-        if better is not None:
-            return better
-    return w
+        if better is None:
+            continue
+        place, is_borne = better
+        if is_borne:
+            return place
+        value = _cost(objective, units, place)
+        if value < least:
+            lowest, least = place, value
+    return lowest
 
 
-def _on_what_holds(leg: Leg, it: Iterate, found: Polished, held: Held) -> Vector | None:
-    """The point polished where `held` is all that holds it; None where that is no better, or cannot be.
+def _cost(objective: Objective, units: Vector, w: Vector) -> float:
+    return objective.value(objective.bounds.project((units * w)[: objective.n]))
+
+
+def _on_what_holds(leg: Leg, it: Iterate, found: Polished, held: Held) -> tuple[Vector, bool] | None:
+    """The point polished where `held` is all that holds it, and whether the norms held at zero bear the pull.
+
+    None where polishing makes nothing better.
 
     A norm that Newton's method takes to zero is held there, with all of its parts, from the beginning.
     """
@@ -185,4 +200,4 @@ def _on_what_holds(leg: Leg, it: Iterate, found: Polished, held: Held) -> Vector
         held.bounds[radii[closed]] = True
     _, gradient = objective.value_and_gradient(better.x)
     strain = vanishing.strain(better.rows, better.bounds, gradient)
-    return better.x if strain <= 1.0 + BORNE else None
+    return better.x, strain <= 1.0 + BORNE

@@ -32,7 +32,7 @@ from .failures import (
     wrong_gradient,
 )
 from .flatness import Course, Runs, courses
-from .kink import Kink, edge_at, kink_at, kink_by_values, one_slope_down
+from .kink import Kink, edge_at, kink_at, kink_by_values, lower_beside, one_slope_down
 from .look import Look, Rounding, look_at
 from .measured import curvature_evidence, repeats, slope_evidence
 from .minima import (
@@ -260,6 +260,13 @@ def _stationary(
             return found or by_stop(look, curvature, optimality, ray, evidence)
         if found is not None:
             return found
+        promised = optimality.remaining if np.isfinite(optimality.remaining) else 0.0
+        allowed = 8.0 * rounding.value + 2.0 * max(promised, optimality.remaining_limit)
+        beside = None if look.convex else lower_beside(look, allowed)
+        if beside is not None:
+            return falls(
+                look, beside, evidence, "the cost has a kink or a jump here, and is lower right beside it"
+            )
     if curvature.negative and not look.convex:
         found, curvature = _saddle(look, curvature, rounding, evidence)
         if found is not None:

@@ -59,6 +59,11 @@ EDGE_RADII = (1e-10, 1e-8)
 BY_ONE = (1e-4, 1e-3, 1e-2)
 ONE_FALL = 1e-8
 
+# Distances, in natural sizes, at all of which a cost that is smooth on one side only must be lower to be so beside a
+# point of zero slope: it steps down there by this part of the cost and of its whole fall, or bends down.
+STEPS_DOWN_AT, STEP_DOWN = (1e-9, 1e-8, 1e-7), 1e-9
+BENDS_DOWN_AT = (1e-5, 1e-4, 1e-3)
+
 # Slopes that differ by less than this part of the longest are one slope.
 DIFFERENT = 1e-9
 
@@ -293,6 +298,20 @@ def one_slope_down(look: Look) -> Vector | None:
         way = np.where(np.arange(look.n) == i, down, 0.0)
         if any(look.value - look.value_at(look.x + t * way) > worth for t in BY_ONE):
             return way
+    return None
+
+
+def lower_beside(look: Look, allowed: float) -> Vector | None:
+    """A way (n,) from a kink or jump with one slope, zero, on which the cost is lower; None where none is seen.
+
+    The curvature of the trace is that of one side: where a comparison holds the other way the cost may step down or
+    bend down, as x² - 2x·|x| does. `allowed`: what it may be lower by at a minimum.
+    """
+    worth = allowed + STEP_DOWN * (abs(look.value) + (look.fall or 0.0))
+    for way in _directions(look) * look.scale:
+        for distances, least in ((STEPS_DOWN_AT, worth), (BENDS_DOWN_AT, allowed)):
+            if all(look.value - look.value_at(look.x + t * way) > least for t in distances):
+                return np.asarray(way)
     return None
 
 

@@ -21,9 +21,11 @@ BORNE = 1e-8
 # Slopes that the multipliers leave, against the terms that cancel there.
 BALANCED = 1e-8
 
-# Rounds in which the walls around the multipliers are drawn in, and how far they stay from the longest: nearer, and a
-# step has no room; farther, and it is not pushed.
-ROUNDS, ROOM = 100, 1.05
+# Rounds in which the walls around the multipliers are drawn in, and how far beyond the longest they stand at first and
+# at last: nearer, and a step has no room; farther, and it is not pushed. They come nearer by `NEARER` where a round
+# makes the longest shorter by less than the part `SLOW` of that room.
+ROUNDS, BEYOND, LEAST_BEYOND = 200, 0.05, 1e-9
+NEARER, SLOW = 0.25, 0.1
 
 # What holds the multipliers of other kinks, which have no wall, where nothing else does.
 LOOSE = 1e-6
@@ -44,6 +46,8 @@ def held_together(
     high = w >= objective.bounds.upper
     free = np.flatnonzero(~(low | high))
     C = J.T[free] if isinstance(J, np.ndarray) else J.T.tocsr()[free]
+    moved = np.asarray(abs(C).sum(axis=1)).ravel() > 0.0
+    C, free = C[moved], free[moved]
     most = 1.0 + BORNE if convex else 1.0 - BORNE
     u = np.zeros(rows.m) if begun is None else begun
     left = gradient - J.T @ u
@@ -81,17 +85,20 @@ def _drawn_in(
     start = solved_with_pivoting(_diagonal(np.ones(m), A), A, np.concatenate([np.zeros(m), target]))
     if start is None:
         return None
-    u, before = start[:m], np.inf
+    u, before, beyond = start[:m], np.inf, BEYOND
     for _ in range(ROUNDS):
         v = u[first:] / bears[member]
         lengths = np.sqrt(np.bincount(member, v**2, norms.size))
         longest = float(lengths.max(initial=0.0))
         if longest <= most:
             return u
-        if longest > before * (1.0 - 1e-6):
-            return None
+        if longest > before * (1.0 - SLOW * beyond):
+            # In the middle between K walls no place has more than K times the room to all of them.
+            if longest * (1.0 - norms.size * beyond) > most or beyond < LEAST_BEYOND:
+                return None
+            beyond *= NEARER
         before = longest
-        wall = (ROOM * longest) ** 2
+        wall = ((1.0 + beyond) * longest) ** 2
         room = wall - lengths**2
         # -log(wall - |v|²): slope 2v/room, second derivatives 2I/room + 4vvᵀ/room².
         slope = np.concatenate([loose[:first] * u[:first], 2.0 * v / room[member] / bears[member]])
