@@ -27,6 +27,7 @@ from .lookalike import Lookalike
 from .marks import Changeable, mark_of, unchanged
 from .ownership import written_for_jax
 from .passes import simplify
+from .prints import silent
 from .reads import Reads
 from .recurrences import with_loops
 from .rolling import rolled
@@ -111,6 +112,7 @@ def trace(
             )  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function, parameters.leaves, args)
+        recorded = silent(recorded, called)
         whole = simplify(with_loops(recorded), keep_derivatives=True)
         jaxpr = rolled(with_constant_zeros_apart(with_harmless_constants(whole)))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))

@@ -133,3 +133,26 @@ def test_a_fit_of_an_exponential_integral_finds_its_parameters():
 def test_what_has_no_rule_is_told(settings):
     with pytest.raises(TracingError, match="quad"):
         steepest.gradient(lambda p: quad(lambda t: p[0] * t, 0, 1, **settings)[0])(np.ones(1))
+
+
+@pytest.mark.parametrize("upper", [np.inf, 3000.0])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_integrand_that_overflows_far_out_has_its_slope(upper):
+    # Planck's law: π⁴/15·T⁴.
+    def cost(p):
+        return quad(lambda t: t**3 / (np.exp(t / p[0]) - 1), 0, upper)[0]
+
+    np.testing.assert_allclose(steepest.gradient(cost)([1.5]), [4 * np.pi**4 / 15 * 1.5**3], rtol=1e-10)
+    np.testing.assert_allclose(steepest.hessian(cost)([1.5]), [[12 * np.pi**4 / 15 * 1.5**2]], rtol=1e-10)
+
+
+def test_an_amplitude_of_zero_keeps_its_slope():
+    np.testing.assert_allclose(
+        steepest.gradient(lambda p: quad(lambda t: p[0] * np.exp(-t), 0, 1)[0])([0.0]), [1 - np.exp(-1)]
+    )
+
+
+def test_an_integrand_that_is_nearly_too_steep_at_zero():
+    # The integral of t^-a is 1/(1 - a).
+    found = steepest.gradient(lambda p: quad(lambda t: t ** -p[0], 0, 1)[0])([0.9])
+    np.testing.assert_allclose(found, [100.0], rtol=1e-6)

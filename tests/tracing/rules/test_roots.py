@@ -115,3 +115,25 @@ def test_systems_that_are_not_square_and_handed_in_slopes_are_told():
         steepest.gradient(lambda p: fsolve(lambda z: [z[0] - p[0], z[0]], [1.0])[0])(np.ones(1))
     with pytest.raises(TracingError, match="jac=True"):
         steepest.gradient(lambda p: root(lambda z: (z - p, np.eye(1)), [1.0], jac=True).x[0])(np.ones(1))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_whether_a_system_has_a_root_does_not_depend_on_its_units(unit):
+    def with_root(p):
+        return np.sum(fsolve(lambda z: [unit * (z[0] ** 2 - p[0]), unit * (z[1] - z[0])], [1.0, 1.0]))
+
+    def without(p):
+        return np.sum(fsolve(lambda z: [unit * (z[0] ** 2 + p[0]), unit * (z[1] - z[0])], [1.0, 1.0]))
+
+    np.testing.assert_allclose(value_of(with_root, np.array([2.0])), 2 * np.sqrt(2.0), rtol=1e-12)
+    assert np.isnan(value_of(without, np.array([2.0])))
+
+
+@pytest.mark.parametrize("place", [0.0, 1e-12, 1e-9])
+def test_a_root_beside_the_start_is_one(place):
+    # Rounding, not the way from the start, decides what is left there.
+    def cost(p):
+        return fsolve(lambda z: [np.exp(z[0]) - 1 - p[0]], [1e-9])[0]
+
+    np.testing.assert_allclose(value_of(cost, np.array([place])), np.log1p(place), atol=1e-15)

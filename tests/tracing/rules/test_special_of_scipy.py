@@ -79,3 +79,43 @@ def test_an_airy_disc_is_fitted_through_its_centre():
 def test_an_order_that_is_a_parameter_is_told():
     with pytest.raises(TracingError, match="jv of an order"):
         steepest.gradient(lambda p: special.jv(p[0], 1.0))(np.ones(1))
+
+
+def test_orders_as_many_as_one_likes_beside_one_place_or_many():
+    orders, places = np.arange(4), np.array([0.3, 0.5])
+    slopes = [special.jvp(order, places) for order in orders]
+
+    def at_one(p):
+        return np.sum(special.jv(np.arange(4), p[0]))
+
+    def at_each(p):
+        return np.sum(special.jv(np.arange(4)[:, None], p))
+
+    np.testing.assert_allclose(
+        steepest.gradient(at_one)(places[:1])[0], sum(s[0] for s in slopes), rtol=1e-12
+    )
+    np.testing.assert_allclose(steepest.gradient(at_each)(places), sum(slopes), rtol=1e-12)
+
+
+# Places where a formula divides by zero, takes the logarithm of no positive number or loses a sign; slopes by hand.
+AT_ODD_PLACES = {
+    "struve at zero": (lambda x: special.struve(0, x), 0.0, 2 / np.pi),
+    "shichi at zero": (lambda x: special.shichi(x)[0], 0.0, 1.0),
+    "powm1 of a negative base": (lambda x: special.powm1(x, 2.0), -2.0, -4.0),
+    "powm1 of zero": (lambda x: special.powm1(x, 2.0), 0.0, 0.0),
+    "powm1 by its exponent": (lambda y: special.powm1(2.0, y), 0.0, np.log(2.0)),
+    "binom of a negative number": (lambda n: special.binom(n, 2), -1.5, -2.0),
+    "binom": (lambda n: special.binom(n, 2), 4.0, 3.5),
+}
+
+
+@pytest.mark.parametrize("name", AT_ODD_PLACES)
+def test_slopes_at_odd_places_are_those_of_mathematics(name):
+    function, place, slope = AT_ODD_PLACES[name]
+    np.testing.assert_allclose(steepest.derivative(function)(place), slope, rtol=1e-12, atol=1e-14)
+
+
+def test_a_binomial_of_a_negative_number_has_its_own_sign():
+    # (n² - n)/2 = 1.875 at n = -1.5, and it is the only place left of zero.
+    found = steepest.minimize(lambda p: (special.binom(p[0], 2) - 1.875) ** 2, np.array([-1.4]), starts=1)
+    np.testing.assert_allclose(found.x, [-1.5], rtol=1e-6)

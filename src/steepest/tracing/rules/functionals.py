@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 
 from ..passes import simplify
+from ..prints import silent
 from .calculus import call
 from .creation import build_array
 from .shape import ravel, reshape
@@ -68,7 +69,7 @@ def recorded(
         return value if shape is None else reshape(value, shape)
 
     closed = jax.make_jaxpr(plain)(*(jax.ShapeDtypeStruct(shape, FLOAT) for shape in shapes))
-    return _held_apart(closed)
+    return _held_apart(silent(closed, getattr(function, "__name__", "a function")))
 
 
 def _held_apart(closed: Any) -> Recorded:

@@ -21,10 +21,10 @@ from .functionals import Recorded, depends, number, recorded, settled
 from .values import Value, is_traced, refused
 
 TOLERANCE = 1e-12
-# Intervals that wait at once: each is the half of the one before it, so that a double has no room for more.
-ROOM = 64
+# Intervals that wait at once: each is the half of the one before it, and beside zero doubles have room for so many.
+ROOM = 1100
 # Intervals looked at altogether, some ten times those that a hard integrand needs.
-MOST = 2000
+MOST = 4000
 # The part of the tolerance that an interval has, however short: beside a singular end there are many of them.
 LEAST_SHARE = 1e-3
 # A rule is believed no closer than this many units in the last place of the integral of |f|.
@@ -104,7 +104,7 @@ def quad(
     integrand = recorded(func, [()], args, shape=())
     if not depends(integrand, a, b):
         return None
-    found, error = integral(integrand, a, b, _places(points), epsabs, epsrel)
+    found, error = integral(_vanishing(integrand), a, b, _places(points), epsabs, epsrel)
     return (found, error, {}) if full_output else (found, error)
 
 
@@ -128,7 +128,7 @@ def quad_vec(
     integrand = recorded(f, [()], args)
     if not depends(integrand, a, b):
         return None
-    found, error = integral(integrand, a, b, _places(points), epsabs, epsrel, integrand.shape)
+    found, error = integral(_vanishing(integrand), a, b, _places(points), epsabs, epsrel, integrand.shape)
     return (found, error, None) if full_output else (found, error)
 
 
@@ -151,9 +151,23 @@ def dblquad(
     def along(x: Value) -> Value:
         """The integral over y."""
         begin, end = (edge(x) if isinstance(edge, Recorded) else edge for edge in (low, high))
-        return integral(lambda y: integrand(y, x), begin, end, [], epsabs, epsrel)[0]
+        return integral(_vanishing(lambda y: integrand(y, x)), begin, end, [], epsabs, epsrel)[0]
 
     return integral(along, a, b, [], epsabs, epsrel)
+
+
+def _vanishing(integrand: Callable[[Value], Value]) -> Callable[[Value], Value]:
+    """The integrand, without slope where its value is zero since something overflows, as 1/(exp(t) - 1) far out.
+
+    Its slope by t, which is ∞/∞ there too, shows where.
+    """
+
+    def at(t: Value) -> Value:
+        value, change = jax.jvp(integrand, (t,), (jnp.ones_like(t),))
+        lost = settled((lax.stop_gradient(value) == 0.0) & jnp.isnan(lax.stop_gradient(change)))
+        return jnp.where(lost, 0.0, value)
+
+    return at
 
 
 def _places(points: Any) -> list[float]:

@@ -347,7 +347,10 @@ def _solved(at: Callable[[Any, Value], Value], function: Recorded, x0: Any) -> t
     first = flat(held, start)
     state = (start, first, jnp.float64(np.inf), jnp.float64(0.0), jnp.int64(0))
     x, value, *_ = lax.while_loop(going, turn, state)
-    x = settled(jnp.where(size(value) <= 1e-8 * jnp.maximum(size(first), 1.0), x, jnp.nan))
+    # Measured by what the start left or by Newton's step, neither of which knows the units of the equations.
+    apart = jnp.max(jnp.abs(solved(slopes(held, x), value)))
+    close = apart <= 1e-8 * jnp.maximum(jnp.max(jnp.abs(x)), 1.0)
+    x = settled(jnp.where((size(value) <= 1e-8 * size(first)) | close, x, jnp.nan))
     for _ in range(LAST_STEPS):
         x = x - solved(slopes(function.held, x), flat(function.held, x))
     return x.reshape(shape), flat(function.held, x).reshape(function.shape)

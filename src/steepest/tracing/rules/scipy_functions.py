@@ -43,7 +43,8 @@ def _rules_of(modules: tuple[str, ...]) -> dict[Any, Rule]:
             for key, record in (special.BY_NAME | special_of_scipy.BY_NAME).items():
                 ufunc = getattr(module, key, None)
                 if isinstance(ufunc, np.ufunc):
-                    rules[ufunc] = elementwise(ufunc, record)
+                    # Orders that stay numbers of NumPy's are known to be fixed.
+                    rules[ufunc] = elementwise(ufunc, record, aligns=key not in special_of_scipy.BY_NAME)
         for key, rule in _BY_MODULE[name].items():
             function = getattr(module, key, None)
             if function is not None:

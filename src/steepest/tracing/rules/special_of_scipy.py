@@ -16,8 +16,9 @@ import jax.scipy.special as jsp
 import numpy as np
 from jax import lax
 
-from ..primitives.scipy_special import apply
-from .values import Rule, Value, broadcast, is_traced, refused
+from ..primitives.scipy_special import apply, function_of
+from .functionals import settled
+from .values import Rule, Value, broadcast, broadcast_to, is_traced, refused
 
 PI = math.pi
 # The slope of each function in its last argument; those before it are NumPy arrays.
@@ -53,6 +54,7 @@ def _rule(name: str, label: str = "") -> Rule:
                 'Fix it, or let the slope be measured by differences: derivatives="numeric".',
             )
         *fixed, x = values
+        x = broadcast_to(x, np.broadcast_shapes(*map(np.shape, values)))
         return of(name, *map(np.asarray, fixed), x)
 
     return rule
@@ -100,7 +102,7 @@ SLOPES: dict[str, Slope] = {
     "kv": _over_2(lambda below, above: -below - above, "kv"),
     "ive": lambda v, x: 0.5 * (of("ive", v - 1.0, x) + of("ive", v + 1.0, x)) - jnp.sign(x) * of("ive", v, x),
     "kve": lambda v, x: of("kve", v, x) - 0.5 * (of("kve", v - 1.0, x) + of("kve", v + 1.0, x)),
-    "struve": lambda v, x: of("struve", v - 1.0, x) - v / x * of("struve", v, x),  # 11.4.27
+    "struve": lambda v, x: 0.5 * (of("struve", v - 1.0, x) - of("struve", v + 1.0, x) + _of_struve(v, x)),
     # Airy functions, 9.2.1.
     "airy:0": lambda x: of("airy:1", x),
     "airy:1": lambda x: x * of("airy:0", x),
@@ -116,7 +118,7 @@ SLOPES: dict[str, Slope] = {
     # Integrals whose integrand is their slope.
     "fresnel:0": lambda x: jnp.sin(0.5 * PI * x * x),
     "fresnel:1": lambda x: jnp.cos(0.5 * PI * x * x),
-    "shichi:0": lambda x: jnp.sinh(x) / x,
+    "shichi:0": lambda x: jnp.where(x == 0.0, 1.0 + x * x / 6.0, jnp.sinh(x) / jnp.where(x == 0.0, 1.0, x)),
     "shichi:1": lambda x: jnp.cosh(x) / x,
     "stdtr": _density_of_t,
     # Inverses, by the slope of what they invert.
@@ -145,6 +147,11 @@ SLOPES: dict[str, Slope] = {
 }
 
 
+def _of_struve(v: Any, x: Value) -> Value:
+    """The last term of 11.4.25, the recurrence of Struve's functions."""
+    return (0.5 * x) ** v * (function_of("rgamma")(v + 1.5) / math.sqrt(PI))
+
+
 def _gamma_density(a: Any, x: Value) -> Value:
     """The inverse of the density of the gamma distribution."""
     return jnp.exp(x + (1.0 - a) * jnp.log(x) + lax.lgamma(jnp.asarray(a, x.dtype)))
@@ -166,6 +173,18 @@ def _owens_moves(primals: Any, tangents: Any) -> Any:
     along_h = -lax.erf(a * h / math.sqrt(2.0)) * jnp.exp(-0.5 * h * h) / (2.0 * math.sqrt(2.0 * PI))
     along_a = jnp.exp(-0.5 * h * h * (1.0 + a * a)) / (2.0 * PI * (1.0 + a * a))
     return _owens(h, a), along_h * by_h + along_a * by_a
+
+
+def _binom(n: Value, k: Value) -> Value:
+    """1/((n + 1) B(n - k + 1, k + 1)), of either sign."""
+    sign = settled(jsp.gammasgn(n - k + 1.0) * jsp.gammasgn(k + 1.0) * jsp.gammasgn(n + 2.0))
+    return sign * jnp.exp(-jsp.betaln(n - k + 1.0, k + 1.0)) / (n + 1.0)
+
+
+def _powm1(x: Value, y: Value) -> Value:
+    positive = settled(x > 0.0)
+    near = jnp.expm1(y * jnp.log(jnp.where(positive, x, 1.0)))
+    return jnp.where(positive, near, jnp.where(positive, 1.0, x) ** y - 1.0)
 
 
 def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Value:
@@ -191,7 +210,7 @@ BY_NAME: dict[str, Rule] = {
     "chdtrc": _same(lambda v, x: jsp.gammaincc(0.5 * v, 0.5 * x)),
     "gdtr": _same(lambda a, b, x: jsp.gammainc(b, a * x)),
     "gdtrc": _same(lambda a, b, x: jsp.gammaincc(b, a * x)),
-    "binom": _same(lambda n, k: jnp.exp(-jsp.betaln(n - k + 1.0, k + 1.0)) / (n + 1.0)),
-    "powm1": _same(lambda x, y: jnp.expm1(y * jnp.log(x))),
+    "binom": _same(_binom),
+    "powm1": _same(_powm1),
 }
 FUNCTIONS_BY_NAME: dict[str, Rule] = {"lambertw": lambertw}

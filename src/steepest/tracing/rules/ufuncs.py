@@ -35,9 +35,9 @@ from .values import (
 LARGEST_UNROLLED_POWER = 1024
 
 
-def elementwise(ufunc: np.ufunc, record: Rule) -> Rule:
-    """The rule of a ufunc: NumPy chooses the types, shapes are aligned, `record` puts it onto JAX."""
-    aligns = record is not _power
+def elementwise(ufunc: np.ufunc, record: Rule, aligns: bool = True) -> Rule:
+    """The rule of a ufunc: NumPy chooses the types, shapes are aligned if `aligns`, `record` puts it onto JAX."""
+    aligns = aligns and record is not _power
     loops: dict[tuple[Any, ...], tuple[np.dtype[Any], ...]] = {}
 
     def loop_of(values: tuple[Value, ...], signature: Any = None) -> tuple[np.dtype[Any], ...]:
