@@ -405,7 +405,7 @@ def _function(
     from ..tracing.trace import trace
 
     def traced(x: Any) -> Any:
-        return trace(model.function, own, (x,), style="keywords")
+        return trace(model.function, own, (x,), style="keywords", label=model.label)
 
     parts = []
     precision = "float64"
