@@ -90,7 +90,9 @@ class _Branches:
         index = self.made_at.get(operand) if isinstance(operand, jex.Var) else None
         if index is None or self.rewriting.equations[index].primitive.name not in _EACH_BY_ITSELF:
             return
-        if math.prod(shape) > MOST_ENTRIES or dtype not in (np.float32, np.float64) or self.uses[operand] > 1:
+        if dtype not in (np.float32, np.float64) or self.uses[operand] > 1:
+            return
+        if max(math.prod(shape), math.prod(picking.outvars[0].aval.shape)) > MOST_ENTRIES:
             return
         # The entries, counted, go the way of the values; where nothing is picked it says NaN.
         counted = np.arange(math.prod(shape), dtype=dtype).reshape(shape)
