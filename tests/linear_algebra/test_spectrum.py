@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steepest.linear_algebra.spectrum import ON_THE_SPHERE, Spectrum
+from steepest.linear_algebra.spectrum import NOISE, ON_THE_SPHERE, Spectrum
 
 RNG = np.random.default_rng(3)
 
@@ -31,6 +31,21 @@ def test_the_step_meets_the_conditions_of_a_lowest_point_in_a_ball(n, radius):
     assert shift >= -np.linalg.eigvalsh(H)[0] - 1e-9 * np.linalg.norm(H)
     assert shift >= -1e-9 and (size >= (1.0 - 2 * ON_THE_SPHERE) * radius or abs(shift) <= 1e-9)
     np.testing.assert_allclose(decrease, -(g @ s + 0.5 * s @ H @ s), rtol=1e-8)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, -0.7])
+@pytest.mark.parametrize("radius", [1e-3, 5.0])
+def test_beside_the_hard_case_the_step_stays_in_the_ball(part, radius):
+    """Along the lowest eigenvector the shifted system reaches a `part` of the radius; the lowest is on the sphere.
+
+    Without a slope there, it would be (±√(r² - s²), s) with s = -g₂ / (1 + 2); so little changes that by a billionth.
+    """
+    g = np.array([part * radius * 2.0 * NOISE, 0.3 * radius])
+    s, decrease = Spectrum(np.diag([-2.0, 1.0])).lowest_in_ball(g, radius)
+    assert np.linalg.norm(s) <= (1.0 + 1e-12) * radius
+    along = np.sqrt(radius**2 - (g[1] / 3.0) ** 2)
+    np.testing.assert_allclose(s, [-along if part > 0.0 else along, -g[1] / 3.0], rtol=1e-9)
+    np.testing.assert_allclose(decrease, along**2 + g[1] ** 2 / 3.0 - 0.5 * (g[1] / 3.0) ** 2, rtol=1e-9)
 
 
 def test_in_the_hard_case_the_step_reaches_the_sphere_along_the_lowest_eigenvector():

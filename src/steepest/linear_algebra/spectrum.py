@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, sqrt
+from math import copysign, inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Spectrum:
         """
         c, above = g.dot(self.vectors), self._above
         least = max(self.lowest, NOISE * self._size)  # smallest distance of λ₁ + shift from zero
-        fill, vanishes = 0.0, not holds_everywhere(c)
+        vanishes = not holds_everywhere(c)
         with quietly():
             floor, measured = (_few_measured if c.size <= FEW else _measured)(c, above, radius)
             distance = max(least, floor)
@@ -75,15 +75,15 @@ class Spectrum:
                 distance += (square / bend) * (length / radius - 1.0)
             lifted = above + tried
             t = np.where(c == 0.0, 0.0, c / lifted) if vanishes else c / lifted
-            if (
+            is_hard = (
                 self.lowest < -NOISE * self._size
                 and length < (1.0 - ON_THE_SPHERE) * radius
                 and distance <= least
-            ):
-                fill = sqrt(radius * radius - square)
+            )
         y = -t
-        if fill:
-            y[0] += fill if y[0] >= 0.0 else -fill
+        if is_hard:
+            rest = float(y[1:].dot(y[1:]))
+            y[0] = copysign(sqrt(radius * radius - rest), y[0] or 1.0)
         decrease = -float(y.dot(c) + 0.5 * float((y * self.values).dot(y)))
         return self.vectors.dot(y), decrease
 
