@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from steepest import ExpressionError, InputError, minimize
 from steepest.constraints.inequality import sides_of
+from steepest.constraints.reading import _distinct as distinct
 
 
 def paraboloid(x):
@@ -129,3 +130,25 @@ def test_a_method_that_knows_no_constraints_is_refused():
         minimize(paraboloid, np.zeros(2), method="bfgs", constraints={"type": "ineq", "fun": disc})
     with pytest.raises(InputError, match="constraints"):
         minimize(paraboloid, np.zeros(2), method="interior point")
+
+
+class Compared(str):
+    """A name that counts how often it is compared with others."""
+
+    comparisons = 0
+
+    def __eq__(self, other):
+        Compared.comparisons += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self):
+        return str.__hash__(self)
+
+
+def test_names_of_many_constraints_are_told_apart_without_comparing_each_with_all():
+    assert distinct(["limit", "limit (2)", "limit", "other", "limit"]) == (
+        "limit", "limit (2)", "limit (3)", "other", "limit (4)",
+    )  # fmt: skip
+    names = [Compared(f"row {k % 500}") for k in range(2000)]
+    assert len(set(distinct(names))) == 2000
+    assert Compared.comparisons < 20 * len(names)

@@ -288,12 +288,14 @@ def _row_names(part: Part) -> list[str]:
 
 def _distinct(names: list[str]) -> tuple[str, ...]:
     """Names told apart by a number where two are the same."""
-    found: list[str] = []
+    found: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     for name in names:
-        number, told = 2, name
+        told = name
         while told in found:
-            told, number = f"{name} ({number})", number + 1
-        found.append(told)
+            numbers[name] = numbers.get(name, 1) + 1
+            told = f"{name} ({numbers[name]})"
+        found[told] = None
     return tuple(found)
 
 
