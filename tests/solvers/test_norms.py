@@ -188,3 +188,20 @@ def test_a_norm_keeps_other_kinks_company():
     kept = np.abs(result.x) > 1e-12
     np.testing.assert_allclose(slope[kept], -np.sign(result.x[kept]), atol=1e-9)
     assert (np.abs(slope) <= 1.0 + 1e-9).all()
+
+
+BEARING_NOTHING = {
+    "a power": lambda x: np.linalg.norm(x) ** 3 - np.sum(x**2),
+    "a product": lambda x: np.sum(x**2) * np.linalg.norm(x) - x[0] ** 2 + np.sum(x**4),
+    "beside a kink": lambda x: abs(x[1]) + x[0] ** 2 * np.linalg.norm(x) - x[0] ** 2 + np.sum(x**4),
+}
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("cost", BEARING_NOTHING.values(), ids=BEARING_NOTHING)
+def test_a_norm_that_is_zero_holds_no_point_where_the_cost_has_no_slope_in_it(cost, unit):
+    """Along x[0] the cost is |h|³ - h² or with h⁴ besides: lower on both sides of zero."""
+    assert cost(np.array([0.01, 0.0])) < -9e-5 and cost(np.array([-0.01, 0.0])) < -9e-5
+    assert not st.verify(lambda x: unit * cost(x), np.zeros(2)).success
+    result = st.minimize(lambda x: unit * cost(x), np.zeros(2))
+    assert result.success and result.fun < -0.07 * unit

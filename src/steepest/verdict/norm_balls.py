@@ -18,6 +18,10 @@ from ..solvers.smooth_programs import Vanishing
 # must be shorter by as much: at the limit itself second derivatives tell nothing.
 BORNE = 1e-8
 
+# A norm in which the cost has less slope, in units where its slopes are about one, holds nothing, as |x| in |x|³ at
+# zero: second derivatives along what it is taken of decide there, and they are not looked at.
+BEARS_NOTHING = 1e-8
+
 # Slopes that the multipliers leave, against the terms that cancel there.
 BALANCED = 1e-8
 
@@ -41,6 +45,9 @@ def held_together(
     """
     objective, rows = vanishing.objective, vanishing.rows
     _, gradient = objective.value_and_gradient(w)
+    bears = gradient[vanishing.smooth.program.radii[vanishing.norms]]
+    if not convex and (bears <= BEARS_NOTHING).any():
+        return None
     J = rows.jacobian(w)
     low = holding | (w <= objective.bounds.lower)
     high = w >= objective.bounds.upper
