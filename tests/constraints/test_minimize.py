@@ -1,6 +1,7 @@
 """Constrained minima against closed forms, multipliers as sensitivities, and honest words where there is no minimum."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from steepest.objective import Objective
 from steepest.search import constrained
 from steepest.solvers.history import History
 from steepest.solvers.stopping import StopReason
+from steepest.verdict.constrained_conditions import least_violation
 
 from ..pressing import pressing
 
@@ -454,3 +456,15 @@ def test_a_walk_that_ends_without_multipliers_says_so_and_tells_no_nan(unit):
     for evidence in found.evidence:
         assert evidence.measured is None or not np.isnan(evidence.measured), evidence
     assert found.success or "no multipliers" in found.message
+
+
+def test_what_many_missed_constraints_leave_is_told_without_their_dense_slopes():
+    """Half a million numbers that ought to be one: their slopes, dense, would take two terabytes."""
+    n = 500_000
+    point = SimpleNamespace(
+        value=np.zeros(n), sizes=np.ones(n), scale=np.ones(n), has_slopes=True, J=sparse.eye_array(n).tocsr(),
+        rows=SimpleNamespace(lower=np.ones(n), upper=np.ones(n)), look=SimpleNamespace(n=n),
+    )  # fmt: skip
+    told = least_violation(point)
+    assert not told.holds
+    assert told.measured is None

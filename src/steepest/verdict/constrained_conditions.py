@@ -42,6 +42,9 @@ TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
 # What is said of a point among many constraints that the walk passed and did not end at.
 NO_MULTIPLIERS = "the walk came to no multipliers for this point"
 
+# Slopes of missed constraints, one for each of them and of the parameters, that a step is looked for with (128 MB).
+MOST_SLOPES = 1 << 24
+
 # Random directions, each both ways, along which a corner of kinks is left where some way leads down.
 CORNER_WAYS = 30
 
@@ -74,10 +77,12 @@ def least_violation(point: Point) -> Evidence:
 
     signed = (point.value - np.clip(point.value, point.rows.lower, point.rows.upper)) / point.sizes
     off = np.flatnonzero(signed)
-    A = dense(point.J[off]) * point.scale / point.sizes[off][:, None]
     name = "violation that a small step could take away"
     if not point.has_slopes:
         return Evidence(name, None, 1e-3, False, "the slopes of the constraints are not finite there")
+    if off.size * point.look.n > MOST_SLOPES:
+        return Evidence(name, None, 1e-3, False, "not looked for: too many constraints are missed")
+    A = dense(point.J[off]) * point.scale / point.sizes[off][:, None]
     least = np.minimum((point.bounds.lower - point.x) / point.scale, -1e-12)
     most = np.maximum((point.bounds.upper - point.x) / point.scale, 1e-12)
     left = lsq_linear(
