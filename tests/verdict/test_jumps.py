@@ -123,3 +123,14 @@ TWO_SIDED = {
 @pytest.mark.parametrize("cost", TWO_SIDED.values(), ids=TWO_SIDED)
 def test_a_minimum_of_two_sides_stays_one(cost, unit):
     assert st.verify(lambda x: unit * cost(x), np.zeros(2)).success
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_a_kink_without_a_jump_of_the_slope_does_not_hide_how_the_cost_bends_across_it(unit):
+    """Along x[0] the cost is |h|³ - h², which is least at 2/3, at -4/27."""
+
+    def cost(x):
+        return unit * (np.abs(x[1]) + np.abs(x[0]) * x[0] ** 2 - x[0] ** 2)
+
+    assert not st.verify(cost, np.zeros(2)).success
+    assert st.minimize(cost, np.zeros(2)).fun == pytest.approx(-4.0 / 27.0 * unit, rel=1e-9)

@@ -30,7 +30,7 @@ from .minima import kink_minimum
 from .norm_balls import held_together
 from .precision import digits_of
 from .wording import listed
-from .words import Evidence, Judgement
+from .words import Evidence, Judgement, Verdict
 
 # Both sides of a kink this near, against the sizes met on the way to it, and the point lies on it.
 ON_IT = 1e-9
@@ -81,6 +81,9 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
             return None
     judgement, multipliers = judge_constrained(objective, rows, w, names=names, hint=hint)
     if not judgement.verdict.is_minimum:
+        return None
+    flat = judgement.verdict is Verdict.FLAT_MINIMUM and not look.convex
+    if flat and _some_hold_nothing(on, multipliers.bounds, program.lower):
         return None
     count = _kinks_that_hold(on, multipliers.bounds, program.lower) + int(closed.sum())
     if not count:
@@ -145,6 +148,15 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     bounds = unit * multipliers.bounds[:n] / smooth.units[:n]
     violation = float(np.max(rows.violation(look.x), initial=0.0))
     return found, Multipliers(unit * multipliers.rows[kinks:], bounds, active, violation)
+
+
+def _some_hold_nothing(on: np.ndarray, multipliers: Vector, lower: Vector) -> bool:
+    """Whether the slope does not jump at some two-sided kink of `on` (k, 2), as at that of |z|³ at zero.
+
+    Its sides, held at zero, hide how the cost bends across it.
+    """
+    pushes = multipliers[on].sum(axis=1) > NO_JUMP * float(np.abs(multipliers).max(initial=0.0))
+    return bool((np.isfinite(lower[on[:, 0]]) & ~pushes).any())
 
 
 def _kinks_that_hold(on: np.ndarray, multipliers: Vector, lower: Vector) -> int:
