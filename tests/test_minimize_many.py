@@ -219,3 +219,16 @@ def test_a_first_member_without_a_cost_takes_none_from_the_others():
     )
     assert found.verdicts.tolist() == [Verdict.NOT_FINITE, Verdict.LOCAL_MINIMUM]
     assert_allclose(found.x[1], 2.0)
+
+
+def test_members_whose_cost_holds_a_method_of_unknown_length():
+    from scipy.integrate import odeint
+
+    t = np.linspace(0.0, 3.0, 7)
+
+    def cost(p):
+        return np.sum((odeint(lambda y, s: -p[1] * y, p[0], t)[:, 0] - 2 * np.exp(-0.7 * t)) ** 2)
+
+    found = st.minimize_many(cost, RNG.uniform(0.5, 2.0, size=(8, 2)))
+    assert found.success.all()
+    assert_allclose(found.x, np.tile([2.0, 0.7], (8, 1)), atol=1e-7)

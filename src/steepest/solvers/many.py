@@ -175,9 +175,13 @@ def _evaluation(cost: Any, n: int) -> Callable[[Any, Any], tuple[Any, Any, Any]]
     def evaluate(x: Any, data: Any) -> tuple[Any, Any, Any]:
         import jax
 
+        from ..derivatives.exact import puller
+
+        pulled = puller(jax.make_jaxpr(cost)(x, data))
+
         def both(x: Any) -> tuple[Any, Any]:
-            value, gradient = jax.value_and_grad(cost)(x, data)
-            return gradient, value
+            value, pull_back = pulled(lambda x: cost(x, data), x)
+            return pull_back(jax.lax.full_like(value, 1.0))[0], value
 
         def along(v: Any) -> tuple[Any, Any, Any]:
             gradient, change, value = jax.jvp(both, (x,), (v,), has_aux=True)
