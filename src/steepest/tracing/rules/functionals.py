@@ -2,6 +2,9 @@
 
 SciPy calls them as often as it likes, at places that nobody knows beforehand. Here each is recorded once, for arguments
 of given shapes, and the rule of what it is handed to is written with the recording.
+
+Slopes are those of what is computed at each place. That of a jump whose place depends on the parameters, as in
+np.where(t < p, 1, 0), is not among them: who integrates over one has to split the range there.
 """
 
 from __future__ import annotations
