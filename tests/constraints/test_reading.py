@@ -1,5 +1,7 @@
 """Constraints mean the same in every form they are written in, and what cannot be meant is refused before any call."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -8,6 +10,7 @@ from numpy.testing import assert_allclose
 from steepest import ExpressionError, InputError, minimize
 from steepest.constraints.inequality import sides_of
 from steepest.constraints.reading import _distinct as distinct
+from steepest.presentation.text import _constraints as text_of_constraints
 
 
 def paraboloid(x):
@@ -150,5 +153,17 @@ def test_names_of_many_constraints_are_told_apart_without_comparing_each_with_al
         "limit", "limit (2)", "limit (3)", "other", "limit (4)",
     )  # fmt: skip
     names = [Compared(f"row {k % 500}") for k in range(2000)]
+    Compared.comparisons = 0
     assert len(set(distinct(names))) == 2000
+    assert Compared.comparisons < 20 * len(names)
+
+
+def test_the_text_of_many_constraints_is_written_without_comparing_each_with_all():
+    names = [Compared(f"row {k}") for k in range(2000)]
+    result = SimpleNamespace(
+        multipliers=dict.fromkeys(names, 0.0), active=tuple(map(Compared, names[1000:])),
+        bound_multipliers=np.zeros(1), names=("x",),
+    )  # fmt: skip
+    Compared.comparisons = 0
+    assert "row 1000" in "\n".join(text_of_constraints(result))
     assert Compared.comparisons < 20 * len(names)

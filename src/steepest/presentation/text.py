@@ -263,7 +263,8 @@ def _parameters(result: Any) -> list[str]:
 
 def _constraints(result: Any) -> list[str]:
     """The constraints that push: what the lowest cost rises by for each unit their limit rises."""
-    names = [name for name, value in result.multipliers.items() if value or name in result.active]
+    active = set(result.active)
+    names = [name for name, value in result.multipliers.items() if value or name in active]
     rows = [("constraint", "multiplier")]
     rows += [(shortened(name), number(result.multipliers[name])) for name in names[:MOST_ROWS]]
     bounds = flat(result.bound_multipliers)
