@@ -79,3 +79,19 @@ def test_an_integrand_that_prints_is_named():
     with pytest.warns(UserWarning, match="decay prints"):
         slope = steepest.gradient(lambda p: quad(decay, 0, 1, args=(p[0],))[0])([1.0])
     np.testing.assert_allclose(slope, [2 * np.exp(-1) - 1], rtol=1e-10)
+
+
+def test_a_cost_of_batches_that_prints_is_trained(capfd):
+    rows = np.random.default_rng(0).normal(size=(64, 3))
+    weights = np.array([1.0, -2.0, 3.0])
+
+    def loss(w, batch):
+        x, y = batch
+        jax.debug.print("w = {}", w)
+        return jnp.mean((x @ w - y) ** 2)
+
+    with pytest.warns(UserWarning, match="loss prints"):
+        found = steepest.train(loss, np.zeros(3), (rows, rows @ weights))
+    jax.effects_barrier()
+    np.testing.assert_allclose(found.params, weights, atol=1e-4)
+    assert "w =" not in capfd.readouterr().out

@@ -23,6 +23,7 @@ from .arrays import TracedArray
 from .explain import for_batches, refusals_kept
 from .lookalike import Lookalike
 from .passes import simplify
+from .prints import silent
 from .splitting import splits_for_slices
 from .trace import _explained, _result, _runnable, label_of
 
@@ -112,7 +113,7 @@ def record(
         if failures:
             found = _explained(failures[0], cost, parameters.leaves, batch.leaves)
             raise for_batches(found, columns) if isinstance(found, TracingError) else found
-        closed = splits_for_slices(simplify(closed, keep_derivatives=True))
+        closed = splits_for_slices(simplify(silent(closed, label_of(cost)), keep_derivatives=True))
         return BatchCost(closed, len(parameters.leaves))
 
 
