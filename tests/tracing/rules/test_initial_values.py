@@ -178,6 +178,23 @@ def test_a_fit_of_rates_finds_them_and_their_errors():
     np.testing.assert_allclose(np.sqrt(np.diag(found.pcov)), np.sqrt(np.diag(expected.pcov)), rtol=1e-5)
 
 
+def test_a_stiff_fit_ends_in_few_evaluations_and_is_sure_of_its_end():
+    """Rounding that an extrapolation magnified looked like noise, and the fit was walked again from everywhere."""
+    t = np.linspace(0.2, 6, 25)
+    y = np.exp(-0.5 * t) + 0.01 * np.random.default_rng(0).normal(size=25)
+
+    def followed(t, k):
+        def rates(s, y):
+            return [-1000 * (y[0] - np.cos(s)), -k * y[1]]
+
+        return solve_ivp(rates, (0, t[-1]), [1.0, 1.0], "LSODA", t_eval=t).y[1]
+
+    expected = steepest.fit(lambda t, k: np.exp(-k * t), t, y, {"k": 0.8})
+    found = steepest.fit(followed, t, y, {"k": 0.8})
+    assert found.success and found.nfev < 60
+    np.testing.assert_allclose(found.params, expected.params, rtol=1e-8)
+
+
 def test_what_has_no_rule_is_told():
     for settings, word in (({"events": lambda t, y: y[0]}, "events"), ({}, "t_eval")):
         with pytest.raises(TracingError, match=word):
