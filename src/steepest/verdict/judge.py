@@ -260,13 +260,13 @@ def _stationary(
             return found or by_stop(look, curvature, optimality, ray, evidence)
         if found is not None:
             return found
+    if cornered or (kinked and _is_opaque(look)):
         promised = optimality.remaining if np.isfinite(optimality.remaining) else 0.0
         allowed = 8.0 * rounding.value + 2.0 * max(promised, optimality.remaining_limit)
         beside = None if look.convex else lower_beside(look, allowed)
         if beside is not None:
-            return falls(
-                look, beside, evidence, "the cost has a kink or a jump here, and is lower right beside it"
-            )
+            what = "the cost has a kink or a jump here" if cornered else "a choice hides from the slope"
+            return falls(look, beside, evidence, f"{what}, and is lower right beside it")
     if curvature.negative and not look.convex:
         found, curvature = _saddle(look, curvature, rounding, evidence)
         if found is not None:
@@ -300,6 +300,14 @@ def _stationary(
     if curvature.null.size == 0:
         return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     return _without_curvature(look, curvature, rounding, optimality, evidence)
+
+
+def _is_opaque(look: Look) -> bool:
+    """Whether the cost has choices in loops or calls, as an integrand that jumps at a place of the parameters.
+
+    The slope of an integral is that of its terms, and says nothing of a jump that moves from one to the next.
+    """
+    return look.structure is not None and look.structure.kinks.opaque
 
 
 def _is_larger_than_the_cost(look: Look, error: float) -> bool:

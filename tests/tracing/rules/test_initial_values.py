@@ -195,6 +195,20 @@ def test_a_stiff_fit_ends_in_few_evaluations_and_is_sure_of_its_end():
     np.testing.assert_allclose(found.params, expected.params, rtol=1e-8)
 
 
+@pytest.mark.parametrize("start", [1.0, 3.0])
+def test_a_lag_that_the_slope_does_not_see_makes_no_minimum(start):
+    """y' = 1 - y until the lag, y' = -y from then on: the slope in the lag is taken of neither."""
+
+    def cost(p):
+        path = solve_ivp(lambda t, y: -y + np.where(t < p[0], 1.0, 0.0), (0, 3), [0.0], t_eval=[3.0])
+        return (path.y[0, 0] - 0.05) ** 2 + 0.01 * (p[0] - 1) ** 2
+
+    found = steepest.minimize(cost, [start])
+    lag = np.linspace(0.5, 1.5, 1001)
+    lowest = np.min((np.exp(lag - 3) - np.exp(-3) - 0.05) ** 2 + 0.01 * (lag - 1) ** 2)
+    assert not found.success or found.fun < lowest + 1e-8
+
+
 def test_what_has_no_rule_is_told():
     for settings, word in (({"events": lambda t, y: y[0]}, "events"), ({}, "t_eval")):
         with pytest.raises(TracingError, match=word):

@@ -29,12 +29,9 @@ EPS = float(np.finfo(float).eps)
 MOST_STEPS = 100_000
 # How a step follows from the error of the one before.
 SAFETY, LEAST, GREATEST = 0.9, 0.2, 10.0
-# Where |h·λ| of the explicit method is beyond this, a solution that shows λ could not be followed to `TOLERANCE`: so many
-# such steps in a row show a stiff equation. (Stability ends at 6.1; steps at that edge are as erratic as rounding.)
+# Where |h·λ| of the explicit method is beyond this, a solution that shows λ could not be followed to `TOLERANCE`: so
+# many such steps in a row show a stiff equation. (Stability ends at 6.1; steps at that edge are erratic.)
 STABLE, SHOWN = 2.0, 8
-# Without such a sign, so many explicit steps are taken before the others, which are fewer; of large systems more, since
-# matrices of their size are inverted in those.
-EXPLICIT_STEPS, EXPLICIT_STEPS_OF_MANY, MANY = 500, 20_000, 50
 # The implicit Euler method with 1, 2, … steps, extrapolated to this order.
 ORDER = 8
 
@@ -287,11 +284,10 @@ class _Way:
     def explicitly(self, place: _Place) -> _Place:
         """On by steps of DOP853, to the end or to where the equation shows itself to be stiff."""
         method = sys.modules["scipy.integrate"].DOP853
-        most = EXPLICIT_STEPS_OF_MANY if place.y.size > MANY else EXPLICIT_STEPS
 
         def going(state: Any) -> Value:
             place, stiff, _ = state
-            return self._is_under_way(place) & (stiff < SHOWN) & (place.steps < most)
+            return self._is_under_way(place) & (stiff < SHOWN)
 
         def turn(state: Any) -> Any:
             place, stiff, shrunk = state
