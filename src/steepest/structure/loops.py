@@ -20,11 +20,11 @@ FOLLOWED = frozenset({"while", "scan", "cond"})
 def kinked_loops(closed: Any, kinked: frozenset[str]) -> bool:
     """Whether a loop or a branch in the jaxpr may have a kink: one of the operations `kinked`, or a choice.
 
-    >>> import jax, numpy as np
+    >>> import jax, jax.numpy as jnp, numpy as np
     >>> with jax.enable_x64(True):
     ...     smooth, bent = (
     ...         jax.make_jaxpr(lambda x: jax.lax.fori_loop(0, 5, lambda k, y: f(y * x), x))(np.float64(1.0))
-    ...         for f in (np.sin, abs)
+    ...         for f in (jnp.sin, abs)
     ...     )
     >>> kinked_loops(smooth, frozenset({"abs"})), kinked_loops(bent, frozenset({"abs"}))
     (False, True)

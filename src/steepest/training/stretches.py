@@ -92,7 +92,7 @@ def watched_every(every: int, seconds: float, parameters: int, arrays: int, look
     `seconds` of one step, foreseen. Longer intervals divide `look`, so that a row falls where the device has caught up.
 
     >>> watched_every(10, 30e-3, 670_000, 6, 100, "cpu"), watched_every(10, 30e-3, 15_000, 4, 100, "cpu")
-    (50, 20)
+    (50, 10)
     >>> watched_every(1, 1e-4, 670_000, 6, 100, "cpu"), watched_every(500, 1e-4, 670_000, 6, 100, "cpu")
     (1, 500)
     """

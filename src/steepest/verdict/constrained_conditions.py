@@ -22,6 +22,9 @@ from .words import Evidence
 
 # What would change the cost by no more than this part of its size, moved onto a limit, is at that limit.
 ONTO_A_LIMIT = 1e-6
+# This part of it where the slopes of the limits depend on each other: the point is then off by the root of a distance,
+# and the cost by some times what the multipliers say.
+DEPENDENT = 0.1
 
 # A slope that would change the cost by no more than this part, as it is here, on the way to a bound has met the bound.
 NEXT_TO_NOTHING = 1e-9
@@ -215,6 +218,8 @@ def complementarity(point: Point) -> Evidence:
     largest = max(largest, float((np.abs(point.bound_multipliers) * gap).max(initial=0.0)))
     slopes = float((np.abs(point.look.gradient) * point.scale).max(initial=0.0))
     most = ONTO_A_LIMIT * max(abs(point.look.value), point.look.fall or 0.0, slopes)
+    if independence_of_slopes(point) is not None:
+        most *= DEPENDENT
     return Evidence(
         "multiplier × distance to the limit", largest, most, largest <= most,
         "what moving each constraint that pushes onto its limit would change the cost by",

@@ -34,6 +34,8 @@ NARROWED = 40
 # Steps along a valley, each twice as long as the one before, and the corrections after each.
 DOUBLINGS = 24
 CORRECTIONS = 12
+# Beside zero a parameter has no size of its own: steps go on to a distance of one, so many of them at most.
+MOST_DOUBLINGS = 80
 
 # A valley is at its bottom again where a correction would gain less than this part of the last fall.
 SETTLED = 1e-3
@@ -210,13 +212,16 @@ def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Val
         return None
     direction, step = sized / length, max(length, SHORTEST)
     x, value = look.x, look.value
-    values, away, faded = [value], [0.0], False
-    while len(values) <= DOUBLINGS and value > -np.inf:
+    values, away, faded, ended = [value], [0.0], False, False
+    while value > -np.inf and (
+        len(values) <= DOUBLINGS
+        or (len(values) <= MOST_DOUBLINGS and float(np.linalg.norm(x - look.x)) < 1.0)
+    ):
         found = put_across(look, x + step * look.scale * direction, direction, value)
         if turning and not found[1] < value:
             found = put_across(look, x + step / CLOSER * look.scale * direction, direction, value)
         if not found[1] < value - rounding:
-            faded = found[1] <= value + 8.0 * look.trembling(found[0], found[1])
+            faded, ended = found[1] <= value + 8.0 * look.trembling(found[0], found[1]), True
             break
         moved = (found[0] - x) / look.scale
         if float(moved @ direction) <= 0.0:
@@ -227,7 +232,7 @@ def _followed(look: Look, way: Vector, rounding: float, *, turning: bool) -> Val
         x, value = found
         values.append(value)
         away.append(float(np.linalg.norm((x - look.x) / look.scale)))
-    leads = _leads(-np.diff(values), value, faded)
+    leads = None if ended and not faded else _leads(-np.diff(values), value, faded)
     if leads is None or (value > -np.inf and away[-1] < FARTHER * away[-LAST]):
         return None
     return Valley(leads, way, value, float(np.linalg.norm(x - look.x)), len(values) - 1)
