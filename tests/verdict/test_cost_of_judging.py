@@ -222,7 +222,7 @@ def test_probes_that_bounds_keep_off_the_pieces_are_not_put_back_again_and_again
     )
     assert found.verdict == "minimum at a kink"
     assert abs(found.fun - program.fun) < 1e-9
-    assert len(steps) <= 500  # 460; with eight rounds for every probe 2,300
+    assert len(steps) <= 400  # with eight rounds for every probe 2,300
 
 
 @pytest.mark.parametrize("n", [1, 2])

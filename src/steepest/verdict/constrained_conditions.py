@@ -278,18 +278,20 @@ def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:
     """A lower feasible point along `direction` either way, and whether the cost stays level both ways nearby."""
     look = point.look
     rounding = _rounding_of_values(point)
-    level = True
+    level, seen = True, False
     for distance in TRIED:
         for sign in (1.0, -1.0):
             near = point.kept(point.x + sign * distance * direction)
             if near is None or float((np.abs(near - point.x) / point.scale).max()) < 0.1 * distance:
                 level = level and near is None
                 continue
+            seen = True
             value = look.value_at(near)
             if value < look.value - rounding:
                 return near, False
             level = level and value <= look.value + rounding
-    return (_far_along(point, direction) if level else None), level
+    # What no near place can be put back from bars the far ones too.
+    return (_far_along(point, direction) if level and seen else None), level
 
 
 def _far_along(point: Point, direction: Vector) -> Vector | None:
