@@ -19,8 +19,9 @@ from .results import Result
 from .search import constrained, multistart, restarts
 from .search.descent import Descent, box_key, structure_of
 from .solvers import choose, plan_for
-from .solvers.choice import Plan, unconstrained_plan
 from .solvers.driver import Run
+from .solvers.methods import unconstrained_plan
+from .solvers.plan import Plan
 from .solvers.stopping import INTERRUPTED
 from .verdict.supplied import wrong_from_the_start
 from .verdict.words import Judgement

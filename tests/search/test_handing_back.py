@@ -5,8 +5,8 @@ import pytest
 
 from steepest.search.descent import Descent
 from steepest.solvers import LBFGS, gradient_descent
-from steepest.solvers.choice import Plan, Rung
 from steepest.solvers.newton import Newton
+from steepest.solvers.plan import Plan, Rung
 
 from ..posed import posed
 

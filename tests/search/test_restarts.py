@@ -210,7 +210,7 @@ def test_what_the_walk_was_spared_the_restarts_do_not_factorise(monkeypatch):
     assert minimize(cost, start).success
     assert looked
     looked.clear()
-    monkeypatch.setattr("steepest.solvers.choice.BEARABLE", 0.0)
+    monkeypatch.setattr("steepest.solvers.situation.BEARABLE", 0.0)
     assert minimize(cost, start).success
     assert not looked
 

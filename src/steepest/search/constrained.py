@@ -17,9 +17,10 @@ from ..objective import BudgetSpent
 from ..presentation.text import counted
 from ..problem import Problem, SplitCost, split_between, split_cost
 from ..recording import Recording
-from ..solvers.choice import Plan, plan_for
 from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
 from ..solvers.driver import lowest_seen, spent
+from ..solvers.methods import plan_for
+from ..solvers.plan import Plan
 from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from ..verdict.between import judge_between
 from ..verdict.constrained import Multipliers

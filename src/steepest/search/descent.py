@@ -15,10 +15,10 @@ from ..objective import TINY, BudgetSpent
 from ..problem import Problem, evaluation
 from ..recording import Recording
 from ..solvers import History, drive
-from ..solvers.choice import Plan, Rung
 from ..solvers.driver import FROM_OUTSIDE, Run
 from ..solvers.lbfgs import LBFGS
 from ..solvers.newton import Newton
+from ..solvers.plan import Plan, Rung
 from ..solvers.stopping import INTERRUPTED, VALUE_ROUNDING, StopReason
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge

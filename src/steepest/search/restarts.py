@@ -16,12 +16,13 @@ from ..numerics import EPS
 from ..objective import BudgetSpent, Objective
 from ..problem import Problem, evaluation
 from ..recording import Recording
-from ..solvers.choice import HESSIAN_PARAMETERS, Plan, Rung, Situation
 from ..solvers.driver import Run
 from ..solvers.lbfgs import LBFGS
 from ..solvers.levenberg_marquardt import LevenbergMarquardt
 from ..solvers.linear_residuals import met_by_linear_residuals
 from ..solvers.newton import Newton
+from ..solvers.plan import Plan, Rung
+from ..solvers.situation import HESSIAN_PARAMETERS, Situation
 from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 from ..verdict.wording import SHOWN, written
 from ..verdict.words import Evidence, Judgement, Verdict

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .adam import Adam
 from .bfgs import BFGS
-from .choice import Plan, Rule, choose, plan_for
+from .choice import Rule, choose
 from .contract import Solver, State
 from .driver import Run, drive
 from .gradient_descent import GradientDescent
@@ -15,8 +15,10 @@ from .history import History
 from .lbfgs import LBFGS
 from .levenberg_marquardt import FIRST_RADIUS, LevenbergMarquardt
 from .line_search import STILL_FALLING
+from .methods import plan_for
 from .newton import Newton
 from .newton_cg import NewtonCG
+from .plan import Plan
 from .stopping import StopReason, Tolerance
 
 __all__ = [

@@ -1,45 +1,33 @@
-"""Which solver, and why: an ordered table of rules, and the names people already type."""
+"""Which solver, and why: an ordered table of rules, each a rung of the ladder where it holds."""
 
 from __future__ import annotations
 
-import difflib
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
 from typing import Any
 
-import numpy as np
-
 from ..bounds import Vector
-from ..errors import InputError
-from ..linear_algebra.elimination import BEARABLE
 from ..objective import Objective
 from ..problem import MOST_KINKS
-from .adam import Adam
 from .bfgs import BFGS
 from .cobyqa import Cobyqa
-from .constrained_driver import InteriorPointSolver
 from .contract import Solver
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .levenberg_marquardt import LevenbergMarquardt
 from .linear_residuals import met_by_linear_residuals
+from .methods import plan_for
 from .newton import Newton
 from .newton_cg import NewtonCG
-from .optax_rules import OptaxRule, is_optax_rule
+from .plan import Plan, Rung
+from .situation import HESSIAN_PARAMETERS, Situation
 from .split_interior_point import SplitInteriorPoint
-from .stopping import Tolerance
 
 # Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
 # beyond, updating it takes longer than the better directions save.
 DENSE_PARAMETERS = 300
-
-
-# With as many parameters second derivatives are asked for at every step; beyond, one Hessian costs about as much as
-# the gradients of a whole walk that learns curvature on the way.
-HESSIAN_PARAMETERS = 120
 
 # Newton's method on a large sparse cost has arrived after some dozens of steps, or it is far out in country whose
 # second derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
@@ -51,15 +39,6 @@ OPENING_STEPS, CROSSING_STEPS = 100, 2_000
 # steps were allowed; four ended lower, two higher. Fewer, and arrivals after 12 to 19 steps would be broken off. Inside
 # bounds nothing was won: double wells there ended higher, in the same time.
 WEIGHTY_OPENING_STEPS = 20
-
-# Multiplications to factorise a sparse Hessian, for each of its entries, up to which Newton's method begins. A slope
-# takes a few for each entry, but L-BFGS takes a thousand of them where Newton's method factorises fifty times. Minimal
-# surfaces of 1,000, 10,000 and 100,000 parameters, with 70, 220 and 700, took Newton's method 0.3, 1.4 and 40 s, and
-# L-BFGS 0.3, 0.6 and 8 s.
-LIGHT = 150.0
-
-# Multiplications that take QDLDL a fiftieth of a second.
-MOMENT = 5e7
 
 # Steps of L-BFGS before a factorisation that is heavy, yet bearable, is made: by then it has arrived, or never will.
 HEAVY_CROSSING_STEPS = 5_000
@@ -80,19 +59,10 @@ LONG_CROSSING_STEPS = 2_500
 # 29,000 and 42,000, and then 21,000, 22,000 and 28,000. On networks it had won as much for a slope as products did.
 MOST_HELD, WIDE_CROSSING_STEPS = 4, 5_000
 
-# With more parameters than this, or where all products at once take more numbers than this (256 MB), the second
-# derivatives of a quadratic are not taken as one dense matrix: a factor of it takes seconds.
-WHOLE_PARAMETERS, WHOLE_NUMBERS = 2_000, 1 << 25
-
 # Steps of L-BFGS on a dense quadratic before that matrix is made: an easy one has arrived by then, and on a hard one it
 # takes some steps for each parameter. Fewer, and the matrix, which costs as much as one slope for each parameter at
 # most, would outweigh all that came before.
 QUADRATIC_STEPS = 200
-
-# Multiplications of one factorisation beyond which those steps come before it on a sparse quadratic, too: it takes
-# QDLDL up to two seconds, and they a tenth of one. Where each of 3,000 parameters met a dozen others, drawn at random,
-# 30 of them were all it took.
-SOON_MADE = 5e8
 
 # A quadratic model through values alone needs some n² of them; with more parameters than this too many.
 FEW_PARAMETERS = 30
@@ -117,154 +87,6 @@ KNOWING_STEPS = 300
 # Steps of L-BFGS where BFGS came no farther: it shrinks the slope in a dozen, or crawls along a valley for thousands.
 LAST_STEPS = 100
 
-# Norms of so many times more numbers than there are parameters cannot but a few be zero at once: distances from given
-# points, whose sum is smooth wherever it is not at one of them.
-OUTNUMBERED = 4
-
-# Go as far as double precision does.
-NOTHING_ASKED = Tolerance()
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a rule may look at: the objective with what it offers, and the facts read off the trace, when asked for."""
-
-    objective: Objective
-    read_facts: Callable[[], Any] | None = None
-
-    @property
-    def facts(self) -> Any:
-        """The facts read off the trace; None for a cost without one."""
-        return None if self.read_facts is None else self.read_facts()
-
-    @property
-    def n(self) -> int:
-        """Number of parameters."""
-        return self.objective.n
-
-    @property
-    def may_be_smooth(self) -> bool:
-        """Whether all kinks are distances from given places, at few of which the parameters can be: steps tell soon.
-
-        Of what is zero where all parameters are, as a penalty on groups of them, many may be zero in the end.
-        """
-        split = self.objective.split if self.n <= HESSIAN_PARAMETERS else None
-        if split is None or not split.program.complete or len(split.program.pairs):
-            return False
-        if split.program.part_of.size <= OUTNUMBERED * self.n:
-            return False
-        try:
-            at_zero = split.program.lift(np.zeros(self.n))
-        except ArithmeticError:
-            return False
-        return bool((at_zero[split.program.radii] != 0.0).all())
-
-    @property
-    def has_kinks_to_split(self) -> bool:
-        """Whether the cost has kinks that can be made equations, and is not known to be a sum of squares."""
-        return self.exact and not self.objective.least_squares and self.objective.split is not None
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether there are many parameters and most second derivatives are zero."""
-        return self.exact and self.n > HESSIAN_PARAMETERS and self.objective.has_sparse_hessian
-
-    @property
-    def is_light(self) -> bool:
-        """Whether there are sparse second derivatives, factorised as often as needed in the time that slopes take.
-
-        Once or twice is enough where they are the same everywhere. Or they are weighty, yet worth a longer wait.
-        """
-        if not self.is_bearable:
-            return False
-        cost = self.objective.factorising
-        if cost is None or cost.work <= LIGHT * cost.entries:
-            return True
-        return self.is_quadratic or self.is_weighty
-
-    @property
-    def is_quadratic(self) -> bool:
-        """Whether the trace shows second derivatives to be the same everywhere."""
-        facts = self.facts
-        return facts is not None and facts.degree <= 2
-
-    @property
-    def may_be_easier(self) -> bool:
-        """Whether there is a sparse quadratic whose one factorisation takes longer than a walk by slopes may."""
-        if not (self.is_light and self.is_quadratic):
-            return False
-        cost = self.objective.factorising
-        return cost is not None and cost.work > SOON_MADE
-
-    @property
-    def is_weighty(self) -> bool:
-        """Whether factorising sparse second derivatives takes longer than dozens of slopes, yet leads to a valley.
-
-        All methods come to the one minimum of a convex cost, and to different ones of others.
-        """
-        cost = self.objective.factorising if self.is_sparse else None
-        if cost is None or not LIGHT * cost.entries < cost.work <= MOMENT:
-            return False
-        facts = self.facts
-        return facts is None or not (facts.degree <= 2 or facts.convexity.is_convex)
-
-    @property
-    def opens_briefly(self) -> bool:
-        """Whether a few steps by weighty second derivatives tell if more of them lead to a minimum.
-
-        Inside bounds each also finds out which of them hold, and slopes take as long for that.
-        """
-        return self.is_bearable and self.is_weighty and not self.objective.bounds.any
-
-    @property
-    def is_bearable(self) -> bool:
-        """Whether there are sparse second derivatives, and factorising them takes no more than a moment."""
-        cost = self.objective.factorising if self.is_sparse else None
-        return self.is_sparse and (cost is None or cost.work <= BEARABLE)
-
-    @property
-    def is_heavy(self) -> bool:
-        """Whether factorising the sparse second derivatives is bearable, yet only near the minimum worth its while."""
-        return self.is_bearable and not self.is_light
-
-    @property
-    def has_sparse_normal_matrix(self) -> bool:
-        """Whether JᵀJ of the residuals is sparse, so that it can be factorised: as sparse as the Hessian is.
-
-        Where that is sparse J is as a rule too; whether it is takes work to tell, and is told when its turn comes.
-        """
-        objective = self.objective
-        if self.is_bearable:
-            return objective.least_squares
-        return objective.has_slopes_instead and objective.has_sparse_jacobian
-
-    @property
-    def is_one_matrix(self) -> bool:
-        """Whether the cost is a quadratic whose second derivatives, hardly any of them zero, can be taken whole."""
-        if not (self.exact and HESSIAN_PARAMETERS < self.n <= WHOLE_PARAMETERS) or self.is_sparse:
-            return False
-        facts = self.facts
-        return facts is not None and facts.degree <= 2 and self.n * facts.width <= WHOLE_NUMBERS
-
-    @property
-    def is_partly_linear(self) -> bool:
-        """Whether some residuals are linear and others are not: those alone have another lowest place."""
-        facts = self.facts
-        if facts is None:
-            return True
-        return facts.degree > 2 and (facts.squares is None or facts.squares.partly_linear)
-
-    @property
-    def has_linear_residual(self) -> bool:
-        """Whether the cost is a sum of squares that the trace shows to be a quadratic: its residuals are linear."""
-        facts = self.facts if self.objective.least_squares else None
-        return facts is not None and facts.degree <= 2 and self.objective.has_residual
-
-    @property
-    def exact(self) -> bool:
-        """Whether second derivatives are exact and not measured."""
-        return self.objective.derivatives == "exact" and self.objective.has_hessian
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -287,102 +109,6 @@ class Rule:
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
     fits: Callable[[Objective], bool] | None = None
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit).
-
-    `afresh`: begins at the start again, where the walk before was broken off or led towards infinity. `begins`: from
-    the best point so far to where this one begins instead; None there passes it over. `fits`: a last question, too
-    dear to be asked before its turn comes. `more_while_cheap`: it may take more steps, up to its own limit, while its
-    slopes are foreseen to cost next to nothing. `if_faster`: only where the walk before the last, which went its way,
-    won far more for its work than the last.
-    """
-
-    solver: Solver
-    because: str
-    max_steps: int | None = None
-    afresh: bool = False
-    begins: Callable[[Objective, Vector], Vector | None] | None = None
-    fits: Callable[[Objective], bool] | None = None
-    more_while_cheap: bool = False
-    if_faster: bool = False
-
-    @property
-    def label(self) -> str:
-        """The solver's name, and where it begins if that is not where the one before it ended."""
-        return self.solver.name + (
-            "" if self.begins is None else " (begun where the linear residuals are met)"
-        )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What will walk and why; `passed_over` holds (name, why) of each solver that was not chosen.
-
-    `next_rungs`: what takes over, from the best point, if the walk before it does not end in a minimum; `taken`: the
-    names of those that did, filled in afterwards, and `looped`: how many of all steps a compiled loop took.
-    `first_steps`: after how many steps the first hands over. `asked`, `max_steps` and `max_evaluations` carry what
-    options asked for; None leaves the defaults.
-    """
-
-    solver: Solver
-    because: str
-    passed_over: tuple[tuple[str, str], ...] = ()
-    asked: Tolerance = NOTHING_ASKED
-    max_steps: int | None = None
-    max_evaluations: int | None = None
-    next_rungs: tuple[Rung, ...] = ()
-    first_steps: int | None = None
-    taken: tuple[str, ...] = ()
-    looped: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the solver."""
-        return self.solver.name
-
-    @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """The whole ladder, from the solver that begins."""
-        first = Rung(self.solver, self.because, self.first_steps)
-        return (first, *self.next_rungs)
-
-    def walked(self, taken: tuple[str, ...], looped: int) -> Plan:
-        """The same once it was walked; `dataclasses.replace` takes ten times as long."""
-        found = object.__new__(Plan)
-        vars(found).update(vars(self), taken=taken, looped=looped)
-        return found
-
-    def tolerance(self, tol: float | None = None) -> Tolerance:
-        """What is precise enough: the options' wishes, with `tol` from the call where it was given."""
-        return self.asked if tol is None else replace(self.asked, remaining=float(tol))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan as plain JSON values."""
-        return {
-            "solver": self.name,
-            "because": self.because,
-            "passed_over": [{"solver": name, "why": why} for name, why in self.passed_over],
-            "next": [{"solver": rung.solver.name, "because": rung.because} for rung in self.next_rungs],
-            "taken": list(self.taken),
-            "looped": self.looped,
-        }
-
-    def __str__(self) -> str:
-        lines = [f"{self.name}, because {self.because}"]
-        if len(self.taken) > 1:
-            lines.append(f"  then, from the best point: {', '.join(self.taken[1:])}")
-        elif self.taken and self.taken[0] != self.name:
-            lines.append(f"  at once: {self.taken[0]}")
-        elif self.next_rungs:
-            waiting = ", ".join(rung.solver.name for rung in self.next_rungs)
-            lines.append(f"  next, had it not ended in a minimum: {waiting}")
-        if self.looped:
-            lines.append(f"  {self.looped:,} steps were taken many at a time, in one compiled loop")
-        lines += [f"  not {name}: {why}" for name, why in self.passed_over]
-        return "\n".join(lines)
 
 
 # Why sparse second derivatives were not used.
@@ -664,190 +390,3 @@ def _in_words(
     otherwise = {rule.solver().name: rule.otherwise.format(**words) for rule in reversed(RULES)}
     passed_over = tuple((name, otherwise[name]) for name in reversed(otherwise) if name not in held)
     return because(holding[0]), passed_over, next_rungs
-
-
-# Every way people write a method, in lower case with punctuation left out, and what builds it.
-METHODS: dict[str, Callable[..., Solver]] = {
-    "bfgs": BFGS,
-    "lbfgs": LBFGS,
-    "lbfgsb": LBFGS,
-    "levenbergmarquardt": LevenbergMarquardt,
-    "lm": LevenbergMarquardt,
-    "gradientdescent": GradientDescent,
-    "steepestdescent": GradientDescent,
-    "gd": GradientDescent,
-    "sgd": GradientDescent,
-    "momentum": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum),
-    "heavyball": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum),
-    "nesterov": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum, nesterov=True),
-    "nag": lambda rate=None, momentum=0.9: GradientDescent(rate, momentum, nesterov=True),
-    "adam": Adam,
-    "newton": Newton,
-    "trustexact": Newton,
-    "dogleg": Newton,
-    "newtoncg": NewtonCG,
-    "trustncg": NewtonCG,
-    "trustkrylov": NewtonCG,
-    "tnc": NewtonCG,
-    "interiorpoint": InteriorPointSolver,
-    "splitinteriorpoint": SplitInteriorPoint,
-    "cobyqa": Cobyqa,
-}
-SPELLINGS = (
-    "BFGS",
-    "L-BFGS",
-    "Newton",
-    "Newton-CG",
-    "Levenberg-Marquardt",
-    "gradient descent",
-    "momentum",
-    "nesterov",
-    "adam",
-    "COBYQA",
-    "interior point",
-    "split interior point",
-)
-
-# SciPy's methods that are not here under that name, and what does their work.
-INSTEAD = {
-    "neldermead": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
-    "powell": "'BFGS' uses the exact slope of the cost and needs far fewer evaluations",
-    "cobyla": "'BFGS' takes bounds=; 'interior point' takes constraints=",
-    "slsqp": "'BFGS' takes bounds=; 'interior point' takes constraints=",
-    "trustconstr": "'BFGS' takes bounds=; 'interior point' takes constraints=",
-    "cg": "'L-BFGS' needs as little memory and fewer evaluations",
-}
-
-# Options of each solver under the names people know, and the argument each one sets.
-ARGUMENTS: dict[type, dict[str, str]] = {
-    BFGS: {"still_falling": "still_falling", "c2": "still_falling"},
-    Newton: {"sparse": "sparse"},
-    Cobyqa: {"radius": "radius", "initial_tr_radius": "radius"},
-    LBFGS: {"memory": "memory", "maxcor": "memory", "still_falling": "still_falling"},
-    LevenbergMarquardt: {"first_radius": "first_radius", "newton": "newton"},
-    GradientDescent: {"rate": "rate", "learning_rate": "rate", "momentum": "momentum"},
-    Adam: {
-        "rate": "rate",
-        "learning_rate": "rate",
-        "mean_decay": "mean_decay",
-        "b1": "mean_decay",
-        "square_decay": "square_decay",
-        "b2": "square_decay",
-        "tiny": "tiny",
-        "eps": "tiny",
-    },
-}
-
-# SciPy's options of the walk itself.
-TOLERANCES = {"tol": "remaining", "gtol": "gradient", "ftol": "value", "xtol": "step", "xrtol": "step"}
-LIMITS = {"maxiter": "max_steps", "maxfun": "max_evaluations", "maxfev": "max_evaluations"}
-SPEECHLESS = ("disp", "iprint", "return_all")
-
-
-def unconstrained_plan(plan: Plan) -> Plan:
-    """The plan itself; raises `InputError` where its method needs constraints to walk between."""
-    if isinstance(plan.solver, InteriorPointSolver):
-        raise InputError(
-            "method 'interior point' walks between constraints; give constraints=, or leave method out: bounds are "
-            "kept by every method"
-        )
-    return plan
-
-
-def plan_for(method: str | Solver, options: Mapping[str, Any] | None = None) -> Plan:
-    """The plan for a method named by the user, in SciPy's spelling or ours, or for a solver made by hand.
-
-    `options` may hold the solver's own and SciPy's `maxiter`, `maxfun` / `maxfev`, `gtol`, `ftol`, `xtol`.
-    Raises `InputError` for a method or option that does not exist, naming the nearest that does.
-
-    >>> plan_for("L-BFGS-B", {"maxcor": 5, "maxiter": 100}).solver
-    LBFGS(memory=5, still_falling=0.9)
-    """
-    wishes = dict(options or {})
-    tolerance = {
-        ours: float(wishes.pop(name)) for name, ours in TOLERANCES.items() if wishes.get(name) is not None
-    }
-    limits: dict[str, Any] = {
-        ours: _count(name, wishes.pop(name)) for name, ours in LIMITS.items() if wishes.get(name) is not None
-    }
-    wishes = {name: value for name, value in wishes.items() if value is not None}
-    for name in SPEECHLESS:
-        if wishes.pop(name, False) and name != "return_all":
-            warnings.warn(
-                f"option {name!r} has no effect: nothing is printed on the way. Look at result.history, or pass "
-                "a callback",
-                stacklevel=3,
-            )
-    if isinstance(method, str):
-        solver = _built(method, wishes)
-        because = f"method={method!r} asked for it"
-    elif type(method) in ARGUMENTS or isinstance(method, Solver):  # a look into the table is quicker
-        solver = _adjusted(method, wishes)
-        because = "it was passed in"
-    elif is_optax_rule(method):
-        solver = _adjusted(OptaxRule(method), wishes)
-        because = "it was passed in"
-    else:
-        raise InputError(
-            f"method must be a name or a solver from steepest.solvers, not {type(method).__name__}"
-        )
-    if isinstance(solver, GradientDescent) and solver.rate is None:
-        because += "; its rate is measured: half of 1 / the largest curvature felt at the start"
-    return Plan(solver, because, (), Tolerance(**tolerance), **limits)
-
-
-def _built(method: str, wishes: dict[str, Any]) -> Solver:
-    key = "".join(letter for letter in method.lower() if letter.isalnum())
-    build = METHODS.get(key)
-    if build is None:
-        raise InputError(_unknown_method(method, key))
-    return _adjusted(build(), wishes)
-
-
-def _adjusted(solver: Solver, wishes: dict[str, Any]) -> Solver:
-    """The same solver with the user's options set."""
-    known = ARGUMENTS.get(type(solver), {})
-    settings: dict[str, Any] = {}
-    for name, value in wishes.items():
-        if name not in known:
-            raise InputError(_unknown_option(name, known, solver.name))
-        settings[known[name]] = value
-    if not settings:
-        return solver
-    current = {part.name: getattr(solver, part.name) for part in fields(solver)}  # type: ignore[arg-type]
-    return type(solver)(**{**current, **settings})
-
-
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value or value < 0:
-        raise InputError(f"option {name!r} counts: write a whole number from 0 upwards, not {value!r}")
-    return int(value)
-
-
-def _unknown_method(method: str, key: str) -> str:
-    listed = ", ".join(repr(name) for name in SPELLINGS)
-    if key in INSTEAD:
-        return f"method {method!r} is not here; {INSTEAD[key]}. Leave method out, or write one of {listed}"
-    near = difflib.get_close_matches(key, METHODS, n=1, cutoff=0.5)
-    meant = ""
-    if near:
-        spelling = next((name for name in SPELLINGS if METHODS[near[0]] is METHODS.get(_key(name))), near[0])
-        meant = f" Did you mean {spelling!r}?"
-    return f"there is no method {method!r}.{meant} Leave method out, or write one of {listed}"
-
-
-def _key(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
-def _unknown_option(name: str, known: Mapping[str, str], solver: str) -> str:
-    everywhere = [*TOLERANCES, *LIMITS]
-    near = difflib.get_close_matches(name, [*known, *everywhere], n=1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    having = [method for method in SPELLINGS if name in ARGUMENTS.get(type(METHODS[_key(method)]()), {})]
-    if having:
-        meant = f" It is an option of method {' or '.join(map(repr, having))}."
-    return (
-        f"{solver} has no option {name!r}.{meant} Its own: {', '.join(known) or 'none'}; "
-        f"of every method: {', '.join(everywhere)}"
-    )
