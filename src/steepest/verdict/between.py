@@ -16,8 +16,9 @@ from ..constraints.rows import Rows, outside
 from ..objective import Objective
 from .constrained import Multipliers, judge_constrained
 from .constrained_point import MET, SMALL, Point
-from .judge import SHALLOW, judge
+from .judge import judge
 from .look import look_at
+from .onward import SHALLOW
 from .rays import scaled
 from .split_kink import split_minimum_between
 from .wording import direction_name, number

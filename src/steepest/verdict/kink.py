@@ -292,7 +292,7 @@ def one_slope_down(look: Look) -> Vector | None:
 
     An infinite slope of another parameter hides it in what counts as rounding.
     """
-    worth = ONE_FALL * (abs(look.value) + (look.fall or 0.0))
+    worth = ONE_FALL * look.at_stake
     down = -np.sign(np.where(look.free & np.isfinite(look.projected), look.projected, 0.0)) * look.scale
     for i in np.flatnonzero(down)[:AXES].tolist():
         way = np.where(np.arange(look.n) == i, down, 0.0)
@@ -307,7 +307,7 @@ def lower_beside(look: Look, allowed: float) -> Vector | None:
     The curvature of the trace is that of one side: where a comparison holds the other way the cost may step down or
     bend down, as x² - 2x·|x| does. `allowed`: what it may be lower by at a minimum.
     """
-    worth = allowed + STEP_DOWN * (abs(look.value) + (look.fall or 0.0))
+    worth = allowed + STEP_DOWN * look.at_stake
     for way in _directions(look) * look.scale:
         for distances, least in ((STEPS_DOWN_AT, worth), (BENDS_DOWN_AT, allowed)):
             if all(look.value - look.value_at(look.x + t * way) > least for t in distances):

@@ -149,6 +149,21 @@ class Look:
         degree = getattr(self.structure, "degree", None)
         return degree is not None and degree <= 2
 
+    @property
+    def has_kinks(self) -> bool:
+        """Whether the trace shows kinks."""
+        return bool(getattr(self.structure, "kinks", None))
+
+    @property
+    def may_have_kinks(self) -> bool:
+        """Whether the trace shows kinks, or there is none."""
+        return self.structure is None or self.has_kinks
+
+    @property
+    def at_stake(self) -> float:
+        """The size of the cost here and of all that it fell by."""
+        return abs(self.value) + (self.fall or 0.0)
+
     @cached_property
     def generator(self) -> np.random.Generator:
         """What random probes are drawn from."""

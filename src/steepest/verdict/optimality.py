@@ -140,7 +140,7 @@ def _error_of_value(look: Look, curvature: Curvature, g: Vector, errors: list[fl
     Where the cost jumps, it is steady on one side and a part of all it is and fell by higher or lower on the other.
     `g` (n,): the slope, where it tells something.
     """
-    largest_error, known = max(errors, default=0.0), abs(look.value) + (look.fall or 0.0)
+    largest_error, known = max(errors, default=0.0), look.at_stake
     if largest_error > A_JUMP * known:
         if isfinite(largest_error) and known > 0.0 and min(errors) > ONE_HEIGHT * largest_error:
             errors = errors + _errors_opposite(look, curvature, g)
@@ -280,3 +280,10 @@ def _turns_up(look: Look, step: Vector, rounding: Rounding) -> bool:
     if ray.leads is Leads.DOWN_TO_EDGE:
         return bool(look.value_at(look.x + STRIDE * ray.reach * direction) == np.inf)
     return ray.leads is Leads.DOWN_AND_UP
+
+
+def newton_decrease(look: Look, curvature: Curvature) -> float:
+    """What a Newton step along the directions that bend upwards could still win, were there no others."""
+    along = curvature.vectors.T @ np.where(look.free, look.projected, 0.0)
+    bent = curvature.values > curvature.limit
+    return 0.5 * float(np.sum(along[bent] ** 2 / curvature.values[bent]))

@@ -46,7 +46,7 @@ def gives_out(look: Look, x: Vector) -> bool:
 
 def is_torn(look: Look, rounding: Rounding) -> bool:
     """Whether the cost differs between neighbouring numbers by a part of itself and of all that it fell by."""
-    return bool(look.fall) and rounding.jump > NARROW * (abs(look.value) + (look.fall or 0.0))
+    return bool(look.fall) and rounding.jump > NARROW * look.at_stake
 
 
 def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:

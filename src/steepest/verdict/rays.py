@@ -172,3 +172,17 @@ def _verdict_of(values: Vector, slopes: Vector, places: Vector, rounding: float)
         if plain - since >= SHRINKING and (np.diff(falls[since:plain]) < 0).all():
             return Leads.TO_A_LIMIT
     return Leads.DOWN_TO_EDGE
+
+
+def first_fall(
+    look: Look,
+    direction: Vector,
+    by: float,
+    distances: tuple[float, ...],
+) -> tuple[float, float] | None:
+    """The first of the distances at which the cost is lower by more than `by`, and the cost there."""
+    for t in distances:
+        value = look.value_at(look.x + t * direction)
+        if value < look.value - by:
+            return t, value
+    return None
