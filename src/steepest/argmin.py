@@ -132,7 +132,7 @@ class ArgMin:
 
     def _second_derivatives(self, z: Vector, theta: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
         """∂²f/∂x² (n, n) and ∂²f/∂x∂θ (n, p) at z = (x, θ)."""
-        from .problem import evaluation
+        from .traced import evaluation
         from .tracing.trace import trace
 
         traced = trace(self.fun, Parameters.of((self.x0, theta)), style="unpacked")

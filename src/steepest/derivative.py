@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds
+from .cost import Cost, plain_value, read_cost
 from .errors import InputError
 from .parameters import Parameters
-from .problem import Cost, evaluation, plain_value, read_cost
+from .traced import evaluation
 
 Vector = np.ndarray
 
@@ -203,9 +204,9 @@ def _example_of(f: Any) -> Any:
 
         names = parse(f).names
         return dict.fromkeys(names, 0.5) if len(names) > 1 else 0.5
-    from .problem import _positional_names
+    from .cost import positional_names
 
-    known = _positional_names(f)
+    known = positional_names(f)
     return dict.fromkeys(known[0][: known[1]], 0.5) if known and known[1] > 1 else 0.5
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from .cost import plain_value
 from .doctor.finding import SEVERITIES, Finding
 from .errors import TracingError
 from .numerics import EPS
 from .objective import Budget
-from .problem import Problem, plain_value, pose
+from .problem import Problem, pose
 from .results import to_json
 
 Vector = np.ndarray
@@ -126,8 +127,8 @@ def _untraceable(f: Any, at: Any, args: tuple[Any, ...], error: TracingError) ->
     expression = lines[1].strip() if line and len(lines) > 1 else ""
     rewrite = " ".join(part.strip() for part in lines[2 if expression else 1 :])
     finding = Finding("cannot be traced", "error", lines[0].rstrip("."), rewrite, file, line, expression)
+    from .cost import read_cost
     from .parameters import Parameters
-    from .problem import read_cost
 
     cost = read_cost(f, at, args)
     return Diagnosis((finding,), None, None, cost.label, Parameters.of(at, cost.first).names)

@@ -11,12 +11,13 @@ import numpy as np
 
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
+from .cost import Cost, read_cost
 from .errors import InputError
 from .fitting.facts import facts_of
 from .objective import Budget
 from .outcome import result_of
 from .parameters import Parameters
-from .problem import DERIVATIVES, Cost, Problem, read_cost
+from .problem import DERIVATIVES, Problem
 from .residuals import (
     Arrangement,
     MeasuredVector,

@@ -12,10 +12,10 @@ import numpy as np
 
 from .bounds import Bounds
 from .box import box_of
+from .cost import Cost, read_cost
 from .errors import InputError
 from .minimize import minimize
 from .parameters import Parameters
-from .problem import Cost, read_cost
 from .search.existing import A_WALL, around
 from .solvers.many import Members, Program
 from .verdict.members import judged

@@ -122,7 +122,7 @@ class SparseTracedVector(TracedVector):
 
     def sparse_curvature(self) -> Callable[[Vector], Any] | None:
         """Second derivatives of the sum of the squared values, a sparse array; None where they cost too much."""
-        from .problem import evaluation
+        from .traced import evaluation
 
         whole = self.sum_of_squares()
         found = evaluation(whole.trace, "sparse_hessian")
@@ -131,7 +131,7 @@ class SparseTracedVector(TracedVector):
 
     def sum_of_squares(self) -> Any:
         """What an objective is made of (`problem.Evaluations`) for the sum of the squared values."""
-        from .problem import exact_evaluations
+        from .evaluations import exact_evaluations
         from .tracing.trace import Trace
 
         kept = self.trace.kept

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds
+from .cost import Cost, plain_value, read_cost
 from .errors import InputError, SteepestError
 from .numerics import EPS
 from .parameters import Parameters
-from .problem import Cost, evaluation, plain_value, read_cost
 from .results import FALLING, FLAT, NO_SLOPE_HERE, RISING, LimitRow, Slope, SlopePoint
+from .traced import evaluation
 
 Vector = np.ndarray
 

@@ -5,9 +5,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest as st
+from steepest.cost import read_cost
 from steepest.parameters import Parameters
-from steepest.problem import evaluation, read_cost
 from steepest.structure.facts import read
+from steepest.traced import evaluation
 
 T = np.array([0.0, 0.5, 1.0, 2.5, 0.0, 4.0])
 

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from steepest import minimize
 from steepest.parameters import Parameters
-from steepest.problem import evaluation
+from steepest.traced import evaluation
 from steepest.tracing.recurrences import with_loops
 from steepest.tracing.trace import trace
 

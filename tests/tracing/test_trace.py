@@ -10,8 +10,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from steepest import InputError, TracingError, gradient, hessian, minimize
+from steepest.cost import read_cost
 from steepest.parameters import Parameters
-from steepest.problem import evaluation, read_cost
+from steepest.traced import evaluation
 from tests.tracing import helper_module
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from steepest.bounds import Bounds
 from steepest.derivatives.numeric import NumericDerivatives
+from steepest.evaluations import exact_evaluations
 from steepest.numerics import double_precision
 from steepest.objective import Objective
-from steepest.problem import exact_evaluations
 from steepest.structure.facts import read
 from steepest.tracing.passes import simplify
 from steepest.tracing.trace import Trace

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..cost import Cost, read_cost
 from ..errors import InputError, TracingError
 from ..parameters import Parameters
-from ..problem import Cost, Problem, read_cost
+from ..problem import Problem
 from .inequality import sides_of
 from .rows import Rows
 

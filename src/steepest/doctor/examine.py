@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..problem import Problem, evaluation
+from ..problem import Problem
 from ..structure.facts import Structure, read
+from ..traced import evaluation
 from .chart import Chart
 from .digits import cancellation, drowned_in_rounding, low_precision
 from .finding import SEVERITIES, Finding

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Bounds
+from ..cost import plain_value, read_cost
 from ..errors import InputError, TracingError
 from ..parameters import Parameters
-from ..problem import plain_value, read_cost
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

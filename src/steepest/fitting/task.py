@@ -11,12 +11,13 @@ import numpy as np
 
 from ..bounds import Bounds, Vector
 from ..box import box_of, free_of, pairs_of_ends
+from ..cost import is_opaque
 from ..errors import InputError
 from ..models.model import Model, as_model, first_argument
 from ..objective import Budget, Calls
 from ..parameters import Parameters
 from ..presentation.text import counted
-from ..problem import DERIVATIVES, is_opaque
+from ..problem import DERIVATIVES
 from ..residuals import Arrangement, MeasuredVector, Residuals, StackedVector, TracedVector, VectorFunction
 from ..returned import numbers
 from .measurements import Measurements
@@ -368,7 +369,7 @@ def _tie(expression: Any, names: tuple[str, ...], base: Vector) -> Callable[[Vec
     if not own:
         constant = float(expression())
         return lambda x: (constant, np.zeros(x.size))
-    from ..problem import evaluation
+    from ..traced import evaluation
     from ..tracing.trace import trace
 
     traced = trace(

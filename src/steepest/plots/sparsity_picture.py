@@ -97,7 +97,7 @@ def _hessian_of(result: Any) -> Any:
         raise InputError(
             "this result holds no Hessian and its cost was not traced, so its pattern is not known"
         )
-    from ..problem import evaluation
+    from ..traced import evaluation
 
     start = result._problem.start
     found = evaluation(trace, "sparse_hessian")
@@ -105,9 +105,9 @@ def _hessian_of(result: Any) -> Any:
 
 
 def _hessian_at(source: Any, at: Any) -> tuple[Any, Any]:
+    from ..cost import read_cost
     from ..derivative import hessian
     from ..parameters import Parameters
-    from ..problem import read_cost
 
     if at is None:
         raise InputError("plots.sparsity needs at=, parameters in the structure that the cost takes")

@@ -13,9 +13,10 @@ import numpy as np
 from ..bounds import Vector
 from ..constraints.rows import Rows
 from ..errors import InputError
+from ..evaluations import SplitCost, split_between, split_cost
 from ..objective import BudgetSpent
 from ..presentation.text import counted
-from ..problem import Problem, SplitCost, split_between, split_cost
+from ..problem import Problem
 from ..recording import Recording
 from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
 from ..solvers.driver import lowest_seen, spent

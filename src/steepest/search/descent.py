@@ -12,7 +12,7 @@ import numpy as np
 from ..bounds import Vector
 from ..numerics import EPS
 from ..objective import TINY, BudgetSpent
-from ..problem import Problem, evaluation
+from ..problem import Problem
 from ..recording import Recording
 from ..solvers import History, drive
 from ..solvers.driver import FROM_OUTSIDE, Run
@@ -20,6 +20,7 @@ from ..solvers.lbfgs import LBFGS
 from ..solvers.newton import Newton
 from ..solvers.plan import Plan, Rung
 from ..solvers.stopping import INTERRUPTED, VALUE_ROUNDING, StopReason
+from ..traced import evaluation
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge
 from ..verdict.look import is_lost_in

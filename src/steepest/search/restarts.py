@@ -14,7 +14,7 @@ from ..linear_algebra.curvature import newton_step
 from ..linear_algebra.elimination import work_to_factorise
 from ..numerics import EPS
 from ..objective import BudgetSpent, Objective
-from ..problem import Problem, evaluation
+from ..problem import Problem
 from ..recording import Recording
 from ..solvers.driver import Run
 from ..solvers.lbfgs import LBFGS
@@ -24,6 +24,7 @@ from ..solvers.newton import Newton
 from ..solvers.plan import Plan, Rung
 from ..solvers.situation import HESSIAN_PARAMETERS, Situation
 from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
+from ..traced import evaluation
 from ..verdict.wording import SHOWN, written
 from ..verdict.words import Evidence, Judgement, Verdict
 from .descent import Descent, is_better, part_left, structure_of

@@ -9,8 +9,8 @@ from math import inf
 from typing import Any
 
 from ..bounds import Vector
+from ..evaluations import MOST_KINKS
 from ..objective import Objective
-from ..problem import MOST_KINKS
 from .bfgs import BFGS
 from .cobyqa import Cobyqa
 from .contract import Solver
