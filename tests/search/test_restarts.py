@@ -98,7 +98,7 @@ def test_a_second_walk_on_its_way_to_the_same_minimum_is_broken_off(monkeypatch)
 
     start = np.full(200, 0.2)
     with_end = minimize(cost, start)
-    monkeypatch.setattr("steepest.search.restarts.SAME_PLACE", 0.0)
+    monkeypatch.setattr("steepest.search.homing.SAME_PLACE", 0.0)
     without = minimize(cost, start)
     assert with_end.evidence[-1].how == without.evidence[-1].how
     assert with_end.evidence[-1].how.endswith(" places looked at, 1 walks; none lower")
@@ -206,7 +206,7 @@ def test_what_the_walk_was_spared_the_restarts_do_not_factorise(monkeypatch):
     start = np.ones(400)
     start[0] = -1.0
     looked = []
-    monkeypatch.setattr("steepest.search.restarts.met_by_linear_residuals", lambda *_: looked.append(True))
+    monkeypatch.setattr("steepest.search.openings.met_by_linear_residuals", lambda *_: looked.append(True))
     assert minimize(cost, start).success
     assert looked
     looked.clear()
