@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import NotAMinimumError
-from .presentation.text import counted, number, shortened, table, wrapped
+from .presentation.text import counted, number, shortened, sizes_of, table, wrapped
 from .results import to_json
 
 if TYPE_CHECKING:
@@ -89,13 +89,10 @@ class TrainResult:
         label = f"  ({shortened(self.label)})" if self.label else ""
         head = f"{self.verdict}: cost {number(self.cost)}{aside}{label}"
         lines = [head, *wrapped(self.message, "  "), ""]
-        sizes = [
-            (name, "×".join(map(str, a.shape)) or "1", f"{_rms(a):.3g}")
-            for name, a in zip(self.names, self.arrays, strict=True)
-        ]
-        lines += table([("parameters", "shape", "root mean square"), *sizes[:20]], "<>>")
-        if len(sizes) > 20:
-            lines.append(f"  and {len(sizes) - 20:,} more arrays")
+        sizes = sizes_of(self)
+        lines += table([("parameters", "shape", "root mean square"), *sizes], "<>>")
+        if len(self.names) > len(sizes):
+            lines.append(f"  and {counted(len(self.names) - len(sizes), 'more array')}")
         lines += ["", "  why"]
         lines += [f"    {line}" for item in self.evidence for line in _evidence(item)]
         lines += ["", "  how", *wrapped(self._how())]
@@ -104,6 +101,13 @@ class TrainResult:
         if self.next_step:
             lines += ["", "  next", *wrapped(self.next_step)]
         return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from .presentation.cards import training_card
+
+        return training_card(self)
 
     def _how(self) -> str:
         plan = self.plan
@@ -169,10 +173,6 @@ class TrainResult:
             name: list(array.shape) for name, array in zip(self.names, self.arrays, strict=True)
         }
         return {key: to_json(value) for key, value in found.items()}
-
-
-def _rms(array: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
 
 
 def _evidence(item: Any) -> list[str]:

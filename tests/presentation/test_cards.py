@@ -60,3 +60,20 @@ def test_the_curve_falls_where_the_cost_falls_and_is_drawn_by_logarithm_where_it
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0, 2.0], [np.nan, np.inf, 1.0]])
 def test_nothing_to_see_is_not_drawn(values):
     assert curve(np.array(values)) == ""
+
+
+def test_a_training_run_shows_its_word_its_arrays_and_its_costs():
+    x = np.linspace(-1, 1, 64)
+
+    def cost(params, rows):
+        return np.mean((params["<b>"] * rows - 2 * rows) ** 2)
+
+    result = st.train(cost, {"<b>": 0.0}, x, epochs=4, batch_size=8, method="sgd", rate=0.1)
+    card = Tags(result._repr_html_())
+    words = " ".join(card.words)
+    assert card.depth == 0
+    assert not [tag for tag, attributes in card.found if tag == "b" and "<b>" in attributes]
+    for told in (str(result.verdict), result.message, "<b>", "over 32 steps"):
+        assert told in words
+    assert [tag for tag, _ in card.found if tag == "polyline"]
+    assert repr(result) == str(result)

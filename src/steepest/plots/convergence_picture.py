@@ -104,8 +104,8 @@ def named_results(results: Sequence[Any], labels: Sequence[str] | None) -> dict[
     for label, result in zip(labels, results, strict=True):
         if hasattr(result, "epochs"):
             raise InputError(
-                f"{label} is a training run, whose costs are those of batches; record= and `steepest explore` show it, "
-                "and result.history holds them"
+                f"{label} is a training run, whose costs are those of batches; plots.descent draws it, and "
+                "record= with `steepest explore` shows it while it goes"
             )
         if len(getattr(getattr(result, "history", None), "value", ())) == 0:
             raise InputError(f"{label} holds no history to draw")

@@ -29,6 +29,7 @@ from .convergence_picture import cost_of
 from .ground import keeps_its_cost, values_of
 from .labels import Room
 from .slope_picture import draw_curve, reach_of, settle
+from .training_picture import training
 
 # Tangents nearer to the last one drawn than this share of the width would only blacken the picture.
 TANGENT_SPACING = 0.11
@@ -38,12 +39,13 @@ def descent(result: Any, *, ax: Any = None) -> Any:
     """Draw a minimisation: cost against step and against evaluation, and for one or two parameters the walk.
 
     Args:
-        result: what `steepest.minimize` returned.
+        result: what `steepest.minimize` or `steepest.train` returned.
         ax: one axes for the most telling panel alone (the walk for one or two parameters, otherwise cost
             against step), or one for each panel; without it a figure is made.
 
     Returns:
-        The axes drawn on: an array, or the one that was given.
+        The axes drawn on: an array, or the one that was given. A run of `train` has one: the cost of each step,
+        their running mean and the cost on the validation data.
 
     Raises:
         InputError: there is no history, or `ax` holds the wrong number of axes.
@@ -53,6 +55,9 @@ def descent(result: Any, *, ax: Any = None) -> Any:
     >>> by_step.get_xlabel()
     'step'
     """
+    if hasattr(result, "epochs"):
+        given = None if ax is None else axes_given(ax, 1, "the picture of a training run")[0]
+        return training(result, given) if given is not None else np.array([training(result)], dtype=object)
     if len(result.history.value) == 0:
         raise InputError("this result holds no history to draw: the cost was never finite")
     panels = [draw_against_steps, draw_against_evaluations]

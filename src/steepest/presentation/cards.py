@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .text import MOST_ROWS, counted, flat, limit_text, names_of, number, shortened
+from .text import MOST_ROWS, counted, flat, limit_text, names_of, number, shortened, sizes_of
 
 # What HTML does not allow in any text, and a hostile name may hold.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -39,6 +39,32 @@ def result_card(result: Any) -> str:
     return "".join(parts)
 
 
+def training_card(trained: Any) -> str:
+    """The same of a run of `train`: its word, its arrays, the cost of its steps, and the evidence to be opened."""
+    edge = "solid" if trained.success else "dashed"
+    rows = "".join(
+        f'<tr><td style="{CELL}"><b>{_safe(name)}</b></td><td style="{CELL}">{shape}</td>'
+        f'<td style="{CELL};opacity:.75">root mean square {size}</td></tr>'
+        for name, shape, size in sizes_of(trained)
+    )
+    more = len(trained.names) - MOST_ROWS
+    aside = "" if trained.validation is None else f", validation {_number(trained.validation, 6)}"
+    parts = [
+        f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
+        f"<div><b>{_safe(trained.verdict)}</b>: cost {_number(trained.cost, 6)}{aside}{_label(trained)}</div>",
+        f"<div>{_safe(trained.message)}</div>",
+        f'<table style="margin:4px 0;border-collapse:collapse">{rows}</table>',
+        f"<div>and {counted(more, 'more array')}</div>" if more > 0 else "",
+        curve(np.asarray(trained.history.costs, dtype=float), len(trained.history.costs)),
+        _evidence(trained),
+        f"<div style='opacity:.75'>{_safe(trained._how())}</div>",
+        *(f"<div>{_safe(remark)}</div>" for remark in (*trained.remarks, *trained.events)),
+        f"<div><b>Next:</b> {_safe(trained.next_step)}</div>" if trained.next_step else "",
+        "</div>",
+    ]
+    return "".join(parts)
+
+
 def _safe(text: Any) -> str:
     return escape(CONTROL.sub("", str(text)), quote=True)
 
@@ -61,7 +87,7 @@ def _parameters(result: Any) -> str:
     for k in range(min(values.size, MOST_ROWS)):
         trust = ""
         if known and digits is not None and np.isfinite(digits[k]) and digits[k] >= 1:
-            trust = f"{int(digits[k])} digits to trust"
+            trust = f"{counted(int(digits[k]), 'digit')} to trust"
         rows.append(
             f'<tr><td style="{CELL}"><b>{_safe(names[k])}</b></td><td style="{CELL}" title="{float(values[k])!r}">'
             f'{_number(values[k], 10)}</td><td style="{CELL};opacity:.75">{trust}</td></tr>'
@@ -74,8 +100,10 @@ def _parameters(result: Any) -> str:
     return f'<table style="margin:4px 0;border-collapse:collapse">{"".join(rows)}</table>{more}'
 
 
-def curve(values: np.ndarray) -> str:
+def curve(values: np.ndarray, steps: int | None = None) -> str:
     """The cost at each step as a small line, by its logarithm where it falls far; empty for fewer than three.
+
+    `steps`: how many there were; by default one fewer than there are costs, the first of which is that of the start.
 
     >>> curve(np.array([4.0, 2.0, 1.0])).count("<polyline")
     1
@@ -94,7 +122,7 @@ def curve(values: np.ndarray) -> str:
     x = 2 + (CURVE_WIDTH - 4) * places / max(values.size - 1, 1)
     y = 2 + (CURVE_HEIGHT - 4) * (heights.max() - heights) / (heights.max() - heights.min())
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    told = f"{kind} over {values.size - 1:,} steps"
+    told = f"{kind} over {values.size - 1 if steps is None else steps:,} steps"
     return (
         f'<div><svg width="{CURVE_WIDTH}" height="{CURVE_HEIGHT}" role="img" aria-label="{told}">'
         f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.4"/>'

@@ -298,11 +298,13 @@ def _evidence(evidence: Sequence[Any]) -> list[str]:
         if width < NARROW:
             lines += [
                 line.rstrip(),
-                *textwrap.wrap(item.how, width, initial_indent=BELOW, subsequent_indent=BELOW),
+                *textwrap.wrap(
+                    item.how, width, initial_indent=BELOW, subsequent_indent=BELOW, break_on_hyphens=False
+                ),
             ]
             continue
         room = max(width - len(line) - 2, width // 3)
-        first, *others = textwrap.wrap(item.how, room) or [""]
+        first, *others = textwrap.wrap(item.how, room, break_on_hyphens=False) or [""]
         lines.append(f"{line}  {first}".rstrip())
         lines += [" " * (len(line) + 2) + rest for rest in others]
     return lines
@@ -351,9 +353,25 @@ def _how(result: Any) -> list[str]:
     return lines
 
 
+def sizes_of(trained: Any, most: int = MOST_ROWS) -> list[tuple[str, str, str]]:
+    """The first arrays of a trained model: name, shape, and how large their numbers are."""
+    arrays = list(zip(trained.names, trained.arrays, strict=True))[:most]
+    return [
+        (name, "×".join(map(str, np.shape(array))) or "1", number(_mean_size(array), 3))
+        for name, array in arrays
+    ]
+
+
+def _mean_size(array: np.ndarray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if np.size(array) else 0.0
+
+
 def wrapped(sentence: str, indent: str = "    ") -> list[str]:
     """A sentence broken into indented lines."""
-    return textwrap.wrap(sentence, _width.get(), initial_indent=indent, subsequent_indent=indent)
+    return textwrap.wrap(
+        sentence, _width.get(), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def diagnosis_text(diagnosis: Any) -> str:

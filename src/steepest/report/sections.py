@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import InputError
 from ..plots.ground import Ground
 from ..plots.landscape_picture import landscape
-from ..presentation.text import counted, limit_text, number, shortened
+from ..plots.training_picture import training
+from ..presentation.text import counted, limit_text, number, shortened, sizes_of
 from .again import call_of, source_of, written
 from .again import surroundings as around
 from .evidence import picture_for
@@ -143,13 +144,10 @@ def parameters(result: Any, seen: Told) -> str:
 
 def _arrays(result: Any) -> str:
     """A row for each array of a model: its name, its shape, and how large its numbers are."""
-    rows = []
-    for name, array in list(zip(result.names, result.arrays, strict=True))[:MOST_PARAMETERS]:
-        shape = "×".join(map(str, np.shape(array))) or "1"
-        size = float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if np.size(array) else 0.0
-        rows.append(
-            f"<tr><td class=name>{safe(name)}</td><td class=n>{shape}</td><td class=n>{number(size, 3)}</td></tr>"
-        )
+    rows = [
+        f"<tr><td class=name>{safe(name)}</td><td class=n>{shape}</td><td class=n>{minus(size)}</td></tr>"
+        for name, shape, size in sizes_of(result, MOST_PARAMETERS)
+    ]
     more = len(result.names) - len(rows)
     rest = f"<p class=sub>and {more:,} more arrays</p>" if more else ""
     head = "".join(f"<th{kind} scope=col>{name}</th>" for name, kind in ARRAY_COLUMNS)
@@ -392,6 +390,9 @@ def history(result: Any, seen: Told, drawer: Drawer | None) -> str:
     if seen.stop:
         lines.append(f"<p>The walk ended: {safe(seen.stop)}.</p>")
     walked = seen.history
+    if seen.kind == "train" and drawer is not None and walked.costs:
+        svg = drawer.inline(_sized(training(result), 6.4, 3.2), "Cost of each step of the run")
+        lines.append(figure(svg, "The cost of each step over the rows that it saw."))
     if walked is None or not hasattr(walked, "gradient_norm") or len(walked.value) < 2:
         return "\n".join(lines)
     if drawer is not None:

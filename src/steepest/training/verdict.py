@@ -315,7 +315,7 @@ def _more(trend: Trend | None) -> str:
         return (
             f"at this rate the cost would come to 0 within about {float(f'{trend.to_zero:.2g}'):,.0f} steps"
         )
-    return f"as many steps again would bring about {trend.more:.2g}"
+    return f"as many steps again would lower the cost by about {trend.more:.2g}"
 
 
 def _schedule_ended(walker: Walker) -> bool:
