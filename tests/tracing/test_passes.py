@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from steepest.tracing import passes
 from steepest.tracing.primitives import evaluate
+from steepest.tracing.rewriting import FOLDED_BYTES
 
 data = np.random.default_rng(1).normal(size=(5, 3))
 x = np.array([0.3, -1.2, 2.0])
@@ -96,7 +97,7 @@ def test_what_depends_on_constants_alone_is_computed_once():
 def test_a_constant_is_not_blown_up_by_folding():
     closed = traced(lambda a: a[0] + jnp.sum(jnp.broadcast_to(data[0], (10_000, 3)), axis=0))
     folded = passes.fold_constants(closed)
-    assert max(np.asarray(c).nbytes for c in folded.consts) <= passes.FOLDED_BYTES
+    assert max(np.asarray(c).nbytes for c in folded.consts) <= FOLDED_BYTES
 
 
 def test_what_is_computed_from_numbers_spread_over_arrays_is_computed_once():
@@ -118,7 +119,7 @@ def test_a_number_spread_over_an_array_stays_a_number():
     """Moved or not; and what is made of it is kept only where it is small."""
     closed = traced(lambda a: a[0] * jnp.pad(jnp.full((4, 30_000), 2.0).T.reshape(400, -1), 1).sum())
     folded = passes.fold_constants(passes.inline(closed))
-    assert all(np.asarray(c).nbytes <= passes.FOLDED_BYTES for c in folded.consts)
+    assert all(np.asarray(c).nbytes <= FOLDED_BYTES for c in folded.consts)
     assert "pad" in names(folded)
     assert_allclose(evaluate(folded, x)[0], 240_000.0 * x[0])
     uniform = passes.simplify(

@@ -15,8 +15,8 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
-from .passes import Rewriting, read
 from .primitives import NoRule, evaluate_equation
+from .rewriting import Rewriting, read
 
 # Functions of one number that are zero at zero.
 _ZERO_AT_ZERO = frozenset(

@@ -15,8 +15,9 @@ import jax
 import jax.extend.core as jex
 
 from ..numerics import double_precision
+from .constant_folding import fold_constants
 from .looping import Evaluation
-from .passes import fold_constants, inline
+from .passes import inline
 from .turns import is_worth_it, loops_in
 
 # Shorter records are evaluated, and compiled, as they are.

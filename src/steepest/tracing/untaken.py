@@ -14,8 +14,8 @@ from typing import Any
 import jax.extend.core as jex
 import numpy as np
 
-from .passes import Rewriting, read
 from .primitives import NoRule, evaluate_equation
+from .rewriting import Rewriting, read
 
 # What computes each entry of its result from the same entries of its operands.
 _EACH_BY_ITSELF = frozenset(
