@@ -11,7 +11,7 @@ import numpy as np
 
 from ..bounds import Vector
 from ..numerics import EPS
-from ..objective import TINY, BudgetSpent
+from ..objective import TINY, BudgetSpent, Objective
 from ..problem import Problem
 from ..recording import Recording
 from ..solvers import History, drive
@@ -367,7 +367,9 @@ class Descent:
             may_cross = self.anywhere and self.steps > 0 and judgement.below is not None
             if (judgement.downhill is None and not may_cross) or not run.stop.is_final:
                 break
-            lower = self._between_walks(_point_below, self.problem, run, judgement.downhill, judgement.below)
+            lower = self._between_walks(
+                point_below, self.problem.objective, run, judgement.downhill, judgement.below
+            )
             if lower is None:
                 break
             self.crossed = self.crossed or judgement.downhill is None
@@ -581,12 +583,14 @@ def box_key(problem: Problem) -> tuple[bytes, bytes] | None:
     return (box.lower.tobytes(), box.upper.tobytes()) if box.any else None
 
 
-def _point_below(problem: Problem, run: Run, downhill: Vector | None, below: Vector | None) -> Vector | None:
+def point_below(
+    objective: Objective, run: Run, downhill: Vector | None, below: Vector | None
+) -> Vector | None:
     """A point (n,) lower than the end point along the way `downhill` (n,), longer steps first; or the one seen `below`.
 
-    Across a level stretch the fall may lie farther off than any of these steps.
+    Across a level stretch the fall may lie farther off than any of these steps, and of parameters whose unit is tiny
+    beside one, nearer.
     """
-    objective = problem.objective
     if downhill is not None:
         length = max(float(np.linalg.norm(downhill)), np.finfo(float).tiny)
         scale = max(1.0, float(np.linalg.norm(run.x))) / length

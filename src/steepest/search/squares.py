@@ -16,13 +16,11 @@ from ..solvers.stopping import INTERRUPTED, StopReason
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge
 from ..verdict.words import Judgement
+from .descent import point_below
 from .existing import told_of_the_move, where_it_exists
 
 # A walk is taken up again from a saddle at most this often.
 ESCAPES = 10
-
-# Steps away from a saddle that are tried, in units of the parameters' size, longer ones first.
-AWAY = tuple(2.0**-exponent for exponent in range(0, 30, 3))
 
 
 def walk_and_judge(
@@ -70,7 +68,7 @@ def walk_and_judge(
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
-            lower = _point_below(objective, run, judgement.downhill)
+            lower = point_below(objective, run, judgement.downhill, judgement.below)
             if lower is None:
                 break
             onward = walked(lower)
@@ -112,17 +110,3 @@ def judged(objective: Objective, run: Run, names: Any, structure: Any, seed: int
     except KeyboardInterrupt:
         run = replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED)
         return run, not_judged(run.value, run.gradient)
-
-
-def _point_below(objective: Objective, run: Run, downhill: Vector) -> Vector | None:
-    """A point lower than the end point along a direction that leads down on one side or both."""
-    size = float(np.linalg.norm(downhill))
-    if not size > 0.0:
-        return None
-    unit = downhill * (max(1.0, float(np.linalg.norm(run.x))) / size)
-    for length in AWAY:
-        for side in (1.0, -1.0):
-            trial = objective.bounds.project(run.x + side * length * unit)
-            if objective.value(trial) < run.value:
-                return trial
-    return None

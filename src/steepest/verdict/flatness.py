@@ -27,6 +27,10 @@ Vector = np.ndarray
 NEAR = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FAR = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1e3, 1e6)
 
+# Where only numbers move that say nothing of their unit, probes begin nearer: of x³ + x⁴ in units of 1e-8 one sees at a
+# distance of 1e-4 a quartic's bottom.
+NEARER = tuple(10.0**k for k in range(-16, -4))
+
 # A quadratic does not turn between them: it has no valley that is near only, and no stretch that is level for a while.
 OF_A_QUADRATIC = (1.0, 1e3, 1e6)
 
@@ -305,7 +309,7 @@ class _Side:
 def _side(look: Look, direction: Vector, rounding: float) -> _Side:
     level, previous, flat = 0.0, look.x, False
     slope = abs(float(look.gradient.dot(direction)))
-    for t in OF_A_QUADRATIC if look.quadratic else (*NEAR, *FAR):
+    for t in _distances(look, direction):
         x = look.inside(look.x + t * direction)
         if holds_everywhere(x == previous):
             break
@@ -326,6 +330,14 @@ def _side(look: Look, direction: Vector, rounding: float) -> _Side:
         level, previous = t, x
     moved = look.apart(previous, look.x)
     return _Side(direction, level, 0.0, np.inf, look.value, look.x, False, moved, flat)
+
+
+def _distances(look: Look, direction: Vector) -> tuple[float, ...]:
+    """Where to probe along `direction` (n,), nearest first, in natural sizes."""
+    if look.quadratic:
+        return OF_A_QUADRATIC
+    unsized = look.unsized.any() and bool(look.unsized[direction != 0.0].all())
+    return (*NEARER, *NEAR, *FAR) if unsized else (*NEAR, *FAR)
 
 
 def _jumps_between(look: Look, direction: Vector, low: float, high: float, rounding: float) -> bool:

@@ -36,6 +36,12 @@ NARROWER = 0.1
 # Where the cost is looked at for its size, in natural sizes.
 ASIDE = 0.1
 
+# The size that stands for one of which nothing is known is none if the cost, by its slope there, changes over it by
+# more or by less than these parts of all that it is. It is sought in so many steps: each to where a quartic would
+# change by all of it, and no farther from the one before than by such a factor.
+TOO_MUCH, TOO_LITTLE = 1e4, 1e-8
+SOUGHT, QUARTIC, NEAREST = 24, 0.25, 1e-4
+
 # What an evaluation may raise where the cost does not exist; anything else is the user's error and passes on.
 NO_NUMBER = (ArithmeticError, ValueError)
 
@@ -128,6 +134,12 @@ class Look:
             return np.maximum(self.scale, 1.0)
         return np.maximum(np.abs(self.x), np.minimum(self.scale, 1.0))
 
+    @cached_property
+    def unsized(self) -> np.ndarray:
+        """Mask (n,) of the numbers that are exactly zero and never moved: they say nothing of their unit."""
+        zero = self.x == 0.0
+        return zero if self.start is None else zero & (self.start == 0.0)
+
     @property
     def is_hidden(self) -> bool:
         """Whether the cost is less than the rounding of its own fall, which says nothing of what lies below."""
@@ -199,10 +211,7 @@ class Look:
 
     def slope_at(self, x: Vector) -> tuple[float, Vector]:
         """The cost and gradient at `x`, put inside the bounds; NaN where they do not exist."""
-        try:
-            return self.objective.value_and_gradient(x if self._box is None else self._box.project(x))
-        except NO_NUMBER:
-            return np.nan, np.full(self.n, np.nan)
+        return _known_slope(self.objective, x if self._box is None else self._box.project(x))
 
     def apart(self, one: Vector, other: Vector) -> float:
         """The largest difference between two places (n,), in natural sizes."""
@@ -263,11 +272,14 @@ def look_at(
     tiny = scale <= NOTHING * unknown
     if tiny.any():
         sizes = np.where(tiny, unknown, scale)
-        if x.size <= SMALL and isfinite(value):
+        if isfinite(value) and not most > 0.0:
+            sizes = _sizes_of_zeros(objective, x, tiny, sizes, abs(float(value)))
+        elif isfinite(value) and x.size <= SMALL:
             level = _level(objective, x, np.where(tiny, 0.0, scale), float(value), fall or 0.0)
             if level is not None:
                 for k in np.flatnonzero(tiny & (scale > 0.0)).tolist():
                     sizes[k] = _size_of(objective, x, k, scale[k], unknown, float(value), level)
+                sizes = _sizes_of_zeros(objective, x, scale == 0.0, sizes, level)
         scale = sizes
     return Look(
         objective,
@@ -316,6 +328,32 @@ def _size_of(
     return distance
 
 
+def _sizes_of_zeros(
+    objective: Objective, x: Vector, nothing: np.ndarray, sizes: Vector, level: float
+) -> Vector:
+    """`sizes` (n,) with those of the numbers that are exactly `nothing` (n,) fitted to a cost as large as `level`.
+
+    They never moved and say nothing of their unit; the slope a size away does. Where that leads to no size, as where
+    the cost is not defined on one side or a parameter does not matter, the one that stood for it stays.
+    """
+    if not level > 0.0 or not nothing.any():
+        return sizes
+    found, signs = sizes, _signs(np.random.default_rng(x.size), (x.size,))
+    for _ in range(SOUGHT):
+        place = np.where(nothing, signs * found, x)
+        if objective.bounds.any:
+            place = objective.bounds.project(place)
+        value, gradient = _known_slope(objective, place)
+        exists = isfinite(value) and all_finite(gradient)
+        share = np.abs(gradient) * np.abs(place - x) / level if exists else np.full(x.size, np.inf)
+        off = nothing & ((share > TOO_MUCH) | ((share < TOO_LITTLE) & (share > 0.0)))
+        if not off.any():
+            return found
+        found = found.copy()
+        found[off] *= np.clip(share[off] ** -QUARTIC, NEAREST, 1.0 / NEAREST)
+    return sizes
+
+
 def _change(objective: Objective, x: Vector, k: int, distance: float, value: float) -> float:
     """What the cost changes by, a `distance` from `x` (n,) along parameter `k`; infinite where it has no value."""
     place = x.copy()
@@ -331,6 +369,14 @@ def _known_value(objective: Objective, place: Vector) -> float:
         return objective.value(bounds.project(place) if bounds.any else place)
     except NO_NUMBER:
         return np.nan
+
+
+def _known_slope(objective: Objective, place: Vector) -> tuple[float, Vector]:
+    """The cost and gradient at a place (n,) inside the bounds; NaN where they do not exist."""
+    try:
+        return objective.value_and_gradient(place)
+    except NO_NUMBER:
+        return np.nan, np.full(place.size, np.nan)
 
 
 def is_lost_in(fall: float, value: float) -> bool:

@@ -73,6 +73,7 @@ def saddle(
         f"{look.value - lower:.3g} lower.",
         "Walk on along that direction.",
         downhill=v / length,
+        below=look.inside(look.x + distance * v),
     )
     return found, curvature
 
