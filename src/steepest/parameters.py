@@ -307,13 +307,11 @@ class _LayoutReader(_Reader):
     """Keeps the arrays themselves, whatever kind of number they hold."""
 
     def _leaf(self, node: Any, name: str) -> Callable[[Iterator[Any]], Any]:
-        if hasattr(node, "detach"):  # a tensor of PyTorch
-            node = node.detach().cpu().numpy()
-        given = node if hasattr(node, "dtype") and hasattr(node, "shape") else np.asarray(node)
-        if np.dtype(given.dtype).kind not in "fiub":
+        given = _array_of(node, name)
+        if given.dtype.kind not in "fiub":
             raise InputError(
-                f"{name} holds {KINDS.get(np.dtype(given.dtype).kind, given.dtype)}, not real numbers; leave it out or "
-                "turn it into numbers"
+                f"{name} holds {KINDS.get(given.dtype.kind, given.dtype)}, not real numbers; leave it out or turn it "
+                "into numbers"
             )
         self.leaves.append(
             Leaf(name, tuple(given.shape), self.size, self.size + int(np.prod(given.shape, dtype=np.int64)))
@@ -321,6 +319,28 @@ class _LayoutReader(_Reader):
         self.values.append(given)
         self.size = self.leaves[-1].stop
         return next
+
+
+def _array_of(node: Any, name: str) -> Any:
+    """The array itself, NumPy's or JAX's, or what a tensor of PyTorch or a column of a table holds, as NumPy's.
+
+    Short floats that NumPy has no rules for (bfloat16) become float32. Raises `InputError` for random keys of JAX.
+    """
+    if hasattr(node, "detach"):  # a tensor of PyTorch
+        node = node.detach().cpu()
+        node = node.float().numpy() if str(node.dtype) == "torch.bfloat16" else node.numpy()
+    # The type of a column of polars, or of those that pandas has beside NumPy's, says nothing to NumPy.
+    if not (isinstance(getattr(node, "dtype", None), np.dtype) and hasattr(node, "shape")):
+        try:
+            node = np.asarray(node)
+        except TypeError:
+            told = getattr(node, "dtype", type(node).__name__)
+            raise InputError(
+                f"{name} holds {told}, not real numbers; leave it out or turn it into numbers"
+            ) from None
+    if node.dtype.kind == "V" and not issubclass(node.dtype.type, np.void):
+        return np.asarray(node, dtype=np.float32)
+    return node
 
 
 def _is_numeric(node: Any) -> bool:

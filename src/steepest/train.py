@@ -215,7 +215,11 @@ def _job(given: dict[str, Any]) -> Job:
     layout = Layout.of(given["params"] if torch is None else torch.start(), "params")
     _check_start(layout)
     source = read_data(given["data"], seed)
-    validation = None if given["validation"] is None else read_data(given["validation"], seed, "validation")
+    validation = (
+        None
+        if given["validation"] is None
+        else read_data(given["validation"], seed, "validation", aside=True)
+    )
     if given["patience"] is not None and validation is None:
         raise InputError("patience= needs validation=, the data whose cost decides")
     mesh = mesh_of(given["shard"]) if torch is None else None

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import jax
+import ml_dtypes
 import numpy as np
 import polars as pl
 import pytest
@@ -188,6 +190,14 @@ def test_streams_of_random_numbers_of_one_seed_are_apart():
         (pl.DataFrame({"x": [1.0], "name": ["a"]}), "column 'name' holds String, not numbers"),
         (3.0, "type float"),
         ([], "no batch"),
+        ([np.ones((4, 2)), np.ones(4)], r"as a tuple, \(x, y\)"),
+        (lambda: iter([np.ones(3)]), "call it if it gives batches"),
+        (
+            type("Rows", (), {"__getitem__": None, "__len__": None})(),
+            "type Rows, which gives one row at a time",
+        ),
+        ((np.ma.masked_less(np.arange(3.0), 1), np.ones(3)), "hides some of its values behind a mask"),
+        ((jax.random.split(jax.random.key(0), 3), np.ones(3)), "holds key<fry>, not real numbers"),
     ],
 )
 def test_data_that_cannot_be_are_refused_with_the_reason(data, said):
@@ -210,6 +220,86 @@ def test_a_frame_of_polars_is_rows_of_named_columns():
     x, y = next(source.batches(0, 0, 6, Part()))
     assert_array_equal(x, y)
     assert_array_equal(np.sort(x), np.arange(6))
+
+
+NUMBERS = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (pl.DataFrame(NUMBERS), pl.Series(NUMBERS[:, 0])),
+        {"x": NUMBERS.astype(ml_dtypes.bfloat16), "y": jax.numpy.arange(0.0, 12, 2, dtype="bfloat16")},
+        pl.DataFrame({"x": NUMBERS.tolist(), "y": NUMBERS[:, 0]}, schema={"x": pl.List(pl.Float64), "y": pl.Float32}),
+        np.array([(row, row[0]) for row in NUMBERS], dtype=[("x", "f8", 2), ("y", "f4")]),
+        (NUMBERS.view(np.matrix), np.ma.masked_less(NUMBERS[:, 0], -1)),
+    ],
+)  # fmt: skip
+def test_whatever_holds_the_numbers_the_rows_are_the_same(given):
+    source = read_data(given, seed=0)
+    x, y = next(source.batches(0, 0, 6, Part()))
+    order = source.order(0)
+    assert type(x) is type(y) is np.ndarray
+    assert x.dtype.kind == y.dtype.kind == "f"
+    assert_array_equal(x, NUMBERS[order])
+    assert_array_equal(y, NUMBERS[order, 0])
+
+
+def test_an_open_archive_is_read_like_its_file(tmp_path):
+    np.savez(tmp_path / "a.npz", x=NUMBERS)
+    with np.load(tmp_path / "a.npz") as archive:
+        found = read_data(archive, seed=0)
+    assert_array_equal(found.arrays[0], read_data(tmp_path / "a.npz", seed=0).arrays[0])
+
+
+class Frame:
+    """A table of pandas whose columns are numbered, as far as it is asked for anything."""
+
+    columns = (0, 1)
+    to_numpy = None
+
+    def __getitem__(self, column):
+        return NUMBERS[:, column]
+
+
+def test_columns_go_by_the_names_that_the_table_has_for_them():
+    batch = read_data(Frame(), seed=0).layout.build(iter("ab"))
+    assert batch == {0: "a", 1: "b"}
+
+
+def csv_of(path, columns):
+    path.write_text("\n".join(map(",".join, [columns, *zip(*columns.values(), strict=True)])) + "\n")
+    return read_data(path, seed=0)
+
+
+def test_a_column_of_a_csv_file_has_the_type_that_all_of_its_rows_have(tmp_path):
+    rows = BLOCK + 200
+    columns = {
+        "late": ["1"] * (rows - 1) + ["0.5"],
+        "gap": ["", *["2"] * (rows - 1)],
+        "late_gap": [*["2"] * (rows - 1), ""],
+        "begun_late": [""] * BLOCK + ["3"] * 200,
+        "label": ["7"] * rows,
+    }
+    source = csv_of(tmp_path / "rows.csv", columns)
+    assert [kind.kind for kind in source.layout.types] == ["f", "f", "f", "f", "i"]
+    for batch in source.batches(0, 0, 100, Part()):
+        assert [array.dtype.kind for array in batch] == ["f", "f", "f", "f", "i"]
+    with pytest.raises(InputError, match="column 'late' holds String"):
+        csv_of(tmp_path / "text.csv", columns | {"late": ["1"] * (rows - 1) + ["NA?"]})
+
+
+def test_a_csv_file_without_a_heading_or_parted_by_other_signs_is_refused_with_what_reads_it(tmp_path):
+    (tmp_path / "bare.csv").write_text("0.5,1\n1.5,2\n")
+    (tmp_path / "semicolons.csv").write_text("a;b\n0.5;1\n")
+    (tmp_path / "numbered.csv").write_text("0,1\n0.5,1\n")
+    for name, reading in (("bare", {"has_header": False}), ("semicolons", {"separator": ";"})):
+        path = tmp_path / f"{name}.csv"
+        told = ", ".join(f"{key}={value!r}" for key, value in reading.items())
+        with pytest.raises(InputError, match=told):
+            read_data(path, seed=0)
+        assert len(read_data(pl.scan_csv(path, **reading), seed=0).layout.leaves) == 2
+    assert [leaf.name for leaf in read_data(tmp_path / "numbered.csv", seed=0).layout.leaves] == ["0", "1"]
 
 
 def test_batches_that_can_be_counted_have_epochs():
@@ -277,7 +367,7 @@ def test_a_loader_that_cannot_tell_its_length_gives_its_batches():
     assert len(list(given.batches(0, 0, 8, Part()))) == 3
 
 
-def test_the_smaller_last_batch_of_a_loader_is_left_out_and_of_a_list_refused_before_the_run():
+def test_the_smaller_last_batch_of_a_loader_or_a_list_is_left_out_and_any_other_refused_before_the_run():
     rows = np.random.default_rng(0).normal(size=(29, 2))
     calls = []
 
@@ -292,10 +382,40 @@ def test_the_smaller_last_batch_of_a_loader_is_left_out_and_of_a_list_refused_be
     assert any("of 5 rows, is left out" in remark for remark in kept.remarks)
     whole = steepest.train(cost, np.zeros(2), Loader(rows[:24]), method="sgd", epochs=4)
     assert whole.steps == 12 and not whole.remarks
+    listed = steepest.train(cost, np.zeros(2), list(Loader(rows)), method="sgd", epochs=4)
+    assert (listed.params == kept.params).all() and listed.remarks == kept.remarks
     calls.clear()
-    with pytest.raises(InputError, match="batch 3 of data holds data of shape"):
-        steepest.train(cost, np.zeros(2), list(Loader(rows)), method="sgd", epochs=4)
+    with pytest.raises(InputError, match="batch 2 of data holds data of shape"):
+        steepest.train(
+            cost, np.zeros(2), [rows[:8], rows[8:16], rows[16:21], rows[21:]], method="sgd", epochs=4
+        )
     assert not calls
+
+
+class Thrice(Loader):
+    """Batches of three sizes."""
+
+    def __iter__(self):
+        return iter([self.dataset[:5], self.dataset[5:17], self.dataset[17:]])
+
+
+@pytest.mark.parametrize("kind", [list, Thrice])
+def test_validation_in_batches_of_any_size_costs_what_its_rows_cost(kind):
+    rows = np.random.default_rng(0).normal(size=(29, 2))
+    aside = Thrice(rows) if kind is Thrice else list(Thrice(rows))
+    result = steepest.train(
+        lambda w, batch: np.mean((batch @ w - 1) ** 2), np.zeros(2), rows, batch_size=8, method="adam",
+        epochs=2, validation=aside,
+    )  # fmt: skip
+    assert result.validation == pytest.approx(np.mean((rows @ result.params - 1) ** 2), rel=1e-5)
+    assert not result.remarks
+
+
+def test_validation_that_is_used_up_after_one_epoch_is_refused():
+    rows = np.ones((16, 2))
+    for aside in (iter([rows]), lambda rng: rng.normal(size=(4, 2))):
+        with pytest.raises(InputError, match="read again after each epoch"):
+            steepest.train(lambda w, batch: np.mean(batch @ w), np.zeros(2), rows, validation=aside)
 
 
 STREAMED = """

@@ -75,8 +75,10 @@ def random_numbers(seed: int, *stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *stream])))
 
 
-def read_data(data: Any, seed: int, name: str = "data") -> Source:
+def read_data(data: Any, seed: int, name: str = "data", *, aside: bool = False) -> Source:
     """The source behind `data`: arrays, a table, a file, an iterable of batches, or a function of a generator.
+
+    `aside`: whether only their cost is asked for, and no step is taken on them.
 
     Raises
     ------
@@ -90,6 +92,10 @@ def read_data(data: Any, seed: int, name: str = "data") -> Source:
         return lazy_rows(data, seed)
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):  # a frame of polars or pandas
         return Rows(_columns(data, name), seed, name)
+    if isinstance(data, np.lib.npyio.NpzFile):
+        return Rows(dict(data), seed, name)
+    if getattr(getattr(data, "dtype", None), "names", None):  # a structured array
+        return Rows({field: data[field] for field in data.dtype.names}, seed, name)
     if hasattr(data, "shape") or isinstance(data, (Mapping, tuple)):
         return Rows(data, seed, name)
     if isinstance(data, list) and data and not _is_batch(data[0]):
@@ -97,7 +103,12 @@ def read_data(data: Any, seed: int, name: str = "data") -> Source:
     if callable(data) and not hasattr(data, "__iter__"):
         return Generated(data, seed, name)
     if isinstance(data, Iterable):
-        return Given(data, name)
+        return Given(data, name, aside)
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        raise InputError(
+            f"{name} is of type {type(data).__name__}, which gives one row at a time; give arrays, or what puts its "
+            "rows into batches, such as torch.utils.data.DataLoader(data, batch_size=128, shuffle=True)"
+        )
     raise InputError(
         f"{name} is of type {type(data).__name__}; give arrays (one, a tuple or a dict), a table, the name of an "
         ".npy, .npz, .parquet or .csv file, an iterable of batches, or a function of a random generator"
@@ -106,14 +117,24 @@ def read_data(data: Any, seed: int, name: str = "data") -> Source:
 
 def _columns(frame: Any, name: str) -> dict[str, np.ndarray]:
     """The columns of a frame of polars or pandas; raises `InputError` for one that holds no numbers."""
-    found = {str(column): np.asarray(frame[column]) for column in frame.columns}
-    for column, values in found.items():
-        if values.dtype.kind not in "fiub":
+    found = {}
+    for column in frame.columns:
+        values = numbers_of(frame[column])
+        if values is None:
             raise InputError(
                 f"{name}: the column {column!r} holds {frame[column].dtype}, not numbers; drop it or turn it into "
                 "numbers"
             )
+        found[column] = values
     return found
+
+
+def numbers_of(column: Any) -> np.ndarray | None:
+    """A column of a table as an array, lists of equal length as its rows; None where it holds no numbers."""
+    values = np.asarray(column)
+    if values.dtype == object and len(values) and len({np.shape(value) for value in values}) == 1:
+        values = np.array(values.tolist())
+    return values if values.dtype.kind in "fiub" else None
 
 
 def _is_batch(item: Any) -> bool:
@@ -174,7 +195,7 @@ class Rows:
         if self.rows == 0:
             raise InputError(f"{name} holds no row")
         self.arrays: list[Any] = [
-            array if isinstance(array, np.ndarray) else np.asarray(array) for array in whole.arrays
+            _plain(array, leaf.name) for leaf, array in zip(whole.leaves, whole.arrays, strict=True)
         ]
         self.layout = Layout.of(whole.build(iter([array[:1] for array in self.arrays])), name)
         for place in range(len(whole.leaves)):
@@ -232,6 +253,16 @@ class Rows:
         return f"{self.rows:,} rows"
 
 
+def _plain(array: Any, name: str) -> np.ndarray:
+    """The array as NumPy's own kind, or a memory map; raises `InputError` where some of its values are masked."""
+    if np.ma.is_masked(array):
+        raise InputError(
+            f"{name} hides some of its values behind a mask; leave these rows out, or give the mask as an array of its "
+            "own"
+        )
+    return array if isinstance(array, np.memmap) else np.asarray(array)
+
+
 class Generated:
     """Data made by a function of a seeded generator: `data(rng)`, or `data(key)` for a key of JAX's."""
 
@@ -244,8 +275,8 @@ class Generated:
             first = next(iter(inspect.signature(function).parameters))
         except (StopIteration, TypeError, ValueError):
             raise InputError(
-                f"{name} is a function that takes nothing; write it as a function of a random generator, "
-                "def data(rng): ..."
+                f"{name} is a function that takes nothing; call it if it gives batches, or write it as a function of "
+                "a random generator, def data(rng): ..."
             ) from None
         self.wants_key = first == "key"
         self.layout = Layout.of(self.make(0, 0), name)
@@ -291,23 +322,30 @@ def _left_over(batches: Any) -> int:
     return (_count(drawn) or 0) % size
 
 
+def _check_together(arrays: list[Any], name: str) -> None:
+    """Raises `InputError` for a list of arrays whose rows belong together, which would be taken for batches."""
+    shapes: list[tuple[int, ...]] = [getattr(array, "shape", ()) for array in arrays]
+    if () not in shapes and len({shape[0] for shape in shapes}) == 1 < len(set(shapes)):
+        raise InputError(
+            f"{name} is a list, which is read as one batch after the other, but its arrays are of different shapes; "
+            "where their rows belong together, give them as a tuple, (x, y)"
+        )
+
+
 class Given:
-    """Batches of the user's own making, one after the other."""
+    """Batches of the user's own making, one after the other.
+
+    `aside`: whether only their cost is asked for, which is had of batches of any number of rows.
+    """
 
     rows: int | None = None
 
-    def __init__(self, batches: Iterable[Any], name: str) -> None:
+    def __init__(self, batches: Iterable[Any], name: str, aside: bool = False) -> None:
         self.once = iter(batches) is batches
         # Batches in an epoch, where the iterable says how many it has.
         self.count = None if self.once else _count(batches)
         self.source = batches
         self.remark = ""
-        left = _left_over(batches)
-        if left and self.count is not None and self.count > 1:
-            # Known and told of now, instead of at the end of an epoch.
-            self.count -= 1
-            why = "every batch has the shape of the first"
-            self.remark = f"the last batch of an epoch, of {left} rows, is left out, since {why}"
         # Of an iterable that can be read once: batches by number, and the number of the one it gives next.
         self._held: dict[int, Batch] = {}
         self._next: int | None = None
@@ -325,9 +363,39 @@ class Given:
                 )
         if self.once:
             self._first = self._copied(first)
-        if isinstance(batches, (list, tuple)):  # at hand: better told now than at the end of an epoch
-            for k, batch in enumerate(batches):
+        if isinstance(batches, list):
+            _check_together(batches, name)
+        if not aside:
+            self._leave_out_smaller()
+        if isinstance(batches, list) and not aside:  # at hand: better told now than at the end of an epoch
+            for k, batch in enumerate(islice(batches, self.count)):
                 self._arrays(batch, f"batch {k} of {name}")
+
+    def _leave_out_smaller(self) -> None:
+        """Where the last batch of an epoch is known to be a smaller one, tell of it now and count without it."""
+        if self.count is None or self.count < 2:
+            return
+        if not isinstance(self.source, list):
+            left = _left_over(self.source)
+        else:
+            last = self.source[-1]
+            left = len(Layout.of(last, "data").arrays[0]) if self._is_shorter(last) else 0
+        if left:
+            self.count -= 1
+            why = "every batch has the shape of the first"
+            self.remark = f"the last batch of an epoch, of {left} rows, is left out, since {why}"
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """The batches as they come, with as many rows as each has."""
+        for k, whole in enumerate(self.source):
+            arrays = [np.array(array) for array in Layout.of(whole, "validation").arrays]
+            shapes, first = ([a.shape[1:] for a in of] for of in (arrays, self.layout.arrays))
+            if shapes != first:
+                raise InputError(
+                    f"batch {k} of validation holds rows of shape {shapes}, the first one of shape {first}; give all "
+                    "of them one form"
+                )
+            yield arrays
 
     def batches(self, epoch: int, first: int, batch_size: int, part: Part) -> Iterator[Batch]:
         """What the iterable gives from batch `first` on; a generator goes on where it stands, or stood a while ago."""

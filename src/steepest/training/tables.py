@@ -11,10 +11,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..parameters import Layout
-from .batches import BLOCK, BLOCK_STREAM, POOL, ROW_STREAM, Batch, Part, random_numbers
+from .batches import BLOCK, BLOCK_STREAM, POOL, ROW_STREAM, Batch, Part, numbers_of, random_numbers
 
 # Bytes of a CSV file looked through at a time when its rows are counted.
 CHUNK = 1 << 24
+# What stands between columns where it is no comma; the bar last, since names have it too.
+SEPARATORS = ";", "\t", "|"
 
 
 class TableRows:
@@ -40,10 +42,8 @@ class TableRows:
     def _columns(self, frame: Any, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
         found = {}
         for column in columns:
-            values = frame[column].to_numpy()
-            if values.dtype == object and len(values) and hasattr(values[0], "__len__"):
-                values = np.stack([np.asarray(value) for value in values])
-            if values.dtype.kind not in "fiub":
+            values = numbers_of(frame[column])
+            if values is None:
                 raise InputError(
                     f"{self._label}: the column {column!r} holds {frame[column].dtype}, not numbers; choose columns "
                     f'with polars.scan_{"csv" if self._label.endswith(".csv") else "parquet"}(file).select("a", "b")'
@@ -139,22 +139,77 @@ def file_rows(path: Path, seed: int, name: str = "data") -> TableRows:
 
 
 def _csv_rows(path: Path, seed: int) -> TableRows:
-    """A CSV file with the places of its blocks noted in one pass, so that any of them can be read by itself."""
+    """A CSV file with the places of its blocks noted in one pass, so that any of them can be read by itself.
+
+    In a second pass each column is given the type that all of its values have: the first hundred may be whole numbers,
+    and what stands further down would else end the run when it comes to be read.
+    """
     import polars
 
     head, starts, rows = _index(path)
-    whole = polars.scan_csv(path).collect_schema()
     marks = [*starts, path.stat().st_size]
+
+    def text(first: int, last: int) -> BytesIO:
+        with path.open("rb") as file:
+            file.seek(marks[first])
+            return BytesIO(head + file.read(marks[last + 1] - marks[first]))
 
     def read(start: int, count: int) -> Any:
         first, last = start // BLOCK, (start + count - 1) // BLOCK
-        with path.open("rb") as file:
-            file.seek(marks[first])
-            text = file.read(marks[last + 1] - marks[first])
-        frame = polars.read_csv(BytesIO(head + text), schema=whole)
+        frame = polars.read_csv(text(first, last), schema=types)
         return frame.slice(start - first * BLOCK, count)
 
-    return TableRows(read, rows, tuple(whole.names()), seed, path.name)
+    names = polars.scan_csv(path).collect_schema().names()
+    _check_heading(names, path)
+    types: dict[str, Any] = {}
+    for block in range(len(starts)):
+        types = _wider(types, polars.read_csv(text(block, block), infer_schema_length=None))
+    return TableRows(read, rows, tuple(names), seed, path.name)
+
+
+def _check_heading(names: list[str], path: Path) -> None:
+    """Raises `InputError` where the first line of a CSV file is no heading, or its columns are not told apart."""
+    for separator in SEPARATORS:
+        if len(names) == 1 and separator in names[0]:
+            raise InputError(
+                f"{path.name} has one column, {names[0]!r}; if {separator!r} stands between columns, give "
+                f"polars.scan_csv(file, separator={separator!r})"
+            )
+    if all(map(_is_number, names)) and not all(name.isdigit() for name in names):
+        raise InputError(
+            f"the first line of {path.name} holds numbers, {', '.join(names[:3])}, where the names of the columns are "
+            "looked for; give polars.scan_csv(file, has_header=False), whose columns are column_1, column_2, …"
+        )
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _wider(types: dict[str, Any], block: Any) -> dict[str, Any]:
+    """The types of columns that hold what they held so far and what is in a block.
+
+    A gap among whole numbers makes them real ones, since it is read as NaN.
+    """
+    import polars
+
+    found = dict(block.schema)
+    for name, gaps in block.null_count().row(0, named=True).items():
+        kind, before = found[name], types.get(name, polars.Null)
+        if gaps == len(block):
+            kind = polars.Null
+        elif gaps and kind.is_integer():
+            kind = polars.Float64
+        if kind == polars.Null or kind == before:
+            kind = before
+        elif before != polars.Null:
+            kind = polars.Float64 if kind.is_numeric() and before.is_numeric() else polars.String
+        found[name] = kind
+    return found
 
 
 def _index(path: Path) -> tuple[bytes, list[int], int]:

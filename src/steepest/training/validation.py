@@ -31,8 +31,11 @@ def check_aside(cost: Any, layout: Layout, aside: Source, source: Source, precis
     Rows of another form than those trained on are let pass where the cost takes them all the same. `cost`: None for
     PyTorch's, which cannot be tried on a form alone.
     """
-    if not hasattr(aside, "in_order"):
-        raise InputError("validation data must have rows: arrays, a table or a file")
+    if not hasattr(aside, "in_order") or getattr(aside, "once", False):
+        raise InputError(
+            "validation data are read again after each epoch: give arrays, a table, a file, or a list or DataLoader of "
+            "batches"
+        )
     if cost is None or _form(aside) == _form(source):
         return
     try:
@@ -61,7 +64,7 @@ def is_lowest(value: float, before: float | None) -> bool:
 
 
 class Evaluation:
-    """The mean cost over a source in its stored order, the last batch weighted by its rows."""
+    """The mean cost over a source in its stored order, each batch weighted by its rows."""
 
     def __init__(self, job: Job, tree: Tree, placement: Placement, source: Any = None) -> None:
         self.job = job
@@ -73,7 +76,7 @@ class Evaluation:
     def __call__(self, parameters: Any) -> float:
         """The mean cost at these parameters."""
         values, counts = [], []
-        for arrays in self.source.in_order(min(ROWS_AT_ONCE, self.source.rows)):
+        for arrays in self.source.in_order(ROWS_AT_ONCE):
             count = len(arrays[0])
             function, constants = self._function(count)
             value = function(parameters, self.placement.same_rows(arrays), constants)
