@@ -34,3 +34,24 @@ def test_a_row_outweighed_by_its_coupling_is_balanced_though_all_of_the_diagonal
     H = unit * np.array([[1.0, 1e3], [1e3, 1.0]])
     d = balanced(H)
     assert_allclose(np.abs(d[:, None] * H * d).max(axis=1), 1.0, rtol=1e-12)
+
+
+def test_where_no_entry_exceeds_the_root_of_its_diagonal_ones_the_diagonal_is_exactly_what_gives_the_units():
+    """So it is of every matrix that bends upwards; an entry that reaches the root exactly is at the edge of that."""
+    for H in (
+        np.array([[4.0, 1.0], [1.0, 0.25]]),
+        np.array([[4.0, 1.0, 0.5], [1.0, 9.0, 2.0], [0.5, 2.0, 1.0]]),
+    ):
+        assert_allclose(balanced(H), 1.0 / np.sqrt(H.diagonal()), rtol=1e-15)
+
+
+@pytest.mark.parametrize("last", [0.0, -1.0])
+def test_a_diagonal_that_is_not_positive_everywhere_takes_no_root_of_it(last):
+    H = np.array([[4.0, 1.0], [1.0, last]])
+    with np.errstate(all="raise"):
+        d = balanced(H)
+    assert_allclose(np.abs(d[:, None] * H * d).max(axis=1), 1.0, rtol=0.1)
+
+
+def test_a_row_of_zeros_keeps_its_unit():
+    assert equilibration(np.diag([100.0, 0.0]))[1] == 1.0

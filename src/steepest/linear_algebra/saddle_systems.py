@@ -29,6 +29,9 @@ REFINEMENTS, REFINED = 4, 1e-13
 # A solution that leaves more than this part of the right-hand side is of no use.
 USELESS = 1e-3
 
+# A pivot below this part of the largest is what rounding leaves of none.
+NO_PIVOT = 1e-15
+
 # A step of so many times the variables is rounding along a direction that neither H nor J feels.
 FAR = 1e10
 
@@ -187,11 +190,11 @@ def _bunch_kaufman(K: Any) -> tuple[int, bool, Callable[[Vector], Vector]]:
     scaled = K * scale[:, None] * scale
     if not np.isfinite(scaled).all():
         return -1, True, lambda rhs: np.full(rhs.size, np.nan)
-    factors, pivots, info = lapack.dsytrf(scaled, lower=1, lwork=COLUMNS_AT_A_TIME * max(1, len(K)))
+    factors, pivots, _ = lapack.dsytrf(scaled, lower=1, lwork=COLUMNS_AT_A_TIME * len(K))
     d = np.diag(factors)
     single = pivots > 0
     negative = int((d[single] < 0).sum()) + int((~single).sum()) // 2
-    singular = info > 0 or bool((np.abs(d[single]) <= 1e-15 * np.abs(d).max(initial=0.0)).any())
+    singular = bool((np.abs(d[single]) <= NO_PIVOT * np.abs(d).max()).any())
 
     def once(rhs: Vector) -> Vector:
         return scale * lapack.dsytrs(factors, pivots, scale * rhs, lower=1)[0].ravel()
@@ -269,7 +272,7 @@ def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
             negative, singular = -1, True
             continue
         d = np.asarray(solver.factors()[1])
-        negative, singular = int((d < 0).sum()), bool((np.abs(d) <= 1e-15).any())
+        negative, singular = int((d < 0).sum()), bool((np.abs(d) <= NO_PIVOT).any())
         if negative == m and not singular:
             break
     if negative < 0:
