@@ -166,6 +166,38 @@ def test_units_balance_a_matrix_whether_or_not_its_diagonal_does():
         assert_allclose(scaled[filled], 1.0, rtol=1e-13 if tells else 0.3)
 
 
+def test_the_diagonal_alone_gives_the_units_where_no_entry_exceeds_the_root_of_its_two():
+    """Rows that are empty, or hold zeros only, have none: theirs stays one."""
+    H = np.diag([4.0, 9.0, 0.0, 0.25, 0.0])
+    H[0, 1] = H[1, 0] = 6.0
+    H[3, 0] = H[0, 3] = -0.5
+    kept = H != 0.0
+    kept[4, 4] = True
+    A = csc_array(kept.astype(float))
+    d = SymmetricPattern(A).balanced(H.T[kept.T])
+    assert_allclose(d, [0.5, 1.0 / 3.0, 1.0, 2.0, 1.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("last", [0.0, -0.01])
+def test_a_row_without_a_positive_diagonal_gets_the_unit_that_its_entries_need(last):
+    """Its entries are small enough beside ones on the diagonal, and would stay as small as they are."""
+    H = np.array([[4.0, 0.0, 0.01], [0.0, 9.0, 0.0], [0.01, 0.0, last]])
+    kept = (H != 0.0) | np.eye(3, dtype=bool)
+    d = SymmetricPattern(csc_array(kept.astype(float))).balanced(H.T[kept.T])
+    assert_allclose(np.abs(d[:, None] * H * d).max(axis=1), 1.0, rtol=0.3)
+
+
+def test_rows_are_even_where_the_largest_entry_of_each_is_within_the_factor_of_one_or_zero():
+    for diagonal, even in (
+        ([3.0, 0.25, 0.0], True),
+        ([-4.0, 4.0, 0.25], True),
+        ([1.0, 4.1, 1.0], False),
+        ([0.2, 1.0, 1.0], False),
+    ):
+        A = csc_array(np.eye(3))
+        assert SymmetricPattern(A).is_even(np.array(diagonal), 4.0) == even
+
+
 def test_a_matrix_factorised_again_gives_its_own_answers_whatever_came_between():
     A = band(40, 12, seed=3)[:, ::-1][::-1]
     b, M = np.arange(40.0), csc_array(A)
