@@ -22,14 +22,17 @@ import numpy as np
 from . import (
     calculus,
     creation,
+    factorisations,
     fourier,
     indexing,
-    linear_algebra,
+    norms,
     polynomials,
+    products,
     reductions,
     selection,
     shape,
     special,
+    statistics,
     ufuncs,
 )
 from .creation import build_array as BUILD_ARRAY  # noqa: N812
@@ -41,7 +44,7 @@ from .reductions import UFUNC_METHODS
 from .scipy_functions import TAKE_FUNCTIONS, scipy_rules
 from .values import Rule
 
-UFUNCS: dict[np.ufunc, Rule] = {**ufuncs.UFUNCS, **linear_algebra.PRODUCTS}
+UFUNCS: dict[np.ufunc, Rule] = {**ufuncs.UFUNCS, **products.PRODUCTS}
 
 # Functions that cannot be traced by their nature; their rules raise an error that says what to write instead.
 REFUSED: dict[Any, Rule] = {**selection.REFUSED, **calculus.REFUSED}
@@ -55,7 +58,10 @@ for _module in (
     selection,
     calculus,
     polynomials,
-    linear_algebra,
+    products,
+    factorisations,
+    norms,
+    statistics,
     fourier,
     special,
 ):

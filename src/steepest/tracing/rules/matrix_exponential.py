@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .linear_algebra import matmul, solve
+from .factorisations import solve
+from .products import matmul
 from .values import Value
 
 # Coefficients of the numerator, by powers of A (Higham 2005, eq. 2.3).

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, indexing, linear_algebra, reductions, selection, shape
+from . import creation, indexing, products, reductions, selection, shape
 from .ufuncs import UFUNCS
 from .values import Rule, Value, convert, refused
 
@@ -63,7 +63,7 @@ METHODS: dict[str, Rule] = {
     "cumprod": reductions.cumprod,
     "cumsum": reductions.cumsum,
     "diagonal": shape.diagonal,
-    "dot": linear_algebra.dot,
+    "dot": products.dot,
     "flatten": shape.ravel,
     "max": reductions.max_of,
     "mean": reductions.mean,
@@ -80,7 +80,7 @@ METHODS: dict[str, Rule] = {
     "sum": reductions.sum_of,
     "swapaxes": shape.swapaxes,
     "take": _take,
-    "trace": linear_algebra.trace,
+    "trace": products.trace,
     "transpose": _transpose,
     "var": reductions.var,
     "view": _view,

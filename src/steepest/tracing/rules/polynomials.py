@@ -8,8 +8,8 @@ import numpy as np
 
 from .calculus import convolve
 from .creation import vander
+from .factorisations import eigvals, lstsq
 from .indexing import getitem
-from .linear_algebra import eigvals, lstsq
 from .reductions import sum_of
 from .shape import atleast, concatenate, reshape
 from .ufuncs import UFUNCS, add, divide, multiply, subtract

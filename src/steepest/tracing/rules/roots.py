@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from . import linear_algebra as dense
+from . import factorisations as dense
 from .functionals import Recorded, depends, number, recorded, settled
 from .shape import reshape
 from .values import Value, array_value, convert, refused, shape_of

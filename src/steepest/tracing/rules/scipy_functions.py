@@ -15,12 +15,13 @@ import jax.scipy.linalg as jsl
 import numpy as np
 from jax import lax
 
-from . import initial_values, quadrature, roots, special, special_of_scipy
-from . import linear_algebra as dense
+from . import factorisations as dense
+from . import initial_values, norms, quadrature, roots, special, special_of_scipy
 from .calculus import trapezoid
 from .fourier import FUNCTIONS as TRANSFORMS
 from .indexing import getitem
 from .matrix_exponential import expm as matrix_exponential
+from .products import contract
 from .reductions import cumsum
 from .shape import concatenate, ravel, reshape, swapaxes
 from .ufuncs import UFUNCS, add, divide, elementwise, multiply
@@ -217,7 +218,7 @@ def norm(
     a: Any, ord: Any = None, axis: Any = None, keepdims: bool = False, check_finite: bool = True
 ) -> Value:
     """`scipy.linalg.norm`."""
-    return dense.norm(a, ord, axis, keepdims)
+    return norms.norm(a, ord, axis, keepdims)
 
 
 def lstsq(a: Any, b: Any, cond: Any = None, **settings: Any) -> tuple[Value, Value, Value, Value]:
@@ -304,7 +305,7 @@ def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Value:
             "scipy.integrate.simpson with places of several axes", "has no rule", "Give them as a vector."
         )
     weights = sys.modules["scipy.integrate"].simpson(np.eye(y.shape[axis]), x=x, dx=dx, axis=0)
-    return dense.contract(y, np.asarray(weights), (axis,), (0,))
+    return contract(y, np.asarray(weights), (axis,), (0,))
 
 
 def _transform(name: str) -> Rule:

@@ -378,6 +378,13 @@ def _square(x: Value) -> Value:
     return _multiply(x, x) if _is_bool(x) else lax.integer_pow(x, 2)
 
 
+def square_size(x: Value) -> Value:
+    """|x|² of a value of either kind, without a root."""
+    if dtype_of(x).kind == "c":
+        return add(power(lax.real(x), 2), power(lax.imag(x), 2))
+    return power(x, 2)
+
+
 RECORDS: dict[np.ufunc, Rule] = {
     np.add: _add,
     np.subtract: lax.sub,

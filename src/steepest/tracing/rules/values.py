@@ -215,3 +215,8 @@ def safe_sqrt(square: Value) -> Value:
     """Square root whose derivative at zero is 0, the smallest slope there, instead of infinity times zero."""
     zero = lax.eq(square, constant(0, square))
     return choose(zero, constant(0, square), lax.sqrt(choose(zero, constant(1, square), square)))
+
+
+def real_part(x: Value) -> Value:
+    """The real part of a value of either kind."""
+    return lax.real(x) if dtype_of(x).kind == "c" else x
