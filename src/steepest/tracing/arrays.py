@@ -8,6 +8,8 @@ stays one until a traced value is stored into it.
 from __future__ import annotations
 
 import functools
+import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +20,8 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..errors import TracingError
 from . import rules
 from .explain import cannot_convert, cannot_decide, naming, no_rule, outside_array
+from .source import is_library
+from .views import VIEWS
 
 Names = frozenset[str]
 _NO_NAMES: Names = frozenset()
@@ -31,10 +35,11 @@ class TracedArray(NDArrayOperatorsMixin):
     basic index gives a view that writes through, as in NumPy. `names`: the parameters it depends on.
     """
 
-    __slots__ = ("_base", "_get", "_key", "_label", "_put", "_seen", "_value", "_version", "names")
+    __slots__ = ("_base", "_get", "_key", "_label", "_look", "_put", "_seen", "_value", "_version", "names")
 
     _get: Callable[[Any], Any]
     _put: Callable[[Any, Any], Any]
+    _look: Callable[[np.ndarray], np.ndarray]
 
     def __init__(self, value: Any, names: Names = _NO_NAMES, label: str = "") -> None:
         self._value = value
@@ -66,12 +71,28 @@ class TracedArray(NDArrayOperatorsMixin):
             self._value = value
             self._seen = self._age()
 
-    def shared(self, get: Callable[[Any], Any], put: Callable[[Any, Any], Any], names: Names) -> TracedArray:
-        """An array that shares its content with this one: `get` reads it, `put` stores it back."""
+    def shared(
+        self,
+        get: Callable[[Any], Any],
+        put: Callable[[Any, Any], Any],
+        names: Names,
+        look: Callable[[np.ndarray], np.ndarray],
+    ) -> TracedArray:
+        """An array that shares its content with this one: `get` reads it, `put` stores it back.
+
+        `look` is the same view of an array in memory.
+        """
         seen = TracedArray(get(self.value), names)
-        seen._base, seen._get, seen._put = self, get, put
+        seen._base, seen._get, seen._put, seen._look = self, get, put, look
         seen._seen = seen._age()
         return seen
+
+    def layout(self) -> np.ndarray:
+        """An array of the same shape and order in memory, whose content must not be read: there is none."""
+        if self._base is not None:
+            return self._look(self._base.layout())
+        steps = np.cumprod([1, *self.shape[:0:-1]])[::-1]
+        return np.lib.stride_tricks.as_strided(np.empty(1, np.int8), self.shape, tuple(steps[: self.ndim]))
 
     def _age(self) -> int:
         root = self
@@ -123,15 +144,39 @@ class TracedArray(NDArrayOperatorsMixin):
 
     @property
     def real(self) -> Any:
-        return self if self.dtype.kind != "c" else np.real(self)
+        if self.dtype.kind != "c":
+            return self
+        take, imaginary = rules.FUNCTIONS[np.real], rules.FUNCTIONS[np.imag]
+        return self.shared(
+            take,
+            lambda whole, part: rules.UFUNCS[np.add](part, rules.UFUNCS[np.multiply](1j, imaginary(whole))),
+            self.names,
+            lambda whole: whole,
+        )
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
 
     @property
     def imag(self) -> Any:
-        return np.imag(self)
+        take, real = rules.FUNCTIONS[np.imag], rules.FUNCTIONS[np.real]
+        if self.dtype.kind != "c":
+            return TracedArray(take(self.value), self.names)
+        return self.shared(
+            take,
+            lambda whole, part: rules.UFUNCS[np.add](real(whole), rules.UFUNCS[np.multiply](1j, part)),
+            self.names,
+            lambda whole: whole,
+        )
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self.imag[...] = value
 
     @property
-    def flat(self) -> Iterator[Any]:
-        return iter(self.ravel())
+    def flat(self) -> Flat:
+        return Flat(self)
 
     @property
     def at(self) -> Any:
@@ -171,6 +216,19 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def __complex__(self) -> complex:
         raise cannot_convert(self.names, "complex")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Its entries as an array of objects for NumPy's own Python code, which computes with those; else refused.
+
+        Compiled code of other libraries would read the addresses of the objects as if they were the numbers.
+        """
+        caller = sys._getframe(1)
+        if is_library(caller.f_code.co_filename) and not _of_numpy_or_ours(caller):
+            raise cannot_convert(self.names, "array")
+        held = np.empty(self.shape, dtype=object)
+        for place in np.ndindex(self.shape):
+            held[place] = self if place == () else self[place]
+        return held
 
     # -- operations ----------------------------------------------------------------------------------------
 
@@ -235,6 +293,7 @@ class TracedArray(NDArrayOperatorsMixin):
             lambda whole: rules.GETITEM(whole, key),
             lambda whole, part: rules.SETITEM(whole, key, part),
             names,
+            lambda whole: whole[key],
         )
         part._key = key
         return part
@@ -252,7 +311,12 @@ class TracedArray(NDArrayOperatorsMixin):
         order = tuple(range(self.ndim))[::-1] if not order else tuple(int(k) % self.ndim for k in order)
         back = tuple(int(k) for k in np.argsort(order))
         permute = rules.FUNCTIONS[np.transpose]
-        return self.shared(lambda v: permute(v, order), lambda whole, part: permute(part, back), self.names)
+        return self.shared(
+            lambda v: permute(v, order),
+            lambda whole, part: permute(part, back),
+            self.names,
+            lambda whole: whole.transpose(order),
+        )
 
     def swapaxes(self, first: int, second: int) -> TracedArray:
         """View with two axes exchanged."""
@@ -261,12 +325,14 @@ class TracedArray(NDArrayOperatorsMixin):
         return self.transpose(order)
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
-        """View with another shape."""
+        """View with another shape; a copy where the order of the entries in memory allows none."""
         wanted = shape[0] if len(shape) == 1 else shape
         return self._reshaped(wanted, order)
 
     def ravel(self, order: str = "C") -> TracedArray:
-        """View with one axis."""
+        """View with one axis; a copy where the entries do not follow one another in memory."""
+        if order in "CAK" and self._base is not None and not self.layout().flags.c_contiguous:
+            return TracedArray(rules.FUNCTIONS[np.ravel](self.value, order), self.names)
         return self._reshaped((-1,), order)
 
     def squeeze(self, axis: Any = None) -> TracedArray:
@@ -276,11 +342,22 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def _reshaped(self, shape: Any, order: str) -> TracedArray:
         reshape, mine = rules.FUNCTIONS[np.reshape], self.shape
+        if (self._base is not None or order not in "CAK") and not self._can_be_reshaped(shape, order):
+            return TracedArray(reshape(self.value, shape, order=order), self.names)
         return self.shared(
             lambda v: reshape(v, shape, order=order),
             lambda whole, part: reshape(part, mine, order=order),
             self.names,
+            lambda whole: np.reshape(whole, shape, order=_order(order), copy=False),
         )
+
+    def _can_be_reshaped(self, shape: Any, order: str) -> bool:
+        """Whether the entries in their order in memory have this shape, so that a view of them can be had."""
+        try:
+            np.reshape(self.layout(), shape, order=_order(order), copy=False)
+        except ValueError:
+            return False
+        return True
 
     def fill(self, value: Any) -> None:
         """Store one value everywhere."""
@@ -308,6 +385,36 @@ class TracedArray(NDArrayOperatorsMixin):
     def astype(self, dtype: Any, **settings: Any) -> Any:
         """A copy with another type."""
         return _call_method(rules.METHODS["astype"], self, dtype)
+
+
+class Flat:
+    """`x.flat`: the entries one after the other, to read and to store into."""
+
+    def __init__(self, whole: TracedArray) -> None:
+        self._whole = whole
+
+    def __len__(self) -> int:
+        return self._whole.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._whole.ravel())
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._whole.ravel()[key].copy()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        row = TracedArray(self._whole.ravel().value, self._whole.names)
+        row[key] = value
+        self._whole[...] = row.reshape(self._whole.shape)
+
+
+def _order(order: str) -> Any:
+    """The order in which a reshape reads, "C" for "K", which says nothing there."""
+    return "C" if order == "K" else order
+
+
+def _of_numpy_or_ours(frame: types.FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("numpy", "steepest")
 
 
 class MadeArray(np.ndarray):
@@ -449,7 +556,12 @@ def as_traced(array: MadeArray, to_store: bool = False) -> TracedArray:
         return reshape(flat, shape)
 
     return whole.shared(
-        lambda content: rules.GETITEM(reshape(content, (-1,)), np.array(places)), put, whole.names
+        lambda content: rules.GETITEM(reshape(content, (-1,)), np.array(places)),
+        put,
+        whole.names,
+        lambda content: np.lib.stride_tricks.as_strided(
+            content, array.shape, tuple(step // root.itemsize for step in array.strides)
+        ),
     )
 
 
@@ -548,7 +660,14 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
 def apply_function(function: Any, args: Any, kwargs: Any) -> Any:
     """One call of a NumPy function on look-alikes."""
     if not is_traced(args) and not is_traced(kwargs):
+        if function in VIEWS and args and type(args[0]) is MadeArray:
+            return np.ndarray.__array_function__(
+                args[0], function, (MadeArray,), args, kwargs
+            )  # keeps its base
         return _made_results(function(*_plain(args), **_plain(kwargs)))
+    if function in VIEWS and args and type(args[0]) in (TracedArray, MadeArray):
+        whole = args[0] if type(args[0]) is TracedArray else as_traced(args[0])
+        return VIEWS[function](whole, *args[1:], **kwargs)
     if function in rules.IN_PLACE:
         _change(rules.IN_PLACE[function], *args, **kwargs)
         return None
