@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..tracing.primitives.control import called_jaxpr
+from ..tracing.primitives.integral import side_by_side as integrands
+from ..tracing.primitives.integral import together
+from ..tracing.primitives.root import side_by_side as roots
 from .unrolled import MOST
 
 # Seconds for each operation of the interpreter, whatever its size: on arrays and on single numbers.
@@ -26,6 +29,8 @@ COMPILED_CALL = 8e-6
 WORTH_LOOPING = 5e-4
 # Iterations expected of a `while` loop, whose number nobody knows.
 WHILE_ITERATIONS = 30
+# How often the intervals of integrals are looked at together.
+ROUNDS = 5
 
 # Compiling: always; each equation; and each pair of scalar equations, since LLVM schedules a long block of
 # them in more than linear time (0.4, 1 and 18 s for 400, 1,400 and 4,200 scalar equations).
@@ -38,6 +43,7 @@ COMPILE_ALONE: dict[str, float] = {
     "gather": 8e-3,
     "dot_general": 8e-3,
     "conv_general_dilated": 3e-2,
+    "integral": 0.5,
     **dict.fromkeys("scatter scatter-add scatter-sub scatter-mul scatter-min scatter-max".split(), 2e-2),
 }
 
@@ -132,6 +138,10 @@ def _inner(equation: Any) -> list[tuple[float, Sequence[Any]]]:
         return [(params["length"], params["jaxpr"].jaxpr.eqns)]
     if name == "while":
         return [(WHILE_ITERATIONS, params[key].jaxpr.eqns) for key in ("cond_jaxpr", "body_jaxpr")]
+    if name == "integral":
+        return [(ROUNDS, integrands(equation, together(params)).jaxpr.eqns)]
+    if name == "root":
+        return [(1, roots(equation).jaxpr.eqns)]
     if name == "cond":
         branches = params["branches"]
         return [(1 / len(branches), branch.jaxpr.eqns) for branch in branches]

@@ -343,7 +343,7 @@ def _is_only_pulled_back(equation: Any) -> bool:
 
 
 def has_no_way_back(closed: Any) -> bool:
-    """Whether slopes go through loops whose number of turns only their run tells (`jax.lax.while_loop`).
+    """Whether slopes go through loops whose number of turns only their run tells: `jax.lax.while_loop`, integrals.
 
     A loop that finds a root, whose slope is taken of what comes after it, is shielded by `stop_gradient`.
     """
@@ -361,7 +361,7 @@ def has_no_way_back(closed: Any) -> bool:
 
 def _is_only_pushed(equation: Any) -> bool:
     name = equation.primitive.name
-    return name == "while" or (
+    return name in ("while", "integral") or (
         name != "custom_vjp_call"
         and any(map(_is_only_pushed, (e for j in jex.jaxprs_in_params(equation.params) for e in j.eqns)))
     )

@@ -488,6 +488,21 @@ def _convolved(go: Dependences, equation: Any) -> list[Dependence] | None:
     return [go.union(parts)]
 
 
+def _of_many(go: Dependences, equation: Any) -> list[Dependence]:
+    """Many integrals or roots: each depends on its own part of what is held along them, and on all of the rest."""
+    params = equation.params
+    count = params["batch"] // params.get("group", 1)
+    parts = []
+    for atom, own in zip(equation.invars, params["along"], strict=True):
+        if go.reading.depends(atom):
+            size = atom.aval.size
+            target = np.arange(count).repeat(size // count) if own else np.zeros(size, dtype=np.int64)
+            found = go.gathered(go.of(atom), target, count if own else 1)
+            parts.append(found if own else go.placed(found, np.zeros(count, dtype=np.int64)))
+    together = go.union(parts)
+    return [go.placed(together, np.arange(count).repeat(var.aval.size // count)) for var in equation.outvars]
+
+
 # Operations on elements, whatever they compute.
 _ELEMENTWISE = (
     "add sub mul div neg exp exp2 log log1p expm1 sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh "
@@ -513,5 +528,5 @@ RULES: dict[str, Callable[[Dependences, Any], list[Dependence] | None]] = {
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), _cumulated),
     "sort": _along_axis, "dot_general": _dot, "dynamic_update_slice": _updated,
     **dict.fromkeys(("scatter", "scatter-add", "scatter_add", "scatter-sub"), _scattered),
-    "conv_general_dilated": _convolved,
+    "conv_general_dilated": _convolved, "integral": _of_many, "root": _of_many,
 }  # fmt: skip

@@ -14,7 +14,7 @@ import jax.extend.core as jex
 from ..tracing.primitives.control import call_operands, called_jaxpr
 
 # Equations that hold jaxprs and are followed here.
-FOLLOWED = frozenset({"while", "scan", "cond"})
+FOLLOWED = frozenset({"while", "scan", "cond", "integral", "root"})
 
 
 def kinked_loops(closed: Any, kinked: frozenset[str]) -> bool:
@@ -78,6 +78,16 @@ class _Walk:
         found = [self.through(branch.jaxpr, operands[1:]) for branch in params["branches"]]
         outputs = [any(moves) for moves in zip(*(branch for branch, _ in found), strict=True)]
         return outputs, operands[0] or any(bent for _, bent in found)
+
+    def _integral(self, params: Any, operands: list[bool]) -> tuple[list[bool], bool]:
+        (moves,), bent = self.through(params["jaxpr"].jaxpr, [False, *operands])
+        return [moves, False], bent
+
+    def _root(self, params: Any, operands: list[bool]) -> tuple[list[bool], bool]:
+        # Where the search begins decides nothing that the slope sees.
+        (moves,), _ = self.through(params["jaxpr"].jaxpr, [False, *operands[params["starts"] :]])
+        _, bent = self.through(params["jaxpr"].jaxpr, [moves, *operands[params["starts"] :]])
+        return [moves, False], bent
 
     def _settled(
         self, body: Any, constants: list[bool], carry: list[bool], rows: list[bool]

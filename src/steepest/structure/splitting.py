@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 
 from ..numerics import double_precision
-from ..tracing.batched import read_atom, run_equation
+from ..tracing.equations import read_atom, run_equation
 from ..tracing.passes import eliminate_dead, simplify, with_outputs
 from ..tracing.primitives import NoRule, evaluate
 from .direction import Way, directions

@@ -31,6 +31,7 @@ from .prints import silent
 from .reads import Reads
 from .recurrences import with_loops
 from .rolling import rolled
+from .side_by_side import side_by_side
 from .source import is_library, place_of
 from .untaken import with_harmless_constants
 
@@ -113,7 +114,7 @@ def trace(
         if failures:
             raise _explained(failures[0], function, parameters.leaves, args)
         recorded = silent(recorded, called)
-        whole = simplify(with_loops(recorded), keep_derivatives=True)
+        whole = simplify(with_loops(side_by_side(recorded)), keep_derivatives=True)
         jaxpr = rolled(with_constant_zeros_apart(with_harmless_constants(whole)))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..parameters import Layout
-from ..tracing.batched import BatchCost, read_atom, run_equation
+from ..tracing.batched import BatchCost
+from ..tracing.equations import read_atom, run_equation
 from ..tracing.source import user_line
 from .batches import Part, Rows
 from .job import Job, recorded_for

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..tracing.batched import BatchCost, read_atom, run_equation
+from ..tracing.batched import BatchCost
+from ..tracing.equations import read_atom, run_equation
 
 # The operations whose time and memory bfloat16 halves or better. Sums, exponentials and logarithms stay in float32:
 # 8 bits of mantissa cannot add a thousand terms.

@@ -137,3 +137,32 @@ def test_a_root_beside_the_start_is_one(place):
         return fsolve(lambda z: [np.exp(z[0]) - 1 - p[0]], [1e-9])[0]
 
     np.testing.assert_allclose(value_of(cost, np.array([place])), np.log1p(place), atol=1e-15)
+
+
+SINGULAR = {
+    "a double root": lambda p: newton(lambda y: (y - p[0]) ** 2, 1.5),
+    "a double root with its slope": lambda p: newton(
+        lambda y: (y - p[0]) ** 2, 1.5, fprime=lambda y: 2 * (y - p[0])
+    ),
+    "a double root of a system": lambda p: fsolve(lambda z: (z - p[0]) ** 2, [1.5])[0],
+    "a triple root between": lambda p: brentq(lambda y: (y - p[0]) ** 3, 0, 2),
+    "two equations that say the same": lambda p: np.sum(
+        fsolve(lambda z: [z[0] + z[1] / 3 - p[0], 3 * z[0] + z[1] - 3 * p[0]], [0.1, 0.2]) ** 2
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", SINGULAR)
+@pytest.mark.parametrize("place", [0.7, 1.0])
+def test_a_root_that_is_not_simple_has_no_slope(name, place):
+    assert np.isnan(steepest.gradient(SINGULAR[name])(np.array([place]))).all()
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_whether_a_root_is_simple_does_not_depend_on_units(unit):
+    # Two roots, 1e-3 of their size apart: simple, if near each other.
+    def cost(p):
+        return newton(lambda y: ((y / unit - p[0]) ** 2 - 1e-6) * unit, (p[0] + 2e-3) * unit)
+
+    np.testing.assert_allclose(steepest.gradient(cost)(np.array([1.0])), [unit], rtol=1e-9)

@@ -18,7 +18,9 @@ import numpy as np
 from .control import CONTROL
 from .elementwise import ELEMENTWISE, Elementwise
 from .indexing import INDEXING
+from .integral import written as written_integral
 from .linear_algebra import LINEAR_ALGEBRA
+from .root import written as written_root
 from .rows import Code, Context, NoRule, Row
 from .scipy_special import written as written_special
 from .shapes import SHAPES
@@ -45,6 +47,8 @@ ROWS: dict[str, Row] = {
     **LINEAR_ALGEBRA,
     **CONTROL,
     "scipy_special": written_special,
+    "integral": written_integral,
+    "root": written_root,
 }
 
 

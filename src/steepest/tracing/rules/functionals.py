@@ -19,6 +19,7 @@ import numpy as np
 from jax import lax
 
 from ..passes import simplify
+from ..primitives.recorded import interned
 from ..prints import silent
 from .calculus import call
 from .creation import build_array
@@ -26,6 +27,8 @@ from .shape import ravel, reshape
 from .values import Value, any_traced, array_value, convert, dtype_of, is_traced
 
 FLOAT = np.dtype(np.float64)
+# A function into which more numbers are written is no curve but a table.
+MOST_NUMBERS = 64
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,15 @@ def recorded(
         value = convert(value, FLOAT)
         return value if shape is None else reshape(value, shape)
 
-    closed = jax.make_jaxpr(plain)(*(jax.ShapeDtypeStruct(shape, FLOAT) for shape in shapes))
-    return _held_apart(silent(closed, getattr(function, "__name__", "a function")))
+    named = getattr(function, "__name__", "a function")
+    return recorded_plainly(plain, [jax.ShapeDtypeStruct(shape, FLOAT) for shape in shapes], named)
+
+
+def recorded_plainly(
+    function: Callable[..., Value], kinds: Sequence[jax.ShapeDtypeStruct], named: str = "a function"
+) -> Recorded:
+    """A function written with JAX, of arguments of these kinds."""
+    return _held_apart(silent(jax.make_jaxpr(function)(*kinds), named))
 
 
 def _held_apart(closed: Any) -> Recorded:
@@ -95,6 +105,38 @@ def _held_apart(closed: Any) -> Recorded:
     inner = jaxpr.replace(eqns=turning, constvars=[], invars=[*kept, *jaxpr.invars])
     short = simplify(jex.ClosedJaxpr(inner, ()), keep_derivatives=True)
     return Recorded(short, tuple(known[var] for var in kept))
+
+
+def program(function: Recorded) -> tuple[Any, list[Any]]:
+    """The function as an equation holds it: a closed jaxpr of its arguments and of what it reads, and the latter.
+
+    Numbers written into it are read too, so that twenty integrals that differ in one number hold the same function.
+    """
+    jaxpr = function.jaxpr.jaxpr
+    own = len(function.held)
+    numbers: dict[Any, float] = {}
+
+    def handed(atom: Any) -> Any:
+        if not isinstance(atom, jex.Literal) or atom.aval.dtype != FLOAT or atom.aval.shape != ():
+            return atom
+        # One that is written twice may be two different ones in the next integral.
+        var = jex.Var(jax.core.ShapedArray((), FLOAT))
+        numbers[var] = float(atom.val)
+        return var
+
+    equations = [equation.replace(invars=list(map(handed, equation.invars))) for equation in jaxpr.eqns]
+    outvars = list(map(handed, jaxpr.outvars))
+    if len(numbers) > MOST_NUMBERS:
+        equations, outvars, numbers = jaxpr.eqns, jaxpr.outvars, {}
+    invars = [*jaxpr.invars[own:], *jaxpr.invars[:own], *numbers]
+    whole = jaxpr.replace(
+        invars=invars,
+        outvars=outvars,
+        eqns=equations,
+        debug_info=jaxpr.debug_info._replace(arg_names=None, result_paths=None),
+    )
+    closed = interned(jex.ClosedJaxpr(whole, function.jaxpr.consts))
+    return closed, [*function.held, *map(np.float64, numbers.values())]
 
 
 def depends(*values: Any) -> bool:
