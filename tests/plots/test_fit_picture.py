@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from steepest import plots
+from steepest import fit, plots
 from steepest.errors import InputError
 
 
@@ -210,3 +212,39 @@ def test_the_landscape_of_a_fit_is_its_sum_of_squares(yield_fit):
         for rate in np.asarray(curve.get_xdata(), dtype=float)
     ]
     assert_allclose(curve.get_ydata(), expected, rtol=1e-12)
+
+
+def test_a_hundred_thousand_points_lie_below_the_curve_as_pixels():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 10, 100_000)
+    result = fit("a + b*x", x, 2 + 0.7 * x + rng.normal(size=x.size), {"a": 1.0, "b": 1.0})
+    ax = plots.fit(result, ax=Figure().subplots())
+    (cloud,) = (line for line in ax.lines if len(line.get_xdata()) == x.size)
+    (curve,) = (line for line in ax.lines if line.get_label() == "fit")
+    assert cloud.get_zorder() < curve.get_zorder()
+    assert cloud.get_alpha() < 0.1
+    assert cloud.get_rasterized()
+    assert {text.get_text() for text in ax.get_legend().get_texts()} >= {"data", "fit"}
+
+
+def test_a_model_made_for_its_own_places_is_drawn_through_them():
+    x = np.linspace(0, 1, 9)
+    result = fit(
+        lambda t, a, b: a * x + b + 0 * t, x, 2 * x + 1 + 0.01 * np.cos(20 * x), {"a": 1.0, "b": 0.0}
+    )
+    ax = plots.fit(result, ax=Figure().subplots())
+    (curve,) = (line for line in ax.lines if line.get_label() == "fit")
+    assert_allclose(curve.get_xdata(), x)
+    assert_allclose(curve.get_ydata(), result.fitted)
+
+
+def test_long_names_stand_apart_below_profiles(yield_fit):
+    from dataclasses import replace
+
+    names = [f"{word}_of_the_growth_in_tonnes_per_hectare" for word in yield_fit.names]
+    long = replace(yield_fit, names=tuple(names), values=type(yield_fit.values)(
+        zip(names, yield_fit.params.tolist(), strict=True)))  # fmt: skip
+    axes = plots.profile(long)
+    axes[0].figure.draw_without_rendering()
+    boxes = [ax.xaxis.label.get_window_extent() for ax in axes]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

@@ -100,3 +100,19 @@ def test_a_cost_needs_a_point_and_axes_given_are_used():
         plots.sparsity(chain)
     ax = Figure().subplots()
     assert plots.sparsity(np.eye(3), ax=ax) is ax
+
+
+def test_long_names_leave_room_for_the_ellipses():
+    names = [f"{word}_of_the_first_decay_component" for word in ("amplitude", "rate", "offset")]
+    ax = plots.correlation(np.array([[1, 0.3, -0.1], [0.3, 1, 0.7], [-0.1, 0.7, 1]]), names=names)
+    figure = ax.figure
+    figure.draw_without_rendering()
+    frame, page = ax.get_window_extent(), figure.bbox
+    assert frame.width > 0.3 * page.width
+    labels = [label for label in (*ax.get_yticklabels(), *ax.get_xticklabels()) if label.get_text()]
+    for label in labels:
+        box = label.get_window_extent()
+        assert box.x0 >= page.x0 - 1
+        assert box.x1 <= page.x1 + 1
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "3"]
+    assert all(name[:6] in label.get_text() for name, label in zip(names, ax.get_yticklabels(), strict=True))

@@ -210,3 +210,33 @@ def test_matplotlib_is_imported_by_the_first_picture_and_not_before():
 
     code = "import sys, steepest; steepest.plots; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_place_without_a_value_is_marked_at_the_foot():
+    ax = plots.slope("log(x)", at=[-1.0, 2.0])
+    words = [text.get_text() for text in ax.texts]
+    assert any("no value" in word for word in words)
+    hollow = [
+        line for line in ax.lines if list(line.get_xdata()) == [-1.0] and np.isfinite(line.get_ydata()).all()
+    ]
+    assert len(hollow) == 1
+    assert hollow[0].get_ydata()[0] == ax.get_ylim()[0]
+
+
+def test_a_curve_is_not_joined_across_a_pole():
+    ax = plots.slope("tan(x)", at=1.5)
+    x, y = max(ax.lines, key=lambda line: len(line.get_xdata())).get_data()
+    beside = np.flatnonzero((x[:-1] <= np.pi / 2) & (x[1:] >= np.pi / 2))
+    assert np.isnan(y[beside]).any() or np.isnan(y[beside + 1]).any()
+
+
+@pytest.mark.parametrize("scale", [1e-24, 1e-12, 1.0, 1e12])
+def test_the_height_of_the_picture_follows_that_of_the_curve(scale):
+    ax = plots.slope(lambda x: scale * (x - 1) ** 2, at=[0.0, 1.0, 2.0])
+    low, high = ax.get_ylim()
+    assert 2 * scale < high - low < 4 * scale
+
+
+def test_large_slopes_are_told_briefly():
+    ax = plots.slope(lambda x: 2e13 * x, at=1.0)
+    assert "slope 2e+13" in ax.texts[0].get_text()

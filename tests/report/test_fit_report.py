@@ -10,6 +10,7 @@ import pytest
 
 import steepest as st
 from steepest import report
+from steepest.plots.fitted import data_of
 from steepest.reference_problems import nist
 
 
@@ -37,7 +38,7 @@ def test_values_stand_with_errors_to_two_digits_and_digits_that_suit_them(fitted
 
 
 def test_data_residuals_and_correlations_are_shown(text):
-    for words in ("Data, fit and residuals", "Four views of the residuals", "Correlations of the parameters", "9 data as numbers"):  # fmt: skip  # noqa: E501
+    for words in ("Data, fit and residuals", "Four views of the residuals", "Correlations of the parameters", "9 points as numbers"):  # fmt: skip  # noqa: E501
         assert words in text
 
 
@@ -47,3 +48,32 @@ def test_the_call_on_the_page_makes_the_same_fit_again(fitted, text):
     exec(call.replace("print(fit)", ""), namespace)
     assert np.array_equal(namespace["fit"].params, fitted.params)
     assert namespace["fit"].nfev == fitted.nfev
+
+
+def test_digits_of_a_fit_are_those_computed_and_no_source_of_ours_is_shown(text):
+    assert "digits computed" in text
+    assert "digits to trust" not in text, "beside an error they would seem to be known from the data"
+    assert "stands in" not in text, "an expression has no file"
+
+
+def test_a_single_point_has_its_page_without_views_of_the_residuals(tmp_path):
+    fit = st.fit("a*x", [1.0], [2.0], {"a": 1.0})
+    page = report.html(fit, tmp_path / "one.html").read_text(encoding="utf-8")
+    assert "1 point as numbers" in page
+    assert "looked at four ways" not in page
+    assert ">nan<" not in page
+
+
+def test_a_model_that_ends_where_its_data_do_has_its_page(tmp_path):
+    from scipy.integrate import solve_ivp
+
+    def decay(t, rate):
+        return solve_ivp(lambda t, y: -rate * y, (0.0, 4.0), [1.0], t_eval=t).y[0]
+
+    t = np.linspace(0.5, 4.0, 8)
+    fit = st.fit(decay, t, np.exp(-0.7 * t) + 0.01 * np.cos(9 * t), {"rate": 0.5})
+    report.html(fit, tmp_path / "decay.html")
+    places = data_of(fit)[0].places
+    assert places[0] == 0.5
+    assert places[-1] == 4.0
+    assert places.size > 300

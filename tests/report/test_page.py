@@ -279,3 +279,31 @@ def test_the_arrays_of_a_model_are_listed_by_name_shape_and_size_not_number_by_n
         assert told in page.text
     assert "layer.W[0" not in page.text
     assert "x[" not in page.text
+
+
+def test_constraints_their_multipliers_and_the_call_with_them_stand_on_the_page(tmp_path):
+    import html
+
+    limits = ["x**2 + y**2 <= 1", "x >= -5"]
+    result = st.minimize("(x-2)**2 + (y-1)**2", {"x": 0.0, "y": 0.0}, constraints=limits)
+    text = report.html(result, tmp_path / "page.html", pictures=False).read_text(encoding="utf-8")
+    shown = Page(text).text
+    # Of (|u| - r)² at the foot u/|u|: the lowest cost falls by (√5 - 1)/r for each unit that r² rises, r = 1.
+    assert f"x**2 + y**2 <= 1−{np.sqrt(5) - 1:.6g}" in shown
+    assert "and 1 constraint not active" in shown
+    assert "constraints['x**2 + y**2 <= 1', 'x >= -5']" in shown
+    namespace = {}
+    exec(html.unescape(re.findall(r"<pre><code>(import.*?)</code></pre>", text, re.DOTALL)[-1]), namespace)
+    assert namespace["result"].x == result.x
+
+
+def test_a_verified_point_between_constraints_has_a_page(tmp_path):
+    found = st.verify("x**2 + y**2", {"x": 0.5, "y": 0.5}, constraints="x + y >= 1")
+    assert "x + y >= 1" in page_of(found, tmp_path, pictures=False).text
+
+
+def test_a_walk_over_colours_is_white_on_dark_pages_too(tmp_path):
+    result = st.minimize("(1-x)**2 + 100*(y-x**2)**2 + (z-y)**2", {"x": -1.2, "y": 1.0, "z": 0.0})
+    text = report.html(result, tmp_path / "page.html").read_text(encoding="utf-8")
+    svg = re.findall(r'<svg class="plot".*?</svg>', text, re.DOTALL)[0]
+    assert svg.count("#fefefe") >= 4, "the walk, both of its ends, and the ground of their words"

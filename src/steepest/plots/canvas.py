@@ -159,6 +159,16 @@ def numeral(value: float, digits: int = 6) -> str:
     return number(value, digits).replace("-", "−")
 
 
+def brief(value: float, digits: int = 4) -> str:
+    """A number of few letters beside a point, also where it is large and whole.
+
+    >>> brief(-4.0), brief(40_000_000_000_000.0), brief(1234.0)
+    ('−4', '4e+13', '1234')
+    """
+    text = number(value, digits) if abs(value) < 1e6 else f"{value:.{digits}g}"
+    return text.replace("-", "−")
+
+
 def in_one_piece(axes: Sequence[Any]) -> Any:
     """One axes as itself, several as an array of them."""
     return axes[0] if len(axes) == 1 else np.array(axes, dtype=object)

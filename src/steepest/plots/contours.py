@@ -15,6 +15,8 @@ CONTOURS = 18
 # Share of the places left below the lowest line: a narrow valley falls between the places of any grid, and lines
 # along its floor would show the grid instead of the valley.
 FLOOR = 2.0
+# A walk over colours is the same on light and on dark pages: a report turns pure white into the colour of its paper.
+OVER, UNDER = "#fefefe", "#000000"
 # From dark to light and evenly so: it keeps its order in black and white and for every kind of sight.
 COLORS = "viridis"
 
@@ -87,12 +89,12 @@ def draw_path(ax: Any, path: Vector, *, costs: Vector | None = None, drawn: Any 
     `costs` (r,): what the cost truly was at each iterate, shown by the colour of its dot: a plane of many
     parameters holds the shadow of the walk, not the walk.
     """
-    ax.plot(*path.T, color="black", linewidth=3.0, zorder=3, solid_capstyle="round")
+    ax.plot(*path.T, color=UNDER, linewidth=3.0, zorder=3, solid_capstyle="round")
     dots = {"marker": "o", "markersize": 3} if len(path) <= MOST_DOTS and costs is None else {}
-    ax.plot(*path.T, color="white", linewidth=1.4, zorder=4, **dots)
+    ax.plot(*path.T, color=OVER, linewidth=1.4, zorder=4, **dots)
     if costs is not None and drawn is not None and len(path) <= 4 * MOST_DOTS:
         ax.scatter(
-            *path.T, c=costs, norm=drawn.norm, cmap=drawn.cmap, s=22, edgecolors="white", linewidths=0.8, zorder=4.5
+            *path.T, c=costs, norm=drawn.norm, cmap=drawn.cmap, s=22, edgecolors=OVER, linewidths=0.8, zorder=4.5
         )  # fmt: skip
 
 
@@ -107,8 +109,8 @@ def mark_ends(
     room.add_line(*path.T)
     ends = [(path[0], "s", 8, words[0])] + ([] if left else [(path[-1], "*", 15, words[1])])
     for at, marker, size, _ in ends:
-        ax.plot(*at, marker, color="white", markeredgecolor="black", markersize=size, zorder=5)
+        ax.plot(*at, marker, color=OVER, markeredgecolor=UNDER, markersize=size, zorder=5)
         room.add_line([at[0], at[0]], [at[1], at[1]])
     for at, _, _, word in ends:
-        label = room.place(word, *at, color="black", size=font_size(ax))
-        label.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+        label = room.place(word, *at, color=UNDER, size=font_size(ax))
+        label.set_bbox({"facecolor": OVER, "alpha": 0.85, "edgecolor": "none", "pad": 1.5})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation.text import names_of
+from ..presentation.text import ends_of, names_of
 from .canvas import axes_given, dress, font_size, ink_of, new_figure, plain, width_of
 
 Matrix = np.ndarray
@@ -19,6 +19,10 @@ MOST_ELLIPSES = 14
 CELL = 0.5
 # Blue and red end of a scale whose middle is the background; both ends equally dark, since tilt tells the sign.
 COLORS = ("#2B5FA8", "#B0471E")
+# Names longer than this stand beside their rows alone, numbered, and the columns carry the numbers.
+LONG_NAME = 14
+# The longest name beside a row, and inches for each of its letters.
+LONGEST_NAME, LETTER = 36, 0.1
 # A correlation further from zero than this leaves little to be told of each parameter alone.
 STRONG = 0.95
 ROUNDING = 1e-6
@@ -50,7 +54,8 @@ def correlation(source: Any, names: Sequence[str] | None = None, *, ax: Any = No
     n = len(matrix)
     if ax is None:
         width = min(max(CELL * n + 1.6, 2.8), 8.0)
-        ax = new_figure(width, width - 0.4).subplots()
+        longest = min(max(map(len, names)), LONGEST_NAME) if n <= MOST_ELLIPSES else 0
+        ax = new_figure(width + LETTER * max(longest - LONG_NAME, 0), width - 0.4).subplots()
     else:
         ax = axes_given(ax, 1, "correlation")[0]
     ink = ink_of(ax)
@@ -138,8 +143,15 @@ def _shade(r: float, ax: Any) -> tuple[float, float, float]:
 
 def _name_axes(names: Sequence[str], n: int, ax: Any) -> None:
     shown = list(range(n)) if n <= 2 * MOST_ELLIPSES else list(np.linspace(0, n - 1, 10).astype(int))
-    words = [plain(names[k]) for k in shown]
-    long = max((len(word) for word in words), default=0) > 6 or n > 8
-    ax.set_xticks(shown, words, rotation=45 if long else 0, ha="left" if long else "center")
-    ax.set_yticks(shown, words)
+    words = [str(names[k]) for k in shown]
+    longest = max(map(len, words), default=0)
+    if longest > LONG_NAME:
+        numbers = [f"{k + 1:,}" for k in shown]
+        above, long = numbers, False
+        ax.set_anchor("E")  # the room that equal sides leave over belongs to the names
+        words = [f"{ends_of(word, LONGEST_NAME)}  {k}" for k, word in zip(numbers, words, strict=True)]
+    else:
+        above, long = words, longest > 6 or n > 8
+    ax.set_xticks(shown, map(plain, above), rotation=45 if long else 0, ha="left" if long else "center")
+    ax.set_yticks(shown, map(plain, words))
     ax.xaxis.tick_top()

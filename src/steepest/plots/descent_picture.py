@@ -144,7 +144,8 @@ def _draw_cost(result: Any, across: np.ndarray, ax: Any, x: str) -> None:
         last = int(reached[-1])
         end = float(heights[last])
         if logarithmic and last + 1 < len(heights):
-            last, end = last + 1, _draw_fall_to_zero(across[last : last + 2], end, ax)
+            end = _draw_fall_to_zero(across[last:], end, ax)
+            last = len(heights) - 1
         ax.plot(across[last : last + 1], [end], "*", color=ink.text, markersize=9, clip_on=False)
     dress(ax, x=x, y=name)
     from matplotlib.ticker import MaxNLocator
@@ -153,12 +154,16 @@ def _draw_cost(result: Any, across: np.ndarray, ax: Any, x: str) -> None:
 
 
 def _draw_fall_to_zero(across: np.ndarray, height: float, ax: Any) -> float:
-    """Down to the foot of a logarithmic axis, which stands for a height of zero; where that foot is."""
+    """Down to the foot of a logarithmic axis, which stands for a height of zero, and along it; where that foot is."""
     ink, foot = ink_of(ax), ax.get_ylim()[0]
     ax.set_ylim(bottom=foot)
-    ax.plot(across, [height, foot], color=ink.text, linewidth=CURVE_WIDTH, linestyle=":")
+    ax.plot(across[:2], [height, foot], color=ink.text, linewidth=CURVE_WIDTH, linestyle=":")
+    if len(across) > 2:
+        ax.plot(
+            across[[1, -1]], [foot, foot], color=ink.text, linewidth=CURVE_WIDTH, linestyle=":", clip_on=False
+        )
     ax.annotate(
-        "0", (across[1], foot), xytext=(7, 0), textcoords="offset points", va="center",
+        "0", (across[-1], foot), xytext=(7, 0), textcoords="offset points", va="center",
         color=ink.text, fontsize=font_size(ax),
     )  # fmt: skip
     return float(foot)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import SERIES, Series, series_of
-from ..presentation.text import number, shortened
+from ..presentation.text import counted, number, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
@@ -27,6 +27,10 @@ Vector = np.ndarray
 
 # Points are smaller and paler where there are more of them than can be told apart.
 MANY_POINTS = 150
+# More of them than this are a cloud of dots that are the more transparent the more there are; the curve goes over it.
+CLOUD = 2000
+# Of fewer residuals than this there is nothing to be seen.
+FEWEST_RESIDUALS = 3
 # The lines between which 95 of 100 normal errors lie.
 NORMAL_95 = 1.96
 # The curve of the normal distribution is drawn at least this far out.
@@ -134,7 +138,9 @@ def _draw_points(seen: FittedData, x: Vector, series: Series, ax: Any, *, told: 
     many = len(seen.y) > MANY_POINTS
     color = series.color(dark=ink.dark)
     style = {"color": color, "markerfacecolor": ax.get_facecolor(), "zorder": 5}
-    if seen.sigma is not None and not many:
+    if len(seen.y) > CLOUD:
+        _draw_cloud(x, seen.y, series, ax, told=told)
+    elif seen.sigma is not None and not many:
         ax.errorbar(
             x, seen.y, yerr=seen.sigma, fmt=series.marker, markersize=4, elinewidth=0.8, capsize=0,
             label="data ± σ" if told else None, ecolor=ink.soft, **style,
@@ -144,6 +150,19 @@ def _draw_points(seen: FittedData, x: Vector, series: Series, ax: Any, *, told: 
             x, seen.y, series.marker, markersize=2.2 if many else 4, alpha=0.6 if many else 1.0,
             label="data" if told else None, linestyle="none", **style,
         )  # fmt: skip
+
+
+def _draw_cloud(x: Vector, y: Vector, series: Series, ax: Any, *, told: bool = False) -> None:
+    """Very many points, each nearly transparent: dark where they are dense. As pixels: so many shapes fill a file."""
+    ink = ink_of(ax)
+    # The curve of the first series is drawn in ink, and must be seen on its own points.
+    color = ink.soft if series is SERIES[0] else series.color(dark=ink.dark)
+    ax.plot(
+        x, y, "o", color=color, markersize=1.8, markeredgewidth=0, alpha=max(CLOUD / y.size / 4, 0.02), zorder=1.5,
+        rasterized=True,
+    )  # fmt: skip
+    if told:
+        ax.plot([], [], "o", color=color, markersize=2.5, markeredgewidth=0, linestyle="none", label="data")
 
 
 def _frame(seen: FittedData, heights: Vector) -> tuple[float, float]:
@@ -194,8 +213,9 @@ def residuals(result: Any, *, ax: Any = None) -> Any:
     """
     sets = data_of(result)
     scaled, _, x = joined(sets)
-    if scaled.size < 3:
-        raise InputError(f"{scaled.size} data leave nothing to be looked at; residuals need three or more")
+    if scaled.size < FEWEST_RESIDUALS:
+        told = f"{counted(scaled.size, 'point')} {'leaves' if scaled.size == 1 else 'leave'} nothing to be looked at"
+        raise InputError(f"{told}; residuals need three or more")
     if ax is not None:
         axes = axes_given(ax, 4, "residuals")
     else:
@@ -222,6 +242,9 @@ def draw_residuals(sets: list[FittedData], ax: Any, against: str = "x") -> None:
     for k, seen in enumerate(sets):
         across = seen.x if by_x and seen.x is not None else seen.fitted
         series = series_of(k)
+        if seen.y.size > CLOUD:
+            _draw_cloud(across, seen.scaled, series, ax)
+            continue
         ax.vlines(across, 0.0, seen.scaled, color=ink.soft, linewidth=0.4 if many else 0.8, zorder=2)
         ax.plot(
             across, seen.scaled, series.marker, color=series.color(dark=ink.dark), zorder=3,
@@ -270,7 +293,7 @@ def draw_quantiles(scaled: Vector, unit: str, ax: Any) -> None:
     ax.plot(ends, ends, color=ink.text, linewidth=0.9, zorder=2)
     ax.plot(
         expected, ordered, "o", color=ink.text, markerfacecolor=ax.get_facecolor(),
-        markersize=2 if m > MANY_POINTS else 3.5, zorder=3,
+        markersize=2 if m > MANY_POINTS else 3.5, zorder=3, rasterized=m > CLOUD,
     )  # fmt: skip
     dress(ax, x="normal quantile (grey: 95%)", y=f"ordered {unit}")
 
@@ -280,10 +303,13 @@ def draw_neighbours(rows: Vector, unit: str, ax: Any) -> None:
     ink = ink_of(ax)
     ax.axhline(0.0, color=ink.soft, linewidth=0.6, zorder=1)
     ax.axvline(0.0, color=ink.soft, linewidth=0.6, zorder=1)
-    ax.plot(
-        rows[:-1], rows[1:], "o", color=ink.text, markerfacecolor=ax.get_facecolor(),
-        markersize=2 if rows.size > MANY_POINTS else 3.5, zorder=3,
-    )  # fmt: skip
+    if rows.size > CLOUD:
+        _draw_cloud(rows[:-1], rows[1:], SERIES[0], ax)
+    else:
+        ax.plot(
+            rows[:-1], rows[1:], "o", color=ink.text, markerfacecolor=ax.get_facecolor(),
+            markersize=2 if rows.size > MANY_POINTS else 3.5, zorder=3,
+        )  # fmt: skip
     total = float(rows @ rows)
     together = float(rows[:-1] @ rows[1:]) / total if total > 0 else 0.0
     ends = np.array([rows.min(), rows.max()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,31 @@ class FittedData:
     x_name: str
     y_name: str
 
-    @property
+    @cached_property
     def places(self) -> Vector:
-        """Places along x for a curve, from a little before the first datum to a little after the last."""
+        """Places along x for a curve, from a little before the first datum to a little after the last.
+
+        A model may refuse those beyond its data, as `solve_ivp` does where its time ends, or all others: then the curve
+        is drawn from the first datum to the last, or through the data alone.
+        """
         assert self.x is not None
         low, high = float(self.x.min()), float(self.x.max())
         margin = BEYOND_DATA * (high - low) or 0.5
         # Where all data are at zero or above, the model may not be defined below.
         start = max(low - margin, 0.0) if low >= 0 else low - margin
-        return np.union1d(np.linspace(start, high + margin, CURVE_PLACES), self.x)
+        for first, last in ((start, high + margin), (low, high)):
+            places = np.union1d(np.linspace(first, last, CURVE_PLACES), self.x)
+            if self._answers(places):
+                return places
+        return np.unique(self.x)
+
+    def _answers(self, places: Vector) -> bool:
+        """Whether the model has a value for each of these places."""
+        try:
+            with np.errstate(all="ignore"):
+                return self.curve(places).size == places.size
+        except Exception:  # whatever the model refuses them with
+            return False
 
     @property
     def unit(self) -> str:

@@ -26,7 +26,7 @@ from .canvas import (
     plain,
     width_of,
 )  # fmt: skip
-from .contours import COLORS, draw_contours, draw_path, draw_scale, levels_of, mark_ends
+from .contours import COLORS, OVER, UNDER, draw_contours, draw_path, draw_scale, levels_of, mark_ends
 from .ground import (
     BEYOND,
     DIRECTIONS,
@@ -397,7 +397,7 @@ def draw_contour_plane(
     if path is None or len(path) < 2:
         at = np.array([[plane.across.offset, plane.up.offset]])
         mark = "*" if ground.found else "o"
-        ax.plot(*at[0], mark, color="white", markeredgecolor="black", markersize=11, zorder=5)
+        ax.plot(*at[0], mark, color=OVER, markeredgecolor=UNDER, markersize=11, zorder=5)
         return
     left = _leaves(path, ax)
     draw_path(
@@ -441,16 +441,16 @@ def _arrow_at_the_edge(path: Vector, ax: Any) -> None:
     inner = edge - 0.08 * way / np.linalg.norm(way) * (high - low)
     ax.annotate(
         "", edge, xytext=inner, zorder=6,
-        arrowprops={"arrowstyle": "-|>", "facecolor": "white", "edgecolor": "black", "linewidth": 1.2,
+        arrowprops={"arrowstyle": "-|>", "facecolor": OVER, "edgecolor": UNDER, "linewidth": 1.2,
                     "mutation_scale": 18},
     )  # fmt: skip
     room = Room(ax)
     room.add_line(*np.clip(path, low - (high - low), high + (high - low)).T)
     label = room.place(
         f"on to ({number(path[-1, 0], 2)}, {number(path[-1, 1], 2)})".replace("-", "−"), *inner,
-        color="black", size=font_size(ax),
+        color=UNDER, size=font_size(ax),
     )  # fmt: skip
-    label.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+    label.set_bbox({"facecolor": OVER, "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
 
 
 # -- surfaces ----------------------------------------------------------------------------------------------
@@ -512,8 +512,8 @@ def _walk_on_surface(ground: Ground, plane: Plane, path: Vector, height: Any, ax
             ax.plot(
                 [place[0]] * 2, [place[1]] * 2, [on_surface, true], color=ink.soft, linewidth=0.8, zorder=9
             )
-    ax.plot(*path[:1].T, at[:1], "s", color="white", markeredgecolor="black", markersize=7, zorder=11)
-    ax.plot(*path[-1:].T, at[-1:], "*", color="white", markeredgecolor="black", markersize=13, zorder=11)
+    ax.plot(*path[:1].T, at[:1], "s", color=OVER, markeredgecolor=UNDER, markersize=7, zorder=11)
+    ax.plot(*path[-1:].T, at[-1:], "*", color=OVER, markeredgecolor=UNDER, markersize=13, zorder=11)
 
 
 __all__ = ["DIRECTIONS", "landscape"]

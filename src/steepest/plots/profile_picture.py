@@ -8,13 +8,26 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation.text import number
-from .canvas import CURVE_WIDTH, HEIGHT, WIDTH, axes_given, dress, font_size, in_one_piece, ink_of, new_figure
+from ..presentation.text import ends_of, number
+from .canvas import (
+    CURVE_WIDTH,
+    HEIGHT,
+    WIDTH,
+    axes_given,
+    dress,
+    font_size,
+    in_one_piece,
+    ink_of,
+    new_figure,
+    width_of,
+)  # fmt: skip
 
 Vector = np.ndarray
 
 # More panels than this are too small to be read on one page.
 MOST_PROFILES = 12
+# Letters of an axis's name that have room below an inch of it.
+LETTERS_PER_INCH = 17
 # Points computed along a profile, beyond those that finding its ends has cost: enough for a smooth curve.
 PROFILE_POINTS = 15
 # Points along each side of a region: each is a fit of all other parameters.
@@ -95,7 +108,11 @@ def draw_profile(found: Any, error: float, ax: Any) -> None:
         0.5, limit, f"{100 * found.level:.3g}%", transform=ax.get_yaxis_transform(), va="bottom", ha="center",
         color=ink.text, fontsize=size - 1,
     )  # fmt: skip
-    dress(ax, x=f"{found.name}\n{interval_words(found)}", y="rise of the cost / error²")
+    room = int(LETTERS_PER_INCH * width_of(ax))
+    words = interval_words(found)
+    if len(words) > room:
+        words = words.replace("  ", "\n", 1)
+    dress(ax, x=f"{ends_of(found.name, room)}\n{words}", y="rise of the cost / error²")
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(4))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import mark_of
-from ..presentation.text import flat, largest, names_of, number, shortened
+from ..presentation.text import flat, largest, names_of, shortened
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
@@ -17,6 +17,7 @@ from .canvas import (
     NARROW,
     WIDTH,
     axes_given,
+    brief,
     dress,
     font_size,
     in_one_piece,
@@ -38,6 +39,7 @@ TANGENT_REACH = 0.13
 WIDE_RATIO = 300.0
 # Room kept below the lowest point for a label of two lines, in points.
 LABEL_HEIGHT = 42.0
+NO_VALUE = f"{mark_of('no slope here').word}:\nno value"
 # More bars than this cannot be told apart.
 MOST_BARS = 20
 
@@ -100,8 +102,27 @@ def draw_tangents(record: Any, ax: Any) -> None:
     for point in record.points:
         at = float(flat(point.at)[0])
         if np.isfinite(point.value):
-            text = _label(point, number(flat(point.slope)[0], 4))
+            text = _label(point)
             room.place(text, at, point.value, color=ink.text, size=size, prefer=_open_side(xs, ys, at))
+        else:
+            _mark_no_value(at, room, ink)
+
+
+def _mark_no_value(at: float, room: Room, ink: Any) -> None:
+    """A hollow point at the foot of the axes, where the cost has no value to draw it at."""
+    ax = room.ax
+    low, high = ax.get_ylim()
+    ax.plot(
+        [at],
+        [low],
+        "o",
+        color=ink.text,
+        markerfacecolor=ax.get_facecolor(),
+        markersize=6,
+        zorder=4,
+        clip_on=False,
+    )
+    room.place(NO_VALUE, at, low + 0.02 * (high - low), color=ink.text, size=font_size(ax), prefer=90)
 
 
 def draw_curve(
@@ -123,12 +144,24 @@ def draw_curve(
         k = int(np.searchsorted(xs, at))
         xs = np.insert(np.delete(xs, k), k, [at, at, at])
         ys = np.insert(np.delete(ys, k), k, [before, np.nan, after])
+    bottom, top = _heights(ys, ys[np.isin(xs, places)])
+    xs, ys = _torn_at_poles(xs, ys, bottom, top)
     ax.plot(xs, ys, color=ink.text, linewidth=CURVE_WIDTH, zorder=2)
     ax.set_xlim(xs[0], xs[-1])
-    bottom, top = _heights(ys, ys[np.isin(xs, places)])
     words = min(LABEL_HEIGHT / max(72 * ax.get_window_extent().height / ax.figure.dpi, 1.0), 0.4)
     ax.set_ylim(bottom - words / (1 - words) * 1.06 * (top - bottom), top + 0.06 * (top - bottom))
     return xs, ys
+
+
+def _torn_at_poles(xs: np.ndarray, ys: np.ndarray, bottom: float, top: float) -> Curve:
+    """The curve with a gap where it leaves the picture on one side and is back from the other at the next place.
+
+    >>> _torn_at_poles(np.array([0.0, 1.0, 2.0]), np.array([0.5, 90.0, -90.0]), -1.0, 1.0)[1]
+    array([  0.5,  90. ,   nan, -90. ])
+    """
+    side = (ys > top).astype(int) - (ys < bottom)
+    gaps = np.flatnonzero(side[1:] * side[:-1] < 0) + 1
+    return np.insert(xs, gaps, xs[gaps]), np.insert(ys, gaps, np.nan)
 
 
 # Part of the curve beyond the places, in units of what it spans between them, that is still shown.
@@ -149,7 +182,9 @@ def _heights(ys: np.ndarray, marked: np.ndarray) -> tuple[float, float]:
     if finite.size == 0:
         return -1.0, 1.0
     low, high = np.percentile(finite, [2, 98])
-    spread = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-12)
+    spread = max(high - low, 1e-3 * max(abs(low), abs(high))) or 1.0
+    if not finite.max() > finite.min():
+        return low - spread / 2, high + spread / 2
     return max(float(finite.min()), low - 2 * spread), min(
         float(finite.max()), high + 2 * spread
     ) + 1e-9 * spread
@@ -191,14 +226,14 @@ def reach_of(slope: float, ax: Any, share: float = TANGENT_REACH) -> float:
     return float(share * frame.width / np.hypot(across, up * slope))
 
 
-def _label(point: Any, steepness: str) -> str:
+def _label(point: Any) -> str:
     mark = mark_of(str(flat(point.direction)[0]))
     if mark.dash is None and point.left is not None and point.right is not None:
-        left, right = number(flat(point.left)[0], 4), number(flat(point.right)[0], 4)
-        return f"{mark.word}\n{left} from the left, {right} from the right".replace("-", "−")
+        left, right = brief(flat(point.left)[0]), brief(flat(point.right)[0])
+        return f"{mark.word}\n{left} from the left, {right} from the right"
     if mark.dash is None:
         return mark.word
-    return f"{mark.word} {mark.arrow}\nslope {steepness}".replace("-", "−")
+    return f"{mark.word} {mark.arrow}\nslope {brief(flat(point.slope)[0])}"
 
 
 def _open_side(xs: np.ndarray, ys: np.ndarray, at: float) -> int:
@@ -254,7 +289,7 @@ def draw_bars(point: Any, names: Sequence[str], label: str, ax: Any) -> None:
         else:
             ax.plot([0.0, length], [row, row], linewidth=MARK_WIDTH * 1.5, zorder=2, **ink.line(mark))
             ax.plot([length], [row], "o", color=mark.color(dark=ink.dark), markersize=6, zorder=3)
-            text = f"{number(slopes[i], 4)}  {mark.word} {mark.arrow}".replace("-", "−")
+            text = f"{brief(slopes[i])}  {mark.word} {mark.arrow}"
         side = -1 if length < 0 else 1
         ax.annotate(
             text, (length, row), xytext=(9 * side, 0), textcoords="offset points", va="center",
@@ -264,7 +299,7 @@ def draw_bars(point: Any, names: Sequence[str], label: str, ax: Any) -> None:
     ax.set_ylim(len(shown) - 0.4, -0.6)
     _make_room_for_words(ax, finite)
     rest = f", {len(shown)} steepest of {slopes.size:,}" if len(shown) < slopes.size else ""
-    dress(ax, x=f"slope (cost {number(point.value, 4)}{rest})".replace("-", "−"), y="", title=label)
+    dress(ax, x=f"slope (cost {brief(point.value)}{rest})", y="", title=label)
 
 
 def _make_room_for_words(ax: Any, lengths: np.ndarray) -> None:

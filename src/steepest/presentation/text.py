@@ -128,6 +128,16 @@ def shortened(label: str, longest: int = LONGEST_LABEL) -> str:
     return label if len(label) <= longest else label[: longest - 1].rstrip() + "…"
 
 
+def ends_of(name: str, longest: int) -> str:
+    """A name whose middle is cut out where it is too long: names that begin alike often end differently.
+
+    >>> ends_of("rate_of_the_first_component", 15)
+    'rate_of…mponent'
+    """
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[: longest - 1 - half]}…{name[len(name) - half :]}"
+
+
 def slope_table(slope: Any) -> str:
     """A `Slope` as text: a row for each place, or for each parameter when there are several."""
     several = any(flat(point.at).size > 1 for point in slope.points)
@@ -263,17 +273,21 @@ def _parameters(result: Any) -> list[str]:
 
 def _constraints(result: Any) -> list[str]:
     """The constraints that push: what the lowest cost rises by for each unit their limit rises."""
+    rows, idle = pushing(result)
+    lines = table([("constraint", "multiplier"), *rows], "<>") if rows else ["  no constraint is active"]
+    return [*lines, f"  and {idle:,} not active"] if idle and rows else lines
+
+
+def pushing(result: Any) -> tuple[list[tuple[str, str]], int]:
+    """The active constraints and bounds, each with its multiplier, and how many constraints are not active."""
     active = set(result.active)
     names = [name for name, value in result.multipliers.items() if value or name in active]
-    rows = [("constraint", "multiplier")]
-    rows += [(shortened(name), number(result.multipliers[name])) for name in names[:MOST_ROWS]]
+    rows = [(shortened(name), number(result.multipliers[name])) for name in names[:MOST_ROWS]]
     bounds = flat(result.bound_multipliers)
     places = names_of(bounds.size, getattr(result, "names", ()) or ())
-    pushing = [i for i in range(bounds.size) if bounds[i] and math.isfinite(bounds[i])]
-    rows += [(f"bound of {places[i]}", number(bounds[i])) for i in pushing[:MOST_ROWS]]
-    idle = len(result.multipliers) - len(names)
-    lines = table(rows, "<>") if len(rows) > 1 else ["  no constraint is active"]
-    return [*lines, f"  and {idle:,} not active"] if idle and len(rows) > 1 else lines
+    held = [i for i in range(bounds.size) if bounds[i] and math.isfinite(bounds[i])]
+    rows += [(f"bound of {places[i]}", number(bounds[i])) for i in held[:MOST_ROWS]]
+    return rows, len(result.multipliers) - len(names)
 
 
 def _trust(digits: float | None) -> str:

@@ -19,8 +19,8 @@ LONGEST_SOURCE = 80
 LONGEST_ARRAY = 40
 # Settings of the call in the order in which they are written, with what they are when nobody says anything.
 SETTINGS = {
-    "method": "auto", "jac": None, "hess": None, "bounds": None, "fixed": None, "tol": None, "budget": None,
-    "options": None, "seed": 0, "derivatives": "auto",
+    "method": "auto", "jac": None, "hess": None, "bounds": None, "constraints": None, "fixed": None, "tol": None,
+    "budget": None, "options": None, "seed": 0, "derivatives": "auto", "starts": None,
 }  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def call_of(result: Any) -> str | None:
     if getattr(result, "_setting", None) is not None:
         return _fit_call(result)
     asked, problem = getattr(result, "_asked", None), getattr(result, "_problem", None)
-    if asked is None or problem is None:
+    if asked is None or problem is None or "x0" not in asked:  # `verify` keeps its constraints alone
         return None
     function = problem.cost.function
     lines = ["import steepest as st"]
@@ -165,6 +165,8 @@ def source_of(result: Any) -> tuple[str, str]:
     if function is None or type(function).__name__ == "Expression":
         return "", ""
     function = inspect.unwrap(getattr(function, "func", function))
+    if (getattr(function, "__module__", "") or "").startswith("steepest.") and hasattr(result, "predict"):
+        return "", ""  # what evaluates an expression or a ready-made model; the label says which
     try:
         lines, first = inspect.getsourcelines(function)
         file = Path(inspect.getsourcefile(function) or "").name

@@ -88,6 +88,7 @@ def text_of(
         lambda: sections.found(seen),
         lambda: sections.main_picture(result, seen, ground, live, drawer) if pictures else "",
         lambda: sections.parameters(result, seen),
+        lambda: sections.multipliers(result),
         lambda: sections.data(result, drawer) if pictures and seen.kind == "fit" else "",
         lambda: sections.evidence(seen, ground, drawer if pictures else None),
         lambda: sections.asked(result, seen),

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..plots.ground import Ground
 from ..plots.landscape_picture import landscape
 from ..plots.training_picture import training
-from ..presentation.text import counted, limit_text, number, shortened, sizes_of
+from ..presentation.text import counted, limit_text, number, pushing, shortened, sizes_of
 from .again import call_of, source_of, written
 from .again import surroundings as around
 from .evidence import picture_for
@@ -108,7 +108,8 @@ def parameters(result: Any, seen: Told) -> str:
     if seen.errors is not None:
         columns.append("standard error")
     if seen.digits is not None:
-        columns.append("digits to trust")
+        # Of a fit they tell how far the minimum was computed; the error beside them, what the data tell.
+        columns.append("digits computed" if seen.kind == "fit" else "digits to trust")
     if seen.start is not None:
         columns.append("start")
     held, marked = _held(result, seen), False
@@ -140,6 +141,24 @@ def parameters(result: Any, seen: Told) -> str:
     rest = f"<p class=sub>and {n - MOST_PARAMETERS:,} more parameters</p>" if n > MOST_PARAMETERS else ""
     table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f"<h2>Parameters</h2>\n{scrolling(table, 'parameters')}{rest}"
+
+
+def multipliers(result: Any) -> str:
+    """The constraints and bounds that push, and by how much the lowest cost rises for each unit their limit rises."""
+    if not getattr(result, "multipliers", None):
+        return ""
+    rows, idle = pushing(result)
+    rest = (
+        f"<p class=sub>{'and ' if rows else ''}{counted(idle, 'constraint')} not active</p>" if idle else ""
+    )
+    if not rows:
+        return f"<h2>Constraints</h2>\n{rest}"
+    cells = "".join(
+        f"<tr><td class=name>{safe(name)}</td><td class=n>{minus(push)}</td></tr>" for name, push in rows
+    )
+    head = "<thead><tr><th scope=col>active</th><th class=n scope=col>multiplier</th></tr></thead>"
+    told = "<p class=sub>A multiplier says by how much the lowest cost rises for each unit that the limit rises.</p>"
+    return f"<h2>Constraints</h2>\n{scrolling(f'{head}<tbody>{cells}</tbody>', 'constraints')}{rest}{told}"
 
 
 def _arrays(result: Any) -> str:
@@ -201,17 +220,21 @@ def _held(result: Any, seen: Told) -> dict[int, str]:
 def data(result: Any, drawer: Drawer) -> str:
     """A fit with its bands and residuals, its intervals and its correlations."""
     from ..plots.correlation_picture import correlation
-    from ..plots.fit_picture import fit, residuals
+    from ..plots.fit_picture import FEWEST_RESIDUALS, fit, residuals
 
     parts = ["<h2>Data and fit</h2>", _quality(result)]
     svg = drawer.inline(_sized(fit(result), 6.6, 4.6), "Data, fit and residuals")
     parts.append(figure(svg, "The data, the fit with its bands, and below what is left over."))
-    checks = figure(
-        drawer.inline(_sized(residuals(result), 6.6, 4.8), "Four views of the residuals"),
-        "Against x and against the fit: a pattern is something the model misses, a funnel a wrong error. In order: "
-        "points outside the grey are outliers. Each against the one before: a slope means that errors hang together.",
-    )
-    parts.append(f"<details><summary>Residuals, looked at four ways</summary><div>{checks}</div></details>")
+    if result.points >= FEWEST_RESIDUALS:
+        checks = figure(
+            drawer.inline(_sized(residuals(result), 6.6, 4.8), "Four views of the residuals"),
+            "Against x and against the fit: a pattern is something the model misses, a funnel a wrong error. In order: "
+            "points outside the grey are outliers. Each against the one before: a slope means that errors hang "
+            "together.",
+        )
+        parts.append(
+            f"<details><summary>Residuals, looked at four ways</summary><div>{checks}</div></details>"
+        )
     parts += [_intervals(result), _data_table(result)]
     if 2 <= len(result.moving) <= MOST_CORRELATED:
         moving = np.asarray(result.moving)
@@ -231,12 +254,17 @@ def _quality(result: Any) -> str:
         ("points", f"{result.points:,}"),
         ("degrees of freedom", f"{result.degrees_of_freedom:,}"),
         ("chi²", minus(number(result.chi2, 7))),
-        ("reduced chi²", minus(number(result.reduced_chi2, 5))),
-        ("R²", minus(number(result.r_squared, 6))),
+        ("reduced chi²", known_or_dash(result.reduced_chi2, 5)),
+        ("R²", known_or_dash(result.r_squared, 6)),
         ("AIC, BIC", minus(f"{number(result.aic, 6)}, {number(result.bic, 6)}")),
         ("errors", "from the sigma given" if known else "from the scatter about the curve"),
     ]
     return definitions(rows)
+
+
+def known_or_dash(value: float, digits: int) -> str:
+    """A number, or a dash where nothing determines it."""
+    return minus(number(value, digits)) if math.isfinite(value) else "–"
 
 
 def _intervals(result: Any) -> str:
@@ -273,7 +301,11 @@ def _data_table(result: Any) -> str:
             "<tr>" + "".join(f"<td class=n>{minus(number(value, 6))}</td>" for value in values) + "</tr>"
         )
     table = scrolling(f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>", "data")
-    count = f"{len(rows):,} of {seen.y.size:,} data" if len(rows) < seen.y.size else f"{seen.y.size:,} data"
+    count = (
+        f"{len(rows):,} of {seen.y.size:,} points"
+        if len(rows) < seen.y.size
+        else counted(seen.y.size, "point")
+    )
     return f"<details><summary>{count} as numbers</summary><div>{table}</div></details>"
 
 
@@ -332,7 +364,7 @@ def asked(result: Any, seen: Told) -> str:
     """The cost, where it began, and what it was bound to."""
     rows = [("cost", _code(seen.label))]
     given = getattr(result, "_asked", None) or {}
-    for name in ("x0", "bounds", "fixed", "budget", "tol", "options"):
+    for name in ("x0", "bounds", "constraints", "fixed", "budget", "tol", "options", "starts"):
         if given.get(name) is not None:
             rows.append(
                 (

@@ -13,6 +13,7 @@ from ..linear_algebra.lanczos import lanczos
 from ..linear_algebra.long_vectors import holds_everywhere, is_zero
 from ..linear_algebra.symmetric import eigensystem, eigenvalues, finite_part
 from ..numerics import EPS, all_finite, largest
+from ..presentation.text import counted
 from .look import Look, Rounding
 
 Vector = np.ndarray
@@ -556,6 +557,6 @@ def _by_products(look: Look) -> Curvature:
         None,
         False,
         product,
-        f"Lanczos, {spent['products']} Hessian products{left_out}",
+        f"Lanczos, {counted(spent['products'], 'Hessian product')}{left_out}",
         along_slope,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..numerics import EPS
+from ..presentation.text import counted
 from .curvature import Curvature
 from .flatness import NEAR, Course, Runs
 from .kink import Edge, Kink
@@ -206,7 +207,10 @@ def curvature_words(curvature: Curvature) -> str:
         return "every parameter is held by a bound"
     if values is None:
         low, high = curvature.extremes
-        return f"every curvature seen in {len(curvature.values)} directions is positive ({low:.6g} to {high:.6g})"
+        return (
+            f"every curvature seen in {counted(len(curvature.values), 'direction')} is positive "
+            f"({low:.6g} to {high:.6g})"
+        )
     told = [f"{value:.4g}" for value in values]
     if len(told) == 1:
         return f"the curvature is positive ({told[0]})"
