@@ -1,6 +1,6 @@
 """A problem posed as `minimize` does when it is asked for nothing besides."""
 
-from steepest.objective import Budget
+from steepest.budget import Budget
 from steepest.problem import pose
 
 

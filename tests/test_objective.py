@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from steepest.objective import Budget, BudgetSpent, Later, Linearised, Objective
+from steepest.budget import Budget, BudgetSpent
+from steepest.objective import Objective
+from steepest.oracles import Later, Linearised
 from steepest.problem import pose
 
 

@@ -2,6 +2,7 @@
 
 from . import models, plots, report, solvers
 from .argmin import argmin
+from .budget import Budget
 from .derivative import derivative, gradient, hessian, hvp, jacobian, symbolic
 from .diagnose import Diagnosis, diagnose
 from .doctor.finding import Finding
@@ -19,7 +20,6 @@ from .fitting.result import FitResult
 from .least_squares import least_squares
 from .minimize import minimize
 from .minimize_many import ManyResult, minimize_many
-from .objective import Budget
 from .results import Result, Slope
 from .slope import slope
 from .train import train

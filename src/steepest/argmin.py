@@ -96,7 +96,7 @@ class ArgMin:
 
     def _derivative(self, theta: Any, given: Parameters) -> np.ndarray:
         """dx/dθ on flat vectors, (n, p)."""
-        from .objective import Budget
+        from .budget import Budget
         from .problem import pose
 
         result = self.result(theta).raise_if_failed()

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .budget import Budget
 from .cost import plain_value
 from .doctor.finding import SEVERITIES, Finding
 from .errors import TracingError
 from .numerics import EPS
-from .objective import Budget
 from .problem import Problem, pose
 from .results import to_json
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bounds import Bounds, Vector
+from .budget import Calls
 from .cost import Cost, call_like, number_of, plain_value
-from .objective import Calls, HessianProduct, Later, Linearisation, Linearised, MadeWhenAsked, SparseHessian
+from .oracles import HessianProduct, Later, Linearisation, Linearised, MadeWhenAsked, SparseHessian
 from .parameters import Parameters
 from .traced import SMALL, evaluation, slopes_are_cheaper, sum_of_squares, sum_of_terms, upright_evaluation
 

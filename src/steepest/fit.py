@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds, Vector
+from .budget import Budget
 from .errors import InputError
 from .fitting.measurements import Measurements, frame_of, named_sets, several
 from .fitting.measurements import read as read_measurements
@@ -21,7 +22,6 @@ from .least_squares import budget_of, check_settings, plan_of
 from .linear_algebra.long_vectors import length
 from .models.model import Model
 from .numerics import EPS, TINY
-from .objective import Budget
 from .outcome import honest_digits, on_precision
 from .presentation.text import counted
 from .residuals import Residuals, loss_of

@@ -11,10 +11,10 @@ import numpy as np
 
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
+from .budget import Budget
 from .cost import Cost, read_cost
 from .errors import InputError
 from .fitting.facts import facts_of
-from .objective import Budget
 from .outcome import result_of
 from .parameters import Parameters
 from .problem import DERIVATIVES, Problem

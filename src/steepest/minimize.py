@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .budget import Budget
 from .errors import InputError
 from .numerics import Quiet
-from .objective import Budget, Objective
+from .objective import Objective
 from .outcome import result_of
 from .problem import Problem, pose
 from .recording import check_record, recorded

@@ -10,10 +10,11 @@ import numpy as np
 
 from .bounds import Bounds, Vector
 from .box import box_of, free_of
+from .budget import Budget
 from .cost import Cost, read_cost, require_one_number
 from .errors import InputError, TracingError
 from .evaluations import Evaluations, exact_evaluations, numeric_evaluations, supplied_evaluations
-from .objective import Budget, Objective
+from .objective import Objective
 from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:

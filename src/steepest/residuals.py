@@ -12,9 +12,11 @@ import numpy as np
 
 from . import returned
 from .bounds import Bounds, Vector
+from .budget import Budget, Calls
 from .errors import InputError
 from .numerics import EPS
-from .objective import Budget, Calls, Later, Linearisation, Linearised, MadeWhenAsked, Matrix, Objective
+from .objective import Matrix, Objective
+from .oracles import Later, Linearisation, Linearised, MadeWhenAsked
 from .presentation.text import counted
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .bounds import Vector
-from .objective import SumOfTerms
+from .oracles import SumOfTerms
 
 if TYPE_CHECKING:
     from .structure.losses import Losses

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .budget import Budget
 from .errors import InputError
-from .objective import Budget
 from .outcome import plain, said_of
 from .parameters import Parameters
 from .problem import Problem, pose

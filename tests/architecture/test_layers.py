@@ -15,6 +15,8 @@ LAYERS = (
     (
         "structure",
         "derivatives",
+        "budget",
+        "oracles",
         "objective",
         "cost",
         "traced",

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from steepest.budget import BudgetSpent
 from steepest.derivatives import exact
 from steepest.derivatives.products import WORTH_LOOPING, Products
 from steepest.linear_algebra.conjugate_gradients import IN_ONE_CALL, Iterate, by_python, compiled
 from steepest.numerics import double_precision
-from steepest.objective import BudgetSpent
 
 RNG = np.random.default_rng(5)
 n = 300

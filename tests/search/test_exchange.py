@@ -6,7 +6,8 @@ import scipy.optimize
 from numpy.testing import assert_allclose
 
 import steepest as st
-from steepest.objective import Linearisation, Linearised, Objective
+from steepest.objective import Objective
+from steepest.oracles import Linearisation, Linearised
 from steepest.search.exchange import Exchanges, Shapes, basis, damped, follow_a_curve, smoothness, solved
 from steepest.search.parts import parts_of
 from steepest.solvers import drive

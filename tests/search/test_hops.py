@@ -7,7 +7,9 @@ from scipy.sparse import csc_array
 
 from steepest import minimize
 from steepest.bounds import Bounds
-from steepest.objective import Budget, BudgetSpent, Later, Objective, SumOfTerms
+from steepest.budget import Budget, BudgetSpent
+from steepest.objective import Objective
+from steepest.oracles import Later, SumOfTerms
 from steepest.problem import pose
 from steepest.search import restarts
 from steepest.search.hops import Hops, Sets

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from steepest.bounds import Bounds, Vector
-from steepest.objective import Budget, Objective
+from steepest.budget import Budget
+from steepest.objective import Objective
 from steepest.solvers import adam, bfgs, gradient_descent, lbfgs, momentum, nesterov, newton, newton_cg
 
 CostAndSlope = Callable[[Vector], tuple[float, Vector]]

@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.errors import InputError
-from steepest.objective import Linearised, Objective
+from steepest.objective import Objective
+from steepest.oracles import Linearised
 from steepest.reference_problems.costs import powell_singular
 from steepest.solvers import bfgs, drive, lbfgs
 from steepest.solvers.bfgs import BFGS, updated

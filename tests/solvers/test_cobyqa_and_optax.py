@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from steepest import InputError, minimize
-from steepest.objective import Budget, Objective
+from steepest.budget import Budget
+from steepest.objective import Objective
 from steepest.solvers import drive
 from steepest.solvers.choice import choose
 from steepest.solvers.cobyqa import Cobyqa

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 
 import steepest
 from steepest import numerics
+from steepest.budget import Budget
 from steepest.derivatives import compiled
-from steepest.objective import Budget
 from steepest.problem import pose
 from steepest.solvers import lbfgs, lbfgs_loop, line_search
 from steepest.solvers.lbfgs_loop import Loop

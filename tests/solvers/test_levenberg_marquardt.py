@@ -12,7 +12,8 @@ from steepest import minimize
 from steepest.bounds import Bounds
 from steepest.errors import InputError
 from steepest.linear_algebra import damped
-from steepest.objective import Linearised, Objective
+from steepest.objective import Objective
+from steepest.oracles import Linearised
 from steepest.solvers import Solver, StopReason, drive, levenberg_marquardt
 from steepest.solvers.bfgs import BFGS
 from steepest.solvers.levenberg_marquardt import LevenbergMarquardt

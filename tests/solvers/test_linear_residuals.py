@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from steepest import minimize
-from steepest.objective import Budget, BudgetSpent, Objective
+from steepest.budget import Budget, BudgetSpent
+from steepest.objective import Objective
 from steepest.solvers.linear_residuals import met_by_linear_residuals
 
 from ..posed import posed

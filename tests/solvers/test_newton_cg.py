@@ -11,9 +11,10 @@ from scipy.sparse import csc_array
 
 from steepest import minimize
 from steepest.bounds import Bounds
+from steepest.budget import Budget, BudgetSpent
 from steepest.linear_algebra.krylov_curvature import KrylovCurvature
 from steepest.linear_algebra.spectrum import Spectrum
-from steepest.objective import Budget, BudgetSpent, Objective
+from steepest.objective import Objective
 from steepest.solvers import drive, newton_cg
 from steepest.solvers.newton_cg import _curvature
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steepest.objective import Budget
+from steepest.budget import Budget
 from steepest.problem import pose
 
 RNG = np.random.default_rng(5)

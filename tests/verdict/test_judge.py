@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import steepest
-from steepest.objective import Budget, Objective
+from steepest.budget import Budget
+from steepest.objective import Objective
 from steepest.reference_problems.costs import powell_singular
 from steepest.solvers.history import History
 from steepest.verdict.judge import judge

@@ -10,7 +10,7 @@ from mpmath import mp, mpf
 
 import steepest as st
 from steepest import InputError, verify
-from steepest.objective import Budget
+from steepest.budget import Budget
 from steepest.problem import pose
 from steepest.verdict.interval_rules import NoInterval
 from steepest.verdict.intervals import IntervalProgram

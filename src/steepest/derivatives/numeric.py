@@ -8,8 +8,8 @@ from math import inf
 import numpy as np
 
 from ..bounds import Bounds
+from ..budget import BudgetSpent
 from ..numerics import EPS
-from ..objective import BudgetSpent
 from .noise import noise_of
 
 Vector = np.ndarray

@@ -70,7 +70,7 @@ def own_step_paths(subject: Subject, start: Array) -> list[Path]:
 
 def walk(subject: Subject, start: Array, plan: Any, most: int) -> Path:
     """One method's walk from `start`, shape (n,)."""
-    from ..objective import Budget
+    from ..budget import Budget
     from ..problem import pose
     from ..solvers import drive
 

@@ -8,7 +8,8 @@ from itertools import chain
 from typing import Any
 
 from ..bounds import Vector
-from ..objective import Budget, BudgetSpent, Objective
+from ..budget import Budget, BudgetSpent
+from ..objective import Objective
 from ..residuals import LOSSES, Residuals
 from ..search.exchange import Exchanges, is_poor_fit
 from ..search.squares import judged, walk_and_judge

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Bounds, Vector
+from ..budget import Budget
 from ..errors import InputError
 from ..numerics import EPS
-from ..objective import Budget, Objective
+from ..objective import Objective
 from ..residuals import Residuals
 from ..solvers.driver import Run
 from ..verdict.words import Judgement, Verdict

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..bounds import Bounds, Vector
 from ..box import box_of, free_of, pairs_of_ends
+from ..budget import Budget, Calls
 from ..cost import is_opaque
 from ..errors import InputError
 from ..models.model import Model, as_model, first_argument
-from ..objective import Budget, Calls
 from ..parameters import Parameters
 from ..presentation.text import counted
 from ..problem import DERIVATIVES

@@ -146,7 +146,7 @@ def _walk_of(result: Any) -> tuple[Vector, Vector] | None:
 
 
 def _under_function(source: Any, at: Any) -> Ground:
-    from ..objective import Budget
+    from ..budget import Budget
     from ..problem import pose
 
     settings: dict[str, Any] = {"jac": None, "hess": None, "bounds": None, "fixed": None, "budget": Budget()}

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Vector
+from ..budget import BudgetSpent
 from ..constraints.rows import Rows
 from ..errors import InputError
 from ..evaluations import SplitCost, split_between, split_cost
-from ..objective import BudgetSpent
 from ..presentation.text import counted
 from ..problem import Problem
 from ..recording import Recording

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Vector
+from ..budget import BudgetSpent
 from ..numerics import EPS
-from ..objective import TINY, BudgetSpent, Objective
+from ..objective import TINY, Objective
 from ..problem import Problem
 from ..recording import Recording
 from ..solvers import History, drive

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from ..bounds import Vector
-from ..objective import BudgetSpent
+from ..budget import BudgetSpent
 from ..solvers.driver import Run
 from ..solvers.levenberg_marquardt import LevenbergMarquardt
 from ..solvers.plan import Rung

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..bounds import Vector
+from ..budget import BudgetSpent
 from ..constraints.rows import Rows
-from ..objective import BudgetSpent, Objective
+from ..objective import Objective
 from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
 from ..solvers.driver import listener, spent
 from ..solvers.history import History

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..budget import BudgetSpent
 from ..linear_algebra.elimination import work_to_factorise
-from ..objective import BudgetSpent
 from ..solvers.driver import Run
 from ..solvers.plan import Rung
 from ..solvers.situation import HESSIAN_PARAMETERS

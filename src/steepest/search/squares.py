@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..bounds import Vector
-from ..objective import BudgetSpent, Objective
+from ..budget import BudgetSpent
+from ..objective import Objective
 from ..solvers import Plan, drive
 from ..solvers.driver import Run, lowest_seen, spent
 from ..solvers.stopping import INTERRUPTED, StopReason

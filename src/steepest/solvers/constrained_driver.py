@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..bounds import Vector
+from ..budget import BudgetSpent
 from ..constraints.rows import Rows
-from ..objective import BudgetSpent, Objective
+from ..objective import Objective
 from .constrained_polish import Held, Polished, least_violation, polished
 from .driver import Asked, Halted, Run, listener, spent
 from .history import History

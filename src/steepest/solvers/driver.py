@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from ..bounds import Vector
+from ..budget import BudgetSpent
 from ..linear_algebra.long_vectors import length
 from ..numerics import quietly
-from ..objective import BudgetSpent, Objective
+from ..objective import Objective
 from .contract import Lighter, Solver, State
 from .history import KEPT_PARAMETERS, History
 from .stopping import INTERRUPTED, SENTENCES, VALUE_ROUNDING, Progress, StopReason, Tolerance

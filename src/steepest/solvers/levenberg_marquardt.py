@@ -12,7 +12,8 @@ from ..bounds import Bounds, Mask, Vector
 from ..errors import InputError
 from ..linear_algebra.damped import FEW, Damped, of_hessian, of_residual, of_sparse_residual
 from ..linear_algebra.long_vectors import holds_everywhere, is_finite, is_zero
-from ..objective import Linearised, Matrix, Objective
+from ..objective import Matrix, Objective
+from ..oracles import Linearised
 from .bent_path import (
     AFTER_REFUSAL,
     PUT_BACK_BELOW,

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..bounds import Vector
 from ..linear_algebra.sparse_factor import SymmetricPattern
-from ..objective import Linearised, Objective
+from ..objective import Objective
+from ..oracles import Linearised
 
 # Where the residuals are looked at besides: far enough for any bend to show, in parts of each parameter or of one.
 AWAY = 0.3

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..bounds import Bounds, Vector
 from ..constraints.rows import Block, Rows
-from ..objective import Later, Objective
+from ..objective import Objective
+from ..oracles import Later
 
 # Units are at most this power of two from one: beyond, products of three of them may overflow.
 FARTHEST = 100

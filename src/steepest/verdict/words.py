@@ -8,7 +8,7 @@ from math import nan
 
 import numpy as np
 
-from ..objective import Counts
+from ..budget import Counts
 
 
 class Verdict(StrEnum):
