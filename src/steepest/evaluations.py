@@ -185,20 +185,16 @@ class SplitCost:
     parts: Trace | None = None
 
 
-def split_cost(traced: Trace, *, norms: bool = True) -> SplitCost | None:
-    """The same cost without its kinks, kept with its trace; None where it has none that can be replaced.
-
-    `norms`: whether those are replaced too.
-    """
-    key = "split" if norms else "split but for norms"
-    if key not in traced.kept:
+def split_cost(traced: Trace) -> SplitCost | None:
+    """The same cost without its kinks, kept with its trace; None where it has none that can be replaced."""
+    if "split" not in traced.kept:
         from .structure.splitting import split_of
         from .tracing.trace import as_number
 
         exact = traced.lowest_precision == "float64"
-        program = split_of(as_number(traced), MOST_KINKS, norms=norms) if exact else None
-        traced.kept[key] = program and _split_cost(program, program.cost)
-    found: SplitCost | None = traced.kept[key]
+        program = split_of(as_number(traced), MOST_KINKS) if exact else None
+        traced.kept["split"] = program and _split_cost(program, program.cost)
+    found: SplitCost | None = traced.kept["split"]
     return found
 
 
@@ -229,7 +225,7 @@ def split_between(cost: Trace, limits: Sequence[Trace], senses: Sequence[int]) -
     known = limits[0].kept.get("split together")
     if known is None or known[0] is not cost or known[1] != (*map(id, limits), *senses):
         joint = together(as_number(cost), [trace.jaxpr for trace in limits], senses)
-        program = None if joint is None else split_of(joint, MOST_KINKS, norms=False)
+        program = None if joint is None else split_of(joint, MOST_KINKS)
         found = None
         if program is not None:
             smooth, values = program.further

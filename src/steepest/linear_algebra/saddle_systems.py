@@ -285,8 +285,11 @@ def _sparse(H: Any, diagonal: Vector, J: Any, lower: float) -> Factored:
 
 
 def _evening(largest: Vector) -> Vector:
-    """Powers of two by which rows and columns of a symmetric matrix with these largest entries become alike in size."""
-    size = np.sqrt(np.maximum(largest, np.finfo(float).tiny))
+    """Powers of two by which rows and columns of a symmetric matrix with these largest entries become alike in size.
+
+    Those with nothing in them keep theirs: a larger unit would make a step out of rounding.
+    """
+    size = np.sqrt(np.where(largest > 0.0, np.maximum(largest, np.finfo(float).tiny), 1.0))
     return np.asarray(1.0 / np.exp2(np.round(np.log2(size))))
 
 

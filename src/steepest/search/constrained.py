@@ -37,7 +37,7 @@ ESCAPES = 5
 def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | None:
     """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`.
 
-    Where they have kinks, the cost's own are made equations together with theirs. Norms stay what they are.
+    Where they have kinks, the cost's own are made equations together with theirs.
     """
     from ..constraints.reading import read
 
@@ -46,16 +46,13 @@ def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | No
 
 
 def _split(problem: Problem, rows: Rows) -> SplitCost | None:
-    """The cost and the constraints without their kinks, or the cost alone where those have none to replace.
-
-    Norms stay what they are.
-    """
+    """The cost and the constraints without their kinks, or the cost alone where those have none to replace."""
     cost, found = problem.trace, None
     if cost is None or problem.objective.derivatives != "exact":
         return None
     if rows.traces and all(trace.lowest_precision == "float64" for trace in (cost, *rows.traces)):
         found = split_between(cost, rows.traces, rows.senses)
-    return found or split_cost(cost, norms=False)
+    return found or split_cost(cost)
 
 
 def plan_between(method: Any, options: Mapping[str, Any] | None, rows: Rows) -> Plan:

@@ -13,9 +13,19 @@ from ..bounds import Vector
 from ..budget import BudgetSpent
 from ..constraints.rows import Rows
 from ..objective import Objective
-from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
+from ..solvers.constrained_driver import (
+    ConstrainedRun,
+    InteriorPointSolver,
+    drive_constrained,
+    missed,
+    rank,
+)
+from ..solvers.constrained_polish import Polished
 from ..solvers.driver import listener, spent
 from ..solvers.history import History
+from ..solvers.interior_point import InteriorPoint, Iterate
+from ..solvers.kink_polish import arrived_at, polished_on_kinks
+from ..solvers.programs import Slacked
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
 from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 
@@ -58,16 +68,31 @@ def over_kinks(
         return watched.ended(StopReason.OUT_OF_BUDGET, spent(str(what), objective))
     except KeyboardInterrupt:
         return watched.ended(StopReason.STOPPED, INTERRUPTED)
+    together = between(smooth, rows, split.limits)
+    arrived = arrived_at(smooth)
     run = drive_constrained(
         solver,
         smooth.objective,
-        between(smooth, rows, split.limits),
+        together,
         y / smooth.units,
-        tol=tol,
+        tol=arrived if tol is None else max(arrived, tol),
         max_steps=max_steps,
         watch=watched.look,
+        polish=partial(_polished, watched, smooth, together),
     )
     return watched.run(run)
+
+
+def _polished(
+    watched: _Watched, smooth: SmoothProgram, rows: Rows, program: Slacked, method: InteriorPoint, it: Iterate
+) -> Polished:
+    """The end put right to the last digits; of several the one that meets the constraints best, and then the lowest."""
+
+    def rank_of(w: Vector) -> tuple[float, float]:
+        x = watched.x_of(w)
+        return rank(missed(watched.rows, x), watched.objective.value(x))
+
+    return polished_on_kinks(smooth, rows, program, method, it, rank_of)
 
 
 class _Watched:

@@ -53,6 +53,10 @@ CREEPS = 20
 OTHER_BARRIERS = (1e-3, 100.0)
 
 
+# The end of a walk put right to the last digits.
+Polish = Callable[[Slacked, InteriorPoint, Iterate], Polished]
+
+
 @dataclass(frozen=True)
 class InteriorPointSolver:
     """The interior-point method as a plan names it; `first_barrier` as in `interior_point.FIRST_BARRIER`."""
@@ -99,12 +103,15 @@ def drive_constrained(
     callback: Callable[..., Any] | None = None,
     restore: Callable[[Vector], Any] | None = None,
     watch: Callable[[Vector, float, float, float, int], bool] | None = None,
+    polish: Polish | None = None,
 ) -> ConstrainedRun:
     """Walk from `x0` (n,) to a point that meets the rows and is lowest there, as far as the walk can tell.
 
-    Arguments as for `driver.drive`. Numerical trouble, a spent budget and Ctrl-C end the walk and never raise.
+    Arguments as for `driver.drive`; `polish` puts the end of a walk that has arrived right to the last digits, where
+    the program knows more of it than the rows that hold. Numerical trouble, a spent budget and Ctrl-C end the walk and
+    never raise.
     """
-    walk = _Walk(solver, objective, rows, x0, tol, watch)
+    walk = _Walk(solver, objective, rows, x0, tol, watch, polish or _polished_where_held)
     limit = solver.default_max_steps(objective.n) if max_steps is None else max_steps
     limit = limit if objective.budget.steps is None else min(limit, objective.budget.steps)
     tell = listener(callback, restore)
@@ -142,8 +149,10 @@ class _Walk:
         x0: Vector,
         tol: float | None,
         watch: Callable[[Vector, float, float, float, int], bool] | None,
+        polish: Polish,
     ) -> None:
         self.solver, self.objective, self.rows, self.watch = solver, objective, rows, watch
+        self.polish = polish
         self.start = objective.bounds.project(x0)
         self.arrived = ARRIVED if tol is None else min(max(ARRIVED, tol), 1e-2)
         self.history = History(objective.n)
@@ -321,16 +330,12 @@ class _Walk:
     def _settle(self, program: Slacked, method: InteriorPoint, it: Iterate) -> None:
         """Polish the end of a leg and keep it if it is the best; its multipliers go with it."""
         objective, rows = self.objective, self.rows
-        x = program.x_of(it.w)
-        multipliers = -it.y * program.row_scale / program.cost_scale
-        bound = np.zeros(x.size)
-        bound[program.free] = (it.low - it.high)[: program.bending] / program.cost_scale
-        found = Polished(x, multipliers, bound)
-        missed = it.halt is not Halt.ARRIVED and self._violation(x) > 0.0
+        found = end_of(program, it)
+        missed = it.halt is not Halt.ARRIVED and self._violation(found.x) > 0.0
         if missed and not program.sparse:
-            found = found._replace(x=least_violation(rows, objective.bounds, x))
+            found = found._replace(x=least_violation(rows, objective.bounds, found.x))
         if it.halt is Halt.ARRIVED:
-            found = polished(objective, rows, found, held_at(program, method, it), curvature_of(program, it))
+            found = self.polish(program, method, it)
         if self.answer is not None:
             old, new = self.answer, found
             before = rank(self._violation(old.x), objective.value(old.x))
@@ -411,6 +416,20 @@ def missed(rows: Rows, x: Vector) -> float:
     if np.isnan(off).any():
         return np.inf
     return float(np.linalg.norm(off)) if (off > MET * size).any() else 0.0
+
+
+def end_of(program: Slacked, it: Iterate) -> Polished:
+    """Where the method stands, as a place of the parameters with the multipliers of its rows and bounds."""
+    x = program.x_of(it.w)
+    bound = np.zeros(x.size)
+    bound[program.free] = (it.low - it.high)[: program.bending] / program.cost_scale
+    return Polished(x, -it.y * program.row_scale / program.cost_scale, bound)
+
+
+def _polished_where_held(program: Slacked, method: InteriorPoint, it: Iterate) -> Polished:
+    """The end put right by Newton's method on all that clearly holds it."""
+    held, curvature = held_at(program, method, it), curvature_of(program, it)
+    return polished(program.objective, program.rows, end_of(program, it), held, curvature)
 
 
 def held_at(program: Slacked, method: InteriorPoint, it: Iterate, clearly: float = 1.0) -> Held:

@@ -21,6 +21,9 @@ STEPS = 40
 # and the first steps may look worse.
 PATIENCE = 4
 
+# Newton's steps onto what holds a point: from where the interior-point method ends two are enough.
+ROUNDS = 3
+
 # Violations below this part of the size of the limits are rounding, and no reason to refuse a point.
 ROUNDING = 1e-13
 
@@ -56,7 +59,7 @@ def polished(
 
     `curvature(x, multipliers)`: second derivatives of cost - multipliers·rows, (n, n).
     """
-    best, measure = found, _measure(objective, rows, found)
+    best, measure = found, errors_of(objective, rows, found)
     x = np.where(held.bounds, _nearest_bound(objective, found.x), found.x)
     now = Polished(x, np.where(held.rows, found.rows, 0.0), np.zeros_like(x))
     patience = PATIENCE
@@ -73,7 +76,7 @@ def polished(
         if crossed.any():
             held = held._replace(rows=held.rows | crossed, target=np.where(crossed, target, held.target))
         else:
-            reached = _measure(objective, rows, stepped)
+            reached = errors_of(objective, rows, stepped)
             if not np.isfinite(reached).all():
                 break
             if _is_better(reached, measure, rows):
@@ -160,7 +163,30 @@ def _newton(
     return Polished(x, multipliers, np.where(held.bounds, left, 0.0))
 
 
-def _measure(objective: Objective, rows: Rows, at: Polished) -> Vector:
+def onto_what_holds(objective: Objective, rows: Rows, x: Vector, held: Held) -> Vector | None:
+    """The place next to `x` (n,) where all that is `held` holds, whatever its multipliers; None for none near by."""
+    free, active = np.flatnonzero(~held.bounds), np.flatnonzero(held.rows)
+    x = np.where(held.bounds, _nearest_bound(objective, x), x)
+    for _ in range(ROUNDS if active.size and free.size else 0):
+        A = rows.jacobian(x)[active][:, free]
+        off = held.target[active] - rows.value(x)[active]
+        if not np.isfinite(off).all():
+            return None
+        one = np.eye(free.size)
+        if not isinstance(A, np.ndarray):
+            from scipy.sparse import csc_array, eye_array
+
+            one = csc_array(eye_array(free.size))
+        step = solved_with_pivoting(one, A, np.concatenate([np.zeros(free.size), off]))
+        if step is None:
+            return None
+        x = x.copy()
+        x[free] += step[: free.size]
+        x = objective.bounds.project(x)
+    return x
+
+
+def errors_of(objective: Objective, rows: Rows, at: Polished) -> Vector:
     """Violation, error of the slope, and multipliers of the wrong sign, as one row of numbers."""
     x = objective.bounds.project(at.x)
     _, gradient = objective.value_and_gradient(x)

@@ -36,11 +36,11 @@ class SmoothProgram:
     program: Any
     parts: Block | None = None
 
-    def vanishing(self, norms: np.ndarray, w: Vector) -> Vanishing:
-        """The program with the norms of the mask (K,) held at zero, at w."""
-        kinks, nothing = self.rows, np.zeros(0, dtype=int)
+    def vanishing(self, norms: np.ndarray, w: Vector, rows: Rows) -> Vanishing:
+        """The program under `rows` of w, its equations first, with the norms of the mask (K,) held at zero, at w."""
+        nothing = np.zeros(0, dtype=int)
         if self.parts is None or not norms.any():
-            return Vanishing(self, kinks, norms, nothing, nothing, nothing, np.zeros(0), np.zeros(0))
+            return Vanishing(self, rows, norms, nothing, nothing, nothing, np.zeros(0), np.zeros(0))
         from scipy.sparse import csr_array
 
         slopes = csr_array(self.parts.jacobian(w))
@@ -48,31 +48,31 @@ class SmoothProgram:
         entries = np.diff(slopes.indptr)
         # What no parameter moves, as the zeros that fill short norms up, is no equation.
         held = np.flatnonzero(norms[self.program.part_of] & (entries > 0))
-        alone = self._moved_alone(slopes, held, w)
-        rows, fixed = held[~alone], held[alone]
+        alone = self._moved_alone(slopes, held, w, rows)
+        equations, fixed = held[~alone], held[alone]
         first = slopes.indptr[fixed]
         places, factors = slopes.indices[first], slopes.data[first]
         at = w[places] - self.parts.value(w)[fixed] / factors
-        zero = np.zeros(rows.size)
-        if rows.size:
-            kinks = Rows(
-                kinks.n,
-                np.concatenate([kinks.lower, zero]),
-                np.concatenate([kinks.upper, zero]),
-                [*kinks.names, *(f"part {k}" for k in rows)],
-                (*kinks.blocks, _taken(self.parts, rows)),
-                np.arange(kinks.m + rows.size),
+        zero = np.zeros(equations.size)
+        if equations.size:
+            rows = Rows(
+                rows.n,
+                np.concatenate([rows.lower, zero]),
+                np.concatenate([rows.upper, zero]),
+                [*rows.names, *(f"part {k}" for k in equations)],
+                (*rows.blocks, _taken(self.parts, equations)),
+                np.concatenate([rows.order, rows.m + np.arange(equations.size)]),
             )
-        return Vanishing(self, kinks, norms, rows, fixed, places, factors, at)
+        return Vanishing(self, rows, norms, equations, fixed, places, factors, at)
 
-    def _moved_alone(self, slopes: Any, held: np.ndarray, w: Vector) -> np.ndarray:
-        """Mask of the parts `held` of norms all of whose parts are one parameter each that moves no equation else."""
+    def _moved_alone(self, slopes: Any, held: np.ndarray, w: Vector, rows: Rows) -> np.ndarray:
+        """Mask of the parts `held` of norms all of whose parts are one parameter each that moves none of the `rows`."""
         assert self.parts is not None
         if not self.parts.linear:
             return np.zeros(held.size, dtype=bool)
         chosen = slopes[held]
         uses = np.bincount(chosen.indices, minlength=w.size)
-        uses += np.asarray(abs(self.rows.jacobian(w)).sum(axis=0)).ravel() > 0.0
+        uses += np.asarray(abs(rows.jacobian(w)).sum(axis=0)).ravel() > 0.0
         single = np.diff(chosen.indptr) == 1
         first = chosen.indices[chosen.indptr[:-1]]
         alone = single & (uses[first] == 1) & (first < self.program.n)
@@ -113,11 +113,11 @@ class Vanishing:
         """`w` (N,) with those norms at zero, and those parameters where they are held."""
         return self.objective.bounds.project(w)
 
-    def strain(self, multipliers: Vector, bounds: Vector, gradient: Vector) -> float:
+    def strain(self, multipliers: Vector, bounds: Vector, slope: Vector) -> float:
         """How hard `multipliers` (m,) of the rows and `bounds` (N,) pull at the norms, against what each bears.
 
-        A norm stays at zero for as long as the pull is no longer than the slope that the cost, with this `gradient`
-        (N,), has in the norm: for up to one.
+        A norm stays at zero for as long as the pull is no longer than the `slope` (N,) of the cost in the norm, less
+        what the rows that are made from norms push with: for up to one.
         """
         program = self.smooth.program
         pull = np.zeros(program.radii.size)
@@ -128,7 +128,7 @@ class Vanishing:
         own = np.where(self.at <= box.lower[self.places], np.minimum(own, 0.0), own)
         own = np.where(self.at >= box.upper[self.places], np.maximum(own, 0.0), own)
         np.add.at(pull, program.part_of[self.fixed], (own / self.factors) ** 2)
-        bears = gradient[program.radii]
+        bears = slope[program.radii]
         pulled = pull > 0.0
         if (bears[pulled] <= 0.0).any():
             return np.inf

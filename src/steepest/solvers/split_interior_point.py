@@ -6,7 +6,6 @@ Between its kinks such a cost is smooth, and at its minimum it sits in some of t
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from math import nan
 from typing import ClassVar, NamedTuple
@@ -16,27 +15,16 @@ import numpy as np
 from ..bounds import Vector
 from ..errors import InputError
 from ..objective import Objective
-from .constrained_driver import OTHER_BARRIERS, curvature_of, held_at
-from .constrained_polish import Held, Polished, polished
-from .interior_point import ARRIVED, FIRST_BARRIER, Halt, InteriorPoint, Iterate
+from .constrained_driver import OTHER_BARRIERS
+from .interior_point import FIRST_BARRIER, Halt, InteriorPoint, Iterate
+from .kink_polish import arrived_at, polished_on_kinks
 from .programs import Slacked
 from .smooth_programs import SmoothProgram, smooth_program
 from .stopping import StopReason
 
-# A side is at zero where its multiplier is so many times its distance: where a kink matters little, or is passed near
-# by, both are small. What is left out at first comes in where Newton's method meets it; what is taken in stays.
-CLEARLY = (1e6, 1e3, 1e2, 1e1, 1.0)
-
 # A leg that takes this many steps in a row of less than `SHORT` of what Newton's method asked for gets nowhere: each
 # costs a dozen evaluations and more. Legs that arrive take no two of them.
 CREEPS = 20
-
-# What norms are taken of is a difference of larger numbers, and rounding of it counts the more the smaller the norm:
-# nearer to the end than this it would drown the slopes.
-ARRIVED_AT_NORMS = 1e-7
-
-# A norm that vanishes may be pulled at as hard as it can bear, and by rounding more.
-BORNE = 1e-9
 
 
 class Leg(NamedTuple):
@@ -126,78 +114,15 @@ def _leg(objective: Objective, x: Vector, barrier: float) -> Leg | None:
     smooth = smooth_program(objective, split, y)
     program = Slacked(smooth.objective, smooth.rows, y / smooth.units)
     program.scaled(y / smooth.units)
-    arrived = ARRIVED_AT_NORMS if split.program.radii.size else ARRIVED
-    method = InteriorPoint(program, first_barrier=barrier, arrived=arrived)
+    method = InteriorPoint(program, first_barrier=barrier, arrived=arrived_at(smooth))
     it = method.begin(program.start(y / smooth.units))
     return Leg(smooth, program, method, it) if it.at.finite else None
 
 
 def _polished(objective: Objective, leg: Leg, it: Iterate) -> Vector:
-    """The end of a leg put right to the last digits, (N,) in its units.
+    """The end of a leg put right to the last digits, (N,) in its units; the lowest where norms do not bear the pull."""
 
-    Where a kink does not matter, the method leaves p and q larger than they must be; they are made as small as can be.
-    Multipliers of equations that depend on each other may pull harder at norms than these can bear where others would
-    not: then the lowest cost decides.
-    """
-    program, units = leg.program, leg.smooth.units
-    split = objective.split.program  # type: ignore[union-attr]
-    w = program.x_of(it.w)
-    bound = np.zeros(w.size)
-    bound[program.free] = (it.low - it.high) / program.cost_scale
-    tight = np.zeros(w.size, dtype=bool)
-    with suppress(ArithmeticError):
-        y = split.lift((units * w)[: split.n])
-        w, tight = y / units, y == split.lower
-    found = Polished(w, -it.y * program.row_scale / program.cost_scale, bound)
-    lowest, least = w, _cost(objective, units, w)
-    for clearly in CLEARLY:
-        held = held_at(program, leg.method, it, clearly)
-        held = held._replace(bounds=held.bounds | tight)
-        better = _on_what_holds(leg, it, found, held)
-        if better is None:
-            continue
-        place, is_borne = better
-        if is_borne:
-            return place
-        value = _cost(objective, units, place)
-        if value < least:
-            lowest, least = place, value
-    return lowest
+    def cost(w: Vector) -> float:
+        return objective.value(objective.bounds.project((leg.smooth.units * w)[: objective.n]))
 
-
-def _cost(objective: Objective, units: Vector, w: Vector) -> float:
-    return objective.value(objective.bounds.project((units * w)[: objective.n]))
-
-
-def _on_what_holds(leg: Leg, it: Iterate, found: Polished, held: Held) -> tuple[Vector, bool] | None:
-    """The point polished where `held` is all that holds it, and whether the norms held at zero bear the pull.
-
-    None where polishing makes nothing better.
-
-    A norm that Newton's method takes to zero is held there, with all of its parts, from the beginning.
-    """
-    program, radii = leg.program, leg.smooth.program.radii
-    while True:
-        vanishing = leg.smooth.vanishing(held.bounds[radii], found.x)
-        none, objective = np.zeros(vanishing.parts.size), vanishing.objective
-        bounds = held.bounds.copy()
-        bounds[vanishing.places] = True
-        begun = found._replace(rows=np.concatenate([found.rows, none]))
-        onto = Slacked(objective, vanishing.rows, found.x)
-        onto.sparse = program.sparse
-        better = polished(
-            objective,
-            vanishing.rows,
-            begun,
-            Held(np.concatenate([held.rows, none == 0.0]), np.concatenate([held.target, none]), bounds),
-            curvature_of(onto, it),
-        )
-        if better is begun:
-            return None
-        closed = (better.x[radii] == 0.0) & ~held.bounds[radii]
-        if not closed.any():
-            break
-        held.bounds[radii[closed]] = True
-    _, gradient = objective.value_and_gradient(better.x)
-    strain = vanishing.strain(better.rows, better.bounds, gradient)
-    return better.x, strain <= 1.0 + BORNE
+    return polished_on_kinks(leg.smooth, leg.smooth.rows, leg.program, leg.method, it, cost).x

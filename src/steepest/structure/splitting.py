@@ -103,11 +103,10 @@ class _Kink:
         return inner + int(self.out.aval.size)
 
 
-def split_of(closed: Any, most: int, *, norms: bool = True) -> Split | None:
+def split_of(closed: Any, most: int) -> Split | None:
     """The cost `closed` (x (n,) to a number, float64) without its kinks; None for none to replace, or over `most`.
 
-    Further outputs of `closed`, which the first is made from, are taken along: `Split.further`. `norms`: whether those
-    are replaced too.
+    Further outputs of `closed`, which the first is made from, are taken along: `Split.further`.
 
     >>> with double_precision():
     ...     jaxpr = jax.make_jaxpr(lambda x: abs(x[0] - 1.0) + x[1] ** 2)(jax.ShapeDtypeStruct((2,), np.float64))
@@ -119,7 +118,7 @@ def split_of(closed: Any, most: int, *, norms: bool = True) -> Split | None:
         return None
     reading = Reading(closed, keep_derivatives=True)
     known = patterns(reading)
-    kinks = _replaceable(reading, known, norms)
+    kinks = _replaceable(reading, known)
     total = sum(kink.size for kink in kinks)
     if not kinks or total > 2 * most:
         return None
@@ -212,7 +211,7 @@ def _all_equations(jaxpr: Any) -> Any:
             yield from _all_equations(inner)
 
 
-def _replaceable(reading: Reading, known: dict[Any, Pattern], norms: bool) -> list[_Kink]:
+def _replaceable(reading: Reading, known: dict[Any, Pattern]) -> list[_Kink]:
     """Kinks the cost goes the right way with, in the order of the trace."""
     inside = smooth_inside(reading, known)
     ways = directions(reading, ranges(reading), known, inside)
@@ -222,7 +221,7 @@ def _replaceable(reading: Reading, known: dict[Any, Pattern], norms: bool) -> li
         if index in inside or out not in reading.varies or out.aval.dtype != np.float64 or not out.aval.size:
             continue
         kink = _kink(index, equation, known.get(out))
-        if kink is None and norms:
+        if kink is None:
             kink = _norm(reading, index, equation, known.get(out))
         if kink is None or ways[out] not in (REPLACED[kink.kind], Way.NEITHER):
             continue

@@ -45,10 +45,10 @@ def held_together(
     """
     objective, rows = vanishing.objective, vanishing.rows
     _, gradient = objective.value_and_gradient(w)
-    bears = gradient[vanishing.smooth.program.radii[vanishing.norms]]
-    if not convex and (bears <= BEARS_NOTHING).any():
+    J, radii = rows.jacobian(w), vanishing.smooth.program.radii[vanishing.norms]
+    if not convex and (gradient[radii] <= BEARS_NOTHING).any():
         return None
-    J = rows.jacobian(w)
+    made_of_norms = bool(np.asarray(abs(J).sum(axis=0)).ravel()[radii].any())
     low = holding | (w <= objective.bounds.lower)
     high = w >= objective.bounds.upper
     free = np.flatnonzero(~(low | high))
@@ -58,13 +58,14 @@ def held_together(
     most = 1.0 + BORNE if convex else 1.0 - BORNE
     u = np.zeros(rows.m) if begun is None else begun
     left = gradient - J.T @ u
-    if begun is None or vanishing.strain(u, left, gradient) > most:
-        inside = _drawn_in(vanishing, C, gradient, free, u, most)
+    if begun is None or vanishing.strain(u, left, left) > most:
+        # Where equations are made from norms, what these bear changes with the multipliers.
+        inside = None if made_of_norms else _drawn_in(vanishing, C, gradient, free, u, most)
         if inside is None:
             return None
         u = inside
         left = gradient - J.T @ u
-        if vanishing.strain(u, left, gradient) > most:
+        if vanishing.strain(u, left, left) > most:
             return None
     whole = np.abs(gradient) + np.asarray(abs(J).T @ np.abs(u))
     sides = np.where(low, np.maximum(left, 0.0), 0.0) + np.where(high, np.minimum(left, 0.0), 0.0)

@@ -23,8 +23,9 @@ from ..presentation.text import counted
 from ..solvers.constrained_driver import is_defined
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
 from .constrained import Multipliers, judge_constrained
-from .constrained_point import MET, Point
+from .constrained_point import Point
 from .kink import Kink
+from .kink_multipliers import MOST_DEPENDENT, at_limits, inside_of_sides, multipliers_inside, of_sides
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
 from .norm_balls import held_together
@@ -40,9 +41,6 @@ NEAR_BY = 1e-6
 
 # A jump of the slope below this part of the largest is none.
 NO_JUMP = 1e-9
-
-# Up to this many kinks that depend on each other a linear program looks for their multipliers (a second or two).
-MOST_DEPENDENT = 5000
 
 # Random signs that the rounding of slopes and equations is given when the digits are told.
 RANDOM_SIGNS = 4
@@ -68,7 +66,7 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     closed = holding[program.radii]
     if not on.size and not closed.any():
         return None
-    vanishing = smooth.vanishing(closed, w)
+    vanishing = smooth.vanishing(closed, w, smooth.rows)
     w = vanishing.onto(w)
     objective, rows = vanishing.objective, vanishing.rows
     if not is_defined(objective, rows, w):
@@ -111,7 +109,7 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
         return None
     try:
         y = split.program.lift(look.x)
-        smooth = smooth_program(look.objective, split, y) if np.isfinite(y).all() else None
+        smooth = smooth_program(look.objective, split, y, look.scale) if np.isfinite(y).all() else None
     except NO_NUMBER:
         return None
     if smooth is None:
@@ -120,14 +118,21 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     holding = _held(split.program, smooth, w)
     at_most = holding | ~np.isfinite(split.program.lower)
     on = split.program.pairs[at_most[split.program.pairs].all(axis=1)]
-    if not on.size:
-        return None
     together, kinks = between(smooth, rows, split.limits), smooth.rows.m
+    closed = _weighing(smooth, together, w, holding)
+    if not on.size and not closed.any():
+        return None
+    vanishing = smooth.vanishing(closed, w, together)
+    w = vanishing.onto(w)
     names = [*look.names, *(f"side {k}" for k in range(y.size - n))]
-    hint = _multipliers_between(smooth.objective, together, w, holding)
-    judgement, multipliers = judge_constrained(smooth.objective, together, w, names=names, hint=hint)
-    count = _kinks_that_hold(on, multipliers.bounds, split.program.lower)
-    if not judgement.verdict.is_minimum or not count:
+    hint = multipliers_inside(vanishing, w, holding, convex=look.convex)
+    if hint is None and closed.any():
+        return None
+    judgement, multipliers = judge_constrained(vanishing.objective, vanishing.rows, w, names=names, hint=hint)
+    if not judgement.verdict.is_minimum:
+        return None
+    count = _kinks_that_hold(on, multipliers.bounds, split.program.lower) + int(closed.sum())
+    if not count:
         return None
     balance = next(item for item in judgement.evidence if item.name == "balance of slopes")
     how = f"multipliers of {counted(count, 'kink')} and of the constraints"
@@ -147,7 +152,24 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     )
     bounds = unit * multipliers.bounds[:n] / smooth.units[:n]
     violation = float(np.max(rows.violation(look.x), initial=0.0))
-    return found, Multipliers(unit * multipliers.rows[kinks:], bounds, active, violation)
+    pushes = unit * multipliers.rows[kinks : together.m]
+    return found, Multipliers(pushes, bounds, active, violation)
+
+
+def _weighing(smooth: SmoothProgram, rows: Rows, w: Vector, holding: np.ndarray) -> np.ndarray:
+    """Mask (K,) of the norms held at zero that the cost has a slope in, or an equation or inequality at its limit."""
+    radii = smooth.program.radii
+    closed = holding[radii]
+    if not closed.any():
+        return np.asarray(closed)
+    w = w.copy()
+    w[radii[closed]] = 0.0
+    _, gradient = smooth.objective.value_and_gradient(w)
+    at_lower, at_upper = at_limits(rows, w)
+    slopes = rows.jacobian(w)[np.flatnonzero(at_lower | at_upper)]
+    return np.asarray(
+        closed & ((gradient != 0.0) | (np.asarray(abs(slopes).sum(axis=0)).ravel() > 0.0))[radii]
+    )
 
 
 def _some_hold_nothing(on: np.ndarray, multipliers: Vector, lower: Vector) -> bool:
@@ -215,78 +237,10 @@ def _multipliers(
     left = gradient - J.T @ u
     low, high = w <= objective.bounds.lower, w >= objective.bounds.upper
     if found is None or (left[low & ~high] < -NO_JUMP * float(np.abs(left).max(initial=0.0))).any():
-        u = _inside(J, gradient, u, low, high)
+        inside = inside_of_sides(J, gradient, low, high)
+        u = u if inside is None else inside
         left = gradient - J.T @ u
-    return u, _of_sides(left, low, high)
-
-
-def _of_sides(left: Vector, low: np.ndarray, high: np.ndarray) -> Vector:
-    """What is left of the slope at the bounds, (N,), as far as each may push."""
-    sides = np.where(low, np.maximum(left, 0.0), 0.0) + np.where(high, np.minimum(left, 0.0), 0.0)
-    return np.where(low & high, left, sides)
-
-
-def _multipliers_between(
-    objective: Objective, rows: Rows, w: Vector, holding: np.ndarray
-) -> tuple[Vector, Vector] | None:
-    """The same by a linear program where inequalities may hold the point, each with a multiplier of one sign."""
-    w = np.where(holding, objective.bounds.lower, w)
-    value = rows.value(w)
-    room = MET * np.maximum(1.0, np.abs(value))
-    at_lower, at_upper = value - rows.lower <= room, rows.upper - value <= room
-    active = np.flatnonzero(at_lower | at_upper)
-    if active.size > MOST_DEPENDENT:
-        return None
-    J = rows.jacobian(w)
-    _, gradient = objective.value_and_gradient(w)
-    low, high = w <= objective.bounds.lower, w >= objective.bounds.upper
-    signs = [
-        (None if up else 0.0, None if down else 0.0)
-        for down, up in zip(at_lower[active], at_upper[active], strict=True)
-    ]
-    u = np.zeros(rows.m)
-    u[active] = _inside(J[active], gradient, u[active], low, high, signs)
-    return u, _of_sides(gradient - J.T @ u, low, high)
-
-
-def _inside(
-    J: Any, gradient: Vector, u: Vector, low: np.ndarray, high: np.ndarray, signs: Sequence[Any] | None = None
-) -> Vector:
-    """Multipliers (m,) of kinks that depend on each other, as far inside what each may be as can be; `u` if none are.
-
-    Around each loop of a grid of equal values the differences add up to zero, so that many multipliers balance the
-    slopes, and those of least length need not lie between the slopes of the two sides. A linear program finds some
-    that do, and the room they leave; what it leaves of the balance is spread over all of them. `signs`: from where to
-    where each may be, without limits where not given.
-    """
-    from scipy.optimize import linprog
-    from scipy.sparse import block_array, csr_array
-    from scipy.sparse.linalg import lsmr
-
-    if u.size > MOST_DEPENDENT:
-        return u
-    columns = csr_array(J).T.tocsr()
-    unit = max(float(np.abs(gradient).max(initial=0.0)), np.finfo(float).tiny)
-    free, lower, upper = ~(low | high), low & ~high, high & ~low
-    sides = block_array([[columns[lower]], [-columns[upper]]])
-    room = csr_array(np.ones((sides.shape[0], 1)))
-    free_columns = columns[free]
-    found = linprog(
-        np.concatenate([np.zeros(u.size), [-1.0]]),
-        A_ub=block_array([[sides, room]]),
-        b_ub=np.concatenate([gradient[lower], -gradient[upper]]) / unit,
-        A_eq=block_array([[free_columns, csr_array((free_columns.shape[0], 1))]]),
-        b_eq=gradient[free] / unit,
-        bounds=[*(signs or [(None, None)] * u.size), (0.0, 1.0)],
-        method="highs",
-    )
-    if found.x is None:
-        return u
-    inside = unit * found.x[:-1]
-    for _ in range(2):
-        left = gradient[free] - free_columns @ inside
-        inside = inside + lsmr(free_columns, left, atol=1e-15, btol=1e-15, conlim=0.0)[0]
-    return np.asarray(inside)
+    return u, of_sides(left, low, high)
 
 
 def _digits(
