@@ -183,7 +183,11 @@ def test_a_walk_that_came_down_to_a_plateau_goes_on_where_the_judge_saw_a_lower_
     assert result.verdict.is_minimum
     np.testing.assert_allclose(result.x, [1.0, 8.0], atol=1e-7)
     assert "plateau and went on" in result.message
-    assert st.minimize(hole, start, starts=1).verdict == "plateau"
+
+
+def test_without_walks_elsewhere_another_method_begins_at_the_start_of_a_walk_that_came_down_to_a_plateau():
+    assert st.minimize(hole, [5.0, -50.0], starts=1).verdict == "plateau"
+    assert st.minimize(hole, [5.0, 1.0], starts=1).verdict.is_minimum
 
 
 def test_a_lower_cost_where_the_slope_overflows_is_nowhere_to_walk_on_from():

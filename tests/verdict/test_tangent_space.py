@@ -101,3 +101,17 @@ def test_a_hanging_pendulum_that_could_swing_down_is_not_called_a_minimum():
     found = minimize(cost, np.zeros(3 * steps), constraints={"type": "eq", "fun": motion})
     assert found.violation < 1e-9
     assert found.fun < 0.7 * cost(np.zeros(3 * steps))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_weak_way_down_is_seen_beside_curvatures_of_other_units(seed):
+    n, generator = 400, np.random.default_rng(seed)
+    units = 10.0 ** generator.uniform(-4, 4, n)
+    bends = np.ones(n)
+    bends[np.argmax(units)] = -0.05
+    space = TangentSpace(sparse.csr_array(generator.standard_normal((1, n)) / units))
+    H = sparse.csc_array(sparse.diags_array(bends / units**2))
+    lowest, along = space.curvature(H, 1e-10 * np.abs(H.diagonal()), generator)
+    assert lowest < 0.0
+    assert along @ H @ along == pytest.approx(lowest)
+    assert_allclose(space.A @ along, 0.0, atol=1e-8 * np.abs(space.A.toarray() * along).max())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..numerics import EPS, largest
@@ -27,10 +30,21 @@ def equilibration(H: np.ndarray) -> np.ndarray:
     >>> equilibration(np.diag([1e12, 4e-12])).round(9)
     array([1.e-06, 5.e+05])
     """
-    d = np.ones(H.shape[0])
     size = np.abs(H)
+    return _in_rounds(lambda d: (size * d).max(axis=1, initial=0.0), H.shape[0])
+
+
+def sparse_equilibration(H: Any) -> np.ndarray:
+    """The same for a SciPy sparse matrix."""
+    size = abs(H).tocsr()
+    return _in_rounds(lambda d: size.multiply(d).max(axis=1).toarray().ravel(), H.shape[0])
+
+
+def _in_rounds(largest_of_rows: Callable[[np.ndarray], np.ndarray], k: int) -> np.ndarray:
+    """d (k,), from the largest entry (k,) of each row of |H|·d."""
+    d = np.ones(k)
     for _ in range(ROUNDS):
-        rows = (size * d).max(axis=1, initial=0.0) * d
+        rows = largest_of_rows(d) * d
         with np.errstate(over="ignore"):
             d = np.minimum(d / np.sqrt(np.where(rows > 0, rows, 1.0)), LONGEST)
     return d

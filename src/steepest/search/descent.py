@@ -11,7 +11,7 @@ import numpy as np
 
 from ..bounds import Vector
 from ..budget import BudgetSpent
-from ..numerics import EPS
+from ..numerics import EPS, largest
 from ..objective import TINY, Objective
 from ..problem import Problem
 from ..recording import Recording
@@ -25,6 +25,7 @@ from ..traced import evaluation
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge
 from ..verdict.look import is_lost_in
+from ..verdict.onward import FALLEN, FAR_AWAY
 from ..verdict.words import Judgement, Verdict
 from .existing import lacks_a_cost, told_of_the_move, where_it_exists
 from .overtaking import FALLEN_BEHIND, Overtaking
@@ -47,9 +48,6 @@ MOVED = 1e-8
 # What is left of the way from the start down to a cost's lowest number, where no other method is asked to find more.
 # Larger, and a walk astray along a tail would keep a method from a minimum that exists.
 NOTHING_LOWER = 1e-30
-
-# A cost that has fallen below zero by this many times what it began with may be falling without limit.
-FALLEN = 1e6
 
 # How far a start that has a cost but no slope is moved, in units of the parameters' size, until there is one. A larger
 # step would leave the place that was asked for, a smaller one drown in the rounding of the cost.
@@ -124,9 +122,10 @@ class Descent:
         There lead rungs that begin elsewhere, and a plateau that the walk came down to where the judge saw a lower cost
         beyond it.
 
-        A later rung begins where the earlier ones were lowest; if it is one to begin `afresh`, and the walk before it
-        was broken off or led towards infinity, at the start; and where it begins elsewhere, there. That one is the
-        first, if the cost is as good as met there.
+        A later rung begins where the earlier ones were lowest; at the start, if they ended on a plateau or ran off to
+        where no slope leads back, or if it is one to begin `afresh`, and the walk before it was broken off or led
+        towards infinity; and where it begins elsewhere, there. That one is the first, if the cost is as good as met
+        there.
         """
         rungs, self.anywhere = self.plan.rungs, anywhere
         known = self._between_walks(self._known_end, rungs) if anywhere else None
@@ -153,7 +152,9 @@ class Descent:
             if rung.if_faster and not self.rates[0] > FASTER * self.rates[1]:
                 continue
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
-            start = self.problem.start if astray and rung.afresh else run.x
+            level = judgement is not None and judgement.verdict is Verdict.PLATEAU
+            anew = rung.afresh if astray else level or self._ran_off(run)
+            start = self.problem.start if anew else run.x
             if astray and _has_vanished(run) and not rung.afresh and rung.begins is None:
                 continue  # on the same way to infinity
             if rung.begins is not None:
@@ -163,7 +164,7 @@ class Descent:
                 start = elsewhere
                 self.problem.objective.forget()
             known_end = judgement if start is run.x else None
-            above = run.value if rung.afresh and start is not run.x else None
+            above = run.value if anew else None
             onward, found = self._rung(
                 rung, start, run.history, last=rung is rungs[-1], known=known_end, above=above
             )
@@ -188,6 +189,11 @@ class Descent:
         if self.told_to_stop is not None:
             run = replace(run, stop=StopReason.STOPPED, reason=self.told_to_stop)
         return run, judgement
+
+    def _ran_off(self, run: Run) -> bool:
+        """Whether a walk ended far beyond any size that its start knew of, where digits of the others are lost."""
+        begun = largest(np.abs(self.problem.start))
+        return largest(np.abs(run.x)) > FAR_AWAY * begun > 0.0
 
     def _between_walks(self, look: Callable[..., Any], *arguments: Any) -> Any:
         """What `look` finds; None where the budget is spent or Ctrl-C pressed meanwhile: no walk is there to see it."""

@@ -26,15 +26,12 @@ from .constrained_conditions import (
 from .constrained_point import MET, SMALL, Point, Vector
 from .failures import value_not_finite
 from .look import Look, look_at
+from .onward import FALLEN, FAR_AWAY
 from .wording import direction_name, listed, number
 from .words import Evidence, Judgement, Verdict
 
 # Distances at which a cost is looked at that may fall for ever.
 LONG_WAYS = tuple(10.0**k for k in range(9))
-
-# A cost that is negative, and so many times as large as where the walk began, has fallen without limit; parameters so
-# many times the start's are on their way to infinity.
-FALLEN, FAR_OUT = 1e6, 1e10
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ def _went_without_end(look: Look, evidence: list[Evidence]) -> Judgement | None:
             "Check the sign of the cost, or bound the parameters.",
         )
     before = 1.0 if look.start is None else max(1.0, float(np.abs(look.start).max(initial=0.0)))
-    if float(np.abs(look.x).max(initial=0.0)) > FAR_OUT * before:
+    if float(np.abs(look.x).max(initial=0.0)) > FAR_AWAY * before:
         return Judgement(
             Verdict.INFIMUM_NOT_ATTAINED,
             tuple(evidence),

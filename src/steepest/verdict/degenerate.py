@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..bounds import Vector
+from ..numerics import largest
 from .curvature import Curvature
 from .endless import valley_from, valley_walked
 from .failures import (
@@ -27,6 +28,7 @@ from .onward import (
     came_down_a_tail,
     falls_along_the_floor,
     is_shallow,
+    ran_off,
     unslowed_tail,
     went_on_and_on,
 )
@@ -157,6 +159,16 @@ def without_curvature(
                 "probed; nothing here tells which way is down.",
                 "Start somewhere else.",
             )
+    if ran_off(look, rounding):
+        assert look.start is not None
+        return Judgement(
+            Verdict.PLATEAU,
+            tuple(evidence),
+            f"Plateau: the walk ran off along {direction_name(look.x - look.start, look.names)}, from "
+            f"{number(largest(np.abs(look.start)))} to {number(largest(np.abs(look.x)))}, where slope and curvature "
+            "are lost in rounding; nothing here tells which way is down.",
+            "Bound the parameters, or start somewhere else.",
+        )
     if bent and optimality.by in ("decrease", "probe") and not look.quadratic:
         along = [scaled(look, course.direction) for course in level]
         steepest = max(along, key=lambda direction: abs(float(look.gradient @ direction)))

@@ -40,6 +40,9 @@ ON_AND_ON = 1e3
 # Parameters that went less far than this part of the farthest one are not what leads to infinity.
 FAR_PART = 1e-3
 
+# A cost that is negative, and so many times as large as where the walk began, has fallen perhaps without limit.
+FALLEN = 1e6
+
 # Ways from the start that agree to so many digits of the longest are equally long: first all that a walk straight on
 # would leave, then the few that one among ridges leaves.
 SAME_WAY = (9, 6, 3, 1)
@@ -143,6 +146,22 @@ def went_far(look: Look) -> bool:
         return False
     at = largest(np.abs(look.x))
     return at > FAR_AWAY and at > FAR_AWAY * largest(np.abs(look.start))
+
+
+def ran_off(look: Look, rounding: Rounding) -> bool:
+    """Whether the walk went far beyond its start, the cost being the same halfway back, or far below zero by now.
+
+    A slope leads nowhere along what costs nothing: where the walk went the cost depended on it, and no longer does.
+    """
+    if look.start is None or look.quadratic or look.convex:
+        return False
+    if not largest(np.abs(look.x)) > FAR_AWAY * largest(np.abs(look.start)) > 0.0:
+        return False
+    if look.value < -FALLEN * abs(look.value + (look.fall or 0.0)):
+        return True
+    displacement = look.x - look.start
+    farthest = np.where(np.abs(displacement) >= FAR_PART * largest(np.abs(displacement)), displacement, 0.0)
+    return abs(look.value_at(look.x - 0.5 * farthest) - look.value) <= 8.0 * rounding.value
 
 
 def along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = False) -> Ray | None:
