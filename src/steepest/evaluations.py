@@ -50,6 +50,7 @@ class Evaluations:
     terms: Later | None = None
     on_device: Callable[[Any], Any] | Later | None = None
     traceable: Callable[[int], Traceable | None] | None = None
+    closer: Later | None = None
 
     def restricted(self, base: Vector, free: np.ndarray) -> Evaluations:
         """The same functions of the entries `free` alone, the others held at `base`."""
@@ -151,6 +152,12 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         found: Traceable | None = evaluation(traced, "value_and_gradient").traceable_after(times)
         return found
 
+    def find_closer() -> Callable[[Vector], tuple[float, Vector]] | None:
+        from .tracing.flows.closer import trace_followed_closer
+
+        found = trace_followed_closer(traced)
+        return None if found is None else exact_evaluations(found).value_and_gradient
+
     return Evaluations(
         value,
         value_and_gradient,
@@ -166,6 +173,7 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         terms=Later(lambda: sum_of_terms(traced)),
         on_device=Later(find_on_device),
         traceable=traceable,
+        closer=Later(find_closer),
     )
 
 

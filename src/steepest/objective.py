@@ -50,7 +50,8 @@ class Objective:
     says where they come from: "exact", "numeric" or "supplied". `gradient_error`, where slopes are measured, gives the
     error of each entry of the last gradient, shape (n,), or None; `calls` then counts each call of the cost.
     `on_device` is `value_and_gradient` of and in arrays of JAX, which stay where they are computed;
-    `traceable(times)` gives it as a `derivatives.compiled.Traceable`, or None; see there.
+    `traceable(times)` gives it as a `derivatives.compiled.Traceable`, or None; see there. `closer`, found later, is
+    `value_and_gradient` of the same cost with the differential equations in it followed closer.
 
     The lowest finite point ever evaluated is kept in `best_x`, `best_value` (and `best_gradient`, where it
     was known), so that nothing is lost whatever stops the run. A writable `x` is copied for this; one that
@@ -86,6 +87,7 @@ class Objective:
         calls: Calls | None = None,
         on_device: Callable[[Any], Any] | Later | None = None,
         traceable: Callable[[int], Any | None] | None = None,
+        closer: Later | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.n = n
@@ -117,6 +119,7 @@ class Objective:
         self._gradient_error = gradient_error
         self._on_device = on_device
         self._traceable = traceable
+        self._closer: Any = closer
         self._last_hessian: tuple[Vector, Matrix] | None = None
         self.start_clock()
 
@@ -338,6 +341,19 @@ class Objective:
         if value < self.best_value:
             self._remember(x, value, gradient)
         return value, gradient
+
+    def followed_closer(self, x: Vector) -> tuple[float, Vector] | None:
+        """The same of the cost with its differential equations followed closer; None where there are none."""
+        if isinstance(self._closer, Later):
+            self._closer = self._closer.find()
+        if self._closer is None:
+            return None
+        if self._is_limited:
+            self._admit()
+        self.counts.values += 1
+        self.counts.gradients += 1
+        found: tuple[float, Vector] = self._closer(x)
+        return found
 
     def traceable(self, times: int) -> Any | None:
         """`value_and_gradient` as a `derivatives.compiled.Traceable`, to be a part of other programs, or None.

@@ -107,6 +107,7 @@ def pose(
         calls=functions.calls,
         on_device=functions.on_device,
         traceable=functions.traceable,
+        closer=functions.closer,
         budget=budget,
     )
     return Problem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -72,6 +72,13 @@ class TracedVector:
     def has_curvature_at_hand(self) -> bool:
         """Whether a first call of `curvature` that makes its program is no longer due."""
         return ("vector", "weighted_curvature") in self.trace.kept
+
+    def closer(self) -> VectorFunction | None:
+        """The same function with the differential equations in it followed closer; None where there are none."""
+        from .tracing.flows.closer import trace_followed_closer
+
+        found = trace_followed_closer(self.trace)
+        return None if found is None else TracedVector(found)
 
     def _curvature(self, x: Vector, u: Vector) -> Matrix:
         found: Matrix = self._evaluation("weighted_curvature")(x, u)[0]
@@ -310,6 +317,13 @@ class StackedVector:
     def has_curvature_at_hand(self) -> bool:
         """Whether a first call of `curvature` that makes its program is no longer due."""
         return all(part.has_curvature_at_hand() for part in self.parts)
+
+    def closer(self) -> VectorFunction | None:
+        """The same with the differential equations of each part followed closer; None where no part has one."""
+        found = [part.closer() if isinstance(part, TracedVector) else None for part in self.parts]
+        if all(part is None for part in found):
+            return None
+        return StackedVector([new or old for new, old in zip(found, self.parts, strict=True)], self.columns)
 
     def _curvature(self, x: Vector, u: Vector) -> Matrix:
         total = np.zeros((x.size, x.size))
@@ -585,6 +599,12 @@ class Residuals:
             return found
         return weight / sigma
 
+    def _closer(self) -> Callable[[Vector], tuple[float, Vector]] | None:
+        """Value and gradient of the same cost with its differential equations followed closer; None without any."""
+        followed = isinstance(self.function, TracedVector | StackedVector)
+        function = self.function.closer() if followed else None  # type: ignore[attr-defined]
+        return None if function is None else replace(self, function=function).value_and_gradient
+
     def objective(
         self, bounds: Bounds, budget: Budget | None = None, beside: Objective | None = None
     ) -> Objective:
@@ -612,6 +632,7 @@ class Residuals:
             hessian=hessian,
             **second,
             linearised=linearised,
+            closer=Later(self._closer),
             least_squares=self.rho is None,
             bounds=bounds,
             derivatives=self.function.derivatives,

@@ -645,7 +645,9 @@ def test_an_array_primitive_is_what_jax_computes(name):
 
 # Rows that are another spelling of one tested above, in other versions of JAX.
 OTHER_SPELLINGS = {
-    "scipy_special",  # has its cases, function by function, in tests/tracing/rules
+    # These have their cases in tests/tracing/rules and tests/tracing/flows.
+    "scipy_special",
+    "initial_value",
     *(
         "scatter_add",
         "scatter_mul",

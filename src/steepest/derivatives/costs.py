@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..tracing.primitives import INITIAL_VALUE
 from ..tracing.primitives.control import called_jaxpr
 from ..tracing.primitives.integral import side_by_side as integrands
 from ..tracing.primitives.integral import together
@@ -31,6 +32,9 @@ WORTH_LOOPING = 5e-4
 WHILE_ITERATIONS = 30
 # How often the intervals of integrals are looked at together.
 ROUNDS = 5
+# Evaluations of the right-hand side expected of a differential equation, and what the interpreter takes around each.
+RATE_EVALUATIONS = 600
+AROUND_A_RATE = 5e-6
 
 # Compiling: always; each equation; and each pair of scalar equations, since LLVM schedules a long block of
 # them in more than linear time (0.4, 1 and 18 s for 400, 1,400 and 4,200 scalar equations).
@@ -45,6 +49,8 @@ COMPILE_ALONE: dict[str, float] = {
     "conv_general_dilated": 3e-2,
     "integral": 0.5,
     **dict.fromkeys("scatter scatter-add scatter-sub scatter-mul scatter-min scatter-max".split(), 2e-2),
+    # Tracing and compiling the loops of both of its methods, each with its right-hand side more than once.
+    INITIAL_VALUE: 2.0,
 }
 
 # Seconds for each element, interpreted (through memory, one operation at a time) and compiled (fused).
@@ -145,6 +151,8 @@ def _inner(equation: Any) -> list[tuple[float, Sequence[Any]]]:
     if name == "cond":
         branches = params["branches"]
         return [(1 / len(branches), branch.jaxpr.eqns) for branch in branches]
+    if name == INITIAL_VALUE:
+        return [(RATE_EVALUATIONS, params["flow"].flat.jaxpr.eqns)]
     inner = called_jaxpr(equation)
     return [] if inner is None else [(1, inner.jaxpr.eqns)]
 
@@ -162,6 +170,8 @@ def _one(equation: Any) -> tuple[float, float]:
         overhead = 0.0 if name in FREE else min(max(inputs, outputs) * SCALAR_OPERATION, ARRAY_OPERATION)
     if name in FREE:
         return overhead, 0.0
+    if name == INITIAL_VALUE:
+        return RATE_EVALUATIONS * AROUND_A_RATE, 0.0
     if name == "dot_general":
         ((contracted, _), _) = equation.params["dimension_numbers"]
         work = outputs * math.prod(equation.invars[0].aval.shape[d] for d in contracted)

@@ -229,7 +229,7 @@ class _Writer:
             for i, atom in enumerate(equation.invars)
             if isinstance(atom, jex.Literal) or atom in self.constants or atom in self.filled
         }
-        code = code_of(equation, Context(known, self._nested))
+        code = code_of(equation, Context(known, self._nested, _alone))
         text = self._fill(code, [operand.text for operand in operands])
         roots = frozenset[Any]()
         if not code.fresh:
@@ -554,6 +554,12 @@ class _Writer:
             self.lists[source] = self._name()
             self.lines.append(f"{self.lists[source]} = {text}.tolist()")
         return self.lists[source]
+
+
+def _alone(closed: Any) -> Callable[..., tuple[Any, ...]]:
+    """A function by itself, called within the silence of another."""
+    function: Callable[..., tuple[Any, ...]] = interpret(closed).within_silence  # type: ignore[attr-defined]
+    return function
 
 
 def _silent(warns: Callable[..., tuple[Any, ...]], source: str) -> Callable[..., tuple[Any, ...]]:

@@ -25,7 +25,7 @@ from jax import lax
 
 from ..numerics import double_precision
 from ..tracing.passes import eliminate_dead, with_outputs
-from ..tracing.primitives import ELEMENTWISE, NoRule, evaluate_equation
+from ..tracing.primitives import ELEMENTWISE, INITIAL_VALUE, NoRule, evaluate_equation
 from .costs import FREE
 
 # Operations that put elements elsewhere and change none: the places of their parameters go the same way.
@@ -361,7 +361,7 @@ def has_no_way_back(closed: Any) -> bool:
 
 def _is_only_pushed(equation: Any) -> bool:
     name = equation.primitive.name
-    return name in ("while", "integral") or (
+    return name in ("while", "integral", INITIAL_VALUE) or (
         name != "custom_vjp_call"
         and any(map(_is_only_pushed, (e for j in jex.jaxprs_in_params(equation.params) for e in j.eqns)))
     )

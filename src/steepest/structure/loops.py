@@ -11,10 +11,11 @@ from typing import Any
 
 import jax.extend.core as jex
 
+from ..tracing.primitives import INITIAL_VALUE
 from ..tracing.primitives.control import call_operands, called_jaxpr
 
 # Equations that hold jaxprs and are followed here.
-FOLLOWED = frozenset({"while", "scan", "cond", "integral", "root"})
+FOLLOWED = frozenset({"while", "scan", "cond", "integral", "root", INITIAL_VALUE})
 
 
 def kinked_loops(closed: Any, kinked: frozenset[str]) -> bool:
@@ -73,6 +74,18 @@ class _Walk:
         carry, bent = self._settled(body, operands[:start], operands[start:end], rows)
         outputs, _ = self.through(body, [*operands[:start], *carry, *rows])
         return [*carry, *outputs[end - start :]], bent
+
+    def _initial_value(self, params: Any, operands: list[bool]) -> tuple[list[bool], bool]:
+        """The right-hand side, at every step; its time moves with the times that a solution is asked for."""
+        flow = params["flow"]
+        count, timed = len(flow.shapes), any(operands[:3])
+        blocks, held = operands[3 : 3 + count], operands[3 + count :]
+        while True:
+            rates, bent = self.through(flow.rate.jaxpr, [timed, *blocks, *held])
+            after = [before or moves or timed for before, moves in zip(blocks, rates, strict=True)]
+            if after == blocks:
+                return [*blocks, *blocks], bent
+            blocks = after
 
     def _cond(self, params: Any, operands: list[bool]) -> tuple[list[bool], bool]:
         found = [self.through(branch.jaxpr, operands[1:]) for branch in params["branches"]]

@@ -186,12 +186,23 @@ class Curvature:
 
     def spread_of(self, error: Vector) -> Vector:
         """How far the minimum can lie from where the slope says, (n,), when the slope errs by `error` (n,)."""
+        vectors, values = self._upward
+        sizes = np.abs(vectors)
+        return sizes.dot(sizes.T.dot(error) / values)
+
+    def shift_by(self, change: Vector) -> Vector:
+        """Where the minimum moves to, (n,), when the slope changes by `change`, of known signs."""
+        vectors, values = self._upward
+        return -vectors.dot(vectors.T.dot(change) / values)
+
+    @property
+    def _upward(self) -> tuple[np.ndarray, Vector]:
+        """The directions that bend upwards beyond rounding, and their curvatures."""
         vectors, values = self.vectors, self.values
         if values.size and not values.item(0) > self.limit:
             bent = values > self.limit
             vectors, values = vectors[:, bent], values[bent]
-        sizes = np.abs(vectors)
-        return sizes.dot(sizes.T.dot(error) / values)
+        return vectors, values
 
 
 def curvature_of(look: Look) -> Curvature:

@@ -27,6 +27,10 @@ NEIGHBOUR, FARTHER = 8.0, 64.0
 # Values that differ by more than this many times as much farther off grow with the distance. Pairs of neighbours.
 GROWS, PAIRS = 16.0, 9
 
+# Two solutions of a differential equation by other steps are as far apart as either is from the true one, which is seen
+# at one place, where it may happen to be small.
+STEPS_APART = 32.0
+
 # The smallest number that has all its digits.
 TINY = np.finfo(np.float64).tiny
 
@@ -115,6 +119,11 @@ def _rounded_alike(look: Look, again: float) -> Repeatability:
     aside = look.value_at(look.x + SMALL_WAY * np.where(look.free, look.scale, 0.0))
     size = max(abs(look.value), abs(aside)) if np.isfinite(aside) else abs(look.value)
     apart = abs(again - look.value)
+    # So do the steps that two programs take through a differential equation.
+    if look.unfollowed is not None and apart <= STEPS_APART * look.unfollowed[0]:
+        return Repeatability(
+            True, 0.0, size, "called twice at the same point, through equations followed by steps"
+        )
     # A compiler may take numbers too small for full precision for zero.
     rounded = apart <= max(ORDINARY_ROUNDING * EPS * size, TINY)
     return Repeatability(rounded, apart, size, "called twice at the same point, in two orders of its sums")

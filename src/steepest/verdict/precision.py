@@ -49,9 +49,12 @@ def digits_of(look: Look, error: Vector) -> Vector:
 def error_of(look: Look, rounding: Rounding, curvature: Curvature, step: Vector, landing: float) -> Vector:
     """Distance to the true minimum, (n,): the Newton step still to go, and what the slope's error allows.
 
-    Where Newton steps land badly (`landing` near one) the minimum lies several of them away.
+    Where Newton steps land badly (`landing` near one) the minimum lies several of them away. The minimum meant is that
+    of the cost whose differential equations are solved exactly.
     """
     error = curvature.spread_of(rounding.slope) + 0.5 * look.spacing
+    if look.unfollowed is not None:
+        error = error + np.abs(curvature.shift_by(look.unfollowed[1]))
     ratio = np.sqrt(landing) if 0.0 < landing < 1.0 else (0.0 if not landing >= 1.0 else 0.99)
     return 2.0 * error + np.abs(step) / (1.0 - ratio)
 
@@ -72,6 +75,8 @@ def sparse_error_of(look: Look, rounding: Rounding) -> Vector | None:
     spread = np.abs(solve(error))
     for _ in range(RANDOM_SIGNS):
         spread = np.maximum(spread, np.abs(solve(error * look.generator.choice((-1.0, 1.0), look.n))))
+    if look.unfollowed is not None:
+        spread = spread + np.abs(solve(look.unfollowed[1]))
     spread = 2.0 * (spread + 0.5 * np.spacing(np.abs(look.x)))
     step = -solve(np.where(free, look.projected, 0.0))
     _, gradient = look.slope_at(look.x + step)

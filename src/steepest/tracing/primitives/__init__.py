@@ -18,6 +18,8 @@ import numpy as np
 from .control import CONTROL
 from .elementwise import ELEMENTWISE, Elementwise
 from .indexing import INDEXING
+from .initial_value import NAME as INITIAL_VALUE
+from .initial_value import written as written_solution
 from .integral import written as written_integral
 from .linear_algebra import LINEAR_ALGEBRA
 from .root import written as written_root
@@ -27,6 +29,7 @@ from .shapes import SHAPES
 
 __all__ = [
     "ELEMENTWISE",
+    "INITIAL_VALUE",
     "ROWS",
     "Code",
     "Context",
@@ -49,6 +52,7 @@ ROWS: dict[str, Row] = {
     "scipy_special": written_special,
     "integral": written_integral,
     "root": written_root,
+    INITIAL_VALUE: written_solution,
 }
 
 
@@ -75,7 +79,9 @@ def evaluate_equation(equation: Any, values: Sequence[Any]) -> list[Any]:
     Raises `NoRule` when the primitive is not in the table.
     """
     context = Context(
-        constants=dict(enumerate(values)), nested=lambda closed: functools.partial(evaluate, closed)
+        constants=dict(enumerate(values)),
+        nested=lambda closed: functools.partial(evaluate, closed),
+        alone=prepared,
     )
     code = code_of(equation, context)
     operands = [f"operand{i}" for i in range(len(values))]
@@ -116,7 +122,7 @@ def prepared(closed: Any) -> Callable[..., tuple[Any, ...]]:
     for equation in closed.jaxpr.eqns:
         fixed = [isinstance(atom, jex.Literal) or atom in constants for atom in equation.invars]
         given = {i: known(atom) for i, atom in enumerate(equation.invars) if fixed[i]}
-        code = code_of(equation, Context(given, nested=lambda inner: functools.partial(evaluate, inner)))
+        code = code_of(equation, Context(given, lambda inner: functools.partial(evaluate, inner), prepared))
         names = [f"operand{i}" for i in range(len(fixed))]
         scope = {**code.bound, **{names[i]: value for i, value in given.items()}}
         varying = [(names[i], atom) for i, atom in enumerate(equation.invars) if not fixed[i]]

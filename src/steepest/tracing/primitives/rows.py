@@ -36,16 +36,24 @@ class Context:
     """What a row may ask about its surroundings.
 
     `constants` maps the position of an operand to its value where that is known already; `nested` makes a
-    Python function of an inner closed jaxpr.
+    Python function of an inner closed jaxpr, `alone` one that is called so often by a method of ours that the time
+    of each call counts.
     """
 
     constants: Mapping[int, Any] = field(default_factory=dict)
     nested: Callable[[Any], Callable[..., tuple[Any, ...]]] | None = None
+    alone: Callable[[Any], Callable[..., tuple[Any, ...]]] | None = None
 
     def function(self, closed: Any) -> Callable[..., tuple[Any, ...]]:
         """A Python function for an inner jaxpr of a loop or a branch."""
         assert self.nested is not None
         return self.nested(closed)
+
+    @property
+    def function_alone(self) -> Callable[[Any], Callable[..., tuple[Any, ...]]]:
+        """Makes a Python function of a closed jaxpr, for many calls."""
+        assert self.alone is not None
+        return self.alone
 
 
 # Writes one equation, or raises NoRule.
