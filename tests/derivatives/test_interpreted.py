@@ -648,6 +648,8 @@ OTHER_SPELLINGS = {
     # These have their cases in tests/tracing/rules and tests/tracing/flows.
     "scipy_special",
     "initial_value",
+    "integral",
+    "root",
     *(
         "scatter_add",
         "scatter_mul",
