@@ -302,6 +302,12 @@ def test_what_was_found_is_the_librarys_verdict_with_its_evidence(open_page):
     assert page.locator(".ends li").count() == 2
 
 
+def test_an_address_without_a_cost_shows_the_lessons(open_page):
+    page = open_page("#found")
+    page.wait_for_selector(".verdict h2")
+    assert "global minimum" in page.locator(".verdict h2").inner_text()
+
+
 def test_a_minimum_that_is_not_the_lowest_is_told(open_page):
     """A narrow well, far from a wide one, that no look around from the wide one meets."""
     page = open_page("#found?f=0.01*(x-2)**2-exp(-(x-4.5)**2)-2*exp(-40*(x%2B1.37)**2)&x=4.6")

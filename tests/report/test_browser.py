@@ -122,3 +122,26 @@ def test_hostile_names_open_no_dialog(open_page):
     page = open_page(result, title=name)
     page.wait_for_timeout(300)
     assert page.locator("h1").first.inner_text() == name
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_no_number_beside_the_picture_is_cut(open_page, width):
+    page = open_page(st.minimize("log(x)", 1.0), width=width)
+    page.wait_for_selector(".panel .badge")
+    panel = page.locator(".panel").bounding_box()
+    for number in page.locator(".panel .number").all():
+        box = number.bounding_box()
+        assert box["x"] >= panel["x"]
+        assert box["x"] + box["width"] <= panel["x"] + panel["width"]
+    assert "−295" in page.locator(".panel").inner_text()
+
+
+def test_the_cost_at_the_start_is_told_and_followed(open_page):
+    page = open_page(st.minimize("(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0}))
+    cost = page.locator(".big", has_text="cost at the start")
+    cost.get_by_text("exact").wait_for()
+    assert "24.2" in cost.inner_text()
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowRight")
+    cost.get_by_text("between samples").wait_for()
+    assert "…" not in cost.inner_text()

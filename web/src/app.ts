@@ -126,6 +126,8 @@ export class App {
       // A page that was opened on a run may have no cost to ask about; what was named is known with the greeting.
       const hello = this.hello.value;
       if (!this.still && "named" in of && !hello.named && (hello.run || !hello.version)) return;
+      // An address that names a screen and no cost: the lesson's.
+      if (!this.still && "named" in of && !hello.named && ["found", "landscape"].includes(this.screen.value)) return this.set({ f: LESSON });
       this.describe(of);
     }));
   }

@@ -110,7 +110,8 @@ export function Triangle({ here, sx, sy }: { here: Here; sx: Scale; sy: Scale })
   while (run < width / 60) run *= 10;
   const ahead = here.x + run > sx.domain[1] ? -run : run;
   const [x0, y0, x1, y1] = [sx(here.x), sy(here.f), sx(here.x + ahead), sy(here.f + here.slope * ahead)];
-  if (Math.abs(x1 - x0) < 14) return null;
+  // So steep that its third side is a line straight up, and its numbers beyond those a path can hold.
+  if (Math.abs(x1 - x0) < 14 || !(Math.abs(y1 - y0) < 1e5)) return null;
   return (
     <g class="triangle" aria-hidden="true">
       <path d={`M${x0},${y0}L${x1},${y0}L${x1},${y1}Z`} />

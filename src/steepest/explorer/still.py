@@ -20,7 +20,7 @@ ASKED = {
     "slope": ("describe", "curve", "point"),
     "limit": ("describe", "curve", "point", "secants"),
     "walk": ("describe", "curve", "walks"),
-    "landscape": ("describe", "window", "grid", "paths"),
+    "landscape": ("describe", "window", "grid", "paths", "point"),
     "found": ("describe", "curve", "window", "grid", "found"),
 }
 # Steps of a walk kept for a page: 61 rates of five methods are 2 numbers each.

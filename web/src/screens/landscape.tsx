@@ -4,7 +4,7 @@ import { effect, signal, useComputed, type Signal } from "@preact/signals";
 import { useEffect, useId, useState } from "preact/hooks";
 import { useApp, type App } from "../app";
 import { Contours, heightsOf, type Heights } from "../contour";
-import { Screen, Trouble } from "../frame";
+import { Badge, Screen, Trouble } from "../frame";
 import type { Frame } from "../frames";
 import { num, power, round } from "../numbers";
 import { costInPython, placeInPython, pyNumber } from "../one";
@@ -106,7 +106,7 @@ export function LandscapeScreen() {
         {w && <RateStrip walks={w} method={0} rate={rate} choose={(k) => app.set({ rate: String(w.rates[k]) })} />}
       </>}
       panel={<>
-        <Place app={app} />
+        <Place app={app} plane={plane} />
         <fieldset class="methods">
           <legend>methods</legend>
           {all.map((path) => (
@@ -297,7 +297,7 @@ export function valueAt(h: Heights | null, x: number, y: number): number {
   return at(c0, r0) * (1 - u) * (1 - v) + at(c0 + 1, r0) * u * (1 - v) + at(c0, r0 + 1) * (1 - u) * v + at(c0 + 1, r0 + 1) * u * v;
 }
 
-function Place({ app }: { app: App }) {
+function Place({ app, plane }: { app: App; plane: Plane }) {
   const [exact] = useState(() => signal<{ key: string; value: number; slope: number[] } | null>(null));
   const place = app.place.value;
   const key = JSON.stringify([app.about.value, place]);
@@ -309,12 +309,19 @@ function Place({ app }: { app: App }) {
   }, [key, app.described.value]);
   const e = exact.value?.key === key ? exact.value : null;
   const names = app.described.value?.names ?? [];
+  const heights = plane.heights.value;
+  const [a, b] = plane.axes;
+  // Of more than two parameters the samples are of one plane, which the place may have left.
+  const [x, y] = [place[a], place[b]];
+  const [left, right, bottom, top] = heights?.window ?? [NaN, NaN, NaN, NaN];
+  const inside = !e && place.length === 2 && x >= left && x <= right && y >= bottom && y <= top;
+  const between = inside ? valueAt(heights, x, y) : NaN;
   return (
     <dl class="bigs pair">
       {place.slice(0, 6).map((v, k) => (
         <div class="big"><dt>{names[k] ?? ""}</dt><dd><span class="number">{num(v)}</span>{e && <span class="unit"> slope {num(e.slope[k] ?? NaN, 3)}</span>}</dd></div>
       ))}
-      <div class="big"><dt>cost at the start</dt><dd><span class="number">{e ? num(e.value) : "…"}</span>{e && <span class="badge exact">exact</span>}</dd></div>
+      <div class="big"><dt>cost at the start</dt><dd><span class="number">{e ? num(e.value) : inside ? num(between, 3) : "…"}</span>{(e || inside) && <Badge exact={!!e} />}</dd></div>
     </dl>
   );
 }
