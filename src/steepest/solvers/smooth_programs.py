@@ -156,6 +156,7 @@ def smooth_program(objective: Objective, split: Any, y: Vector, sizes: Vector | 
     slopes = all_slopes[:, :n]
     of_kinks = _units_of_kinks(program, raised, all_slopes)
     units[program.pairs] = of_kinks[:, None]
+    units[program.levels[:, 0]] = of_kinks[program.levels[:, 1]]
     _, gradient = cost.value_and_gradient(raised)
     steepest = np.abs(gradient * units)[n:].max(initial=0.0)
     cost_unit = float(_power_of_two(steepest))

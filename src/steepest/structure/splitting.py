@@ -3,8 +3,8 @@
 The smooth program has the minima of the cost wherever the cost rises with every |z|, maximum and largest element that
 is replaced: p and q are then no larger than they must be (Boyd & Vandenberghe, "Convex Optimization", 2004, sections
 4.1.3 and 6.1.1). A norm |u| becomes (u·u/t + t)/2 with one more variable t >= 0, which is least at t = |u| and smooth,
-and convex in u and t together, for t > 0. Kinks that the cost falls with, and those of other operations, are left as
-they are.
+and convex in u and t together, for t > 0. A sum of the k largest becomes k·t and what they are above t, one more
+variable. Kinks that the cost falls with, and those of other operations, are left as they are.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..tracing.primitives import NoRule, evaluate
 from .direction import Way, directions
 from .kinks import Kinks, smooth_inside
 from .norms import Parts, norm_of
+from .ordered import Ordered, ordered_sums
 from .patterns import Pattern, patterns
 from .ranges import ranges
 from .reading import Reading
@@ -36,10 +37,11 @@ Vector = np.ndarray
 REPLACED = {
     "abs": Way.UP, "max": Way.UP, "reduce_max": Way.UP, "min": Way.DOWN, "reduce_min": Way.DOWN,
     "maximum": Way.UP, "minimum": Way.DOWN, "convex choice": Way.UP, "concave choice": Way.DOWN, "norm": Way.UP,
+    "sum of largest": Way.UP, "sum of smallest": Way.DOWN,
 }  # fmt: skip
 
 # Operations that make one of them.
-BEGINNING = frozenset({*REPLACED, *BENDING, "sqrt"})
+BEGINNING = frozenset({*REPLACED, *BENDING, "sqrt", "sort"})
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Split:
     jump is left in the program.
     `radii` (K,): the entry t of each norm, and `radius_places` (K,) the number of its operation; `parts`: the closed
     jaxpr of y to all that norms are taken of, (S,), None for no norms; `part_of` (S,): of which norm each is a part.
+    `levels` (L, 2): the entry of each threshold that largest elements are told by, and the number of one of its pairs.
     `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
     `further`: closed jaxprs of y to what else `split_of` was given to take along. `left`: the kinks that were not
     replaced; None where not all are known.
@@ -73,6 +76,7 @@ class Split:
     radius_places: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     parts: Any = None
     part_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    levels: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), dtype=int))
 
     def is_smooth_at(self, x: Vector, radius: Vector) -> bool:
         """Whether no kink that was not replaced comes within `radius` (n,) of `x` (n,)."""
@@ -83,7 +87,8 @@ class Split:
 class _Kink:
     """One operation to be replaced: its equation's index, the kind as in `REPLACED`, and its operands.
 
-    `sides`: of a choice, what it is on either side. `parts`: of a norm, what it is the norm of.
+    `sides`: of a choice, what it is on either side. `parts`: of a norm, what it is the norm of. `ordered`: of a sum of
+    sorted values, its weights.
     """
 
     index: int
@@ -93,12 +98,15 @@ class _Kink:
     out: Any
     sides: Sides | None = None
     parts: Parts | None = None
+    ordered: Ordered | None = None
 
     @property
     def size(self) -> int:
         """How many entries y needs for it."""
         if self.parts is not None:
             return int(self.out.aval.size)
+        if self.ordered is not None:
+            return self.ordered.size
         inner = int(self.operands[0].aval.size) if self.axes else int(self.out.aval.size)
         return inner + int(self.out.aval.size)
 
@@ -118,7 +126,7 @@ def split_of(closed: Any, most: int) -> Split | None:
         return None
     reading = Reading(closed, keep_derivatives=True)
     known = patterns(reading)
-    kinks = _replaceable(reading, known)
+    kinks = _replaceable(reading, known, most)
     total = sum(kink.size for kink in kinks)
     if not kinks or total > 2 * most:
         return None
@@ -131,7 +139,9 @@ def split_of(closed: Any, most: int) -> Split | None:
             for out in both.jaxpr.outvars
         )
     lower = np.full(n + total, -np.inf)
-    start, pairs, radii = n, [], [np.zeros(0, dtype=int)]
+    start, radii = n, [np.zeros(0, dtype=int)]
+    pairs: list[np.ndarray] = []
+    levels = [np.zeros((0, 2), dtype=int)]
     for kink in kinks:
         size = int(kink.out.aval.size)
         if kink.parts is not None:
@@ -140,6 +150,14 @@ def split_of(closed: Any, most: int) -> Split | None:
             start += size
             continue
         end = start + kink.size
+        if kink.ordered is not None:
+            own = np.arange(start, start + kink.ordered.levels)
+            lower[start + own.size : end] = 0.0
+            first_pair = sum(len(pair) for pair in pairs) + kink.ordered.count * np.arange(own.size)
+            levels.append(np.stack([own, first_pair], axis=1))
+            pairs.append(np.arange(start + own.size, end).reshape(2, -1).T)
+            start = end
+            continue
         lower[start + size if kink.axes else start : end] = 0.0
         first, second = np.arange(start, start + size), np.arange(start + size, end)
         if kink.axes:
@@ -148,7 +166,7 @@ def split_of(closed: Any, most: int) -> Split | None:
             first = np.broadcast_to(first, inner).ravel()
         pairs.append(np.stack([first, second], axis=1))
         start = end
-    left = Kinks(reading, known).without({kink.out for kink in kinks})
+    left = Kinks(reading, known).without({*(kink.out for kink in kinks), *_sorted_for_sums(reading, kinks)})
     complete = not left
     places = tuple(dict.fromkeys(reading.place(reading.equations[kink.index]) for kink in kinks))
     lift = _lift(reading, kinks)
@@ -174,7 +192,14 @@ def split_of(closed: Any, most: int) -> Split | None:
         np.repeat(np.arange(len(sizes)), sizes),
         parts if sizes else None,
         np.repeat(np.arange(counts.size), counts),
+        np.concatenate(levels),
     )
+
+
+def _sorted_for_sums(reading: Reading, kinks: list[_Kink]) -> set[Any]:
+    """The sorted variables of which nothing is used but sums that are replaced."""
+    sums = [kink.ordered.source for kink in kinks if kink.ordered is not None]
+    return {source for source in sums if sums.count(source) == len(reading.uses[source])}
 
 
 def together(cost: Any, limits: Sequence[Any], senses: Sequence[int]) -> Any | None:
@@ -211,16 +236,22 @@ def _all_equations(jaxpr: Any) -> Any:
             yield from _all_equations(inner)
 
 
-def _replaceable(reading: Reading, known: dict[Any, Pattern]) -> list[_Kink]:
-    """Kinks the cost goes the right way with, in the order of the trace."""
+def _replaceable(reading: Reading, known: dict[Any, Pattern], most: int) -> list[_Kink]:
+    """Kinks the cost goes the right way with, in the order of the trace; sums in order where `most` is enough."""
     inside = smooth_inside(reading, known)
     ways = directions(reading, ranges(reading), known, inside)
+    sums = ordered_sums(reading)
     found = []
     for index, equation in enumerate(reading.equations):
         out = equation.outvars[0]
         if index in inside or out not in reading.varies or out.aval.dtype != np.float64 or not out.aval.size:
             continue
-        kink = _kink(index, equation, known.get(out))
+        ordered = sums.get(out)
+        if ordered is not None and ordered.size <= 2 * most:
+            kind = "sum of largest" if ordered.sign > 0.0 else "sum of smallest"
+            kink: _Kink | None = _Kink(index, kind, (ordered.operand,), (), out, ordered=ordered)
+        else:
+            kink = _kink(index, equation, known.get(out))
         if kink is None:
             kink = _norm(reading, index, equation, known.get(out))
         if kink is None or ways[out] not in (REPLACED[kink.kind], Way.NEITHER):
@@ -277,8 +308,11 @@ def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, ...]:
             parts.append(part)
             start += kink.size
             continue
-        operands = [_array(atom, values, kink) for atom in kink.operands]
-        values[kink.out], residual = _replaced(kink, operands, y, start)
+        if kink.ordered is not None:
+            values[kink.out], residual = _sum_in_order(kink, values, y, start)
+        else:
+            operands = [_array(atom, values, kink) for atom in kink.operands]
+            values[kink.out], residual = _replaced(kink, operands, y, start)
         rows.append(lax.reshape(residual, (residual.size,)))
         start += kink.size
     joined = [lax.concatenate(pieces[1:] or pieces, 0) for pieces in (rows, parts)]
@@ -297,6 +331,20 @@ def _radius(kink: _Kink, values: dict[Any, Any], y: Any, start: int) -> tuple[An
     size = jax.numpy.where(is_open, t, 1.0)
     bent = jax.numpy.sum(u * (u / size[..., None]), axis=-1)
     return jax.numpy.where(is_open, 0.5 * (bent + t), t), lax.reshape(u, (u.size,))
+
+
+def _sum_in_order(kink: _Kink, values: dict[Any, Any], y: Any, start: int) -> tuple[Any, Any]:
+    """What stands for a sum of sorted values z, and the equations z - t = p - q of each of its thresholds."""
+    ordered = kink.ordered
+    assert ordered is not None
+    shape = len(ordered.steps), ordered.rows, ordered.count
+    z = ordered.in_rows(jax.numpy.asarray(read_atom(ordered.operand, values)))
+    t = lax.reshape(lax.slice(y, (start,), (start + ordered.levels,)), shape[:2])
+    sides = lax.reshape(lax.slice(y, (start + ordered.levels,), (start + kink.size,)), (2, *shape))
+    total = ordered.least * jax.numpy.sum(z)
+    for (k, rise), level, above in zip(ordered.steps, t, sides[0], strict=True):
+        total = total + rise * (k * jax.numpy.sum(level) + jax.numpy.sum(above))
+    return lax.reshape(ordered.sign * total, kink.out.aval.shape), z - t[..., None] - sides[0] + sides[1]
 
 
 def _array(atom: Any, values: dict[Any, Any], kink: _Kink) -> Any:
@@ -344,6 +392,11 @@ def _lift(reading: Reading, kinks: list[_Kink]) -> Callable[[Vector], Vector]:
             values = [next(found) if isinstance(atom, jex.Var) else atom.val for atom in kink.operands]
             if kink.parts is not None:
                 pieces.append(np.ravel(values[0]))
+            elif kink.ordered is not None:
+                z = kink.ordered.in_rows(np.asarray(values[0]))
+                t = kink.ordered.thresholds(z)
+                beyond = z - t[..., None]
+                pieces += [np.ravel(t), np.ravel(np.maximum(beyond, 0.0)), np.ravel(np.maximum(-beyond, 0.0))]
             elif kink.axes:
                 z = np.asarray(values[0])
                 top = (np.max if kink.kind == "reduce_max" else np.min)(z, axis=kink.axes, keepdims=True)
