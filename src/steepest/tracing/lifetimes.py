@@ -24,6 +24,13 @@ def _parts(x: Any, loc: Any, scale: Any) -> tuple[Any, Any, Any]:
     return inside, log_z, jnp.log(scale) + log_z
 
 
+def log_of_the_rest(u: Any) -> Any:
+    """log(1 - exp(-u)), which loses its digits in the one form where u is small, in the other where it is large."""
+    early = u < 0.7
+    near, far = jnp.where(early, u, 1.0), jnp.where(early, 1.0, u)
+    return jnp.where(early, jnp.log(-jnp.expm1(-near)), jnp.log1p(-jnp.exp(-far)))
+
+
 def _weibull_logpdf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
     inside, log_z, log_x = _parts(x, loc, scale)
     return jnp.where(inside, jnp.log(c) + c * log_z - jnp.exp(c * log_z) - log_x, -jnp.inf)
@@ -40,12 +47,7 @@ def _weibull_cdf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def _weibull_logcdf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
     inside, log_z, _ = _parts(x, loc, scale)
-    hazard = jnp.exp(c * log_z)
-    # log(1 - exp(-u)) loses its digits in the one form where u is small, in the other where it is large.
-    early = hazard < 0.7
-    near, far = jnp.where(early, hazard, 1.0), jnp.where(early, 1.0, hazard)
-    logarithm = jnp.where(early, jnp.log(-jnp.expm1(-near)), jnp.log1p(-jnp.exp(-far)))
-    return jnp.where(inside, logarithm, -jnp.inf)
+    return jnp.where(inside, log_of_the_rest(jnp.exp(c * log_z)), -jnp.inf)
 
 
 def _lognorm_logpdf(x: Any, s: Any, loc: Any = 0, scale: Any = 1) -> Any:

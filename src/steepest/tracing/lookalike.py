@@ -119,6 +119,8 @@ class Lookalike:
         if kind is types.FunctionType:
             return self._function(value)
         if kind is types.MethodType:
+            if type(value.__self__).__module__.startswith("scipy.stats."):
+                return getattr(self.substitute(value.__self__), value.__name__, value)
             return types.MethodType(self.substitute(value.__func__), self.substitute(value.__self__))
         if kind is functools.partial:
             self.reads.note_attribute(value, "args", value.args)
@@ -151,7 +153,7 @@ class Lookalike:
         if kind.__module__.startswith(("scipy.sparse.", "scipy.stats.")):
             from .scipy_objects import of_scipy
 
-            return of_scipy(value) or value
+            return of_scipy(value, self.substitute) or value
         if is_users_instance(value):
             return self._instance(value)
         return value

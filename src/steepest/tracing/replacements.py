@@ -24,6 +24,8 @@ def replacement_of(value: Any) -> Any:
     if entry is not None:
         return entry[1]
     module = getattr(value, "__module__", None)
+    if getattr(value, "__name__", "") == "apply_where" and str(module).startswith("scipy."):
+        return _apply_where
     if isinstance(module, str) and module.startswith("scipy.") and not isinstance(value, (np.ufunc, type)):
         try:
             rule = rules.scipy_rules().get(value)
@@ -118,6 +120,24 @@ def _from_iterable(items: Any, dtype: Any = None, *args: Any, **settings: Any) -
     if is_traced(collected):
         return call_rule(rules.BUILD_ARRAY, (collected,), {"dtype": dtype})
     return made(np.fromiter(collected, dtype, *args, **settings))
+
+
+def _apply_where(
+    condition: Any,
+    arguments: Any,
+    first: Any,
+    second: Any = None,
+    /,
+    *,
+    fill_value: Any = None,
+    **settings: Any,
+) -> Any:
+    """SciPy's own choice between two formulas, each of them seeing the arguments that are meant for it, else 1."""
+    arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+    taken = first(*(np.where(condition, argument, 1.0) for argument in arguments))
+    if second is not None:
+        fill_value = second(*(np.where(condition, 1.0, argument) for argument in arguments))
+    return np.where(condition, taken, fill_value)
 
 
 class Vectorized:

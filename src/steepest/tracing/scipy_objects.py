@@ -9,18 +9,28 @@ import numpy as np
 
 from .arrays import call_rule, is_traced, made, names_in
 from .explain import no_rule
+from .own_formulas import formula_of
+from .rules import BUILD_ARRAY
 
 # Methods of a distribution that have a counterpart of the same arguments in jax.scipy.stats.
 _METHODS = ("pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf")
 
+# Of these JAX's counterpart takes no place and scale, has no slope, or fewer digits.
+_ANOTHER_WAY = ("gumbel_r", "gumbel_l", "vonmises", "gennorm", "betabinom")
 
-def of_scipy(value: Any) -> Any | None:
-    """The look-alike of a sparse matrix or a distribution; None for anything else."""
+
+def of_scipy(value: Any, substitute: Callable[[Any], Any]) -> Any | None:
+    """The look-alike of a sparse matrix or a distribution; None for anything else.
+
+    `substitute` rebuilds the functions of SciPy's that are followed as they are written.
+    """
     if type(value).__module__.startswith("scipy.sparse."):
         return SparseData(value) if hasattr(value, "tocoo") else None
     if type(value).__module__.startswith("scipy.stats."):
         name = getattr(value, "name", type(value).__name__.removesuffix("_gen"))
-        return Distribution(value, name) if isinstance(name, str) and hasattr(value, "rvs") else None
+        return (
+            Distribution(value, name, substitute) if isinstance(name, str) and hasattr(value, "rvs") else None
+        )
     return None
 
 
@@ -90,19 +100,31 @@ class Distribution:
     `frozen`: the parameters it was called with, as in `norm(mean, sigma).logpdf(x)`.
     """
 
-    def __init__(self, plain: Any, name: str, frozen: tuple[Any, dict[str, Any]] = ((), {})) -> None:
+    def __init__(
+        self,
+        plain: Any,
+        name: str,
+        substitute: Callable[[Any], Any],
+        frozen: tuple[Any, dict[str, Any]] = ((), {}),
+    ) -> None:
         self._plain = plain
         self._name = name
+        self._substitute = substitute
         self._frozen = frozen
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         """The distribution with these parameters."""
         if not is_traced(args) and not is_traced(settings):
             return self._plain(*args, **settings)
-        return Distribution(self._plain, self._name, (args, settings))
+        return Distribution(self._plain, self._name, self._substitute, (args, settings))
 
     def __getattr__(self, name: str) -> Any:
         return self._method(name) if name in _METHODS else getattr(self._plain, name)
+
+    def nnlf(self, theta: Any, x: Any) -> Any:
+        """Minus the log likelihood of the data `x`; `theta` is shapes, then loc, then scale."""
+        *shapes, loc, scale = theta
+        return -np.sum(self._method("logpdf")(x, *shapes, loc=loc, scale=scale))
 
     def _method(self, name: str) -> Callable[..., Any]:
         def method(x: Any, *args: Any, **settings: Any) -> Any:
@@ -111,11 +133,30 @@ class Distribution:
                 return made(getattr(self._plain, name)(x, *args, **settings))
             import jax.scipy.stats
 
-            from . import lifetimes
+            from . import extremes, lifetimes
 
-            module = getattr(jax.scipy.stats, self._name, None) or getattr(lifetimes, self._name, None)
-            if not hasattr(module, name):
+            x, args = _as_array(x), tuple(map(_as_array, args))
+            settings = {key: _as_array(item) for key, item in settings.items()}
+            places = (
+                (lifetimes, extremes)
+                if self._name in _ANOTHER_WAY
+                else (jax.scipy.stats, lifetimes, extremes)
+            )
+            for module in (getattr(place, self._name, None) for place in places):
+                if hasattr(module, name):
+                    return call_rule(getattr(module, name), (x, *args), settings)
+            formula = formula_of(self._plain, name, self._substitute)
+            if formula is None:
                 raise no_rule(f"scipy.stats.{self._name}.{name}", names_in((x, args, settings)))
-            return call_rule(getattr(module, name), (x, *args), settings)
+            return formula(x, *args, **settings)
 
         return method
+
+
+def _as_array(value: Any) -> Any:
+    """A list of numbers, of which some may be traced, as an array."""
+    return (
+        call_rule(BUILD_ARRAY, (value,), {})
+        if isinstance(value, list) and is_traced(value)
+        else (made(np.asarray(value)) if isinstance(value, list) else value)
+    )
