@@ -424,6 +424,53 @@ def test_a_process_that_is_killed_where_no_launcher_watches_is_named_by_the_firs
     assert all(other.wait(timeout=100) != 0 for other in processes[2:])
 
 
+# Stops one process by itself before it does what all others wait for.
+STOPPED_AT = """
+import os, signal, sys
+from steepest.training import joining, preflight
+where = {"joining": joining, "preflight": preflight}[os.environ["MODULE"]]
+real = getattr(where, os.environ["FUNCTION"])
+
+def stopped(*given, **named):
+    if os.environ["STEEPEST_PROCESS"] == os.environ["WHO"]:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return real(*given, **named)
+
+setattr(where, os.environ["FUNCTION"], stopped)
+from steepest.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["0", "1"])
+@pytest.mark.parametrize("where", ["joining._initialize", "preflight.fingerprints", "preflight._of_all"])
+def test_a_process_that_is_stopped_between_joining_and_the_first_step_is_named(run, tmp_path, where, who):
+    run("job", "--steps", 1)
+    module, function = where.split(".")
+    given = {"STEEPEST_COORDINATOR": address(), "STEEPEST_PROCESSES": "2", "STEEPEST_PATIENCE": "20"}
+    given |= {"MODULE": module, "FUNCTION": function, "WHO": who}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", STOPPED_AT, *command(tmp_path, "job")[3:]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **given, "STEEPEST_PROCESS": str(index)},
+        )
+        for index in range(2)
+    ]
+    try:
+        waiting = processes[1 - int(who)]
+        said = waiting.communicate(timeout=120)[1]
+    finally:
+        for process in processes:
+            process.kill()
+    assert waiting.returncode == roll.NAMED, said
+    silent = "has not answered for 2" if who == "0" else "has not been heard of for 2"
+    assert f"error: process {who} of 2 {silent}" in said
+
+
 @pytest.mark.parametrize(
     ("error", "is_theirs"),
     [
@@ -496,10 +543,48 @@ def test_processes_that_open_mpi_started_find_each_other(run, tmp_path):
     assert done[1].stdout == ""
 
 
-def test_open_mpi_5_which_names_no_address_is_answered_with_what_to_set(run):
-    refused = run("job", OMPI_COMM_WORLD_SIZE="2", OMPI_COMM_WORLD_RANK="0", OMPI_COMM_WORLD_LOCAL_RANK="0")
+# What mpirun 5 leaves in the environment of each of two processes of one machine.
+OPEN_MPI_5 = {
+    "OMPI_COMM_WORLD_SIZE": "2",
+    "OMPI_COMM_WORLD_LOCAL_SIZE": "2",
+    "PMIX_NAMESPACE": "prterun-node1-30458@1",
+}
+
+
+def test_open_mpi_5_which_names_no_address_on_several_machines_is_answered_with_what_to_set(run):
+    given = OPEN_MPI_5 | {"OMPI_COMM_WORLD_LOCAL_SIZE": "1", "OMPI_COMM_WORLD_RANK": "0"}
+    refused = run("job", **given)
     assert refused.returncode == 2
-    assert "STEEPEST_COORDINATOR=HOST:PORT" in refused.stderr
+    assert "mpirun -x STEEPEST_COORDINATOR=HOST:PORT" in refused.stderr
+
+
+@pytest.mark.parametrize("slurm", [{}, {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}])
+@pytest.mark.parametrize(
+    "named", [{}, {"STEEPEST_COORDINATOR": "node1:7077", "OMPI_COMM_WORLD_LOCAL_SIZE": "1"}]
+)
+def test_processes_of_open_mpi_5_meet_where_its_job_says_or_the_user(monkeypatch, slurm, named):
+    """In an allocation of Slurm too, whose numbers are those of the script that called mpirun."""
+    called = []
+    monkeypatch.setattr(joining, "_call_roll", lambda *roll: called.append(roll[:3]))
+    monkeypatch.setattr(joining, "_initialize", lambda arrival, **given: called.append(given))
+    for rank, job in (
+        (0, "prterun-node1-30458@1"),
+        (1, "prterun-node1-30458@1"),
+        (1, "prterun-node1-30459@1"),
+    ):
+        own = {"OMPI_COMM_WORLD_RANK": str(rank), "PMIX_NAMESPACE": job}
+        monkeypatch.setattr(os, "environ", OPEN_MPI_5 | slurm | named | own)
+        assert joining.join()
+    rolls, given = called[::2], called[1::2]
+    assert [roll[1:] for roll in rolls] == [(2, 0), (2, 1), (2, 1)]
+    assert [(each["num_processes"], each["process_id"]) for each in given] == [(2, 0), (2, 1), (2, 1)]
+    places = [roll[0] for roll in rolls]
+    assert places == [each["coordinator_address"] for each in given]
+    if named:
+        assert set(places) == {"node1:7077"}
+    else:
+        assert places[0] == places[1] != places[2]
+        assert all(place.startswith("127.0.0.1:") and 2**15 < int(place[10:]) < 2**16 - 1 for place in places)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -24,11 +25,15 @@ PATIENCE, LATE = "STEEPEST_PATIENCE", 120.0
 JAX_HEARTBEAT = 100
 # Seconds within which all processes must have come.
 ARRIVAL, ALL_HERE = "STEEPEST_ARRIVAL", 300.0
-# What schedulers set that start several tasks of one job; JAX reads the rest from the same environment.
-SCHEDULERS = {"SLURM_NTASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI"}
+# What Slurm and Open MPI set where they start several tasks of one job; JAX reads the rest from the same environment.
+SLURM, OPEN_MPI = "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE"
 KUBERNETES = "KUBERNETES_SERVICE_HOST"
 # Where JAX reads the address of process 0 under Open MPI up to version 4.
 OPEN_MPI_4 = "OMPI_MCA_orte_hnp_uri"
+# What Open MPI sets besides: which process this is, how many are on this machine, and a name of the job of its own.
+RANK, HERE, JOB = "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", "PMIX_NAMESPACE"
+# Ports that a job takes by its name, the first of each two: few programs listen so high, where JAX looks for one too.
+PORTS = range(61_440, 65_534, 2)
 # How errors of what the devices exchange begin, by the names that XLA gives to its states.
 STATUS = ("ABORTED: ", "CANCELLED: ", "DEADLINE_EXCEEDED: ", "INTERNAL: ", "UNAVAILABLE: ", "UNKNOWN: ")
 # Where process 0 listens in the run to come, as the processes agreed among themselves; "" if some cannot reach it, None
@@ -38,27 +43,41 @@ _agreed: str | None = None
 
 def join() -> bool:
     """Join the run that this process was started for; False if it was started alone. Touches JAX only if it must."""
-    address = os.environ.get(ADDRESS)
     arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
+    if _from_open_mpi_5():
+        _tell_of_open_mpi()
+    address = os.environ.get(ADDRESS)
     if address is not None:
         count, index = int(os.environ[COUNT]), int(os.environ[INDEX])
         _call_roll(address, count, index, arrival, "did not come")
         # All is said; under Kubernetes JAX would ask the cluster besides, or warn that it has no means to.
         how = "deactivate" if KUBERNETES in os.environ else None
-        _initialize(
-            arrival,
-            coordinator_address=address,
-            num_processes=count,
-            process_id=index,
-            cluster_detection_method=how,
-        )
+        with _heard(address, count, index):
+            _initialize(
+                arrival,
+                coordinator_address=address,
+                num_processes=count,
+                process_id=index,
+                cluster_detection_method=how,
+            )
         return True
-    if _scheduled():
-        _check_findable()
+    if _several(SLURM) or _several(OPEN_MPI):
         _initialize(arrival)
         meet()
         return True
     return False
+
+
+@contextlib.contextmanager
+def _heard(address: str, count: int, index: int) -> Iterator[None]:
+    """While in here, all wait for each other once: a process that is stopped meanwhile is named."""
+    from .roll import Watchdog
+
+    dog = Watchdog(address, index, count, lambda: (0, 0), _patience())
+    try:
+        yield
+    finally:
+        dog.close()
 
 
 def leave_alone(status: int) -> None:
@@ -72,20 +91,35 @@ def leave_alone(status: int) -> None:
     atexit.register(end)
 
 
-def _scheduled() -> bool:
+def _several(variable: str) -> bool:
     """Whether a scheduler has started several tasks of this job."""
-    return any(int(os.environ.get(variable, "1")) > 1 for variable in SCHEDULERS)
+    return int(os.environ.get(variable, "1")) > 1
 
 
-def _check_findable() -> None:
-    """Raises `InputError` where JAX would not find process 0 from what the scheduler left."""
-    if OPEN_MPI_4 in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return
-    raise InputError(
-        "Open MPI has started several processes, but from version 5 on it does not say where the first one is; set "
-        f"{ADDRESS}=HOST:PORT of the first, {COUNT}=$OMPI_COMM_WORLD_SIZE and {INDEX}=$OMPI_COMM_WORLD_RANK in each "
-        "(a recipe is in the documentation under Clusters)"
-    )
+def _from_open_mpi_5() -> bool:
+    """Whether Open MPI has started several processes without saying where JAX is to find the first one.
+
+    That holds in an allocation of Slurm too, whose own numbers are those of the script that called mpirun.
+    """
+    return _several(OPEN_MPI) and OPEN_MPI_4 not in os.environ
+
+
+def _tell_of_open_mpi() -> None:
+    """Set our variables by those of Open MPI, where they are not set.
+
+    Raises `InputError` where processes are on several machines and none is named as that of the first.
+    """
+    if ADDRESS not in os.environ:
+        if os.environ.get(HERE) != os.environ[OPEN_MPI] or JOB not in os.environ:
+            raise InputError(
+                "Open MPI has started processes on several machines, but from version 5 on it does not say where the "
+                f"first one is; name it: mpirun -x {ADDRESS}=HOST:PORT ... (a recipe is in the documentation under "
+                "Clusters)"
+            )
+        job = int(hashlib.sha256(os.environ[JOB].encode()).hexdigest(), 16)
+        os.environ[ADDRESS] = f"127.0.0.1:{PORTS[job % len(PORTS)]}"
+    os.environ.setdefault(COUNT, os.environ[OPEN_MPI])
+    os.environ.setdefault(INDEX, os.environ[RANK])
 
 
 def _initialize(arrival: float, **given: Any) -> None:
@@ -188,19 +222,23 @@ def meet() -> str:
     return _agreed
 
 
-def all_ready() -> None:
-    """Wait until every process has read its job and its data.
+@contextlib.contextmanager
+def all_ready() -> Iterator[None]:
+    """Wait until every process has read its job and its data; in here one that is stopped is named, too.
 
     Raises `InputError` naming those that have not within the time for arriving: without it, all others would wait in
     silence for one that hangs there.
     """
     import jax
 
-    address = meet()
-    if address:
-        arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
-        words = "came, but had not read its job and its data"
-        _call_roll(address, jax.process_count(), jax.process_index(), arrival, words)
+    address, count, index = meet(), jax.process_count(), jax.process_index()
+    if not address:
+        yield
+        return
+    arrival = float(os.environ.get(ARRIVAL, ALL_HERE))
+    _call_roll(address, count, index, arrival, "came, but had not read its job and its data")
+    with _heard(address, count, index):
+        yield
 
 
 def _call_roll(address: str, count: int, index: int, arrival: float, failing: str) -> None:

@@ -86,8 +86,8 @@ def _add(hashed: Any, arrays: Any) -> None:
 def check(job: Job) -> None:
     """Compare with every other process; raises `InputError` naming those that are not ready or differ, and in what."""
     if jax.process_count() > 1:
-        all_ready()
-        compare(*fingerprints(job))
+        with all_ready():
+            compare(*fingerprints(job))
 
 
 def compare(mine: Mapping[str, str], shown: Mapping[str, Mapping[str, Any]] | None = None) -> None:

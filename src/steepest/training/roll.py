@@ -58,9 +58,12 @@ def call(address: str, count: int, patience: float) -> list[int]:
             server.settimeout(max(0.05, min(1.0, deadline - time.monotonic())))
             with contextlib.suppress(TimeoutError, ValueError):
                 connection, _ = server.accept()
-                with connection:
+                with connection, contextlib.suppress(OSError):
                     connection.settimeout(5.0)
                     missing.discard(int(connection.recv(LINE).split()[0]))
+                    connection.sendall(
+                        HEARD
+                    )  # who has come waits, and would take silence for a process that stands
     return sorted(missing)
 
 
