@@ -192,6 +192,7 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.settings import checked
     from .training.torch_costs import is_torch
     from .training.validation import check_aside
+    from .training.ways_back import check_way_back
     from .training.whole_run import STEPS as WHOLE_STEPS
 
     given = checked(given)
@@ -259,6 +260,7 @@ def _job(given: dict[str, Any]) -> Job:
     if torch is None:
         recorded = recordings.of_run(size // given["accumulate"], given["precision"])
         _check_reads(recorded, given["cost"])
+        check_way_back(recorded.closed, layout.n)
     if validation is not None:
         traced = given["cost"] if torch is None else None
         check_aside(traced, layout, validation, source, given["precision"])

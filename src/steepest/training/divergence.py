@@ -21,6 +21,7 @@ from .job import Job, recorded_for
 from .methods import slope_unit_of
 from .sparse_rows import is_sparse
 from .steps import State, norm, plain_cost, step_factor
+from .ways_back import value_and_slope
 
 if TYPE_CHECKING:
     from .loop import Walker
@@ -202,7 +203,8 @@ def _stability(walker: Walker, state: State, batch: Any) -> Any:
 
     @jax.jit
     def largest(parameters: Any, batch: Any, constants: Any, scaling: Any) -> Any:
-        slope = jax.grad(lambda p: value(p, batch, constants))
+        def slope(p: Any) -> Any:
+            return value_and_slope(recorded.closed)(value)(p, batch, constants)[1]
 
         def product(v: Any) -> Any:
             v = v if scaling is None else jax.tree.map(jnp.multiply, v, scaling)

@@ -242,7 +242,7 @@ class Walker:
         if part is None or sums is None:
             return steps
         value = plain_cost(part, self.tree, precision=job.precision, remat=job.remat)
-        slope = slope_of(value, job.accumulate)
+        slope = slope_of(part, value, job.accumulate)
         return met(steps, slope, sums, job.method, self.tree, job.mesh, sharding)
 
     def _cut(self, every: int) -> tuple[Stretches, int]:

@@ -29,6 +29,7 @@ from .mapped_rows import asked_for, larger_than_memory
 from .recordings import Recordings
 from .resident import blocks_of, is_resident, over_blocks, placed
 from .sparse_rows import evaluated, is_sparse, reads_sparse
+from .ways_back import value_and_slope
 
 if TYPE_CHECKING:
     from ..tracing.batched import BatchCost
@@ -419,9 +420,9 @@ def _slope(recorded: BatchCost, layout: Layout) -> Any:
     try:
         return jax.make_jaxpr(_backwards(value, kind))(x, *rows)
     except Exception:
-        # A user's own rule for the way back (`jax.custom_vjp`) has none for the way forth. What is wrong besides fails
-        # again.
-        return jax.make_jaxpr(jax.value_and_grad(value))(x, *rows)
+        # A user's own rule for the way back (`jax.custom_vjp`) has none for the way forth, and a loop of unknown length
+        # none for the way back. What is wrong besides fails again.
+        return jax.make_jaxpr(value_and_slope(recorded.closed)(value))(x, *rows)
 
 
 def _backwards(value: Callable[..., Any], kind: Any) -> Callable[..., Any]:

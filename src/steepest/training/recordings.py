@@ -347,7 +347,9 @@ _NARROW = {
 }
 
 
-def _kind(dtype: Any, precision: str) -> np.dtype[Any]:
-    """What a type of double precision is in this one."""
+def _kind(dtype: Any, precision: str) -> Any:
+    """What a type of double precision is in this one; JAX's own for random keys stays what it is."""
+    if not isinstance(dtype, np.dtype):
+        return dtype
     kind = np.dtype(dtype)
     return kind if precision == "float64" else _NARROW.get(kind, kind)

@@ -20,6 +20,7 @@ from ..tracing.batched import BatchCost, numbers_in
 from ..tracing.matrix_products import as_matrix_products
 from .methods import Method, part_of_rate
 from .precision import products_in_bfloat16, recomputed_in_segments
+from .ways_back import value_and_slope
 
 
 class State(NamedTuple):
@@ -160,7 +161,7 @@ def program(
     `joined` makes the slope of a whole batch from that of one device's part, where the cost is recorded for parts.
     """
     value = plain_cost(cost, tree, precision=precision, remat=remat)
-    gradient = slope_of(value, accumulate)
+    gradient = slope_of(cost, value, accumulate)
     if joined is not None:
         gradient = joined(gradient)
 
@@ -205,9 +206,9 @@ def program(
     )
 
 
-def slope_of(value: Callable[..., Any], accumulate: int) -> Callable[..., Any]:
-    """Cost and slope of a batch as a function of (parameters, batch, constants), from the cost alone."""
-    return partial(_accumulated, jax.value_and_grad(value), accumulate)
+def slope_of(cost: BatchCost, value: Callable[..., Any], accumulate: int) -> Callable[..., Any]:
+    """Cost and slope of a batch as a function of (parameters, batch, constants), from `value`, made of the cost."""
+    return partial(_accumulated, value_and_slope(cost.closed)(value), accumulate)
 
 
 class Added(NamedTuple):

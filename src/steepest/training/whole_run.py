@@ -26,6 +26,7 @@ from .sparse_rows import is_sparse
 from .steps import Tree, plain_cost
 from .validation import Evaluation, is_lowest
 from .watching import History, Row, Teller, line
+from .ways_back import value_and_slope
 from .whole import Descent, LimitedMemory
 from .whole_choice import MOST_PARAMETERS, structure_of
 
@@ -288,7 +289,7 @@ class WholeWalker:
                 total = total + count / self.source.rows * value(tree.grow(pieces), arrays, constants)
             return total
 
-        both = jax.jit(jax.value_and_grad(of_vector))
+        both = jax.jit(value_and_slope(functions[0][1][1].closed)(of_vector))
         inputs = [(arrays, placement.constants(recorded.constants)) for _, (_, recorded), arrays in functions]
         if scale.ndim:
             start = start / scale
