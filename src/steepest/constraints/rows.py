@@ -12,6 +12,9 @@ import numpy as np
 Vector = np.ndarray
 Matrix = Any  # a NumPy array, or a SciPy sparse array
 
+# A linear row less steep than this in every parameter is measured in units of its slope.
+LEVEL = 1e-2
+
 
 @dataclass(frozen=True)
 class Block:
@@ -89,6 +92,23 @@ class Rows:
     def linear(self) -> bool:
         """Whether every row is linear in the parameters."""
         return all(block.linear for block in self.blocks)
+
+    @cached_property
+    def units(self) -> Vector:
+        """What a row is measured against, (m,): one, or the largest slope of a linear row that is far less steep.
+
+        So a row does not change its meaning where it is multiplied by 1e-8. The slope of any other row, which may
+        happen to be level at a place, says nothing of its unit.
+        """
+        units, start = np.ones(self.m), 0
+        for block in self.blocks:
+            mine = self.order[start : start + block.m]
+            start += block.m
+            if block.linear and block.m:
+                J = abs(block.jacobian(np.zeros(self.n)))
+                steepest = J.max(axis=1) if isinstance(J, np.ndarray) else J.max(axis=1).toarray().ravel()
+                units[mine] = np.where((steepest > 0.0) & (steepest < LEVEL), steepest, 1.0)
+        return units
 
     def value(self, x: Vector) -> Vector:
         """Every row at `x`, (m,)."""

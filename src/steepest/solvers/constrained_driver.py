@@ -410,12 +410,15 @@ def rank(violation: float, value: float) -> tuple[float, float]:
 
 
 def missed(rows: Rows, x: Vector) -> float:
-    """Length of the violations at `x` (n,); zero where each is below `MET` of its limit, infinite where one is NaN."""
-    size = np.maximum(1.0, np.minimum(np.abs(rows.lower), np.abs(rows.upper)))
+    """Length of the violations at `x` (n,), each in its row's unit: zero where all are met, infinite where one is NaN.
+
+    Met is what lies outside its limit by less than `MET` of that, or of the unit.
+    """
+    size = np.maximum(rows.units, np.minimum(np.abs(rows.lower), np.abs(rows.upper)))
     off = rows.violation(x)
     if np.isnan(off).any():
         return np.inf
-    return float(np.linalg.norm(off)) if (off > MET * size).any() else 0.0
+    return float(np.linalg.norm(off / rows.units)) if (off > MET * size).any() else 0.0
 
 
 def end_of(program: Slacked, it: Iterate) -> Polished:

@@ -96,20 +96,23 @@ VIOLATION_STEPS = 30
 
 
 def least_violation(rows: Rows, bounds: Bounds, x: Vector) -> Vector:
-    """The point near `x` whose violations have the smallest sum of squares, by Gauss-Newton inside the bounds."""
+    """The point near `x` where the violations, in the rows' units, have the smallest sum of squares.
+
+    By Gauss-Newton inside the bounds.
+    """
     from scipy import sparse
     from scipy.optimize import lsq_linear
 
     def off(x: Vector) -> Vector:
         value = rows.value(x)
-        return value - np.clip(value, rows.lower, rows.upper)
+        return (value - np.clip(value, rows.lower, rows.upper)) / rows.units
 
     now = off(x)
     for _ in range(VIOLATION_STEPS):
         broken = np.flatnonzero(now)
         if not broken.size or not np.isfinite(now).all():
             break
-        J = rows.jacobian(x)[broken]
+        J = _in_units(rows, rows.jacobian(x)[broken], broken)
         if not np.isfinite(J.data if sparse.issparse(J) else J).all():
             break
         least, most = np.minimum(bounds.lower - x, -1e-300), np.maximum(bounds.upper - x, 1e-300)
@@ -133,11 +136,11 @@ def _newton(
     active = np.flatnonzero(held.rows)
     _, gradient = objective.value_and_gradient(now.x)
     J = rows.jacobian(now.x)
-    A = J[active][:, free]
+    A, unit = _in_units(rows, J[active][:, free], active), rows.units[active]
     H = curvature(now.x, now.rows)
     H = H[free][:, free]
-    residual = rows.value(now.x)[active] - held.target[active]
-    slope = gradient[free] - A.T @ now.rows[active]
+    residual = (rows.value(now.x)[active] - held.target[active]) / unit
+    slope = gradient[free] - A.T @ (unit * now.rows[active])
     if not (np.isfinite(slope).all() and np.isfinite(residual).all()):
         return None
     rhs = -np.concatenate([slope, residual])
@@ -153,7 +156,7 @@ def _newton(
         return None
     x, multipliers = now.x.copy(), np.zeros(rows.m)
     x[free] += solution[: free.size]
-    multipliers[active] = now.rows[active] - solution[free.size :]
+    multipliers[active] = now.rows[active] - solution[free.size :] / unit
     x = objective.bounds.project(x) if not np.isfinite(x).all() else x
     if not np.isfinite(x).all():
         return None
@@ -161,6 +164,18 @@ def _newton(
     _, gradient = objective.value_and_gradient(inside)
     left = gradient - rows.jacobian(inside).T @ multipliers
     return Polished(x, multipliers, np.where(held.bounds, left, 0.0))
+
+
+def _in_units(rows: Rows, J: Any, kept: np.ndarray) -> Any:
+    """Slopes J (k, n) of the rows with the indices `kept` (k,), each divided by its row's unit."""
+    unit = rows.units[kept]
+    if (unit == 1.0).all():
+        return J
+    if isinstance(J, np.ndarray):
+        return J / unit[:, None]
+    import scipy.sparse as sparse
+
+    return sparse.csr_array(sparse.diags_array(1.0 / unit) @ J)
 
 
 def onto_what_holds(objective: Objective, rows: Rows, x: Vector, held: Held) -> Vector | None:
@@ -187,11 +202,11 @@ def onto_what_holds(objective: Objective, rows: Rows, x: Vector, held: Held) -> 
 
 
 def errors_of(objective: Objective, rows: Rows, at: Polished) -> Vector:
-    """Violation, error of the slope, and multipliers of the wrong sign, as one row of numbers."""
+    """Violation in the rows' units, error of the slope, and multipliers of the wrong sign, as one row of numbers."""
     x = objective.bounds.project(at.x)
     _, gradient = objective.value_and_gradient(x)
     value = rows.value(x)
-    violation = float(outside(value, rows.lower, rows.upper).max(initial=0.0))
+    violation = float((outside(value, rows.lower, rows.upper) / rows.units).max(initial=0.0))
     slope = gradient - rows.jacobian(x).T @ at.rows - at.bounds
     slack = np.where(at.rows > 0, value - rows.lower, rows.upper - value)
     with np.errstate(invalid="ignore"):
@@ -212,8 +227,8 @@ def errors_of(objective: Objective, rows: Rows, at: Polished) -> Vector:
 
 def _is_better(new: Vector, old: Vector, rows: Rows) -> bool:
     """Less of everything, violation first; rounding of the limits does not count."""
-    limits = np.concatenate([rows.lower[np.isfinite(rows.lower)], rows.upper[np.isfinite(rows.upper)]])
-    floor = ROUNDING * max(1.0, float(np.abs(limits).max(initial=0.0)))
+    limits = np.abs(np.concatenate([rows.lower / rows.units, rows.upper / rows.units]))
+    floor = ROUNDING * max(1.0, float(limits[np.isfinite(limits)].max(initial=0.0)))
     if not np.isfinite(new).all() or max(new[0] - floor, 0.0) > max(old[0], floor):
         return False
     return bool(new[1] + new[2] <= max(old[1] + old[2], 1e-9 * old[0])) or (
@@ -224,7 +239,7 @@ def _is_better(new: Vector, old: Vector, rows: Rows) -> bool:
 def _crossed(rows: Rows, x: Vector, held: Held) -> tuple[Mask, Vector]:
     """Rows outside the active ones that the step left behind a limit, and that limit."""
     value = rows.value(x)
-    room = ROUNDING * np.maximum(1.0, np.abs(value))
+    room = ROUNDING * np.maximum(rows.units, np.abs(value))
     below, above = value < rows.lower - room, value > rows.upper + room
     return (below | above) & ~held.rows, np.where(below, rows.lower, rows.upper)
 

@@ -99,8 +99,9 @@ class Slacked:
         bounds, rows = self.objective.bounds, self.rows
         low, high = rows.lower[self.slack], rows.upper[self.slack]
         scale = self.row_scale[self.slack]
-        low = scale * (low - RELAXED * np.maximum(1.0, np.abs(low)))
-        high = scale * (high + RELAXED * np.maximum(1.0, np.abs(high)))
+        unit = rows.units[self.slack]
+        low = scale * (low - RELAXED * np.maximum(unit, np.abs(low)))
+        high = scale * (high + RELAXED * np.maximum(unit, np.abs(high)))
         self.lower = np.concatenate([bounds.lower[self.free], low])
         self.upper = np.concatenate([bounds.upper[self.free], high])
 
@@ -121,7 +122,7 @@ class Slacked:
             sizes = slopes.max(axis=1).toarray().ravel() if self.free.size else np.zeros(self.rows.m)
         else:
             sizes = np.abs(J[:, self.free]).max(axis=1, initial=0.0)
-        self.row_scale = np.array([_scale_for(float(size)) for size in sizes])
+        self.row_scale = np.array([_scale_for(float(size)) for size in sizes]) / self.rows.units
         self._set_box()
 
     def _most_curvature(self, x: Vector, gradient: Vector) -> float:

@@ -37,9 +37,10 @@ NARROWER = 0.1
 ASIDE = 0.1
 
 # The size that stands for one of which nothing is known is none if the cost, by its slope there, changes over it by
-# more or by less than these parts of all that it is. It is sought in so many steps: each to where a quartic would
-# change by all of it, and no farther from the one before than by such a factor.
+# more or by less than these parts of all that it is. It is sought until that is nearly all: in so many steps, each to
+# where a quartic would change by all of it, and no farther from the one before than by such a factor.
 TOO_MUCH, TOO_LITTLE = 1e4, 1e-8
+NEARLY_ALL = 100.0
 SOUGHT, QUARTIC, NEAREST = 24, 0.25, 1e-4
 
 # What an evaluation may raise where the cost does not exist; anything else is the user's error and passes on.
@@ -350,6 +351,7 @@ def _sizes_of_zeros(
     if not level > 0.0 or not nothing.any():
         return sizes
     found, signs = sizes, _signs(np.random.default_rng(x.size), (x.size,))
+    most, least = TOO_MUCH, TOO_LITTLE
     for _ in range(SOUGHT):
         place = np.where(nothing, signs * found, x)
         if objective.bounds.any:
@@ -357,9 +359,10 @@ def _sizes_of_zeros(
         value, gradient = _known_slope(objective, place)
         exists = isfinite(value) and all_finite(gradient)
         share = np.abs(gradient) * np.abs(place - x) / level if exists else np.full(x.size, np.inf)
-        off = nothing & ((share > TOO_MUCH) | ((share < TOO_LITTLE) & (share > 0.0)))
+        off = nothing & ((share > most) | ((share < least) & (share > 0.0)))
         if not off.any():
             return found
+        most, least = NEARLY_ALL, 1.0 / NEARLY_ALL
         found = found.copy()
         found[off] *= np.clip(share[off] ** -QUARTIC, NEAREST, 1.0 / NEAREST)
     return sizes
