@@ -101,7 +101,7 @@ def fit(
     began = time.perf_counter()
     _check(noise, sigma, starts)
     check_settings(f_scale, tol, callback)
-    _check_order(model, x, y)
+    _check_order(x, y)
     rho = loss_of(loss)
     allowed = budget_of(budget)
     plan = plan_of(method, options, "a fit is a sum of squared residuals")
@@ -109,7 +109,7 @@ def fit(
     task = task_of(
         model, sets, start, bounds, fixed, tied, tuple(separate), derivatives, seed, allowed, began
     )
-    _check_sigma(task.sets, noise)
+    _check_sigma(task.sets)
     residuals = task.residuals(rho, float(f_scale))
     posed = time.perf_counter()
     found = search(task, residuals, plan, tol, callback, allowed, starts, seed, noise, began)
@@ -135,7 +135,7 @@ def _check(noise: str, sigma: Any, starts: Any) -> None:
         )
 
 
-def _check_order(model: Any, x: Any, y: Any) -> None:
+def _check_order(x: Any, y: Any) -> None:
     for name, value in (("x", x), ("y", y)):
         if isinstance(value, (FunctionType, Model)):
             label = getattr(value, "__name__", None) or getattr(value, "label", "a function")
@@ -144,7 +144,7 @@ def _check_order(model: Any, x: Any, y: Any) -> None:
             )
 
 
-def _check_sigma(sets: Sequence[DataSet], noise: str) -> None:
+def _check_sigma(sets: Sequence[DataSet]) -> None:
     given = [part.measurements.sigma is not None for part in sets]
     if any(given) and not all(given):
         raise InputError("some data sets have sigma and some have not; give it for all of them or for none")

@@ -132,7 +132,7 @@ class NumericDerivatives:
         n = x.size
         value = self.value(x)
         self._prepare(x, value)
-        h = self._second_steps(x, value)
+        h = self._second_steps(value)
         base = self._inside(x, 2.0 * h)
         centre = value if np.array_equal(base, x) else self.value(base)
         ahead, behind = np.empty(n), np.empty(n)
@@ -161,7 +161,7 @@ class NumericDerivatives:
             return np.zeros(x.size)
         value = self.value(x)
         self._prepare(x, value)
-        h = self._second_steps(x, value)
+        h = self._second_steps(value)
         moving = (v != 0.0) & (h > 0.0)
         if not moving.any():
             return np.zeros(x.size)
@@ -297,7 +297,7 @@ class NumericDerivatives:
             return
         self._steps[i], self._third[i] = _best_step(steps, slopes, noises, bent)
 
-    def _second_steps(self, x: Vector, value: float) -> Vector:
+    def _second_steps(self, value: float) -> Vector:
         """Steps for second differences, (n,): longer, since noise counts 4/h² there; 0 where nothing can move."""
         assert self._steps is not None
         noise = max(self.noise or 0.0, ROUNDING * abs(value), 1e-300)

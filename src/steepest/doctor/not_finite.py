@@ -39,7 +39,7 @@ def trouble_in_the_value(chart: Chart) -> Iterator[Finding]:
     bad = ~np.isfinite(made)
     what = "NaN" if np.isnan(made[bad]).any() else "infinity"
     name = equation.primitive.name
-    word, rewrite = MATRICES.get(name) or _in_words(chart, equation, made)
+    word, rewrite = MATRICES.get(name) or _in_words(chart, equation)
     told = chart.elements(equation, bad) if name in WORDS or name in ("div", "pow") else ""
     of = f" of {told}" if told else ""
     yield chart.finding(
@@ -128,7 +128,7 @@ MATRICES = {
 }  # fmt: skip
 
 
-def _in_words(chart: Chart, equation: Any, made: np.ndarray) -> tuple[str, str]:
+def _in_words(chart: Chart, equation: Any) -> tuple[str, str]:
     name = equation.primitive.name
     word = WORDS.get(name, name.replace("_", " "))
     first = chart.value(equation.invars[0])

@@ -24,8 +24,6 @@ LOOPBACK = "127.0.0.1"
 LONGEST_MESSAGE = 2**20
 # Pages open at a time; each holds memory in the server.
 MOST_PAGES = 16
-# Seconds that open connections are given when the server ends.
-GRACE = 0.5
 # Seconds between two looks whether anybody is still there.
 IDLE_LOOK = 0.2
 

@@ -22,7 +22,6 @@ LEFT = 1e-6
 
 FLAT = ("flat minimum",)
 KINK = ("minimum at a kink",)
-ANY_MINIMUM = (*MINIMUM, *FLAT, *KINK)
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,7 +71,7 @@ def loops_in(closed: Any) -> list[Loop]:
     for start, period, turns in _periods(kinds):
         if taken[start : start + period * turns].any():
             continue
-        loop = _fitted(equations, made, known, start, period, turns)
+        loop = _fitted(equations, made, start, period, turns)
         if loop is not None:
             taken[loop.start : loop.end] = True
             loops.append(loop)
@@ -165,7 +165,7 @@ def _gaps(kinds: np.ndarray) -> Counter[int]:
 
 
 def _fitted(
-    equations: Sequence[Any], made: dict[Any, int], known: set[Any], start: int, period: int, turns: int
+    equations: Sequence[Any], made: dict[Any, int], start: int, period: int, turns: int
 ) -> Loop | None:
     """The loop in a stretch that repeats, less the edges that only look like it; None where none is left."""
     end = start + period * turns
@@ -173,7 +173,7 @@ def _fitted(
         turns = (end - start) // period
         if turns < FEWEST_TURNS:
             return None
-        read = _read(equations, made, known, start, period, turns)
+        read = _read(equations, made, start, period, turns)
         if isinstance(read, Loop):
             return read
         if read < start + 2 * period:
@@ -183,9 +183,7 @@ def _fitted(
     return None
 
 
-def _read(
-    equations: Sequence[Any], made: dict[Any, int], known: set[Any], start: int, period: int, turns: int
-) -> Loop | int:
+def _read(equations: Sequence[Any], made: dict[Any, int], start: int, period: int, turns: int) -> Loop | int:
     """The loop with its operands, or the place of the first equation that does otherwise than the last turn."""
     end = start + period * turns
     last = end - period

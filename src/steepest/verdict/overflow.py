@@ -65,7 +65,7 @@ def cut_short(look: Look, rounding: Rounding | None = None) -> Ray | None:
             and is_torn(look, rounding)
             and not _is_a_step(look, rounding)
         ):
-            ray = _in_a_ravine(look, way, rounding)
+            ray = _in_a_ravine(look, way)
         if ray is not None:
             return ray
     return None
@@ -104,7 +104,7 @@ def _to_the_end(look: Look, way: Vector) -> Ray | None:
     return Ray(Leads.DOWN_TO_OVERFLOW, way, reach, value, lowest, value, reach, probes + len(BEFORE))
 
 
-def _in_a_ravine(look: Look, way: Vector, rounding: Rounding) -> Ray | None:
+def _in_a_ravine(look: Look, way: Vector) -> Ray | None:
     """The ray that ends here, where the cost jumps between neighbouring numbers by what half a size had lowered it."""
     if not _falls_on(look, way, 0.0, BEFORE, IN_A_RAVINE):
         return None

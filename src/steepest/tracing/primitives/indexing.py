@@ -101,7 +101,7 @@ def _gather(equation: Any, context: Context) -> Code:
         wanted = ["batch" if d in windows.mapped else d for d in range(len(operand.shape))]
         if laid == wanted and (windows.mode != "fill" or windows.flat(known)[1] is None):
             return call(_take_at(known, windows, output.shape), 2)
-    if _is_take(windows, operand.shape):
+    if _is_take(windows):
         (axis,) = windows.mapped
         rest = [d for d in range(len(operand.shape)) if d != axis]
         # np.take gives (before axis, batch…, after axis).
@@ -149,7 +149,7 @@ def _stretch(places: Any) -> slice | None:
     return slice(first, int(places[-1]) + 1, step)
 
 
-def _is_take(windows: Windows, shape: Sequence[int]) -> bool:
+def _is_take(windows: Windows) -> bool:
     """Whole rows along one dimension, never out of bounds (or clipped): `np.take`."""
     return windows.mode != "fill" and _has_rows(windows) and windows.mapped[0] not in windows.window
 
