@@ -30,7 +30,7 @@ def test_a_cost_that_falls_to_a_lowest_value_is_drawn_above_it_and_the_axis_says
     lowest = many.history.value.min()
     drawn = longest_line(by_step).get_ydata()
     assert by_step.get_yscale() == "log"
-    assert by_step.get_ylabel() == f"cost + {-lowest:.5g} (lowest reached)"
+    assert by_step.get_ylabel().replace("\n", " ") == f"cost + {-lowest:.5g} (lowest reached)"
     assert_allclose(drawn[:-1], many.history.value[:-1] - lowest)
     assert np.isnan(drawn[-1]), "the lowest itself has no logarithm"
 
@@ -118,7 +118,58 @@ def test_who_asks_a_result_for_its_plot_is_told_what_draws_it():
 def test_a_walk_between_constraints_is_said_to_be_one(constraints, told):
     found = minimize("(x-2)**2 + (y-1)**2", {"x": 0.0, "y": 0.0}, constraints=constraints)
     words = plots.descent(found)[0].figure.get_suptitle()
-    assert ("within 1 constraint, not drawn" in words) is told
+    assert ("within 1 constraint, drawn" in words) is told
+
+
+def lines_along(ax, heights):
+    """Contours of `ax` on which `heights(x, y)` is as good as zero, with more than a few points."""
+    found = []
+    for drawn in ax.collections:
+        for path in drawn.get_paths():
+            x, y = path.vertices.T
+            if len(x) > 20 and np.abs(heights(x, y)).max() < 2e-3:
+                found.append(path.vertices)
+    return found
+
+
+@pytest.mark.parametrize("sign", ["<=", "=="])
+def test_the_limit_of_a_constraint_is_drawn_where_it_lies(sign):
+    found = minimize("(x-2)**2 + (y-1)**2", {"x": 0.0, "y": 0.0}, constraints=f"x**2 + y**2 {sign} 1")
+    plane, *_ = plots.descent(found)
+    assert lines_along(plane, lambda x, y: x**2 + y**2 - 1)
+    hatched = [drawn for drawn in plane.collections if any(getattr(drawn, "hatches", None) or ())]
+    assert len(hatched) == (sign == "<=")
+
+
+def test_what_is_hatched_breaks_a_constraint_and_what_is_not_meets_it():
+    found = minimize("x**2 + y**2", {"x": 3.0, "y": 1.0}, constraints="x >= 1")
+    plane = plots.landscape(found, (0, 1))
+    (hatched,) = (drawn for drawn in plane.collections if any(getattr(drawn, "hatches", None) or ()))
+    corners = np.concatenate([path.vertices for path in hatched.get_paths()])
+    assert corners[:, 0].max() == pytest.approx(1.0, abs=1e-9)
+    assert corners[:, 0].min() == pytest.approx(plane.get_xlim()[0], abs=1e-9)
+
+
+def test_constraints_are_not_called_outside_the_bounds_for_a_picture():
+    seen = []
+
+    def room(x):
+        seen.append(np.asarray(x, dtype=float))
+        return 2.5 - x[0] ** 2 - x[1]
+
+    found = minimize(
+        lambda x: (x[0] - 2) ** 2 + (x[1] - 1) ** 2,
+        [0.5, 0.5],
+        bounds=[(0, 3), (0, 0.8)],
+        constraints={"type": "ineq", "fun": room},
+        derivatives="numeric",
+    )
+    seen.clear()
+    plots.landscape(found)
+    called = np.array(seen)
+    assert len(called) > 100
+    assert (called >= 0).all()
+    assert (called <= [3, 0.8]).all()
 
 
 def test_a_cost_that_ends_at_zero_is_drawn_down_to_the_foot_of_its_axis():

@@ -307,3 +307,10 @@ def test_a_walk_over_colours_is_white_on_dark_pages_too(tmp_path):
     text = report.html(result, tmp_path / "page.html").read_text(encoding="utf-8")
     svg = re.findall(r'<svg class="plot".*?</svg>', text, re.DOTALL)[0]
     assert svg.count("#fefefe") >= 4, "the walk, both of its ends, and the ground of their words"
+
+
+def test_a_walk_between_constraints_is_drawn_with_them_and_not_to_be_dragged_out(tmp_path):
+    result = st.minimize("(x-2)**2 + (y-1)**2", {"x": 0.0, "y": 0.0}, constraints="x**2 + y**2 <= 1")
+    text = report.html(result, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "data-steepest" not in text
+    assert "hatched beyond the bounds and where a constraint is not met" in text

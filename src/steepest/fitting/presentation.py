@@ -20,8 +20,8 @@ def with_error(value: float, error: float) -> tuple[str, str]:
 
     >>> with_error(3.14159, 0.0123), with_error(1234567.0, 8900.0), with_error(2.5, float("nan"))
     (('3.142', '0.012'), ('1234600', '8900'), ('2.5', ''))
-    >>> with_error(6.0, 5.4e-18)
-    ('6', '5.4e-18')
+    >>> with_error(6.0, 5.4e-18), with_error(-45.31, 140000.0)
+    (('6', '5.4e-18'), ('-45', '140000'))
     """
     if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
         return number(value, 8), ""
@@ -30,8 +30,10 @@ def with_error(value: float, error: float) -> tuple[str, str]:
         place -= 1
     largest = max(abs(value), error)
     if -5 < math.log10(largest) < 7 and place <= 8:
-        digits = max(place, 0)
-        return f"{round(value, place):.{digits}f}", f"{round(error, place):.{digits}f}"
+        digits, rounded = max(place, 0), round(value, place)
+        # Where the error hides all of the value, the value still says which curve was drawn.
+        shown = f"{rounded:.{digits}f}" if rounded or not value else number(value, 2)
+        return shown, f"{round(error, place):.{digits}f}"
     exponent = math.floor(math.log10(largest))
     if place + exponent > MOST_DIGITS:  # an error below rounding: the value has no such digits
         return f"{value:.{MOST_DIGITS}g}", f"{error:.1e}"

@@ -12,6 +12,8 @@ from .labels import Room
 Vector = np.ndarray
 
 CONTOURS = 18
+# Lines of more equalities than this hide the landscape.
+MOST_EQUALITIES = 20
 # Share of the places left below the lowest line: a narrow valley falls between the places of any grid, and lines
 # along its floor would show the grid instead of the valley.
 FLOOR = 2.0
@@ -43,6 +45,28 @@ def draw_contours(ax: Any, across: Vector, up: Vector, heights: Vector) -> Any:
         across, up, heights, levels=levels, colors="white", linewidths=0.3, alpha=0.5, linestyles="solid"
     )  # fmt: skip
     return drawn
+
+
+def draw_limits(ax: Any, across: Vector, up: Vector, beyond: Vector, missed: Vector) -> None:
+    """Hatch where an inequality is not met, with a line where it begins; a line along each equality.
+
+    `beyond` (k, k): above zero where an inequality is not met, NaN where nothing is asked. `missed` (r, k, k):
+    zero along each of r equalities.
+    """
+    if (beyond > 0).any():
+        known = beyond[np.isfinite(beyond)]
+        top = max(float(known.max(initial=0.0)), 0.0) + 1.0
+        barred = ax.contourf(
+            across, up, np.ma.masked_invalid(np.where(beyond == np.inf, top, beyond)), levels=[0.0, top],
+            colors=[OVER], alpha=0.35, hatches=["\\\\\\"], zorder=1.5,
+        )  # fmt: skip
+        barred.set_edgecolor(UNDER)
+        barred.set_linewidth(0.0)
+    for heights in (beyond, *missed[:MOST_EQUALITIES]):
+        known = heights[np.isfinite(heights)]
+        if known.size and known.min() < 0 < known.max():
+            for color, width in ((UNDER, 2.4), (OVER, 1.0)):
+                ax.contour(across, up, heights, levels=[0.0], colors=color, linewidths=width, zorder=2.5)
 
 
 def levels_of(heights: Any, below: float = FLOOR) -> tuple[Vector, Any]:

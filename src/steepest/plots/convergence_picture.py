@@ -138,9 +138,12 @@ def draw_costs(runs: Mapping[str, Any], column: str, ax: Any) -> None:
     shift, name, logarithmic = shared_scale(everything)
     rows = [np.where(np.isfinite(values), values - shift, np.nan) for values in everything]
     _draw(runs, column, rows, ax, logarithmic)
-    if ax.get_window_extent().height / ax.figure.dpi < LOW:
-        name = name.replace(" (", "\n(")
-    dress(ax, x=AGAINST[column], y=name)
+    dress(ax, x=AGAINST[column], y=on_two_lines(name, ax))
+
+
+def on_two_lines(name: str, ax: Any) -> str:
+    """The name of an axis, broken before its remark where the axes are low."""
+    return name.replace(" (", "\n(") if ax.get_window_extent().height / ax.figure.dpi < LOW else name
 
 
 def shared_scale(everything: Sequence[Vector]) -> tuple[float, str, bool]:

@@ -25,7 +25,7 @@ from .canvas import (
     new_figure,
     plain,
 )  # fmt: skip
-from .convergence_picture import cost_of
+from .convergence_picture import cost_of, on_two_lines
 from .ground import keeps_its_cost, values_of
 from .labels import Room
 from .slope_picture import draw_curve, reach_of, settle
@@ -117,7 +117,9 @@ def _caption(result: Any) -> str:
     found = f"{label}:  {result.verdict}, cost {number(cost_of(result), 4)}"
     count = len(getattr(result, "multipliers", None) or ())
     # Without these words an end that is not at the foot of the contours looks like a mistake.
-    return f"{found}  (within {counted(count, 'constraint')}, not drawn)" if count else found
+    drawn = can_show_walk(result) and values_of(result).size == 2 and hasattr(result, "_asked")
+    told = "drawn" if drawn else "not drawn"
+    return f"{found}  (within {counted(count, 'constraint')}, {told})" if count else found
 
 
 def draw_against_steps(result: Any, ax: Any) -> None:
@@ -147,7 +149,7 @@ def _draw_cost(result: Any, across: np.ndarray, ax: Any, x: str) -> None:
             end = _draw_fall_to_zero(across[last:], end, ax)
             last = len(heights) - 1
         ax.plot(across[last : last + 1], [end], "*", color=ink.text, markersize=9, clip_on=False)
-    dress(ax, x=x, y=name)
+    dress(ax, x=x, y=on_two_lines(name, ax))
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -20,6 +20,8 @@ Vector = np.ndarray
 
 # Places on a line and along each side of a plane, where the cost is quick enough.
 LINE_PLACES, PLANE_PLACES = 241, 80
+# The same for constraints, whose limits are drawn as lines between the places.
+LIMIT_PLACES = 61
 # Fewer would show a shape the cost does not have.
 FEWEST_ON_LINE, FEWEST_ON_PLANE = 25, 13
 # Seconds a picture may spend on the cost before it takes fewer places.
@@ -40,7 +42,8 @@ class Ground:
 
     `value` and `gradient` take and give flat vectors (n,); `gradient` and `hessian` are None where they are not to
     be had. `walk`: kept iterates (r, n) and their costs (r,), or None. `found`: whether `center` is where a walk
-    ended. `name`: what the cost is called.
+    ended. `name`: what the cost is called. `limits`: of constraints, how far x (n,) lies beyond the worst limit of the
+    inequalities (below zero where all are met), and what the equalities miss, (k,); None without constraints.
     """
 
     value: Callable[[Vector], float]
@@ -52,6 +55,7 @@ class Ground:
     name: str
     walk: tuple[Vector, Vector] | None = None
     found: bool = False
+    limits: Callable[[Vector], tuple[float, Vector]] | None = None
 
     @property
     def n(self) -> int:
@@ -80,7 +84,8 @@ def _under_result(result: Any, at: Any) -> Ground:
         center = problem.parameters.flatten(result.x if at is None else at)
         center = center if problem.free is None else center[problem.free]
         center, found = (center, False) if at is not None else _in_sight(center, walk)
-        return _of_problem(problem, center, name, walk, found=found)
+        ground = _of_problem(problem, center, name, walk, found=found)
+        return replace(ground, limits=_limits_of(result, problem))
     if getattr(result, "_setting", None) is not None:
         return _under_fit(result, at, name, walk)
     if not keeps_its_cost(result):
@@ -94,6 +99,26 @@ def _under_result(result: Any, at: Any) -> Ground:
         lambda x: float(result.cost(parameters.restore(x))), None, None, center, names,
         Bounds.none(parameters.n), name, walk, found,
     )  # fmt: skip
+
+
+def _limits_of(result: Any, problem: Any) -> Callable[[Vector], tuple[float, Vector]] | None:
+    """What `Ground.limits` is for the constraints of a result; None where it has none."""
+    asked = getattr(result, "_asked", None) or {}
+    if asked.get("constraints") is None:
+        return None
+    from ..constraints.reading import read
+
+    rows = read(asked["constraints"], problem, asked.get("derivatives", "auto"))
+    if rows is None:
+        return None
+    equal = rows.equality
+
+    def limits(x: Vector) -> tuple[float, Vector]:
+        values = rows.value(x)
+        beyond = np.maximum(rows.lower - values, values - rows.upper)[~equal]
+        return float(beyond.max(initial=-np.inf)), (values - rows.lower)[equal]
+
+    return limits
 
 
 def _under_fit(fit: Any, at: Any, name: str, walk: tuple[Vector, Vector] | None) -> Ground:
@@ -343,13 +368,44 @@ def on_plane(
     return a, b, _costs(ground, points).reshape(a.shape)
 
 
-def _costs(ground: Ground, points: Vector) -> Vector:
-    values = np.full(len(points), np.nan)
+def limits_on_plane(
+    ground: Ground, across: Direction, up: Direction
+) -> tuple[Vector, Vector, Vector, Vector] | None:
+    """Places (k, k) along both directions, as `on_plane` has them, and `Ground.limits` there: (k, k) and (r, k, k).
+
+    None without constraints, or where they are too slow to be drawn. Outside the bounds nothing is called: NaN.
+    """
+    if ground.limits is None:
+        return None
+    ground.limits(ground.center)
+    began = perf_counter()
+    ground.limits(ground.center)
+    if (perf_counter() - began) * LIMIT_PLACES**2 > PATIENCE:
+        return None
+    sides = (np.linspace(along.low, along.high, LIMIT_PLACES) for along in (across, up))
+    a, b = np.meshgrid(*sides)
+    points = ground.center + a.reshape(-1, 1) * across.vector + b.reshape(-1, 1) * up.vector
+    missed = np.full((ground.limits(ground.center)[1].size, len(points)), np.nan)
+    beyond = np.full(len(points), np.nan)
+    with np.errstate(all="ignore"):
+        for k in np.flatnonzero(_inside(ground, points)):
+            far, missed[:, k] = ground.limits(ground.bounds.project(points[k]))
+            beyond[k] = np.inf if np.isnan(far) else far
+    return a, b, beyond.reshape(a.shape), missed.reshape(-1, *a.shape)
+
+
+def _inside(ground: Ground, points: Vector) -> Vector:
+    """Which of the points (k, n) lie within the bounds, (k,)."""
     # A line along a bound may leave it by a rounding error; that is put right, anything more stays undrawn.
     slack = 1e-12 * (1 + np.abs(points))
-    inside = ((points >= ground.bounds.lower - slack) & (points <= ground.bounds.upper + slack)).all(axis=1)
+    inside = (points >= ground.bounds.lower - slack) & (points <= ground.bounds.upper + slack)
+    return np.asarray(inside.all(axis=1))
+
+
+def _costs(ground: Ground, points: Vector) -> Vector:
+    values = np.full(len(points), np.nan)
     with np.errstate(all="ignore"):
-        for k in np.flatnonzero(inside):
+        for k in np.flatnonzero(_inside(ground, points)):
             values[k] = ground.value(ground.bounds.project(points[k]))
     values[~np.isfinite(values)] = np.nan
     return values

@@ -26,7 +26,17 @@ from .canvas import (
     plain,
     width_of,
 )  # fmt: skip
-from .contours import COLORS, OVER, UNDER, draw_contours, draw_path, draw_scale, levels_of, mark_ends
+from .contours import (
+    COLORS,
+    OVER,
+    UNDER,
+    draw_contours,
+    draw_limits,
+    draw_path,
+    draw_scale,
+    levels_of,
+    mark_ends,
+)
 from .ground import (
     BEYOND,
     DIRECTIONS,
@@ -36,6 +46,7 @@ from .ground import (
     direction_of,
     ground_of,
     in_view,
+    limits_on_plane,
     on_plane,
     upright,
 )  # fmt: skip
@@ -382,6 +393,10 @@ def draw_contour_plane(
     a, b, heights = on_plane(ground, plane.across, plane.up, places)
     a, b = a + plane.across.offset, b + plane.up.offset
     drawn = draw_contours(ax, a, b, heights)
+    limits = limits_on_plane(ground, plane.across, plane.up)
+    if limits is not None:
+        x, y, beyond, missed = limits
+        draw_limits(ax, x + plane.across.offset, y + plane.up.offset, beyond, missed)
     ax.set_xlim(a[0, 0], a[0, -1])
     ax.set_ylim(b[0, 0], b[-1, 0])
     across, up = np.ptp(a), np.ptp(b)

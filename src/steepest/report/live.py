@@ -44,11 +44,12 @@ class Live:
 
 
 def live_screen(result: Any, ground: Ground | None) -> Live | None:
-    """A draggable picture of a cost of one or two parameters; None where it would be slow or leave bounds."""
+    """A draggable picture of a cost of one or two parameters; None where it is slow, bounded or constrained."""
     problem = getattr(result, "_problem", None)
     if ground is None or problem is None or problem.free is not None or ground.n > 2:
         return None
-    if ground.bounds.any or not _quick(ground) or not _mild(ground):
+    held = ground.bounds.any or ground.limits is not None
+    if held or not _quick(ground) or not _mild(ground):
         return None
     from ..explorer import still
 

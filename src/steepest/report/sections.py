@@ -77,8 +77,8 @@ def main_picture(result: Any, seen: Told, ground: Ground | None, live: Any, draw
     for drawn in ax.collections:
         # Bands of colour are ten times smaller as pixels than as outlines.
         drawn.set_rasterized(not any(getattr(drawn, "hatches", None) or ()))
-    return figure(drawer.inline(_sized(ax, 6.4, 4.2), "The cost around the point"),
-                  "The cost around the point. Beyond the bounds it is hatched.")  # fmt: skip
+    caption = "The cost around the point, hatched beyond the bounds and where a constraint is not met."
+    return figure(drawer.inline(_sized(ax, 6.4, 4.2), "The cost around the point"), caption)
 
 
 def _sized(ax: Any, width: float, height: float) -> Any:
