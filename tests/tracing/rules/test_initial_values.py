@@ -6,7 +6,7 @@ from scipy.integrate import odeint, solve_ivp
 from scipy.linalg import expm
 
 import steepest
-from steepest.errors import TracingError
+from steepest.errors import InputError, TracingError
 from steepest.parameters import Parameters
 from steepest.tracing.trace import trace
 
@@ -223,3 +223,21 @@ def test_what_has_no_rule_is_told():
         steepest.gradient(lambda p: np.sum(solve_ivp(lambda t, y: -p[0] * y, (0, 1), [1.0], t_eval=[2.0]).y))(
             np.ones(1)
         )
+
+
+def rates_of_three(y, t, k):
+    return [-k * y[0], y[1], 0.0]
+
+
+def test_rates_of_another_shape_are_told_with_the_line_and_what_is_needed():
+    costs = (
+        lambda p: np.sum(odeint(rates_of_three, [1.0, 2.0], [0.0, 1.0], args=(p[0],))),
+        lambda p: np.sum(solve_ivp(lambda t, y: -p[0] * y[:1], (0, 1), [1.0, 2.0], t_eval=[1.0]).y),
+    )
+    for cost, words in zip(
+        costs, (r"rates_of_three, written on line \d+, gives .*\(3,\)", r"gives .*\(1,\)"), strict=True
+    ):
+        with pytest.raises(InputError, match=r"test_initial_values.*line \d+.*" + words + r".*\(2,\) of y0"):
+            steepest.gradient(cost)(np.ones(1))
+    with pytest.raises(InputError, match="gives None"):
+        steepest.gradient(lambda p: solve_ivp(lambda t, y: None, (0, 1), p, t_eval=[1.0]).y[0, 0])(np.ones(1))

@@ -9,6 +9,8 @@ np.where(t < p, 1, 0), is not among them: who integrates over one has to split t
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +20,15 @@ import jax.extend.core as jex
 import numpy as np
 from jax import lax
 
+from ...errors import InputError
 from ..passes import simplify
 from ..primitives.recorded import interned
 from ..prints import silent
+from ..source import place_here
 from .calculus import call
 from .creation import build_array
 from .shape import ravel, reshape
-from .values import Value, any_traced, array_value, convert, dtype_of, is_traced
+from .values import Value, any_traced, array_value, convert, dtype_of, is_traced, shape_of
 
 FLOAT = np.dtype(np.float64)
 # A function into which more numbers are written is no curve but a table.
@@ -64,18 +68,34 @@ def recorded(
     shapes: Sequence[tuple[int, ...]],
     args: Any = (),
     shape: tuple[int, ...] | None = None,
+    meaning: str = "a value of shape {shape}",
 ) -> Recorded:
-    """The function of arguments of `shapes`, float64, and of further `args`; its value has `shape` if given."""
+    """The function of arguments of `shapes`, float64, and of further `args`; its value has `shape` if given.
+
+    Raises `InputError` where it has another size; `meaning` says what was to be given.
+    """
     further = args if isinstance(args, tuple) else (args,)
+    named = getattr(function, "__name__", "a function")
 
     def plain(*arguments: Any) -> Any:
         given = call(function, (*arguments, *further), {})
         value = array_value(build_array(given) if isinstance(given, (list, tuple)) else given)
+        if given is None or (shape is not None and math.prod(shape_of(value)) != math.prod(shape)):
+            found = "None" if given is None else f"a value of shape {shape_of(value)}"
+            raise InputError(_misshapen(named, function, found, meaning.format(shape=shape or "()")))
         value = convert(value, FLOAT)
         return value if shape is None else reshape(value, shape)
 
-    named = getattr(function, "__name__", "a function")
     return recorded_plainly(plain, [jax.ShapeDtypeStruct(shape, FLOAT) for shape in shapes], named)
+
+
+def _misshapen(named: str, function: Callable[..., Any], found: str, needed: str) -> str:
+    """What to say of a function that gives something else than it was asked for."""
+    place, code = place_here(), getattr(inspect.unwrap(function), "__code__", None)
+    where = f"{place}: " if place else ""
+    called = "the function handed over" if named == "<lambda>" else named
+    written = f", written on line {code.co_firstlineno}," if code is not None else ""
+    return f"{where}{called}{written} gives {found}; it must give {needed}."
 
 
 def recorded_plainly(

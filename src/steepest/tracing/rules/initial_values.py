@@ -6,6 +6,7 @@ How an equation is followed is ours (`tracing.flows`), whatever `method=` says: 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,9 @@ from ..flows.steps import CLOSEST, TOLERANCE, Control
 from .functionals import Recorded, depends, number, recorded, vector
 from .shape import reshape
 from .values import Value, any_traced, array_value, refused, shape_of
+
+# What a right-hand side has to give.
+RATES = "the rate of change of each unknown, an array of the shape {shape} of y0"
 
 
 class Path(NamedTuple):
@@ -104,7 +108,7 @@ def solve_ivp(
     """`scipy.integrate.solve_ivp`; `method` is not followed, since the one that serves is found on the way."""
     start = array_value(y0)
     further = () if args is None else tuple(args)
-    rate = recorded(fun, [(), shape_of(start)], further, shape=shape_of(start))
+    rate = recorded(fun, [(), shape_of(start)], further, shape_of(start), RATES)
     if not depends(rate, start, t_span, t_eval):
         return None
     if events is not None:
@@ -177,8 +181,8 @@ def odeint(
     start = array_value(y0)
     start = reshape(start, (1,)) if shape_of(start) == () else start
     further = args if isinstance(args, tuple) else (args,)
-    ordered = func if tfirst else lambda t, y, *more: func(y, t, *more)
-    rate = recorded(ordered, [(), shape_of(start)], further, shape=shape_of(start))
+    ordered = func if tfirst else _time_first(func)
+    rate = recorded(ordered, [(), shape_of(start)], further, shape_of(start), RATES)
     if not depends(rate, start, t):
         return None
     _check_real(start)
@@ -187,6 +191,14 @@ def odeint(
     control = _control(default if rtol is None else rtol, default if atol is None else atol, hmax or np.inf)
     found = solution(_flow(rate, control), times[0], times[-1], times, [vector(start)], rate.held)[0]
     return (found, {"message": "Integration successful."}) if full_output else found
+
+
+def _time_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def ordered(t: Any, y: Any, *more: Any) -> Any:
+        return function(y, t, *more)
+
+    return ordered
 
 
 def _check_real(start: Value) -> None:
