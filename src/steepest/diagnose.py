@@ -156,6 +156,14 @@ def _of_calls(problem: Problem, x: Vector) -> Iterator[Finding]:
             f"two calls at the same point give {first:.16g} and {second:.16g}",
             "Fix the random numbers: draw them once outside, or make a generator with a seed inside the cost.",
         )
+    elif differs and problem.objective.followed_closer(x) is not None:
+        yield Finding(
+            "SciPy's tolerance is wide",
+            "note",
+            f"called as it is the cost gives {first:.10g}, its trace, which follows differential equations to 1e-10, "
+            f"{traced:.10g}",
+            "The trace counts. For the same from SciPy, ask it for rtol=1e-10, atol=1e-12.",
+        )
     elif differs:
         yield Finding(
             "the trace is not the cost",

@@ -125,6 +125,10 @@ MATRICES = {
         "the solution of linear equations whose matrix is singular here",
         "Add a small multiple of the identity, or bound the parameters to where the equations have one solution.",
     ),
+    "initial_value": (
+        "the solution of the differential equation, which comes to no end here,",
+        "Bound the parameters to where the solution exists all the way, or end it earlier.",
+    ),
 }  # fmt: skip
 
 

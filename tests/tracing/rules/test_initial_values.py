@@ -241,3 +241,13 @@ def test_rates_of_another_shape_are_told_with_the_line_and_what_is_needed():
             steepest.gradient(cost)(np.ones(1))
     with pytest.raises(InputError, match="gives None"):
         steepest.gradient(lambda p: solve_ivp(lambda t, y: None, (0, 1), p, t_eval=[1.0]).y[0, 0])(np.ones(1))
+
+
+def test_the_doctor_tells_a_wide_tolerance_and_where_a_solution_ends():
+    cost = lambda p: solve_ivp(lambda t, y: p[0] * y**2, (0, 2), [1.0], t_eval=[2.0]).y[0, 0]  # noqa: E731
+    near, beyond = (steepest.diagnose(cost, [p]).findings for p in (0.3, 1.0))
+    assert [(found.severity, found.kind) for found in near] == [("note", "SciPy's tolerance is wide")]
+    assert any(
+        found.severity == "error" and "differential equation" in found.sentence and "NaN" in found.sentence
+        for found in beyond
+    )
