@@ -429,6 +429,20 @@ def test_a_saddle_of_parameters_at_zero_is_left_whatever_their_unit(n, unit):
     assert_allclose(np.abs(found.x[0]), unit, rtol=1e-6)
 
 
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_no_digits_are_claimed_that_a_constraint_without_slope_leaves_open(place):
+    """(x - a)² = 0 is met to rounding by all x within 1e-8 of a, wherever the cost would rather have x there."""
+    found = minimize(
+        lambda x: x[0] + x[0] ** 2,
+        np.array([place + 0.5]),
+        constraints={"type": "eq", "fun": lambda x: (x[0] - place) ** 2},
+    )
+    off = abs(found.x[0] - place)
+    assert off < 1e-3
+    if found.digits is not None and off > 0.0:
+        assert 10.0 ** -found.digits[0] * max(abs(found.x[0]), off) >= 0.5 * off
+
+
 @pytest.mark.parametrize("n", [3, 400])
 def test_where_bounds_hold_every_parameter_their_point_is_told_to_meet_the_constraints_or_not(n):
     x = np.linspace(0.0, 1.0, n)

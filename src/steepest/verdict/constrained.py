@@ -244,7 +244,8 @@ def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | N
     K = np.block([[D[:, None] * H[np.ix_(free, free)] * D, A.T], [A, np.zeros((hold.size, hold.size))]])
     errors = np.concatenate([D * limit[free], np.maximum(point.violations, EPS * 4 * point.sizes)[hold]])
     size = np.sqrt(np.maximum(np.abs(K).max(axis=0, initial=0.0), np.finfo(float).tiny))
-    inverse = np.linalg.pinv(K / size[:, None] / size, rcond=1e-13)
+    # Where the slope of a constraint vanishes, as that of x² = 0, what is left of it is small, and no rounding.
+    inverse = np.linalg.pinv(K / size[:, None] / size, rcond=4.0 * EPS)
     spread = (np.abs(inverse) @ (errors / size) / size)[: free.size]
     error = 0.5 * np.spacing(np.abs(point.x)) + np.abs(step)
     error[free] += D * spread
