@@ -661,3 +661,11 @@ def test_a_page_with_its_data_inside_works_from_a_file_and_asks_nobody(chromium,
     assert not errors
     assert asked == [path.as_uri()]
     context.close()
+
+
+def test_on_a_narrow_page_the_tab_of_a_run_is_in_sight(open_page, explorer, run_file):
+    page = open_page(at=explorer(run_file), width=400, height=800)
+    page.wait_for_selector("nav [aria-current]")
+    until(page, "document.querySelector('nav [aria-current]').textContent === 'Live run'")
+    until(page, "document.querySelector('nav [aria-current]').getBoundingClientRect().right <= innerWidth")
+    assert "<=" not in page.locator(".panel").inner_text()

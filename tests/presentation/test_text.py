@@ -125,3 +125,9 @@ def test_a_limit_that_only_guards_a_division_is_shown_as_zero():
         limit_text(Evidence("repeats itself", 0.0, limit, True, "twice")) for limit in (tiny, small, None)
     ]
     assert said == [" (limit 0)", " (limit 1e-300)", ""]
+
+
+def test_a_side_without_a_slope_is_said_to_have_none():
+    point = SlopePoint(0.0, -np.inf, np.nan, "no slope here", np.nan, np.inf)
+    text = slope_table(Slope((point,), ("x",), None, None, "exact", "log(x)"))
+    assert "no slope here: none from the left, inf from the right" in text

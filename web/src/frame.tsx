@@ -101,7 +101,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
     if (!bar || !open) return;
     const [at, seen] = [open.getBoundingClientRect(), bar.getBoundingClientRect()];
     bar.scrollLeft += at.left + at.width / 2 - seen.left - seen.width / 2;
-  }, [app.screen.value]);
+  }, [app.screen.value, shown.length]);
   return (
     <div class="shell">
       <header>

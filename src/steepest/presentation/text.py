@@ -168,7 +168,8 @@ def _words(point: Any, direction: str, i: int) -> str:
         left, right = flat(point.left)[i], flat(point.right)[i]
         if np.isnan([point.value, left, right]).all():
             return f"{words}: the cost has no value"
-        words += f": {number(left)} from the left, {number(right)} from the right"
+        sides = ["none" if np.isnan(side) else number(side) for side in (left, right)]
+        words += f": {sides[0]} from the left, {sides[1]} from the right"
         words += _jump(point, i)
     return words
 

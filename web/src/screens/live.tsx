@@ -6,7 +6,7 @@ import { useApp, type App } from "../app";
 import { spread } from "../curve";
 import { Big, Screen, Trouble } from "../frame";
 import type { Frame } from "../frames";
-import { num, seconds } from "../numbers";
+import { num, prose, seconds } from "../numbers";
 import { Axes, Picture, scale } from "../plane";
 
 /** Seconds without a line after which a writer that has not ended counts as silent. */
@@ -57,7 +57,7 @@ export function LiveScreen() {
       </>}
       panel={h ? <>
         <p class={`state ${h.end ? "ended" : begun && old !== null && old > SILENT ? "silent" : "running"}`} data-steps={h.count}>
-          {h.end ? <><b>{h.end.end}</b><small>{h.end.sentence}</small></> : !begun ? <><b>getting ready</b><small>{old !== null ? `for ${seconds(old)}` : ""}</small></> : old !== null && old > SILENT ? <><b>writer silent</b><small>for {seconds(old)}</small></> : <><b>running</b><small>{old !== null ? `${num(Math.max(old, 0.1), 1)} s ago` : ""}</small></>}
+          {h.end ? <><b>{h.end.end}</b><small>{prose(h.end.sentence ?? "")}</small></> : !begun ? <><b>getting ready</b><small>{old !== null ? `for ${seconds(old)}` : ""}</small></> : old !== null && old > SILENT ? <><b>writer silent</b><small>for {seconds(old)}</small></> : <><b>running</b><small>{old !== null ? `${num(Math.max(old, 0.1), 1)} s ago` : ""}</small></>}
         </p>
         <dl class="bigs pair">
           <Big name="step" value={(h.last.step ?? 0).toLocaleString("en-US")} />
