@@ -16,6 +16,7 @@ from steepest.tracing.trace import trace
 RNG = np.random.default_rng(4)
 A, B = RNG.standard_normal((11, 3)), RNG.standard_normal(11)
 LEVELS = np.linspace(0.1, 0.9, 11)
+EVEN = np.arange(11) % 2 == 0
 
 
 def residual(x):
@@ -34,6 +35,16 @@ QUANTILE = {
     "an indicator": lambda x: (LEVELS - (residual(x) < 0)) * residual(x),
     "two indicators": lambda x: (
         LEVELS * residual(x) * (residual(x) > 0) - (1 - LEVELS) * residual(x) * (residual(x) < 0)
+    ),
+    "indicators of some rows": lambda x: (
+        LEVELS * residual(x) * ((residual(x) > 0) & EVEN)
+        + LEVELS * residual(x) * ((residual(x) > 0) & ~EVEN)
+        - (1 - LEVELS) * residual(x) * (residual(x) < 0)
+    ),
+    "indicators or rows": lambda x: (
+        LEVELS * residual(x) * ((residual(x) > 0) | EVEN) * ~EVEN
+        + LEVELS * residual(x) * ((residual(x) > 0) | ~EVEN) * EVEN
+        - (1 - LEVELS) * residual(x) * (residual(x) < 0)
     ),
     "a sign": lambda x: 0.5 * residual(x) * (np.sign(residual(x)) + 2 * LEVELS - 1),
     "pieces": lambda x: (
