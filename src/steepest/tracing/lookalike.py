@@ -43,6 +43,7 @@ from .ownership import (
 )
 from .reads import Reads
 from .replacements import NUMBER_KINDS, REPLACED_BUILTINS, Vectorized, over_lists, replacement_of
+from .splines import Interpolator
 
 # What a function that names one of these reads or does is not watched: its trace is not kept.
 _IMPURE_NAMES = {
@@ -154,6 +155,8 @@ class Lookalike:
             from .scipy_objects import of_scipy
 
             return of_scipy(value, self.substitute) or value
+        if kind.__module__.startswith("scipy.interpolate.") and callable(value):
+            return Interpolator(value)
         if is_users_instance(value):
             return self._instance(value)
         return value

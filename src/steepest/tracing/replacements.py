@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import functools
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from . import rules
 from .arrays import MadeArray, TracedArray, apply_function, call_rule, is_traced, made, memory
+from .splines import interpolating, interpolator_class
 
 
 def replacement_of(value: Any) -> Any:
@@ -26,6 +28,11 @@ def replacement_of(value: Any) -> Any:
     module = getattr(value, "__module__", None)
     if getattr(value, "__name__", "") == "apply_where" and str(module).startswith("scipy."):
         return _apply_where
+    if isinstance(module, str) and module.startswith("scipy.interpolate."):
+        if isinstance(value, type):
+            return interpolator_class(value)
+        if isinstance(value, types.FunctionType):
+            return interpolating(value)
     if isinstance(module, str) and module.startswith("scipy.") and not isinstance(value, (np.ufunc, type)):
         try:
             rule = rules.scipy_rules().get(value)
