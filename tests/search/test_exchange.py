@@ -300,6 +300,23 @@ def test_noise_does_not_follow_a_curve_and_a_curve_does(m):
     assert not follow_a_curve(generator.permutation(noisy - noisy.mean()))  # unlike an offset
 
 
+@pytest.mark.parametrize("m", [14, 30, 60, 400])
+def test_a_curve_is_told_where_the_ratio_is_below_one_and_four_deviations_below_that_of_noise(m):
+    """Of noise it is two, with a variance of 4·(m - 2)/(m² - 1) (von Neumann 1941)."""
+    limit = min(1.0, 2.0 - 4.0 * np.sqrt(4.0 * (m - 2) / (m**2 - 1)))
+    for part, is_curve in ((0.99, True), (1.01, False)):
+        # A constant changes by nothing, and what is added with alternating signs by twice itself each time.
+        share = part * limit * m / (4.0 * (m - 1))
+        residual = np.sqrt(1.0 - share) + np.sqrt(share) * (-1.0) ** np.arange(m)
+        assert smoothness(residual) == pytest.approx(part * limit)
+        assert follow_a_curve(residual) == is_curve
+
+
+@pytest.mark.parametrize("m", [0, 1, 2, 3])
+def test_of_next_to_no_residuals_nothing_is_told(m):
+    assert not follow_a_curve(np.ones(m))
+
+
 def test_smoothness_is_von_neumanns_ratio():
     r = np.random.default_rng(0).standard_normal(50)
     ratio = sum((a - b) ** 2 for a, b in zip(r[1:], r[:-1], strict=True)) / sum(a * a for a in r)
