@@ -45,7 +45,7 @@ PATTERN_SITES: dict[str, tuple[str, Callable[..., Any]]] = {
     "square root": ("square root at zero", np.abs),
 }
 
-# What `tracing.rules.functionals` ends a method of its own with: how it found something makes no kink.
+# What `tracing.settled` ends a method of its own with: how it found something makes no kink.
 METHODS = "optimization_barrier"
 # Calls that are not looked into.
 CLOSED = frozenset({"custom_root", "pure_callback"})

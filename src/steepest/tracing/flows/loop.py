@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from ..rules.functionals import settled
+from ..settled import settled
 from . import explicit, implicit
 from .steps import EPS, MOST_STEPS, Control, first_length
 

@@ -28,7 +28,7 @@ from ..source import place_here
 from .calculus import call
 from .creation import build_array
 from .shape import ravel, reshape
-from .values import Value, any_traced, array_value, convert, dtype_of, is_traced, shape_of
+from .values import Value, any_traced, array_value, convert, is_traced, shape_of
 
 FLOAT = np.dtype(np.float64)
 # A function into which more numbers are written is no curve but a table.
@@ -162,16 +162,6 @@ def program(function: Recorded) -> tuple[Any, list[Any]]:
 def depends(*values: Any) -> bool:
     """Whether any of the values, or what a recorded function reads, depends on the parameters."""
     return any(depends(*v.held) if isinstance(v, Recorded) else any_traced(v) for v in values)
-
-
-def settled(value: Value) -> Value:
-    """What a method found or decided, as a root, the length of a step, whether it came to its end.
-
-    No slope is taken through it, and how it was found makes no kink of the cost's: `structure.kinks` knows it by this.
-    """
-    shielded = lax.stop_gradient(value) if dtype_of(value).kind == "f" else value
-    barred: Value = lax.optimization_barrier(shielded)
-    return barred
 
 
 def number(value: Any) -> Value:

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from ..primitives.scipy_special import apply, function_of
-from .functionals import settled
+from ..settled import settled
 from .values import Rule, Value, broadcast, broadcast_to, is_traced, refused
 
 PI = math.pi
