@@ -57,7 +57,11 @@ class Calls:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may spend; None means no limit. `evaluations` counts values, as `nfev` does."""
+    """What a run may spend; None means no limit. `evaluations` counts values, as `nfev` does.
+
+    >>> Budget(evaluations=100)
+    Budget(evaluations=100, seconds=None, steps=None)
+    """
 
     evaluations: int | None = None
     seconds: float | None = None

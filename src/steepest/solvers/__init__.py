@@ -55,24 +55,40 @@ def gradient_descent(rate: float | None = None, momentum: float = 0.0) -> Gradie
 
 
 def momentum(rate: float | None = None, momentum: float = 0.9) -> GradientDescent:
-    """Heavy ball (Polyak 1964): each step keeps the part `momentum` of the last one."""
+    """Heavy ball (Polyak 1964): each step keeps the part `momentum` of the last one.
+
+    >>> momentum(rate=0.1, momentum=0.5)
+    GradientDescent(rate=0.1, momentum=0.5, nesterov=False)
+    """
     return GradientDescent(rate, momentum)
 
 
 def nesterov(rate: float | None = None, momentum: float = 0.9) -> GradientDescent:
-    """Nesterov's accelerated gradient: momentum that looks ahead."""
+    """Nesterov's accelerated gradient: momentum that looks ahead.
+
+    >>> nesterov(rate=0.1)
+    GradientDescent(rate=0.1, momentum=0.9, nesterov=True)
+    """
     return GradientDescent(rate, momentum, nesterov=True)
 
 
 def adam(
     rate: float = 0.01, mean_decay: float = 0.9, square_decay: float = 0.999, tiny: float = 1e-8
 ) -> Adam:
-    """Adam (Kingma & Ba 2015): steps of about `rate` for every parameter, whatever its slope."""
+    """Adam (Kingma & Ba 2015): steps of about `rate` for every parameter, whatever its slope.
+
+    >>> adam(rate=0.1).name
+    'Adam'
+    """
     return Adam(rate, mean_decay, square_decay, tiny)
 
 
 def bfgs(still_falling: float = STILL_FALLING) -> BFGS:
-    """BFGS: learns the whole inverse Hessian on the way; for up to a few hundred parameters."""
+    """BFGS: learns the whole inverse Hessian on the way; for up to a few hundred parameters.
+
+    >>> bfgs().name
+    'BFGS'
+    """
     return BFGS(still_falling)
 
 
@@ -110,5 +126,8 @@ def levenberg_marquardt(first_radius: float = FIRST_RADIUS, newton: bool = True)
 
     `first_radius`: longest first step, in units of what the start's own size changes in the residuals. `newton`:
     whether second derivatives may be used.
+
+    >>> levenberg_marquardt(newton=False).name
+    'Levenberg-Marquardt'
     """
     return LevenbergMarquardt(first_radius, newton)
