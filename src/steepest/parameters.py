@@ -11,6 +11,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isgenerator
 from math import isfinite
 from operator import eq
 from typing import Any
@@ -300,6 +301,7 @@ class _Reader:
         raise InputError(
             f"{name} = {_short(node)} is of type {type(node).__name__}, which holds no parameters I can see; "
             "use floats, arrays, dicts, lists or dataclasses of real numbers"
+            + (", and of a module of PyTorch the module itself" if isgenerator(node) else "")
         )
 
 

@@ -292,9 +292,13 @@ def _job(given: dict[str, Any]) -> Job:
         mesh,
     )
     if torch is not None:
+        from .training import torch_rows
         from .training.torch_steps import TorchPlacement
 
         job.torch, job.placement = torch, TorchPlacement.beside(torch)
+        remark = torch_rows.remark(torch, job.layout.arrays, source)
+        if remark:
+            job.remarks.append(remark)
     elif not whole:
         remark = _of_rows(job)
         if remark:

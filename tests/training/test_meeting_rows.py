@@ -1,6 +1,9 @@
 """A column of predictions beside flat targets is remarked on; what compares rows on purpose is not."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import steepest
@@ -37,6 +40,23 @@ def test_a_column_that_meets_a_flat_array_is_remarked_on_with_its_line(cost):
     told = of(cost, COLUMN)
     assert "shapes (16, 1) and (16,) make (16, 16)" in told
     assert "test_meeting_rows.py" in told
+
+
+def in_jax(params, batch):
+    x, y = batch
+    return jnp.mean(jnp.square(jax.nn.relu(x @ params["w"]) - y))
+
+
+def in_a_function_of_optax(params, batch):
+    x, y = batch
+    return optax.sigmoid_binary_cross_entropy(x @ params["w"], y > 0).mean()
+
+
+@pytest.mark.parametrize("cost", [in_jax, in_a_function_of_optax])
+def test_where_jax_lays_the_column_over_the_targets_by_itself_it_is_remarked_on_too(cost):
+    assert "shapes (16, 1) and (16,) make (16, 16)" in of(cost, COLUMN)
+    assert "make (16, 16)" not in of(cost, FLAT)
+    assert "make (16, 16)" not in of(cost, COLUMN, (X, Y[:, None]))
 
 
 @pytest.mark.parametrize("cost", [squares, cross_entropy, hinge])

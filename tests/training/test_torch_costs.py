@@ -333,3 +333,75 @@ def test_what_costs_of_torch_do_not_have_is_said():
         steepest.train(lambda m, batch: m(batch[0]), network(), data(), steps=1)
     with pytest.raises(steepest.InputError, match="float16"):
         steepest.train(cost, network().half(), data(), steps=1)
+
+
+def of_rows(cost, source=None):
+    return " ".join(
+        steepest.train(cost, network(), source or data(), batch_size=64, steps=1, method="sgd").remarks
+    )
+
+
+def squares(module, batch):
+    return ((module(batch[0]) - batch[1]) ** 2).mean()
+
+
+def test_a_column_that_meets_flat_targets_is_remarked_on_and_equal_shapes_are_not():
+    x, y = data()
+    assert "shapes (64, 1) and (64,) make (64, 64)" in of_rows(squares)
+    assert not of_rows(squares, (x, y[:, None]))
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(torch.tensor(x), torch.tensor(y)), batch_size=64
+    )
+    told = steepest.train(squares, network(), loader, steps=1, method="sgd").remarks
+    assert "meets what was given for every other" in " ".join(told)
+
+
+def test_a_sum_over_rows_is_remarked_on_and_a_mean_or_a_norm_is_not():
+    assert "sum over the rows" in of_rows(lambda module, batch: 64 * cost(module, batch) / 64 * len(batch[1]))
+    assert not of_rows(cost)
+    assert not of_rows(lambda module, batch: torch.linalg.norm(module(batch[0])[:, 0] - batch[1]))
+
+
+def test_a_layer_that_is_kept_from_training_stays_so_beside_a_validation():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    module[1].eval()
+    steepest.train(cost, module, data(), batch_size=64, epochs=2, method="sgd", validation=data(64))
+    assert [part.training for part in module] == [True, False, True]
+    assert_array_equal(module[1].running_mean, np.zeros(4))
+
+
+def test_a_cost_that_reads_no_parameter_or_gives_no_number_at_the_start_is_told_so():
+    inner = network()
+
+    def of_others(tensors, batch):
+        return cost(inner, batch)
+
+    def cut_off(module, batch):
+        with torch.no_grad():
+            return cost(module, batch)
+
+    for wrong, params in ((of_others, list(inner.parameters())), (cut_off, network())):
+        with pytest.raises(steepest.InputError, match="depends on none of the parameters"):
+            steepest.train(wrong, params, data(), steps=1)
+    with pytest.raises(steepest.InputError, match=r"leave out \.item\(\)"):
+        steepest.train(lambda module, batch: cost(module, batch).item(), network(), data(), steps=1)
+    with pytest.raises(steepest.InputError, match="of a module of PyTorch the module itself"):
+        steepest.train(cost, inner.parameters(), data(), steps=1)
+    with pytest.raises(steepest.InputError, match="an optimiser of PyTorch's, Adam; name its rule"):
+        steepest.train(cost, inner, data(), method=torch.optim.Adam(inner.parameters()))
+    hopeless = steepest.train(
+        lambda module, batch: torch.log(-torch.exp(module(batch[0]))).mean(), network(), data(), steps=5
+    )
+    assert (hopeless.verdict, hopeless.steps) == ("not finite", 0)
+    assert "no smaller step can help" in hopeless.next_step
+    assert len(hopeless.events) == 0
+
+
+def test_bfloat16_rows_reach_a_module_in_its_own_numbers():
+    x, y = (torch.tensor(array).bfloat16() for array in data())
+    ours, theirs = network(), network()
+    given = {"batch_size": 64, "steps": 3, "method": "sgd"}
+    steepest.train(cost, ours, (x, y), **given)
+    steepest.train(cost, theirs, (x.float().numpy(), y.float().numpy()), **given)
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert_allclose(mine.detach(), its.detach(), rtol=0)

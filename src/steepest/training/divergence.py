@@ -38,6 +38,7 @@ OPENING = 4
 POWER_ITERATIONS = 30
 # What to do where the parameters of the last good state, seen with another batch, already give no number.
 AT_ONCE = "change that line, or start where it gives a number on every row: no smaller step can help"
+ELSEWHERE = "change the cost, or start where it gives a number on every row: no smaller step can help"
 NO_SLOPE = "start elsewhere, or add a small number there: a root or a norm has no slope at zero, however short the step"
 
 
@@ -282,8 +283,12 @@ def _not_finite(
     if job.recorded is None:
         name = _bad_slope(walker, state, batch)
         blame = f" The slope of {name} is the first that is not finite." if name else ""
+        remedy = ELSEWHERE if at_once else ""
         return Explanation(
-            f"At step {step:,} the cost or its slope is not finite.{blame}", step, parameter=name
+            f"At step {step:,} the cost or its slope is not finite.{blame}",
+            step,
+            parameter=name,
+            remedy=remedy,
         )
     parameters = [walker.placement.whole(leaf) for leaf in walker.tree.leaves(state.parameters)]
     recorded = _of_a_whole_batch(job)

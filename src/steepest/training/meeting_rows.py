@@ -13,6 +13,7 @@ from typing import Any
 import jax.extend.core as jex
 
 from ..tracing.batched import BatchCost
+from ..tracing.passes import inline
 from ..tracing.source import user_line
 
 # Operations in which a prediction meets its target.
@@ -39,7 +40,7 @@ def remark(cost: BatchCost, rows: int) -> str:
 
 def _meeting(cost: BatchCost, rows: int) -> Any:
     """The first equation of an array of rows × rows, one side of which is made of parameters and rows, one of rows."""
-    jaxpr = cost.closed.jaxpr
+    jaxpr = inline(cost.closed, keep_derivatives=True).jaxpr
     # Of what each variable is made, parameters and rows; and of one laid over others, the axis along which it varies.
     made = {v: (k < cost.parameters, k >= cost.parameters) for k, v in enumerate(jaxpr.invars)}
     axis: dict[Any, int] = {}
@@ -71,10 +72,15 @@ def _meeting(cost: BatchCost, rows: int) -> Any:
             if len(along) == 1 and shape.count(1) == len(shape) - 1:
                 axis[out] = along[0]
         elif name in MEETING and len(read) == 2:
-            sides = [(axis.get(v), made.get(v)) for v in read]
+            sides = [(axis.get(v, _along(v, rows)), made.get(v)) for v in read]
             if {side[0] for side in sides} == {0, 1} and {side[1] for side in sides} == {
                 (True, True),
                 (False, True),
             }:
                 return equation
     return None
+
+
+def _along(variable: Any, rows: int) -> int | None:
+    """The axis along which a column or a row varies that an operation of JAX lays over the other side itself."""
+    return {(rows, 1): 0, (1, rows): 1}.get(variable.aval.shape)

@@ -387,6 +387,11 @@ def method_of(
             weight_decay=decay,
             clip=clip,
         )
+    if type(method).__module__.startswith("torch.optim"):
+        raise InputError(
+            f'method= is an optimiser of PyTorch\'s, {type(method).__name__}; name its rule, such as method="adam", '
+            "rate=0.001"
+        )
     if not (hasattr(method, "init") and hasattr(method, "update")):
         raise InputError(f"method={method!r}; give a name ({', '.join(known)}) or an optax transformation")
     for setting, value in (("rate", rate), ("weight_decay", weight_decay)):

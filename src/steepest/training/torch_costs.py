@@ -83,9 +83,18 @@ class TorchCost:
         out = self._run(leaves, batch)
         if not isinstance(out, torch.Tensor) or out.numel() != 1:
             raise InputError(
-                "the cost gives no single number; end it with a mean over the batch, such as losses.mean()"
+                "the cost gives a Python number, which keeps no slope; leave out .item()"
+                if isinstance(out, float)
+                else "the cost gives no single number; end it with a mean over the batch, such as losses.mean()"
             )
-        slopes = torch.autograd.grad(out.reshape(()), leaves, allow_unused=True)
+        slopes: Sequence[Any] = ()
+        if out.requires_grad:
+            slopes = torch.autograd.grad(out.reshape(()), leaves, allow_unused=True)
+        if all(slope is None for slope in slopes):
+            raise InputError(
+                "the cost depends on none of the parameters given: it reads others than those of its first argument, "
+                "or cuts them off by detach() or no_grad()"
+            )
         given = [torch.zeros_like(leaf) if s is None else s for s, leaf in zip(slopes, leaves, strict=True)]
         return out.detach().reshape(()), given
 
@@ -93,15 +102,16 @@ class TorchCost:
         """The cost of a batch as it is used, not trained: no dropout, running means left alone."""
         torch = self.torch
         leaves = [torch.from_dlpack(value) for value in values]
-        training = is_module(self.params) and self.params.training
-        if training:
-            self.params.eval()
+        # Part of a module may be in its `eval` mode for good, as layers whose running means are to stay.
+        modes = [(part, part.training) for part in self.params.modules()] if is_module(self.params) else []
+        for part, _ in modes:
+            part.training = False
         try:
             with torch.no_grad():
                 return float(self._run(leaves, layout.build(iter(batch))))
         finally:
-            if training:
-                self.params.train()
+            for part, mode in modes:
+                part.training = mode
 
     def buffers(self) -> list[Any]:
         """What a module keeps besides its parameters and its checkpoint must hold: running means, counts."""
