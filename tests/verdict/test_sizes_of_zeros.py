@@ -32,6 +32,13 @@ def test_a_saddle_at_zero_is_seen_and_left_in_any_unit(cost, lowest, unit):
 
 
 @pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("bounds", [[(0, None)] * 2, [(None, 0)] * 2, [(0, None), (None, 0)]])
+def test_a_saddle_on_the_bounds_is_seen_and_left_in_any_unit(bounds, unit):
+    found = st.minimize(lambda x: wells(x / unit), np.zeros(2), bounds=bounds)
+    assert found.success and found.fun < 1e-20
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_a_product_of_four_factors_is_no_minimum_at_zero_in_any_unit(unit):
     found = st.minimize(lambda x: product(x / unit), np.zeros(4))
     assert found.success and found.fun < 1e-20

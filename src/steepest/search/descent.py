@@ -153,7 +153,7 @@ class Descent:
                 continue
             astray = judgement is None or judgement.verdict is Verdict.INFIMUM_NOT_ATTAINED
             level = judgement is not None and judgement.verdict is Verdict.PLATEAU
-            anew = rung.afresh if astray else level or self._ran_off(run)
+            anew = rung.afresh if astray else (level and run.steps > 0) or self._ran_off(run)
             start = self.problem.start if anew else run.x
             if astray and _has_vanished(run) and not rung.afresh and rung.begins is None:
                 continue  # on the same way to infinity

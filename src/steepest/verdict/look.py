@@ -355,7 +355,8 @@ def _sizes_of_zeros(
     for _ in range(SOUGHT):
         place = np.where(nothing, signs * found, x)
         if objective.bounds.any:
-            place = objective.bounds.project(place)
+            barred = objective.bounds.project(place) == x
+            place = objective.bounds.project(np.where(barred, -place, place))
         value, gradient = _known_slope(objective, place)
         exists = isfinite(value) and all_finite(gradient)
         share = np.abs(gradient) * np.abs(place - x) / level if exists else np.full(x.size, np.inf)
