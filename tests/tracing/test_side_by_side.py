@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq, fsolve, newton
-from scipy.special import lambertw
+from scipy.special import erf, lambertw
 
 import steepest
+from steepest.derivatives.interpreted import interpret
 from steepest.numerics import double_precision
 from steepest.parameters import Parameters
 from steepest.structure.sparsity import jacobian_pattern
@@ -115,8 +116,6 @@ def test_compiled_and_interpreted_agree():
     import jax
     from jax.extend.core import jaxpr_as_fun
 
-    from steepest.derivatives.interpreted import interpret
-
     def cost(p):
         areas = [quad(lambda s: np.exp(-p[0] * s) / s ** p[1], 0, t)[0] for t in TIMES]
         levels = [brentq(lambda y: y + p[0] * np.exp(y) - t, -50, 50) for t in TIMES]
@@ -129,3 +128,19 @@ def test_compiled_and_interpreted_agree():
         slopes = jax.make_jaxpr(jax.jacfwd(lambda x: function(x)[0]))(x)
         compiled = jax.jit(jaxpr_as_fun(slopes))(x)[0]
     np.testing.assert_allclose(interpret(slopes)(x)[0], compiled, rtol=1e-12)
+
+
+def test_more_integrals_than_are_looked_at_together_agree_with_their_closed_form():
+    ends = np.linspace(0.1, 3.0, 400)
+
+    def cost(p):
+        return np.sum(np.array([quad(lambda s: np.exp(-p[0] * s) / np.sqrt(s), 0, t)[0] for t in ends]))
+
+    import jax
+    from jax.extend.core import jaxpr_as_fun
+
+    closed = trace(cost, Parameters.of(np.ones(1))).jaxpr
+    truth = np.sum(np.sqrt(np.pi / 0.8) * erf(np.sqrt(0.8 * ends)))
+    with double_precision():
+        np.testing.assert_allclose(jax.jit(jaxpr_as_fun(closed))(np.array([0.8]))[0], truth, rtol=1e-12)
+    np.testing.assert_allclose(interpret(closed)(np.array([0.8]))[0], truth, rtol=1e-12)

@@ -93,7 +93,7 @@ class _Walk:
         return outputs, operands[0] or any(bent for _, bent in found)
 
     def _integral(self, params: Any, operands: list[bool]) -> tuple[list[bool], bool]:
-        (moves,), bent = self.through(params["jaxpr"].jaxpr, [False, *operands])
+        (moves,), bent = self.through(params["jaxpr"].jaxpr, [False, *operands[1:]])
         return [moves, False], bent
 
     def _root(self, params: Any, operands: list[bool]) -> tuple[list[bool], bool]:

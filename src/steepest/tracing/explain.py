@@ -49,7 +49,8 @@ _CALLS = {
 }
 # And instead of a call into compiled code, by the package it lives in.
 _PACKAGES = {
-    "integrate": "Use quad, quad_vec, dblquad, solve_ivp or odeint, or write a fixed number of steps",
+    "integrate": "Use quad, quad_vec, dblquad, tplquad, nquad, fixed_quad, solve_ivp or odeint, or write a fixed "
+    "number of steps",
     "interpolate": "Interpolate with np.interp, or make the matrix of basis functions outside and write B @ p",
     "optimize": "Solve for where the slope is zero with scipy.optimize.root or brentq, or add the inner unknown to the "
     "parameters",

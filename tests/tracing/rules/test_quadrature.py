@@ -28,6 +28,7 @@ def test_the_rule_is_exact_where_it_must_be_and_not_beyond():
 
 # Cost of p, and its value and slopes in closed form at p = (0.7, 1.3).
 A, B = 0.7, 1.3
+TIMES = np.linspace(0.0, 1.0, 5)
 CLOSED = {
     "a finite range": (
         lambda p: quad(lambda t: np.exp(-p[0] * t), 0, p[1])[0],
@@ -84,6 +85,58 @@ CLOSED = {
         2 * A + 2 ** (B + 1) / (B + 1),
         [2.0, 2 ** (B + 1) * ((B + 1) * np.log(2) - 1) / (B + 1) ** 2],
     ),
+    "three dimensions": (
+        lambda p: integrate.tplquad(
+            lambda z, y, x: p[0] * z, 0, 1, 0, lambda x: p[1] * x, lambda x, y: 0.0, lambda x, y: x * y
+        )[0],
+        A * B**3 / 36,
+        [B**3 / 36, A * B**2 / 12],
+    ),
+    "many dimensions": (
+        lambda p: integrate.nquad(lambda y, x, a: a * x * y, [[0, 1], [0, p[1]]], args=(p[0],))[0],
+        A * B**2 / 4,
+        [B**2 / 4, A * B / 2],
+    ),
+    "many dimensions, ends that are functions": (
+        lambda p: integrate.nquad(lambda y, x: p[0] * x * np.exp(-y), [lambda x: (p[1] * x, np.inf), (0, 1)])[
+            0
+        ],
+        A * (1 - np.exp(-B) * (1 + B)) / B**2,
+        [
+            (1 - np.exp(-B) * (1 + B)) / B**2,
+            A * (np.exp(-B) / B - 2 * (1 - np.exp(-B) * (1 + B)) / B**3),
+        ],
+    ),
+    "a fixed rule": (
+        lambda p: integrate.fixed_quad(lambda t: p[0] * t**5, 0, p[1], n=3)[0],
+        A * B**6 / 6,
+        [B**6 / 6, A * B**5],
+    ),
+    "a wave as weight": (
+        lambda p: quad(lambda t: np.exp(-p[0] * t), 0, np.inf, weight="sin", wvar=2.0)[0] * p[1],
+        2 * B / (A**2 + 4),
+        [-4 * A * B / (A**2 + 4) ** 2, 2 / (A**2 + 4)],
+    ),
+    "a complex integrand": (
+        lambda p: quad(lambda t: np.exp((1j - p[0]) * t), 0, np.inf, complex_func=True)[0].imag * p[1],
+        B / (A**2 + 1),
+        [-2 * A * B / (A**2 + 1) ** 2, 1 / (A**2 + 1)],
+    ),
+    "a place that is a parameter": (
+        lambda p: quad(lambda t: abs(t - p[0]), 0, p[1], points=[p[0]])[0],
+        0.5 * A**2 + 0.5 * (B - A) ** 2,
+        [2 * A - B, B - A],
+    ),
+    "samples": (
+        lambda p: (
+            integrate.simpson(p[0] * p[1] * TIMES**2, x=TIMES)
+            + integrate.trapezoid(p[0] * TIMES, dx=0.25)
+            + integrate.cumulative_trapezoid(p[0] * TIMES, p[1] * TIMES)[-1]
+            + integrate.romb(p[0] * TIMES**2, dx=0.25)
+        ),
+        A * B / 3 + A / 2 + A * B / 2 + A / 3,
+        [B / 3 + 0.5 + B / 2 + 1 / 3, A / 3 + A / 2],
+    ),
     "nothing at all": (lambda p: p[0] + quad(lambda t: p[1] * t, 1.0, 1.0)[0], A, [1.0, 0.0]),
 }
 
@@ -114,7 +167,7 @@ def test_second_derivatives_go_through():
 def test_an_integral_without_parameters_is_scipys():
     cost = lambda p: (p[0] - quad(np.sin, 0, 2)[0]) ** 2  # noqa: E731
     found = trace(cost, Parameters.of(np.ones(1)))
-    assert not any(equation.primitive.name == "while" for equation in found.jaxpr.eqns)
+    assert not any(equation.primitive.name in ("while", "integral") for equation in found.jaxpr.eqns)
     assert value_of(cost, np.array([1.0])) == cost(np.array([1.0]))
 
 
@@ -130,7 +183,21 @@ def test_a_fit_of_an_exponential_integral_finds_its_parameters():
     np.testing.assert_allclose(found.params, [2.5, 1.5], rtol=1e-8)
 
 
-@pytest.mark.parametrize("settings", [{"weight": "cos", "wvar": 1.0}, {"complex_func": True}])
+def test_settings_of_each_dimension_are_told():
+    with pytest.raises(TracingError, match="opts"):
+        steepest.gradient(
+            lambda p: integrate.nquad(lambda x, y: p[0] * x * y, [(0, 1), (0, 1)], opts=[{}, {}])[0]
+        )(np.ones(1))
+
+
+@pytest.mark.parametrize("rate", [0.37, 0.05, 20.0])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_where_only_the_slope_overflows_it_is_nothing(rate):
+    found = steepest.gradient(lambda p: quad(lambda t: t**3 / np.expm1(t * p[0]), 0, np.inf)[0])([rate])
+    np.testing.assert_allclose(found, [-4 * np.pi**4 / 15 / rate**5], rtol=1e-10)
+
+
+@pytest.mark.parametrize("settings", [{"weight": "cauchy", "wvar": 0.5}, {"weight": "alg", "wvar": (0, 0)}])
 def test_what_has_no_rule_is_told(settings):
     with pytest.raises(TracingError, match="quad"):
         steepest.gradient(lambda p: quad(lambda t: p[0] * t, 0, 1, **settings)[0])(np.ones(1))

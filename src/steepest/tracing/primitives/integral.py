@@ -21,10 +21,10 @@ from jax.interpreters import ad, batching, mlir
 from .recorded import KEPT, flattened, pushed
 from .rows import Code, Context, call
 
-# Its parameters: `jaxpr`, closed, of u and the operands, with a value of shape (entries,); `along`, for each operand
-# whether it holds one value for each of the `batch` parts along its first axis, or one for all; `group`, so many
-# parts in a row make one integral, their sum, whose size the tolerance is measured by; and this, `absolute` and
-# `relative`.
+# Its first operand are widths of u that are no more than the rounding of places, one for each part. Its parameters:
+# `jaxpr`, closed, of u and the operands after that one, with a value of shape (entries,); `along`, for each operand
+# whether it holds one value for each of the `batch` parts along its first axis, or one for all; `group`, so many parts
+# in a row make one integral, their sum, whose size the tolerance is measured by; and this, `absolute` and `relative`.
 integral_p = jex.Primitive("integral")
 integral_p.multiple_results = True
 
@@ -35,11 +35,14 @@ ROOM = 1100
 MOST = 4000
 # The part of the tolerance that an interval has, however short: beside a singular end there are many of them.
 LEAST_SHARE = 1e-3
-# A rule is believed no closer than this many units in the last place of the integral of |f|.
+# A rule is believed no closer than this many units in the last place of the integral of |f|, nor closer than f changes
+# over as many roundings of its place.
 NOISE = 50.0
 EPS = float(np.finfo(float).eps)
 # Intervals looked at together: a call of NumPy takes as long for these as for one, and so many numbers at most.
 FEW, NUMBERS = 8, 65536
+# And by a compiled program, which keeps room for the halves of each.
+MOST_COMPILED = 256
 
 
 @cache
@@ -84,15 +87,21 @@ def kronrod() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def integrals(
-    jaxpr: Any, operands: Sequence[Any], along: Sequence[bool], group: int, absolute: float, relative: float
+    jaxpr: Any,
+    least: Any,
+    operands: Sequence[Any],
+    along: Sequence[bool],
+    group: int,
+    absolute: float,
+    relative: float,
 ) -> tuple[Any, Any]:
     """Sums of ∫ f(u, operands) du from 0 to 1, shape (batch / group, entries), and estimates of their errors."""
-    batch = next(np.shape(o)[0] for o, mine in zip(operands, along, strict=True) if mine)
     total, error = integral_p.bind(
+        least,
         *operands,
         jaxpr=jaxpr,
-        along=tuple(along),
-        batch=batch,
+        along=(True, *along),
+        batch=np.shape(least)[0],
         group=group,
         absolute=absolute,
         relative=relative,
@@ -102,8 +111,8 @@ def integrals(
 
 def side_by_side(equation: Any, count: int) -> Any:
     """The integrand as a closed jaxpr of places (count, nodes) and operands, those of each integral along `count`."""
-    shapes = tuple((a.aval.shape, a.aval.dtype) for a in equation.invars)
-    return _side_by_side(equation.params["jaxpr"], equation.params["along"], shapes, count)
+    shapes = tuple((a.aval.shape, a.aval.dtype) for a in equation.invars[1:])
+    return _side_by_side(equation.params["jaxpr"], equation.params["along"][1:], shapes, count)
 
 
 @lru_cache(KEPT)
@@ -146,14 +155,15 @@ def written(equation: Any, context: Context) -> Code:
     settings = {key: params[key] for key in ("along", "batch", "group", "absolute", "relative")}
     entries = params["jaxpr"].out_avals[0].size
 
-    def integrate(*operands: Any) -> Any:
-        return _integrated(functions, operands, entries, **settings)
+    def integrate(least: Any, *operands: Any) -> Any:
+        return _integrated(functions, least, operands, entries, **settings)
 
     return call(integrate, len(equation.invars))
 
 
 def _integrated(
     functions: dict[int, Callable[..., Any]],
+    least: np.ndarray,
     operands: Sequence[Any],
     entries: int,
     along: tuple[bool, ...],
@@ -177,7 +187,7 @@ def _integrated(
         places[: mine.size] = start[:, None] + length[:, None] * nodes
         given = [
             np.asarray(operand)[padded] if own else operand
-            for operand, own in zip(operands, along, strict=True)
+            for operand, own in zip(operands, along[1:], strict=True)
         ]
         values = np.asarray(functions[count](places, *given)[0])[: mine.size]
         sums = length[:, None] * (weights @ values)
@@ -191,8 +201,9 @@ def _integrated(
         np.fmax.at(size, whole, absolutes)
         known = np.fmax(size, np.abs(total))[whole]
         allowed = np.maximum(absolute, relative * known) * np.maximum(length, LEAST_SHARE)[:, None]
-        fine = ~(doubt > np.maximum(allowed, NOISE * EPS * absolutes)).any(axis=1)
-        fine |= length <= 4.0 * EPS * (start + length)
+        blur = NOISE * (EPS * absolutes + spread * (least[mine] / length)[:, None])
+        fine = ~(doubt > np.maximum(allowed, blur)).any(axis=1)
+        fine |= length <= np.maximum(least[mine], 4.0 * EPS * (start + length))
         np.add.at(looked, whole, 1)
         np.add.at(total, whole[fine], sums[fine])
         np.add.at(error, whole[fine], doubt[fine].max(axis=1, initial=0.0))
@@ -220,18 +231,20 @@ def _compiled(
 ) -> list[Any]:
     """The same walk, for a compiler."""
     nodes, weights, gauss = kronrod()
-    function, entries = many(jaxpr, along), jaxpr.out_avals[0].size
-    room = batch * (ROOM + 1)
+    least, *operands = operands  # type: ignore[assignment]
+    function, entries = many(jaxpr, along[1:]), jaxpr.out_avals[0].size
+    count = min(batch, MOST_COMPILED)
+    room = batch + count * ROOM
 
     def going(state: Any) -> Any:
         return state[0] > 0
 
     def turn(state: Any) -> Any:
         waiting, which, low, width, looked, total, error, size = state
-        rest = jnp.maximum(waiting - batch, 0)
-        mine, start, length = (lax.dynamic_slice(v, (rest,), (batch,)) for v in (which, low, width))
-        real = jnp.arange(batch) < waiting - rest
-        given = [o[mine] if own else o for o, own in zip(operands, along, strict=True)]
+        rest = jnp.maximum(waiting - count, 0)
+        mine, start, length = (lax.dynamic_slice(v, (rest,), (count,)) for v in (which, low, width))
+        real = jnp.arange(count) < waiting - rest
+        given = [o[mine] if own else o for o, own in zip(operands, along[1:], strict=True)]
         values = function(start[:, None] + length[:, None] * nodes, *given)
         sums = length[:, None] * jnp.einsum("n,cne->ce", weights, values)
         apart = length[:, None] * jnp.abs(jnp.einsum("n,cne->ce", weights - gauss, values))
@@ -245,8 +258,9 @@ def _compiled(
         size = size.at[whole].max(jnp.where(counted, absolutes, 0.0))
         known = jnp.fmax(size, jnp.abs(total))[whole]
         allowed = jnp.maximum(absolute, relative * known) * jnp.maximum(length, LEAST_SHARE)[:, None]
-        fine = ~(doubt > jnp.maximum(allowed, NOISE * EPS * absolutes)).any(axis=1)
-        fine = fine | (length <= 4.0 * EPS * (start + length))
+        blur = NOISE * (EPS * absolutes + spread * (least[mine] / length)[:, None])
+        fine = ~(doubt > jnp.maximum(allowed, blur)).any(axis=1)
+        fine = fine | (length <= jnp.maximum(least[mine], 4.0 * EPS * (start + length)))
         looked = looked.at[whole].add(real)
         taken = (real & fine)[:, None]
         total = total.at[whole].add(jnp.where(taken, sums, 0.0))
@@ -288,13 +302,13 @@ def _kinds(*operands: Any, jaxpr: Any, batch: int, group: int, **settings: Any) 
 
 def _pushed(primals: Any, tangents: Any, *, jaxpr: Any, along: tuple[bool, ...], **settings: Any) -> Any:
     found = integral_p.bind(*primals, jaxpr=jaxpr, along=along, **settings)
-    moving = tuple(not isinstance(tangent, ad.Zero) for tangent in tangents)
+    moving = (False, *(not isinstance(tangent, ad.Zero) for tangent in tangents[1:]))
     changes = [t for t, moves in zip(tangents, moving, strict=True) if moves]
     # A slope has no unit that the user's absolute tolerance is given in.
     change, _ = integral_p.bind(
         *primals,
         *changes,
-        jaxpr=pushed(jaxpr, (False, *moving)),
+        jaxpr=pushed(jaxpr, (False, *moving[1:])),
         along=along + tuple(mine for mine, moves in zip(along, moving, strict=True) if moves),
         **{**settings, "absolute": 0.0},
     )

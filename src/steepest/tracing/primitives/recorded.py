@@ -13,6 +13,8 @@ import numpy as np
 
 # Functions that are known at once; those of a cost are met again while it is followed.
 KEPT = 4096
+# Less than this is nothing: its reciprocal is about to overflow once something is multiplied by it.
+VANISHING = 1e-200
 _KNOWN: dict[Any, Any] = {}
 
 
@@ -29,7 +31,7 @@ def interned(closed: Any) -> Any:
 def pushed(closed: Any, moving: tuple[bool, ...]) -> Any:
     """The slope of a function's value along changes of those of its inputs that are `moving`: of inputs and changes.
 
-    Where the value is zero since something overflows, as 1/(exp(t) - 1) far out, its slope, ∞/∞ there, is zero too.
+    Where the value vanishes since something overflows, as 1/(exp(t) - 1) far out, its slope, ∞/∞ there, is zero too.
     """
     shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in closed.in_avals]
     moved = [k for k, moves in enumerate(moving) if moves]
@@ -43,7 +45,7 @@ def pushed(closed: Any, moving: tuple[bool, ...]) -> Any:
             return jex.jaxpr_as_fun(closed)(*inputs)[0]
 
         found, change = jax.jvp(value, tuple(inputs[k] for k in moved), tuple(changes))
-        return jnp.where((found == 0.0) & jnp.isnan(change), 0.0, change)
+        return jnp.where((jnp.abs(found) < VANISHING) & jnp.isnan(change), 0.0, change)
 
     from ..passes import simplify
 

@@ -22,8 +22,8 @@ from .recorded import KEPT, flattened
 from .rows import Code, Context, text
 
 # Its parameters: `jaxpr`, closed, of the unknowns, shape (n,), and of what it reads, with a value of shape (n,); `way`,
-# a name among `WAYS`, and `starts`, so many of the first operands it begins at; `most` turns of a way that counts them;
-# `along` and `batch` as for integrals. It gives the roots, shape (batch, n), and whether they have slopes, (batch,).
+# a name among `WAYS`, and `starts`, so many of the first operands it begins at; `most` turns of a way, or crossings of
+# a function; `along` and `batch` as for integrals. It gives roots, shape (batch, n), and which of them have slopes.
 root_p = jex.Primitive("root")
 root_p.multiple_results = True
 
@@ -42,7 +42,7 @@ Function = Callable[..., Any]
 def roots(
     jaxpr: Any, way: str, starts: Sequence[Any], held: Sequence[Any], most: int = MOST_TURNS
 ) -> tuple[Any, Any]:
-    """The root, shape (n,), of the equation that reads `held`, found from `starts`, each of shape (n,); NaN if none."""
+    """The root, shape (n,), of the equation that reads `held`, from `starts`, NaN if none; where it has slopes."""
     operands = [*(jnp.asarray(start)[None] for start in starts), *held]
     along = (True,) * len(starts) + (False,) * len(held)
     found, regular = root_p.bind(
@@ -55,17 +55,20 @@ def roots(
 
 
 def _between(f: Function, starts: Sequence[Any], most: int) -> Any:
-    """The root of f between two ends of unlike sign, by halving, and by the secant where that halves faster.
+    """The root of each f between two ends of unlike sign, by halving, and by the secant where that halves faster.
 
     The two are joined as in the method of Illinois (Dowell & Jarratt, 1971): every third turn halves.
     """
     a, b = starts
     at_a, at_b = f(a), f(b)
 
-    def going(state: Any) -> Any:
-        a, b, at_a, at_b, turns = state
+    def active(a: Any, b: Any, at_a: Any, at_b: Any) -> Any:
         apart = jnp.abs(b - a) > 4.0 * EPS * jnp.maximum(jnp.abs(a), jnp.abs(b))
-        return jnp.all(apart & (at_a != 0.0) & (at_b != 0.0)) & (turns < 3 * MOST_HALVINGS)
+        return apart & (at_a != 0.0) & (at_b != 0.0)
+
+    def going(state: Any) -> Any:
+        *ends, turns = state
+        return jnp.any(active(*ends)) & (turns < 3 * MOST_HALVINGS)
 
     def turn(state: Any) -> Any:
         a, b, at_a, at_b, turns = state
@@ -74,10 +77,13 @@ def _between(f: Function, starts: Sequence[Any], most: int) -> Any:
         secant = b - at_b * (b - a) / jnp.where(rise == 0.0, 1.0, rise)
         inside = (secant > jnp.minimum(a, b)) & (secant < jnp.maximum(a, b))
         c = jnp.where(inside & (turns % 3 != 2), secant, middle)
+        c = jnp.where(active(a, b, at_a, at_b), c, b)
         at_c = f(c)
         same = jnp.sign(at_c) == jnp.sign(at_b)
         # The end that stays counts half, so that the next secant ends beyond the root.
-        return jnp.where(same, a, b), c, jnp.where(same, 0.5 * at_a, at_b), at_c, turns + 1
+        moved = jnp.where(same, a, b), c, jnp.where(same, 0.5 * at_a, at_b), at_c
+        kept = [jnp.where(active(a, b, at_a, at_b), new, old) for new, old in zip(moved, state, strict=False)]
+        return *kept, turns + 1
 
     a, b, at_a, at_b, _ = lax.while_loop(going, turn, (a, b, at_a, at_b, jnp.int64(0)))
     best = jnp.where(jnp.abs(at_a) < jnp.abs(at_b), a, b)
@@ -178,11 +184,52 @@ def _system(f: Function, starts: Sequence[Any], most: int) -> Any:
     return jnp.where((size(value) <= 1e-8 * size(first)) | close, x, jnp.nan)
 
 
+def _crossings(f: Function, starts: Sequence[Any], most: int) -> tuple[Any, Any]:
+    """The first `most` places where each f changes its sign, from one end of a grid to the other; NaN beyond the last.
+
+    f (n,) holds `most` equal functions in a row. Beside the grid it is looked at where parabolas through three values
+    have their least: there it may change its sign twice. Where there are more changes there is no telling of slopes.
+    """
+    grid, like = starts
+    count, columns = like.size // most, -(-grid.size // most)
+
+    def at(places: Any) -> Any:
+        """The values at places (count, columns * most)."""
+        rows = jnp.moveaxis(places.reshape(count, columns, most), 1, 0).reshape(columns, -1)
+        return jnp.moveaxis(jax.vmap(f)(rows).reshape(columns, count, most), 0, 1).reshape(count, -1)
+
+    places = jnp.concatenate([grid, jnp.full(columns * most - grid.size, grid[-1])])
+    places = jnp.broadcast_to(places, (count, places.size))
+    values = at(places)
+    before, here, after = (jnp.roll(places, k, axis=1) for k in (1, 0, -1))
+    low, middle, high = (jnp.roll(values, k, axis=1) for k in (1, 0, -1))
+    left, right = (middle - low) / (here - before), (high - middle) / (after - here)
+    bend = (right - left) / (after - before)
+    least = 0.5 * (before + here) - 0.5 * left / bend
+    between = (least - before) * (after - least) > 0.0
+    least = jnp.where(between, least, here).at[:, 0].set(places[:, 0]).at[:, -1].set(places[:, -1])
+    both = jnp.concatenate([places, least], axis=1)
+    order = jnp.argsort(jnp.sign(grid[-1] - grid[0]) * both, axis=1)
+    both, values = (
+        jnp.take_along_axis(v, order, axis=1) for v in (both, jnp.concatenate([values, at(least)], axis=1))
+    )
+    known = jnp.isfinite(values)
+    change = ((values[:, 1:] >= 0.0) != (values[:, :-1] >= 0.0)) & known[:, 1:] & known[:, :-1]
+    number = jnp.cumsum(change, axis=1)
+    first = jnp.stack([jnp.argmax(change & (number == k + 1), axis=1) for k in range(most)], axis=1)
+    there = number[:, -1:] > np.arange(most)
+    ends = [jnp.take_along_axis(both, first + k, axis=1).reshape(-1) for k in (0, 1)]
+    found = _between(f, ends, most)
+    told = jnp.broadcast_to(number[:, -1:] <= most, there.shape)
+    return jnp.where(there.reshape(-1), found, jnp.nan), told.reshape(-1)
+
+
 WAYS: dict[str, Callable[..., Any]] = {
     "between": _between,
     "secants": _by_secants,
     "slopes": _by_slopes,
     "system": _system,
+    "crossings": _crossings,
 }
 
 
@@ -200,36 +247,35 @@ def _solved(matrix: Any, right: Any) -> Any:
 
 
 def _found(jaxpr: Any, way: str, starts: int, most: int, *operands: Any) -> list[Any]:
-    """One root and whether it has slopes."""
+    """One root and which of its entries have slopes."""
 
     def f(x: Any) -> Any:
         return jex.jaxpr_as_fun(jaxpr)(x, *operands[starts:])[0]
 
     x = WAYS[way](f, operands[:starts], most)
+    x, told = x if isinstance(x, tuple) else (x, jnp.ones(x.shape, bool))
     for _ in range(LAST_STEPS):
         ahead = x - _over(_slope(way, f, x), f(x))
-        x = jnp.where(jnp.max(jnp.abs(f(ahead))) <= jnp.max(jnp.abs(f(x))), ahead, x)
-    return [x, _is_simple(way, f, x)]
+        left, before = jnp.abs(f(ahead)), jnp.abs(f(x))
+        if way == "system":
+            left, before = jnp.max(left), jnp.max(before)
+        x = jnp.where(left <= before, ahead, x)
+    return [x, told & _is_simple(way, f, x)]
 
 
 def _is_simple(way: str, f: Function, x: Any) -> Any:
+    """By entry; where it cannot be told there is no slope."""
     slope = _slope(way, f, x)
-    last = jnp.abs(_over(slope, f(x)))
-    aside = jnp.maximum(last, 4.0 * EPS * jnp.abs(x))
-    steady = jnp.bool_(True)
-    for other in (x + aside, x - aside):
-        change = _slope(way, f, other) - slope
-        if slope.ndim == 2:
-            change = jnp.abs(jnp.linalg.solve(slope, change)).sum(axis=1)
-        else:
-            change = jnp.abs(change / slope)
-        # Where it is no number there is no slope.
-        steady &= jnp.all(change <= MOST_CHANGE)
-    if slope.ndim == 2:
-        # Skeel's condition number, which does not know the units of the equations.
-        lengths = (jnp.abs(jnp.linalg.inv(slope)) @ jnp.abs(slope)).sum(axis=1)
-        steady &= jnp.max(lengths) <= 0.1 / (EPS * x.size)
-    return steady
+    aside = jnp.maximum(jnp.abs(_over(slope, f(x))), 4.0 * EPS * jnp.abs(x))
+    changes = [_slope(way, f, other) - slope for other in (x + aside, x - aside)]
+    if way != "system":
+        return (jnp.abs(changes[0] / slope) <= MOST_CHANGE) & (jnp.abs(changes[1] / slope) <= MOST_CHANGE)
+    inverse = jnp.linalg.inv(slope)
+    steady = [jnp.max(jnp.abs(inverse @ change).sum(axis=1)) <= MOST_CHANGE for change in changes]
+    # Skeel's condition number, which does not know the units of the equations.
+    lengths = (jnp.abs(inverse) @ jnp.abs(slope)).sum(axis=1)
+    whole = steady[0] & steady[1] & (jnp.max(lengths) <= 0.1 / (EPS * x.size))
+    return jnp.broadcast_to(whole, x.shape)
 
 
 # -- the primitive -----------------------------------------------------------------------------------------------
@@ -266,7 +312,7 @@ def _plain(
 
 def _kinds(*operands: Any, jaxpr: Any, batch: int, **settings: Any) -> list[Any]:
     shape = (batch, jaxpr.out_avals[0].size)
-    return [jax.core.ShapedArray(shape, np.float64), jax.core.ShapedArray((batch,), np.bool_)]
+    return [jax.core.ShapedArray(shape, np.float64), jax.core.ShapedArray(shape, np.bool_)]
 
 
 def _pushed(primals: Any, tangents: Any, **settings: Any) -> Any:

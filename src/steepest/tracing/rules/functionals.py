@@ -17,8 +17,8 @@ from typing import Any
 
 import jax
 import jax.extend.core as jex
+import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from ...errors import InputError
 from ..passes import simplify
@@ -28,7 +28,7 @@ from ..source import place_here
 from .calculus import call
 from .creation import build_array
 from .shape import ravel, reshape
-from .values import Value, any_traced, array_value, convert, is_traced, shape_of
+from .values import Value, any_traced, array_value, convert, shape_of
 
 FLOAT = np.dtype(np.float64)
 # A function into which more numbers are written is no curve but a table.
@@ -58,10 +58,6 @@ class Recorded:
         """Of its value."""
         return tuple(self.jaxpr.out_avals[0].shape)
 
-    def still(self) -> Recorded:
-        """The same function, of which no slope is taken by what it reads from outside."""
-        return Recorded(self.jaxpr, tuple(lax.stop_gradient(c) if is_traced(c) else c for c in self.held))
-
 
 def recorded(
     function: Callable[..., Any],
@@ -69,10 +65,12 @@ def recorded(
     args: Any = (),
     shape: tuple[int, ...] | None = None,
     meaning: str = "a value of shape {shape}",
+    parts: bool = False,
 ) -> Recorded:
     """The function of arguments of `shapes`, float64, and of further `args`; its value has `shape` if given.
 
-    Raises `InputError` where it has another size; `meaning` says what was to be given.
+    With `parts` it is the real and the imaginary part of a complex one, along a first axis. Raises `InputError` where
+    it has another size; `meaning` says what was to be given.
     """
     further = args if isinstance(args, tuple) else (args,)
     named = getattr(function, "__name__", "a function")
@@ -80,6 +78,8 @@ def recorded(
     def plain(*arguments: Any) -> Any:
         given = call(function, (*arguments, *further), {})
         value = array_value(build_array(given) if isinstance(given, (list, tuple)) else given)
+        if parts and given is not None:
+            value = jnp.stack([jnp.real(value), jnp.imag(value)])
         if given is None or (shape is not None and math.prod(shape_of(value)) != math.prod(shape)):
             found = "None" if given is None else f"a value of shape {shape_of(value)}"
             raise InputError(_misshapen(named, function, found, meaning.format(shape=shape or "()")))
