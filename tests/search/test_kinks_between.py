@@ -315,7 +315,7 @@ def test_a_constraint_far_from_its_limit_is_not_called_active_where_a_parameter_
     assert result.active == () and "none is active" in result.message
 
 
-@pytest.mark.parametrize("seed", [23, 90, 139, 164, 183, 193, 229, 249])
+@pytest.mark.parametrize("seed", [23, 90, 139, 146, 164, 183, 193, 222, 229, 249])
 def test_no_corner_of_kinks_is_a_minimum_while_a_place_beside_it_is_lower(seed):
     """Corners drawn at random, each with lower places beside it, where the slope of no side need lead down."""
     rng = np.random.default_rng(seed)

@@ -148,3 +148,16 @@ def test_thrust_that_lands_is_never_less_than_momentum_asks():
     assert (limits >= 0).all()
     assert (norm((J.T @ y).reshape(steps, 2), axis=1) <= 1.0 + limits + 1e-8).all()
     assert -y @ end(np.zeros(2 * steps)) - limits.sum() == pytest.approx(found.fun, rel=1e-9)
+
+
+def test_a_corner_of_cost_and_constraint_is_left_where_few_ways_lead_down():
+    """Of the ways from the corner a sixteenth keep to the constraint; along its axis the cost falls."""
+    axis = np.array([1.0, 0.2, -0.1])
+    place = np.array([1.0, -1.0, 0.0])
+    cost = lambda x: np.sort(np.abs(x - place))[-2:].sum() - 3.0 * (axis @ (x - place))  # noqa: E731
+    cone = at_least_zero(lambda x: axis @ (x - place) - 0.8 * np.max(np.abs(x - place)))
+    lower = place + 0.01 * np.array([1.0, 0.2, -0.1])
+    assert cone["fun"](lower) > 0.0 and cost(lower) < cost(place)
+    assert not st.verify(
+        cost, place, constraints=[cone, at_least_zero(lambda x: 2 - norm(x - place))]
+    ).success

@@ -51,6 +51,9 @@ MOST_SLOPES = 1 << 24
 # Random directions, each both ways, along which a corner of kinks is left where some way leads down.
 CORNER_WAYS = 30
 
+# Rounds in which they are drawn around the best so far, half as far apart each time, and how many of each are followed.
+CONE_ROUNDS, CONE_NARROWS, CONE_BEST = 5, 0.5, 3
+
 
 @dataclass(frozen=True)
 class Bend:
@@ -191,7 +194,37 @@ def _slides(point: Point) -> bool:
         for _ in range(CORNER_WAYS):
             way = point.tangent @ look.generator.standard_normal(point.tangent.shape[1])
             ways += [way, -way]
-    return any(_falls(point, D * way) for way in ways)
+    if any(_falls(point, D * way) for way in ways):
+        return True
+    return point.rows.split() is not None and _falls_in_a_thin_cone(point)
+
+
+def _falls_in_a_thin_cone(point: Point) -> bool:
+    """Whether the cost falls along a way that few lead beside: looked for around those that break the least.
+
+    Where constraints have a corner too, the ways that keep to them may be a thin cone.
+    """
+    space, middle, spread = point.scale[:, None] * point.tangent, np.zeros(point.tangent.shape[1]), 1.0
+    for _ in range(CONE_ROUNDS):
+        tried = middle + spread * point.look.generator.standard_normal((CORNER_WAYS, middle.size))
+        tried /= np.maximum(np.abs(tried).max(axis=1, keepdims=True, initial=0.0), np.finfo(float).tiny)
+        ranks = [_rank_along(point, space @ way) for way in tried]
+        order = sorted(range(len(tried)), key=ranks.__getitem__)
+        if any(_falls(point, space @ tried[k]) for k in order[:CONE_BEST]):
+            return True
+        middle, spread = tried[order[0]], CONE_NARROWS * spread
+    return False
+
+
+def _rank_along(point: Point, way: Vector) -> tuple[float, float]:
+    """How far the constraints are broken a small distance along `way` (n,), and where they are not, the cost there."""
+    near = point.bounds.project(point.x + TRIED[-2] * way)
+    off = outside(point.rows_at(near), point.rows.lower, point.rows.upper) / point.sizes
+    most = float(off.max(initial=0.0))
+    if not most <= MET:
+        return (most if np.isfinite(most) else np.inf), 0.0
+    value = point.look.value_at(near)
+    return 0.0, value if np.isfinite(value) else np.inf
 
 
 def _falls(point: Point, way: Vector) -> bool:
