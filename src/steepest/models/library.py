@@ -22,12 +22,20 @@ def gaussian() -> Model:
 
 
 def lorentzian() -> Model:
-    """amplitude/(1 + ((x - center)/width)²); `width` is half the width at half height."""
+    """amplitude/(1 + ((x - center)/width)²); `width` is half the width at half height.
+
+    >>> round(float(lorentzian()(1.0, 2.0, 0.0, 1.0)), 3)
+    1.0
+    """
     return Model(_lorentzian, ("amplitude", "center", "width"), "lorentzian", _peak(2.0))
 
 
 def pseudo_voigt() -> Model:
-    """`mix` of a Lorentzian and 1 - `mix` of a Gaussian of the same height and `width` at half height (half of it)."""
+    """`mix` of a Lorentzian and 1 - `mix` of a Gaussian of the same height and `width` at half height (half of it).
+
+    >>> round(float(pseudo_voigt()(1.0, 2.0, 0.0, 1.0, 0.5)), 3)
+    1.0
+    """
     shape = _peak(2.0)
     return Model(
         _pseudo_voigt,
@@ -38,52 +46,92 @@ def pseudo_voigt() -> Model:
 
 
 def constant() -> Model:
-    """level everywhere."""
+    """level everywhere.
+
+    >>> round(float(constant()(5.0, 3.0)), 3)
+    3.0
+    """
     return Model(_constant, ("level",), "constant", _level, background=True)
 
 
 def line() -> Model:
-    """slope·x + intercept."""
+    """slope·x + intercept.
+
+    >>> round(float(line()(2.0, 3.0, 1.0)), 3)
+    7.0
+    """
     return Model(_line, ("slope", "intercept"), "line", _robust_line, background=True)
 
 
 def parabola() -> Model:
-    """curve·x² + slope·x + intercept."""
+    """curve·x² + slope·x + intercept.
+
+    >>> round(float(parabola()(2.0, 1.0, 0.0, -1.0)), 3)
+    3.0
+    """
     return Model(_parabola, ("curve", "slope", "intercept"), "parabola", _quadratic, background=True)
 
 
 def exponential_decay() -> Model:
-    """amplitude·exp(-rate·x); a negative `rate` grows."""
+    """amplitude·exp(-rate·x); a negative `rate` grows.
+
+    >>> round(float(exponential_decay()(0.0, 2.0, 5.0)), 3)
+    2.0
+    """
     return Model(_decay, ("amplitude", "rate"), "exponential_decay", _decay_start)
 
 
 def power_law() -> Model:
-    """factor·x**exponent, for positive x."""
+    """factor·x**exponent, for positive x.
+
+    >>> round(float(power_law()(4.0, 3.0, 0.5)), 3)
+    6.0
+    """
     return Model(_power, ("factor", "exponent"), "power_law", _power_start)
 
 
 def smooth_step() -> Model:
-    """height/(1 + exp(-(x - center)/width)): a rise by `height` over some four widths; negative height falls."""
+    """height/(1 + exp(-(x - center)/width)): a rise by `height` over some four widths; negative height falls.
+
+    >>> round(float(smooth_step()(7.0, 2.0, 7.0, 0.5)), 3)
+    1.0
+    """
     return Model(_step, ("height", "center", "width"), "smooth_step", _step_start)
 
 
 def logistic() -> Model:
-    """limit/(1 + exp(-rate·(x - middle))): growth to a limit, fastest in the middle."""
+    """limit/(1 + exp(-rate·(x - middle))): growth to a limit, fastest in the middle.
+
+    >>> round(float(logistic()(5.0, 100.0, 1.0, 5.0)), 3)
+    50.0
+    """
     return Model(_logistic, ("limit", "rate", "middle"), "logistic", _logistic_start)
 
 
 def gompertz() -> Model:
-    """limit·exp(-exp(-rate·(x - middle))): growth that starts fast and slows down late."""
+    """limit·exp(-exp(-rate·(x - middle))): growth that starts fast and slows down late.
+
+    >>> round(float(gompertz()(5.0, 100.0, 1.0, 5.0)), 3)
+    36.788
+    """
     return Model(_gompertz, ("limit", "rate", "middle"), "gompertz", _logistic_start)
 
 
 def michaelis_menten() -> Model:
-    """limit·x/(half + x): saturation; half the limit is reached at x = half."""
+    """limit·x/(half + x): saturation; half the limit is reached at x = half.
+
+    >>> round(float(michaelis_menten()(2.0, 10.0, 2.0)), 3)
+    5.0
+    """
     return Model(_saturation, ("limit", "half"), "michaelis_menten", _saturation_start)
 
 
 def hill() -> Model:
-    """limit·xⁿ/(halfⁿ + xⁿ) with n = `steepness`, for positive x."""
+    """limit·xⁿ/(halfⁿ + xⁿ) with n = `steepness`, for positive x.
+
+    >>> round(float(hill()(2.0, 10.0, 2.0, 4.0)), 3)
+    5.0
+    """
     return Model(
         _hill,
         ("limit", "half", "steepness"),
@@ -93,12 +141,20 @@ def hill() -> Model:
 
 
 def sine() -> Model:
-    """amplitude·sin(2π·frequency·x + phase)."""
+    """amplitude·sin(2π·frequency·x + phase).
+
+    >>> round(float(sine()(0.25, 3.0, 1.0, 0.0)), 3)
+    3.0
+    """
     return Model(_sine, ("amplitude", "frequency", "phase"), "sine", _sine_start)
 
 
 def damped_sine() -> Model:
-    """amplitude·exp(-rate·x)·sin(2π·frequency·x + phase)."""
+    """amplitude·exp(-rate·x)·sin(2π·frequency·x + phase).
+
+    >>> round(float(damped_sine()(0.25, 3.0, 0.0, 1.0, 0.0)), 3)
+    3.0
+    """
 
     def start(x: Any, y: Any) -> dict[str, float]:
         found = _sine_start(x, y)
