@@ -82,11 +82,10 @@ def test_values_and_slopes_are_those_of_the_taylor_series():
 @pytest.mark.parametrize("name", CASES)
 def test_numpy_and_a_compiled_program_take_the_same_steps(name):
     model, p = CASES[name]
-    for closed in (
-        trace(model, Parameters.of(p)).jaxpr,
-        values_and_jacobian(trace(model, Parameters.of(p)).jaxpr),
-        hessian(trace(weighted(model), Parameters.of(p)).jaxpr),
-    ):
+    programs = [values_and_jacobian(trace(model, Parameters.of(p)).jaxpr)]
+    if name == "stiff":  # it takes both methods, and XLA long
+        programs.append(hessian(trace(weighted(model), Parameters.of(p)).jaxpr))
+    for closed in programs:
         found = interpret(closed)(p)
         with double_precision():
             compiled = jax.jit(jex.jaxpr_as_fun(closed))(p)
