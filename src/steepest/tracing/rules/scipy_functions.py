@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from . import factorisations as dense
-from . import initial_values, norms, quadrature, roots, special, special_of_scipy
+from . import filters, initial_values, norms, quadrature, roots, special, special_of_scipy
 from .calculus import trapezoid
 from .fourier import FUNCTIONS as TRANSFORMS
 from .indexing import getitem
@@ -27,7 +27,15 @@ from .shape import concatenate, ravel, reshape, swapaxes
 from .ufuncs import UFUNCS, add, divide, elementwise, multiply
 from .values import Rule, Value, array_value, axis_of, convert, dtype_of, is_traced, refused, shape_of
 
-_MODULES = ("scipy.special", "scipy.linalg", "scipy.integrate", "scipy.optimize", "scipy.fft")
+_MODULES = (
+    "scipy.special",
+    "scipy.linalg",
+    "scipy.integrate",
+    "scipy.optimize",
+    "scipy.fft",
+    "scipy.signal",
+    "scipy.ndimage",
+)
 
 
 def scipy_rules() -> dict[Any, Rule]:
@@ -358,6 +366,8 @@ _BY_MODULE: dict[str, dict[str, Rule]] = {
         **initial_values.FUNCTIONS_BY_NAME,
     },
     "scipy.optimize": roots.FUNCTIONS_BY_NAME,
+    "scipy.signal": filters.SIGNALS_BY_NAME,
+    "scipy.ndimage": filters.IMAGES_BY_NAME,
     "scipy.fft": {name: _transform(name) for name in _TRANSFORMS},
 }
 

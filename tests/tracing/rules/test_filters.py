@@ -1,0 +1,66 @@
+"""Filters of signals and images: SciPy's values, slopes by differences, and a filter found from what it did."""
+
+import numpy as np
+import pytest
+from scipy import ndimage, signal
+
+import steepest as st
+from steepest.errors import TracingError
+from steepest.parameters import Parameters
+from steepest.residuals import TracedVector
+from steepest.tracing.trace import trace
+
+rng = np.random.default_rng(0)
+HEARD = rng.normal(size=23)
+TIMES = np.linspace(0.0, 4.0, 23)
+IMAGE = rng.random((6, 5))
+SECTIONS = signal.butter(4, 0.3, output="sos")
+
+FILTERS = {
+    "by both coefficients": lambda p: signal.lfilter([p[0], 0.2], [2.0, -p[1], 0.1], HEARD),
+    "by a sum alone": lambda p: signal.lfilter(p, [1.0], HEARD),
+    "by one number": lambda p: signal.lfilter([p[0]], [p[1] + 2], HEARD),
+    "begun with something": lambda p: np.concatenate(signal.lfilter([p[0]], [1, -p[1]], HEARD, zi=[p[0]])),
+    "along columns": lambda p: signal.lfilter([p[0]], [1, -p[1]], IMAGE * p[1], axis=0).ravel(),
+    "the signal alone": lambda p: signal.lfilter([0.3], [1, -0.5], p[0] * HEARD + p[1]),
+    "sections": lambda p: signal.sosfilt(
+        np.array([[p[0], 0.1, 0.2, 1, -p[1], 0.1], [1, p[1], 0, 1, 0, p[0]]]), HEARD
+    ),
+    "fixed sections": lambda p: signal.sosfiltfilt(SECTIONS, p[0] * HEARD + p[1]),
+    "there and back": lambda p: signal.filtfilt([0.3], [1, -0.5], p[0] * HEARD + p[1] * TIMES),
+    "smoothed": lambda p: signal.savgol_filter(p[0] * HEARD + p[1] * TIMES**2, 7, 2),
+    "without its trend": lambda p: signal.detrend(p[0] * HEARD + p[1] * TIMES**2),
+    "a kernel": lambda p: signal.convolve2d(IMAGE, np.array([[p[0], 1.0], [p[1], 0.0]]), mode="same").ravel(),
+    "blurred": lambda p: ndimage.gaussian_filter(p[0] * IMAGE + p[1] * IMAGE**2, 1.0).ravel(),
+    "weights": lambda p: ndimage.convolve1d(HEARD, np.array([p[0], 1.0, p[1]])),
+    "edges": lambda p: ndimage.sobel(p[0] * IMAGE - p[1], 0).ravel(),
+    "outside is one": lambda p: ndimage.correlate(
+        p[0] * IMAGE, np.ones((3, 3)), mode="constant", cval=1.0
+    ).ravel(),
+    "moved": lambda p: ndimage.shift(p[0] * IMAGE + p[1], (0.4, -1.2), order=1).ravel(),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_values_are_scipys_and_slopes_those_of_their_differences(name):
+    function, place = FILTERS[name], np.array([0.7, 0.4])
+    values, jacobian = TracedVector(trace(function, Parameters.of(place))).both(place)
+    np.testing.assert_allclose(values, function(place), rtol=1e-11, atol=1e-13)
+    for k, step in enumerate(np.eye(2) * 1e-3):
+        wide, narrow = ((function(place + h) - function(place - h)) / (2 * h[k]) for h in (step, step / 2))
+        np.testing.assert_allclose(jacobian[:, k], (4 * narrow - wide) / 3, rtol=1e-8, atol=1e-9)
+
+
+def test_the_coefficients_of_a_filter_are_found_from_what_it_did():
+    heard = np.random.default_rng(1).normal(size=300)
+    seen = signal.lfilter([0.7, 0.1], [1, -0.4, 0.2], heard)
+    found = st.minimize(
+        lambda p: np.sum((signal.lfilter(p[:2], np.array([1.0, p[2], p[3]]), heard) - seen) ** 2), np.zeros(4)
+    )
+    np.testing.assert_allclose(found.x, [0.7, 0.1, -0.4, 0.2], rtol=1e-9)
+    assert found.success
+
+
+def test_a_filter_in_which_more_depends_on_parameters_is_refused_by_name():
+    with pytest.raises(TracingError, match=r"gaussian_filter .*signal"):
+        trace(lambda p: np.sum(ndimage.gaussian_filter(IMAGE, p[0])), Parameters.of(np.ones(1)))
