@@ -14,18 +14,25 @@ from numpy.testing import assert_allclose
 from steepest import TracingError
 from steepest.tracing import rules
 from steepest.tracing.arrays import call_rule
+from steepest.tracing.rules import filters
 
 from .cases import CASES, Case, P, v
 from .recorded import evaluate, flat, record, slope_along
 
+FILTERS = {*filters.SIGNALS_BY_NAME.values(), *filters.IMAGES_BY_NAME.values()}
 ROWS: list[Any] = [
     *rules.UFUNCS,
     *rules.UFUNC_METHODS,
     *rules.FUNCTIONS,
     *rules.IN_PLACE,
     *rules.METHODS,
-    # Those that are handed functions have tests of their own: integrals, equations, differential equations.
-    *(function for function, rule in rules.scipy_rules().items() if rule not in rules.TAKE_FUNCTIONS),
+    # Those that are handed functions have tests of their own: integrals, equations, differential equations. So have
+    # filters (test_filters).
+    *(
+        function
+        for function, rule in rules.scipy_rules().items()
+        if rule not in rules.TAKE_FUNCTIONS and rule not in FILTERS
+    ),
 ]
 # Rows that only raise; their message has a test of its own.
 REFUSED = {*rules.REFUSED, "nonzero", "view"}

@@ -8,6 +8,7 @@ import steepest as st
 from steepest.errors import TracingError
 from steepest.parameters import Parameters
 from steepest.residuals import TracedVector
+from steepest.tracing.rules import filters
 from steepest.tracing.trace import trace
 
 rng = np.random.default_rng(0)
@@ -49,6 +50,45 @@ def test_values_are_scipys_and_slopes_those_of_their_differences(name):
     for k, step in enumerate(np.eye(2) * 1e-3):
         wide, narrow = ((function(place + h) - function(place - h)) / (2 * h[k]) for h in (step, step / 2))
         np.testing.assert_allclose(jacobian[:, k], (4 * narrow - wide) / 3, rtol=1e-8, atol=1e-9)
+
+
+# Further arguments of every filter, after the signal.
+ROWS = {
+    **dict.fromkeys(("detrend", "hilbert"), ()),
+    "savgol_filter": (7, 2), "decimate": (2, 4), "resample": (9,), "resample_poly": (2, 3),
+    **{name: (np.array([[0.3, 1.0]]),) for name in ("convolve2d", "correlate2d", "convolve", "correlate")},
+    **{name: (np.array([0.3, 1.0, 0.2]),) for name in ("convolve1d", "correlate1d")},
+    **dict.fromkeys(("gaussian_filter", "gaussian_filter1d", "gaussian_laplace"), (0.9,)),
+    **dict.fromkeys(("uniform_filter", "uniform_filter1d"), (3,)),
+    **dict.fromkeys(("sobel", "prewitt", "laplace", "spline_filter", "spline_filter1d"), ()),
+    "shift": (0.4,), "zoom": (1.5,), "rotate": (20.0,), "map_coordinates": (np.array([[0.3, 2.2], [1.1, 3.0]]),),
+    "affine_transform": (np.array([[1.0, 0.1], [0.2, 0.9]]),),
+}  # fmt: skip
+BEFORE = {
+    "lfilter": ([0.3], [1, -0.5]),
+    "filtfilt": ([0.3], [1, -0.5]),
+    "sosfilt": (SECTIONS,),
+    "sosfiltfilt": (SECTIONS,),
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [
+    *((signal, name) for name in filters.SIGNALS_BY_NAME), *((ndimage, name) for name in filters.IMAGES_BY_NAME)
+])  # fmt: skip
+def test_every_filter_of_a_signal_has_its_value_and_its_slope(module, name):
+    flat = module is signal and not name.endswith("2d")
+    start = HEARD if flat else IMAGE
+
+    def function(p):
+        found = getattr(module, name)(*BEFORE.get(name, ()), p[0] * start + p[1], *ROWS.get(name, ()))
+        return np.abs(np.ravel(found)) ** 2 if name == "hilbert" else np.ravel(found)
+
+    place = np.array([0.7, 0.4])
+    values, jacobian = TracedVector(trace(function, Parameters.of(place))).both(place)
+    np.testing.assert_allclose(values, function(place), rtol=1e-10, atol=1e-12)
+    for k, step in enumerate(np.eye(2) * 1e-3):
+        slope = (function(place + step) - function(place - step)) / (2 * step[k])
+        np.testing.assert_allclose(jacobian[:, k], slope, rtol=1e-8, atol=1e-9)
 
 
 def test_the_coefficients_of_a_filter_are_found_from_what_it_did():
