@@ -181,7 +181,7 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
-    from .training import meeting_rows
+    from .training import class_numbers, meeting_rows
     from .training.batches import Given, Part, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
@@ -305,8 +305,8 @@ def _job(given: dict[str, Any]) -> Job:
             job.remarks.append(remark)
     if recorded is not None:
         meeting = meeting_rows.remark(recorded, size // given["accumulate"])
-        if meeting:
-            job.remarks.append(meeting)
+        classes = class_numbers.remark(recorded, source, size // given["accumulate"])
+        job.remarks += [said for said in (meeting, classes) if said]
     if isinstance(source, Given) and source.remark:
         job.remarks.append(source.remark)
     if chosen is not None:
