@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .budget import Calls
 from .cost import Cost, call_like, number_of, plain_value
+from .linear_algebra.minimum_degree import normal_work
 from .oracles import HessianProduct, Later, Linearisation, Linearised, MadeWhenAsked, SparseHessian
 from .parameters import Parameters
 from .traced import SMALL, evaluation, slopes_are_cheaper, sum_of_squares, sum_of_terms, upright_evaluation
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from .structure.splitting import Split
     from .tracing.trace import Trace
 
+
+# The part of a sparse multiplication that one of dense matrices takes: LAPACK makes several at once.
+DENSE = 0.2
 
 # Elements with a kink that are made equations at most: beyond, the program costs more than the steps it saves.
 MOST_KINKS = 20_000
@@ -124,13 +129,19 @@ def _evaluations_of(traced: Trace) -> Evaluations:
         found = evaluation(traced, "linearised")
         if found is None:
             return None
-        sparse = hasattr(found, "plan")
+        plan = getattr(found, "plan", None)
 
         def linearised(x: Vector) -> Linearised:
             value, residual, jacobian = found(x)
             return Linearised(float(value), residual, jacobian)
 
-        return Linearisation(linearised, sparse)
+        if plan is not None:
+            work = lru_cache(maxsize=1)(partial(normal_work, plan.shape, plan.indptr, plan.indices))
+            return Linearisation(linearised, True, plan.shape[0], plan.products, work)
+        if squares is None:
+            return Linearisation(linearised, False)
+        few, many = sorted((squares.m, traced.n))
+        return Linearisation(linearised, False, squares.m, traced.n, lambda most: DENSE * few**2 * many)
 
     def find_sparse_hessian() -> Callable[[Vector], Any] | None:
         found = evaluation(traced, "sparse_hessian")

@@ -286,6 +286,12 @@ class Objective:
         return isinstance(found, Linearisation) and found.sparse
 
     @property
+    def linearisation(self) -> Linearisation | None:
+        """How the residuals are linearised, and what a step by their slopes takes; None where it is not known."""
+        found = self._found_linearised()
+        return found if isinstance(found, Linearisation) else None
+
+    @property
     def has_slopes_instead(self) -> bool:
         """Whether a sparse Jacobian of the residuals stands for sparse second derivatives that cost too much."""
         return self._slopes_instead()

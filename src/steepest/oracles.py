@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from threading import local
 from typing import Any, NamedTuple
 
@@ -33,10 +34,18 @@ class Linearised(NamedTuple):
 
 @dataclass(frozen=True)
 class Linearisation:
-    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array."""
+    """An evaluation that gives a `Linearised`; `sparse` tells whether its Jacobian is a sparse array.
+
+    `rows`: the number of residuals. `directions`: in how many they are pushed for their slopes, or how many of their
+    sums pulled back. `work(most)`: the multiplications that a step takes, infinite where they are more than `most`. All
+    infinite where they are not known.
+    """
 
     evaluate: Callable[[Vector], Linearised]
     sparse: bool
+    rows: float = inf
+    directions: float = inf
+    work: Callable[[float], float] = lambda most: inf
 
     def __call__(self, x: Vector) -> Linearised:
         """The linear model at `x` (n,)."""

@@ -267,7 +267,11 @@ def test_where_no_factor_is_bearable_none_is_on_the_ladder():
     plan = minimize(
         lambda x: np.sum((x[one] * x[other] - 1.0) ** 2) + 0.1 * np.sum(x**2), np.ones(n), budget={"steps": 1}
     ).plan
-    assert [rung.solver.name for rung in plan.rungs] == 3 * ["L-BFGS", "Newton-CG"] + ["L-BFGS"]
+    asked_later = [rung.solver.name for rung in plan.rungs if rung.fits is not None]
+    assert asked_later == ["Levenberg-Marquardt", "L-BFGS"]
+    assert [rung.solver.name for rung in plan.rungs if rung.fits is None] == 3 * ["L-BFGS", "Newton-CG"] + [
+        "L-BFGS"
+    ]
     assert "factorisation" in dict(plan.passed_over)["sparse Newton"]
 
 
@@ -281,7 +285,7 @@ def test_steps_by_products_that_the_radius_cuts_short_are_left_to_slopes_again()
         return np.sum(10_000.0 * (y[1:] - y[:-1] ** 2) ** 2 + (1.0 - y[:-1]) ** 2)
 
     result = minimize(cost, turned.T @ np.full(n, -1.0))
-    assert result.plan.taken == ("L-BFGS", "Newton-CG", "L-BFGS")
+    assert result.plan.taken == ("L-BFGS", "Levenberg-Marquardt", "L-BFGS", "Newton-CG", "L-BFGS")
     np.testing.assert_allclose(turned @ result.x, np.ones(n), atol=1e-8)
     assert result.nhev < 1_000  # of products: a hundred for each step that was cut, and no more of those
 
@@ -397,6 +401,96 @@ def test_residuals_over_pairs_at_random_are_walked_by_slopes_alone():
     one, other, seen = _paired(n, 4)
     answer = minimize(lambda x: np.sum((x[one] - np.sin(x[other]) - seen) ** 2), np.zeros(n))
     assert answer.success and answer.plan.taken == ("L-BFGS",) and answer.nhev <= 1
+
+
+def _trajectory(poses, loops, noise, seed):
+    """Poses (x, y, angle) seen from each other by one who walks and comes back: cost, start, and where each was."""
+    rng = np.random.default_rng(seed)
+    angle = np.cumsum(rng.normal(0.0, 0.3, poses))
+    angle -= angle[0]
+    place = np.cumsum(np.stack([np.cos(angle), np.sin(angle)]), axis=1)
+    truth = np.stack([*(place - place[:, :1]), angle], axis=1)
+    one = np.concatenate([np.arange(poses - 1), rng.integers(0, poses // 2, loops)])
+    other = np.concatenate([np.arange(1, poses), rng.integers(poses // 2, poses, loops)])
+
+    def seen(p):
+        away, turned = p[other, :2] - p[one, :2], p[one, 2]
+        ahead = np.cos(turned) * away[:, 0] + np.sin(turned) * away[:, 1]
+        aside = np.cos(turned) * away[:, 1] - np.sin(turned) * away[:, 0]
+        return np.stack([ahead, aside, p[other, 2] - turned], axis=1)
+
+    measured = seen(truth) + noise * rng.standard_normal((one.size, 3))
+
+    def cost(v):
+        p = np.reshape(v, (poses, 3))
+        off = seen(p) - measured
+        return np.sum(off[:, :2] ** 2) + np.sum(np.sin(0.5 * off[:, 2]) ** 2) + np.sum(p[0] ** 2)
+
+    start = np.zeros((poses, 3))
+    for k in range(poses - 1):
+        c, s = np.cos(start[k, 2]), np.sin(start[k, 2])
+        ahead, aside, turn = measured[k]
+        start[k + 1] = start[k] + [c * ahead - s * aside, s * ahead + c * aside, turn]
+    return cost, start.ravel(), truth
+
+
+def test_a_net_of_poses_is_straightened_by_its_residuals():
+    cost, start, truth = _trajectory(300, 240, 0.0, 3)
+    start = start + 0.1 * np.sin(np.arange(start.size))
+    result = minimize(cost, start, starts=1)
+    assert result.plan.taken == ("Levenberg-Marquardt",)
+    np.testing.assert_allclose(result.x, truth.ravel(), atol=1e-6)
+    assert result.success and result.nit < 40  # thousands by slopes alone
+
+
+def test_residuals_lead_wherever_the_unknowns_stand_and_whatever_the_unit_of_the_cost():
+    cost, start, _ = _trajectory(300, 240, 0.05, 4)
+    order = np.random.default_rng(0).permutation(start.size)
+    back = np.argsort(order)
+    one = minimize(cost, start, starts=1)
+    for unit in (1e-9, 1e9):
+        other = minimize(lambda v, unit=unit: unit * cost(v[back]), start[order], starts=1)
+        assert other.plan.taken == one.plan.taken == ("Levenberg-Marquardt",)
+        np.testing.assert_allclose(other.fun, unit * one.fun, rtol=1e-9)
+
+
+def test_more_bands_of_a_spectrum_than_bfgs_remembers_are_fitted_by_their_residuals():
+    """A dense Jacobian of 330 parameters; no more may be left than at the truth."""
+    bands = 110
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.0, bands, 12 * bands)
+
+    def model(v):
+        height, middle, width = np.reshape(v, (3, bands))
+        return np.sum(height * np.exp(-0.5 * ((x[:, None] - middle) / width) ** 2), axis=1)
+
+    truth = np.concatenate(
+        [
+            rng.uniform(1.0, 3.0, bands),
+            np.arange(bands) + 0.5 + rng.normal(0, 0.15, bands),
+            rng.uniform(0.15, 0.4, bands),
+        ]
+    )
+    y = model(truth) + 0.02 * rng.standard_normal(x.size)
+    start = np.concatenate([np.full(bands, 2.0), np.arange(bands) + 0.5, np.full(bands, 0.25)])
+    result = minimize(lambda v: np.sum((model(v) - y) ** 2), start, starts=1)
+    assert result.success and result.plan.taken == ("Levenberg-Marquardt",)
+    assert result.fun < np.sum((model(truth) - y) ** 2)
+    assert result.nit < 40  # thousands by slopes alone, to eight times the cost
+
+
+def test_factors_of_a_matrix_seen_in_part_keep_to_slopes_where_those_arrive():
+    rng = np.random.default_rng(1)
+    left, right = rng.standard_normal((60, 3)), rng.standard_normal((50, 3))
+    i, j = np.nonzero(rng.random((60, 50)) < 0.5)
+    seen = np.sum(left[i] * right[j], axis=1)
+
+    def cost(v):
+        a, b = np.reshape(v[:180], (60, 3)), np.reshape(v[180:], (50, 3))
+        return np.sum((np.sum(a[i] * b[j], axis=1) - seen) ** 2)
+
+    result = minimize(cost, rng.standard_normal(330), starts=1)
+    assert result.fun < 1e-15 and result.plan.taken == ("L-BFGS",)
 
 
 def test_an_easy_quadratic_whose_factor_takes_long_is_solved_by_slopes():

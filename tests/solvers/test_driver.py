@@ -343,3 +343,20 @@ def test_many_parameters_take_no_steps_for_what_a_solver_knows_to_be_rounding(n,
 
     assert (stop_after(20, 3e-13) is not None) is ends
     assert stop_after(20, 0.0) is None
+
+
+def test_a_walk_gives_way_after_so_many_steps_only_where_it_is_told_to():
+    start = np.array([-1.2, 1.0, -1.2, 1.0])
+    whole = drive(bfgs(), Objective(4, value_and_gradient=rosenbrock), start)
+    asked = []
+
+    def answered(answer):
+        valley = Objective(4, value_and_gradient=rosenbrock)
+        return drive(bfgs(), valley, start, gives_way=(5, lambda: asked.append(1) or answer))
+
+    cut, uncut = answered(True), answered(False)
+    assert cut.stop is StopReason.OUT_OF_BUDGET and cut.steps == 5 and "after 5 steps" in cut.reason
+    assert_array_equal(cut.x, whole.history.x[5])
+    assert uncut.stop is whole.stop and uncut.steps == whole.steps
+    assert_array_equal(uncut.x, whole.x)
+    assert len(asked) == 2

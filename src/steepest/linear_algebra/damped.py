@@ -19,6 +19,7 @@ from .damped_factors import (
     PivotedModel,
     SparseModel,
 )
+from .minimum_degree import keeps_sparse
 from .symmetric import safe_factor
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
@@ -272,10 +273,6 @@ def of_hessian(H: Matrix, gradient: Vector, scale: Vector) -> Spectrum:
     return Spectrum(values, slope, axes)
 
 
-# Above this many times the entries of J, the product JᵀJ and its factors would no longer be sparse; conjugate
-# gradients on J itself take over.
-FILL = 30.0
-
 # A sparse J with no more columns and entries, zeros counted, is factorised as if it were dense: SciPy takes 0.5 ms to
 # make its sparse product and factor ready, however small they are, and LAPACK a third of that.
 DENSE_COLUMNS, DENSE_ENTRIES = 200, 1 << 16
@@ -348,6 +345,5 @@ def of_sparse_residual(
         factor, is_safe = safe_factor(gram, SQUARED_IS_SAFE)
         slope = A.T.dot(r)
         return CholeskyModel(gram, slope, factor) if is_safe else PivotedModel(gram, slope)
-    rows = np.diff(J.tocsr().indptr)
-    products = float(rows.astype(np.float64) @ rows)
-    return (SparseModel if products <= FILL * max(J.nnz, 1) else IterativeModel)(J, r, scale)
+    factorised = keeps_sparse(np.diff(J.tocsr().indptr), J.nnz)
+    return (SparseModel if factorised else IterativeModel)(J, r, scale)

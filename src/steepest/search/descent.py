@@ -419,7 +419,7 @@ class Descent:
         `watch`: sees every iterate instead of the recording, and may end the walk; see `solvers.drive`. Who gives one
         knows whether it did, or the user.
         """
-        before = self._work
+        before, way = self._work, rung.gives_way
         run = drive(
             rung.solver,
             self.problem.objective,
@@ -429,6 +429,7 @@ class Descent:
             callback=self.callback,
             restore=self.problem.restore,
             watch=self.recording if watch is None else watch,
+            gives_way=None if way is None else (way.after, lambda: way.fits(self.problem.objective)),
         )
         self.steps += run.steps
         if run.steps:

@@ -21,13 +21,9 @@ from .linear_residuals import met_by_linear_residuals
 from .methods import plan_for
 from .newton import Newton
 from .newton_cg import NewtonCG
-from .plan import Plan, Rung
-from .situation import HESSIAN_PARAMETERS, Situation
+from .plan import GivesWay, Plan, Rung
+from .situation import DENSE_PARAMETERS, HESSIAN_PARAMETERS, Situation, steps_by_residuals_are_cheap
 from .split_interior_point import SplitInteriorPoint
-
-# Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients;
-# beyond, updating it takes longer than the better directions save.
-DENSE_PARAMETERS = 300
 
 # Newton's method on a large sparse cost has arrived after some dozens of steps, or it is far out in country whose
 # second derivatives tell nothing of the way; L-BFGS crosses that with cheap steps, and Newton's method takes up again.
@@ -95,7 +91,7 @@ class Rule:
     Both sentences may use {n}, the number of parameters, {limit}, {hessian_limit}, and the {work} of a factorisation.
     `most_steps`: after which the next rung takes over, where there is one; None: when its own limit is reached.
     `even_last`: whether that holds where there is no next one. `more_while_cheap`, `if_faster`, `afresh`, `begins`,
-    `fits`: as in `Rung`.
+    `fits`, `gives_way`: as in `Rung`.
     """
 
     solver: Callable[[], Solver]
@@ -109,7 +105,17 @@ class Rule:
     afresh: bool = False
     begins: Callable[[Objective, Vector], Vector | None] | None = None
     fits: Callable[[Objective], bool] | None = None
+    gives_way: GivesWay | None = None
 
+
+# Steps of L-BFGS after which steps by the slopes of residuals take over, where they are cheap: easy sums of squares are
+# through before.
+SOON_STEPS = 300
+
+# Steps by those: they arrive in some dozens, or crawl along a valley.
+RESIDUAL_STEPS = 60
+
+TO_RESIDUALS = GivesWay(SOON_STEPS, steps_by_residuals_are_cheap)
 
 # Why sparse second derivatives were not used.
 FACTORISED = (
@@ -122,6 +128,9 @@ NO_SQUARES = "the cost was not recognised as a sum of squares of few parameters"
 
 # Why products with the Hessian were not used.
 NO_PRODUCTS = "it needs exact products with the Hessian; up to {hessian_limit} parameters it is taken whole"
+
+# Why BFGS was not used.
+TOO_WIDE = "its matrix of {n} × {n} numbers would cost more than it saves above {limit} parameters"
 
 # Why L-BFGS was not used.
 FORGETFUL = "it forgets curvature that BFGS can afford to remember up to {limit} parameters"
@@ -166,6 +175,13 @@ RULES = (
         because="where a norm is zero the cost has a kink, and is smooth once that is an equation of its own",
         otherwise="the cost has no norms of so many more numbers than parameters that few can be zero",
         most_steps=None,
+    ),
+    Rule(
+        lambda: LevenbergMarquardt(newton=False),
+        when=lambda s: s.opens_by_residuals,
+        because="the cost is a sum of squares, and the slopes of its residuals, cheap as they are, tell its curvature",
+        otherwise=NO_SQUARES,
+        most_steps=RESIDUAL_STEPS,
     ),
     Rule(
         LBFGS,
@@ -215,6 +231,23 @@ RULES = (
         ),
         otherwise="second derivatives are as cheap",
         most_steps=HEAVY_CROSSING_STEPS,
+        gives_way=TO_RESIDUALS,
+    ),
+    Rule(
+        lambda: LevenbergMarquardt(newton=False),
+        when=lambda s: s.is_heavy and s.has_residuals_that_bend and not s.opens_by_residuals,
+        because="the cost is a sum of squares, and where cheap steps do not arrive soon its residuals tell the way",
+        otherwise=NO_SQUARES,
+        most_steps=RESIDUAL_STEPS,
+        fits=steps_by_residuals_are_cheap,
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: s.is_heavy and s.has_residuals_that_bend and not s.opens_by_residuals,
+        because="where steps by residuals crawl along a valley, cheap ones come on sooner",
+        otherwise=FORGETFUL,
+        most_steps=HEAVY_CROSSING_STEPS,
+        fits=steps_by_residuals_are_cheap,
     ),
     Rule(
         lambda: Newton(sparse=True),
@@ -247,7 +280,7 @@ RULES = (
         lambda: BFGS(from_residuals=True),
         when=lambda s: s.n <= DENSE_PARAMETERS and s.objective.has_residual,
         because="what steps tell of the curvature is added to what the slopes of the residuals tell",
-        otherwise=NO_SQUARES,
+        otherwise=TOO_WIDE,
         most_steps=TOLD_STEPS,
         more_while_cheap=True,
     ),
@@ -255,7 +288,7 @@ RULES = (
         BFGS,
         when=lambda s: s.n <= DENSE_PARAMETERS and not s.objective.has_residual,
         because="the cost has {n} parameters, few enough to learn its whole curvature",
-        otherwise="its matrix of {n} × {n} numbers would cost more than it saves above {limit} parameters",
+        otherwise=TOO_WIDE,
         most_steps=None,
     ),
     Rule(
@@ -272,6 +305,23 @@ RULES = (
         because="the cost has {n} parameters, and the last steps stand in for a matrix of their curvatures",
         otherwise=FORGETFUL,
         most_steps=LONG_CROSSING_STEPS,
+        gives_way=TO_RESIDUALS,
+    ),
+    Rule(
+        lambda: LevenbergMarquardt(newton=False),
+        when=lambda s: not s.is_bearable and s.has_residuals_that_bend and not s.opens_by_residuals,
+        because="the cost is a sum of squares, and where cheap steps do not arrive soon its residuals tell the way",
+        otherwise=NO_SQUARES,
+        most_steps=RESIDUAL_STEPS,
+        fits=steps_by_residuals_are_cheap,
+    ),
+    Rule(
+        LBFGS,
+        when=lambda s: not s.is_bearable and s.has_residuals_that_bend and not s.opens_by_residuals,
+        because="where steps by residuals crawl along a valley, cheap ones come on sooner",
+        otherwise=FORGETFUL,
+        most_steps=LONG_CROSSING_STEPS,
+        fits=steps_by_residuals_are_cheap,
     ),
     Rule(
         lambda: NewtonCG(most_held=MOST_HELD),
@@ -350,15 +400,31 @@ def choose(
     work = 0.0 if factorising is None else factorising.work
     because, passed_over, next_rungs = _in_words(holding, objective.n, work)
     first_steps = holding[0].most_steps if next_rungs else None
+    gives_way = _gives_way(holding, 0)
     if not options:
-        return Plan(holding[0].solver(), because, passed_over, next_rungs=next_rungs, first_steps=first_steps)
+        return Plan(
+            holding[0].solver(),
+            because,
+            passed_over,
+            next_rungs=next_rungs,
+            first_steps=first_steps,
+            gives_way=gives_way,
+        )
     return replace(
         plan_for(holding[0].solver(), options),
         because=because,
         passed_over=passed_over,
         next_rungs=next_rungs,
         first_steps=first_steps,
+        gives_way=gives_way,
     )
+
+
+def _gives_way(holding: tuple[Rule, ...], at: int) -> GivesWay | None:
+    """What the walk by the rule there gives way to, if that is what comes next."""
+    way = holding[at].gives_way
+    follows = way is not None and at + 1 < len(holding) and holding[at + 1].fits is way.fits
+    return way if follows else None
 
 
 @lru_cache(maxsize=64)
@@ -383,8 +449,9 @@ def _in_words(
             rule.fits,
             rule.more_while_cheap,
             rule.if_faster,
+            _gives_way(holding, at),
         )
-        for rule in holding[1:]
+        for at, rule in enumerate(holding[1:], 1)
     )
     held = {rule.solver().name for rule in holding}
     otherwise = {rule.solver().name: rule.otherwise.format(**words) for rule in reversed(RULES)}

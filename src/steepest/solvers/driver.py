@@ -67,6 +67,7 @@ def drive(
     callback: Callable[..., Any] | None = None,
     restore: Callable[[Vector], Any] | None = None,
     watch: Callable[[Vector, float, float, float, int], bool] | None = None,
+    gives_way: tuple[int, Callable[[], bool]] | None = None,
 ) -> Run:
     """Walk from `x0`, shape (n,), until the solver, the tolerance, a budget or the user says stop.
 
@@ -75,7 +76,8 @@ def drive(
     two forms, told apart by the parameter's name: `callback(xk)` or `callback(intermediate_result)`; it stops
     the walk by returning True or raising StopIteration. `restore` turns the flat x into the user's structure
     for it. `watch(x, value, slope, step_length, evaluations)` sees every iterate, the start too, and stops the walk
-    by returning True; it may keep x and must not change it.
+    by returning True; it may keep x and must not change it. `gives_way`: after so many steps the walk ends, its steps
+    used up, where the function says so; it is asked once.
 
     Numerical trouble, a spent budget and Ctrl-C end the walk and never raise. What the cost or the callback
     raises passes through, with a note on where the walk was.
@@ -93,7 +95,7 @@ def drive(
     walk = _Walk(solver, objective, tolerance, watch)
     try:
         with quietly():
-            stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell)
+            stop, reason = walk.go(_frozen(objective.bounds.project(x0)), limit, tell, gives_way)
     except BudgetSpent as what:
         stop, reason = StopReason.OUT_OF_BUDGET, spent(str(what), objective)
     except KeyboardInterrupt:
@@ -157,7 +159,11 @@ class _Walk:
         self.grain = 0.0
 
     def go(
-        self, x: Vector, limit: int, tell: Callable[[State, int, int], None] | None
+        self,
+        x: Vector,
+        limit: int,
+        tell: Callable[[State, int, int], None] | None,
+        gives_way: tuple[int, Callable[[], bool]] | None = None,
     ) -> tuple[StopReason, str]:
         solver, objective, history = self.solver, self.objective, self.history
         bounds = objective.bounds if objective.bounds.any else None
@@ -207,6 +213,8 @@ class _Walk:
                 return stop, progress.sentence
             if objective.is_measured and _is_within_error(objective, gradient):
                 return StopReason.ROUNDING, "every part of the slope is within the error of its measurement"
+            if gives_way is not None and index == gives_way[0] and gives_way[1]():
+                return StopReason.OUT_OF_BUDGET, f"another method took over after {index} steps"
             del step, gradient
             if is_long and isinstance(state, Lighter):
                 state = state.without_step(step_length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..bounds import Vector
 from ..objective import Objective
@@ -15,6 +15,13 @@ from .stopping import Tolerance
 NOTHING_ASKED = Tolerance()
 
 
+class GivesWay(NamedTuple):
+    """After how many steps a walk ends for another that may be better, if that one `fits`."""
+
+    after: int
+    fits: Callable[[Objective], bool]
+
+
 @dataclass(frozen=True)
 class Rung:
     """One step of the ladder: a solver, why it stands here, and the steps it may take (None: its own limit).
@@ -23,7 +30,7 @@ class Rung:
     the best point so far to where this one begins instead; None there passes it over. `fits`: a last question, too
     dear to be asked before its turn comes. `more_while_cheap`: it may take more steps, up to its own limit, while its
     slopes are foreseen to cost next to nothing. `if_faster`: only where the walk before the last, which went its way,
-    won far more for its work than the last.
+    won far more for its work than the last. `gives_way`: after so many steps already to the next one, where that fits.
     """
 
     solver: Solver
@@ -34,6 +41,7 @@ class Rung:
     fits: Callable[[Objective], bool] | None = None
     more_while_cheap: bool = False
     if_faster: bool = False
+    gives_way: GivesWay | None = None
 
     @property
     def label(self) -> str:
@@ -49,8 +57,8 @@ class Plan:
 
     `next_rungs`: what takes over, from the best point, if the walk before it does not end in a minimum; `taken`: the
     names of those that did, filled in afterwards, and `looped`: how many of all steps a compiled loop took.
-    `first_steps`: after how many steps the first hands over. `asked`, `max_steps` and `max_evaluations` carry what
-    options asked for; None leaves the defaults.
+    `first_steps`: after how many steps the first hands over, and `gives_way`: after how many where the next one fits.
+    `asked`, `max_steps` and `max_evaluations` carry what options asked for; None leaves the defaults.
     """
 
     solver: Solver
@@ -61,6 +69,7 @@ class Plan:
     max_evaluations: int | None = None
     next_rungs: tuple[Rung, ...] = ()
     first_steps: int | None = None
+    gives_way: GivesWay | None = None
     taken: tuple[str, ...] = ()
     looped: int = 0
 
@@ -72,7 +81,7 @@ class Plan:
     @property
     def rungs(self) -> tuple[Rung, ...]:
         """The whole ladder, from the solver that begins."""
-        first = Rung(self.solver, self.because, self.first_steps)
+        first = Rung(self.solver, self.because, self.first_steps, gives_way=self.gives_way)
         return (first, *self.next_rungs)
 
     def walked(self, taken: tuple[str, ...], looped: int) -> Plan:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from ..linear_algebra.elimination import BEARABLE
 from ..objective import Objective
+
+# Up to here the n × n matrix of BFGS stays in the cache and its update costs less than most gradients; beyond, updating
+# it takes longer than the better directions save.
+DENSE_PARAMETERS = 300
 
 # With as many parameters second derivatives are asked for at every step; beyond, one Hessian costs about as much as
 # the gradients of a whole walk that learns curvature on the way.
@@ -33,9 +38,27 @@ WHOLE_PARAMETERS, WHOLE_NUMBERS = 2_000, 1 << 25
 # by slopes were all it took.
 SOON_MADE = 5e8
 
+# Directions in which residuals are pushed for their slopes, numbers in all of them together, and multiplications that a
+# step by them takes, up to which they are cheap.
+FEW_DIRECTIONS, FEW_NUMBERS, CHEAP_STEP = 100, 1e6, 2e8
+
+# Of more parameters the pattern of the slopes takes as long to find as hundreds of slopes of the cost.
+SOON_READ = 10_000
+
 # Norms of so many times more numbers than there are parameters cannot but a few be zero at once: distances from given
 # points, whose sum is smooth wherever it is not at one of them.
 OUTNUMBERED = 4
+
+
+def steps_by_residuals_are_cheap(objective: Objective, most: float = CHEAP_STEP) -> bool:
+    """Whether the slopes of residuals take few directions, or few numbers, and a step by them no more than `most`.
+
+    That is in multiplications.
+    """
+    found = objective.linearisation
+    if found is None or found.directions > max(FEW_DIRECTIONS, FEW_NUMBERS / found.rows):
+        return False
+    return found.work(most) <= most
 
 
 @dataclass(frozen=True)
@@ -150,6 +173,25 @@ class Situation:
         if self.is_bearable:
             return objective.least_squares
         return objective.has_slopes_instead and objective.has_sparse_jacobian
+
+    @property
+    def has_residuals_that_bend(self) -> bool:
+        """Whether the cost is a sum of squares, more than a quadratic, of parameters too many to begin with those."""
+        many = self.exact and self.n > DENSE_PARAMETERS
+        return many and self.objective.least_squares and not self.is_quadratic
+
+    @property
+    def opens_by_residuals(self) -> bool:
+        """Whether to begin with the slopes of residuals: they are cheap to find and to solve with, and no polynomials.
+
+        Slopes alone are as soon through polynomials of low degree, as products of factors are.
+        """
+        if not (self.has_residuals_that_bend and self.n <= SOON_READ):
+            return False
+        facts = self.facts
+        if facts is None or facts.degree < inf:
+            return False
+        return steps_by_residuals_are_cheap(self.objective, MOMENT)
 
     @property
     def is_one_matrix(self) -> bool:
