@@ -81,6 +81,8 @@ class Interpolator:
     def __call__(self, x: Any, *args: Any, **settings: Any) -> Any:
         """The values at places `x`."""
         if is_traced(x) or is_traced(args) or is_traced(settings):
+            if self._values is None and pieces_of(self._plain) is None:
+                return self._plain(x, *args, **settings)  # SciPy refuses, and the user's line is named
             return self._pieces(x)(x, *args, **settings)
         return self._of_values(self._plain(x, *args, **settings))
 
