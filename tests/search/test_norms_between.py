@@ -161,3 +161,27 @@ def test_a_corner_of_cost_and_constraint_is_left_where_few_ways_lead_down():
     assert not st.verify(
         cost, place, constraints=[cone, at_least_zero(lambda x: 2 - norm(x - place))]
     ).success
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-7, 1e7])
+def test_a_corner_of_a_constraint_does_not_hold_to_the_ways_along_one_of_its_sides(unit):
+    """From zero the constraint is met along (-1, -2), where the cost falls; on the sides of its corner it does not."""
+    axis, across = np.array([-1.5, -0.35]), np.array([[0.0, 0.0], [2.0, -1.0]])
+    cost = lambda x: unit * (norm(across @ x) - 0.29 * x[0] + 0.4 * x[1])  # noqa: E731
+    cone = at_least_zero(lambda x: axis @ x - 0.8 * np.max(np.abs(x)))
+    lower = 1e-3 * np.array([-1.0, -2.0])
+    assert cone["fun"](lower) > 0.0 and cost(lower) < -1e-4 * unit
+    assert not st.verify(cost, np.zeros(2), constraints=[cone, at_least_zero(lambda x: 2 - norm(x))]).success
+
+
+@pytest.mark.parametrize("unit", [1e9, 1e12])
+@pytest.mark.parametrize("ball", [lambda x: 1.0 - norm(x), lambda x: 1.0 - x @ x])
+def test_no_more_digits_are_claimed_than_the_distance_to_a_limit_leaves(unit, ball):
+    """The point of a ball that is nearest to (2, 2) is (1, 1)/√2, in whatever unit the ball is told."""
+    found = st.minimize(
+        lambda x: norm(x - 2), [0.2, 0.5], constraints=at_least_zero(lambda x: unit * ball(x))
+    )
+    off = np.abs(found.x - np.sqrt(0.5)).max()
+    assert off < 1e-6
+    if found.digits is not None:
+        assert off <= 2.0 * 10.0 ** -np.min(found.digits)

@@ -133,3 +133,9 @@ def test_the_largest_less_the_smallest_rises_along_the_order():
     z = np.array([[3.0, -1.0, 2.0, 7.0]])
     sums = sum(rise * np.sort(z)[0, -k:].sum() for k, rise in found.steps)
     assert found.sign * (found.least * z.sum() + sums) == pytest.approx(8.0)
+
+
+def test_nothing_sorted_adds_nothing():
+    """A slice of no element is sorted: the least of Σ|x - 1| + 0 is at one."""
+    found = st.minimize(lambda x: np.sort(x[:0]).sum() + np.abs(x - 1.0).sum(), np.array([0.3, 0.2]))
+    assert found.success and found.x == pytest.approx([1.0, 1.0], abs=1e-12)

@@ -71,7 +71,7 @@ def ordered_sums(reading: Reading) -> dict[Any, Ordered]:
         if equation.primitive.name != "sort" or len(equation.invars) != 1:
             continue
         source = equation.outvars[0]
-        if source.aval.dtype != np.float64 or not reading.depends(equation.invars[0]):
+        if source.aval.dtype != np.float64 or not source.aval.size or not reading.depends(equation.invars[0]):
             continue
         for use in reading.uses.get(source, ()):
             end, chain = _followed(reading, source, use)

@@ -231,7 +231,10 @@ def _minimum(point: Point, evidence: list[Evidence], bend: Bend, limit: Vector, 
 
 
 def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | None:
-    """Digits of each parameter: errors of slope and rows carried through the equations of the active constraints."""
+    """Digits of each parameter: errors of slope and rows carried through the equations of the active constraints.
+
+    What pushes and is met short of its limit is as far off as one that is missed by as much.
+    """
     H = point.hessian
     if H is None:
         return None
@@ -242,13 +245,20 @@ def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | N
     A = dense(point.J[hold][:, free]) * point.scale[free]
     D = point.scale[free]
     K = np.block([[D[:, None] * H[np.ix_(free, free)] * D, A.T], [A, np.zeros((hold.size, hold.size))]])
-    errors = np.concatenate([D * limit[free], np.maximum(point.violations, EPS * 4 * point.sizes)[hold]])
+    pushed = np.flatnonzero(bounds)
+    low, high = point.x - point.bounds.lower, point.bounds.upper - point.x
+    beside = np.minimum(low, high)[pushed]
+    of_slope = limit[free] + np.abs(H[np.ix_(free, pushed)]) @ beside
+    away = np.minimum(np.abs(point.value - point.rows.lower), np.abs(point.value - point.rows.upper))[hold]
+    of_rows = np.maximum(away, EPS * 4 * point.sizes[hold]) + np.abs(dense(point.J[hold][:, pushed])) @ beside
+    errors = np.concatenate([D * of_slope, of_rows])
     size = np.sqrt(np.maximum(np.abs(K).max(axis=0, initial=0.0), np.finfo(float).tiny))
     # Where the slope of a constraint vanishes, as that of x² = 0, what is left of it is small, and no rounding.
     inverse = np.linalg.pinv(K / size[:, None] / size, rcond=4.0 * EPS)
     spread = (np.abs(inverse) @ (errors / size) / size)[: free.size]
     error = 0.5 * np.spacing(np.abs(point.x)) + np.abs(step)
     error[free] += D * spread
+    error[pushed] += beside
     digits = digits_of(point.look, error)
     for direction in bend.flat:
         digits = np.where(np.abs(direction) > 1e-6 * np.abs(direction).max(), 0.0, digits)

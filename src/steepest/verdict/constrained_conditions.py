@@ -196,21 +196,26 @@ def _slides(point: Point) -> bool:
             ways += [way, -way]
     if any(_falls(point, D * way) for way in ways):
         return True
-    return point.rows.split() is not None and _falls_in_a_thin_cone(point)
+    if point.rows.split() is None:
+        return False
+    wider = point.tangent_of_equations.shape[1] > point.tangent.shape[1]
+    return _falls_in_a_thin_cone(point) or (wider and _falls_in_a_thin_cone(point, equations=True))
 
 
-def _falls_in_a_thin_cone(point: Point) -> bool:
+def _falls_in_a_thin_cone(point: Point, *, equations: bool = False) -> bool:
     """Whether the cost falls along a way that few lead beside: looked for around those that break the least.
 
-    Where constraints have a corner too, the ways that keep to them may be a thin cone.
+    Where constraints have a corner too, the ways that keep to them may be a thin cone. `equations`: among all ways that
+    keep to these, where not only to what pushes.
     """
-    space, middle, spread = point.scale[:, None] * point.tangent, np.zeros(point.tangent.shape[1]), 1.0
+    ways = point.tangent_of_equations if equations else point.tangent
+    space, middle, spread = point.scale[:, None] * ways, np.zeros(ways.shape[1]), 1.0
     for _ in range(CONE_ROUNDS):
         tried = middle + spread * point.look.generator.standard_normal((CORNER_WAYS, middle.size))
         tried /= np.maximum(np.abs(tried).max(axis=1, keepdims=True, initial=0.0), np.finfo(float).tiny)
         ranks = [_rank_along(point, space @ way) for way in tried]
         order = sorted(range(len(tried)), key=ranks.__getitem__)
-        if any(_falls(point, space @ tried[k]) for k in order[:CONE_BEST]):
+        if any(_falls(point, space @ tried[k], equations=equations) for k in order[:CONE_BEST]):
             return True
         middle, spread = tried[order[0]], CONE_NARROWS * spread
     return False
@@ -227,13 +232,13 @@ def _rank_along(point: Point, way: Vector) -> tuple[float, float]:
     return 0.0, value if np.isfinite(value) else np.inf
 
 
-def _falls(point: Point, way: Vector) -> bool:
+def _falls(point: Point, way: Vector, *, equations: bool = False) -> bool:
     """Whether the cost is lower at both of two small distances along `way` (n,), within the constraints."""
     longest = float(np.abs(way / point.scale).max(initial=0.0))
     if not longest > 0.0:
         return False
     for distance in TRIED[-2:]:
-        near = point.kept(point.x + distance / longest * way)
+        near = point.kept(point.x + distance / longest * way, equations=equations)
         if near is None or not point.look.value_at(near) < point.look.value - _rounding_of_values(point):
             return False
     return True

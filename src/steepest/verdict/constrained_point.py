@@ -224,6 +224,18 @@ class Point:
         rows, bounds = self.pushing
         return self._null_space(rows, bounds)
 
+    @cached_property
+    def tangent_of_equations(self) -> Vector:
+        """Directions (n, k) as of `tangent`, that keep to equations alone.
+
+        On a kink the slopes that are read there are those of one side, and what pushes by them need not hold the point.
+        """
+        return self._null_space(*self._equations)
+
+    @property
+    def _equations(self) -> tuple[Vector, Vector]:
+        return self.rows.equality, self.bounds.lower == self.bounds.upper
+
     def _null_space(self, rows: Vector, bounds: Vector) -> Vector:
         free = np.flatnonzero(~bounds)
         A = dense(self.J[np.flatnonzero(rows)][:, free]) * self.scale[free]
@@ -250,9 +262,12 @@ class Point:
         values = np.linalg.svd(A, compute_uv=False) if A.size else np.zeros(0)
         return int((values > 1e-6 * max(1.0, values.max(initial=0.0))).sum()), int(active.size)
 
-    def kept(self, x: Vector) -> Vector | None:
-        """`x` brought back onto what pushes here, inside the bounds; None where that leads nowhere feasible."""
-        rows, bounds = self.pushing
+    def kept(self, x: Vector, *, equations: bool = False) -> Vector | None:
+        """`x` brought back onto what pushes here, inside the bounds; None where that leads nowhere feasible.
+
+        `equations`: onto equations alone.
+        """
+        rows, bounds = self._equations if equations else self.pushing
         hold = np.flatnonzero(rows)
         target = np.where(self.at_lower, self.rows.lower, self.rows.upper)[hold]
         x = self.bounds.project(np.where(bounds, self.x, x))
