@@ -375,9 +375,9 @@ def draws_from_the_standard_library(p):
 
 
 def integrates(p):
-    from scipy.integrate import nquad
+    from scipy.integrate import cubature
 
-    return nquad(lambda t: np.exp(-p[0] * t), [[0, 1]])[0]
+    return cubature(lambda t: np.exp(-p[0] * t[:, 0]), [0.0], [1.0]).estimate
 
 
 def writes_text(p):
@@ -400,7 +400,7 @@ def counts_with(p):
 
 UNTRACEABLE = [
     (draws_from_the_standard_library, "random.gauss", "random numbers", "args="),
-    (integrates, "nquad(lambda", "'p[0]'", "dblquad"),
+    (integrates, "cubature(lambda", "'p[0]'", "dblquad"),
     (writes_text, '"%f"', "'p[0]'", "f-string"),
     (sorts, "sorted(p)", "'p[0]'", "np.sort"),
     (writes_json, "json.dumps", "'p[0]'", "NumPy functions"),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..errors import TracingError
-from . import rules
+from . import columns, rules
 from .explain import cannot_convert, cannot_decide, naming, no_rule, outside_array
 from .source import is_library
 from .views import VIEWS
@@ -32,10 +32,24 @@ class TracedArray(NDArrayOperatorsMixin):
     """An array whose values depend on the parameters.
 
     Behaves as the `numpy.ndarray` it stands for: shape, dtype, operators, methods, indexing, assignment. A
-    basic index gives a view that writes through, as in NumPy. `names`: the parameters it depends on.
+    basic index gives a view that writes through, as in NumPy. `names`: the parameters it depends on. `labels`: those of
+    its rows, where it was made of columns of pandas; else None.
     """
 
-    __slots__ = ("_base", "_get", "_key", "_label", "_look", "_put", "_seen", "_value", "_version", "names")
+    __slots__ = (
+        "_base",
+        "_get",
+        "_key",
+        "_label",
+        "_look",
+        "_put",
+        "_seen",
+        "_value",
+        "_version",
+        "labels",
+        "names",
+    )
+    __array_priority__ = __pandas_priority__ = columns.PRIORITY
 
     _get: Callable[[Any], Any]
     _put: Callable[[Any, Any], Any]
@@ -48,6 +62,7 @@ class TracedArray(NDArrayOperatorsMixin):
         self._seen = 0
         self._label = label
         self._key: Any = None
+        self.labels: Any = None
         self.names = names
 
     # -- the value, and the view it may be ---------------------------------------------------------------
@@ -255,15 +270,28 @@ class TracedArray(NDArrayOperatorsMixin):
         if name.startswith("__"):
             raise AttributeError(f"an array has no attribute {name!r} while it is traced")
         rule = rules.METHODS.get(name)
+        if self.labels is not None and name in ("std", "var", "to_numpy", "values"):
+            return self._as_a_column(rule, name)
         if rule is not None:
             return functools.partial(_call_method, rule, self)
         ufunc = getattr(np, name, None)
         if isinstance(ufunc, np.ufunc) and ufunc.nin == 1:
             # NumPy computes object arrays by calling the method named after the ufunc on each element.
             return functools.partial(ufunc, self)
+        if self.labels is not None:
+            raise naming(columns.no_longer_a_column(name), self.names)
         if hasattr(np.ndarray, name) or hasattr(self.dtype.type, name):
             raise no_rule(f"the array method .{name}", self.names)
         raise AttributeError(f"an array has no attribute {name!r}")
+
+    def _as_a_column(self, rule: Any, name: str) -> Any:
+        """What pandas gives under this name where NumPy gives another or none."""
+        bare = TracedArray(self.value, self.names)
+        if name == "values":
+            return bare
+        if name == "to_numpy":
+            return lambda: bare
+        return lambda ddof=1: _call_method(rule, bare, ddof=ddof)
 
     def __round__(self, digits: int | None = None) -> Any:
         return np.round(self, digits or 0)
@@ -279,6 +307,8 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Any:
         found: set[str] = set()
+        if self.labels is not None:
+            raise naming(columns.misplaced(), self.names)
         key = unwrap(key, found)
         names = self.names | found
         if self._label and _is_place(key):
@@ -590,7 +620,7 @@ def unwrap(value: Any, names: set[str]) -> Any:
         return rules.BUILD_ARRAY(unwrap(value.tolist(), names))
     if kind is slice and (is_traced(value.start) or is_traced(value.stop) or is_traced(value.step)):
         raise cannot_convert(names_in((value.start, value.stop, value.step)), "index")
-    return value
+    return columns.plain(value)
 
 
 def _unchanging(array: MadeArray) -> np.ndarray:
@@ -642,6 +672,11 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
     raw = [unwrap(item, found) for item in inputs]
     settings = {key: unwrap(item, found) for key, item in settings.items()}
     names = frozenset(found)
+    labels = None
+    for item in inputs:
+        if (type(item) is TracedArray and item.labels is not None) or columns.is_of_pandas(item):
+            labels = columns.labels_of(inputs, TracedArray)
+            break
     if method == "__call__":
         rule = rules.UFUNCS.get(ufunc) or rules.scipy_rules().get(ufunc)
     else:
@@ -654,7 +689,10 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
     result = _record(rule, names, *raw, **settings)
     if out is not None:
         return _store(out[0], result, names)
-    return wrap(result, names)
+    wrapped = wrap(result, names)
+    if labels is not None and type(wrapped) is TracedArray:
+        wrapped.labels = labels
+    return wrapped
 
 
 def apply_function(function: Any, args: Any, kwargs: Any) -> Any:
