@@ -5,6 +5,7 @@ import pytest
 from scipy import interpolate
 
 import steepest as st
+from steepest.errors import TracingError
 from steepest.parameters import Parameters
 from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
@@ -36,6 +37,18 @@ OF_VALUES = {
     "lists of slopes": lambda p: interpolate.CubicHermiteSpline(KNOTS[:2], [p[0], 2.0], [p[1], p[2]])(INSIDE),
     "columns": lambda p: interpolate.CubicSpline(KNOTS, np.stack([p, p**2], axis=1))(PLACES).ravel(),
     "krogh": lambda p: interpolate.KroghInterpolator(KNOTS, p)(INSIDE),
+    "slopes of krogh": lambda p: interpolate.KroghInterpolator(KNOTS, p).derivative(INSIDE),
+    "numbers beside": lambda p: interpolate.interp1d(KNOTS, p, bounds_error=False, fill_value=5.0)(PLACES),
+    "two numbers beside columns": lambda p: interpolate.interp1d(
+        KNOTS, np.stack([p, p**2], axis=1), "linear", 0, bounds_error=False, fill_value=(3.0, -2.0)
+    )(PLACES).ravel(),
+    "parameters beside": lambda p: interpolate.interp1d(
+        KNOTS, p, kind="previous", bounds_error=False, fill_value=(p[0], p[-1] ** 2)
+    )(PLACES),
+    "slopes of the shape kept": lambda p: interpolate.PchipInterpolator(KNOTS, p).derivative()(PLACES),
+    "values and slopes of a period": lambda p: interpolate.CubicHermiteSpline(
+        KNOTS, p, p**2, extrapolate="periodic"
+    )(3 * PLACES),
     "splev": lambda p: interpolate.splev(INSIDE, (DOUBLED, p, 3), der=1),
 }
 AT_PLACES = {
@@ -73,6 +86,32 @@ def test_values_may_be_parameters(name):
 @pytest.mark.parametrize("name", AT_PLACES)
 def test_places_may_depend_on_parameters(name):
     check(AT_PLACES[name], np.array([0.83, 0.41]))
+
+
+SQUARE = np.outer(VALUES, VALUES + 1)
+
+
+@pytest.mark.parametrize("function", [
+    lambda p: interpolate.interp1d(KNOTS, np.outer(p, p + 1))(INSIDE),
+    lambda p: interpolate.interp1d(KNOTS, SQUARE)(p),
+    lambda p: interpolate.KroghInterpolator(KNOTS, np.outer(p, p + 1), 1)(INSIDE),
+    lambda p: interpolate.make_interp_spline(KNOTS, np.outer(p, p + 1), 3, None, None, 1)(INSIDE),
+    lambda p: interpolate.make_interp_spline(KNOTS, p, bc_type=([(1, 0.3)], [(1, -0.2)]))(INSIDE),
+    lambda p: interpolate.CubicSpline(KNOTS, VALUES, extrapolate="periodic").integrate(p[0], 9 * p[1]),
+    lambda p: interpolate.PchipInterpolator(KNOTS, p).integrate(0.0, 3.0),
+])  # fmt: skip
+def test_what_is_not_followed_is_refused_and_never_taken_for_something_else(function):
+    with pytest.raises(TracingError):
+        trace(lambda p: np.sum(function(p)), Parameters.of(VALUES))
+
+
+@pytest.mark.parametrize("function", [
+    lambda p: interpolate.PchipInterpolator(KNOTS[::-1], p)(INSIDE),
+    lambda p: interpolate.CubicHermiteSpline(KNOTS[::-1], p, p)(INSIDE),
+])  # fmt: skip
+def test_places_in_disorder_are_scipys_own_error(function):
+    with pytest.raises(ValueError, match="strictly increasing"):
+        trace(function, Parameters.of(VALUES))
 
 
 def test_a_spline_through_parameters_is_fitted_as_the_linear_model_that_it_is():

@@ -114,6 +114,48 @@ def seen_before_it_was_stored_into(p):
     return np.sum(y**2) + weighed(x)
 
 
+def halves_of_complex_numbers_made(p):
+    x = np.zeros(6, complex)
+    before = x.imag[::2]
+    x.real = p
+    x.imag[1:3] = p[4]
+    before[2] = p[0]
+    x[5] = p[1] * (1 + 2j)
+    return weighed(x) + np.sum(x.real**3) + np.sum(np.abs(before)) + np.sum(x.imag[::-1] ** 2 * WEIGHTS)
+
+
+def as_they_lie_in_memory(p):
+    x = np.outer(p[:2], p[3:])
+    order = weighed(x.T.ravel("K")) + weighed(x.T.flatten("A")) + weighed(x.T.reshape(2, 3, order="A"))
+    x.T.ravel("K")[:2] = 0
+    x.T.reshape(6, order="A")[5] = p[0]
+    np.ravel(x[:, 1:].T, "K")[0] = 3
+    return order + weighed(x) + weighed(x[:, ::-1].T.ravel("K"))
+
+
+def of_one_entry(p):
+    x = p * 1.0
+    one, two = x[0, ...], np.squeeze(x[1:2])
+    one += 5
+    two *= p[2]
+    entry = x[3]
+    entry += 1
+    return weighed(x) + one * two + entry
+
+
+def not_copied(p):
+    x = p * 1.0
+    np.array(x, copy=None)[0] = 9
+    x.astype(float, copy=False)[1] = p[0]
+    np.array(x)[2] = 9
+    x.astype(float)[3] = 9
+    rows = np.unstack(x.reshape(2, 3))
+    rows[1][2] = p[0]
+    whole, part = np.zeros(6), np.zeros(6)
+    np.modf(p * 0.9, part, whole)
+    return weighed(x) + np.sum(part**2) + np.sum(whole)
+
+
 COSTS = [
     halves,
     pieces_of_different_lengths,
@@ -125,6 +167,10 @@ COSTS = [
     halves_of_complex_numbers,
     entry_by_entry,
     seen_before_it_was_stored_into,
+    halves_of_complex_numbers_made,
+    as_they_lie_in_memory,
+    of_one_entry,
+    not_copied,
 ]
 
 
@@ -140,6 +186,16 @@ def test_what_is_stored_into_a_view_is_seen_where_numpy_shows_it(cost):
     for k, step in enumerate(np.eye(START.size) * 1e-3):
         wide, narrow = ((cost(START + h) - cost(START - h)) / (2 * h[k]) for h in (2 * step, step))
         assert_allclose(slope[k], (4 * narrow - wide) / 3, rtol=1e-9, atol=1e-9)
+
+
+def test_complex_numbers_seen_as_pairs_of_others_are_refused():
+    def pairs(p):
+        x = np.zeros(3, complex)
+        x[:] = p[:3]
+        return np.sum(np.abs(x.view(float)))
+
+    with pytest.raises(TracingError, match="float64 of an array of complex128"):
+        trace(pairs, Parameters.of(START))
 
 
 def test_compiled_code_that_would_read_addresses_as_numbers_is_refused_by_name():

@@ -109,11 +109,15 @@ class TracedArray(NDArrayOperatorsMixin):
         steps = np.cumprod([1, *self.shape[:0:-1]])[::-1]
         return np.lib.stride_tricks.as_strided(np.empty(1, np.int8), self.shape, tuple(steps[: self.ndim]))
 
-    def _age(self) -> int:
+    def root(self) -> TracedArray:
+        """The array whose content this one shows, itself where it is no view."""
         root = self
         while root._base is not None:
             root = root._base
-        return root._version
+        return root
+
+    def _age(self) -> int:
+        return self.root()._version
 
     # -- what an ndarray tells of itself -----------------------------------------------------------------
 
@@ -357,34 +361,49 @@ class TracedArray(NDArrayOperatorsMixin):
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> TracedArray:
         """View with another shape; a copy where the order of the entries in memory allows none."""
         wanted = shape[0] if len(shape) == 1 else shape
-        return self._reshaped(wanted, order)
+        return self._reshaped(wanted, self._order(order))
 
     def ravel(self, order: str = "C") -> TracedArray:
         """View with one axis; a copy where the entries do not follow one another in memory."""
-        if order in "CAK" and self._base is not None and not self.layout().flags.c_contiguous:
+        if order == "K" and self._base is not None:  # as they lie in memory
+            steps = np.abs(self.layout().strides)
+            return self.transpose(np.argsort(-steps, kind="stable").tolist()).ravel()
+        order = self._order(order)
+        if order == "C" and self._base is not None and not self.layout().flags.c_contiguous:
             return TracedArray(rules.FUNCTIONS[np.ravel](self.value, order), self.names)
         return self._reshaped((-1,), order)
+
+    def flatten(self, order: str = "C") -> TracedArray:
+        """Copy with one axis."""
+        return TracedArray(self.ravel(order).value, self.names)
 
     def squeeze(self, axis: Any = None) -> TracedArray:
         """View without its axes of length one."""
         shape = rules.FUNCTIONS[np.squeeze](self.value, axis).shape
         return self._reshaped(shape, "C")
 
-    def _reshaped(self, shape: Any, order: str) -> TracedArray:
+    def _order(self, order: str) -> Any:
+        """The order in which a reshape reads: columns first for "A" where they lie so in memory."""
+        if order not in ("A", "K"):
+            return order
+        turned = order == "A" and self._base is not None and self.layout().flags.fnc
+        return "F" if turned else "C"
+
+    def _reshaped(self, shape: Any, order: Any) -> TracedArray:
         reshape, mine = rules.FUNCTIONS[np.reshape], self.shape
-        if (self._base is not None or order not in "CAK") and not self._can_be_reshaped(shape, order):
+        if (self._base is not None or order != "C") and not self._can_be_reshaped(shape, order):
             return TracedArray(reshape(self.value, shape, order=order), self.names)
         return self.shared(
             lambda v: reshape(v, shape, order=order),
             lambda whole, part: reshape(part, mine, order=order),
             self.names,
-            lambda whole: np.reshape(whole, shape, order=_order(order), copy=False),
+            lambda whole: np.reshape(whole, shape, order=order, copy=False),
         )
 
-    def _can_be_reshaped(self, shape: Any, order: str) -> bool:
+    def _can_be_reshaped(self, shape: Any, order: Any) -> bool:
         """Whether the entries in their order in memory have this shape, so that a view of them can be had."""
         try:
-            np.reshape(self.layout(), shape, order=_order(order), copy=False)
+            np.reshape(self.layout(), shape, order=order, copy=False)
         except ValueError:
             return False
         return True
@@ -413,7 +432,9 @@ class TracedArray(NDArrayOperatorsMixin):
         return self
 
     def astype(self, dtype: Any, **settings: Any) -> Any:
-        """A copy with another type."""
+        """A copy with another type; itself if it has that type already and need not be copied."""
+        if not settings.get("copy", True) and self.dtype == np.dtype(dtype):
+            return self
         return _call_method(rules.METHODS["astype"], self, dtype)
 
 
@@ -436,11 +457,6 @@ class Flat:
         row = TracedArray(self._whole.ravel().value, self._whole.names)
         row[key] = value
         self._whole[...] = row.reshape(self._whole.shape)
-
-
-def _order(order: str) -> Any:
-    """The order in which a reshape reads, "C" for "K", which says nothing there."""
-    return "C" if order == "K" else order
 
 
 def _of_numpy_or_ours(frame: types.FrameType) -> bool:
@@ -494,6 +510,30 @@ class MadeArray(np.ndarray):
     @property
     def T(self) -> Any:
         return self.transpose()
+
+    @property
+    def real(self) -> Any:
+        return np.ndarray.real.__get__(self) if traced_content(self) is None else as_traced(self).real
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
+
+    @property
+    def imag(self) -> Any:
+        return np.ndarray.imag.__get__(self) if traced_content(self) is None else as_traced(self).imag
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self.imag[...] = value
+
+    @property
+    def flat(self) -> Any:
+        return np.ndarray.flat.__get__(self) if traced_content(self) is None else as_traced(self).flat
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.reshape(-1)[...] = value
 
 
 def _method_of_made(name: str) -> Callable[..., Any]:
@@ -575,11 +615,35 @@ def as_traced(array: MadeArray, to_store: bool = False) -> TracedArray:
         whole = root._traced
     if array is root:
         return whole
-    places = np.arange(root.size).reshape(root.shape)
-    strides = tuple(step // root.itemsize * places.itemsize for step in array.strides)
-    offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    places = np.lib.stride_tricks.as_strided(places.ravel()[offset // root.itemsize :], array.shape, strides)
-    reshape, shape = rules.FUNCTIONS[np.reshape], root.shape
+    if array.dtype != root.dtype:
+        return _half_of(array, root, whole)
+    return _placed(array, root.__array_interface__["data"][0], whole)
+
+
+def _half_of(array: MadeArray, root: MadeArray, whole: TracedArray) -> TracedArray:
+    """A view of the real or of the imaginary parts of an array of complex numbers."""
+    start = root.__array_interface__["data"][0]
+    offset = (array.__array_interface__["data"][0] - start) % root.itemsize
+    if (
+        root.dtype.kind != "c"
+        or array.dtype != memory(root).real.dtype
+        or any(step % root.itemsize for step in array.strides)
+    ):
+        raise no_rule(f"a view as {array.dtype} of an array of {root.dtype}", whole.names)
+    half = whole.imag if offset else whole.real
+    return _placed(array, start + offset, half, root.itemsize)
+
+
+def _placed(array: MadeArray, start: int, whole: TracedArray, itemsize: int = 0) -> TracedArray:
+    """The view of `whole`, whose first entry lies at `start` in memory, that `array` is of it there."""
+    itemsize = itemsize or array.itemsize
+    places = np.arange(whole.size).reshape(whole.shape)
+    steps = tuple(step // itemsize for step in array.strides)
+    first = (array.__array_interface__["data"][0] - start) // itemsize
+    places = np.lib.stride_tricks.as_strided(
+        places.ravel()[first:], array.shape, tuple(step * places.itemsize for step in steps)
+    )
+    reshape, shape = rules.FUNCTIONS[np.reshape], whole.shape
 
     def put(content: Any, part: Any) -> Any:
         flat = rules.SETITEM(reshape(content, (-1,)), np.array(places), part)
@@ -589,9 +653,7 @@ def as_traced(array: MadeArray, to_store: bool = False) -> TracedArray:
         lambda content: rules.GETITEM(reshape(content, (-1,)), np.array(places)),
         put,
         whole.names,
-        lambda content: np.lib.stride_tricks.as_strided(
-            content, array.shape, tuple(step // root.itemsize for step in array.strides)
-        ),
+        lambda content: np.lib.stride_tricks.as_strided(content, array.shape, steps),
     )
 
 
@@ -687,6 +749,12 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
         )  # scipy.special.lambertw calls its ufunc _lambertw
         raise no_rule(label if method == "__call__" else f"{label}.{method}", names)
     result = _record(rule, names, *raw, **settings)
+    if out is not None and isinstance(result, tuple):
+        given = (*out, *(None for _ in result[len(out) :]))
+        pairs = zip(given, result, strict=True)
+        return tuple(
+            wrap(part, names) if place is None else _store(place, part, names) for place, part in pairs
+        )
     if out is not None:
         return _store(out[0], result, names)
     wrapped = wrap(result, names)
@@ -770,7 +838,7 @@ def _store(out: Any, result: Any, names: Names) -> Any:
     """Put the result of an in-place operation where it belongs and return what the statement's name becomes."""
     if type(out) is TracedArray:
         _check_cast(result, out)
-        if out.shape == ():
+        if out.shape == () and out.root().shape == ():
             return wrap(result, names)  # NumPy's scalars are values: `s += 1` rebinds s
         cast = rules.FUNCTIONS[np.astype](result, out.dtype)
         out.write(rules.SETITEM(out.value, Ellipsis, cast), names)

@@ -93,6 +93,8 @@ def _array(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> Any:
             content = memory(content)
         return made(np.array(content, dtype, *args, **settings))
     if type(content) is TracedArray or type(content) is MadeArray:
+        if settings.get("copy", True) in (None, False):
+            return _asarray(content, dtype)
         return content.astype(dtype) if dtype is not None else content.copy()
     if dtype is object:
         held = np.empty(len(content), dtype=object)

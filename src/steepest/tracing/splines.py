@@ -6,6 +6,7 @@ places it is a matrix times the parameters. At places that depend on the paramet
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -86,20 +87,27 @@ class Interpolator:
             return self._pieces(x)(x, *args, **settings)
         return self._of_values(self._plain(x, *args, **settings))
 
-    def derivative(self, nu: int = 1) -> Interpolator:
-        """The derivative of order `nu`."""
-        return Interpolator(self._plain.derivative(nu), self._values)
+    def derivative(self, *args: Any, **settings: Any) -> Any:
+        """The derivative as an interpolator, or its values where SciPy's method takes the places."""
+        if is_traced(args) or is_traced(settings):
+            raise no_rule(f"{type(self._plain).__name__}.derivative", names_in((args, settings)))
+        found = self._plain.derivative(*args, **settings)
+        return Interpolator(found, self._values) if callable(found) else self._of_values(found)
 
     def antiderivative(self, nu: int = 1) -> Interpolator:
         """The integral from the left end, `nu` times."""
         return Interpolator(self._plain.antiderivative(nu), self._values)
 
-    def integrate(self, a: Any, b: Any, *args: Any) -> Any:
+    def integrate(self, a: Any, b: Any, extrapolate: Any = None) -> Any:
         """The integral from `a` to `b`."""
         if is_traced((a, b)):
+            if (self._plain.extrapolate if extrapolate is None else extrapolate) is not True:
+                raise no_rule(
+                    f"{type(self._plain).__name__}.integrate without extrapolation", names_in((a, b))
+                )
             whole = self.antiderivative()
             return whole(b) - whole(a)
-        return self._of_values(self._plain.integrate(a, b, *args))
+        return self._of_values(self._plain.integrate(a, b, extrapolate))
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._plain, name)
@@ -149,6 +157,33 @@ class Pieces:
             value = np.where(left, beyond[0], np.where(right, beyond[1], value))
         return np.reshape(value, (*np.shape(x), *trailing))
 
+    def derivative(self, nu: int = 1) -> Pieces:
+        """The derivative of order `nu`."""
+        degree = len(self._coefficients) - 1
+        kept = max(degree + 1 - nu, 0)
+        factors = [math.perm(degree - k, nu) for k in range(kept)] or [0]
+        rows = [factor * self._coefficients[k] for k, factor in enumerate(factors)]
+        return Pieces(self._breaks, np.stack(rows), self._beyond)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise no_rule(f"the method .{name} of an interpolator", names_in(self._coefficients))
+
+
+class _Filled(Interpolator):
+    """`interp1d` whose values are parameters, with given values outside its places."""
+
+    def __init__(self, plain: Any, values: Any, left: Any, right: Any) -> None:
+        super().__init__(plain, values)
+        self._sides = left, right
+
+    def __call__(self, x: Any, *args: Any, **settings: Any) -> Any:
+        """The values at places `x`."""
+        found, (left, right) = super().__call__(x, *args, **settings), self._sides
+        x = np.reshape(x, (*np.shape(x), *(1,) * (np.ndim(found) - np.ndim(x))))
+        return np.where(x < self._plain.x[0], left, np.where(x > self._plain.x[-1], right, found))
+
 
 def pieces_of(plain: Any) -> tuple[np.ndarray, np.ndarray, Any] | None:
     """Breaks, coefficients and what is beyond the ends, as `Pieces` has them; None where SciPy's object has none."""
@@ -162,7 +197,7 @@ def pieces_of(plain: Any) -> tuple[np.ndarray, np.ndarray, Any] | None:
         return pieces_of(interpolate.BSpline(*plain._eval_args)) if plain.ext in (0, "extrapolate") else None
     if isinstance(plain, interpolate.interp1d):
         beyond = plain._extrapolate or (plain._fill_value_below, plain._fill_value_above)
-        if plain._kind == "linear" and plain._y.ndim == 2:
+        if plain._kind == "linear" and plain._y.ndim == 2 and plain.axis == 0:
             values = plain._y[:, 0] if plain.y.ndim == 1 else plain._y
             widths = np.diff(plain.x).reshape(-1, *(1,) * (values.ndim - 1))
             return plain.x, np.stack([np.diff(values, axis=0) / widths, values[:-1]]), beyond
@@ -178,17 +213,34 @@ def pieces_of(plain: Any) -> tuple[np.ndarray, np.ndarray, Any] | None:
 # -- made of values that are parameters ----------------------------------------------------------------------------
 
 
-def _linear(make: Callable[..., Any], x: Any, y: Any, *args: Any, **settings: Any) -> Any:
+def _linear(make: Callable[..., Any], *args: Any, **settings: Any) -> Any:
     """What SciPy makes of `y` linearly, once for the unit vectors."""
-    if is_traced(x) or is_traced(args) or is_traced(settings) or settings.get("axis", 0) not in (0, -1):
-        raise no_rule(f"{make.__name__} with more than its values", names_in((x, args, settings)))
+    (_, x), (_, y), *others = inspect.signature(make).bind(*args, **settings).arguments.items()
+    given = dict(others)
+    axis = given.pop("axis", -1 if make.__name__ == "interp1d" else 0)
+    sides = None if isinstance(given.get("fill_value"), str) else given.pop("fill_value", None)
+    if is_traced(x) or is_traced(given) or axis not in (0, -1):
+        raise no_rule(f"{make.__name__} with more than its values", names_in((x, given)))
     y = _array(y)
-    if np.ndim(y) > 1 and settings.get("axis", 0) == -1:
+    if np.ndim(y) > 1 and axis == -1:
         raise no_rule(f"{make.__name__} of several axes", names_in(y))
-    settings = {key: value for key, value in settings.items() if key != "axis"}
     if make.__name__ == "interp1d":
-        settings["axis"] = 0
-    return Interpolator(make(x, np.eye(len(y)), *args, **settings), y)
+        given["axis"] = 0
+    _only_named_ends(make, given.get("bc_type"), y)
+    plain = make(x, np.eye(len(y)), **given)
+    if sides is None:
+        return Interpolator(plain, y)
+    left, right = sides if isinstance(sides, tuple) and len(sides) == 2 else (sides, sides)
+    return _Filled(plain, y, left, right)
+
+
+def _only_named_ends(make: Callable[..., Any], bc_type: Any, y: Any) -> None:
+    if bc_type is None:
+        return
+    if not isinstance(bc_type, str) and not all(side is None or isinstance(side, str) for side in bc_type):
+        raise no_rule(f"{make.__name__} with slopes given at its ends", names_in((y, bc_type)))
+    if bc_type == "periodic":
+        raise no_rule(f"{make.__name__} of a period", names_in(y))
 
 
 def _cubic(
@@ -199,10 +251,6 @@ def _cubic(
     bc_type: Any = "not-a-knot",
     extrapolate: Any = None,
 ) -> Any:
-    if not isinstance(bc_type, str) and not all(isinstance(side, str) for side in bc_type):
-        raise no_rule(f"{make.__name__} with slopes given at its ends", names_in((y, bc_type)))
-    if bc_type == "periodic":
-        raise no_rule(f"{make.__name__} of a period", names_in(y))
     return _linear(make, x, y, axis=axis, bc_type=bc_type, extrapolate=extrapolate)
 
 
@@ -222,6 +270,7 @@ def _shape_preserving(
     if is_traced(x) or np.ndim(y) != 1:
         raise no_rule("PchipInterpolator with more than a row of values", names_in((x, y)))
     x, y = np.asarray(x, dtype=float), _array(y)
+    make(x, np.zeros(np.shape(y)))  # SciPy's own errors where the places do not fit
     h, rise = np.diff(x), np.diff(y) / np.diff(x)
     if len(x) == 2:
         slopes = np.concatenate([rise, rise])
@@ -240,6 +289,8 @@ def _hermite(
 ) -> Any:
     if is_traced(x) or np.ndim(y) != 1:
         raise no_rule("CubicHermiteSpline with more than rows of values and slopes", names_in((x, y)))
+    still = np.zeros(np.shape(_array(y)))
+    make(x, still, still)  # SciPy's own errors where the places do not fit
     return _of_slopes(np.asarray(x, dtype=float), y, dydx, extrapolate)
 
 
@@ -248,7 +299,7 @@ def _of_slopes(x: np.ndarray, y: Any, slopes: Any, extrapolate: Any) -> Pieces:
     y, slopes = _array(y), _array(slopes)
     h, rise, left, right = np.diff(x), np.diff(y) / np.diff(x), slopes[:-1], slopes[1:]
     rows = [(left + right - 2 * rise) / h**2, (3 * rise - 2 * left - right) / h, left, y[:-1]]
-    return Pieces(x, np.stack(rows), (np.nan, np.nan) if extrapolate is False else True)
+    return Pieces(x, np.stack(rows), True if extrapolate is None else extrapolate or (np.nan, np.nan))
 
 
 def _array(values: Any) -> Any:

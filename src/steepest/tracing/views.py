@@ -81,6 +81,7 @@ VIEWS: dict[Any, Callable[..., Any]] = {
     np.ravel: _by_method("ravel"),
     np.transpose: _by_method("transpose"),
     np.swapaxes: _by_method("swapaxes"),
+    np.unstack: lambda whole, axis=0: tuple(np.moveaxis(whole, axis, 0)),
     np.real: lambda whole: whole.real,
     np.imag: lambda whole: whole.imag,
     **{

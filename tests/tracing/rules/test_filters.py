@@ -91,6 +91,35 @@ def test_every_filter_of_a_signal_has_its_value_and_its_slope(module, name):
         np.testing.assert_allclose(jacobian[:, k], slope, rtol=1e-8, atol=1e-9)
 
 
+LONG = np.sin(np.arange(3000.0) ** 1.2)
+
+
+@pytest.mark.parametrize("function", [
+    lambda p: signal.lfilter([0.3, 0.2], [2.0, -0.5], p[0] * LONG + p[1]),
+    lambda p: signal.sosfilt(SECTIONS, p[0] * LONG + p[1]),
+    lambda p: np.concatenate([signal.lfilter([0.3, p[0]], [1, -0.5], IMAGE, zi=[[p[1]]])[k] for k in (0,)]),
+    lambda p: np.concatenate([signal.lfilter([0.3, 0.1], [1, -0.5], p[:0]), p]),
+])  # fmt: skip
+def test_long_and_empty_signals_and_one_state_for_all_rows(function):
+    place = np.array([0.7, 0.4])
+    values, jacobian = TracedVector(trace(lambda p: np.ravel(function(p)), Parameters.of(place))).both(place)
+    np.testing.assert_allclose(values, np.ravel(function(place)), rtol=1e-10, atol=1e-12)
+    for k, step in enumerate(np.eye(2) * 1e-3):
+        slope = np.ravel(function(place + step) - function(place - step)) / (2 * step[k])
+        np.testing.assert_allclose(jacobian[:, k], slope, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("function", [
+    lambda p: signal.resample_poly(p[0] * HEARD, 3, 2, padtype="maximum"),
+    lambda p: signal.resample_poly(p[0] * HEARD, 3, 2, 0, ("kaiser", 5.0), "median"),
+    lambda p: ndimage.gaussian_gradient_magnitude(p[0] * IMAGE, 1.0),
+    lambda p: ndimage.uniform_filter(p[0] * IMAGE > 1, 3),
+])  # fmt: skip
+def test_filters_that_are_not_linear_in_numbers_are_refused(function):
+    with pytest.raises(TracingError):
+        trace(lambda p: np.sum(function(p)), Parameters.of(np.ones(1)))
+
+
 def test_the_coefficients_of_a_filter_are_found_from_what_it_did():
     heard = np.random.default_rng(1).normal(size=300)
     seen = signal.lfilter([0.7, 0.1], [1, -0.4, 0.2], heard)

@@ -6,6 +6,7 @@ the coefficients depend on the parameters too, the difference equation is follow
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 
@@ -22,6 +23,9 @@ from .values import Rule, Value, array_value, axis_of, dtype_of, is_traced, refu
 MOST_SAMPLES = 2048
 # With no more entries than this part of all, the matrix is stored by its entries.
 FEW = 0.25
+
+# What `resample_poly` subtracts from a signal before it filters, that does not add up over signals.
+_NOT_LINEAR = ("maximum", "minimum", "median")
 
 # Where the signal stands among the arguments.
 _OF_SIGNALS = {
@@ -41,7 +45,12 @@ def _linear(module: str, name: str, *positions: int) -> Rule:
     def rule(*args: Any, **settings: Any) -> Value:
         plain = getattr(sys.modules[module], name)
         parts = [k for k, argument in enumerate(args) if _depends(argument)]
-        stores = isinstance(settings.get("output"), np.ndarray)
+        given = inspect.signature(plain).bind(*args, **settings).arguments
+        if given.get("padtype") in _NOT_LINEAR:
+            raise refused(
+                f"{module}.{name} with padtype={given['padtype']!r}", "has no rule", "Take another padtype."
+            )
+        stores = isinstance(given.get("output"), np.ndarray)
         if stores or len(parts) != 1 or parts[0] not in positions or _depends(list(settings.values())):
             raise refused(
                 f"{module}.{name} with more than its signal or by a keyword",
@@ -50,6 +59,8 @@ def _linear(module: str, name: str, *positions: int) -> Rule:
             )
         position = parts[0]
         x = build_array(args[position]) if isinstance(args[position], list) else array_value(args[position])
+        if module == "scipy.ndimage" and dtype_of(x).kind not in "fc":
+            raise refused(f"{module}.{name} of whole numbers", "has no rule", "Take x.astype(float).")
         size = int(np.prod(x.shape))
         if size > MOST_SAMPLES:
             raise refused(
@@ -62,7 +73,8 @@ def _linear(module: str, name: str, *positions: int) -> Rule:
             return np.asarray(plain(*args[:position], signal, *args[position + 1 :], **settings))
 
         still = of(np.zeros(x.shape))
-        rows = np.stack([of(unit.reshape(x.shape)) - still for unit in np.eye(size)]).reshape(size, -1)
+        responses = [of(unit.reshape(x.shape)) - still for unit in np.eye(size)]
+        rows = np.reshape(responses, (size, still.size))
         return reshape(_product(rows.T, reshape(x, (-1,))), still.shape) + still
 
     return rule
@@ -78,14 +90,15 @@ def _product(matrix: np.ndarray, x: Value) -> Value:
 
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     """`scipy.signal.lfilter`: a₀ yₙ = Σ bₖ xₙ₋ₖ - Σ aₖ yₙ₋ₖ, in the transposed direct form II."""
-    if not _depends([b, a]) and zi is None:
+    if not _depends([b, a]) and zi is None and _is_short(x):
         return _OF_SIGNAL_ALONE(b, a, x, axis)
     b, a, x = (jnp.ravel(_array(b)), jnp.ravel(_array(a)), _array(x))
     axis = axis_of(axis, x.ndim)
     order = max(b.shape[0], a.shape[0]) - 1
     b, a = (jnp.concatenate([v, jnp.zeros(order + 1 - v.shape[0], v.dtype)]) / a[0] for v in (b, a))
     signal = moveaxis(x, axis, 0)
-    start = jnp.zeros((order, *signal.shape[1:])) if zi is None else moveaxis(_array(zi), axis, 0)
+    start = jnp.zeros(()) if zi is None else moveaxis(_array(zi), axis, 0)
+    start = jnp.broadcast_to(start, (order, *signal.shape[1:]))
     kind = jnp.result_type(b, a, x, start, np.float64)
     column = (-1, *(1,) * (signal.ndim - 1))
 
@@ -105,7 +118,7 @@ def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
         raise refused(
             "scipy.signal.sosfilt(..., zi=...)", "has no rule", "Filter by lfilter, section by section."
         )
-    if not _depends(sos):
+    if not _depends(sos) and _is_short(x):
         return _SECTIONS_OF_SIGNAL_ALONE(sos, x, axis)
     sos = _array(sos)
     for k in range(sos.shape[0]):
@@ -115,6 +128,10 @@ def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
 
 def _depends(value: Any) -> bool:
     return any(map(_depends, value)) if isinstance(value, (list, tuple)) else is_traced(value)
+
+
+def _is_short(x: Any) -> bool:
+    return int(np.size(x) if isinstance(x, (list, tuple)) else np.prod(np.shape(x))) <= MOST_SAMPLES
 
 
 def _array(value: Any) -> Value:

@@ -64,7 +64,6 @@ METHODS: dict[str, Rule] = {
     "cumsum": reductions.cumsum,
     "diagonal": shape.diagonal,
     "dot": products.dot,
-    "flatten": shape.ravel,
     "max": reductions.max_of,
     "mean": reductions.mean,
     "min": reductions.min_of,
