@@ -135,6 +135,21 @@ def test_ends_and_times_may_depend_on_the_parameters():
         np.testing.assert_allclose(steepest.hessian(cost)(x), steepest.hessian(closed)(x), rtol=1e-7)
 
 
+@pytest.mark.parametrize("start, span", [(1.7e9, 2.0), (1e6, 2.0**-33), (1.0, 2.0**-52), (-1e6, -(2.0**-33))])
+def test_steps_begin_no_shorter_than_the_grain_of_time(start, span):
+    """y' = 1 - py from 1e-9 on: seconds since 1970, and spans of one unit in the last place."""
+    cost = lambda p: solve_ivp(lambda t, y: 1 - p * y, (start, start + span), [1e-9]).y[0, -1]  # noqa: E731
+    p, y = 0.7, 1e-9
+    grown = -np.expm1(-p * span) / p
+    value = grown + y * np.exp(-p * span)
+    closed = trace(lambda q: cost(q[0]), Parameters.of(np.array([p]))).jaxpr
+    np.testing.assert_allclose(interpret(closed)(np.array([p]))[0], value, rtol=2e-9)
+    with double_precision():
+        np.testing.assert_allclose(jax.jit(jex.jaxpr_as_fun(closed))(np.array([p]))[0], value, rtol=2e-9)
+    slope = span * np.exp(-p * span) / p - grown / p - y * span * np.exp(-p * span)
+    np.testing.assert_allclose(steepest.derivative(cost)(p), slope, rtol=1e-8, atol=1e-9 * abs(span))
+
+
 def test_many_parameters_of_a_stiff_linear_system_have_the_slopes_of_its_matrix_exponential():
     """Eight decays from 1 to 10⁴ that feed each other: the implicit method with sixteen directions at once."""
     rates = np.logspace(0, 4, 8)

@@ -10,7 +10,7 @@ from jax import lax
 
 from ..settled import settled
 from . import explicit, implicit
-from .steps import EPS, MOST_STEPS, Control, first_length
+from .steps import MOST_STEPS, SHORTEST, Control, first_length
 
 
 class Place(NamedTuple):
@@ -41,6 +41,7 @@ def follow(
         if control.first is None
         else jnp.float64(control.first)
     )
+    length = jnp.maximum(length, 2.0 * SHORTEST * jnp.abs(start))
     length = settled(jnp.minimum(jnp.minimum(length, control.longest), jnp.abs(end - start)))
     here = settled(sense * (times - start) <= 0.0)
     states = jnp.where(here[:, None], y, jnp.zeros((times.size, y.size)))
@@ -65,8 +66,9 @@ class Loop(NamedTuple):
     def is_under_way(self, place: Place) -> Any:
         """Whether the end is ahead, and another step brings it nearer."""
         t = lax.stop_gradient(place.t)
-        left = self.sense * (lax.stop_gradient(self.end) - t) > 0.0
-        return left & (place.steps < MOST_STEPS) & (place.length > 10.0 * EPS * jnp.abs(t))
+        left = self.sense * (lax.stop_gradient(self.end) - t)
+        shortest = jnp.minimum(SHORTEST * jnp.abs(t), 0.99 * left)
+        return (left > 0.0) & (place.steps < MOST_STEPS) & (place.length > shortest)
 
     def step(self, t: Any, length: Any, end: Any) -> tuple[Any, Any]:
         """The step and where it leads: to the end exactly, where it would pass it."""

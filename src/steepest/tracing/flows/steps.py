@@ -17,6 +17,8 @@ EPS = float(np.finfo(float).eps)
 # Closer than this relative tolerance rounding, and not the length of the steps, makes the error.
 CLOSEST = 100.0 * EPS
 MOST_STEPS = 100_000
+# A step of no more than this part of the time is lost in its rounding, unless it leads to the end.
+SHORTEST = 10.0 * EPS
 # How a step follows from the error of the one before.
 SAFETY, LEAST, GREATEST = 0.9, 0.2, 10.0
 # What an error of zero is taken for, so that a power of it is finite.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import explicit, implicit
-from .steps import EPS, MOST_STEPS, Control, length_of_the_first
+from .steps import MOST_STEPS, SHORTEST, Control, length_of_the_first
 
 
 class Walk:
@@ -57,7 +57,9 @@ class Walk:
             self.length = length_of_the_first(self._slope_of_lead, start, z[:n], led, sense, self.control)
         else:
             self.length = float(self.control.first)
-        self.length = min(self.length, self.control.longest, abs(end - start))
+        # NaN stays.
+        longer = max(self.length, 2.0 * SHORTEST * abs(start))
+        self.length = min(longer, self.control.longest, abs(end - start))
         self.steps = 0
         explicit.follow(self)
         implicit.follow(self)
@@ -73,8 +75,8 @@ class Walk:
 
     def is_under_way(self, t: float) -> bool:
         """Whether the end is ahead, and another step brings it nearer."""
-        left = self.sense * (self.end - t) > 0.0
-        return left and self.steps < MOST_STEPS and self.length > 10.0 * EPS * abs(t)
+        left = self.sense * (self.end - t)
+        return left > 0.0 and self.steps < MOST_STEPS and self.length > min(SHORTEST * abs(t), 0.99 * left)
 
     def met(self, ahead: float) -> np.ndarray:
         """Where in `times` those stand that are met on the way to `ahead`; they are asked for once."""
