@@ -30,7 +30,7 @@ from .failures import (
     wrong_gradient,
 )
 from .flatness import Course, Runs
-from .kink import edge_at, kink_at, kink_by_values, lower_beside, one_slope_down
+from .kink import edge_at, kink_at, kink_by_values, lower_beside, one_slope_down, unseen_slope
 from .kink_descent import at_a_kink, way_out_of
 from .look import Look, Rounding, look_at
 from .measured import repeats, slope_evidence
@@ -211,6 +211,8 @@ def _stationary(
         promised = optimality.remaining if np.isfinite(optimality.remaining) else 0.0
         allowed = 8.0 * rounding.value + 2.0 * max(promised, optimality.remaining_limit)
         beside = None if look.convex else lower_beside(look, allowed)
+        if beside is None and _is_opaque(look):
+            beside = unseen_slope(look, allowed + (2.0 * look.unfollowed[0] if look.unfollowed else 0.0))
         if beside is not None:
             what = "the cost has a kink or a jump here" if cornered else "a choice hides from the slope"
             return falls(look, beside, evidence, f"{what}, and is lower right beside it")

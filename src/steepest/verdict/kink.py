@@ -63,6 +63,8 @@ ONE_FALL = 1e-8
 # point of zero slope: it steps down there by this part of the cost and of its whole fall, or bends down.
 STEPS_DOWN_AT, STEP_DOWN = (1e-9, 1e-8, 1e-7), 1e-9
 BENDS_DOWN_AT = (1e-5, 1e-4, 1e-3)
+# A slope that the trace does not see is told by falls in proportion to such distances, within this factor.
+SLOPES_DOWN_AT, IN_PROPORTION = ((1e-8, 3e-8, 1e-7), (1e-6, 3e-6, 1e-5)), 1.5
 
 # Slopes that differ by less than this part of the longest are one slope.
 DIFFERENT = 1e-9
@@ -311,6 +313,24 @@ def lower_beside(look: Look, allowed: float) -> Vector | None:
     for way in _directions(look) * look.scale:
         for distances, least in ((STEPS_DOWN_AT, worth), (BENDS_DOWN_AT, allowed)):
             if all(look.value - look.value_at(look.x + t * way) > least for t in distances):
+                return np.asarray(way)
+    return None
+
+
+def unseen_slope(look: Look, allowed: float) -> Vector | None:
+    """A way (n,) straight down a slope that is not in the gradient, as of a jump inside a loop; None if none is seen.
+
+    `allowed`: what the cost may be lower by at a minimum.
+    """
+    for way in _directions(look) * look.scale:
+        for distances in SLOPES_DOWN_AT:
+            steepness = []
+            for t in distances:
+                fall = look.value - look.value_at(look.x + t * way)
+                steepness.append(fall / t)
+                if not (fall > allowed and max(steepness) < IN_PROPORTION * min(steepness)):
+                    break
+            else:
                 return np.asarray(way)
     return None
 

@@ -135,7 +135,9 @@ def test_ends_and_times_may_depend_on_the_parameters():
         np.testing.assert_allclose(steepest.hessian(cost)(x), steepest.hessian(closed)(x), rtol=1e-7)
 
 
-@pytest.mark.parametrize("start, span", [(1.7e9, 2.0), (1e6, 2.0**-33), (1.0, 2.0**-52), (-1e6, -(2.0**-33))])
+@pytest.mark.parametrize(
+    ("start", "span"), [(1.7e9, 2.0), (1e6, 2.0**-33), (1.0, 2.0**-52), (-1e6, -(2.0**-33))]
+)
 def test_steps_begin_no_shorter_than_the_grain_of_time(start, span):
     """y' = 1 - py from 1e-9 on: seconds since 1970, and spans of one unit in the last place."""
     cost = lambda p: solve_ivp(lambda t, y: 1 - p * y, (start, start + span), [1e-9]).y[0, -1]  # noqa: E731

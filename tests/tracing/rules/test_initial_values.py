@@ -251,3 +251,21 @@ def test_the_doctor_tells_a_wide_tolerance_and_where_a_solution_ends():
         found.severity == "error" and "differential equation" in found.sentence and "NaN" in found.sentence
         for found in beyond
     )
+
+
+@pytest.mark.parametrize("start", [(2.5, 1.0), (1.2, 1.5)])
+def test_a_jump_that_moves_with_a_parameter_is_no_minimum_where_its_slope_is_unseen(start):
+    """y' = 1 - p₁y from the time p₀ on: minima were claimed where a slope of 5e-5 along p₀ was left."""
+    times, true = np.array([1.0, 2.5, 4.0, 5.5]), np.array([1.9253, 1.1296])
+
+    def closed(p):
+        return np.where(times > p[0], (1 - np.exp(-p[1] * (times - p[0]))) / p[1], 0.0)
+
+    def cost(p):
+        path = solve_ivp(lambda t, y: -p[1] * y + np.where(t > p[0], 1.0, 0.0), (0, 6), [0.0], t_eval=times)
+        return np.sum((path.y[0] - closed(true)) ** 2)
+
+    found = steepest.minimize(cost, np.array(start), budget=steepest.Budget(evaluations=600))
+    near = np.abs(found.x - true).max() < 3e-6
+    assert near or not found.success
+    assert np.sum((closed(found.x) - closed(true)) ** 2) < 1e-7
