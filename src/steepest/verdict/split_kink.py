@@ -126,7 +126,7 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     w = vanishing.onto(w)
     names = [*look.names, *(f"side {k}" for k in range(y.size - n))]
     hint = multipliers_inside(vanishing, w, holding, convex=look.convex)
-    if hint is None and closed.any():
+    if hint is None:
         return None
     judgement, multipliers = judge_constrained(vanishing.objective, vanishing.rows, w, names=names, hint=hint)
     if not judgement.verdict.is_minimum:
