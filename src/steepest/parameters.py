@@ -326,8 +326,14 @@ class _LayoutReader(_Reader):
 def _array_of(node: Any, name: str) -> Any:
     """The array itself, NumPy's or JAX's, or what a tensor of PyTorch or a column of a table holds, as NumPy's.
 
-    Short floats that NumPy has no rules for (bfloat16) become float32. Raises `InputError` for random keys of JAX.
+    Short floats that NumPy has no rules for (bfloat16) become float32. Raises `InputError` for random keys of JAX, and
+    where values are masked.
     """
+    if np.ma.is_masked(node):
+        raise InputError(
+            f"{name} hides some of its values behind a mask; leave these rows out, or give the mask as an array of its "
+            "own"
+        )
     if hasattr(node, "detach"):  # a tensor of PyTorch
         node = node.detach().cpu()
         node = node.float().numpy() if str(node.dtype) == "torch.bfloat16" else node.numpy()

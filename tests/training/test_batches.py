@@ -456,3 +456,38 @@ def test_of_a_file_larger_than_memory_a_pool_of_blocks_is_held(tmp_path, ending)
     assert batches == rows // 1024
     # A pool takes 13 MB, and again while it is mixed; all rows take 144 MB, and 1.5 times that as text.
     assert more < 80
+
+
+@pytest.mark.parametrize("of", ["a list", "a generator", "a function", "validation"])
+def test_values_behind_a_mask_are_refused_in_batches_too(of):
+    x = np.ma.array(np.ones((8, 2)), mask=np.arange(16).reshape(8, 2) == 3)
+    given = {"a list": [x, x], "a generator": (x for _ in range(3)), "a function": lambda rng: x}
+    data, aside = (np.ones((8, 2)), [x]) if of == "validation" else (given[of], None)
+    with pytest.raises(steepest.InputError, match="hides some of its values behind a mask"):
+        steepest.train(
+            lambda w, batch: np.mean((batch - w) ** 2), 0.0, data, validation=aside, steps=1, method="sgd"
+        )
+
+
+@pytest.mark.parametrize("method", ["sgd", "l-bfgs"])
+@pytest.mark.parametrize("number", [2**31, -(2**31) - 1, 1_700_000_000_000])
+def test_whole_numbers_beyond_32_bits_are_refused_in_single_precision_and_kept_in_double(method, number):
+    data = np.full(8, number)
+
+    def cost(w, batch):
+        return np.mean((batch / 1e9 - w) ** 2)
+
+    with pytest.raises(steepest.InputError, match=f"{number:,}, is beyond what int32 holds"):
+        steepest.train(cost, 0.0, data, steps=1, method=method, precision="float32")
+    kept = steepest.train(cost, 0.0, data, steps=1, method="sgd", rate=1e-9, precision="float64")
+    assert abs(kept.history.costs[0] - (number / 1e9) ** 2) <= 1e-9 * (number / 1e9) ** 2
+
+
+def test_rows_of_different_lengths_and_archives_without_arrays_are_told(tmp_path):
+    with pytest.raises(steepest.InputError, match="different lengths"):
+        read_data([[1.0, 2.0], [3.0]], 0)
+    np.savez(tmp_path / "a.npz", a=np.ones(3))
+    with np.load(tmp_path / "a.npz") as archive:
+        pass
+    with pytest.raises(steepest.InputError, match="closed"):
+        read_data(archive, 0)

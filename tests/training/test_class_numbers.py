@@ -43,3 +43,29 @@ def test_numbers_that_are_no_classes_of_these_outputs_are_not():
         weighted_by_numbers, {"w": np.zeros((16, 2))}, (X, LABELS % 2)
     )  # a mask
     assert "is set as it is" not in of(likelihood, SCORES, (X, LABELS))
+
+
+def quantiles(params, batch):
+    x, y = batch
+    r = y[:, None] - x @ params["w"]
+    share = np.array([0.1, 0.5, 0.9])
+    return np.mean(np.maximum(share * r, (share - 1) * r))
+
+
+def two_answers(params, batch):
+    x, y = batch
+    return np.mean((x @ params["w"] - y[:, None]) ** 2)
+
+
+def gates(params, batch):
+    x, day = batch
+    return np.mean((np.sum(np.tanh(x @ params["w"]) * day[:, None], axis=1) - x[:, 0]) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("cost", "outputs"), [(quantiles, 3), (two_answers, 2), (gates, 3)], ids=["quantiles", "two", "gates"]
+)
+def test_counts_answers_and_factors_that_number_no_classes_are_not_remarked_on(cost, outputs):
+    params = {"w": 0.1 * np.random.default_rng(1).normal(size=(16, outputs))}
+    assert "is set as it is" not in of(cost, params, (X, LABELS % outputs))
+    assert "is set as it is" in of(distance_to_numbers, params, (X, LABELS % outputs))

@@ -108,6 +108,32 @@ def test_a_straight_fall_is_not_followed_below_zero(cost, to_zero):
     assert found is to_zero if to_zero is None else abs(found - to_zero) <= 20
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_costs_that_scatter_or_slow_down_are_not_promised_to_come_to_zero(scale):
+    t, noise = np.arange(700.0), 0.3 * np.random.default_rng(1).normal(size=700)
+    for costs in (10.0 - 0.01 * t + noise, 10.0 * np.exp(-t / 200.0), 0.1 + 10.0 * np.exp(-t / 200.0)):
+        assert trend_of((scale * costs).tolist()).to_zero in (None, np.inf)
+
+
+def test_a_fit_of_noisy_data_is_not_promised_a_cost_of_zero():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2000, 5))
+    y = x @ [1.0, -2.0, 3.0, 0.5, 1.0] + rng.normal(size=2000)
+    for steps in (100, 150, 200):
+        told = steepest.train(
+            lambda w, batch: np.mean((batch[0] @ w - batch[1]) ** 2),
+            np.zeros(5),
+            (x, y),
+            batch_size=64,
+            steps=steps,
+            method="adam",
+            rate=0.01,
+        )
+        assert told.verdict == "still falling"
+        assert "come to 0" not in told.next_step
+        assert told.next_step
+
+
 def test_a_run_is_promised_no_more_than_its_cost():
     data = np.zeros((64, 1))
     result = steepest.train(

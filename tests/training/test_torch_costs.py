@@ -362,6 +362,26 @@ def test_a_sum_over_rows_is_remarked_on_and_a_mean_or_a_norm_is_not():
     assert not of_rows(lambda module, batch: torch.linalg.norm(module(batch[0])[:, 0] - batch[1]))
 
 
+def root(module, batch):
+    return torch.sqrt(((module(batch[0])[:, 0] - batch[1]) ** 2).mean())
+
+
+def two_kinds_of_rows(module, batch):
+    return torch.sqrt((module(batch[0]) ** 2).mean() + (batch[1] ** 2).mean())
+
+
+def test_arrays_that_are_not_used_or_are_no_pairs_are_not_remarked_on():
+    x, y = data()
+    assert not of_rows(root, (x, y, np.arange(len(y))))
+    assert not of_rows(two_kinds_of_rows)
+    assert not of_rows(lambda module, batch: (module(batch[0]).mean() - batch[1].mean()) ** 2)
+    for power in (1.0, 0.5):  # errors of all pairs, with an array besides that is not used
+        told = of_rows(
+            lambda module, batch, power=power: squares(module, batch) ** power, (x, y, np.arange(len(y)))
+        )
+        assert "shapes (64, 1) and (64,) make (64, 64)" in told
+
+
 def test_a_layer_that_is_kept_from_training_stays_so_beside_a_validation():
     module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
     module[1].eval()

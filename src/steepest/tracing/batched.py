@@ -47,6 +47,28 @@ def kept_type(dtype: np.dtype[Any], precision: str) -> np.dtype[Any]:
     return np.dtype(dtype)
 
 
+def as_kept(array: Any, precision: str) -> Any:
+    """The array in the type in which it reaches the device.
+
+    Raises
+    ------
+    InputError: whole numbers are beyond what 32 bits hold; they would come out as others.
+
+    >>> as_kept(np.array([3, 4]), "float32").dtype
+    dtype('int32')
+    """
+    kind = kept_type(np.dtype(array.dtype), precision)
+    if kind.kind in "iu" and kind.itemsize < array.dtype.itemsize and np.size(array):
+        for number in (array.min(), array.max()):
+            if not np.iinfo(kind).min <= number <= np.iinfo(kind).max:
+                raise InputError(
+                    f"a whole number of the data, {int(number):,}, is beyond what {kind} holds, in which whole numbers "
+                    f'are kept at precision="{precision}"; give these as floats, near one where you can, or '
+                    'precision="float64"'
+                )
+    return array if array.dtype == kind else array.astype(kind)
+
+
 @dataclass(frozen=True)
 class BatchCost:
     """A cost as one jaxpr: the arrays of the parameters, then those of the batch, in; one number out."""

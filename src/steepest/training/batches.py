@@ -93,13 +93,19 @@ def read_data(data: Any, seed: int, name: str = "data", *, aside: bool = False) 
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):  # a frame of polars or pandas
         return Rows(_columns(data, name), seed, name)
     if isinstance(data, np.lib.npyio.NpzFile):
-        return Rows(dict(data), seed, name)
+        return Rows(_unpacked(data, name), seed, name)
     if getattr(getattr(data, "dtype", None), "names", None):  # a structured array
         return Rows({field: data[field] for field in data.dtype.names}, seed, name)
     if hasattr(data, "shape") or isinstance(data, (Mapping, tuple)):
         return Rows(data, seed, name)
     if isinstance(data, list) and data and not _is_batch(data[0]):
-        return Rows(np.asarray(data), seed, name)
+        try:
+            rows = np.asarray(data)
+        except ValueError:
+            raise InputError(
+                f"{name} is a list of rows of different lengths; fill them up to one, or give batches of equal shapes"
+            ) from None
+        return Rows(rows, seed, name)
     if callable(data) and not hasattr(data, "__iter__"):
         return Generated(data, seed, name)
     if isinstance(data, Iterable):
@@ -170,6 +176,16 @@ def _loaded(path: Path, name: str, *, mapped: bool = False) -> Any:
         ) from None
 
 
+def _unpacked(archive: Any, name: str) -> dict[str, np.ndarray]:
+    """The arrays of an open .npz file by their names."""
+    try:
+        return dict(archive)
+    except (ValueError, AttributeError, BadZipFile):
+        raise InputError(
+            f"{name} is an .npz file that is closed, is damaged, or holds other things than plain arrays"
+        ) from None
+
+
 class Rows:
     """Arrays with equal numbers of rows, in memory or mapped from a file.
 
@@ -195,7 +211,7 @@ class Rows:
         if self.rows == 0:
             raise InputError(f"{name} holds no row")
         self.arrays: list[Any] = [
-            _plain(array, leaf.name) for leaf, array in zip(whole.leaves, whole.arrays, strict=True)
+            array if isinstance(array, np.memmap) else np.asarray(array) for array in whole.arrays
         ]
         self.layout = Layout.of(whole.build(iter([array[:1] for array in self.arrays])), name)
         for place in range(len(whole.leaves)):
@@ -251,16 +267,6 @@ class Rows:
     def describe(self) -> str:
         """The data in a few words."""
         return f"{self.rows:,} rows"
-
-
-def _plain(array: Any, name: str) -> np.ndarray:
-    """The array as NumPy's own kind, or a memory map; raises `InputError` where some of its values are masked."""
-    if np.ma.is_masked(array):
-        raise InputError(
-            f"{name} hides some of its values behind a mask; leave these rows out, or give the mask as an array of its "
-            "own"
-        )
-    return array if isinstance(array, np.memmap) else np.asarray(array)
 
 
 class Generated:

@@ -1,7 +1,8 @@
 """Class numbers that a cost sets as they are against one output for each class.
 
 `softmax(scores) - labels[:, None]` has the right shape, without a word: all outputs of a row are drawn to the number of
-its class. A column of zeros and ones for each class is meant.
+its class. A column of zeros and ones for each class is meant. Counts that several quantiles are drawn to, two answers
+to one question, and numbers that a layer is multiplied by look alike: what becomes of the result tells them apart.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from .sparse_rows import is_sparse
 MOST_ASKED = 10_000
 # Operations that give the same numbers in another shape or type.
 COPYING = {"convert_element_type", "reshape", "broadcast_in_dim", "squeeze"}
+# Operations after which a sum is still one of the products that went into it.
+ADDING = COPYING | {"add", "add_any", "sub", "neg", "reduce_sum", "transpose"}
 
 
 def remark(cost: BatchCost, source: Source, rows: int) -> str:
@@ -43,10 +46,10 @@ def remark(cost: BatchCost, source: Source, rows: int) -> str:
                 v for v in read if v in copies and source.layout.leaves[copies[v]].shape[1:] in ((), (1,))
             ]
             scores = [v for v in read if made.get(v) == (True, True) and v.aval.shape == shape]
-            # A product with zeros and ones may be a mask.
-            if labels and scores and shape[1] > (1 if name == "sub" else 2):
+            if labels and scores and shape[1] > 1:
                 k = copies[labels[0]]
-                if _numbers_classes(source.arrays[k], shape[1]):
+                meant = _are_squared if name == "sub" else _are_added
+                if _numbers_classes(source.arrays[k], shape[1]) and meant(jaxpr, equation, scores[0]):
                     place = user_line(equation)
                     return (
                         f"{'in the cost' if place is None else place}: {source.layout.leaves[k].name} holds the "
@@ -59,3 +62,36 @@ def remark(cost: BatchCost, source: Source, rows: int) -> str:
 def _numbers_classes(array: Any, count: int) -> bool:
     """Whether an array holds the numbers 0 … count - 1, each of them, and no other."""
     return not is_sparse(array) and np.array_equal(np.unique(array[:MOST_ASKED]), np.arange(count))
+
+
+def _are_squared(jaxpr: Any, equation: Any, scores: Any) -> bool:
+    """Whether distances to the labels are squared and no more; of two outputs also whether they are shares of one."""
+    out = equation.outvars[0]
+    if out.aval.shape[1] == 2:
+        made = [e.primitive.name for e in jaxpr.eqns if scores in e.outvars]
+        if made != ["div"]:
+            return False
+    readers = [e for e in jaxpr.eqns if out in [v for v in e.invars if isinstance(v, jex.Var)]]
+    return bool(readers) and all(
+        e.primitive.name == "square"
+        or (e.primitive.name == "integer_pow" and e.params["y"] == 2)
+        or (e.primitive.name == "mul" and e.invars[0] is e.invars[1])
+        for e in readers
+    )
+
+
+def _are_added(jaxpr: Any, equation: Any, scores: Any) -> bool:
+    """Whether the cost is a sum of the products with the labels, as a likelihood is. Zeros and ones may be a mask."""
+    if equation.outvars[0].aval.shape[1] == 2:
+        return False
+    products = {equation.outvars[0]}
+    for e in jaxpr.eqns:
+        read = [v for v in e.invars if isinstance(v, jex.Var)]
+        if not products.intersection(read):
+            continue
+        name = e.primitive.name
+        by_number = len(read) == 1 and (name == "mul" or (name == "div" and e.invars[0] is read[0]))
+        if not (name in ADDING or by_number):
+            return False
+        products.update(e.outvars)
+    return True

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ..errors import InputError
-from ..tracing.batched import kept_type
+from ..tracing.batched import as_kept, kept_type
 from .sparse_rows import is_sparse
 from .steps import Held
 
@@ -56,7 +56,7 @@ class Placement:
         return self._kept(arrays) if self.mesh is None else self.rows(arrays)
 
     def _kept(self, arrays: list[Any]) -> list[np.ndarray]:
-        return [np.asarray(array, kept_type(np.dtype(array.dtype), _widest())) for array in arrays]
+        return [np.asarray(as_kept(array, _widest())) for array in arrays]
 
     def rows(self, arrays: list[Any]) -> list[Any]:
         """Arrays whose rows are spread over the devices."""

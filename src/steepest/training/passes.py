@@ -23,7 +23,7 @@ from ..derivatives.compiled import compile_jaxpr
 from ..derivatives.costs import foresee
 from ..derivatives.interpreted import NoRule, interpret
 from ..parameters import Layout
-from ..tracing.batched import kept_type, numbers_in
+from ..tracing.batched import as_kept, kept_type, numbers_in
 from ..tracing.passes import eliminate_dead, with_outputs
 from .mapped_rows import asked_for, larger_than_memory
 from .recordings import Recordings
@@ -111,7 +111,7 @@ class Passes:
         # In the type they are used in, once and for all where there is room; else block by block, at each pass.
         mapped = any(isinstance(array, np.memmap) for array in self.arrays)
         if not mapped and sum(map(_bytes_of, self.arrays)) <= self.copied:
-            self.arrays = [_narrowed(array, self.precision) for array in self.arrays]
+            self.arrays = [as_kept(array, self.precision) for array in self.arrays]
         self.arrays = placed(self.arrays, self.precision)
 
     @property
@@ -292,7 +292,7 @@ class Passes:
 
     def _piece(self, start: int, count: int) -> list[Any]:
         pieces = [array[start : start + count] for array in self.arrays]
-        return [_narrowed(np.asarray(piece) if self.resident else piece, self.precision) for piece in pieces]
+        return [as_kept(np.asarray(piece) if self.resident else piece, self.precision) for piece in pieces]
 
     def _function(self, what: str, rows: int) -> Callable[..., Any]:
         sparse = [array if is_sparse(array) else None for array in self.arrays]
@@ -481,11 +481,6 @@ def _slope_alone(closed: Any) -> tuple[Callable[..., Any], Any, list[Any]]:
 
 
 _HESSIAN = {"product": _product, "products": _products}
-
-
-def _narrowed(array: Any, precision: str) -> Any:
-    kind = kept_type(np.dtype(array.dtype), precision)
-    return array if array.dtype == kind else array.astype(kind)
 
 
 def bytes_of(arrays: Sequence[Any]) -> int:

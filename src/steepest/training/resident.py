@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ..numerics import accelerated, default_device
-from ..tracing.batched import kept_type, numbers_in
+from ..tracing.batched import as_kept, kept_type, numbers_in
 from .sparse_rows import is_sparse
 
 # Bytes of rows below which a pass stays on the host: it is over there before an accelerator has answered.
@@ -46,7 +46,7 @@ def placed(arrays: Sequence[Any], precision: str) -> list[Any]:
 
 def _narrowed(array: Any, precision: str) -> np.ndarray:
     kind = kept_type(np.dtype(array.dtype), precision)
-    return np.asarray(array, kind if kind.itemsize < array.dtype.itemsize else None)
+    return np.asarray(as_kept(array, precision) if kind.itemsize < array.dtype.itemsize else array)
 
 
 def _fits(arrays: Sequence[Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -42,6 +42,9 @@ STANDS = 0.1
 SEARCHING = 30
 # The same part of the cost itself, for a run whose whole fall cannot be told from noise.
 UNMOVED = 0.02
+# Costs that scatter about a line by no more than this part of their fall go straight down. Where they are those of
+# other rows at each step, or slow down, nobody knows what will be left of them, and zero is not promised.
+STRAIGHT = 0.01
 # Costs at the start whose mean and median tell how high it began, where the fall was over before a block was full.
 FIRST = 5
 # A cost that fell this many times its size below zero falls without a limit: no rate brings it to an end.
@@ -311,6 +314,8 @@ def _remedy(walker: Walker, run: Run) -> str:
 def _more(trend: Trend | None) -> str:
     if trend is None or not trend.evidence.holds or trend.to_zero == 0.0:
         return ""
+    if trend.to_zero == inf:
+        return "more steps go lower, slower than now: at this rate as many again would take off more than the cost"
     if trend.to_zero is not None:  # most costs go no lower, and none is known to
         return (
             f"at this rate the cost would come to 0 within about {float(f'{trend.to_zero:.2g}'):,.0f} steps"
@@ -402,7 +407,8 @@ class Trend:
     """How the cost fell over the last third of the run, and what as many steps again would bring at that rate.
 
     `to_zero`: within how many steps that rate would lead to a cost of zero, where that is less than as many again and
-    none of these costs was negative; None otherwise. `stands`: whether it was seen to fall no more, rather than too
+    none of these costs was negative; infinite where the costs scatter or bend, so that the rate will not last; None
+    otherwise. `stands`: whether it was seen to fall no more, rather than too
     short a while to tell.
     """
 
@@ -443,6 +449,10 @@ def trend_of(costs: list[float]) -> Trend | None:
     more = _more_of(-slope, means, len(costs) - last.size + middles, len(costs))
     left = float(means[-1])
     to_zero = left / more * len(costs) if 0 <= left < more and last.min() >= 0 else None
+    if to_zero:
+        steps = np.arange(last.size) - middles.mean()
+        if float(np.std(last - slope * steps)) > STRAIGHT * fell:
+            to_zero = inf
     part = f" ({number_of(100 * fell / before)} %)" if before else ""
     return Trend(
         Evidence(
