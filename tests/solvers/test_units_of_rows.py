@@ -55,3 +55,39 @@ def test_a_row_missed_by_a_tenth_is_missed_in_any_unit(unit):
     rows = Rows(2, np.array([unit]), np.array([np.inf]), ("x + y >= 1",), (row,), np.arange(1))
     assert missed(rows, np.array([0.5, 0.4])) == pytest.approx(0.1)
     assert missed(rows, np.array([0.5, 0.5])) == 0.0
+
+
+@pytest.mark.parametrize("begins", [0.0, 1.0])
+@pytest.mark.parametrize("size", [1e4, 1e8, 1e10])
+def test_small_slopes_beside_large_parameters_cost_no_steps(size, begins):
+    random = np.random.default_rng(0)
+    m, n = 13, 40
+    A, data, limits = random.uniform(-1, 1, (m, n)), random.standard_normal(n), random.standard_normal(m)
+    for b in (np.zeros(m), limits):
+        nearest = data - np.linalg.pinv(A) @ (A @ data - b)
+        found = st.minimize(
+            lambda x: np.sum((x / size - data) ** 2),
+            np.full(n, begins * size),
+            constraints=LinearConstraint(A / size, b, b),
+        )
+        assert found.success and found.nit <= 5
+        assert_allclose(found.x / size, nearest, atol=1e-8)
+    between = st.minimize(
+        lambda x: np.sum((x / size - data) ** 2),
+        np.full(n, begins * size),
+        constraints=LinearConstraint(A / size, -np.inf, 0.0),
+    )
+    in_units = st.minimize(
+        lambda x: np.sum((x - data) ** 2), np.full(n, begins), constraints=LinearConstraint(A, -np.inf, 0.0)
+    )
+    assert between.success and between.nit <= 3 * in_units.nit + 5
+    assert_allclose(between.x / size, in_units.x, atol=1e-6)
+
+
+def test_the_unit_of_a_row_grows_with_the_parameters_and_not_beyond_one():
+    J = np.array([[1e-8, 0.0], [1e-8, 1e-3], [0.0, 5.0]])
+    block = Block(3, lambda x: J @ x, lambda x: J, lambda x, u: 0.0, linear=True)
+    rows = Rows(2, np.zeros(3), np.zeros(3), ("a", "b", "c"), (block,), np.array([2, 0, 1]))
+    assert_allclose(rows.units, [1e-3, 1.0, 1e-8])
+    assert_allclose(rows.units_at(np.array([-1e4, 0.1])), [1e-3, 1.0, 1e-4])
+    assert_allclose(rows.units_at(np.array([1e12, 1e12])), 1.0)

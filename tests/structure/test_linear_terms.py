@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import steepest as st
 from steepest.numerics import double_precision
 from steepest.structure.linear_terms import linear_terms_of
 from steepest.structure.reading import Reading
@@ -67,3 +68,20 @@ def test_the_terms_are_the_cost(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_costs_are_not_taken_for_such_sums(name):
     assert terms(OTHERS[name]) is None
+
+
+@pytest.mark.parametrize("n", [1, 50, 400])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        lambda x: np.sum(3.0 * np.sin(x[:0]) ** 2),
+        lambda x: np.sum(np.abs(x[:0])),
+        lambda x: 2.0 * np.sum(x[:0]),
+    ],
+)
+def test_a_sum_over_nothing_adds_nothing(nothing, n):
+    found = st.minimize(lambda x: nothing(x) + np.sum(np.cosh(x - 1.0)), np.full(n, 0.3))
+    assert found.success
+    assert_allclose(found.x, 1.0, atol=1e-7)
+    constant = st.minimize(lambda x: nothing(x) + 3.0, np.full(n, 0.3))
+    assert constant.fun == 3.0 and np.array_equal(constant.x, np.full(n, 0.3))

@@ -82,6 +82,7 @@ def assemble(
         _convex(traces, [spans[k] for k in traced], parts, spans, lower, upper, problem),
         tuple(remark for part in parts for remark in part.remarks),
         tuple(traces),
+        start=problem.start,
     )
 
 

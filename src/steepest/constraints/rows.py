@@ -41,7 +41,8 @@ class Rows:
     `order[k]` of the constraints. `convex()`: whether the trace shows the points that meet all of them to be
     a convex set. `remarks`: what was changed on the way in. `traces`: of the functions that the first block stacks, if
     it does. `split()`: the cost that is walked between them and the constraints themselves without their kinks, a
-    `problem.SplitCost`; None where there are none that can be replaced.
+    `problem.SplitCost`; None where there are none that can be replaced. `start`: where the walk begins, (n,), for the
+    size of the parameters.
 
     >>> circle = Block(
     ...     1, lambda x: np.array([x @ x]), lambda x: 2 * x[None, :], lambda x, u: 2 * u[0] * np.eye(x.size)
@@ -61,6 +62,7 @@ class Rows:
     remarks: tuple[str, ...] = ()
     traces: tuple[Any, ...] = ()
     split: Callable[[], Any | None] = lambda: None
+    start: Vector | None = None
 
     @property
     def senses(self) -> list[int]:
@@ -97,18 +99,39 @@ class Rows:
     def units(self) -> Vector:
         """What a row is measured against, (m,): one, or the largest slope of a linear row that is far less steep.
 
-        So a row does not change its meaning where it is multiplied by 1e-8. The slope of any other row, which may
-        happen to be level at a place, says nothing of its unit.
+        So a row does not change its meaning where it is multiplied by 1e-8. A slope counts as often as its parameter,
+        at the start, is larger than one: beside parameters of 1e8 slopes of 1e-8 are as natural, and finer is rounding.
+        The slope of any other row, which may happen to be level at a place, says nothing of its unit.
         """
-        units, start = np.ones(self.m), 0
+        return self.units_at(np.zeros(self.n) if self.start is None else self.start)
+
+    def units_at(self, x: Vector) -> Vector:
+        """The same (m,), for parameters of the size of `x` (n,)."""
+        units = np.ones(self.m)
+        for rows, slopes in self._slight:
+            size = np.maximum(np.abs(x), 1.0)
+            if isinstance(slopes, np.ndarray):
+                steepest = (slopes * size).max(axis=1)
+            else:
+                steepest = slopes.multiply(size).tocsr().max(axis=1).toarray().ravel()
+            units[rows] = np.where(steepest < LEVEL, steepest, 1.0)
+        return units
+
+    @cached_property
+    def _slight(self) -> list[tuple[np.ndarray, Matrix]]:
+        """The linear rows less steep than `LEVEL`, by blocks: which they are, and the sizes of their slopes."""
+        found, start = [], 0
         for block in self.blocks:
             mine = self.order[start : start + block.m]
             start += block.m
             if block.linear and block.m:
-                J = abs(block.jacobian(np.zeros(self.n)))
-                steepest = J.max(axis=1) if isinstance(J, np.ndarray) else J.max(axis=1).toarray().ravel()
-                units[mine] = np.where((steepest > 0.0) & (steepest < LEVEL), steepest, 1.0)
-        return units
+                slopes = abs(block.jacobian(np.zeros(self.n)))
+                steepest = slopes.max(axis=1)
+                steepest = steepest if isinstance(slopes, np.ndarray) else steepest.toarray().ravel()
+                slight = np.flatnonzero((steepest > 0.0) & (steepest < LEVEL))
+                if slight.size:
+                    found.append((mine[slight], slopes[slight]))
+        return found
 
     def value(self, x: Vector) -> Vector:
         """Every row at `x`, (m,)."""

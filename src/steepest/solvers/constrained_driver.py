@@ -25,6 +25,9 @@ EPS = float(np.finfo(np.float64).eps)
 # A violation below this part of the size of a row and its limits is not told from none while a best point is kept.
 MET = 1e-8
 
+# A row whose unit, by the size of the parameters, is so many times what it was at the start would be held to rounding.
+OUTGROWN = 1e3
+
 # A cost this far below its start, in its own scale, or parameters this large: it falls for ever.
 BOTTOMLESS, RUNAWAY = -1e20, 1e20
 
@@ -175,7 +178,7 @@ class _Walk:
         self.begun = self._keep(self.start, value, gradient)
         ending = (StopReason.NO_PROGRESS, "")
         for barrier in (self.solver.first_barrier, *OTHER_BARRIERS):
-            halt, reason = self._leg(barrier, limit, tell)
+            halt, reason = self._leg(self.start, barrier, limit, tell)
             if halt is None:
                 return reason
             ending = reason
@@ -186,19 +189,19 @@ class _Walk:
         return ending
 
     def _leg(
-        self, barrier: float, limit: int, tell: Callable[[Any, int, int], None] | None
+        self, start: Vector, barrier: float, limit: int, tell: Callable[[Any, int, int], None] | None
     ) -> tuple[Halt | None, tuple[StopReason, str]]:
-        """One walk of the method from the start."""
-        program = Slacked(self.objective, self.rows, self.start)
-        program.scaled(self.start)
+        """One walk of the method from `start` (n,); begun again where the parameters outgrow the units of the rows."""
+        program = Slacked(self.objective, self.rows, start)
+        program.scaled(start)
         method = InteriorPoint(program, first_barrier=barrier, arrived=self.arrived)
-        it = method.begin(program.start(self.start))
+        it = method.begin(program.start(start))
         if not it.at.finite:
             return Halt.STUCK, (
                 StopReason.NOT_FINITE,
                 "the cost is not finite beside the start, inside the bounds",
             )
-        x, asked = self.start, False
+        x, asked = start, False
         ranks = [self.begun]
         while True:
             if self.taken >= limit:
@@ -245,6 +248,9 @@ class _Walk:
                     StopReason.NO_PROGRESS,
                     "the cost falls along a ray as far as it was followed, and the constraints stay met",
                 )
+            if (self.rows.units_at(x) > OUTGROWN * self.rows.units).any():
+                self.rows = replace(self.rows, start=x)
+                return self._leg(x, barrier, limit, tell)
         self._settle(program, method, it)
         sentences = {
             Halt.ARRIVED: (StopReason.TOLERANCE, "the first-order conditions hold as far as the method goes"),
@@ -412,9 +418,9 @@ def rank(violation: float, value: float) -> tuple[float, float]:
 def missed(rows: Rows, x: Vector) -> float:
     """Length of the violations at `x` (n,), each in its row's unit: zero where all are met, infinite where one is NaN.
 
-    Met is what lies outside its limit by less than `MET` of that, or of the unit.
+    Met is what lies outside its limit by less than `MET` of that, or of the unit for parameters as large as these.
     """
-    size = np.maximum(rows.units, np.minimum(np.abs(rows.lower), np.abs(rows.upper)))
+    size = np.maximum(rows.units_at(x), np.minimum(np.abs(rows.lower), np.abs(rows.upper)))
     off = rows.violation(x)
     if np.isnan(off).any():
         return np.inf

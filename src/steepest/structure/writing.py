@@ -47,7 +47,7 @@ class Writer:
     def times(self, atom: Any, factor: Any) -> Any:
         """`atom` times constants, in the shape of `atom`."""
         factor = np.asarray(factor, dtype=FLOAT)
-        if factor.shape and (factor == factor.flat[0]).all():
+        if factor.shape and factor.size and (factor == factor.flat[0]).all():
             factor = factor.flat[0]
         if not np.shape(factor) and factor == 1.0:
             return atom
