@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..linear_algebra.convex_hull import nearest_to_zero
-from ..numerics import EPS
+from ..numerics import EPS, all_finite
 from .look import Look
 from .overflow import gives_out
 
@@ -58,6 +58,18 @@ EDGE_RADII = (1e-10, 1e-8)
 # whole fall that counts: less may be what is left of a minimum a little off the point.
 BY_ONE = (1e-4, 1e-3, 1e-2)
 ONE_FALL = 1e-8
+
+# Distances, in natural sizes, at which the cost is looked at along its edge, twice as far while it falls, and how far
+# inside it, as it may be curved. What is won along the edge grows with the distance by more than the factor; what is
+# won nearer to it does not.
+ALONG, FARTHEST, GROWS = (1e-4, 1e-3), 1.0, 3.0
+INWARD = (0.0, *(10.0**k for k in range(-15, -3)))
+
+# Halvings of the gap between a place without a value and one that has it, on the most promising way.
+HALVINGS = 50
+
+# How far inside slopes tell the way across the edge, the nearer the surer, and the one along it.
+ACROSS_AT, ALONG_AT = (0.0, 1e-14, 1e-12, 1e-10), 1e-4
 
 # Distances, in natural sizes, at all of which a cost that is smooth on one side only must be lower to be so beside a
 # point of zero slope: it steps down there by this part of the cost and of its whole fall, or bends down.
@@ -254,12 +266,14 @@ class Edge:
     """The point lies at the edge of where the cost exists.
 
     Of `probes`, at a distance of `radius` natural sizes, `outside` found no value; `rise`: the least of the others'.
+    `below`: a place (n,) along the edge where the cost is lower; None where none was found.
     """
 
     radius: float
     rise: float
     probes: int
     outside: int
+    below: Vector | None = None
 
 
 def edge_at(look: Look, allowed: float) -> Edge | None:
@@ -285,7 +299,79 @@ def edge_at(look: Look, allowed: float) -> Edge | None:
             return None
         if one_slope_down(look) is not None:
             return None
-        return Edge(radius, rise, values.size, int((~inside).sum()))
+        return Edge(radius, rise, values.size, int((~inside).sum()), _lower_along_the_edge(look, allowed))
+    return None
+
+
+def _lower_along_the_edge(look: Look, allowed: float) -> Vector | None:
+    """A place (n,) where the cost is lower along the edge of where it exists; None where none is seen.
+
+    A slope that is infinite across the edge hides the one along it, and of straight steps from there half lead out.
+    """
+    ways = _directions(look)
+    outward = _outward(look, ways)
+    if outward is None:
+        return None
+    _, deeper = look.slope_at(look.x - ALONG_AT * look.scale * outward)
+    if all_finite(deeper):
+        ways = np.concatenate([[np.where(look.free, -deeper, 0.0) * look.scale], ways])
+    worth = allowed + ONE_FALL * look.at_stake
+
+    def lowest_at(distance: float, along: Vector, closely: bool) -> tuple[float, Vector]:
+        def place(depth: float) -> Vector:
+            return np.asarray(look.x + look.scale * (distance * along - depth * outward))
+
+        values = np.array([look.value_at(place(depth)) for depth in INWARD])
+        least = int(np.argmin(np.where(np.isfinite(values), values, np.inf)))
+        value, depth = values[least], INWARD[least]
+        if closely and least and not np.isfinite(values[least - 1]):
+            without = INWARD[least - 1]
+            for _ in range(HALVINGS):
+                middle = 0.5 * (without + depth)
+                there = look.value_at(place(middle))
+                if not np.isfinite(there):
+                    without = middle
+                elif there < value:
+                    value, depth = there, middle
+                else:
+                    break
+        return float(look.value - value), place(depth)
+
+    for k, way in enumerate(ways):
+        along, closely = way - (way @ outward) * outward, k == 0
+        length = float(np.linalg.norm(along))
+        if not length > 0.0:
+            continue
+        near, _ = lowest_at(ALONG[0], along / length, closely)
+        if not near > worth:
+            continue
+        fall, place = lowest_at(ALONG[1], along / length, closely)
+        if not fall > GROWS * near:
+            continue
+        distance = 2.0 * ALONG[1]
+        while distance <= FARTHEST:
+            more, farther = lowest_at(distance, along / length, closely)
+            if not more > fall:
+                break
+            fall, place, distance = more, farther, 2.0 * distance
+        for depth in INWARD:  # to where a walk can begin
+            inner = place - depth * look.scale * outward
+            value, slope = look.slope_at(inner)
+            if value < look.value - worth and all_finite(slope):
+                return look.inside(inner)
+        return look.inside(place)
+    return None
+
+
+def _outward(look: Look, ways: np.ndarray) -> Vector | None:
+    """The unit way (n,) across the edge, in natural sizes, by the slope nearest to it that exists; or None."""
+    for depth in ACROSS_AT:
+        for way in ways[:1] if depth == 0.0 else ways:
+            _, slope = look.slope_at(look.x + depth * look.scale * way)
+            across = np.where(look.free, -slope, 0.0) * look.scale
+            steepness = float(np.linalg.norm(across))
+            if 0.0 < steepness < np.inf:
+                return across / steepness
     return None
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..numerics import EPS
 from ..presentation.text import counted
 from .curvature import Curvature
+from .failures import falls
 from .flatness import NEAR, Course, Runs
 from .kink import Edge, Kink
 from .look import Look, Rounding
@@ -157,7 +158,13 @@ def _still_to_go(look: Look, kink: Kink) -> Vector:
 
 
 def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:
-    """The word for a minimum at the end of where the cost exists: it rises wherever it goes on."""
+    """The word for a minimum at the end of where the cost exists: it rises wherever it goes on.
+
+    Unless it falls along that edge.
+    """
+    if edge.below is not None:
+        way = edge.below - look.x
+        return falls(look, way, evidence, "the cost ends here, and falls on along that edge", edge.below)
     evidence = [
         item for item in evidence if item.name not in ("slope", "projected slope", "slope at the point")
     ]
