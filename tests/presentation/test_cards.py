@@ -39,6 +39,12 @@ def test_a_notebook_shows_verdict_parameters_and_evidence():
     assert all(item.how in words for item in result.evidence)
 
 
+def test_a_point_that_was_verified_is_shown_without_a_walk():
+    shown = st.verify(lambda x: (x[0] - 1) ** 2 + (x[1] + 2) ** 2, [1.0, -2.0])._repr_html_()
+    assert "minimum</b>: cost 0" in shown
+    assert "<polyline" not in shown
+
+
 def test_hostile_names_are_only_text():
     name = "</td><script>alert(1)</script>"
     result = st.minimize(lambda p: (p[name] - 1) ** 2, {name: 3.0})

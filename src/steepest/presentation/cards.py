@@ -25,12 +25,13 @@ def result_card(result: Any) -> str:
     Takes the colours of the page around it, light or dark, and brings no style sheet or script.
     """
     edge = "solid" if result.success else "dashed"
+    walked = getattr(result, "history", None)  # a point that was only verified has none
     parts = [
         f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
         f"<div><b>{_safe(result.verdict)}</b>: cost {_number(result.fun, 10)}{_label(result)}</div>",
         f"<div>{_safe(result.message)}</div>",
         _parameters(result),
-        curve(np.asarray(result.history.value, dtype=float)),
+        "" if walked is None else curve(np.asarray(walked.value, dtype=float)),
         _evidence(result),
         f"<div style='opacity:.75'>{_safe(_how(result))}</div>",
         f"<div><b>Next:</b> {_safe(result.next_step)}</div>" if result.next_step else "",
