@@ -75,6 +75,46 @@ def test_what_counts_is_scipys(name):
             trace(lambda p: np.sum(stats.skellam.pmf(counts, *p)), Parameters.of(np.ones(2)))
 
 
+@pytest.mark.parametrize(("name", "shapes", "methods"), [
+    ("johnsonsu", (0.7, 1.2), (*METHODS, "ppf")), ("norm", (), (*METHODS, "ppf")),
+    ("lognorm", (0.6,), (*METHODS, "ppf")), ("genpareto", (0.3,), METHODS), ("powerlaw", (1.6,), ("pdf", "ppf")),
+    ("invgamma", (2.2,), ("logpdf",)), ("gamma", (2.0,), ("logpdf",)),
+])  # fmt: skip
+def test_there_is_no_number_where_scipy_gives_none(name, shapes, methods):
+    """A shape or a scale below zero, a number that is missing: a formula goes on, and a minimum was found there."""
+    data = np.array([0.3, 0.7, np.nan])
+    for method in methods:
+
+        def function(p, method=method):
+            return getattr(getattr(stats, name), method)(data, *p[:-1], loc=0.05, scale=p[-1])
+
+        place = np.array([*shapes, 1.4])
+        followed = TracedVector(trace(function, Parameters.of(place)))
+        for signs in (1.0, -1.0, np.r_[np.ones(len(shapes)), -1.0]):
+            values, _ = followed.both(place * signs)
+            np.testing.assert_allclose(values, function(place * signs), rtol=1e-10, atol=1e-300)
+
+
+def test_the_ends_of_the_support_are_scipys():
+    for name, shape in (("invgamma", 2.2), ("invgauss", 0.8), ("powerlaw", 1.6), ("halfnorm", None)):
+        shapes = () if shape is None else (shape,)
+        for method in METHODS:
+            distribution = getattr(stats, name)
+
+            def function(p, method=method, distribution=distribution, shapes=shapes):
+                return getattr(distribution, method)(np.array([0.0, 1.0, -1.0]), *shapes, loc=p[0])
+
+            values, _ = TracedVector(trace(function, Parameters.of(np.zeros(1)))).both(np.zeros(1))
+            np.testing.assert_allclose(values, function(np.zeros(1)), rtol=1e-11)
+
+
+def test_no_scale_below_zero_is_claimed_for_a_normal_distribution():
+    data = np.random.default_rng(0).normal(2.0, 1.7, 80)
+    for start in (100.0, -1.0):
+        found = st.minimize(lambda p: -np.sum(stats.norm.logpdf(data, p[0], p[1])), [0.0, start])
+        np.testing.assert_allclose(found.x, [np.mean(data), np.std(data)], rtol=1e-6)
+
+
 def test_quantiles_of_fixed_probabilities_have_their_slopes():
     level = np.array([0.02, 0.3, 0.8])
     check(lambda p: stats.lognorm.ppf(level, p[0], scale=p[1]), [0.7, 1.4])

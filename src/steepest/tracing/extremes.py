@@ -22,7 +22,7 @@ def _bent(x: Any, c: Any, loc: Any, scale: Any) -> tuple[Any, Any, Any]:
     """Whether x lies in the support 1 - c z > 0, log(1 - c z) there, and λ."""
     z = (x - loc) / scale
     w = c * z
-    inside = w < 1
+    inside = ~(w >= 1)
     near = jnp.abs(w) < NEAR
     small, large = jnp.where(near, w, 0.0), jnp.where(inside & ~near, w, 0.5)
     series = jnp.ones_like(small) / TERMS
@@ -55,22 +55,22 @@ def _extreme_logsf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 def _pareto_logpdf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
     inside, logarithm, bent = _bent(x, -c, loc, scale)
-    return jnp.where(inside & (x >= loc), bent - logarithm - jnp.log(scale), -jnp.inf)
+    return jnp.where(inside & (~(x < loc)), bent - logarithm - jnp.log(scale), -jnp.inf)
 
 
 def _pareto_logsf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
     inside, _, bent = _bent(x, -c, loc, scale)
-    return jnp.where(x >= loc, jnp.where(inside, bent, -jnp.inf), 0.0)
+    return jnp.where(~(x < loc), jnp.where(inside, bent, -jnp.inf), 0.0)
 
 
 def _pareto_cdf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
     inside, _, bent = _bent(x, -c, loc, scale)
-    return jnp.where(x >= loc, jnp.where(inside, -jnp.expm1(bent), 1.0), 0.0)
+    return jnp.where(~(x < loc), jnp.where(inside, -jnp.expm1(bent), 1.0), 0.0)
 
 
 def _pareto_logcdf(x: Any, c: Any, loc: Any = 0, scale: Any = 1) -> Any:
     inside, _, bent = _bent(x, -c, loc, scale)
-    above = x > loc
+    above = ~(x <= loc)
     return jnp.where(above, jnp.where(inside, log_of_the_rest(jnp.where(above, -bent, 1.0)), 0.0), -jnp.inf)
 
 

@@ -19,7 +19,7 @@ log_ndtr = BY_NAME["log_ndtr"]
 def _parts(x: Any, loc: Any, scale: Any) -> tuple[Any, Any, Any]:
     """Whether x lies in the support, log z there (0 elsewhere), and log of scale · z."""
     z = (x - loc) / scale
-    inside = z > 0
+    inside = ~(z <= 0)
     log_z = jnp.log(jnp.where(inside, z, 1.0))
     return inside, log_z, jnp.log(scale) + log_z
 

@@ -7,6 +7,7 @@ does it.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,7 @@ _MADE_FROM: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "ppf": (("_ppf", lambda v: v),),
     "isf": (("_isf", lambda v: v),),
 }
+_DENSITIES = ("pdf", "logpdf", "pmf", "logpmf")
 # The values left and right of the support.
 _OUTSIDE = {
     "logpdf": (-np.inf, -np.inf),
@@ -78,9 +80,11 @@ def formula_of(distribution: Any, name: str, substitute: Callable[[Any], Any]) -
         if discrete and not name.endswith("pmf"):
             z = np.floor(z)
         low, high = rebuilt._get_support(*shapes)
+        closed = name in _DENSITIES and not _is_open(distribution)
         inside: Any = True
         if _is_bounded(low) or _is_bounded(high):
-            too_low, too_high = z < low, z > high
+            too_low = z < low if closed or discrete else z <= low
+            too_high = z > high if closed else z >= high
             inside = ~(too_low | too_high)
             z = np.where(inside, z, _within(low, high))
         if name.endswith("pmf"):
@@ -102,6 +106,26 @@ def formula_of(distribution: Any, name: str, substitute: Callable[[Any], Any]) -
     return formula
 
 
+def allowed(
+    distribution: Any, name: str, substitute: Callable[[Any], Any], x: Any, args: Any, settings: Any
+) -> Any:
+    """Where SciPy gives a number for these shapes, this scale and `x`; True where it does whatever they are."""
+    if not hasattr(distribution, "_parse_args"):
+        return True
+    shapes, _, scale = distribution._parse_args(*args, **settings)
+    conditions = [scale > 0]
+    if is_traced(shapes):
+        conditions.append(_Rebuilt(distribution, substitute)._argcheck(*shapes))
+    elif shapes:
+        conditions.append(distribution._argcheck(*shapes))
+    if name in ("ppf", "isf"):
+        conditions += [x >= 0, x <= 1]
+    elif not is_traced(x):
+        conditions.append(~np.isnan(x))
+    unknown = [condition for condition in conditions if is_traced(condition) or not np.all(condition)]
+    return functools.reduce(np.logical_and, unknown, True) if unknown else True
+
+
 class _Rebuilt:
     """A distribution with its methods rebuilt, as its formulas see it."""
 
@@ -111,7 +135,9 @@ class _Rebuilt:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._plain, name)
-        if not isinstance(found, types.MethodType) or found.__func__.__module__.endswith("_infrastructure"):
+        if not isinstance(found, types.MethodType):
+            return found
+        if name != "_argcheck" and found.__func__.__module__.endswith("_infrastructure"):
             return found
         return types.MethodType(self._substitute(found.__func__), self)
 
@@ -120,6 +146,12 @@ def _writes_itself(distribution: Any, way: str) -> bool:
     """Whether the distribution has a formula of its own, not what SciPy integrates or searches for any of them."""
     function = getattr(type(distribution), way, None)
     return function is not None and not function.__module__.endswith("_distn_infrastructure")
+
+
+def _is_open(distribution: Any) -> bool:
+    """Whether the ends of the support do not belong to it."""
+    mask = getattr(distribution, "_support_mask", None)
+    return mask is not None and mask == distribution._open_support_mask
 
 
 def _is_bounded(end: Any) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .arrays import call_rule, is_traced, made, names_in
 from .explain import no_rule
-from .own_formulas import formula_of
+from .own_formulas import allowed, formula_of
 from .rules import BUILD_ARRAY
 
 # Methods of a distribution that have a counterpart of the same arguments in jax.scipy.stats.
@@ -137,6 +137,11 @@ class Distribution:
 
             x, args = _as_array(x), tuple(map(_as_array, args))
             settings = {key: _as_array(item) for key, item in settings.items()}
+            right = allowed(self._plain, name, self._substitute, x, args, settings)
+
+            def only_there(value: Any) -> Any:
+                return value if right is True else np.where(right, value, np.nan)
+
             places = (
                 (lifetimes, extremes)
                 if self._name in _ANOTHER_WAY
@@ -144,11 +149,11 @@ class Distribution:
             )
             for module in (getattr(place, self._name, None) for place in places):
                 if hasattr(module, name):
-                    return call_rule(getattr(module, name), (x, *args), settings)
+                    return only_there(call_rule(getattr(module, name), (x, *args), settings))
             formula = formula_of(self._plain, name, self._substitute)
             if formula is None:
                 raise no_rule(f"scipy.stats.{self._name}.{name}", names_in((x, args, settings)))
-            return formula(x, *args, **settings)
+            return only_there(formula(x, *args, **settings))
 
         return method
 
