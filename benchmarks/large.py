@@ -28,6 +28,8 @@ COSTS = (
     "smoothing",
     "logistic regression",
     "matrix factorisation",
+    "net of poses",
+    "bundle of points",
 )
 
 # The lowest cost where mathematics knows it; of the others the lowest that any run found stands in.
@@ -102,6 +104,60 @@ elif name == "logistic regression":
         def cost(w):
             margin = label * (weight * w[first] + 0.5 * w[second])
             return xp.sum(xp.logaddexp(0.0, -margin)) + 0.005 * xp.sum(w ** 2)
+        return cost
+elif name == "net of poses":
+    poses = n // 3
+    n = 3 * poses
+    turn = np.cumsum(rng.normal(0.0, 0.3, poses))
+    truth = np.stack([*np.cumsum(np.stack([np.cos(turn), np.sin(turn)]), axis=1), turn], axis=1)
+    across = rng.integers(0, poses - 2, poses // 2)
+    one = np.concatenate([np.arange(poses - 1), across])
+    other = np.concatenate([np.arange(1, poses), np.minimum(across + rng.integers(2, 100, across.size), poses - 1)])
+    def from_each_other(xp, p):
+        away, c, s = p[other] - p[one], xp.cos(p[one, 2]), xp.sin(p[one, 2])
+        return c * away[:, 0] + s * away[:, 1], c * away[:, 1] - s * away[:, 0], away[:, 2]
+    seen = [part + 0.02 * rng.standard_normal(one.size) for part in from_each_other(np, truth)]
+    walked = np.zeros((poses, 3))  # the start: step upon step, without the loops
+    walked[0] = truth[0]
+    for k in range(poses - 1):
+        c, s = np.cos(walked[k, 2]), np.sin(walked[k, 2])
+        ahead, aside, turned = (part[k] for part in seen)
+        walked[k + 1] = walked[k] + [c * ahead - s * aside, s * ahead + c * aside, turned]
+    start = walked.ravel()
+    def family(xp):
+        def cost(x):
+            p = xp.reshape(x, (poses, 3))
+            ahead, aside, turned = from_each_other(xp, p)
+            off = xp.sin(turned - seen[2]), xp.cos(turned - seen[2])
+            return 2500.0 * (xp.sum((ahead - seen[0]) ** 2) + xp.sum((aside - seen[1]) ** 2)
+                             + xp.sum(xp.arctan2(*off) ** 2) + xp.sum((p[0] - truth[0]) ** 2))
+        return cost
+elif name == "bundle of points":
+    cameras = n // 60
+    points = 3 * n // 10
+    n = 6 * cameras + 3 * points
+    where = np.sort(rng.uniform(0.0, cameras, points))
+    world = np.stack([where, rng.normal(0.0, 1.0, points), rng.normal(6.0, 1.0, points)], axis=1)
+    eyes = np.stack([np.arange(cameras) + 0.5, *rng.normal(0.0, 0.2, (2, cameras))], axis=1)
+    tilts = rng.normal(0.0, 0.1, (cameras, 3))
+    point = np.repeat(np.arange(points), 6)
+    camera = np.clip(where[point].astype(int) + np.tile(np.arange(-3, 3), points), 0, cameras - 1)
+    def images(xp, eyes, tilts, world):
+        angle = xp.sqrt(xp.sum(tilts ** 2, axis=1) + 1e-16)[:, None]
+        axis, away = (tilts / angle)[camera], world[point] - eyes[camera]
+        c, s = xp.cos(angle)[camera], xp.sin(angle)[camera]
+        turned = away * c + xp.cross(axis, away) * s + axis * xp.sum(axis * away, axis=1)[:, None] * (1.0 - c)
+        return 500.0 * turned[:, :2] / turned[:, 2:]
+    seen = images(np, eyes, tilts, world) + 0.5 * rng.standard_normal((point.size, 2))
+    known = np.concatenate([eyes[:2].ravel(), tilts[:2].ravel()])
+    start = np.concatenate([part.ravel() for part in (eyes, tilts, world)])
+    start = start + np.concatenate([0.05 * rng.standard_normal(6 * cameras), 0.1 * rng.standard_normal(3 * points)])
+    def family(xp):
+        def cost(x):
+            eyes, tilts = (xp.reshape(part, (cameras, 3)) for part in (x[: 3 * cameras], x[3 * cameras : 6 * cameras]))
+            off = images(xp, eyes, tilts, xp.reshape(x[6 * cameras :], (points, 3))) - seen
+            held = xp.concatenate([xp.reshape(eyes[:2], 6), xp.reshape(tilts[:2], 6)]) - known
+            return xp.sum(off ** 2) + 1e6 * xp.sum(held ** 2)
         return cost
 else:
     rank = 10
@@ -322,9 +378,12 @@ def _note(rounds: int, limit: float, absent: Sequence[str], late: Sequence[Cell]
         "so its times are those of the whole run. Steepest's time in all includes judging the answer. Smoothing: "
         "a noisy signal, chained differences, linear least squares. Logistic regression: as many examples as "
         "parameters, two gathered features each, with a ridge. Matrix factorisation: rank 10, twice as many "
-        "entries seen as there are parameters, with a ridge. Chained Rosenbrock: every walk along the chain takes "
-        "some steps for each parameter; steepest, left to choose, begins where the linear residuals alone would "
-        "have the parameters, and finds that all the others are met there."
+        "entries seen as there are parameters, with a ridge. Net of poses: places and directions of one who walks, "
+        "seen from each other along the way and, half as often, across up to a hundred steps; begun where the steps "
+        "alone lead. Bundle of points: each point seen by six of a row of cameras, all of them unknown; begun beside "
+        "the truth. Chained Rosenbrock: every walk along the chain takes some steps for each parameter; steepest, left "
+        "to choose, begins where the linear residuals alone would have the parameters, and finds that all the others "
+        "are met there."
     )
     if absent:
         note += f" Not installed, and so not measured: {'; '.join(absent)}."
