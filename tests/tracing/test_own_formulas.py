@@ -15,6 +15,7 @@ x = np.array([-1.3, 0.15, 0.9, 1.7, 6.0])
 # Shapes, then place and scale.
 CONTINUOUS = {
     "invgamma": (2.2, 0.05, 1.4),
+    "erlang": (3.0, 0.05, 1.4),
     "halfnorm": (0.05, 1.4),
     "rayleigh": (0.05, 1.4),
     "invgauss": (0.8, 0.05, 1.4),

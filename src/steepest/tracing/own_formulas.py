@@ -112,6 +112,10 @@ def allowed(
     """Where SciPy gives a number for these shapes, this scale and `x`; True where it does whatever they are."""
     if not hasattr(distribution, "_parse_args"):
         return True
+    if distribution.name == "erlang":  # its own check branches, to warn of shapes that are no whole numbers
+        from scipy import stats
+
+        distribution = stats.gamma
     shapes, _, scale = distribution._parse_args(*args, **settings)
     conditions = [scale > 0]
     if is_traced(shapes):
