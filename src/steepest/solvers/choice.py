@@ -135,6 +135,33 @@ TOO_WIDE = "its matrix of {n} × {n} numbers would cost more than it saves above
 # Why L-BFGS was not used.
 FORGETFUL = "it forgets curvature that BFGS can afford to remember up to {limit} parameters"
 
+
+def _by_residuals_for_a_while(where: Callable[[Situation], bool], then: int) -> tuple[Rule, Rule]:
+    """What L-BFGS gives way to: steps by residuals, and where those do not arrive either, L-BFGS for `then` steps."""
+
+    def when(s: Situation) -> bool:
+        return where(s) and s.has_residuals_that_bend and not s.opens_by_residuals
+
+    return (
+        Rule(
+            lambda: LevenbergMarquardt(newton=False),
+            when=when,
+            because="the cost is a sum of squares, and where cheap steps do not arrive soon its residuals tell the way",
+            otherwise=NO_SQUARES,
+            most_steps=RESIDUAL_STEPS,
+            fits=steps_by_residuals_are_cheap,
+        ),
+        Rule(
+            LBFGS,
+            when=when,
+            because="where steps by residuals crawl along a valley, cheap ones come on sooner",
+            otherwise=FORGETFUL,
+            most_steps=then,
+            fits=steps_by_residuals_are_cheap,
+        ),
+    )
+
+
 # In the order in which they are tried; a walk that does not end in a minimum is taken up by the next that applies.
 RULES = (
     Rule(
@@ -233,22 +260,7 @@ RULES = (
         most_steps=HEAVY_CROSSING_STEPS,
         gives_way=TO_RESIDUALS,
     ),
-    Rule(
-        lambda: LevenbergMarquardt(newton=False),
-        when=lambda s: s.is_heavy and s.has_residuals_that_bend and not s.opens_by_residuals,
-        because="the cost is a sum of squares, and where cheap steps do not arrive soon its residuals tell the way",
-        otherwise=NO_SQUARES,
-        most_steps=RESIDUAL_STEPS,
-        fits=steps_by_residuals_are_cheap,
-    ),
-    Rule(
-        LBFGS,
-        when=lambda s: s.is_heavy and s.has_residuals_that_bend and not s.opens_by_residuals,
-        because="where steps by residuals crawl along a valley, cheap ones come on sooner",
-        otherwise=FORGETFUL,
-        most_steps=HEAVY_CROSSING_STEPS,
-        fits=steps_by_residuals_are_cheap,
-    ),
+    *_by_residuals_for_a_while(lambda s: s.is_heavy, HEAVY_CROSSING_STEPS),
     Rule(
         lambda: Newton(sparse=True),
         when=lambda s: s.is_bearable,
@@ -307,22 +319,7 @@ RULES = (
         most_steps=LONG_CROSSING_STEPS,
         gives_way=TO_RESIDUALS,
     ),
-    Rule(
-        lambda: LevenbergMarquardt(newton=False),
-        when=lambda s: not s.is_bearable and s.has_residuals_that_bend and not s.opens_by_residuals,
-        because="the cost is a sum of squares, and where cheap steps do not arrive soon its residuals tell the way",
-        otherwise=NO_SQUARES,
-        most_steps=RESIDUAL_STEPS,
-        fits=steps_by_residuals_are_cheap,
-    ),
-    Rule(
-        LBFGS,
-        when=lambda s: not s.is_bearable and s.has_residuals_that_bend and not s.opens_by_residuals,
-        because="where steps by residuals crawl along a valley, cheap ones come on sooner",
-        otherwise=FORGETFUL,
-        most_steps=LONG_CROSSING_STEPS,
-        fits=steps_by_residuals_are_cheap,
-    ),
+    *_by_residuals_for_a_while(lambda s: not s.is_bearable, LONG_CROSSING_STEPS),
     Rule(
         lambda: NewtonCG(most_held=MOST_HELD),
         when=lambda s: s.exact and s.n > DENSE_PARAMETERS,

@@ -56,7 +56,9 @@ def steps_by_residuals_are_cheap(objective: Objective, most: float = CHEAP_STEP)
     That is in multiplications.
     """
     found = objective.linearisation
-    if found is None or found.directions > max(FEW_DIRECTIONS, FEW_NUMBERS / found.rows):
+    if found is None:
+        return False
+    if found.directions > FEW_DIRECTIONS and not found.directions * found.rows <= FEW_NUMBERS:
         return False
     return found.work(most) <= most
 
