@@ -36,7 +36,7 @@ def test_fit_writes_a_page_with_its_data(tmp_path, capsys):
     )
     assert status == 0, capsys.readouterr().err
     text = page.read_text(encoding="utf-8")
-    assert "20 data as numbers" in text and "Four views of the residuals" in text
+    assert "20 points as numbers" in text and "Four views of the residuals" in text
     assert "{&#x27;t&#x27;: x}" in text, "the call names what was measured as the expression does"
 
 
