@@ -47,6 +47,7 @@ COSTS = {
     "rolling": lambda p: np.sum((TABLE.y.rolling(3).mean().dropna() * p[0] - p[1]) ** 2),
     "labels of the rows": lambda p: np.sum((TABLE.y - p[0] - p[1] * TABLE.index / 100.0) ** 2),
     "numbers taken late": lambda p: np.sum((TABLE.y * p[0]).to_numpy()[3:9] ** 2) + (p[1] * TABLE.t).values[-1] ** 2,
+    "running sums": lambda p: np.sum(((p[0] * TABLE.t).cumsum() - np.cumsum(TABLE.y * p[1])) ** 2),
     "a column beside an array": lambda p: np.linalg.norm(TABLE.y - (p[0] + p[1] * np.arange(24.0))) ** 2,
     "rows": lambda p: sum((row.y - p[0] - p[1] * row.t) ** 2 for row in TABLE.itertuples()),
 }  # fmt: skip
@@ -76,12 +77,27 @@ OTHER = TABLE.sort_values("y")
     [
         (lambda p: np.sum((OTHER.y - p[0] * TABLE.t) ** 2), "different labels", ".to_numpy()"),
         (lambda p: np.sum((p[0] * OTHER.y - np.exp(p[1] * TABLE.t)) ** 2), "different labels", ".to_numpy()"),
+        (lambda p: np.sum(((p[0] * OTHER.y).cumsum() - TABLE.t) ** 2), "different labels", ".to_numpy()"),
+        (
+            lambda p: np.sum((np.clip(p[0] * OTHER.y, 0.0, 9.0) - TABLE.t) ** 2),
+            "different labels",
+            ".to_numpy()",
+        ),
         (lambda p: np.sum((p[0] * TABLE.y)[TABLE.t > 1.0] ** 2), "different labels", ".to_numpy()"),
         (lambda p: np.sum((TABLE[["t", "w"]] - p) ** 2), "table of pandas", "table.to_numpy()"),
         (lambda p: np.sum((TABLE.y.shift(1) - p[0]) ** 2), "gaps", "dropna"),
         (lambda p: np.sum((TABLE.y - p[0]).pow(2)), ".pow of a column", "**"),
     ],
-    ids=["rows in another order", "the same at second hand", "choice of rows", "a table", "gaps", "a method"],
+    ids=[
+        "rows in another order",
+        "the same at second hand",
+        "running sums",
+        "clipped",
+        "choice of rows",
+        "a table",
+        "gaps",
+        "a method",
+    ],
 )
 def test_what_pandas_would_do_otherwise_is_refused(cost, told, remedy):
     with pytest.raises(TracingError) as error:

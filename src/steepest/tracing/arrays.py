@@ -788,7 +788,10 @@ def apply_function(function: Any, args: Any, kwargs: Any) -> Any:
     result = _record(rule, names, *raw, **settings)
     if out is not None:
         return _store(out[0] if isinstance(out, tuple) else out, result, names)
-    return wrap(result, names)
+    wrapped = wrap(result, names)
+    if function in columns.BY_METHOD and args and type(args[0]) is TracedArray:
+        return _labelled_as(args[0], wrapped)
+    return wrapped
 
 
 def call_rule(rule: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -808,7 +811,14 @@ def _record(rule: Callable[..., Any], names: Names, *args: Any, **kwargs: Any) -
 
 
 def _call_method(rule: Callable[..., Any], self: TracedArray, *args: Any, **kwargs: Any) -> Any:
-    return call_rule(rule, (self, *args), kwargs)
+    return _labelled_as(self, call_rule(rule, (self, *args), kwargs))
+
+
+def _labelled_as(column: TracedArray, result: Any) -> Any:
+    """The result with the labels of the column it was made of, where its rows are the same."""
+    if column.labels is not None and type(result) is TracedArray and result.shape == column.shape:
+        result.labels = column.labels
+    return result
 
 
 def _ufunc_at(ufunc: np.ufunc, array: Any, key: Any, *operand: Any) -> None:

@@ -16,6 +16,9 @@ from .rules.values import refused
 # pandas leaves an operation to what has a higher priority than its own, NumPy's and that of its frames.
 PRIORITY = 1_000_000
 
+# Functions of NumPy that ask a column for its own method, which keeps the labels; others give an array without.
+BY_METHOD = (np.cumsum, np.cumprod, np.clip, np.round, np.around)
+
 
 def is_of_pandas(value: Any) -> bool:
     """Whether a value is a column, an index or a frame of pandas, known by what pandas itself looks at."""
