@@ -429,6 +429,7 @@ def loss_of(loss: Any) -> Rho | None:
     """The loss of that name, or a function z ↦ (ρ, ρ', ρ''), as in SciPy; None for plain squares."""
     if callable(loss):
 
+        @functools.wraps(loss)
         def own(z: Vector) -> tuple[Vector, Vector, Vector]:
             value, slope, bend = (np.asarray(part, dtype=np.float64) for part in loss(z))
             return value, slope, bend

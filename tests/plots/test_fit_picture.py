@@ -248,3 +248,98 @@ def test_long_names_stand_apart_below_profiles(yield_fit):
     axes[0].figure.draw_without_rendering()
     boxes = [ax.xaxis.label.get_window_extent() for ax in axes]
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def outliers(ax):
+    """Where triangles at an edge stand, as (x, y, marker)."""
+    lines = [line for line in ax.lines if line.get_marker() in ("^", "v")]
+    return [(x, y, line.get_marker()) for line in lines for x, y in line.get_xydata()]
+
+
+def line_with(far, **settings):
+    t = np.linspace(0.0, 1.0, 40)
+    y = 1.0 + 2.0 * t + 0.05 * np.cos(97.0 * t)
+    for place, value in far.items():
+        y[place] = value
+    return t, fit(lambda t, a, b: a + b * t, t, y, [0.0, 0.0], **settings)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e12])
+def test_points_far_out_do_not_flatten_the_picture_and_are_told_at_its_edge(unit):
+    t = np.linspace(0.0, 1.0, 40)
+    y = unit * (1.0 + 2.0 * t + 0.05 * np.cos(97.0 * t))
+    y[10], y[30] = 5000.0 * unit, -70.0 * unit
+    found = fit("a + b*t", t, y, {"a": unit, "b": unit}, loss="cauchy", f_scale=0.1 * unit)
+    curve, left_over, _ = plots.fit(found)
+    low, high = curve.get_ylim()
+    others = np.delete(y, [10, 30])
+    assert low < others.min()
+    assert others.max() < high
+    assert np.ptp(others) > 0.8 * (high - low)
+    assert outliers(curve) == [(t[10], high, "^"), (t[30], low, "v")]
+    assert "2 points beyond the frame" in [text.get_text() for text in curve.get_legend().get_texts()]
+    assert len(curve.texts) == 2
+    low, high = left_over.get_ylim()
+    scaled = np.delete((y - found.fitted) / np.sqrt(found.variance), [10, 30])
+    assert np.abs(scaled).max() < high == -low < 5.0
+    assert outliers(left_over) == [(t[10], high, "^"), (t[30], low, "v")]
+
+
+def test_residuals_beyond_the_frame_are_at_the_edge_of_every_view():
+    _, found = line_with({10: 5000.0}, loss="cauchy", f_scale=0.1)
+    by_x, by_fit, ordered, neighbours = plots.residuals(found)
+    for ax in (by_x, by_fit, ordered):
+        (_, y, marker), *more = outliers(ax)
+        assert not more
+        assert marker == "^"
+        assert y == ax.get_ylim()[1] < 5.0
+    (edge,) = [line for line in neighbours.lines if line.get_marker() == "D"]
+    right, top = neighbours.get_xlim()[1], neighbours.get_ylim()[1]
+    assert np.isclose(edge.get_xydata(), [right, top]).any(axis=1).all()  # before it and after it
+    assert len(edge.get_xydata()) == 2
+
+
+def test_a_peak_that_the_curve_follows_and_a_moderate_outlier_stay_in_the_frame():
+    t = np.arange(60.0)
+    y = 1000.0 * np.exp(-((t - 30.0) ** 2)) + 0.01 * np.cos(7.0 * t)
+    found = fit("h*exp(-(t - c)**2) + l", t, y, {"h": 900.0, "c": 30.1, "l": 0.0})
+    _, moderate = line_with({10: 6.0}, loss="cauchy", f_scale=0.1)
+    for one in (found, moderate):
+        ax = plots.fit(one)[0]
+        assert ax.get_ylim()[1] > np.max(one.y)
+        assert not outliers(ax)
+
+
+def test_where_many_points_are_off_all_are_in_the_frame():
+    _, found = line_with(dict.fromkeys(range(3, 40, 6), 5000.0), loss="cauchy", f_scale=0.1)
+    ax = plots.fit(found)[0]
+    assert ax.get_ylim()[1] > 5000.0
+    assert not outliers(ax)
+
+
+def test_data_against_fitted_values_are_not_flattened_either():
+    x = np.vstack([np.linspace(0.0, 1.0, 40), np.cos(np.arange(40.0))])
+    y = 1.0 + 2.0 * x[0] - x[1] + 0.02 * np.cos(97.0 * x[0])
+    y[7] = 1e5
+    found = fit(lambda x, a, b, c: a + b * x[0] + c * x[1], x, y, [0.0, 0.0, 0.0], loss="cauchy", f_scale=0.1)
+    ax = plots.fit(found)[0]
+    assert outliers(ax) == [(found.fitted[7], ax.get_ylim()[1], "^")]
+    assert ax.get_ylim()[1] < 5.0
+
+
+def test_the_axis_is_called_what_the_model_calls_it():
+    t, found = line_with({})
+    y = 1.0 + 2.0 * t
+    assert plots.residuals(found)[0].get_xlabel() == "t"
+    assert plots.residuals(fit("a + b*t", t, y, [0.0, 0.0]))[0].get_xlabel() == "t"
+    assert plots.residuals(fit("a + b*age", {"age": t}, y, [0.0, 0.0]))[0].get_xlabel() == "age"
+    frame = {"days": t, "height": y}
+    named = plots.residuals(fit("a + b*x", "days", "height", [0.0, 0.0], data=frame))
+    assert [ax.get_xlabel() for ax in named[:2]] == ["days", "fitted height"]
+
+
+def test_data_of_one_named_column_are_drawn_against_it():
+    t = np.linspace(0.0, 1.0, 12)
+    curve, *_ = plots.fit(fit("a + b*age", {"age": t}, 1.0 + 2.0 * t, [0.0, 0.0]))
+    x, y = line_like(curve, "fit").get_data()
+    assert_allclose(y, 1.0 + 2.0 * x, atol=1e-12)

@@ -12,6 +12,7 @@ import steepest as st
 from steepest import report
 from steepest.plots.fitted import data_of
 from steepest.reference_problems import nist
+from steepest.report.again import call_of
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,28 @@ def test_a_model_that_ends_where_its_data_do_has_its_page(tmp_path):
     assert places[0] == 0.5
     assert places[-1] == 4.0
     assert places.size > 300
+
+
+def run_again(fit, **known):
+    """What the call on the page of a fit makes, with the functions that it cannot bring in."""
+    namespace = dict(known)
+    exec(call_of(fit).replace("print(fit)", ""), namespace)
+    return namespace["fit"]
+
+
+def test_the_call_holds_to_the_loss_that_was_chosen():
+    t = np.linspace(0.0, 4.0, 12)
+    y = 3.0 * np.exp(-t) + 0.1 * (t == t[4])
+
+    def model(t, a, b):
+        return a * np.exp(-b * t)
+
+    def loss(z):
+        return np.log1p(z), 1.0 / (1.0 + z), -1.0 / (1.0 + z) ** 2
+
+    named = st.fit(model, t, y, {"a": 1.0, "b": 0.5}, loss="cauchy", f_scale=0.05)
+    assert np.array_equal(run_again(named, model=model).params, named.params)
+    for own in (loss, lambda z: loss(z)):
+        found = st.fit(lambda t, a, b: model(t, a, b), t, y, {"a": 1.0, "b": 0.5}, loss=own, f_scale=0.05)
+        assert "# loss: the function that was given" in call_of(found)
+        assert np.array_equal(run_again(found, model=model, loss=own).params, found.params)

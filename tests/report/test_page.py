@@ -13,6 +13,7 @@ import pytest
 import steepest as st
 from steepest import report
 from steepest.errors import InputError
+from steepest.report.again import call_of
 
 MADE = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 # What a typical report may weigh, in bytes.
@@ -164,6 +165,18 @@ def test_the_call_on_the_page_makes_the_same_result_again(tmp_path):
     assert again.x == result.x
     assert again.verdict == result.verdict
     assert again.nfev == result.nfev
+
+
+def test_functions_without_a_name_are_called_what_they_were_given_for():
+    held = {"type": "ineq", "fun": lambda p: p[0] - 0.5}
+    result = st.minimize(lambda p: (p**2).sum(), [1.0, 2.0], jac=lambda p: 2 * p, constraints=[held])
+    call = call_of(result)
+    assert "lambda" not in call
+    for name in ("cost", "jac", "fun"):
+        assert f"# {name}: the function" in call
+    namespace = {"cost": lambda p: (p**2).sum(), "jac": lambda p: 2 * p, "fun": held["fun"]}
+    exec(call.replace("print(result)", ""), namespace)
+    assert np.array_equal(namespace["result"].x, result.x)
 
 
 def test_the_same_result_makes_the_same_file(descended, text, tmp_path):

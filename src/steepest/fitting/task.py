@@ -14,7 +14,7 @@ from ..box import box_of, free_of, pairs_of_ends
 from ..budget import Budget, Calls
 from ..cost import is_opaque
 from ..errors import InputError
-from ..models.model import Model, as_model, first_argument
+from ..models.model import Model, as_model
 from ..parameters import Parameters
 from ..presentation.text import counted
 from ..problem import DERIVATIVES
@@ -220,7 +220,7 @@ def _start(
         written = {name.lower(): name for name in sorted(known, reverse=True)}
         near = difflib.get_close_matches(str(unknown[0]).lower(), written, 1)
         hint = f"; did you mean {written[near[0]]!r}?" if near else ""
-        if unknown[0] == first_argument(model.function):
+        if unknown[0] == model.variable:
             hint = f"; its first argument, {unknown[0]}, is given x: the parameters come after it"
         if len(model.names) == 1 and len(known) == 1:
             (only,) = model.names

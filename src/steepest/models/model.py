@@ -21,8 +21,8 @@ class Model:
     """`function(x, **parameters)` with the parameters `names`; `guess(x, y)` reads a start off the data.
 
     `label`: what results call it. `background`: guessed first in a sum, and taken off the data for the others.
-    `parts`: what a sum or product is made of. Models add, subtract and multiply; names that meet twice get
-    numbers.
+    `parts`: what a sum or product is made of. `variable`: what the function itself calls x. Models add, subtract and
+    multiply; names that meet twice get numbers.
 
     >>> from steepest.models import gaussian, line
     >>> (gaussian() + line()).names
@@ -37,6 +37,7 @@ class Model:
     guess: Guess | None = None
     background: bool = False
     parts: tuple[Model, ...] = ()
+    variable: str = "x"
 
     def __call__(self, x: Any, *values: Any, **named: Any) -> Any:
         """The prediction at `x`, parameters in order or by name."""
@@ -70,7 +71,8 @@ class Model:
             found = guess(x, y)
             return {told: found[own] for own, told in zip(inner, outer, strict=True)}
 
-        return Model(called, outer, self.label, None if guess is None else guessed, self.background)
+        guess_told = None if guess is None else guessed
+        return Model(called, outer, self.label, guess_told, self.background, variable=self.variable)
 
 
 def _combined(left: Model, right: Model, sign: str) -> Model:
@@ -93,8 +95,9 @@ def _combined(left: Model, right: Model, sign: str) -> Model:
 
     if sign == "+":
         guess = functools.partial(_guess_of_sum, parts) if all(part.guess for part in parts) else None
-        return Model(added, names, " + ".join(part.label for part in parts), guess, False, parts)
-    return Model(other, names, f"{left.label} {sign} {right.label}")
+        label = " + ".join(part.label for part in parts)
+        return Model(added, names, label, guess, False, parts, left.variable)
+    return Model(other, names, f"{left.label} {sign} {right.label}", variable=left.variable)
 
 
 def _distinct(parts: Sequence[Model]) -> tuple[Model, ...]:
@@ -152,7 +155,7 @@ def _of_expression(text: str, independent: tuple[str, ...], single: bool) -> Mod
         known = {first: x} if single else {name: x[name] for name in independent}
         return expression.evaluate({**known, **values})
 
-    return Model(function, names, text)
+    return Model(function, names, text, variable=first if single else "x")
 
 
 # An array of x goes to the first of these that an expression holds.
@@ -190,15 +193,17 @@ def as_model(model: Any, x: Any, x_label: str = "x") -> Model:
             '"a*exp(-b*x) + c", or a ready-made one such as steepest.models.gaussian()'
         )
     label = getattr(model, "__name__", None) or type(model).__name__
-    return Model(model, _parameter_names(model, label), "model" if label == "<lambda>" else label)
+    shown = "model" if label == "<lambda>" else label
+    return Model(model, _parameter_names(model, label), shown, variable=_first_argument(model))
 
 
-def first_argument(function: Any) -> str:
-    """The name of the argument that is given x; "" where a function does not tell."""
+def _first_argument(function: Any) -> str:
+    """The name of the argument that is given x; "x" where a function does not tell."""
     try:
-        return next(iter(inspect.signature(function).parameters), "")
+        first = next(iter(inspect.signature(function).parameters.values()), None)
     except (TypeError, ValueError):
-        return ""
+        return "x"
+    return first.name if first is not None and first.kind is not first.VAR_POSITIONAL else "x"
 
 
 def _parameter_names(function: Any, label: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from .canvas import (
     plain,
     width_of,
 )  # fmt: skip
+from .far_points import far_out, mark_far
 from .fitted import FittedData, data_of, joined
 
 Vector = np.ndarray
@@ -35,6 +36,8 @@ FEWEST_RESIDUALS = 3
 NORMAL_95 = 1.96
 # The curve of the normal distribution is drawn at least this far out.
 NORMAL_REACH = 3.2
+# Axes of residuals go at least this far, so that the lines between which 95 of 100 belong are on them.
+LEAST_REACH = 2.3
 # Part of the width that is left beside the first and the last point.
 POINT_ROOM = 0.015
 
@@ -112,6 +115,7 @@ def draw_curves_and_data(sets: list[FittedData], ax: Any, *, bands: bool = True,
         right = max(right, places[-1], float(np.max(seen.x)) + room)
     ax.set_ylim(low, high)
     ax.set_xlim(left, right)
+    _mark_data_beyond(sets, ax)
     dress(ax, x=sets[0].x_name, y=sets[0].y_name, title=title)
     ax.legend(loc="best", frameon=False, fontsize=font_size(ax) - 1, labelcolor=ink.text, handlelength=2.6)
 
@@ -165,27 +169,40 @@ def _draw_cloud(x: Vector, y: Vector, series: Series, ax: Any, *, told: bool = F
         ax.plot([], [], "o", color=color, markersize=2.5, markeredgewidth=0, linestyle="none", label="data")
 
 
+def _mark_data_beyond(sets: list[FittedData], ax: Any, *, against_fitted: bool = False) -> None:
+    for k, seen in enumerate(sets):
+        if seen.far.any():
+            across = seen.fitted if against_fitted or seen.x is None else seen.x
+            color = series_of(k).color(dark=ink_of(ax).dark)
+            mark_far(across[seen.far], seen.y[seen.far], color, ax, told=True, values=True)
+
+
 def _frame(seen: FittedData, heights: Vector) -> tuple[float, float]:
-    """Room for all data, and for the curve where it stays near them: a pole must not flatten everything."""
-    spread = float(np.ptp(seen.y)) or float(np.abs(seen.y).max()) or 1.0
-    low, high = float(seen.y.min()), float(seen.y.max())
+    """Room for the data, and for the curve where it stays near them: a pole or an outlier must not flatten the rest."""
+    y = np.concatenate([seen.y[~seen.far], seen.fitted]) if seen.far.any() else seen.y
+    spread = float(np.ptp(y)) or float(np.abs(y).max()) or 1.0
+    low, high = float(y.min()), float(y.max())
     if seen.sigma is not None:
-        reach = np.minimum(seen.sigma, spread)
-        low, high = float((seen.y - reach).min()), float((seen.y + reach).max())
-    near = heights[np.isfinite(heights)]
-    near = near[(near > low - spread / 2) & (near < high + spread / 2)]
-    if near.size:
-        low, high = min(low, float(near.min())), max(high, float(near.max()))
+        near, reach = seen.y[~seen.far], np.minimum(seen.sigma[~seen.far], spread)
+        low, high = min(low, float((near - reach).min())), max(high, float((near + reach).max()))
+    curve = heights[np.isfinite(heights)]
+    curve = curve[(curve > low - spread / 2) & (curve < high + spread / 2)]
+    if curve.size:
+        low, high = min(low, float(curve.min())), max(high, float(curve.max()))
     return low - 0.06 * spread, high + 0.06 * spread
 
 
 def _draw_observed_against_fitted(sets: list[FittedData], ax: Any, title: str) -> None:
     ink = ink_of(ax)
-    everything = np.concatenate([np.concatenate([seen.y, seen.fitted]) for seen in sets])
+    everything = np.concatenate([np.concatenate([seen.y[~seen.far], seen.fitted]) for seen in sets])
     ends = [float(everything.min()), float(everything.max())]
     ax.plot(ends, ends, color=ink.text, linewidth=CURVE_WIDTH, zorder=2, label="fit = data")
     for k, seen in enumerate(sets):
         _draw_points(seen, seen.fitted, series_of(k), ax, told=k == 0)
+    if any(seen.far.any() for seen in sets):
+        room = 0.06 * (ends[1] - ends[0])
+        ax.set_ylim(ends[0] - room, ends[1] + room)
+    _mark_data_beyond(sets, ax, against_fitted=True)
     dress(ax, x=f"fitted {sets[0].y_name}", y=sets[0].y_name, title=title)
     ax.legend(loc="best", frameon=False, fontsize=font_size(ax) - 1, labelcolor=ink.text)
 
@@ -239,27 +256,40 @@ def draw_residuals(sets: list[FittedData], ax: Any, against: str = "x") -> None:
     for edge in (-NORMAL_95, NORMAL_95):
         ax.axhline(edge, color=ink.soft, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
     many = scaled.size > MANY_POINTS
+    is_far = far_residuals(scaled)
+    reach = 1.12 * reach_of(scaled)
+    ax.set_ylim(-reach, reach)
     for k, seen in enumerate(sets):
         across = seen.x if by_x and seen.x is not None else seen.fitted
-        series = series_of(k)
+        color = series_of(k).color(dark=ink.dark)
+        own, is_far = is_far[: seen.y.size], is_far[seen.y.size :]
+        mark_far(across[own], seen.scaled[own], color, ax, values=True)
         if seen.y.size > CLOUD:
-            _draw_cloud(across, seen.scaled, series, ax)
+            _draw_cloud(across, seen.scaled, series_of(k), ax)
             continue
         ax.vlines(across, 0.0, seen.scaled, color=ink.soft, linewidth=0.4 if many else 0.8, zorder=2)
         ax.plot(
-            across, seen.scaled, series.marker, color=series.color(dark=ink.dark), zorder=3,
+            across, seen.scaled, series_of(k).marker, color=color, zorder=3,
             markerfacecolor=ax.get_facecolor(), markersize=2 if many else 3.5,
         )  # fmt: skip
-    farthest = max(float(np.abs(scaled).max()), 2.3)
-    ax.set_ylim(-1.12 * farthest, 1.12 * farthest)
     dress(ax, x=sets[0].x_name if by_x else f"fitted {sets[0].y_name}", y=sets[0].unit)
+
+
+def far_residuals(scaled: Vector) -> np.ndarray:
+    """Which of the residuals (m,), in units of their error, a picture marks at its edge: (m,)."""
+    return far_out(scaled, scaled, np.array([-LEAST_REACH, LEAST_REACH]))
+
+
+def reach_of(scaled: Vector) -> float:
+    """The largest of the residuals that a picture holds, and not less than those of normal errors."""
+    return max(float(np.abs(scaled[~far_residuals(scaled)]).max()), LEAST_REACH)
 
 
 def draw_distribution(sets: list[FittedData], ax: Any, *, sideways: bool = False) -> None:
     """How the residuals are spread, beside the normal curve that errors alone would give."""
     ink, scaled = ink_of(ax), joined(sets)[0]
     count = int(np.clip(np.ceil(2 * scaled.size ** (1 / 3)), 5, 40))  # Rice's rule
-    reach = max(float(np.abs(scaled).max()) * 1.0001, 2.3)
+    reach = 1.0001 * reach_of(scaled)
     share, edges = np.histogram(scaled, bins=count, range=(-reach, reach), density=True)
     z = np.linspace(-max(reach, NORMAL_REACH), max(reach, NORMAL_REACH), 201)
     normal = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
@@ -295,6 +325,11 @@ def draw_quantiles(scaled: Vector, unit: str, ax: Any) -> None:
         expected, ordered, "o", color=ink.text, markerfacecolor=ax.get_facecolor(),
         markersize=2 if m > MANY_POINTS else 3.5, zorder=3, rasterized=m > CLOUD,
     )  # fmt: skip
+    is_far = far_residuals(ordered)
+    if is_far.any():
+        reach = 1.12 * reach_of(ordered)
+        ax.set_ylim(-reach, reach)
+        mark_far(expected[is_far], ordered[is_far], ink.text, ax)
     dress(ax, x="normal quantile (grey: 95%)", y=f"ordered {unit}")
 
 
@@ -312,9 +347,21 @@ def draw_neighbours(rows: Vector, unit: str, ax: Any) -> None:
         )  # fmt: skip
     total = float(rows @ rows)
     together = float(rows[:-1] @ rows[1:]) / total if total > 0 else 0.0
-    ends = np.array([rows.min(), rows.max()])
+    is_far = far_residuals(rows)
+    ends = np.array([rows[~is_far].min(), rows[~is_far].max()])
+    if is_far.any():
+        _mark_neighbours_beyond(rows, is_far, ax)
     ax.plot(ends, together * ends, color=ink.text, linewidth=CURVE_WIDTH, linestyle=(0, (4, 2)), zorder=2)
     chance = number(NORMAL_95 / np.sqrt(rows.size), 2)
     join = ", by chance " if width_of(ax) > 2 else "\nby chance "
     words = f"correlation {number(together, 2)}{join}within ±{chance}".replace("-", "−")
     dress(ax, x=f"{unit}\n{words}", y="the next one")
+
+
+def _mark_neighbours_beyond(rows: Vector, is_far: np.ndarray, ax: Any) -> None:
+    """Pairs of which one is far out, at the edges of a square frame of all others."""
+    reach = 1.12 * reach_of(rows)
+    ax.set_xlim(-reach, reach)
+    ax.set_ylim(-reach, reach)
+    pairs = np.clip(np.column_stack([rows[:-1], rows[1:]]), -reach, reach)[is_far[:-1] | is_far[1:]]
+    ax.plot(*pairs.T, "D", color=ink_of(ax).text, markersize=4, linestyle="none", clip_on=False, zorder=6)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .far_points import far_out
 
 Vector = np.ndarray
 
@@ -67,6 +68,11 @@ class FittedData:
         except Exception:  # whatever the model refuses them with
             return False
 
+    @cached_property
+    def far(self) -> np.ndarray:
+        """Which of the data are so far out that the picture of all would be flat: (m,)."""
+        return far_out(self.y, self.y - self.fitted, self.fitted)
+
     @property
     def unit(self) -> str:
         """Name of an axis of scaled residuals: σ was given, s was estimated from them."""
@@ -90,10 +96,19 @@ def _one(fit: Any, k: int, x: Any, y: Any, sigma: Any, fitted: Any) -> FittedDat
     y, fitted = (np.asarray(values, dtype=float).ravel() for values in (y, fitted))
     sigma = None if sigma is None else np.broadcast_to(np.asarray(sigma, dtype=float).ravel(), y.shape)
     size = float(np.sqrt(fit.variance)) if np.isfinite(fit.variance) and fit.variance > 0 else 1.0
-    along = np.asarray(x) if not isinstance(x, (tuple, dict)) and x is not None else None
+    named = next(iter(x)) if isinstance(x, dict) and len(x) == 1 else None
+    along = (
+        np.asarray(x if named is None else x[named]) if not isinstance(x, tuple) and x is not None else None
+    )
     plain = along is not None and along.ndim == 1 and along.dtype.kind in "fiu" and along.size == y.size
     part = _part_of(fit, k)
     x_name, y_name = getattr(getattr(part, "measurements", None), "columns", ("x", "y"))
+    if x_name == "x":  # nobody named the data, but the model may
+        x_name = named or getattr(getattr(getattr(fit, "_setting", None), "model", None), "variable", "x")
+
+    def at(places: Vector) -> Any:
+        return places if named is None else {named: places}
+
     return FittedData(
         name=str(getattr(part, "name", k)),
         x=along.astype(float) if plain and along is not None else None,
@@ -102,8 +117,8 @@ def _one(fit: Any, k: int, x: Any, y: Any, sigma: Any, fitted: Any) -> FittedDat
         sigma=sigma,
         scaled=(y - fitted) / ((1.0 if sigma is None else sigma) * size),
         known=fit.noise == "known",
-        curve=lambda places: np.asarray(fit.predict(places, dataset=k), dtype=float).ravel(),
-        band=lambda places, kind: _band(fit, k, places, kind),
+        curve=lambda places: np.asarray(fit.predict(at(places), dataset=k), dtype=float).ravel(),
+        band=lambda places, kind: _band(fit, k, at(places), kind),
         x_name=x_name,
         y_name=y_name,
     )
@@ -114,7 +129,7 @@ def _part_of(fit: Any, k: int) -> Any:
     return None if setting is None else setting.sets[k]
 
 
-def _band(fit: Any, k: int, places: Vector, kind: str) -> tuple[Vector, Vector] | None:
+def _band(fit: Any, k: int, places: Any, kind: str) -> tuple[Vector, Vector] | None:
     """Lower and upper end of a band; None where the fit has no errors to make one from."""
     found = fit.predict(places, band=kind, dataset=k)
     low, high = np.asarray(found.lower, dtype=float).ravel(), np.asarray(found.upper, dtype=float).ravel()

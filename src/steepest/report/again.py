@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..residuals import LOSSES
+
 # What is worth telling of the surroundings: packages whose version can change a digit.
 PACKAGES = ("numpy", "scipy", "jax", "jaxlib", "optax", "polars")
 # A cost longer than this is told by its file and line.
@@ -48,9 +50,9 @@ def call_of(result: Any) -> str | None:
     settings = [start]
     if asked["args"]:
         settings.append(f"args={written(asked['args'])}")
-    settings += [
-        f"{key}={written(asked[key])}" for key, usual in SETTINGS.items() if not _same(asked[key], usual)
-    ]
+    given = {key: asked[key] for key, usual in SETTINGS.items() if not _same(asked[key], usual)}
+    settings += [f"{key}={written(value, key)}" for key, value in given.items()]
+    lines += _brought_in(given, "function")
     return "\n".join([*lines, "", f"result = st.minimize({name}, {', '.join(settings)})", "print(result)"])
 
 
@@ -60,8 +62,8 @@ def _fit_call(fit: Any) -> str | None:
         return None
     model = fit._setting.model
     lines, along = ["import numpy as np", "import steepest as st"], "x"
-    if getattr(model.function, "__name__", "") == model.label:
-        name, imported = _name_of(model.function)
+    if _own_name(model.function) in (model.label, "<lambda>"):
+        name, imported = _name_of(model.function, "model")
         lines.append(imported)
     elif (measured := _measured_names(model.label, model.names)) is not None:
         name = repr(model.label)
@@ -88,8 +90,12 @@ def _fit_call(fit: Any) -> str | None:
     settings += [f"bounds={written(bounds)}"] if bounds else []
     held = [str(name_) for k, name_ in enumerate(fit.names) if k not in fit.moving]
     settings += [f"fixed={held!r}"] if held else []
-    if fit._setting.residuals.rho is not None:
-        settings.append("loss=...")
+    residuals = fit._setting.residuals
+    if residuals.rho is not None:
+        known = [name_ for name_, rho in LOSSES.items() if rho is residuals.rho]
+        settings.append(f"loss={written(known[0] if known else residuals.rho, 'loss')}")
+        settings += [f"f_scale={residuals.scale!r}"] if residuals.scale != 1.0 else []
+        lines += [] if known else _brought_in(residuals.rho, "loss")
     return "\n".join([*lines, f"fit = st.fit({', '.join(settings)})", "print(fit)"])
 
 
@@ -119,23 +125,40 @@ def _same(value: Any, usual: Any) -> bool:
     return value is usual or (isinstance(value, (str, int)) and value == usual)
 
 
-def _name_of(function: Any) -> tuple[str, str]:
-    """What to call a function, and the line that brings it in."""
-    name = getattr(function, "__name__", None) or type(function).__name__
+def _name_of(function: Any, otherwise: str = "cost", where: str = "as it stands above") -> tuple[str, str]:
+    """What to call a function, `otherwise` where it has no name, and the line that brings it in."""
+    name = _own_name(function)
     if not name.isidentifier() or keyword.iskeyword(name):
-        return "cost", "# cost: the function as it stands above"
+        return otherwise, f"# {otherwise}: the function {where}"
     module = getattr(function, "__module__", "") or ""
     known = module and module != "__main__" and getattr(function, "__qualname__", "") == name
     if known and all(part.isidentifier() for part in module.split(".")):
         return name, f"from {module} import {name}"
-    return name, f"# {name}: the function as it stands above"
+    return name, f"# {name}: the function {where}"
 
 
-def written(value: Any) -> str:
-    """A value as Python text; arrays that are long are told by their shape.
+def _own_name(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or type(function).__name__)
+
+
+def _brought_in(value: Any, name: str) -> list[str]:
+    """A line for each function among what was given, called as `written` calls it."""
+    if isinstance(value, dict):
+        lines = [line for key, item in value.items() for line in _brought_in(item, str(key))]
+    elif isinstance(value, (list, tuple)):
+        lines = [line for item in value for line in _brought_in(item, name)]
+    else:
+        lines = [_name_of(value, name, "that was given")[1]] if callable(value) else []
+    return list(dict.fromkeys(lines))
+
+
+def written(value: Any, name: str = "function") -> str:
+    """A value as Python text; arrays that are long are told by their shape, functions without a name by `name`.
 
     >>> written({"rate": np.float64(0.5), "knots": np.array([1.0, 2.0])})
     "{'rate': 0.5, 'knots': np.array([1.0, 2.0])}"
+    >>> written({"type": "ineq", "fun": lambda p: p[0]})
+    "{'type': 'ineq', 'fun': fun}"
     """
     if isinstance(value, np.ndarray):
         if value.size > LONGEST_ARRAY:
@@ -144,14 +167,14 @@ def written(value: Any) -> str:
     if isinstance(value, np.generic):
         return repr(value.item())
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {written(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {written(item, str(key))}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        inside = ", ".join(map(written, value))
+        inside = ", ".join(written(item, name) for item in value)
         if isinstance(value, list):
             return f"[{inside}]"
         return f"({inside},)" if len(value) == 1 else f"({inside})"
     if callable(value):
-        return str(getattr(value, "__name__", type(value).__name__))
+        return _name_of(value, name)[0]
     text = repr(value)
     return text if " at 0x" not in text else f"<{type(value).__name__}>"
 

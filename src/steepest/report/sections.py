@@ -369,7 +369,7 @@ def asked(result: Any, seen: Told) -> str:
             rows.append(
                 (
                     "start" if name == "x0" else name,
-                    f"<code>{safe(shortened(written(given[name]), 300))}</code>",
+                    f"<code>{safe(shortened(written(given[name], name), 300))}</code>",
                 )
             )
     if given.get("args"):
