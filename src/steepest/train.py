@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -109,14 +110,34 @@ def train(
     """
     began = time.perf_counter()
     from .training.joining import meet
+
+    check_record(record)
+    meet()
+    job = _job(locals())
+    with _alone_in_its_folder(job):
+        return _trained(job, record, began)
+
+
+@contextmanager
+def _alone_in_its_folder(job: Job) -> Iterator[None]:
+    """No other run writes into the folder of checkpoints meanwhile; raises `InputError` where one does."""
+    if job.checkpoints is None or job.part.index != 0:
+        yield
+        return
+    from .training.sole_writer import sole_writer
+    from .training.watching import Teller
+
+    with sole_writer(job.checkpoints.folder, Teller(None).warn):
+        _refuse_another_run(job.checkpoints, job.resume)  # that of the one waited for
+        yield
+
+
+def _trained(job: Job, record: Any, began: float) -> TrainResult:
     from .training.loop import Walker
     from .training.methods import WHOLE
     from .training.preflight import check
     from .training.record import recorded
 
-    check_record(record)
-    meet()
-    job = _job(locals())
     if job.method.name in WHOLE:
         return _over_all_data(job, record, began)
     check(job)
@@ -432,15 +453,20 @@ def _check_start(layout: Layout) -> None:
 def _check_folder(checkpoints: Checkpoints, job: Job) -> None:
     """Refuse a folder that cannot be written, or that holds another run, before anything is computed."""
     checkpoints.prepare()
-    if checkpoints.found() and not job.resume:
-        raise InputError(
-            f"checkpoint: {checkpoints.folder} already holds a run ({checkpoints.found()[0].name}); resume=True "
-            "(--resume) goes on with it, another folder begins a new one"
-        )
+    _refuse_another_run(checkpoints, job.resume)
     # Parameters and, for the usual rules, two moments of each, in four bytes.
     full = checkpoints.check_space(12 * job.layout.n)
     if full:
         job.remarks.append(full)
+
+
+def _refuse_another_run(checkpoints: Checkpoints, resume: bool) -> None:
+    found = checkpoints.found()
+    if found and not resume:
+        raise InputError(
+            f"checkpoint: {checkpoints.folder} already holds a run ({found[0].name}); resume=True (--resume) goes on "
+            "with it, another folder begins a new one"
+        )
 
 
 def _result(job: Job, walker: Walker, run: Run) -> TrainResult:

@@ -1,5 +1,6 @@
 """Checkpoints: whole or refused, and a run that was killed ends with the bits of one that was not."""
 
+import contextlib
 import errno
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
-from steepest.training import checkpoint
+from steepest.training import checkpoint, sole_writer
 from steepest.training.checkpoint import Checkpoints, Damaged, read, write
 
 from .models import classification
@@ -315,7 +316,7 @@ def test_a_run_that_may_write_no_more_goes_on_and_says_so_at_every_checkpoint(fo
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("warning: the checkpoint at step") >= 2
     assert "(File too large); the run goes on without it" in done.stderr
-    assert list((folder / "full").iterdir()) == []  # no half of one is left behind
+    assert list((folder / "full").glob("*step*")) == []  # no half of one is left behind
     run(folder, "--checkpoint", folder / "room", "--epochs", 2, "--out", folder / "room.npz")
     same_parameters(folder / "full.npz", folder / "room.npz")
 
@@ -343,6 +344,78 @@ def test_a_folder_that_cannot_be_made_stops_before_any_work(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(steepest.InputError, match="cannot be written"):
         trained(tmp_path / "file" / "inside")
+
+
+OTHER = """
+import sys, time
+from pathlib import Path
+from steepest.training.sole_writer import sole_writer
+with sole_writer(Path(sys.argv[1]), print):
+    print("here", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def another_run(folder):
+    """A process that holds the folder until it is killed."""
+    program = [sys.executable, "-c", OTHER, str(folder)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "here\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_two_runs_do_not_write_into_one_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sole_writer, "PATIENCE", 0.5)
+    with another_run(tmp_path) as process:
+        with pytest.raises(
+            steepest.InputError, match=f"another run is writing to .*process {process.pid} on"
+        ):
+            trained(tmp_path)
+        assert "waiting up to 0.5 s" in capsys.readouterr().err
+        assert Checkpoints(tmp_path).found() == []
+        process.kill()
+        process.wait()
+        assert trained(tmp_path).success  # a run that was killed holds nothing
+    assert "waiting" not in capsys.readouterr().err
+    trained(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_run_waits_for_the_one_before_it_and_looks_again_at_what_that_has_left(
+    tmp_path, monkeypatch, capsys, left
+):
+    wait = sole_writer._taken_within
+    with another_run(tmp_path) as process:
+
+        def ends(*given):
+            if left:
+                Checkpoints(tmp_path).save({}, [("w", np.ones(3))], 10)
+            process.kill()
+            return wait(*given)
+
+        monkeypatch.setattr(sole_writer, "_taken_within", ends)
+        if left:
+            with pytest.raises(steepest.InputError, match="already holds a run"):
+                trained(tmp_path)
+        else:
+            assert trained(tmp_path).success
+    assert "waiting up to" in capsys.readouterr().err
+
+
+def test_where_there_are_no_locks_or_no_file_for_one_the_run_goes_on(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def none(*given):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", none)
+    assert trained(tmp_path / "a").success
+    (tmp_path / "b" / sole_writer.NAME).mkdir(parents=True)
+    assert trained(tmp_path / "b").success
 
 
 def test_a_signal_to_end_leaves_a_checkpoint_to_go_on_from(folder):

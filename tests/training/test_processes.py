@@ -138,6 +138,16 @@ def sleeping():
         return x[rows], y[rows]
     return job() | {"data": data, "steps": 400}
 
+def told_to_end_when_it_is_over():
+    import signal
+    from steepest.cli import training
+    finish = training.finish
+    def late(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        finish(*given)
+    training.finish = late
+    return job()
+
 def struck():
     import signal
     x, y = job()["data"]
@@ -609,6 +619,18 @@ def test_a_signal_to_end_has_all_processes_leave_in_order(run, tmp_path, who):
     assert told["ended"] == "interrupted"
     assert Checkpoints(folder).found()[0].name == f"step-{told['steps']:012d}.checkpoint"
     assert "were ended" not in err
+
+
+@pytest.mark.slow
+def test_the_first_process_writes_what_it_came_to_though_the_others_are_out_and_it_is_told_to_end(
+    run, tmp_path
+):
+    """As `srun --kill-on-bad-exit` and `mpirun` tell it where the others are out with a status of their own."""
+    out = tmp_path / "over.npz"
+    done = run("told_to_end_when_it_is_over", "--processes", 2, "--json", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["out"] == str(out)
+    assert out.is_file()
 
 
 def test_what_differs_is_named_by_process_and_item():

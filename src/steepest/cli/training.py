@@ -61,6 +61,7 @@ def train_command(
 
         raise typer.Exit(launch(processes, sys.argv[1:]))
     from ..training.joining import join, leave_alone
+    from ..training.signals import over
 
     joined = join()
     try:
@@ -73,6 +74,8 @@ def train_command(
         if joined:
             leave_alone(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT)
         raise
+    if joined:
+        over()
     if result is not None:
         if _speaks():
             finish(result, out, as_json)

@@ -28,3 +28,12 @@ def interruptible(ask: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def over() -> None:
+    """The run is over: from here on this process ends by itself, and is not to be ended before it has.
+
+    `srun --kill-on-bad-exit` and `mpirun` send SIGTERM to all processes as soon as one is out with a status other than
+    0, which a run that was interrupted has in each: the first one may still be writing its parameters.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
