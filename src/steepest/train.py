@@ -327,7 +327,7 @@ def _job(given: dict[str, Any]) -> Job:
     if recorded is not None:
         meeting = meeting_rows.remark(recorded, size // given["accumulate"])
         classes = class_numbers.remark(recorded, source, size // given["accumulate"])
-        job.remarks += [said for said in (meeting, classes) if said]
+        job.remarks += [said for said in (meeting, classes, *_of_rows_alone(job)) if said]
     if isinstance(source, Given) and source.remark:
         job.remarks.append(source.remark)
     if chosen is not None:
@@ -426,6 +426,19 @@ def _of_rows(job: Job) -> str:
             "its rows, it is another"
         )
     return ""
+
+
+def _of_rows_alone(job: Job) -> list[str]:
+    """What is to be said of indices and whole numbers that the rows give; raises `InputError` for wrong indices."""
+    from .training import picks, wrapped
+    from .training.batches import Rows
+    from .training.of_rows import OfRows
+
+    if not isinstance(job.source, Rows) or len(job.recorded.closed.jaxpr.eqns) > MOST_EQUATIONS:
+        return []
+    known = OfRows(job.recorded, job.source, job.batch_size // job.accumulate, job.precision)
+    start = [np.asarray(array, float) for array in job.layout.arrays]
+    return [picks.check(known, start), wrapped.remark(known)]
 
 
 def _check_reads(recorded: Any, cost: Any) -> None:

@@ -143,9 +143,9 @@ def test_an_index_beyond_its_array_is_named_as_such():
         scores = batch[0] @ params
         return np.mean(scores[np.arange(len(batch[1])), batch[1]] ** 2)
 
-    result = steepest.train(cost, np.ones((2, 3)), (x, label), batch_size=64, steps=3, method="sgd")
+    result = steepest.train(cost, np.ones((2, 3)), lambda rng: (x, label), steps=3, method="sgd")
     assert result.verdict == "not finite"
-    assert "row 17 of the data" in result.message
+    assert "row 17 of the batch" in result.message
     assert "An index there reaches beyond the array" in result.message
 
 

@@ -36,6 +36,8 @@ SMALLER, STABLE = 0.25, 0.5
 OPENING = 4
 # Power iterations for the largest curvature; the estimate is then good to a few per cent, from below.
 POWER_ITERATIONS = 30
+# Data of more bytes are not searched for all rows that are not finite.
+LARGEST_LOOKED_AT = 1 << 30
 # What to do where the parameters of the last good state, seen with another batch, already give no number.
 AT_ONCE = "change that line, or start where it gives a number on every row: no smaller step can help"
 ELSEWHERE = "change the cost, or start where it gives a number on every row: no smaller step can help"
@@ -275,7 +277,7 @@ def _not_finite(
     if bad is not None:
         name, rows = bad
         return Explanation(
-            f"At step {step:,} the data are not finite: {name}, {_rows(rows, drawn)}.",
+            f"At step {step:,} the data are not finite: {name}, {_rows(rows, drawn)}{_in_all(job, name)}.",
             step,
             rows=rows,
             remedy="clean these rows, or leave them out",
@@ -344,6 +346,18 @@ def bad_data(layout: Layout, arrays: Sequence[Any]) -> tuple[str, tuple[int, ...
         entries = array.tocoo()
         return leaf.name, tuple(np.unique(entries.row[~np.isfinite(entries.data)]).tolist())
     return None
+
+
+def _in_all(job: Job, name: str) -> str:
+    """How many rows of the named array are not finite in all, where more than a batch of it is at hand."""
+    source = job.source
+    if not isinstance(source, Rows) or source.batch_bytes(source.rows) > LARGEST_LOOKED_AT:
+        return ""
+    k = next(k for k, leaf in enumerate(source.layout.leaves) if leaf.name == name)
+    if is_sparse(source.arrays[k]):
+        return ""
+    rows = _bad_rows(source.arrays[k])
+    return f" ({len(rows):,} of {source.rows:,} rows in all)" if len(rows) > 1 else ""
 
 
 def bad_rows(job: Job, arrays: Sequence[np.ndarray], epoch: int, k: int) -> str:

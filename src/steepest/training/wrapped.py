@@ -1,0 +1,51 @@
+"""Short whole numbers of the data that run over: 200 + 100 is 44 in eight bits, in NumPy as here, without a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.extend.core as jex
+import numpy as np
+
+from ..tracing.source import user_line
+from .of_rows import OfRows
+
+# Longer numbers are made to run over on purpose, where something is hashed or drawn at random.
+MOST_BYTES = 2
+EXACT: dict[str, Any] = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
+
+
+def remark(known: OfRows) -> str:
+    """What is to be said of whole numbers of 8 or 16 bits that run over before they meet a parameter; "" of none."""
+    for equation in known.jaxpr.eqns:
+        out, name = equation.outvars[0], equation.primitive.name
+        kind = np.dtype(out.aval.dtype)
+        if out not in known.made_of or kind.kind not in "iu" or kind.itemsize > MOST_BYTES:
+            continue
+        if name not in (*EXACT, "integer_pow", "neg"):
+            continue
+        read = [atom for atom in equation.invars if isinstance(atom, jex.Var)]
+        if any(v not in known.made_of for v in read):
+            continue
+        over = seen = 0
+        for _, values in known.values(list(dict.fromkeys(read))):
+            of = dict(zip(dict.fromkeys(read), (value.astype(np.int64) for value in values), strict=True))
+            operands = [
+                of[atom] if isinstance(atom, jex.Var) else np.int64(atom.val) for atom in equation.invars
+            ]
+            if name in EXACT:
+                exact = EXACT[name](*operands)
+            else:
+                exact = -operands[0] if name == "neg" else operands[0] ** equation.params["y"]
+            over += int(((exact < np.iinfo(kind).min) | (exact > np.iinfo(kind).max)).sum())
+            seen += exact.size
+        if over:
+            place = user_line(equation)
+            line = "in the cost" if place is None else f"{place}"
+            text = f" ({place.expression})" if place is not None and place.expression else ""
+            return (
+                f"{line}{text}: {known.names(out)} is reckoned with in {kind}, which ends at "
+                f"{np.iinfo(kind).max:,}, and {100 * over / seen:.2g} % of its results run over into other numbers; "
+                "turn it into floats first, such as x.astype(float)"
+            )
+    return ""
