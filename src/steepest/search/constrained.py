@@ -29,6 +29,7 @@ from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.words import Judgement
 from .existing import told_of_the_move, where_all_exist
 from .kinks_between import over_kinks
+from .off_level import places_off
 
 # From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
 ESCAPES = 5
@@ -106,6 +107,10 @@ class Between:
         self.taken.append(self.plan.solver.name)
         run, existing = self._from_where_all_exist()
         run, judgement = self._judged(run)
+        if self._may_be_met_elsewhere(run):
+            run, judgement, off = self._from_elsewhere(run, judgement)
+            if off is not None:
+                existing, self.start_lacks = off, "No small move lessened what the constraints were missed by"
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -153,6 +158,36 @@ class Between:
             return run, None
         off = in_spite_of_ctrl_c(self.rows.violation, seen.x)
         return replace(seen, violation=float(off.max(initial=0.0))), seen.x
+
+    def _may_be_met_elsewhere(self, run: ConstrainedRun) -> bool:
+        """Whether the walk ended where the constraints are not met and no small move helps, which proves nothing.
+
+        Unless they leave a convex set.
+        """
+        stuck = run.stop is StopReason.NO_PROGRESS and np.isfinite(run.violation)
+        return stuck and missed(self.rows, run.x) > 0.0 and not self.rows.convex()
+
+    def _from_elsewhere(
+        self, run: ConstrainedRun, judgement: Judgement
+    ) -> tuple[ConstrainedRun, Judgement, Vector | None]:
+        """The first walk from a few places off the end of `run` that meets the constraints, and its place (n,).
+
+        Where none does, what was found stays, and where it was looked in vain is told.
+        """
+        try:
+            for place in places_off(self.rows, self.problem.objective.bounds, run.x, self.seed):
+                onward = self._walk(place)
+                if self._is_cut_short(onward, run):
+                    return replace(run, stop=onward.stop, reason=onward.reason), judgement, None
+                if onward.violation < run.violation and missed(self.rows, onward.x) == 0.0:
+                    onward.history.prepend(run.history)
+                    return *self._judged(onward), place
+        except BudgetSpent as what:
+            reason = spent(str(what), self.problem.objective)
+            return replace(run, stop=StopReason.OUT_OF_BUDGET, reason=reason), judgement, None
+        except KeyboardInterrupt:
+            return replace(run, stop=StopReason.STOPPED, reason=INTERRUPTED), judgement, None
+        return run, judgement, None
 
     def _is_cut_short(self, onward: ConstrainedRun, run: ConstrainedRun) -> bool:
         """Whether a walk on from the end of `run` was stopped, or its budget spent, where that end is the better."""

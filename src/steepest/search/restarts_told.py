@@ -36,6 +36,8 @@ def told(sequels: Sequels, before: float) -> Judgement:
     elif not sequels.lower:
         how += "; none lower" if sequels.seen is None else "; one went lower and was cut short"
     if sequels.seen is not None and sequels.seen[0] < sequels.run.value:
+        if sequels.astray is None:
+            sentence += " Places nearby are lower, with no minimum seen among them."
         sentence += (
             f" The lowest cost met there is {sequels.seen[0]!r}, at {_written(sequels, sequels.seen[1])}."
         )

@@ -13,6 +13,7 @@ from ..linear_algebra.dense import dense
 from ..numerics import EPS
 from ..objective import Objective
 from .constrained_conditions import (
+    MOVED,
     NO_MULTIPLIERS,
     Bend,
     balance_of_slopes,
@@ -165,11 +166,12 @@ def _not_met(point: Point, infeasible: bool, evidence: list[Evidence]) -> Judgem
     least = least_violation(point)
     evidence.append(least)
     if least.holds or infeasible:
+        none = "meets the constraints" if point.rows.convex() else "that meets the constraints was found"
         return Judgement(
             Verdict.NOT_FINITE,
             tuple(evidence),
-            f"No point meets the constraints here: at the point of least violation, which is given, {what}, and no "
-            "small move lessens it. Where constraints are not met the cost counts as infinite.",
+            f"No point {none}: at the point of least violation, which is given, {what}, and no small move lessens it. "
+            "Where constraints are not met the cost counts as infinite.",
             "Check the constraints against each other, or start somewhere else.",
         )
     return Judgement(
@@ -219,6 +221,14 @@ def _minimum(point: Point, evidence: list[Evidence], bend: Bend, limit: Vector, 
     ending += (
         ". The active constraints depend on each other here, so their multipliers are not unique" * dependent
     )
+    vanishing = point.vanishing_names
+    if vanishing:
+        slopes = "The slope of" if len(vanishing) == 1 else "The slopes of"
+        moved = number(next(item.measured or 0.0 for item in evidence if item.name == MOVED))
+        ending += (
+            f". {slopes} {listed(list(vanishing))} all but vanish{'es' * (len(vanishing) == 1)} here, so that rounding "
+            f"hides how far off the limit is: by what is left, {moved}, the cost may be too low or too high"
+        )
     return Judgement(
         word,
         tuple(evidence),
@@ -253,8 +263,11 @@ def _digits(point: Point, limit: Vector, step: Vector, bend: Bend) -> Vector | N
     of_rows = np.maximum(away, EPS * 4 * point.sizes[hold]) + np.abs(dense(point.J[hold][:, pushed])) @ beside
     errors = np.concatenate([D * of_slope, of_rows])
     size = np.sqrt(np.maximum(np.abs(K).max(axis=0, initial=0.0), np.finfo(float).tiny))
-    # Where the slope of a constraint vanishes, as that of x² = 0, what is left of it is small, and no rounding.
-    inverse = np.linalg.pinv(K / size[:, None] / size, rcond=4.0 * EPS)
+    # Where the slope of a constraint vanishes, as that of x² = 0, what is left of it is small, and the parameters are
+    # off by that much more: of what is smaller than rounding all that is known is that it is no larger.
+    values, V = np.linalg.eigh(K / size[:, None] / size)
+    values = np.copysign(np.maximum(np.abs(values), EPS * np.abs(values).max(initial=0.0)), values)
+    inverse = (V / values) @ V.T
     spread = (np.abs(inverse) @ (errors / size) / size)[: free.size]
     error = 0.5 * np.spacing(np.abs(point.x)) + np.abs(step)
     error[free] += D * spread

@@ -42,11 +42,18 @@ NO_CURVATURE = 1e-10
 # Distances, in natural sizes, at which a direction without curvature, or with negative one, is tried both ways.
 TRIED = (1e-1, 1e-2, 1e-3, 1e-4)
 
+# The name of the evidence that constraints which push are at their limits.
+MOVED = "multiplier × distance to the limit"
+
 # What is said of a point among many constraints that the walk passed and did not end at.
 NO_MULTIPLIERS = "the walk came to no multipliers for this point"
 
 # Slopes of missed constraints, one for each of them and of the parameters, that a step is looked for with (128 MB).
 MOST_SLOPES = 1 << 24
+
+# So many places beside a point, so far off in natural sizes, show the slopes of constraints on other sides of a kink:
+# those that differ by this part.
+SIDES, BESIDE, ANOTHER = 4, 1e-6, 1e-3
 
 # Random directions, each both ways, along which a corner of kinks is left where some way leads down.
 CORNER_WAYS = 30
@@ -259,7 +266,7 @@ def complementarity(point: Point) -> Evidence:
     if independence_of_slopes(point) is not None:
         most *= DEPENDENT
     return Evidence(
-        "multiplier × distance to the limit", largest, most, largest <= most,
+        MOVED, largest, most, largest <= most,
         "what moving each constraint that pushes onto its limit would change the cost by",
     )  # fmt: skip
 
@@ -281,6 +288,10 @@ def second_order(point: Point) -> Bend:
     """Curvature of the Lagrangian in the directions that keep to the constraints that push."""
     look, H = point.look, point.hessian
     what = "curvature within the constraints"
+    lower = _lower_on_another_side(point)
+    if lower is not None:
+        how = "where the constraints have a kink, by their slopes on another side of it"
+        return Bend(Evidence("slope along the constraints", None, None, False, how), lower=lower)
     convex = look.convex and point.rows.convex()
     if H is None:
         if convex:
@@ -310,6 +321,31 @@ def second_order(point: Point) -> Bend:
         if level:
             flat.append(D * (Z @ V[:, k]))
     return Bend(evidence, tuple(flat))
+
+
+def _lower_on_another_side(point: Point) -> Vector | None:
+    """A lower feasible place beside a kink of the constraints, by the slopes they have on another side of it.
+
+    max(x) >= 1 is met where one entry is: with all of them at one, the slope between those of its sides balances what
+    none of them does.
+    """
+    look = point.look
+    if look.n + point.rows.m > SMALL or point.rows.linear or not point.active.any():
+        return None
+    for _ in range(SIDES):
+        near = point.bounds.project(point.x + BESIDE * point.scale * look.generator.standard_normal(look.n))
+        J = point.rows.jacobian(near)
+        J = J if isinstance(J, np.ndarray) else J.toarray()
+        change = np.abs(J - point.J) * point.scale
+        if (
+            not np.isfinite(J).all()
+            or not (change > ANOTHER * np.abs(J * point.scale).max(initial=0.0)).any()
+        ):
+            continue
+        way = -point.left_by(J) * point.scale**2
+        if _falls(point, way):
+            return point.kept(point.x + TRIED[-2] / float(np.abs(way / point.scale).max()) * way)
+    return None
 
 
 def _along(point: Point, direction: Vector) -> tuple[Vector | None, bool]:

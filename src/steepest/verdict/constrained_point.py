@@ -10,7 +10,7 @@ import numpy as np
 from ..constraints.rows import Rows, outside
 from ..linear_algebra.dense import dense
 from ..numerics import EPS
-from .look import NO_NUMBER, Look
+from .look import ASIDE, NO_NUMBER, Look
 from .tangent_space import TangentSpace
 
 Vector = np.ndarray
@@ -27,6 +27,9 @@ NO_MULTIPLIER = 1e-9
 # Up to here multipliers and all curvatures are computed afresh; beyond, the walk's own multipliers are checked, and
 # the smallest curvature is told by the signs of sparse factors.
 SMALL = 300
+
+# Slopes this small a part of the size of their row have vanished to rounding: a square, at its root.
+VANISHING = 1e-6
 
 # Rounds of Newton's method that bring a probe back onto the active constraints.
 ROUNDS = 8
@@ -148,6 +151,19 @@ class Point:
         return (*told, *(f"bound of {self.look.names[i]}" for i in np.flatnonzero(low | high).tolist()))
 
     @cached_property
+    def vanishing_names(self) -> tuple[str, ...]:
+        """The rows that push, with slopes that are next to nothing beside those they had, as that of x² = 0."""
+        if self.look.n + self.rows.m > SMALL or self.rows.linear:
+            return ()
+        slopes = np.asarray(abs(self.J) @ self.reach)
+        aside = np.asarray(
+            abs(self.rows.jacobian(self.bounds.project(self.x + ASIDE * self.reach))) @ self.reach
+        )
+        size = np.maximum(self.sizes, np.where(np.isfinite(aside), aside, 0.0))
+        vanishing = self.pushing[0] & self.active & (slopes <= VANISHING * size)
+        return tuple(str(self.rows.names[k]) for k in np.flatnonzero(vanishing).tolist())
+
+    @cached_property
     def _multipliers(self) -> tuple[Vector, Vector]:
         n, m = self.look.n, self.rows.m
         low, high = self.bound_sides
@@ -159,8 +175,15 @@ class Point:
             return np.zeros(m), np.zeros(n)
         if n + m > SMALL and self.hint is not None:
             return self.hint
-        A = dense(self.J[active])
-        columns = np.zeros((n, active.size + held.size))
+        found = self._balanced_by(dense(self.J[active]), active, held)
+        rows, bounds = np.zeros(m), np.zeros(n)
+        rows[active], bounds[held] = found[: active.size], found[active.size :]
+        return rows, bounds
+
+    def _balanced_by(self, A: Matrix, active: Vector, held: Vector) -> Vector:
+        """Multipliers of the `active` rows, with slopes `A` (k, n), and of the `held` bounds, that balance best."""
+        low, high = self.bound_sides
+        columns = np.zeros((self.look.n, active.size + held.size))
         columns[:, : active.size] = A.T
         columns[held, active.size + np.arange(held.size)] = 1.0
         least = np.concatenate(
@@ -169,10 +192,17 @@ class Point:
         most = np.concatenate(
             [np.where(self.at_lower[active], np.inf, 0.0), np.where(low[held], np.inf, 0.0)]
         )
-        found = _balance(columns * self.scale[:, None], self.look.gradient * self.scale, least, most)
-        rows, bounds = np.zeros(m), np.zeros(n)
-        rows[active], bounds[held] = found[: active.size], found[active.size :]
-        return rows, bounds
+        return _balance(columns * self.scale[:, None], self.look.gradient * self.scale, least, most)
+
+    def left_by(self, J: Any) -> Vector:
+        """What is left of the slope, (n,), where the rows have the slopes `J` (m, n) and not those of the point."""
+        low, high = self.bound_sides
+        active, held = np.flatnonzero(self.active), np.flatnonzero(low | high)
+        A = dense(J[active])
+        found = self._balanced_by(A, active, held)
+        left = self.look.gradient - A.T @ found[: active.size]
+        left[held] -= found[active.size :]
+        return left
 
     @property
     def multipliers(self) -> Vector:
@@ -257,7 +287,7 @@ class Point:
         if not active.size:
             return 0, 0
         A = dense(self.J[active][:, free]) * self.scale[free]
-        largest = dense(np.abs(self.J[active]).max(axis=1)).ravel()
+        largest = (np.abs(dense(self.J[active])) * self.scale).max(axis=1)
         A = A / np.maximum(largest, np.finfo(float).tiny)[:, None]
         values = np.linalg.svd(A, compute_uv=False) if A.size else np.zeros(0)
         return int((values > 1e-6 * max(1.0, values.max(initial=0.0))).sum()), int(active.size)

@@ -8,6 +8,7 @@ infinity: steps along the valley that double, each put back to the bottom, tell 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +40,9 @@ MOST_DOUBLINGS = 80
 
 # A valley is at its bottom again where a correction would gain less than this part of the last fall.
 SETTLED = 1e-3
+# How high its bottom is, is known where a correction would gain less than this part of that: a quartic's gain in all is
+# half as much again as Newton's method promises.
+NEARLY = 0.3
 
 # Where a step leaves the valley, one this many times shorter is tried; the first is this part of a natural size.
 CLOSER = 8.0
@@ -89,6 +93,20 @@ class Valley:
     distance: float
     steps: int
     told: str = "each twice as long as the last"
+
+
+class Floor(NamedTuple):
+    """A `place` (n,) on the bottom of a valley, or next to it, and the cost there.
+
+    `slope`: of the bottom, for one natural size along the valley; `error`: its rounding. `settled`: whether the valley
+    bends upwards across, and a correction more would change next to nothing of how high the place is.
+    """
+
+    place: Vector
+    value: float
+    slope: float
+    error: float
+    settled: bool
 
 
 def pole_on_the_way(look: Look) -> Pole | None:
@@ -251,23 +269,35 @@ def _leads(falls: Vector, value: float, faded: bool) -> Leads | None:
 
 def put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vector, float]:
     """Back to the bottom of the valley from `x` (n,), across `along` (n,), a direction in natural sizes."""
-    best, lowest = x, np.inf
+    floor = floor_across(look, x, along, above, CORRECTIONS)
+    return floor.place, floor.value
+
+
+def floor_across(look: Look, x: Vector, along: Vector, above: float, corrections: int) -> Floor:
+    """The same by at most so many `corrections`, with what is known of the floor there."""
+    found = Floor(x, np.inf, np.nan, np.inf, False)
     if not np.array_equal(look.objective.bounds.project(x), x):
-        return best, lowest
+        return found
+    way = along * look.scale
     across = np.linalg.svd(along[None, :])[2][1:] * look.scale  # (n - 1, n)
-    for _ in range(CORRECTIONS):
+    for _ in range(corrections):
         value, gradient = look.slope_at(x)
         if value == -np.inf:
-            return x, value
-        if not np.isfinite(gradient).all() or not value < lowest:
+            return Floor(x, value, -np.inf, 0.0, True)
+        if not np.isfinite(gradient).all() or not value < found.value:
             break
-        best, lowest = x, value
-        H = across @ finite_part(np.asarray(look.objective.hessian(x))) @ across.T
-        bends, turned = eigensystem(finite_part(H))
-        floor = EPS * float(np.abs(bends).max(initial=0.0))
+        H = finite_part(np.asarray(look.objective.hessian(x)))
+        bends, turned = eigensystem(finite_part(across @ H @ across.T))
+        least = EPS * float(np.abs(bends).max(initial=0.0))
         slope = turned.T @ (across @ gradient)
-        step = np.where(np.abs(bends) > floor, -slope / np.maximum(np.abs(bends), floor or 1.0), 0.0)
-        if 0.5 * float(-step @ slope) <= SETTLED * (above - value):
+        step = np.where(np.abs(bends) > least, -slope / np.maximum(np.abs(bends), least or 1.0), 0.0)
+        shift, promise = (turned @ step) @ across, 0.5 * float(-step @ slope)
+        # On the floor the slope across is zero: what is left of it has its part in the slope along too.
+        along_floor = float(gradient @ way + shift @ H @ way)
+        error = EPS * float(np.abs(gradient) @ np.abs(way) + np.abs(shift) @ np.abs(H) @ np.abs(way))
+        valley = bool((bends >= -least).all()) and promise <= NEARLY * abs(above - value)
+        found = Floor(x, value, along_floor, error, valley)
+        if promise <= SETTLED * abs(above - value):
             break
-        x = look.objective.bounds.project(x + (turned @ step) @ across)
-    return best, lowest
+        x = look.objective.bounds.project(x + shift)
+    return found

@@ -14,6 +14,7 @@ from .flatness import Course, Runs
 from .look import Look
 from .optimality import Optimality
 from .rays import Leads, Ray
+from .receding import Receding
 from .stride import Tail
 from .wording import direction_name, number
 from .words import Evidence, Judgement, Verdict
@@ -303,6 +304,30 @@ def strode_on(look: Look, tail: Tail, evidence: list[Evidence]) -> Judgement:
         f"No minimum: along {name} the cost keeps falling towards {number(look.value)}; its slope has died out to "
         f"rounding, but the walk came {number(tail.distance)} without slowing down, and beyond its end the cost does "
         "not rise.",
+        "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def recedes(look: Look, floor: Receding, evidence: list[Evidence]) -> Judgement:
+    """The floor on which the point lies was higher behind it, and does not rise ahead."""
+    name, distance = direction_name(floor.way, look.names), number(floor.distance)
+    told = f"{number(floor.behind)} behind the point, and not rising up to {distance} ahead"
+    evidence.append(Evidence(f"floor along {name}", floor.ahead, look.value, False, told))
+    if floor.leads is Leads.DOWN_FOR_EVER and has_a_floor(look):
+        return _above_a_floor(look, f"along {name}", floor.ahead, distance, evidence)
+    if floor.leads is Leads.DOWN_FOR_EVER:
+        return Judgement(
+            Verdict.UNBOUNDED_BELOW,
+            tuple(evidence),
+            f"Unbounded below: along {name} the cost falls without limit, from {number(look.value)} here to "
+            f"{number(floor.ahead)} at a distance of {distance}.",
+            "Check the sign of the cost, or bound the parameters.",
+        )
+    return Judgement(
+        Verdict.INFIMUM_NOT_ATTAINED,
+        tuple(evidence),
+        f"No minimum: along {name} the cost came down from {number(floor.behind)} to {number(look.value)}, where "
+        f"rounding hides what is left of its slope, and does not rise again up to a distance of {distance}.",
         "Bound the parameters, or add a penalty on their size.",
     )
 

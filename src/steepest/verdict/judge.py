@@ -24,6 +24,7 @@ from .failures import (
     has_a_floor,
     into_a_pole,
     level_but_sloping,
+    recedes,
     strode_on,
     value_not_finite,
     with_the_gap,
@@ -52,6 +53,7 @@ from .optimality import SPREAD_FACTOR, Optimality, newton_decrease, optimality_o
 from .overflow import cut_short, is_torn
 from .precision import digits_of, error_of
 from .rays import Leads, Ray, scaled, scaled_descent, walk
+from .receding import receding_floor
 from .saddle import saddle, slope_is_small
 from .split_kink import split_minimum
 from .supplied import disagreement
@@ -247,8 +249,15 @@ def _stationary(
     if bend is not None:
         return falls_along_a_bend(look, bend, evidence)
     if curvature.null.size == 0:
-        return _tail_or_minimum(look, curvature, rounding, optimality, evidence)
-    return without_curvature(look, curvature, rounding, optimality, evidence)
+        found = _tail_or_minimum(look, curvature, rounding, optimality, evidence)
+    else:
+        found = without_curvature(look, curvature, rounding, optimality, evidence)
+    claimed = found.verdict in (Verdict.GLOBAL_MINIMUM, Verdict.LOCAL_MINIMUM, Verdict.FLAT_MINIMUM)
+    if claimed:
+        floor = receding_floor(look, curvature, rounding)
+        if floor is not None:
+            return recedes(look, floor, evidence)
+    return found
 
 
 def _is_opaque(look: Look) -> bool:
