@@ -55,6 +55,18 @@ def test_the_dashed_parabola_has_the_slope_and_the_curvature_of_the_point():
     assert "slope 7, curvature 10" in ax.get_xlabel()
 
 
+def test_below_lines_that_stand_side_by_side_long_names_do_not_meet():
+    names = {"amplitude_of_the_first_component_of_the_decay": 1.0, "amplitude_of_the_second_component": 2.0}
+    a, b = names
+    result = st.minimize(f"({a} - 3)**2 + ({a} + 2*{b})**2 + 1", names)
+    axes = plots.landscape(result, ["flattest", "sharpest", a, b])
+    axes[0].figure.draw_without_rendering()
+    boxes = [ax.xaxis.label.get_window_extent() for ax in axes]
+    for k, one in enumerate(boxes):
+        assert not any(one.overlaps(other) for other in boxes[k + 1 :])
+    assert "(0: here)" in axes[0].get_xlabel()
+
+
 def test_the_sharpest_and_the_flattest_line_bend_as_the_eigenvalues_say(walked):
     curvatures = np.linalg.eigvalsh(SKEW)
     sharp, weak = plots.landscape(walked, ["sharpest", "flattest"], reach=1.0)

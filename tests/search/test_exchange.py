@@ -289,6 +289,58 @@ def test_the_residuals_are_never_asked_for_outside_the_bounds():
     assert exchanges.best.value <= objective.value(PEAKS) < 0.1 * run.value
 
 
+def exchanges_of(objective, start, may_walk=lambda: True):
+    """Exchanges after a walk from `start`, and the places that they walked from."""
+    run, places = drive(LevenbergMarquardt(), objective, start), []
+
+    def walk(place, steps, lowest):
+        places.append(place)
+        return drive(LevenbergMarquardt(), objective, place, max_steps=steps)
+
+    return Exchanges(objective, start, run, walk, lambda: may_walk() if places else True, 1_000, 0), places
+
+
+def test_no_walk_begins_once_none_may():
+    free = np.full(9, np.inf)
+    allowed, many = exchanges_of(objective_of(measured(), -free, free), ASTRAY)
+    allowed.lower()
+    ended, one = exchanges_of(objective_of(measured(), -free, free), ASTRAY, may_walk=lambda: False)
+    ended.lower()
+    assert len(one) == 1 < len(many)
+    assert_allclose(one[0], many[0])
+
+
+def test_nothing_is_exchanged_in_a_curve_without_amplitudes():
+    def linearised(p):  # exp(-p0·t) - exp(-p1·t²), which no parameter scales
+        one, other = np.exp(-p[0] * T), np.exp(-p[1] * T**2)
+        r = one - other - np.sin(T)
+        return Linearised(float(r @ r), r, np.stack([-T * one, T**2 * other], axis=1))
+
+    def slopes(p):
+        found = linearised(p)
+        return found.value, 2.0 * found.jacobian.T @ found.residual
+
+    objective = Objective(
+        2, value_and_gradient=slopes, linearised=Linearisation(linearised, False), least_squares=True
+    )
+    exchanges, places = exchanges_of(objective, np.array([0.5, 1.0]))
+    before = exchanges.best
+    exchanges.lower()
+    assert exchanges.best is before
+    assert not places and not exchanges.has_parts and not exchanges.rounds
+
+
+def test_more_measurements_than_shapes_can_be_kept_of_are_left_alone(monkeypatch):
+    free = np.full(9, np.inf)
+    exchanges, places = exchanges_of(objective_of(measured(), -free, free), ASTRAY)
+    monkeypatch.setattr("steepest.search.exchange.MOST_NUMBERS", 16 * 3 * T.size - 1)  # of three amplitudes
+    exchanges.lower()
+    assert not places and not exchanges.has_parts
+    monkeypatch.setattr("steepest.search.exchange.MOST_NUMBERS", 16 * 3 * T.size)
+    exchanges.lower()
+    assert places and exchanges.has_parts
+
+
 @pytest.mark.parametrize("m", [5, 20, 100, 1000])
 def test_noise_does_not_follow_a_curve_and_a_curve_does(m):
     generator = np.random.default_rng(m)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import steepest as st
+from steepest.verdict import turning
 
 # The cost sinks for ever along y = 1/x, y = exp(x), y = x² and x·y·z = 1: its lowest number is the constant added.
 ENDLESS = {
@@ -70,3 +71,18 @@ def test_a_place_beside_a_minimum_as_low_as_the_cost_can_tell_is_one(name, besid
     cost = MINIMA[name]
     judged = st.verify(lambda x: cost(x) + 1e6, np.array([1.0, 1.0]) + beside)
     assert judged.verdict.is_minimum, judged
+
+
+@pytest.mark.parametrize("name", ["Rosenbrock", "hyperbolic cosines"])
+def test_one_slope_tells_a_plain_bottom_and_no_floor_is_followed(name, monkeypatch):
+    asked, as_foretold = [], turning._turns_as_foretold
+
+    def told(*given):
+        asked.append(as_foretold(*given))
+        return asked[-1]
+
+    monkeypatch.setattr(turning, "_turns_as_foretold", told)
+    monkeypatch.setattr(turning, "_floor", lambda *given: pytest.fail("a floor is followed"))
+    beside = np.array([1.0 + 1e-7, 1.0])
+    assert st.verify(lambda x: MINIMA[name](x) + 1e6, beside).verdict.is_minimum
+    assert asked == [True]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation.text import number, shortened
+from ..presentation.text import ends_of, number, shortened
 from ..verdict.wording import direction_name
 from .canvas import (
     CURVE_WIDTH,
@@ -23,6 +23,7 @@ from .canvas import (
     in_one_piece,
     ink_of,
     new_figure,
+    numeral,
     plain,
     width_of,
 )  # fmt: skip
@@ -64,6 +65,9 @@ MESH = 40
 # Percent of the places that a logarithmic surface shows as level ground: the floor of a narrow valley falls between
 # the places and would look like teeth.
 VALLEY_FLOOR = 10.0
+# Letters that stand below one inch of axes.
+LETTERS = 13
+ZERO_IS_HERE = "  (0: here)"
 
 
 def landscape(
@@ -177,7 +181,7 @@ def draw_line(
     _draw_iterates(ground, ax)
     dress(
         ax,
-        x=(direction.name if _is_parameter(ground, direction) else f"{direction.name}  (0: here)") + words,
+        x=_line_name(ground, direction, ax) + words,
         y="cost",
         title=shortened(ground.name, int(12 * max(width_of(ax), 2))) if title else "",
     )
@@ -223,6 +227,14 @@ def heights_worth_showing(heights: Vector) -> tuple[float, float, bool]:
     return low - 0.16 * span, high + 0.06 * span, False
 
 
+def _line_name(ground: Ground, direction: Direction, ax: Any) -> str:
+    """What is below a line: no wider than the axes, beside which another picture may stand."""
+    room = int(LETTERS * width_of(ax))
+    if _is_parameter(ground, direction):
+        return ends_of(direction.name, room)
+    return f"{shortened(direction.name, room - len(ZERO_IS_HERE))}{ZERO_IS_HERE}"
+
+
 def _is_parameter(ground: Ground, direction: Direction) -> bool:
     return int(np.count_nonzero(direction.vector)) == 1 and direction.name in ground.names
 
@@ -246,7 +258,7 @@ def _draw_parabola(ground: Ground, direction: Direction, here: float, ax: Any) -
     ax.plot(
         t + direction.offset, heights, color=ink_of(ax).soft, linewidth=1.2, linestyle=(0, (5, 2)), zorder=2
     )
-    return f"\ndashed: slope {number(slope, 3)}, curvature {number(bend, 3)}".replace(" -", " −")
+    return f"\ndashed: slope {numeral(slope, 3)}, curvature {numeral(bend, 3)}"
 
 
 def _draw_bounds(at: Vector, heights: Vector, ax: Any) -> None:

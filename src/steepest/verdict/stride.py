@@ -127,7 +127,7 @@ def _fell_at_each_doubling(places: np.ndarray, values: Vector, allowed: Vector) 
         return None
     last = falls[seen[-1] - DOUBLINGS + 1 : seen[-1] + 1]
     half = DOUBLINGS // 2
-    if last.size < DOUBLINGS or not (last > 0.0).all() or not last[half:].sum() < last[:half].sum():
+    if not (last > 0.0).all() or not last[half:].sum() < last[:half].sum():
         return None
     return first[-2]
 
