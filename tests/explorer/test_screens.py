@@ -302,6 +302,26 @@ def test_what_was_found_is_the_librarys_verdict_with_its_evidence(open_page):
     assert page.locator(".ends li").count() == 2
 
 
+def test_of_a_cost_that_is_no_number_nothing_is_called_exact_or_lowest(open_page):
+    page = open_page("#found?f=sqrt(-1-x**2)&x=1")
+    page.wait_for_selector(".verdict h2")
+    assert "not finite" in page.locator(".verdict h2").text_content()
+    told = page.locator("aside, .panel").first.text_content()
+    assert "undefined" in told
+    assert "exact" not in told
+    assert "lower than everything" not in told
+    assert page.locator("circle[cy='NaN']").count() == 0
+
+
+def test_of_many_parameters_the_rest_is_counted_and_one_step_is_one(open_page):
+    cost = "%2B".join(f"(x{k}-{k})**2" for k in range(7))
+    page = open_page(f"#found?f={cost}&x=" + ",".join("9" * 7))
+    page.wait_for_selector(".verdict h2")
+    told = page.locator("aside, .panel").first.text_content()
+    assert "and 1 more parameter" in told and "1 more parameters" not in told
+    assert "1 step, 2 evaluations" in told  # a quadratic's Newton step leads to its bottom
+
+
 def test_an_address_without_a_cost_shows_the_lessons(open_page):
     page = open_page("#found")
     page.wait_for_selector(".verdict h2")

@@ -179,6 +179,13 @@ def test_functions_without_a_name_are_called_what_they_were_given_for():
     assert np.array_equal(namespace["result"].x, result.x)
 
 
+@pytest.mark.parametrize("bounds", [None, [(0.5, None), (None, None)]])
+def test_hatching_is_spoken_of_where_something_is_hatched(bounds, tmp_path):
+    result = st.minimize(lambda p: (p**2).sum() + p[0] ** 4, [1.0, 2.0], bounds=bounds)
+    page = report.html(result, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ("hatched beyond the bounds" in page) is (bounds is not None)
+
+
 def test_the_same_result_makes_the_same_file(descended, text, tmp_path):
     again = report.html(descended, tmp_path / "again.html", made=MADE).read_text(encoding="utf-8")
     assert again == text

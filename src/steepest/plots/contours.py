@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .canvas import MOST_DOTS, WORTH_A_LOG, font_size, ink_of
+from .canvas import MOST_DOTS, WORTH_A_LOG, font_size, ink_of, numeral, power_of_ten
 from .labels import Room
 
 Vector = np.ndarray
@@ -100,7 +100,7 @@ def draw_scale(drawn: Any, ax: Any, name: str = "cost") -> Any:
     )
     bar.ax.yaxis.set_minor_locator(NullLocator())
     if logarithmic:
-        bar.ax.yaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if 1 <= x < 1e5 else f"{x:.3g}")
+        bar.ax.yaxis.set_major_formatter(lambda x, _: power_of_ten(x) or numeral(x, 3))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=font_size(ax) - 1, colors=ink.soft, labelcolor=ink.text)
     bar.set_label(name, color=ink.text, fontsize=font_size(ax))

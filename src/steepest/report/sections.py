@@ -74,10 +74,14 @@ def main_picture(result: Any, seen: Told, ground: Ground | None, live: Any, draw
         ax = landscape(result)
     except InputError:
         return ""
+    is_hatched = any(patch.get_hatch() for patch in ax.patches)
     for drawn in ax.collections:
+        hatches = any(getattr(drawn, "hatches", None) or ())
         # Bands of colour are ten times smaller as pixels than as outlines.
-        drawn.set_rasterized(not any(getattr(drawn, "hatches", None) or ()))
-    caption = "The cost around the point, hatched beyond the bounds and where a constraint is not met."
+        drawn.set_rasterized(not hatches)
+        is_hatched = is_hatched or hatches
+    beyond = ", hatched beyond the bounds and where a constraint is not met" if is_hatched else ""
+    caption = f"The cost around the point{beyond}."
     return figure(drawer.inline(_sized(ax, 6.4, 4.2), "The cost around the point"), caption)
 
 

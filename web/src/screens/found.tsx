@@ -6,11 +6,14 @@ import { useApp, type App } from "../app";
 import { CurveLine } from "../drawn";
 import { Screen, Trouble } from "../frame";
 import type { Frame } from "../frames";
-import { num, prose, quoted } from "../numbers";
+import { counted, num, prose, quoted } from "../numbers";
 import { costInPython, placeInPython, useOne, type OneParameter } from "../one";
 import { Axes, Handle, MARGINS, Picture, scale, usePanZoom } from "../plane";
 import { Above, Under, usePlane, type Plane } from "./landscape";
 import { Zoom } from "./slope";
+
+// Parameters whose values are shown.
+const TOLD = 6;
 
 interface Evidence { name: string; measured: number | null; limit: number | null; holds: boolean; how: string }
 
@@ -92,6 +95,7 @@ function Card({ app, found, shown, basins, goBasins }: { app: App; found: Frame 
   const h = found.header;
   const names = app.described.value?.names ?? [];
   const digits = h.digits as number[] | null;
+  const isNumber = Number.isFinite(h.value);  // else nothing is lower than it, nor exact
   return (
     <>
       <section class={h.is_minimum ? "verdict yes" : "verdict"} aria-label="verdict">
@@ -100,12 +104,13 @@ function Card({ app, found, shown, basins, goBasins }: { app: App; found: Frame 
         {h.next_step && <p class="soft">{prose(h.next_step)}</p>}
       </section>
       <dl class="bigs">
-        {(h.x as number[]).slice(0, 6).map((v, k) => (
+        {(h.x as number[]).slice(0, TOLD).map((v, k) => (
           <div class="big"><dt>{names[k]}</dt><dd><span class="number">{num(v, 7)}</span>{digits && <> <span class="unit whole">{trusted(digits[k])}</span></>}</dd></div>
         ))}
-        <div class="big"><dt>cost</dt><dd><span class="number">{num(h.value, 6)}</span><span class="badge exact">exact</span></dd></div>
+        <div class="big"><dt>cost</dt><dd><span class="number">{num(h.value, 6)}</span>{isNumber && <span class="badge exact">exact</span>}</dd></div>
       </dl>
-      <p class="soft">{h.steps} steps, {h.evaluations} evaluations, {h.method}</p>
+      {h.x.length > TOLD && <p class="soft">and {counted(h.x.length - TOLD, "more parameter")}</p>}
+      <p class="soft">{counted(h.steps, "step")}, {counted(h.evaluations, "evaluation")}, {h.method}</p>
       <div class="evidence">
         <h3>why</h3>
         {(h.evidence as Evidence[]).map((item) => (
@@ -115,10 +120,10 @@ function Card({ app, found, shown, basins, goBasins }: { app: App; found: Frame 
             <span class="hidden">{item.holds ? "holds" : "fails"}</span>
           </button>
         ))}
-        <button class={h.lowest_nearby < 0 ? "piece" : "piece holds"} aria-pressed={shown.value === "tries"} onClick={() => (shown.value = shown.value === "tries" ? "" : "tries")}>
+        {isNumber && <button class={h.lowest_nearby < 0 ? "piece" : "piece holds"} aria-pressed={shown.value === "tries"} onClick={() => (shown.value = shown.value === "tries" ? "" : "tries")}>
           <span class="tick" aria-hidden="true">{h.lowest_nearby < 0 ? "✕" : "✓"}</span>
           <span>{h.lowest_nearby < 0 ? <><b>lower nearby</b> by {num(-h.lowest_nearby, 3)} among {h.tries.toLocaleString("en-US")} tries</> : <>lower than everything tried nearby <small>({h.tries.toLocaleString("en-US")} tries)</small></>}</span>
-        </button>
+        </button>}
       </div>
       <button onClick={goBasins}>{basins ? `${basins.shapes.values[0]} starts` : "walk from 100 starts"}</button>
       {basins && <Ends basins={basins} value={h.value} />}
@@ -158,7 +163,7 @@ function Ends({ basins, value }: { basins: Frame; value: number }) {
     <div class="ends" ref={list}>
       {lower && <p class="warn">Not the lowest: start A ended {num(value - lowest, 3)} lower.</p>}
       {!lower && basins.header.finished && <p class="soft">No start ended lower.</p>}
-      <ul>{groups.slice(0, 6).map((g, k) => <li><b>{MARKS[k]}</b> {g.count} starts end at {g.place.map((v) => num(v, 3)).join(", ")}: cost {num(g.value, 4)}</li>)}</ul>
+      <ul>{groups.slice(0, 6).map((g, k) => <li><b>{MARKS[k]}</b> {counted(g.count, "start")} {g.count === 1 ? "ends" : "end"} at {g.place.map((v) => num(v, 3)).join(", ")}: cost {num(g.value, 4)}</li>)}</ul>
     </div>
   );
 }
@@ -183,7 +188,7 @@ function CurveFound({ one, found, basins, shown, width, height }: { one: OnePara
       <g clip-path={`url(#${clip})`} aria-hidden="true">
         {h && shown === "tries" && <rect class="tried" x={sx(h.x[0] - h.radius[0])} width={sx(h.x[0] + h.radius[0]) - sx(h.x[0] - h.radius[0])} y={MARGINS.top} height={height - MARGINS.bottom - MARGINS.top} />}
         {curve && <CurveLine d={curve.path(sx, sy)} />}
-        {found && Array.from(found.arrays.x).map((v, k) => <circle class="trail" cx={sx(v)} cy={sy(found.arrays.f[k])} r={3.5} />)}
+        {found && Array.from(found.arrays.x).map((v, k) => Number.isFinite(found.arrays.f[k]) && <circle class="trail" cx={sx(v)} cy={sy(found.arrays.f[k])} r={3.5} />)}
         {h && Number.isFinite(h.value) && <g class="end-point"><line x1={sx(h.x[0]) - 60} x2={sx(h.x[0]) + 60} y1={sy(h.value)} y2={sy(h.value)} /><circle cx={sx(h.x[0])} cy={sy(h.value)} r={8} /></g>}
         {groups.slice(0, 8).map((g, k) => g.members.map((m) => <text class="basin" x={sx(basins!.arrays.starts[m])} y={height - MARGINS.bottom - 8} text-anchor="middle" data-group={k}>{MARKS[k]}</text>))}
       </g>
@@ -225,5 +230,5 @@ function PlaneFound({ plane, found, basins, shown, width, height }: { plane: Pla
 /** How many digits can be trusted, in words. */
 function trusted(digits: number): string {
   const whole = Math.floor(digits);
-  return whole > 0 ? `${whole} digit${whole === 1 ? "" : "s"} to trust` : "no digit to trust";
+  return whole > 0 ? `${counted(whole, "digit")} to trust` : "no digit to trust";
 }
