@@ -20,11 +20,12 @@ from .fitting.search import Found, search
 from .fitting.task import Task, task_of
 from .least_squares import budget_of, check_settings, plan_of
 from .linear_algebra.long_vectors import length
+from .losses import loss_of
 from .models.model import Model
 from .numerics import EPS, TINY
 from .outcome import honest_digits, on_precision
 from .presentation.text import counted
-from .residuals import Residuals, loss_of
+from .residuals import Residuals
 from .solvers import Plan, drive
 from .solvers.stopping import in_spite_of_ctrl_c
 from .verdict.wording import listed

@@ -15,19 +15,11 @@ from .budget import Budget
 from .cost import Cost, read_cost
 from .errors import InputError
 from .fitting.facts import facts_of
+from .losses import loss_of
 from .outcome import result_of
 from .parameters import Parameters
 from .problem import DERIVATIVES, Problem
-from .residuals import (
-    Arrangement,
-    MeasuredVector,
-    Residuals,
-    SuppliedVector,
-    TracedVector,
-    VectorFunction,
-    loss_of,
-    sparse_where_it_pays,
-)
+from .residuals import Arrangement, Residuals
 from .results import Result
 from .returned import check_some
 from .search.squares import walk_and_judge
@@ -35,6 +27,13 @@ from .solvers import Plan, plan_for
 from .solvers.driver import Run
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 from .solvers.stopping import in_spite_of_ctrl_c
+from .vector_functions import (
+    MeasuredVector,
+    SuppliedVector,
+    TracedVector,
+    VectorFunction,
+    sparse_where_it_pays,
+)
 from .verdict.words import Judgement
 
 

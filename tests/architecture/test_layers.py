@@ -23,6 +23,8 @@ LAYERS = (
         "evaluations",
         "problem",
         "linear_algebra",
+        "vector_functions",
+        "losses",
         "residuals",
         "constraints",
         "recording",

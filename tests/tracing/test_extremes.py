@@ -7,8 +7,8 @@ from scipy import stats
 
 import steepest as st
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 mpmath.mp.dps = 50
 

@@ -6,8 +6,8 @@ from scipy import stats
 
 import steepest as st
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 x = np.array([-1.0, 0.0, 1e-3, 0.2, 0.9, 1.0, 2.5, 7.0, 30.0])
 

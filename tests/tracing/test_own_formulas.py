@@ -7,8 +7,8 @@ from scipy import stats
 import steepest as st
 from steepest.errors import TracingError
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 x = np.array([-1.3, 0.15, 0.9, 1.7, 6.0])
 

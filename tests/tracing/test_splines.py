@@ -7,8 +7,8 @@ from scipy import interpolate
 import steepest as st
 from steepest.errors import TracingError
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 KNOTS = np.array([0.0, 0.7, 1.5, 2.6, 4.0])
 PLACES = np.array([-0.2, 0.0, 0.3, 0.7, 1.9, 3.3, 4.0, 4.3])

@@ -6,8 +6,8 @@ from scipy import special
 
 import steepest as st
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 x = np.arange(8.0)
 counts = np.array([0.0, 1.0, 2.0, 0.0, 5.0, 3.0, 0.0, 2.0])

@@ -275,7 +275,7 @@ def _check_the_rest(
 
 def _scaled_jacobian(found: Result, residual: np.ndarray, loss: Any, f_scale: float) -> Any:
     """SciPy's `jac` for robust losses: the Jacobian scaled so that JᵀJ models the Hessian of the cost."""
-    from ..residuals import LEAST_BEND, loss_of
+    from ..losses import LEAST_BEND, loss_of
 
     rho = loss_of(loss)
     if rho is None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bounds import Vector
-from ..residuals import Arrangement, Residuals, StackedVector, TracedVector
+from ..residuals import Arrangement, Residuals
+from ..vector_functions import StackedVector, TracedVector
 
 if TYPE_CHECKING:
     from ..structure.facts import Structure

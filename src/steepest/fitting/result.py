@@ -13,11 +13,12 @@ import numpy as np
 from ..bounds import Bounds
 from ..errors import InputError, NotAMinimumError
 from ..models.model import Model
-from ..residuals import Arrangement, MeasuredVector, Residuals, TracedVector
+from ..residuals import Arrangement, Residuals
 from ..results import to_json
 from ..uncertainty.covariance import Covariance, correlation_of, covariance_of
 from ..uncertainty.intervals import spread_of, student_factor
 from ..uncertainty.profile import Profile, crossing
+from ..vector_functions import MeasuredVector, TracedVector
 from ..verdict.words import Evidence, Verdict
 from .measurements import Measurements
 

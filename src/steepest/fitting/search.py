@@ -9,8 +9,9 @@ from typing import Any
 
 from ..bounds import Vector
 from ..budget import Budget, BudgetSpent
+from ..losses import LOSSES
 from ..objective import Objective
-from ..residuals import LOSSES, Residuals
+from ..residuals import Residuals
 from ..search.exchange import Exchanges, is_poor_fit
 from ..search.squares import judged, walk_and_judge
 from ..solvers import Plan, drive

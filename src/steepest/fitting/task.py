@@ -18,8 +18,9 @@ from ..models.model import Model, as_model
 from ..parameters import Parameters
 from ..presentation.text import counted
 from ..problem import DERIVATIVES
-from ..residuals import Arrangement, MeasuredVector, Residuals, StackedVector, TracedVector, VectorFunction
+from ..residuals import Arrangement, Residuals
 from ..returned import numbers
+from ..vector_functions import MeasuredVector, StackedVector, TracedVector, VectorFunction
 from .measurements import Measurements
 from .result import DataSet
 from .starts import from_data

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..residuals import LOSSES
+from ..losses import LOSSES
 
 # What is worth telling of the surroundings: packages whose version can change a digit.
 PACKAGES = ("numpy", "scipy", "jax", "jaxlib", "optax", "polars")

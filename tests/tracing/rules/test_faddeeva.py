@@ -7,8 +7,8 @@ from scipy import special
 
 import steepest as st
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 x = np.array([-300.0, -30.0, -12.0, -5.0, -1.0, -1e-3, 0.0, 0.3, 2.0, 4.0, 6.0, 8.0, 20.0, 1000.0])
 

@@ -7,9 +7,9 @@ from scipy import ndimage, signal
 import steepest as st
 from steepest.errors import TracingError
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.rules import filters
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 rng = np.random.default_rng(0)
 HEARD = rng.normal(size=23)

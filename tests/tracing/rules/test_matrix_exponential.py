@@ -6,8 +6,8 @@ import pytest
 from scipy import linalg
 
 from steepest.parameters import Parameters
-from steepest.residuals import TracedVector
 from steepest.tracing.trace import trace
+from steepest.vector_functions import TracedVector
 
 SIZES = [1e-12, 1e-3, 0.1, 1.0, 10.0, 300.0]
 
