@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 # The part of a sparse multiplication that one of dense matrices takes: LAPACK makes several at once.
 DENSE = 0.2
 
+# A product with the Hessian takes no longer than so many slopes (Griewank & Walther, "Evaluating Derivatives", 2008,
+# section 4.4): one for each parameter tells what a whole Hessian takes at most, before a program of it is made.
+MOST_FOR_A_PRODUCT = 4.0
+
 # Elements with a kink that are made equations at most: beyond, the program costs more than the steps it saves.
 MOST_KINKS = 20_000
 
@@ -114,6 +118,13 @@ def _evaluations_of(traced: Trace) -> Evaluations:
     def hessian(x: Vector) -> Vector:
         return (kept.get("hessian") or evaluation(traced, "hessian"))(x)[0]
 
+    def hessian_in_slopes(least: float) -> float:
+        slope = evaluation(traced, "value_and_gradient").foreseen.at_best
+        if slope * traced.n * MOST_FOR_A_PRODUCT <= least:
+            return 0.0
+        whole = evaluation(traced, "hessian").foreseen.at_best
+        return whole / slope if whole > least else 0.0
+
     def hessian_product(x: Vector, v: Vector) -> Vector:
         return evaluation(traced, "hessian_product")(x, v)[0]
 
@@ -172,7 +183,7 @@ def _evaluations_of(traced: Trace) -> Evaluations:
     return Evaluations(
         value,
         value_and_gradient,
-        MadeWhenAsked(hessian, lambda: "hessian" in traced.kept),
+        MadeWhenAsked(hessian, lambda: "hessian" in traced.kept, hessian_in_slopes),
         HessianProduct(hessian_product, traceable_product),
         "exact",
         traced.lowest_precision,

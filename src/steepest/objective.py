@@ -223,6 +223,13 @@ class Objective:
             isinstance(self._hessian, MadeWhenAsked) and not self._hessian.is_made()
         )
 
+    def hessian_in_slopes(self, least: float) -> float:
+        """As long as how many slopes a whole Hessian takes, as foreseen.
+
+        Zero where that is not known, or it takes no more than `least` seconds.
+        """
+        return self._hessian.in_slopes(least) if isinstance(self._hessian, MadeWhenAsked) else 0.0
+
     @property
     def has_hessian_product(self) -> bool:
         """Whether products of the Hessian with a vector can be asked for."""

@@ -123,10 +123,15 @@ class SumOfTerms:
 
 @dataclass(frozen=True)
 class MadeWhenAsked:
-    """An evaluation whose program is made at its first call, which takes longer than many calls; `is_made` tells."""
+    """An evaluation whose program is made at its first call, which takes longer than many calls; `is_made` tells.
+
+    `in_slopes(least)`: as long as how many slopes a call takes, as foreseen from its program, which may be made for
+    that; zero where that is not known, or a call takes no more than `least` seconds.
+    """
 
     evaluate: Callable[..., Any]
     is_made: Callable[[], bool]
+    in_slopes: Callable[[float], float] = lambda least: 0.0
 
     def __call__(self, *arrays: Vector) -> Any:
         """What it gives at these."""

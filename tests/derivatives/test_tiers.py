@@ -4,6 +4,7 @@ import time
 
 import jax
 import jax.numpy as jnp
+import jax.scipy as jsp
 import numpy as np
 import pytest
 from jax import lax
@@ -248,3 +249,17 @@ def test_what_is_compiled_alone_is_foreseen_to_take_longer_and_does():
         taken.append(time.process_time() - begin)
     assert foreseen[1] > 2.0 * foreseen[0]
     assert taken[1] > 1.5 * taken[0]
+
+
+def test_the_solution_with_a_triangle_is_foreseen_to_take_as_long_as_it_has_columns():
+    n = 300
+
+    def seconds(columns):
+        jaxpr = traced(
+            lambda x: jsp.linalg.solve_triangular(np.eye(n), x.reshape(n, columns)), (n * columns,)
+        )
+        return foresee(jaxpr).compiled
+
+    one, all_of_them = seconds(1), seconds(n)
+    assert 0.3 * n < (all_of_them - one) / (seconds(2) - one) < 3.0 * n  # n² multiplications each
+    assert one < 0.05 * all_of_them

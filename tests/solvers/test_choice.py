@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import logsumexp, softmax
 
 from steepest import Verdict, minimize
 from steepest.errors import InputError
+from steepest.objective import Objective
+from steepest.oracles import MadeWhenAsked
 from steepest.solvers import (
     StopReason,
     bfgs,
@@ -66,6 +69,61 @@ def test_a_linear_fit_goes_to_its_bottom_in_one_whole_step(start):
 
 def test_few_parameters_with_exact_second_derivatives_go_to_newton_first():
     assert minimize(lambda x: np.sum(np.cosh(x - 1)), np.zeros(3)).plan.name == "Newton"
+
+
+@pytest.mark.parametrize(
+    ("in_slopes", "ladder"),
+    [(50.0, ["BFGS", "Newton", "BFGS", "L-BFGS"]), (5.0, ["Newton", "BFGS", "L-BFGS"])],
+)
+def test_slopes_begin_where_the_second_derivatives_of_few_parameters_take_as_long_as_many(in_slopes, ladder):
+    hessian = MadeWhenAsked(lambda x: 2.0 * np.eye(40), lambda: False, lambda least: in_slopes)
+    plan = choose(Objective(40, value_and_gradient=parabola, hessian=hessian))
+    assert [rung.label for rung in plan.rungs] == ladder
+    assert not plan.rungs[1].afresh
+
+
+def test_the_likelihood_of_a_mixture_is_followed_by_slopes_to_where_expectation_maximisation_stays():
+    rng = np.random.default_rng(10)
+    clusters, centres = 8, 4.0 * rng.normal(size=(8, 2))
+    seen = centres[rng.integers(0, clusters, 1_000)] + 0.6 * rng.normal(size=(1_000, 2))
+
+    def parts(v):
+        """Logarithms of the weighted densities (m, clusters); weights, middles and widths of both coordinates."""
+        weights = v[:clusters] - np.log(np.sum(np.exp(v[:clusters])))
+        middles, widths = v[clusters : 3 * clusters].reshape(-1, 2), v[3 * clusters :].reshape(-1, 2)
+        apart = (seen[:, None] - middles) / np.exp(widths)
+        return weights - 0.5 * np.sum(apart**2, axis=2) - np.sum(widths, axis=1)
+
+    def cost(v):
+        logs = parts(v)
+        top = np.max(logs, axis=1, keepdims=True)
+        return -np.sum(top[:, 0] + np.log(np.sum(np.exp(logs - top), axis=1)))
+
+    start = np.r_[np.zeros(clusters), (centres + 0.3 * rng.normal(size=centres.shape)).ravel(), np.zeros(16)]
+    result = minimize(cost, start, starts=1)
+    assert result.plan.taken == ("BFGS",)
+    assert result.nhev == 0
+    assert result.verdict.is_minimum
+    # Expectation and maximisation (Dempster, Laird & Rubin 1977) leave a maximum of the likelihood where it is.
+    shares = np.exp(parts(result.x) - logsumexp(parts(result.x), axis=1, keepdims=True))
+    middles = shares.T @ seen / shares.sum(0)[:, None]
+    squares = np.einsum("mk,mkd->kd", shares, (seen[:, None] - middles) ** 2) / shares.sum(0)[:, None]
+    found = result.x
+    assert_allclose(softmax(found[:clusters]), shares.mean(0), rtol=1e-6)
+    assert_allclose(found[clusters : 3 * clusters].reshape(-1, 2), middles, rtol=1e-6)
+    assert_allclose(np.exp(2.0 * found[3 * clusters :]).reshape(-1, 2), squares, rtol=1e-6)
+
+
+def test_a_method_that_came_from_where_a_cost_dies_out_is_not_sent_there_again():
+    """Yes or no, with one trait that only those have who said yes: its share grows for ever."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(4_000, 100))
+    answer = np.sign(X @ rng.normal(size=100) / 3.0 + rng.logistic(size=4_000))
+    X[:, 0] = np.where((answer > 0.0) & (rng.random(4_000) < 0.02), 1.0, 0.0)
+    result = minimize(lambda w: np.sum(np.logaddexp(0.0, -answer * (X @ w))), np.zeros(100))
+    assert result.verdict is Verdict.INFIMUM_NOT_ATTAINED
+    assert result.plan.taken[0] == "BFGS"
+    assert result.plan.taken.count("BFGS") == 1
 
 
 def test_a_walk_that_ends_short_of_a_minimum_is_taken_up_by_the_next_solver():

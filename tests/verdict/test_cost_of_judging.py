@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 import steepest
 from steepest.derivatives.tiers import Tiered
+from steepest.objective import Objective
 from steepest.problem import pose
 from steepest.search.descent import structure_of
 from steepest.verdict import tails
@@ -193,6 +194,19 @@ def test_no_tail_is_looked_for_where_a_polynomial_rises_from_its_bottom(monkeypa
     assert walk.verdict.is_minimum and not looked
     steepest.minimize(fading, np.array([1.0, 0.1]))
     assert looked
+
+
+def test_classes_that_a_plane_parts_are_known_to_have_no_minimum_after_few_second_derivatives(monkeypatch):
+    """The logistic loss is convex, and the walk saw it die out: no way on along any direction need be followed."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(1_000, 130))
+    label = np.sign(X @ rng.normal(size=130))
+    taken = []
+    evaluate = Objective.hessian
+    monkeypatch.setattr(Objective, "hessian", lambda self, x: taken.append(1) or evaluate(self, x))
+    walk = steepest.minimize(lambda w: np.sum(np.logaddexp(0.0, -label * (X @ w))), np.zeros(130))
+    assert walk.verdict == "infimum not attained"
+    assert len(taken) <= 10  # following a dozen directions took hundreds
 
 
 def _are_between_two_of_three(names):

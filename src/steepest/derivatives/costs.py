@@ -97,6 +97,11 @@ class Foreseen:
     compiling: float
 
     @property
+    def at_best(self) -> float:
+        """Seconds for one call in the quicker of the two tiers."""
+        return min(self.interpreted, self.compiled)
+
+    @property
     def saving(self) -> float:
         """Seconds that one call saves when it is compiled; negative where interpreting is faster."""
         return self.interpreted - self.compiled
@@ -178,7 +183,8 @@ def _one(equation: Any) -> tuple[float, float]:
         return overhead + work * MULTIPLY_ADD[0], work * MULTIPLY_ADD[1]
     if name in CUBIC:
         shape = equation.invars[0].aval.shape
-        work = math.prod(shape) * shape[-1]
+        # Each number of a solution takes one row of the triangle.
+        work = (outputs if name == "triangular_solve" else math.prod(shape)) * shape[-1]
         return 10 * overhead + work * FACTORISED[0], 2 * overhead + work * FACTORISED[1]
     slow, fast = WEIGHTS.get(name, CHEAP)
     elements = max(inputs, outputs) if name.startswith(("reduce", "cum", "arg", "sort")) else outputs

@@ -85,7 +85,7 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
         steps = min(max(first.steps, LEAST_STEPS), WALK_STEPS)
     else:
         steps = WALK_STEPS
-        allowance = max(allowance, int(LONGER_MOMENT / min(cost.interpreted, cost.compiled)))
+        allowance = max(allowance, int(LONGER_MOMENT / cost.at_best))
     # A Jacobian may take as long as a value for each parameter: no more of them than the walks before took, either,
     # whose Hessians took no less.
     before, made = objective.evaluations, objective.counts.jacobians

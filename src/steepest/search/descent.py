@@ -157,6 +157,8 @@ class Descent:
             start = self.problem.start if anew else run.x
             if astray and _has_vanished(run) and not rung.afresh and rung.begins is None:
                 continue  # on the same way to infinity
+            if judgement is not None and astray and not anew and rung.solver.name == run.solver:
+                continue  # it came from there
             if rung.begins is not None:
                 elsewhere = self._elsewhere(rung, run.x) if anywhere else None
                 if elsewhere is None:
@@ -458,7 +460,7 @@ class Descent:
         of_rung = rung.max_steps
         if of_rung is not None and rung.more_while_cheap and self.problem.trace is not None:
             cost = evaluation(self.problem.trace, "value_and_gradient").foreseen
-            cheap = int(WORTH_A_CRAWL / min(cost.interpreted, cost.compiled))
+            cheap = int(WORTH_A_CRAWL / cost.at_best)
             of_rung = max(of_rung, min(cheap, rung.solver.default_max_steps(self.problem.objective.n)))
         return min((limit for limit in (of_rung, left) if limit is not None), default=None)
 

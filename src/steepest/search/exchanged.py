@@ -50,7 +50,7 @@ def by_exchanges(sequels: Sequels, allowance: int) -> tuple[Run, Judgement] | No
     problem, way, first, rung = sequels.problem, sequels.way, sequels.run, _by_squares(sequels)
     assert problem.trace is not None and rung is not None
     cost = evaluation(problem.trace, "linearised").foreseen
-    allowance = max(TIMES_WALKED * allowance, int(WHILE_EXCHANGED / min(cost.interpreted, cost.compiled)))
+    allowance = max(TIMES_WALKED * allowance, int(WHILE_EXCHANGED / cost.at_best))
 
     def walk(place: Vector, steps: int, lowest: Run) -> Run:
         homing = Homing(lowest, problem, way.recording)

@@ -116,7 +116,7 @@ class WithRestarts(Sequels):
         assert problem.trace is not None
         cost = evaluation(problem.trace, "value").foreseen
         each = VALUES_EACH + (PLACES_EACH if moves_together(problem.objective) else 0)
-        if each * start.size * min(cost.interpreted, cost.compiled) <= MOMENT:
+        if each * start.size * cost.at_best <= MOMENT:
             allowance = max(allowance, each * start.size)
         for _ in range(ROUNDS):
             found = look_around(
@@ -151,7 +151,7 @@ class WithRestarts(Sequels):
         worth = self._worth_in_values()
         assert self.problem.trace is not None
         cost = evaluation(self.problem.trace, "value").foreseen
-        most = worth + max(TIMES_WORTH * worth, int(A_WHILE / min(cost.interpreted, cost.compiled)))
+        most = worth + max(TIMES_WORTH * worth, int(A_WHILE / cost.at_best))
         hops = Hops(
             objective, self.problem.start, first.x, max(float(first.history.first[0]) - first.value, 0.0)
         )

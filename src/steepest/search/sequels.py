@@ -9,6 +9,7 @@ from ..problem import Problem
 from ..solvers.driver import Run
 from ..solvers.newton import Newton
 from ..solvers.plan import Rung
+from ..solvers.situation import Situation
 from ..solvers.stopping import StopReason
 from ..verdict.words import Judgement, Verdict
 from .descent import Descent, part_left, structure_of
@@ -83,7 +84,9 @@ class Sequels:
 
     @property
     def by_curvature(self) -> Rung | None:
-        """The rung of the plan that follows second derivatives."""
+        """The rung of the plan that follows second derivatives; None where those take as long as many slopes."""
+        if Situation(self.problem.objective).has_weighty_hessian:
+            return None
         return next((rung for rung in self.way.plan.rungs if isinstance(rung.solver, Newton)), None)
 
     def leads_lower(

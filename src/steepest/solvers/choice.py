@@ -186,8 +186,25 @@ RULES = (
         most_steps=KNOWING_STEPS,
     ),
     Rule(
+        BFGS,
+        when=lambda s: s.has_weighty_hessian,
+        because=(
+            "all second derivatives of its {n} parameters take as long as many slopes, and those come near the minimum "
+            "sooner"
+        ),
+        otherwise=TOO_WIDE,
+        most_steps=KNOWING_STEPS,
+    ),
+    Rule(
         Newton,
-        when=lambda s: s.exact and s.n <= HESSIAN_PARAMETERS,
+        when=lambda s: s.has_weighty_hessian,
+        because="where slopes do not arrive soon, exact second derivatives see more of the way",
+        otherwise="it needs exact second derivatives",
+        most_steps=KNOWING_STEPS,
+    ),
+    Rule(
+        Newton,
+        when=lambda s: s.exact and s.n <= HESSIAN_PARAMETERS and not s.has_weighty_hessian,
         because="the cost has {n} parameters, few enough for exact second derivatives at every step",
         otherwise=(
             "it needs exact second derivatives at every step, which cost more than they save above {hessian_limit} "

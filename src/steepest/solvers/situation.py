@@ -20,6 +20,12 @@ DENSE_PARAMETERS = 300
 # the gradients of a whole walk that learns curvature on the way.
 HESSIAN_PARAMETERS = 120
 
+# Seconds, as foreseen, that one whole Hessian takes, and slopes that take as long, beyond which slopes begin: Newton's
+# method asks for some dozen of those, BFGS for a slope or two for each parameter. Marginal likelihoods of Gaussian
+# processes with 11 parameters, where a Hessian takes as long as 20 slopes or more, took BFGS 0.2 s and Newton's method
+# 2.3 s; mixtures with 60 parameters 0.2 and 5 s. Below, all steps together are through in a moment.
+WEIGHTY_HESSIAN, MANY_SLOPES = 2e-3, 10.0
+
 # Multiplications to factorise a sparse Hessian, for each of its entries, up to which Newton's method begins. A slope
 # takes a few for each entry, but L-BFGS takes a thousand of them where Newton's method factorises fifty times. Minimal
 # surfaces of 1,000, 10,000 and 100,000 parameters, with 70, 220 and 700, took Newton's method 0.3, 1.4 and 40 s, and
@@ -101,6 +107,13 @@ class Situation:
     def has_kinks_to_split(self) -> bool:
         """Whether the cost has kinks that can be made equations, and is not known to be a sum of squares."""
         return self.exact and not self.objective.least_squares and self.objective.split is not None
+
+    @property
+    def has_weighty_hessian(self) -> bool:
+        """Whether a whole Hessian of few parameters takes as long as many slopes, and no moment; nor residuals help."""
+        if not (self.exact and self.n <= HESSIAN_PARAMETERS) or self.objective.has_residual:
+            return False
+        return self.objective.hessian_in_slopes(WEIGHTY_HESSIAN) > MANY_SLOPES
 
     @property
     def is_sparse(self) -> bool:

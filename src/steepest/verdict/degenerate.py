@@ -56,6 +56,11 @@ def without_curvature(
     proven = _falls_by_its_linear_part(look, curvature)
     if proven is not None:
         return quadratic_without_minimum(look, proven, evidence)
+    shallow = is_shallow(look, curvature)
+    if look.convex:  # no course says otherwise of such a cost, and to follow each takes many Hessians
+        tail = _tail_of_the_walk(look, rounding, evidence, seen=shallow)
+        if tail is not None:
+            return tail
     found = courses(look, curvature, rounding.value)
     by_kind: dict[Runs, list[Course]] = {}
     for course in found:
@@ -111,18 +116,14 @@ def without_curvature(
         walked = valley_walked(look, rounding.value)
         if walked is not None:
             return along_valley(look, walked, evidence)
-    strode = unslowed_tail(look, rounding)
-    if strode is not None:
-        return strode_on(look, strode, evidence)
     bent = curvature.values.size > curvature.null.size
-    if (is_shallow(look, curvature) or (level and not bent)) and not look.quadratic:
-        tail = came_down_a_tail(look, rounding)
-        if tail is not None:
-            return fades(look, tail, evidence)
+    tail = _tail_of_the_walk(look, rounding, evidence, seen=shallow or bool(level and not bent))
+    if tail is not None:
+        return tail
     if not level and went_on_and_on(look) and not look.convex:
-        tail = came_down_a_tail(look, rounding)
-        if tail is not None:
-            return fades(look, tail, evidence)
+        way = came_down_a_tail(look, rounding)
+        if way is not None:
+            return fades(look, way, evidence)
     if not level:
         # Every null direction rises: the minimum is of higher order, such as a quartic.
         error_words = "the curvature is zero but the cost rises on every side probed"
@@ -135,9 +136,9 @@ def without_curvature(
     for course in level if not look.quadratic else ():
         if course.runs is Runs.BENDING_VALLEY:
             continue  # straight on, off the bend, the slope may well die out
-        tail = is_tail(look, scaled(look, course.direction), rounding)
-        if tail is not None:
-            return fades(look, tail, evidence)
+        way = is_tail(look, scaled(look, course.direction), rounding)
+        if way is not None:
+            return fades(look, way, evidence)
     informed = look.structure is not None or bent or len(level) < len(found)
     if not bent and (
         (not informed and all(c.runs is Runs.LEVEL for c in level)) or _everything_underflows(look, found)
@@ -177,6 +178,19 @@ def without_curvature(
         if onwards is not None:
             return onwards
     return flat_minimum(look, curvature, level, optimality, rounding, evidence)
+
+
+def _tail_of_the_walk(
+    look: Look, rounding: Rounding, evidence: list[Evidence], *, seen: bool
+) -> Judgement | None:
+    """No minimum where the walk came down a tail without slowing; or any tail, where signs of one are `seen`."""
+    strode = unslowed_tail(look, rounding)
+    if strode is not None:
+        return strode_on(look, strode, evidence)
+    if not seen or look.quadratic:
+        return None
+    way = came_down_a_tail(look, rounding)
+    return None if way is None else fades(look, way, evidence)
 
 
 def _has_underflown(look: Look, course: Course) -> bool:
