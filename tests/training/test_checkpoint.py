@@ -221,6 +221,35 @@ def test_a_run_taken_up_with_another_rate_or_clip_says_so_and_one_with_the_same_
     assert words in (tmp_path / "run.jsonl").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("method", ["adam", "l-bfgs"])
+@pytest.mark.parametrize("what", ["nothing", "what it computes", "what it reads"])
+def test_a_run_taken_up_with_another_cost_says_so(what, method, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 3))
+    data = x, x @ [1.0, -2.0, 0.5] + 0.1 * rng.normal(size=64)
+
+    def cost_of(penalty, centre):
+        centre = np.asarray(centre)
+
+        def cost(params, batch):
+            x, y = batch
+            return np.mean((x @ params["w"] - y) ** 2) + penalty * np.sum((params["w"] - centre) ** 2)
+
+        return cost
+
+    given = {"steps": 3, "method": method, "checkpoint": {"folder": tmp_path, "steps": 1}}
+    steepest.train(cost_of(0.1, [0.0, 0.0, 0.0]), {"w": np.zeros(3)}, data, **given)
+    other = {
+        "nothing": (0.1, [0.0] * 3),
+        "what it computes": (0.2, [0.0] * 3),
+        "what it reads": (0.1, [0, 0, 1]),
+    }
+    given |= {"steps": 5, "resume": True}
+    again = steepest.train(cost_of(*other[what]), {"w": np.zeros(3)}, data, **given)
+    told = "warning: taken up with another cost" in capsys.readouterr().err
+    assert told == any("taken up with another cost" in event for event in again.events) == (what != "nothing")
+
+
 def damaged(path, way, chance):
     """Harm a checkpoint in one of the ways disks and crashes do."""
     data = bytearray(path.read_bytes())

@@ -148,6 +148,17 @@ def told_to_end_when_it_is_over():
     training.finish = late
     return job()
 
+def stopped_when_it_is_over():
+    import atexit, signal
+    from steepest.cli import training
+    def stop(*given):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if ME == os.environ["WHO"]:
+        training.finish = stop  # which the first process calls
+        import jax  # whose own farewell comes after this one
+        atexit.register(stop)
+    return job()
+
 def struck():
     import signal
     x, y = job()["data"]
@@ -362,6 +373,16 @@ def test_whichever_process_is_stopped_or_killed_is_named_and_none_is_left_waitin
     assert said[how][who] in done.stderr
     assert done.returncode == (roll.NAMED if how == "SIGSTOP" else 128 + 9)
     assert f"process {1 - int(who)} of 2" not in done.stderr  # the other one is not blamed
+    assert "Check failure" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["0", "1"])
+def test_a_process_that_hangs_when_all_is_judged_is_named_too(run, who):
+    done = run("stopped_when_it_is_over", "--processes", 2, WHO=who, STEEPEST_PATIENCE="20")
+    assert done.returncode == roll.NAMED, done.stderr
+    silent = "has not answered for 2" if who == "0" else "has not been heard of for 2"
+    assert f"error: process {who} of 2 {silent}" in done.stderr
     assert "Check failure" not in done.stderr
 
 

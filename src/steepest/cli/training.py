@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,8 +61,7 @@ def train_command(
         from ..training.launch import launch
 
         raise typer.Exit(launch(processes, sys.argv[1:]))
-    from ..training.joining import join, leave_alone
-    from ..training.signals import over
+    from ..training.joining import farewell, join, leave_alone
 
     joined = join()
     try:
@@ -74,11 +74,10 @@ def train_command(
         if joined:
             leave_alone(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT)
         raise
-    if joined:
-        over()
     if result is not None:
-        if _speaks():
-            finish(result, out, as_json)
+        with farewell(result.steps) if joined else nullcontext():
+            if _speaks():
+                finish(result, out, as_json)
         if result.ended == "interrupted":
             raise typer.Exit(INTERRUPTED)
         raise typer.Exit(MINIMUM if result.success else NO_MINIMUM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,13 @@ class Job:
     passes: float = inf
     # Whether it is known already that the cost is a mean over rows.
     rows_alone: bool = False
+
+    @cached_property
+    def code(self) -> str:
+        """A hash of what the cost computes and reads besides its arguments; long costs take their time."""
+        from .preflight import of_cost
+
+        return of_cost(self)
 
 
 def batch_size_of(asked: int | None, source: Source, accumulate: int, workers: int) -> int:

@@ -80,6 +80,37 @@ def _heard(address: str, count: int, index: int) -> Iterator[None]:
         dog.close()
 
 
+@contextlib.contextmanager
+def farewell(step: int) -> Iterator[None]:
+    """While in here the first process writes what the run came to, at `step`; one that hangs till all are out is named.
+
+    The watch goes on after this is closed: when Python ends, JAX has every process wait for all others.
+    """
+    from .signals import over
+
+    over()
+    writing = True
+    address = meet()
+    if address:
+        import jax
+
+        from .roll import Watchdog
+
+        with contextlib.suppress(
+            OSError
+        ):  # the port was taken meanwhile: no reason to lose what is to be written
+            Watchdog(
+                address,
+                jax.process_index(),
+                jax.process_count(),
+                lambda: (0, step),
+                _patience(),
+                busy=lambda: writing,
+            )
+    yield
+    writing = False
+
+
 def leave_alone(status: int) -> None:
     """Let this process end with `status` when Python does, without JAX's farewell, which waits for all the others."""
 

@@ -31,11 +31,8 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 def fingerprints(job: Job) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """What must be equal in all processes, each as a hash; and of what is short enough to be shown, the values."""
-    start, code = hashlib.sha256(), hashlib.sha256()
+    start = hashlib.sha256()
     _add(start, job.layout.arrays)
-    if job.recorded is not None:
-        code.update(ADDRESS.sub("", str(job.recorded.closed)).encode())
-        _add(code, job.recorded.closed.consts)
     settings = {
         "batch size": job.batch_size,
         "method": job.method.to_dict(),
@@ -55,7 +52,7 @@ def fingerprints(job: Job) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     }
     hashed = {name: hashlib.sha256(_text(values).encode()).hexdigest() for name, values in shown.items()}
     hashed |= {
-        "the code of the cost": code.hexdigest(),
+        "the code of the cost": job.code,
         "the data": of_data(job.source),
         "the start": start.hexdigest(),
     }
@@ -64,6 +61,15 @@ def fingerprints(job: Job) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
 
 def _text(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, default=str)
+
+
+def of_cost(job: Job) -> str:
+    """A hash of the operations of the cost and of what it reads besides its arguments, as hexadecimal digits."""
+    code = hashlib.sha256()
+    if job.recorded is not None:
+        code.update(ADDRESS.sub("", str(job.recorded.closed)).encode())
+        _add(code, job.recorded.closed.consts)
+    return code.hexdigest()
 
 
 def of_data(source: Source) -> str:

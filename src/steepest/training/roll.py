@@ -164,7 +164,8 @@ class Watchdog:
             self._server = socket.create_server(("", _place(address)[1]))
             self._server.settimeout(0.2)
             began = time.monotonic()
-            self._heard = {k: Heard(0, 0, began, began) for k in range(count)}
+            _, step = progress()  # where all come in
+            self._heard = {k: Heard(0, step, began, began) for k in range(count)}
         self._thread = threading.Thread(target=self._listen if index == 0 else self._beat, daemon=True)
         self._thread.start()
 

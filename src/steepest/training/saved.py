@@ -63,6 +63,7 @@ def told(walker: Walker | WholeWalker) -> dict[str, Any]:
     return {
         "run": identity(walker),
         "data": data_hash(walker),
+        "cost": walker.job.code,
         "settings": step_settings(walker),
         "seconds": walker._elapsed(),
         "rows": [row.to_dict() for row in history.rows],
@@ -97,6 +98,12 @@ def take_up(walker: Walker | WholeWalker, header: dict[str, Any], path: Path) ->
         ]
         if changed:
             happened(walker, f"taken up with other {what}: {', '.join(changed)}")
+    # Another version of JAX may write down the same cost in other words.
+    if header.get("versions") == versions() and header.get("cost", walker.job.code) != walker.job.code:
+        words = (
+            "taken up with another cost: what it computes, or reads besides its arguments, is not what it was"
+        )
+        happened(walker, words, loudly=True)
     history = walker.history
     history.events = [*header["events"], *history.events]
     history.rows = [Row(**row) for row in header["rows"]]
