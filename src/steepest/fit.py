@@ -23,6 +23,7 @@ from .linear_algebra.long_vectors import length
 from .losses import loss_of
 from .models.model import Model
 from .numerics import EPS, TINY
+from .oracles import Linearised
 from .outcome import honest_digits, on_precision
 from .presentation.text import counted
 from .residuals import Residuals
@@ -162,29 +163,14 @@ def _sets(x: Any, y: Any, sigma: Any, data: Any, mask: Any, nan: str) -> list[tu
 
 
 def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: str) -> FitResult:
-    run, judgement = found.run, found.judgement
-    arrangement = task.arrangement
+    run, judgement, names = found.run, found.judgement, task.names
+    arrangement, moving = task.arrangement, task.arrangement.free
     z = run.x
     residuals.beyond_budget()
     linear = in_spite_of_ctrl_c(residuals.linearised, z)
     residual = linear.residual if residuals.rho is None else in_spite_of_ctrl_c(residuals.residual, z)
-    chi2 = float(residual.dot(residual))
-    moving = arrangement.free
-    at_bound = None
-    if task.bounds.any:
-        gradient = 2.0 * (linear.jacobian.T @ linear.residual)
-        at_bound = ~task.bounds.free(z, gradient) | (z <= task.bounds.lower) | (z >= task.bounds.upper)
+    at_bound = _at_bound(task, z, linear)
     held = 0 if at_bound is None else int(at_bound.sum())
-    remarks = task.remarks + found.remarks + on_precision(task.precision)
-    remarks += _where_not_finite(task, residual)
-    full = arrangement.full(z)
-    names = task.names
-    # A parameter that moves the residuals by less than their rounding when it doubles is not felt.
-    level = residuals.target if residuals.sigma is None else residuals.whitened(residuals.target)
-    # Its size is that of its start where it went to zero: there the answer itself is rounding.
-    scale = np.maximum(np.abs(z), np.abs(found.start))
-    least = np.zeros(z.size) if level is None else EPS * length(level) / np.maximum(scale, TINY)
-    least[z == 0.0] = 0.0
 
     def variance(rank: int) -> float:
         if noise == "known":
@@ -192,34 +178,25 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
         return residuals.variance(residual, residual.size - held - rank) * residuals.overstated(residual)
 
     covariance, reasons, told = all_covariance(
-        linear.jacobian, variance, arrangement, z, names, at_bound, least
+        linear.jacobian, variance, arrangement, z, names, at_bound, _least_felt(residuals, z, found.start)
     )
     # What the data leave undetermined takes nothing off the residuals.
     without_slopes = bool(np.isnan(np.diag(told.matrix)).all())
     fitted = moving.size if without_slopes else held + told.rank
     degrees = residual.size - fitted
+    remarks = task.remarks + found.remarks + on_precision(task.precision)
+    remarks += _where_not_finite(task, residual)
     if fitted < moving.size:
         loose = [names[moving[k]] for k in sorted(told.reasons) if at_bound is None or not at_bound[k]]
-        remarks += (
-            f"the data determine {fitted} of {counted(moving.size, 'parameter')}, so as many are taken off the "
-            f"degrees of freedom; {listed(loose)} {'has' if len(loose) == 1 else 'have'} no error",
-        )
+        remarks += (_on_undetermined(fitted, moving.size, loose),)
     if noise == "unknown" and degrees <= 0:
-        remarks += (
-            f"{counted(residual.size, 'point')} for {counted(moving.size, 'parameter')}: no scatter is left to "
-            "estimate the noise from",
-        )
+        remarks += (_without_scatter(residual.size, moving.size),)
         reasons = {names[k]: "there are no more points than parameters" for k in moving.tolist()} | reasons
     if held:
-        sits, them = (
-            ("one of the parameters sits", "it") if held == 1 else (f"{held} of the parameters sit", "them")
-        )
-        remarks += (f"{sits} at a bound; errors of the others take {them} as fixed",)
+        remarks += (_on_bounds(held),)
     digits = np.full(len(names), np.nan)
     if judgement.digits is not None:
-        trusted = honest_digits(judgement.digits, task.precision)
-        digits[moving] = trusted
-    whole_start = arrangement.full(found.start)
+        digits[moving] = honest_digits(judgement.digits, task.precision)
     setting = Setting(
         task.model,
         task.sets,
@@ -231,10 +208,10 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
     )
     return FitResult(
         names=names,
-        values=Values(zip(names, full.tolist(), strict=True)),
+        values=Values(zip(names, arrangement.full(z).tolist(), strict=True)),
         covariance=covariance,
         reasons=reasons,
-        chi2=chi2,
+        chi2=float(residual.dot(residual)),
         cost=run.value,
         noise=noise,
         degrees_of_freedom=degrees,
@@ -243,7 +220,7 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
         evidence=judgement.evidence,
         next_step=judgement.next_step,
         digits=digits,
-        start=Values(zip(names, whole_start.tolist(), strict=True)),
+        start=Values(zip(names, arrangement.full(found.start).tolist(), strict=True)),
         start_from=found.start_from,
         stop=run.stop,
         reason=run.reason,
@@ -259,6 +236,45 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
         _z=z,
         _residual=residual,
     )
+
+
+def _at_bound(task: Task, z: Vector, linear: Linearised) -> np.ndarray | None:
+    """Which of the parameters that move (k,) are held by a bound; None where there are no bounds."""
+    if not task.bounds.any:
+        return None
+    gradient = 2.0 * (linear.jacobian.T @ linear.residual)
+    return ~task.bounds.free(z, gradient) | (z <= task.bounds.lower) | (z >= task.bounds.upper)
+
+
+def _least_felt(residuals: Residuals, z: Vector, start: Vector) -> Vector:
+    """Lengths of the Jacobian's columns (k,) below which a parameter is not felt.
+
+    It moves the residuals by less than their rounding when it doubles. Its size is that of its start where it went to
+    zero: there the answer itself is rounding.
+    """
+    level = residuals.target if residuals.sigma is None else residuals.whitened(residuals.target)
+    scale = np.maximum(np.abs(z), np.abs(start))
+    least = np.zeros(z.size) if level is None else EPS * length(level) / np.maximum(scale, TINY)
+    least[z == 0.0] = 0.0
+    return least
+
+
+def _on_undetermined(fitted: int, moving: int, loose: Sequence[str]) -> str:
+    return (
+        f"the data determine {fitted} of {counted(moving, 'parameter')}, so as many are taken off the degrees of "
+        f"freedom; {listed(loose)} {'has' if len(loose) == 1 else 'have'} no error"
+    )
+
+
+def _without_scatter(points: int, moving: int) -> str:
+    few = f"{counted(points, 'point')} for {counted(moving, 'parameter')}"
+    return f"{few}: no scatter is left to estimate the noise from"
+
+
+def _on_bounds(held: int) -> str:
+    if held == 1:
+        return "one of the parameters sits at a bound; errors of the others take it as fixed"
+    return f"{held} of the parameters sit at a bound; errors of the others take them as fixed"
 
 
 def _where_not_finite(task: Task, residual: Vector) -> tuple[str, ...]:

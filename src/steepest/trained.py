@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import NotAMinimumError
-from .presentation.text import counted, number, shortened, sizes_of, table, wrapped
+from .presentation.text import counted, headed, number, sizes_of, table, wrapped
 from .results import to_json
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class TrainResult:
 
     def __str__(self) -> str:
         aside = "" if self.validation is None else f", validation {number(self.validation)}"
-        label = f"  ({shortened(self.label)})" if self.label else ""
-        head = f"{self.verdict}: cost {number(self.cost)}{aside}{label}"
+        head = f"{self.verdict}: cost {number(self.cost)}{aside}"
+        head = headed(f"{head}  (", self.label, ")") if self.label else head
         lines = [head, *wrapped(self.message, "  "), ""]
         sizes = sizes_of(self)
         lines += table([("parameters", "shape", "root mean square"), *sizes], "<>>")

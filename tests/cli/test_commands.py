@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from steepest.cli import main
+from steepest.cli.commands import app
 
 LESSON = "x**2 - 2*x + 3"
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -173,6 +174,14 @@ def test_help_shows_examples_and_leaves_with_0(capsys, args):
     out = capsys.readouterr().out
     assert "Usage: steepest" in out
     assert "tour" in args or 'steepest slope "' in out or 'steepest minimize "' in out
+
+
+def test_help_lists_every_command_in_the_order_of_use(capsys):
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].partition("\n\n")[0]
+    names = [line.split()[0] for line in listed.splitlines() if line[2] != " "]
+    assert names == ["slope", "minimize", "fit", "train", "verify", "doctor", "explore", "tour"]
+    assert set(names) == {command.name for command in app.registered_commands}
 
 
 def test_version_is_that_of_the_package(capsys):

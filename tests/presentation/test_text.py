@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import steepest as st
 from steepest import minimize
 from steepest.presentation import text as presentation
 from steepest.presentation.text import flat, limit_text, number, result_text, shortened, slope_table
@@ -106,6 +107,24 @@ def test_a_long_cost_is_cut_on_one_line():
     assert "\n" not in shortened("x +\n  y" * 40)
 
 
+@pytest.mark.parametrize("columns", [80, 96])
+def test_no_line_of_a_result_is_longer_than_the_screen(columns):
+    cost = "(first_parameter - 3)**2 + 100*(second_parameter - first_parameter**2)**2 + 7"
+    t = np.arange(4.0)
+    results = [
+        st.minimize(cost, {"first_parameter": 0.0, "second_parameter": 0.0}),
+        st.fit("amplitude_of_the_first_component*exp(-rate_of_the_decay*t)", t, np.exp(-t), [2.0, 2.0]),
+        st.slope(cost, {"first_parameter": 1.0, "second_parameter": 0.0}),
+        st.diagnose(f"sqrt({cost} - 7)", {"first_parameter": 3.0, "second_parameter": 9.0}),
+    ]
+    presentation.fit_to(columns)
+    try:
+        for result in results:
+            assert max(map(len, str(result).splitlines())) <= columns
+    finally:
+        presentation.fit_to(presentation.TEXT_WIDTH)
+
+
 def test_on_a_narrow_screen_no_sentence_is_broken_by_the_screen():
     result = minimize("(1-x)**2 + 100*(y-x**2)**2", {"x": -1.2, "y": 1.0})
     wide = str(result)
@@ -116,7 +135,10 @@ def test_on_a_narrow_screen_no_sentence_is_broken_by_the_screen():
         presentation.fit_to(presentation.TEXT_WIDTH)
     sentences = [line for line in narrow.splitlines()[1:] if "(limit" not in line]
     assert max(map(len, sentences)) <= 50
-    assert narrow.split() == wide.split() == str(result).split()
+    assert narrow.splitlines()[0].endswith("…)")  # the label alone is cut
+    below = [text.partition("\n")[2].split() for text in (narrow, wide)]
+    assert below[0] == below[1]
+    assert str(result) == wide
 
 
 def test_a_limit_that_only_guards_a_division_is_shown_as_zero():

@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ..errors import InputError, SteepestError
 from ..presentation.text import TEXT_WIDTH, fit_to
@@ -34,7 +35,18 @@ A cost is an expression such as "x**2 - 2*x + 3", or a function in a Python file
 EXIT = """\b
 Exit status: 0 a minimum, 1 no minimum, 2 bad input."""
 
+
+class InTheOrderOfUse(TyperGroup):
+    """The commands as one meets them, wherever they are written."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands, as the help lists them."""
+        order = ("slope", "minimize", "fit", "train", "verify", "doctor", "explore", "tour")
+        return sorted(super().list_commands(ctx), key=order.index)
+
+
 app = typer.Typer(
+    cls=InTheOrderOfUse,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

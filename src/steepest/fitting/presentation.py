@@ -6,7 +6,7 @@ import html
 import math
 from typing import Any
 
-from ..presentation.text import MOST_ROWS, counted, number, shortened, table, wrapped
+from ..presentation.text import MOST_ROWS, counted, headed, number, shortened, table, wrapped
 
 # Correlations below this are not worth a line.
 NOTABLE_CORRELATION = 0.9
@@ -57,7 +57,7 @@ def fit_text(fit: Any) -> str:
 
 
 def _heading(fit: Any) -> list[str]:
-    lines = [f"fit of {shortened(fit.label)} to {counted(fit.points, 'point')}: {fit.verdict}"]
+    lines = [headed("fit of ", fit.label, f" to {counted(fit.points, 'point')}: {fit.verdict}")]
     return [*lines, *wrapped(fit.message, indent="  ")]
 
 

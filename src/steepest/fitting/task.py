@@ -196,39 +196,10 @@ def _start(
 
     And how many places were looked at for it.
     """
-    if start is None:
-        given: dict[str, Any] = {}
-    elif isinstance(start, Mapping):
-        given = dict(start)
-    else:
-        alone = np.ndim(start) == 0 or (
-            len(model.names) == 1 and not (isinstance(start, (tuple, list)) and len(start) == 1)
-        )
-        values = [start] if alone else list(start)
-        if len(values) != len(model.names):
-            raise InputError(
-                f"start has {len(values)} values, but {model.label} has {len(model.names)} parameters: "
-                f"{', '.join(model.names)}"
-            )
-        given = dict(zip(model.names, values, strict=True))
+    given = _by_name(model, start)
     labels = [name for name, _ in sets]
     full = {name: [f"{name}[{label}]" for label in labels] for name in separate}
-    known = {*model.names, *(name for names in full.values() for name in names)}
-    unknown = [name for name in {**given, **held, **tied} if name not in known]
-    if unknown:
-        import difflib
-
-        written = {name.lower(): name for name in sorted(known, reverse=True)}
-        near = difflib.get_close_matches(str(unknown[0]).lower(), written, 1)
-        hint = f"; did you mean {written[near[0]]!r}?" if near else ""
-        if unknown[0] == model.variable:
-            hint = f"; its first argument, {unknown[0]}, is given x: the parameters come after it"
-        if len(model.names) == 1 and len(known) == 1:
-            (only,) = model.names
-            hint = f"; where {only} itself is a dict, write start={{{only!r}: {{...}}}}"
-        raise InputError(
-            f"{model.label} has no parameter {unknown[0]!r}: it has {', '.join(model.names)}{hint}"
-        )
+    _refuse_unknown(model, full, [*given, *held, *tied])
     given |= held
     empty = next((name for name, value in given.items() if value is None), None)
     if empty is not None:
@@ -240,8 +211,8 @@ def _start(
         and name not in tied
         and not all(part in given for part in full.get(name, [name]))
     ]
-    origin, looked = "given", 0
     guess: dict[str, Any] = {}
+    origin, looked = "given", 0
     if missing:
         if start is not None and model.guess is None and given.keys() - held.keys():
             raise InputError(
@@ -251,26 +222,70 @@ def _start(
             guess, origin = dict(model.guess(sets[0][1].x, sets[0][1].y)), "guess"
         else:
             box = _ends_of(model.names, full, given, bounds)
-            known_values = {**given}
             measured = [data for _, data in sets]
             guess, looked = from_data(
-                model.function, model.names, measured, box, known_values, tuple(tied), seed, budget, began
+                model.function, model.names, measured, box, dict(given), tuple(tied), seed, budget, began
             )
             origin = "multi-start"
+    return _for_each_set(model, full, labels, given, guess), origin, looked
+
+
+def _by_name(model: Model, start: Any) -> dict[str, Any]:
+    """The values of a start by name: as given, or in the order of the model's parameters."""
+    if start is None:
+        return {}
+    if isinstance(start, Mapping):
+        return dict(start)
+    alone = np.ndim(start) == 0 or (
+        len(model.names) == 1 and not (isinstance(start, (tuple, list)) and len(start) == 1)
+    )
+    values = [start] if alone else list(start)
+    if len(values) != len(model.names):
+        raise InputError(
+            f"start has {len(values)} values, but {model.label} has {len(model.names)} parameters: "
+            f"{', '.join(model.names)}"
+        )
+    return dict(zip(model.names, values, strict=True))
+
+
+def _refuse_unknown(model: Model, full: Mapping[str, list[str]], named: list[str]) -> None:
+    """Raise where a name is no parameter's, with the one that may be meant; `full`: names of separate ones by set."""
+    known = {*model.names, *(name for names in full.values() for name in names)}
+    unknown = next((name for name in named if name not in known), None)
+    if unknown is None:
+        return
+    import difflib
+
+    written = {name.lower(): name for name in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(str(unknown).lower(), written, 1)
+    hint = f"; did you mean {written[near[0]]!r}?" if near else ""
+    if unknown == model.variable:
+        hint = f"; its first argument, {unknown}, is given x: the parameters come after it"
+    if len(model.names) == 1 and len(known) == 1:
+        (only,) = model.names
+        hint = f"; where {only} itself is a dict, write start={{{only!r}: {{...}}}}"
+    raise InputError(f"{model.label} has no parameter {unknown!r}: it has {', '.join(model.names)}{hint}")
+
+
+def _for_each_set(
+    model: Model,
+    full: Mapping[str, list[str]],
+    labels: list[str],
+    given: dict[str, Any],
+    guess: dict[str, Any],
+) -> dict[str, Any]:
+    """What was given or else guessed, one where neither; of a separate parameter for each data set."""
     structure: dict[str, Any] = {}
     for name in model.names:
-        if name in full:
-            value = given.get(name, guess.get(name, 1.0))
-            spread = (
-                value
-                if isinstance(value, Mapping)
-                else dict(zip(labels, np.broadcast_to(value, (len(labels),)).tolist(), strict=True))
-            )
-            for label, key in zip(labels, full[name], strict=True):
-                structure[key] = given.get(key, spread[label])
-        else:
-            structure[name] = given.get(name, guess.get(name, 1.0))
-    return structure, origin, looked
+        value = given.get(name, guess.get(name, 1.0))
+        if name not in full:
+            structure[name] = value
+            continue
+        if not isinstance(value, Mapping):
+            value = dict(zip(labels, np.broadcast_to(value, (len(labels),)).tolist(), strict=True))
+        for label, key in zip(labels, full[name], strict=True):
+            structure[key] = given.get(key, value[label])
+    return structure
 
 
 def _ends_of(

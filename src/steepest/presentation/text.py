@@ -16,10 +16,10 @@ from .marks import mark_of
 
 # More rows than this are noise on a screen; the largest slopes are shown and the rest counted.
 MOST_ROWS = 20
-# The longest cost shown in a heading before it is cut.
-LONGEST_LABEL = 72
-# The longest line of a sentence in a table; and below which width how a thing was measured stands under it, not beside.
-TEXT_WIDTH, NARROW = 96, 80
+# The longest cost shown in a heading before it is cut, and what is shown of it in any case.
+LONGEST_LABEL, SHORTEST_LABEL = 72, 12
+# The longest line of a sentence in a table, and what must be left of it for how a thing was measured to stand beside.
+TEXT_WIDTH, BESIDE = 96, 28
 _width: ContextVar[int] = ContextVar("width", default=TEXT_WIDTH)
 
 
@@ -128,6 +128,16 @@ def shortened(label: str, longest: int = LONGEST_LABEL) -> str:
     return label if len(label) <= longest else label[: longest - 1].rstrip() + "…"
 
 
+def headed(before: str, label: str, after: str = "") -> str:
+    """A heading with a label in it, which is cut where the screen ends.
+
+    >>> headed("fit of ", "a*exp(-b*t)", " to 3 points")
+    'fit of a*exp(-b*t) to 3 points'
+    """
+    room = _width.get() - len(before) - len(after)
+    return f"{before}{shortened(label, min(max(room, SHORTEST_LABEL), LONGEST_LABEL))}{after}"
+
+
 def ends_of(name: str, longest: int) -> str:
     """A name whose middle is cut out where it is too long: names that begin alike often end differently.
 
@@ -141,7 +151,7 @@ def ends_of(name: str, longest: int) -> str:
 def slope_table(slope: Any) -> str:
     """A `Slope` as text: a row for each place, or for each parameter when there are several."""
     several = any(flat(point.at).size > 1 for point in slope.points)
-    heading = f"slope of {shortened(slope.label)}" if slope.label else "slope"
+    heading = headed("slope of ", slope.label) if slope.label else "slope"
     blocks = [heading, ""]
     blocks += _many_parameters(slope) if several else _one_parameter(slope)
     for place, rows in zip(slope.points, slope.limit or (), strict=False):
@@ -247,10 +257,10 @@ def result_text(result: Any) -> str:
 
 
 def _headline(result: Any) -> str:
-    name = shortened(getattr(result, "label", "") or "")
+    name = getattr(result, "label", "") or ""
     heading = f"{result.verdict}: cost {number(result.fun, 10)}"
     sentence = getattr(result, "message", "")
-    lines = [heading + (f"  ({name})" if name else "")]
+    lines = [headed(f"{heading}  (", name, ")") if name else heading]
     if sentence:
         lines += wrapped(sentence, indent="  ")
     return "\n".join(lines)
@@ -307,21 +317,20 @@ BELOW = " " * 11
 def _evidence(evidence: Sequence[Any]) -> list[str]:
     """A line for each piece of evidence; how it was measured goes on below itself where it is long."""
     rows = [("holds" if item.holds else "fails", item.name, _measured(item)) for item in evidence]
-    lines: list[str] = []
+    found = table(rows, "<<<", "    ", cut=False)
     width = _width.get()
-    for item, line in zip(evidence, table(rows, "<<<", "    ", cut=False), strict=True):
-        if width < NARROW:
-            lines += [
-                line.rstrip(),
-                *textwrap.wrap(
-                    item.how, width, initial_indent=BELOW, subsequent_indent=BELOW, break_on_hyphens=False
-                ),
-            ]
-            continue
-        room = max(width - len(line) - 2, width // 3)
-        first, *others = textwrap.wrap(item.how, room, break_on_hyphens=False) or [""]
-        lines.append(f"{line}  {first}".rstrip())
-        lines += [" " * (len(line) + 2) + rest for rest in others]
+    room = width - len(found[0]) - 2
+    lines: list[str] = []
+    for item, line in zip(evidence, found, strict=True):
+        if room >= BESIDE:
+            first, *others = textwrap.wrap(item.how, room, break_on_hyphens=False) or [""]
+            lines.append(f"{line}  {first}".rstrip())
+            lines += [" " * (len(line) + 2) + rest for rest in others]
+        else:
+            how = textwrap.wrap(
+                item.how, width, initial_indent=BELOW, subsequent_indent=BELOW, break_on_hyphens=False
+            )
+            lines += [line.rstrip(), *how]
     return lines
 
 
@@ -391,10 +400,9 @@ def wrapped(sentence: str, indent: str = "    ") -> list[str]:
 
 def diagnosis_text(diagnosis: Any) -> str:
     """A `Diagnosis` as text: each finding with its place and its rewrite, the worst first."""
-    name = shortened(diagnosis.label or "")
     count = len(diagnosis.findings)
     told = "nothing found" if not count else counted(count, "finding")
-    blocks = [f"{told}{f'  ({name})' if name else ''}"]
+    blocks = [headed(f"{told}  (", diagnosis.label, ")") if diagnosis.label else told]
     for finding in diagnosis.findings:
         blocks += ["", f"  {finding.severity}: {finding.kind}"]
         if finding.line:
