@@ -1,12 +1,14 @@
 """Arrays of a few numbers are computed element by element, and give what XLA gives."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from steepest.derivatives.interpreted import interpret
-from steepest.derivatives.unrolled import MOST
+from steepest.derivatives.unrolled import MOST, MOST_OF_MANY_CALLS
 from steepest.tracing.passes import simplify
 
 A = np.array([[1.5, -2.0], [0.0, 3.0], [1.0, 0.25]])
@@ -95,3 +97,22 @@ def test_arrays_of_more_numbers_are_numpys():
     ours, exact, source = both(lambda x: jnp.sin(x) * x, many)
     np.testing.assert_allclose(ours[0], exact[0], rtol=1e-15)
     assert "tolist" not in source
+
+
+def test_a_function_called_many_times_may_be_of_single_numbers_all_through():
+    def moved_about(x):
+        parts = [x[4 * k : 4 * k + 4] for k in range(10)]
+        return jnp.concatenate([a * b[::-1] for a, b in pairwise(parts)])
+
+    x = np.linspace(0.3, 2.0, 40)
+    with jax.enable_x64(True):
+        closed = simplify(jax.make_jaxpr(moved_about)(x))
+    assert x.size > MOST
+    arrays, singles = interpret(closed), interpret(closed, MOST_OF_MANY_CALLS)
+    rows = x.reshape(10, 4)
+    for function in (arrays, singles):
+        np.testing.assert_array_equal(function(x)[0], (rows[:-1] * rows[1:, ::-1]).ravel())
+    assert "tolist" not in arrays.source
+    assert singles.source.count("*") == 36
+    assert singles.seconds < arrays.seconds
+    assert not np.isfinite(singles(np.full(40, np.inf))[0]).any()

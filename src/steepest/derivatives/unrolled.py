@@ -20,15 +20,19 @@ Elements = np.ndarray[Any, np.dtype[Any]]
 # Arrays of more elements are NumPy's: about here one of its operations takes as long as those on the elements.
 MOST = 12
 
+# The same where a whole function that is called many thousand times may be of single numbers: what only moves elements
+# is most of the derivative of a right-hand side, and costs nothing then. Longer texts take too long to be written.
+MOST_OF_MANY_CALLS = 256
+
 # Products of one sum of products: more, and a matrix product of NumPy's is faster with the arrays it has to make first.
 MOST_PRODUCTS = 24
 
 ZERO, ONE = "0.0", "1.0"
 
 
-def is_few(aval: Any) -> bool:
-    """Whether an array of this shape and type is taken element by element."""
-    return aval.dtype == np.float64 and 0 < math.prod(aval.shape) <= MOST
+def is_few(aval: Any, most: int) -> bool:
+    """Whether an array of this shape and type is taken element by element where `most` elements are."""
+    return aval.dtype == np.float64 and 0 < math.prod(aval.shape) <= most
 
 
 def constant_elements(array: np.ndarray) -> Elements | None:

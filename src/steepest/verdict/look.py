@@ -214,7 +214,7 @@ class Look:
     def unfollowed(self) -> tuple[float, Vector] | None:
         """How far value and slope (n,) are off by the steps of differential equations in the cost; None without any.
 
-        Seen by following them a hundred times closer.
+        Seen by following them ten times closer.
         """
         closer = self.objective.followed_closer(self.x)
         if closer is None or not (isfinite(closer[0]) and np.isfinite(closer[1]).all()):

@@ -173,6 +173,31 @@ def test_many_parameters_of_a_stiff_linear_system_have_the_slopes_of_its_matrix_
         np.testing.assert_allclose(jacobian[:, k], column, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_states_are_read_off_as_exactly_where_stability_holds_the_steps_short(compiled):
+    """Heat along a rod in 30 cells, against the matrix exponential: what is fast is faint there, and stays so."""
+    n, times = 30, np.linspace(0.01, 1.0, 10)
+    places = (np.arange(n) + 0.5) / n
+    start = np.exp(-50 * (places - 0.5) ** 2)
+
+    def rod(p):
+        def rates(t, u):
+            wide = np.concatenate([u[:1], u, u[-1:]])
+            return p[0] * n * n * (wide[2:] - 2 * u + wide[:-2]) - p[1] * u
+
+        return solve_ivp(rates, (0, 1), start, "BDF", t_eval=times).y.T
+
+    heat = np.diag(np.full(n, -2.0)) + np.eye(n, k=1) + np.eye(n, k=-1)
+    heat[0, 0] = heat[-1, -1] = -1.0
+    closed = trace(rod, Parameters.of(np.array([0.3, 0.5]))).jaxpr
+    with double_precision():
+        function = jax.jit(jex.jaxpr_as_fun(closed)) if compiled else interpret(closed)
+        for k in range(12):
+            p = np.array([0.3 * (1 + 1e-7 * k), 0.5])
+            exact = [expm((p[0] * n * n * heat - p[1] * np.eye(n)) * t) @ start for t in times]
+            np.testing.assert_allclose(np.asarray(function(p)[0]).reshape(10, n), exact, atol=5e-9)
+
+
 def test_many_starts_side_by_side_are_each_what_it_is_alone():
     cost = lambda p: (odeint(lambda y, t: -p[0] * y, p[1], [0.0, 1.0])[1, 0] - 0.5) ** 2 + (p[1] - 2) ** 2  # noqa: E731
     starts = np.array([[0.5, 1.0], [2.0, 3.0], [1.0, 2.0]])

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 ORDER = 8
 # Where |h·λ| of the explicit method is beyond this, a solution that shows λ could not be followed to `TOLERANCE`: so
-# many such steps in a row show a stiff equation. (Stability ends at 6.1; steps at that edge are erratic.)
+# many such steps in a row show a stiff equation. No state is read off within such a step: what is fast decays from end
+# to end, but the polynomial between magnifies it.
 STABLE, SHOWN = 2.0, 8
+# No step goes beyond this: stability ends at 6.1, and what is amplified there shows in the error a step too late.
+STABILITY = 6.0
+# A step shows the quickest λ only where its mode is not faint: of what was shown before, this part stays from each.
+REMEMBERED = 0.8
 
 
 class Tableau(NamedTuple):
@@ -71,11 +76,12 @@ def follow(walk: Walk) -> None:
     by_length = np.empty_like(weights)
     rows = [by_length[s, :s] for s in range(count)]
     stages[0] = walk.rate
-    stiff, shrunk = 0, False
+    stiff, shrunk, quickest = 0, False, 0.0
     while stiff < SHOWN and walk.is_under_way(t):
         ahead = t + sense * walk.length
-        if sense * (ahead - end) >= 0.0:
-            ahead = end
+        stop = walk.next_stop() if walk.length * quickest > STABLE else end
+        if sense * (ahead - stop) >= 0.0:
+            ahead = stop
         h = ahead - t
         np.multiply(weights, h, out=by_length)
         at = z
@@ -91,18 +97,33 @@ def follow(walk: Walk) -> None:
         large = float(fifth.dot(fifth))
         both = large + 0.01 * float(third.dot(third))
         error = abs(h) * large / math.sqrt((both if both > 0.0 else 1.0) * max(n, 1))
+        walk.steps += 1
         taken = error < 1.0
+        tried = abs(h)
+        following = tried * factor_after(error, ORDER, growing=taken and not shrunk)
         if taken:
             # |λ| as the last two stages show it, both at the end of the step.
             apart = norm(led[count] - led[count - 1]) / max(norm(onward[:n] - at[:n]), TINY)
-            stiff = stiff + 1 if abs(h) * apart > STABLE else 0
+            quickest = max(apart, REMEMBERED * quickest)
+            nearest = walk.next_stop()
+            if tried * quickest > STABLE and sense * (ahead - nearest) > 0.0:
+                walk.length = abs(nearest - t)
+                continue
+            if tried * apart > STABLE:
+                stiff += 1
+            elif tried < walk.length:
+                # Cut short by a time asked for, it says nothing against the longer one.
+                following = max(following, walk.length)
+            else:
+                stiff = 0
             met = walk.met(ahead)
             if met.size:
                 _see_between(walk, met, t, h, z, onward, stages)
             t, z = ahead, onward
             stages[0] = leads
-        walk.length = min(abs(h) * factor_after(error, ORDER, growing=taken and not shrunk), control.longest)
-        walk.steps += 1
+        walk.length = min(following, control.longest)
+        if walk.length * quickest > STABILITY:
+            walk.length = STABILITY / quickest
         shrunk = not taken
     walk.t, walk.z, walk.rate = t, z, stages[0]
 
@@ -133,23 +154,33 @@ def step_on(loop: Loop, place: Place) -> Place:
     method = tableau()
 
     def going(state: Any) -> Any:
-        place, stiff, _ = state
+        place, stiff, *_ = state
         return loop.is_under_way(place) & (stiff < SHOWN)
 
     def turn(state: Any) -> Any:
-        place, stiff, shrunk = state
+        place, stiff, shrunk, quickest = state
         t, y, rate, length, states, steps = place
-        h, ahead = loop.step(t, length, loop.end)
+        nearest = loop.next_stop(t)
+        h, ahead = loop.step(t, length, jnp.where(length * quickest > STABLE, nearest, loop.end))
         stages, at = _stages(loop, rate[None, :], method.weights[1:], method.shares[1:], t, h, y)
         onward = y + h * (method.sums @ stages)
         leads = loop.slope(ahead, onward)
         stages = jnp.concatenate([stages, leads[None, :]])
         error = _error(loop, h, y, onward, stages)
         taken = error < 1.0
-        factor = factors_after(error, ORDER, growing=taken & ~shrunk)
         still = lax.stop_gradient
+        tried = jnp.abs(still(h))
+        following = tried * factors_after(error, ORDER, growing=taken & ~shrunk)
         apart = norms(still(stages[-1] - stages[-2])) / jnp.maximum(norms(still(onward - at)), TINY)
-        short = jnp.abs(still(h)) * apart > STABLE
+        quickest = jnp.where(taken, jnp.maximum(apart, REMEMBERED * quickest), quickest)
+        again = taken & (tried * quickest > STABLE) & (loop.sense * still(ahead - nearest) > 0.0)
+        shrunk = jnp.where(again, shrunk, ~taken)
+        taken &= ~again
+        is_fast, is_cut = tried * apart > STABLE, tried < length
+        following = jnp.where(taken & ~is_fast & is_cut, jnp.maximum(following, length), following)
+        following = jnp.minimum(following, loop.control.longest)
+        following = jnp.minimum(following, STABILITY / jnp.maximum(quickest, TINY))
+        stiff = jnp.where(taken & is_fast, stiff + 1, jnp.where(taken & ~is_cut, 0, stiff))
         states = lax.cond(
             taken & jnp.any(loop.passes(t, ahead)),
             lambda: _seen_between(loop, t, h, ahead, y, onward, stages, states),
@@ -160,15 +191,16 @@ def step_on(loop: Loop, place: Place) -> Place:
                 t=jnp.where(taken, ahead, t),
                 y=jnp.where(taken, onward, y),
                 rate=jnp.where(taken, leads, rate),
-                length=jnp.minimum(jnp.abs(still(h)) * factor, loop.control.longest),
+                length=jnp.where(again, jnp.abs(still(nearest - t)), following),
                 states=states,
                 steps=steps + 1,
             ),
-            jnp.where(taken, jnp.where(short, stiff + 1, 0), stiff),
-            ~taken,
+            stiff,
+            shrunk,
+            quickest,
         )
 
-    return lax.while_loop(going, turn, (place, jnp.int64(0), jnp.bool_(False)))[0]
+    return lax.while_loop(going, turn, (place, jnp.int64(0), jnp.bool_(False), jnp.float64(0.0)))[0]
 
 
 def _stages(loop: Loop, known: Any, rows: Any, shares: Any, t: Any, h: Any, y: Any) -> tuple[Any, Any]:

@@ -44,8 +44,7 @@ def follow(walk: Walk) -> None:
     control, sense, n = walk.control, walk.sense, walk.lead
     t, z, shrunk = walk.t, walk.z, False
     while walk.is_under_way(t):
-        stop = walk.next_time()
-        stop = stop if sense * stop < sense * walk.end else walk.end
+        stop = walk.next_stop()
         ahead = t + sense * walk.length
         if sense * (ahead - stop) >= 0.0:
             ahead = stop
@@ -111,11 +110,7 @@ def step_on(loop: Loop, place: Place) -> Place:
     def turn(state: Any) -> Any:
         place, shrunk = state
         t, y, _, length, states, steps = place
-        ahead_of = loop.sense * lax.stop_gradient(loop.times - t) > 0.0
-        until = loop.sense * lax.stop_gradient(loop.times)
-        nearest = jnp.min(jnp.where(ahead_of, until, jnp.inf), initial=jnp.inf)
-        stop = jnp.where(nearest < loop.sense * lax.stop_gradient(loop.end), loop.sense * nearest, loop.end)
-        h, ahead = loop.step(t, length, stop)
+        h, ahead = loop.step(t, length, loop.next_stop(t))
         by_y = jax.jacfwd(lambda y: loop.slope(t, y))(y)
         parts = h / COUNTS
         back = _inverses(jnp.eye(size) - parts[:, None, None] * by_y)

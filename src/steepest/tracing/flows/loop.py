@@ -77,6 +77,13 @@ class Loop(NamedTuple):
         ahead = jnp.where(passes, end, ahead)
         return ahead - t, ahead
 
+    def next_stop(self, t: Any) -> Any:
+        """The next of the times, or the end where that is nearer."""
+        still = lax.stop_gradient
+        ahead_of = self.sense * still(self.times - t) > 0.0
+        nearest = jnp.min(jnp.where(ahead_of, self.sense * still(self.times), jnp.inf), initial=jnp.inf)
+        return jnp.where(nearest < self.sense * still(self.end), self.sense * nearest, self.end)
+
     def passes(self, t: Any, ahead: Any) -> Any:
         """Which of the times lie in (t, ahead]."""
         along = self.sense * lax.stop_gradient(self.times)

@@ -85,8 +85,9 @@ class Walk:
             self._next += 1
         return self._order[first : self._next]
 
-    def next_time(self) -> float:
-        """The next of `times` to be met; infinitely far where there is none."""
+    def next_stop(self) -> float:
+        """The next of `times` to be met, or the end where that is nearer."""
         if self._next >= len(self._along):
-            return self.sense * math.inf
-        return self.sense * self._along[self._next]
+            return self.end
+        nearest = self._along[self._next]
+        return self.sense * nearest if nearest < self.sense * self.end else self.end
