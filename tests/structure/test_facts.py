@@ -8,8 +8,10 @@ from numpy.testing import assert_allclose
 
 import steepest as st
 from steepest.numerics import double_precision
+from steepest.parameters import Parameters
 from steepest.structure.facts import read
 from steepest.tracing.passes import simplify
+from steepest.tracing.trace import trace
 
 
 def structure(cost, n=3):
@@ -104,6 +106,42 @@ def test_only_kinks_at_the_point_are_near_it():
     assert len(facts.kinks_near(np.array([1.0, 5.0, 0.0]), radius)) == 1
     assert len(facts.kinks_near(np.array([1.0, 1e-8, 0.0]), radius)) == 2
     assert facts.kinks_near(np.array([0.5, 0.5, 0.0]), radius) == []
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        lambda x: np.sum(np.linalg.solve(4.0 * np.eye(3) + np.outer(x, x), np.ones(3))),
+        lambda x: np.sum(np.linalg.inv(4.0 * np.eye(3) + np.outer(x, x)) @ x),
+        lambda x: np.linalg.det(4.0 * np.eye(3) + np.outer(x, x)),
+        lambda x: np.linalg.slogdet(4.0 * np.eye(3) + np.outer(x, x))[1],
+        lambda x: np.linalg.solve(np.roll(np.eye(3), 1, 0) + 0.1 * np.outer(x, x), x)[
+            0
+        ],  # rows change places
+    ],
+)
+def test_the_order_in_which_rows_are_eliminated_is_no_kink(cost):
+    facts = read(trace(cost, Parameters.of(np.ones(3))).jaxpr)
+    assert facts.kinks_near(np.array([0.7, 0.2, 0.3]), np.full(3, 1e-6)) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "cost"),
+    [
+        (0.25, lambda x: jnp.where(jnp.sum(x > 0.25) == 2, x[0], x[1])),
+        (2.0, lambda x: jnp.where(jnp.floor(x[0]).astype(int) == 2, x[0], x[1])),
+        (0.7, lambda x: jnp.where(jnp.argmax(x) == 0, x[1], x[2])),
+    ],
+)
+def test_what_is_decided_by_a_whole_number_jumps_where_that_does_and_nowhere_else(at, cost):
+    facts, radius = structure(cost), np.full(3, 1e-6)
+    jump, beside = np.array([at, 0.7, 0.3]), np.array([at + 0.02, 0.7, 0.3])
+    with double_precision():
+        values = [float(cost(jnp.asarray(jump + side * np.array([1e-9, 0.0, 0.0])))) for side in (1.0, -1.0)]
+    assert abs(values[0] - values[1]) > 0.1
+    assert all(site.jumps for site in facts.kinks.sites)
+    assert facts.kinks_near(jump, radius)
+    assert facts.kinks_near(beside, radius) == []
 
 
 def test_the_line_of_a_kink_is_the_users():

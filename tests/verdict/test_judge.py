@@ -600,3 +600,21 @@ def test_a_wall_beside_a_minimum_does_not_make_it_a_global_one(beyond, start):
 def test_a_cost_that_cannot_be_lower_is_a_global_minimum_from_near_and_far(start):
     found = steepest.minimize(rosenbrock, start)
     assert found.verdict is Verdict.GLOBAL_MINIMUM, found.message
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+def test_the_order_in_which_the_rows_of_a_matrix_are_eliminated_makes_no_kink(seed):
+    """The likelihood of a Gaussian process whose matrix is so nearly singular that its slopes lose most digits."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2.0, 2.0, 60)
+    y = np.sin(2.0 * x) + 1e-3 * rng.normal(size=60)
+
+    def cost(v):
+        K = np.exp(v[1] - 0.5 * (x[:, None] - x) ** 2 / np.exp(v[0])) + np.exp(v[2]) * np.eye(60)
+        L = np.linalg.cholesky(K)
+        return 0.5 * np.sum(np.linalg.solve(L, y) ** 2) + np.sum(np.log(np.diag(L)))
+
+    found = steepest.minimize(cost, np.array([0.0, 0.0, -2.0]))
+    assert found.verdict == "local minimum", found.message
+    around = found.x + 0.1 * rng.standard_normal((100, 3))
+    assert all(cost(place) > found.fun for place in around)

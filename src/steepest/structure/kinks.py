@@ -50,6 +50,13 @@ METHODS = "optimization_barrier"
 # Calls that are not looked into.
 CLOSED = frozenset({"custom_root", "pure_callback"})
 
+# Operations that find whole numbers, places of rows or entries. In what order LU takes the rows of a matrix makes no
+# difference to a solution or a determinant; the others have a site of their own.
+FINDING = frozenset({"lu", "lu_pivots_to_permutation", "argmax", "argmin"})
+
+# Operations that make whole numbers of others, and have a site of their own.
+WHOLE = frozenset({"floor", "ceil", "round", "sign"})
+
 # Comparisons that split the parameters in two; where the sides meet the branches may not.
 COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
@@ -238,18 +245,23 @@ def _where_sides_meet(reading: Reading, equation: Any, word: str) -> Site | None
     sides: list[Any] = []
     waiting = [which]
     while waiting:
-        made = reading.producer(waiting.pop())
+        which = waiting.pop()
+        made = reading.producer(which)
         if made is None:
             continue
         name = made.primitive.name
-        if name in COMPARISONS:
+        if name in COMPARISONS and not _is_counted(made.invars[0]):
             if name == "ne" and made.invars[0] is made.invars[1]:
                 continue
             sides.extend(made.invars)
-        elif name in ("is_finite", METHODS):
+        elif name in ("is_finite", METHODS) or name in FINDING:
             continue
         else:
-            waiting.extend(atom for atom in made.invars if reading.depends(atom))
+            # Whole numbers differ where what they count does; what rounds to one has a site of its own.
+            counts = which.aval.dtype.kind in "iu"
+            waiting.extend(
+                atom for atom in made.invars if reading.depends(atom) and (_is_counted(atom) or not counts)
+            )
     if not sides:
         return None
 
@@ -263,9 +275,17 @@ def _where_sides_meet(reading: Reading, equation: Any, word: str) -> Site | None
     return Site(word, reading.place(equation), True, tuple(sides), gap)
 
 
+def _is_counted(atom: Any) -> bool:
+    """Whether something is a whole number or a truth value."""
+    return atom.aval.dtype.kind in "iub"
+
+
 def _integer(reading: Reading, equation: Any) -> Site | None:
     source, target = equation.invars[0].aval.dtype, equation.outvars[0].aval.dtype
     if source.kind != "f" or target.kind not in "iu":
+        return None
+    made = reading.producer(reading.root(equation.invars[0]))
+    if made is not None and made.primitive.name in WHOLE:
         return None
     return Site(
         "conversion to integers", reading.place(equation), True, (equation.invars[0],), _to_whole_number
