@@ -23,9 +23,13 @@ class ExpressionError(InputError):
         super().__init__(f"{message}\n  {shown}\n  {' ' * column}^")
 
 
-def _surroundings(text: str, position: int, before: int = 60, after: int = 30) -> tuple[str, int]:
+# Letters of a long expression that are shown before and after the place of an error.
+BEFORE, AFTER = 60, 30
+
+
+def _surroundings(text: str, position: int) -> tuple[str, int]:
     """The part of `text` around `position` on one line, and the column where that position stands in it."""
-    start, end = max(0, position - before), position + after
+    start, end = max(0, position - BEFORE), position + AFTER
     shown = "".join(character if character.isprintable() else " " for character in text[start:end])
     left, right = "…" if start > 0 else "", "…" if end < len(text) else ""
     return left + shown + right, position - start + len(left)

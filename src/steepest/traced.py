@@ -198,6 +198,21 @@ def _sparse_hessian_evaluation(number: Any, both: Any) -> Any | None:
     return sparse.Sparse(plan) if plan.entries < SPARSE * n * n and plan.products < n / 2 else None
 
 
+def hessian_pattern(traced: Trace) -> Any | None:
+    """Where the Hessian may be other than zero, a SciPy CSC array (n, n) of ones; None where nothing tells it."""
+    from .derivatives import exact
+    from .structure.dependence import Dense
+    from .structure.sparsity import jacobian_pattern
+    from .tracing.trace import as_number
+
+    # The slopes that a reverse pass gives: those made from a Jacobian tell less of what meets what.
+    both = exact.both_to_differentiate(as_number(traced))
+    try:
+        return jacobian_pattern(exact.gradient_of(both))
+    except Dense:
+        return None
+
+
 def upright_evaluation(traced: Trace, plan: Any) -> Callable[[Vector], Vector] | None:
     """The entries of a matrix beside the sparse Hessian that never bends down; None where terms do not tell one."""
     from .derivatives import sparse

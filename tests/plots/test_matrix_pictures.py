@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from numpy.testing import assert_allclose
 
+import steepest as st
 from steepest import plots
 from steepest.errors import InputError
 
@@ -38,6 +39,11 @@ def test_numbers_stand_below_the_diagonal_and_round_towards_zero_near_one():
     assert [text.get_text() for text in plots.correlation(nearly).texts] == ["0.9999"]
     texts = {tuple(text.get_position()): text.get_text() for text in plots.correlation(CORRELATED).texts}
     assert texts == {(0, 1): "−0.90", (0, 2): "0.30", (1, 2): "0.00"}
+
+
+def test_next_to_no_correlation_has_no_sign():
+    nearly = np.array([[1.0, -1e-9], [-1e-9, 1.0]])
+    assert [text.get_text() for text in plots.correlation(nearly).texts] == ["0.00"]
 
 
 def test_many_parameters_become_cells():
@@ -81,6 +87,16 @@ def test_the_pattern_of_a_chain_is_its_three_diagonals():
     ax = plots.sparsity(chain, at=np.ones(9))
     assert squares_of(ax) == {(i, j) for i in range(9) for j in range(9) if abs(i - j) <= 1}
     assert ax.get_title(loc="left").startswith("9 × 9, 25 entries")
+
+
+@pytest.mark.parametrize("n", [9, 40])
+def test_the_pattern_is_that_of_the_cost_and_not_of_the_place(n):
+    # At zero the entries beside the diagonal, -4·x, are zero.
+    three = {(i, j) for i in range(n) for j in range(n) if abs(i - j) <= 1}
+    assert squares_of(plots.sparsity(chain, at=np.zeros(n))) == three
+    walked = st.minimize(lambda x: chain(x) + np.sum((1 - x) ** 2), np.zeros(40))
+    assert walked.hess is None
+    assert len(squares_of(plots.sparsity(walked))) == 40 + 2 * 39
 
 
 def test_stored_zeros_are_no_entries():

@@ -10,7 +10,7 @@ import pytest
 import steepest as st
 from steepest import plots
 from steepest.errors import InputError
-from steepest.plots.training_picture import thinned
+from steepest.plots.training_picture import running_mean, thinned
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,17 @@ def test_every_step_and_every_validation_is_drawn(trained):
     assert drawn == trained.history.validations
     assert "running mean" in lines
     assert str(trained.verdict) in ax.get_title(loc="left")
+
+
+def test_the_running_mean_of_a_straight_fall_lies_on_it():
+    costs = 100.0 - np.arange(400.0)
+    steps, means = running_mean(costs)
+    np.testing.assert_allclose(means, 101.0 - steps)
+    assert steps[0] == 10.5 and steps[-1] == 390.5  # of stretches of a twentieth
+    falling = np.exp(-np.arange(2000.0) / 50)
+    steps, means = running_mean(falling)
+    true = np.exp(-(steps - 1) / 50)
+    assert (means < 1.2 * true).all() and (means > true).all()
 
 
 def test_one_line_stands_where_each_step_saw_all_data():

@@ -106,7 +106,7 @@ def _draw_ellipses(matrix: Matrix, ax: Any, ink: Any) -> None:
         if i == j or not np.isfinite(r):
             continue
         if i > j:
-            text = f"{r:.2f}" if abs(r) < 0.995 or abs(r) == 1 else f"{np.trunc(r * 1e4) / 1e4:.4f}"
+            text = f"{r:z.2f}" if abs(r) < 0.995 or abs(r) == 1 else f"{np.trunc(r * 1e4) / 1e4:.4f}"
             ax.text(
                 j, i, text.replace("-", "−"), ha="center", va="center", color=ink.text, fontsize=size,
                 fontweight="bold" if abs(r) > STRONG else "normal",

@@ -23,6 +23,7 @@ from .canvas import (
     font_size,
     ink_of,
     new_figure,
+    numeral,
     plain,
 )  # fmt: skip
 from .convergence_picture import cost_of, on_two_lines
@@ -114,7 +115,7 @@ def _figure(panels: int, parameters: int) -> list[Any]:
 
 def _caption(result: Any) -> str:
     label = shortened(getattr(result, "label", "") or "cost", 60)
-    found = f"{label}:  {result.verdict}, cost {number(cost_of(result), 4)}"
+    found = f"{label}:  {result.verdict}, cost {numeral(cost_of(result), 4)}"
     count = len(getattr(result, "multipliers", None) or ())
     # Without these words an end that is not at the foot of the contours looks like a mistake.
     drawn = can_show_walk(result) and values_of(result).size == 2 and hasattr(result, "_asked")

@@ -97,17 +97,18 @@ def _hessian_of(result: Any) -> Any:
         raise InputError(
             "this result holds no Hessian and its cost was not traced, so its pattern is not known"
         )
-    from ..traced import evaluation
+    from ..traced import evaluation, hessian_pattern
 
-    start = result._problem.start
-    found = evaluation(trace, "sparse_hessian")
-    return evaluation(trace, "hessian")(start)[0] if found is None else found(start)[0]
+    # Not the entries at the start: where it is zero, many that are not zero elsewhere are.
+    pattern = hessian_pattern(trace)
+    return evaluation(trace, "hessian")(result._problem.start)[0] if pattern is None else pattern
 
 
 def _hessian_at(source: Any, at: Any) -> tuple[Any, Any]:
     from ..cost import read_cost
     from ..derivative import hessian
     from ..parameters import Parameters
+    from ..traced import hessian_pattern
 
     if at is None:
         raise InputError("plots.sparsity needs at=, parameters in the structure that the cost takes")
@@ -117,7 +118,8 @@ def _hessian_at(source: Any, at: Any) -> tuple[Any, Any]:
         matrix = hessian(source, sparse=True)(at)
     except TracingError as error:
         raise InputError(f"the pattern is read off the trace, and {error}") from error
-    return matrix, cost.names or parameters.names
+    pattern = hessian_pattern(cost.trace(parameters, ()))
+    return matrix if pattern is None else pattern, cost.names or parameters.names
 
 
 def _draw_squares(rows: Any, columns: Any, shape: tuple[int, int], ax: Any, ink: Any) -> None:

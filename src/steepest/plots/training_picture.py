@@ -8,13 +8,26 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import SERIES
-from ..presentation.text import number, shortened
-from .canvas import CURVE_WIDTH, HEIGHT, MOST_DOTS, WIDTH, WORTH_A_LOG, dress, font_size, ink_of, new_figure
+from ..presentation.text import shortened
+from .canvas import (
+    CURVE_WIDTH,
+    HEIGHT,
+    MOST_DOTS,
+    WIDTH,
+    WORTH_A_LOG,
+    dress,
+    font_size,
+    ink_of,
+    new_figure,
+    numeral,
+)
 
 Vector = np.ndarray
 
 # Of a longer run the lowest and the highest cost of each of so many stretches are drawn: spikes stay.
 STRETCHES = 600
+# The running mean is over this part of the run: one over more of it lags behind a cost that falls by powers of ten.
+MEANS = 20
 
 
 def training(result: Any, ax: Any = None) -> Any:
@@ -35,10 +48,7 @@ def training(result: Any, ax: Any = None) -> Any:
     ax.plot(*thinned(costs), color=ink.soft, linewidth=0.7, alpha=0.7, label="each step", zorder=2, **dots)
     rows = result.history.rows
     if any(row.smoothed != row.cost for row in rows):  # they are one line where each step saw all data
-        ax.plot(
-            [row.step for row in rows], [row.smoothed for row in rows], color=ink.text, linewidth=CURVE_WIDTH,
-            label="running mean", zorder=3,
-        )  # fmt: skip
+        ax.plot(*running_mean(costs), color=ink.text, linewidth=CURVE_WIDTH, label="running mean", zorder=3)
     validations = result.history.validations
     if validations:
         ax.plot(
@@ -46,7 +56,7 @@ def training(result: Any, ax: Any = None) -> Any:
             label="validation", zorder=4, **ink.series(SERIES[1]),
         )  # fmt: skip
     label = shortened(result.label or "cost", 60)
-    dress(ax, x="step", y="cost", title=f"{label}:  {result.verdict}, cost {number(result.cost, 4)}")
+    dress(ax, x="step", y="cost", title=f"{label}:  {result.verdict}, cost {numeral(result.cost, 4)}")
     if len(ax.lines) > 1:
         ax.legend(loc="best", frameon=False, fontsize=font_size(ax) - 1, labelcolor=ink.text)
     return ax
@@ -55,6 +65,17 @@ def training(result: Any, ax: Any = None) -> Any:
 def _spans_powers(costs: Vector) -> bool:
     known = costs[np.isfinite(costs)]
     return bool(known.size and known.min() > 0 and known.max() > WORTH_A_LOG * known.min())
+
+
+def running_mean(costs: Vector) -> tuple[Vector, Vector]:
+    """Middles of stretches of a twentieth of the run, at most `STRETCHES` of them, and the mean cost over each.
+
+    >>> running_mean(np.array([4.0, 2.0, 3.0, 1.0]))
+    (array([1.5, 2.5, 3.5]), array([3. , 2.5, 2. ]))
+    """
+    width = min(max(2, costs.size // MEANS), costs.size)
+    starts = np.unique(np.linspace(0, costs.size - width, STRETCHES).round().astype(int))
+    return starts + 0.5 * (width + 1), np.array([costs[first : first + width].mean() for first in starts])
 
 
 def thinned(costs: Vector, stretches: int = STRETCHES) -> tuple[Vector, Vector]:

@@ -340,10 +340,10 @@ def _measured(item: Any) -> str:
     return f"{number(item.measured, 3)}{limit_text(item)}"
 
 
-def limit_text(item: Any, digits: int = 3) -> str:
+def limit_text(item: Any) -> str:
     """What a piece of evidence was held against; one that only guards against dividing by zero is zero."""
     limit = limit_of(item)
-    return "" if limit is None else f" (limit {number(limit, digits)})"
+    return "" if limit is None else f" (limit {number(limit, 3)})"
 
 
 def limit_of(item: Any) -> float | None:
