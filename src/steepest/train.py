@@ -85,7 +85,7 @@ def train(
     shard : "params" to spread parameters over the devices instead of copying them to each.
     seed : of the order of the data.
     checkpoint : a folder, or a dict with "folder", "seconds" (60), "steps", "keep" (3).
-    resume : go on from the newest checkpoint that is whole; start afresh where there is none.
+    resume : go on from the newest checkpoint that is whole; start afresh where there is no checkpoint yet.
     callback : called with a row of the history now and then; returning True stops the run.
     record : a run file to which rows are appended while the run goes on, for `steepest explore FILE` to show.
     progress : show how it goes on standard error; by default where that is a terminal.

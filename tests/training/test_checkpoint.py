@@ -285,10 +285,34 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_used(tmp_path, ca
         _, _, path = Checkpoints(tmp_path).newest(told.append)
         assert path == before
         assert newest.name in told[0]
-        assert "damaged" in told[0]
+        assert "cannot be used" in told[0]
     rest = trained(tmp_path, resume=True)
-    assert "is damaged" in capsys.readouterr().err
+    assert "cannot be used" in capsys.readouterr().err
     assert_array_equal(rest.params["out"]["W"], whole.params["out"]["W"])
+
+
+@pytest.mark.parametrize("how", ["cut short", "of a later version", "unreadable"])
+@pytest.mark.parametrize("method", ["momentum", "l-bfgs"])
+def test_a_run_none_of_whose_checkpoints_can_be_read_is_neither_begun_anew_nor_written_over(
+    how, method, tmp_path, capsys
+):
+    given = {"method": method, "steps": 40, "epochs": None}
+    given |= {"schedule": None, "batch_size": None} if method == "l-bfgs" else {}
+    trained(tmp_path, **given)
+    capsys.readouterr()
+    for path in Checkpoints(tmp_path).found():
+        data = path.read_bytes()
+        if how == "unreadable":
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_bytes(data[:-1] if how == "cut short" else data.replace(b"int 1\n", b"int 2\n", 1))
+    left = {path.name: path.stat().st_size for path in Checkpoints(tmp_path).found()}
+    with pytest.raises(steepest.InputError, match="none of its checkpoints can be read; move them away"):
+        trained(tmp_path, resume=True, **given)
+    assert {path.name: path.stat().st_size for path in Checkpoints(tmp_path).found()} == left
+    why = {"of a later version": "another version of steepest wrote it", "unreadable": "Is a directory"}
+    assert capsys.readouterr().err.count(why.get(how, "it ends within")) == len(left)
 
 
 @pytest.mark.slow

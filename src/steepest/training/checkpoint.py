@@ -22,14 +22,15 @@ import numpy as np
 
 from ..errors import InputError
 
-MAGIC = b"steepest checkpoint 1\n"
+KIND = b"steepest checkpoint "
+MAGIC = KIND + b"1\n"
 NAME = re.compile(r"step-(\d{12})\.checkpoint\Z")
 # A header holds names, settings and the history: more than this is no header of ours.
 LARGEST_HEADER = 1 << 30
 
 
 class Damaged(Exception):
-    """A checkpoint that is not what was written."""
+    """A file that is not a checkpoint as it was written, or not one that this version reads."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,12 @@ class Checkpoints:
     def newest(
         self, warn: Callable[[str], None]
     ) -> tuple[dict[str, Any], dict[str, np.ndarray], Path] | None:
-        """The newest checkpoint that is whole, None if none is; a damaged one is told of."""
+        """The newest checkpoint that is whole, None if none is; one that cannot be used is told of, with the reason."""
         for path in self.found():
             try:
                 header, arrays = read(path)
             except Damaged as damage:
-                warn(f"{path.name} is damaged ({damage}); looking at the one before it")
+                warn(f"{path.name} cannot be used: {damage}; looking for one before it")
                 continue
             return header, arrays, path
         return None
@@ -177,7 +178,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     except OSError as error:
         raise Damaged(error.strerror or "cannot be read") from None
     if not data.startswith(MAGIC):
-        raise Damaged("it does not begin as one")
+        other = data.startswith(KIND)
+        raise Damaged("another version of steepest wrote it" if other else "it does not begin as one")
     place = len(MAGIC)
     if len(data) < place + 40:
         raise Damaged("it ends within its header")

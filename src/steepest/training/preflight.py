@@ -161,12 +161,20 @@ def same_checkpoint(path: Path | None) -> None:
 def newest_checkpoint(
     walker: Walker | WholeWalker,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], Path] | None:
-    """The checkpoint to go on from, the same in all processes; None, with a word, where there is none yet."""
+    """The checkpoint to go on from, the same in all processes; None, with a word, where there is none yet.
+
+    Raises `InputError` where there are some and none can be read: a run begun anew would write over them.
+    """
     checkpoints, teller = walker.job.checkpoints, walker.teller
     assert checkpoints is not None
     found = checkpoints.newest(teller.warn if walker.placement.speaks else lambda words: None)
     if walker.placement.processes > 1:
         same_checkpoint(None if found is None else found[2])
+    if found is None and checkpoints.found():
+        raise InputError(
+            f"checkpoint: {checkpoints.folder} holds a run, and none of its checkpoints can be read; move them away to "
+            "start afresh, or give this run another folder"
+        )
     if found is None:
         teller.note(f"no checkpoint in {checkpoints.folder} yet: starting afresh")
     return found
