@@ -202,8 +202,8 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
-    from .training import class_numbers, meeting_rows
-    from .training.batches import Given, Part, read_data
+    from .training import class_numbers, meeting_rows, seen_before, twice
+    from .training.batches import Given, Part, Rows, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
     from .training.job import Job, batch_size_of, check_precision, limits_of
@@ -327,7 +327,11 @@ def _job(given: dict[str, Any]) -> Job:
     if recorded is not None:
         meeting = meeting_rows.remark(recorded, size // given["accumulate"])
         classes = class_numbers.remark(recorded, source, size // given["accumulate"])
-        job.remarks += [said for said in (meeting, classes, *_of_rows_alone(job)) if said]
+        said = (meeting, classes, twice.remark(recorded), *_of_rows_alone(job))
+        job.remarks += [remark for remark in said if remark]
+    if isinstance(source, Rows) and isinstance(validation, Rows):
+        again = seen_before.remark(source, validation)
+        job.remarks += [again] if again else []
     if isinstance(source, Given) and source.remark:
         job.remarks.append(source.remark)
     if chosen is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,10 @@ import numpy as np
 
 from ..verdict.words import Evidence
 from . import loop
+from .alike import alike
 from .divergence import bad_rows
+from .endless import TIMES, endless
+from .ignored import Exchanged, reason
 
 if TYPE_CHECKING:
     from .loop import Run, Walker
@@ -102,6 +106,7 @@ class Slopes:
     squared: float
     noise: float
     dead: tuple[str, ...]
+    exchanged: Exchanged
     bad: str = ""
     batches: int = BATCHES
 
@@ -137,7 +142,45 @@ def judge(walker: Walker, run: Run) -> Finding:
         following = (
             following or "look at the dead parts: a unit that is never active gets no slope; start it smaller"
         )
+    unused = None if slopes is None else slopes.exchanged.evidence()
+    if slopes is not None and unused is not None and word.is_success:
+        evidence.append(unused)
+        arrays = [walker.placement.whole(array) for array in walker.tree.leaves(run.state.parameters)]
+        why, following = reason(walker.job, arrays, slopes.exchanged, slopes.dead)
+        sentence += (
+            " Nothing was learned that tells one row from another: the cost is the same with the rows of each array "
+            f"exchanged{'' if not why else f'; {why}'}."
+        )
+    same = _alike(walker, run) if word.is_success else []
+    if same:
+        sentence += (
+            f" All units of {', '.join(same)} are alike: they began with equal numbers and get equal slopes."
+        )
+        following = "begin with random numbers, so that the units of a layer differ"
+    falls = endless(walker, run) if word == TrainVerdict.STILL_FALLING else None
+    if falls is not None:
+        sentence += (
+            f" It falls without end along this way: {', '.join(f'{times:.0f}' for times in TIMES)} times as far from "
+            f"the start it is {', '.join(f'{value:.2g}' for value in falls)}."
+        )
+        following = (
+            "see that the cost has a lowest value: its sign, a logarithm or a softmax left out, labels of -1 where "
+            "0 is meant"
+        )
     return Finding(word, tuple(evidence), sentence, following, cost, rows)
+
+
+def _alike(walker: Walker, run: Run) -> list[str]:
+    """Matrices whose columns began equal and have stayed so."""
+    layout = walker.job.layout
+    if walker.job.recorded is None:
+        return []
+    leaves = zip(layout.leaves, layout.arrays, walker.tree.leaves(run.state.parameters), strict=True)
+    return [
+        leaf.name
+        for leaf, start, end in leaves
+        if np.ndim(start) > 1 and alike(np.asarray(start), partial(walker.placement.whole, end))
+    ]
 
 
 def _last_cost(costs: list[float]) -> float:
@@ -346,9 +389,11 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     parameters, whole = run.state.parameters, walker.placement.whole
     sums = None
     bad = ""
+    exchanged = Exchanged(walker)
     for k, arrays in enumerate(batches):
         sums, found = walker.added(sums, parameters, arrays)
         costs.append(float(found.cost))
+        exchanged.see(parameters, arrays, costs[-1])
         if not isfinite(costs[-1]):
             bad = bad or bad_rows(job, [np.asarray(array) for array in arrays], epoch, k)
         squared, own = map(float, found.squared)
@@ -362,7 +407,7 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     spread = max(0.0, squares - count * squared)
     noise = spread / (count * (count - 1)) if count > 1 else 0.0
     dead = _dead(job.layout.leaves, touched) if count * job.batch_size >= 64 else ()
-    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead, bad, count)
+    return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead, exchanged, bad, count)
 
 
 def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:

@@ -1,0 +1,45 @@
+"""Rows kept aside that are rows of the data too: what they cost says nothing of rows that no step has seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .batches import Rows
+from .sparse_rows import is_sparse
+
+# Larger data are not compared.
+MOST_BYTES = 1 << 28
+# Data that repeat themselves have rows in common by chance: this part of their rows must be the only one of its kind.
+SINGLE = 0.99
+# Fewer rows in common, or a smaller part of those kept aside, are not worth a word.
+FEWEST, SHARE = 5, 0.01
+
+
+def remark(data: Rows, aside: Rows) -> str:
+    """What is to be said of rows that are in both; "" where there are few, or data whose rows are often alike."""
+    first, second = _marks(data), _marks(aside)
+    if first is None or second is None or len(np.unique(first)) < SINGLE * len(first):
+        return ""
+    both = int(np.isin(second, first).sum())
+    if both < max(FEWEST, SHARE * len(second)):
+        return ""
+    return (
+        f"{both:,} of the {len(second):,} rows of validation are rows of the data too: their cost says nothing of rows "
+        "that were not trained on; keep others aside"
+    )
+
+
+def _marks(source: Rows) -> np.ndarray | None:
+    """One number for each row, the same for the same row, (rows,); None where there are too many to look at."""
+    if any(is_sparse(array) for array in source.arrays) or not source.batch_bytes(source.rows) <= MOST_BYTES:
+        return None
+    rng = np.random.default_rng(0)
+    marks = np.zeros(source.rows)
+    for array in source.arrays:
+        flat = np.asarray(array).reshape(source.rows, -1)
+        weights = rng.normal(size=flat.shape[1])
+        for k in range(
+            flat.shape[1]
+        ):  # column by column: a product of matrices may round each row in its own way
+            marks += weights[k] * flat[:, k].astype(np.float32)
+    return marks
