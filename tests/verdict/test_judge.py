@@ -618,3 +618,12 @@ def test_the_order_in_which_the_rows_of_a_matrix_are_eliminated_makes_no_kink(se
     assert found.verdict == "local minimum", found.message
     around = found.x + 0.1 * rng.standard_normal((100, 3))
     assert all(cost(place) > found.fun for place in around)
+
+
+def test_a_cost_that_is_a_number_in_one_order_of_its_sums_and_none_in_another_is_not_finite():
+    """As log(1 - p) times a weight of zero, where p is 1 in one order and rounded below it in another."""
+    bowl = Objective(1, value_and_gradient=lambda x: (float(x @ x), 2.0 * x), value=lambda x: np.nan)
+    found = judge(bowl, np.array([0.0]), names=("x",))
+    assert found.verdict is Verdict.NOT_FINITE
+    assert "nan" not in found.sentence and "repeat" not in found.sentence
+    assert "logaddexp" in found.next_step

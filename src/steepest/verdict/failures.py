@@ -457,6 +457,18 @@ def wrong_gradient(sentence: str, evidence: list[Evidence]) -> Judgement:
     )
 
 
+def finite_by_chance(look: Look, evidence: list[Evidence]) -> Judgement:
+    """The cost is a number at the point, and none when it is computed again: its last digit decides."""
+    return Judgement(
+        Verdict.NOT_FINITE,
+        tuple(evidence),
+        f"Not finite: the cost is {number(look.value)} at this point, and no number when it is computed again, in "
+        "another order of its sums or beside its gradient: a rounding decides.",
+        "Look where a number that is rounded to 0 or 1 meets a logarithm or a division: of p = 1/(1 + exp(-z)), "
+        "log(1 - p) is -np.logaddexp(0, z).",
+    )
+
+
 def value_not_finite(look: Look) -> Judgement:
     """The cost is NaN or infinite at the point."""
     evidence = Evidence("cost at the point", look.value, None, False, "evaluated afresh")

@@ -21,6 +21,7 @@ from .failures import (
     fades,
     falls,
     falls_along_a_bend,
+    finite_by_chance,
     has_a_floor,
     into_a_pole,
     level_but_sloping,
@@ -131,6 +132,8 @@ def _judge(look: Look) -> Judgement:
         return _slope_not_finite(look)
     repeatability = repeatability_of(look)
     evidence = [repeats(look, repeatability)]
+    if not isfinite(repeatability.level):
+        return finite_by_chance(look, evidence)
     off = None
     if look.objective.derivatives == "supplied":
         wrong = disagreement(look)
