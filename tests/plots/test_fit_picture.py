@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,8 @@ from scipy import stats
 
 from steepest import fit, plots
 from steepest.errors import InputError
+from steepest.plots.fit_picture import _frame
+from steepest.plots.fitted import data_of
 
 
 def line_like(ax, label):
@@ -308,6 +311,14 @@ def test_a_peak_that_the_curve_follows_and_a_moderate_outlier_stay_in_the_frame(
         ax = plots.fit(one)[0]
         assert ax.get_ylim()[1] > np.max(one.y)
         assert not outliers(ax)
+
+
+def test_beside_an_outlier_a_curve_without_a_value_at_a_point_leaves_the_frame_finite():
+    t, found = line_with({10: 5000.0}, loss="cauchy", f_scale=0.1)
+    (seen,) = data_of(found)
+    broken = replace(seen, fitted=np.where(t == t[20], np.inf, seen.fitted))
+    low, high = _frame(broken, np.where(t == t[20], np.inf, seen.fitted))
+    assert 0.0 < low < 1.0 < 3.0 < high < 4.0
 
 
 def test_where_many_points_are_off_all_are_in_the_frame():

@@ -179,7 +179,8 @@ def _mark_data_beyond(sets: list[FittedData], ax: Any, *, against_fitted: bool =
 
 def _frame(seen: FittedData, heights: Vector) -> tuple[float, float]:
     """Room for the data, and for the curve where it stays near them: a pole or an outlier must not flatten the rest."""
-    y = np.concatenate([seen.y[~seen.far], seen.fitted]) if seen.far.any() else seen.y
+    fitted = seen.fitted[np.isfinite(seen.fitted)]
+    y = np.concatenate([seen.y[~seen.far], fitted]) if seen.far.any() else seen.y
     spread = float(np.ptp(y)) or float(np.abs(y).max()) or 1.0
     low, high = float(y.min()), float(y.max())
     if seen.sigma is not None:
