@@ -142,19 +142,20 @@ def growth_that_overflows(p, t, y):
 
 @broken("NaN from an untaken branch", [0.0, 1.0], told="aside", rewrite="np.where(ok")
 def untaken_root(x):
-    root = np.where(x > 0, np.sqrt(x), 0.0)  # here
-    return np.sum(root) + np.sum(x**2)
+    root = np.sqrt(x)  # here
+    return np.sum(np.where(x > 0, root, 0.0)) + np.sum(np.where(x > 2, root**2, x**2))
 
 
-@broken("NaN from an untaken branch", [-1.0, 1.0], told="log of")
+@broken("NaN from an untaken branch", [0.0, 1.0], told="log of")
 def untaken_log(x):
-    return np.sum(np.where(x > 0, x * np.log(x), x**2))  # here
+    logarithm = np.log(x)  # here
+    return np.sum(np.where(x > 0, x * logarithm, x**2)) + np.sum(np.where(x > 2, logarithm, x))
 
 
 @broken("NaN from an untaken branch", [0.0], told="quotient")
 def untaken_division(x):
-    ratio = np.where(x != 0, np.sin(x) / x, 1.0)  # here
-    return np.sum((ratio - 0.5) ** 2)
+    ratio = np.sin(x) / x  # here
+    return np.sum((np.where(x != 0, ratio, 1.0) - 0.5) ** 2) + np.sum(np.where(x > 2, ratio, x))
 
 
 @broken("no slope at zero", [0.0, 1.0], rewrite="1e-12")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from jax.extend.core import jaxpr_as_fun
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.testing import assert_allclose
 
 import steepest as st
@@ -206,3 +207,86 @@ def test_compiled_code_that_would_read_addresses_as_numbers_is_refused_by_name()
 
     with pytest.raises(TracingError, match=r"fourier_gaussian.*'x"):
         trace(blurred, Parameters.of(np.full(2, 0.1)))
+
+
+# How an array A of shape (3, 4) may come about, and what may then be done with it.
+MADE = (
+    "np.arange(12.0).reshape(3, 4)",
+    "np.outer(x, np.append(x, 1.0))",
+    "np.zeros((3, 4))",
+    "np.ones((4, 3)).T",
+)
+MADE += ("np.asfortranarray(np.outer(x, np.append(x, 1.0)))",)
+DONE = (
+    "np.einsum('ij->ji', A)[1] = x",
+    "np.einsum('ii->i', A[:, :3])[:] = x",
+    "np.einsum('ij', A)[1] += x[0]",
+    "A[1, 1] = np.einsum('ij->i', A)[0] * x[0]",
+    "d = np.diagonal(A); A[0] = x[0]; A[1, 1] = d.sum()",
+    "d = A.diagonal(1); A[0] = x[0]; A[1, 1] = d.sum()",
+    "d = np.diag(A[:, :3]); A[0] = x[0]; A[1, 1] = d.sum()",
+    "b = np.broadcast_to(A, (2, 3, 4)); A[0] = x[0]; A[1, 1] = b.sum()",
+    "a, b = np.broadcast_arrays(A, x[:, None]); A[0] = x[0]; A[1, 1] = a.sum()",
+    "w = sliding_window_view(A, 2, axis=1); A[0] = x[0]; A[1, 1] = w.sum()",
+    "w = as_strided(A, (2, 2), A.strides); w[1] = x[:2]; A[2, 2] = w.sum()",
+    "np.atleast_3d(A)[0, 1, 0] = x[2]",
+    "np.ascontiguousarray(A)[1] = x[0]",
+    "np.ascontiguousarray(A.T)[1] = x",
+    "np.asfortranarray(A)[1] = x[0]",
+    "A.ravel()[5] = x[2]",
+    "A.ravel()[::5][:] = x",
+    "A[1].fill(x[0])",
+    "A.flat[::4] = x; A.flat[[1, 2]] = x[:2]; A.flat[5] = x[0]",
+    "A.flat = x",
+    "A.flat[...] = A.ravel() * x[1]",
+    "A[1].put([0, 2], x[:2])",
+    "np.put(A, [0, 5], x[0] ** 2)",
+    "A *= x[0]; A.partition(2, axis=1)",
+    "np.copyto(A, x[:, None], where=A > 0.5)",
+    "np.log(np.abs(x) + 1, where=x > 0, out=A[:, 1])",
+)
+
+
+@pytest.mark.parametrize("done", DONE)
+@pytest.mark.parametrize("made", MADE)
+def test_a_view_and_its_array_stay_one(made, done):
+    cost, x = _cost_of(made, done), np.array([0.7, -0.4, 1.3])
+    recorded = trace(cost, Parameters.of(x))
+    with double_precision():
+        (value,) = jaxpr_as_fun(recorded.jaxpr)(x)
+    assert_allclose(value, cost(x), rtol=1e-13)
+    steps = 1e-5 * np.eye(3)
+    measured = [(cost(x + step) - cost(x - step)) / 2e-5 for step in steps]
+    assert_allclose(st.gradient(cost)(x), measured, rtol=1e-6, atol=1e-5)
+
+
+def _cost_of(made, done):
+    source = f"def cost(x):\n    A = {made}\n    {done}\n    return np.sum(A**3 * np.arange(1.0, 13.0).reshape(3, 4))\n"
+    names = {"np": np, **{f.__name__: f for f in (as_strided, sliding_window_view)}}
+    exec(source, names)
+    return names["cost"]
+
+
+def test_what_numpy_only_shows_is_not_stored_into():
+    for show in (
+        np.diagonal,
+        lambda A: np.broadcast_to(A, (2, 3, 3)),
+        lambda A: sliding_window_view(A, 2, axis=0),
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            st.gradient(lambda x, show=show: _stored(show(np.outer(x, x)), x))(np.ones(3))
+
+
+def test_overlapping_windows_are_not_stored_into():
+    def cost(x):
+        windows = sliding_window_view(x * 1.0, 2, writeable=True)
+        windows[0] = x[0]
+        return np.sum(windows)
+
+    with pytest.raises(TracingError, match="Store into the array itself"):
+        st.gradient(cost)(np.ones(3))
+
+
+def _stored(view, x):
+    view[...] = x[0]
+    return np.sum(view)

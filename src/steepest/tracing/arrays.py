@@ -19,9 +19,9 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..errors import TracingError
 from . import columns, rules
-from .explain import cannot_convert, cannot_decide, naming, no_rule, outside_array
+from .explain import cannot_convert, cannot_decide, naming, no_rule, outside_array, undefined_entries
 from .source import is_library
-from .views import VIEWS
+from .views import PICKED, VIEWS, shown
 
 Names = frozenset[str]
 _NO_NAMES: Names = frozenset()
@@ -105,9 +105,13 @@ class TracedArray(NDArrayOperatorsMixin):
     def layout(self) -> np.ndarray:
         """An array of the same shape and order in memory, whose content must not be read: there is none."""
         if self._base is not None:
-            return self._look(self._base.layout())
+            return self.layout_in(self.root().layout())
         steps = np.cumprod([1, *self.shape[:0:-1]])[::-1]
         return np.lib.stride_tricks.as_strided(np.empty(1, np.int8), self.shape, tuple(steps[: self.ndim]))
+
+    def layout_in(self, whole: np.ndarray) -> np.ndarray:
+        """The part that this array is of `whole`, the layout of its root."""
+        return whole if self._base is None else self._look(self._base.layout_in(whole))
 
     def root(self) -> TracedArray:
         """The array whose content this one shows, itself where it is no view."""
@@ -194,8 +198,16 @@ class TracedArray(NDArrayOperatorsMixin):
         self.imag[...] = value
 
     @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(step * self.itemsize for step in self.layout().strides)
+
+    @property
     def flat(self) -> Flat:
         return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.flat[...] = value
 
     @property
     def at(self) -> Any:
@@ -417,6 +429,19 @@ class TracedArray(NDArrayOperatorsMixin):
         ordered: Any = np.sort(self, axis=axis, **settings)
         self.write(ordered.value, self.names)
 
+    def partition(self, kth: Any, axis: int = -1, **settings: Any) -> None:
+        """Partition in place."""
+        parted: Any = np.partition(self, kth, axis=axis, **settings)
+        self.write(parted.value, self.names)
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """Store values at places counted along the array made flat."""
+        np.put(self, indices, values, mode)  # type: ignore[arg-type]
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+        """View of a diagonal, which cannot be stored into."""
+        return np.diagonal(self, offset, axis1, axis2)
+
     def item(self, *key: int) -> Any:
         """The one entry, or the entry at `key`, still traced."""
         return self[key[0] if len(key) == 1 else key] if key else self.ravel()[0]
@@ -441,8 +466,13 @@ class TracedArray(NDArrayOperatorsMixin):
 class Flat:
     """`x.flat`: the entries one after the other, to read and to store into."""
 
-    def __init__(self, whole: TracedArray) -> None:
+    def __init__(self, whole: TracedArray | MadeArray) -> None:
         self._whole = whole
+
+    @property
+    def base(self) -> Any:
+        """The array itself."""
+        return self._whole
 
     def __len__(self) -> int:
         return self._whole.size
@@ -454,9 +484,22 @@ class Flat:
         return self._whole.ravel()[key].copy()
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        row = TracedArray(self._whole.ravel().value, self._whole.names)
-        row[key] = value
-        self._whole[...] = row.reshape(self._whole.shape)
+        whole: Any = self._whole
+        if type(whole) is MadeArray:
+            if traced_content(whole) is None and not is_traced(value):
+                memory(whole).flat[key] = value
+                return
+            whole = as_traced(whole, to_store=True)
+        places = np.arange(whole.size)[key]
+        size = np.size(value)
+        if size > 1 and size != np.size(places):  # NumPy begins anew, or leaves the rest away
+            value = np.resize(value, np.size(places))
+        row = TracedArray(whole.ravel().value, whole.names)
+        row[key] = np.reshape(value, np.shape(places)) if size > 1 else value
+        whole[...] = row.reshape(whole.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self._whole.ravel(), dtype)
 
 
 def _of_numpy_or_ours(frame: types.FrameType) -> bool:
@@ -473,9 +516,11 @@ class MadeArray(np.ndarray):
     _traced: TracedArray | None
     _outside: bool
     _recorded: np.ndarray | None
+    _whole: MadeArray | None
 
     def __array_finalize__(self, source: Any) -> None:
         self._traced = None
+        self._whole = None
         self._outside = False
         self._recorded = None
 
@@ -497,6 +542,8 @@ class MadeArray(np.ndarray):
             if self.dtype == object:
                 super().__setitem__(key, value)
                 return
+            if not self.flags.writeable and _root(self) is not self:
+                raise ValueError("assignment destination is read-only")
             as_traced(self, to_store=True)[key] = value
 
     def __float__(self) -> float:
@@ -529,11 +576,11 @@ class MadeArray(np.ndarray):
 
     @property
     def flat(self) -> Any:
-        return np.ndarray.flat.__get__(self) if traced_content(self) is None else as_traced(self).flat
+        return np.ndarray.flat.__get__(self) if _root(self)._outside else Flat(self)
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        self.reshape(-1)[...] = value
+        self.flat[...] = value
 
 
 def _method_of_made(name: str) -> Callable[..., Any]:
@@ -542,7 +589,8 @@ def _method_of_made(name: str) -> Callable[..., Any]:
     @functools.wraps(plain)
     def method(self: MadeArray, *args: Any, **kwargs: Any) -> Any:
         if traced_content(self) is not None or is_traced(args) or is_traced(kwargs):
-            return getattr(as_traced(self), name)(*args, **kwargs)
+            whole = as_traced(self, to_store=name in ("fill", "put"))
+            return getattr(whole, name)(*args, **kwargs)
         return plain(self, *args, **kwargs)
 
     return method
@@ -555,7 +603,9 @@ _VIEW_METHODS = (
     "ravel",
     "squeeze",
     "fill",
+    "put",
     "sort",
+    "partition",
     "item",
     "tolist",
     "astype",
@@ -592,7 +642,19 @@ def memory(array: MadeArray) -> np.ndarray:
 
 
 def _root(array: MadeArray) -> MadeArray:
-    return array.base if isinstance(array.base, MadeArray) else array
+    while True:
+        above = array._whole if array._whole is not None else array.base
+        if not isinstance(above, MadeArray):
+            return array
+        array = above
+
+
+def part_of(array: MadeArray, part: Any) -> Any:
+    """What NumPy made of the memory of `array`, as a view of it where it shares that."""
+    seen = made(part)
+    if type(seen) is MadeArray and np.may_share_memory(part, memory(array)):
+        seen._whole = _root(array)
+    return seen
 
 
 def traced_content(array: MadeArray) -> TracedArray | None:
@@ -748,7 +810,13 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
             f"np.{ufunc.__name__}" if hasattr(np, ufunc.__name__) else ufunc.__name__.lstrip("_")
         )  # scipy.special.lambertw calls its ufunc _lambertw
         raise no_rule(label if method == "__call__" else f"{label}.{method}", names)
+    where = settings.pop("where", True) if method == "__call__" else True
     result = _record(rule, names, *raw, **settings)
+    if where is not True:
+        if out is None or isinstance(result, tuple):
+            raise naming(undefined_entries(ufunc.__name__), names)
+        result = rules.FUNCTIONS[np.where](where, result, unwrap(out[0], found))
+        names = frozenset(found)
     if out is not None and isinstance(result, tuple):
         given = (*out, *(None for _ in result[len(out) :]))
         pairs = zip(given, result, strict=True)
@@ -765,18 +833,29 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
 
 def apply_function(function: Any, args: Any, kwargs: Any) -> Any:
     """One call of a NumPy function on look-alikes."""
+    if function is np.broadcast_arrays:
+        shape = np.broadcast_shapes(*map(np.shape, args))
+        return tuple(np.broadcast_to(item, shape) for item in args)
     if not is_traced(args) and not is_traced(kwargs):
-        if function in VIEWS and args and type(args[0]) is MadeArray:
+        array = shown(function, args, kwargs) if function in VIEWS else None
+        if type(array) is MadeArray:
+            if function in PICKED:
+                return part_of(array, function(*_plain(args), **_plain(kwargs)))
             return np.ndarray.__array_function__(
-                args[0], function, (MadeArray,), args, kwargs
+                array, function, (MadeArray,), args, kwargs
             )  # keeps its base
         return _made_results(function(*_plain(args), **_plain(kwargs)))
-    if function in VIEWS and args and type(args[0]) in (TracedArray, MadeArray):
-        whole = args[0] if type(args[0]) is TracedArray else as_traced(args[0])
-        return VIEWS[function](whole, *args[1:], **kwargs)
+    array = shown(function, args, kwargs) if function in VIEWS else None
+    if type(array) in (TracedArray, MadeArray):
+        whole = array if type(array) is TracedArray else as_traced(array)  # type: ignore[arg-type]
+        return VIEWS[function](whole, *(item for item in args if item is not array), **kwargs)
     if function in rules.IN_PLACE:
         _change(rules.IN_PLACE[function], *args, **kwargs)
         return None
+    if function is np.nan_to_num and not (args[1] if len(args) > 1 else kwargs.get("copy", True)):
+        others = {key: item for key, item in kwargs.items() if key != "copy"}
+        args[0][...] = np.nan_to_num(args[0], True, *args[2:], **others)
+        return args[0]
     found: set[str] = set()
     rule = rules.FUNCTIONS.get(function)
     if rule is None:

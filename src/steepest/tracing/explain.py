@@ -165,6 +165,30 @@ def outside_array() -> TracingError:
     )
 
 
+def undefined_entries(name: str) -> TracingError:
+    """A ufunc with where= and nothing to keep where that is false."""
+    return _error(
+        place_here(),
+        (),
+        f"np.{name}(..., where=...) without out=",
+        "",
+        "leaves the other entries undefined, whatever lay in memory",
+        f"Say what they are: np.{name}(..., where=condition, out=np.zeros_like(x)), or np.where(condition, a, b).",
+    )
+
+
+def overlapping(what: str) -> TracingError:
+    """A traced value was stored into a view that shows some entries more than once."""
+    return _error(
+        place_here(),
+        (),
+        f"an array made by {what}",
+        "",
+        "shows some entries more than once, and is stored into",
+        "Store into the array itself, by an index.",
+    )
+
+
 def random_numbers(what: str) -> TracingError:
     """The cost draws fresh random numbers: a trace would freeze one draw and call it the cost."""
     return _error(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import rules
-from .arrays import MadeArray, TracedArray, apply_function, call_rule, is_traced, made, memory
+from .arrays import MadeArray, TracedArray, apply_function, as_traced, call_rule, is_traced, made, memory
 from .splines import interpolating, interpolator_class
 
 
@@ -112,12 +112,29 @@ def _asarray(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> An
     return _array(content, dtype)
 
 
+def _in_order(order: Any) -> Callable[..., Any]:
+    """`np.ascontiguousarray` and its kin: the array itself where it lies in memory so, else a copy that does."""
+
+    def ordered(content: Any, dtype: Any = None, **settings: Any) -> Any:
+        array = _asarray(content, dtype)
+        if type(array) is MadeArray and not is_traced(array):
+            return array if array.flags[order] else made(np.array(memory(array), order=order))
+        if type(array) is not TracedArray and type(array) is not MadeArray:
+            return array
+        whole: Any = as_traced(array) if type(array) is MadeArray else array
+        if whole.layout().flags[order]:
+            return array
+        return whole.copy() if order == "C" else whole.T.copy().T
+
+    return ordered
+
+
 def over_lists(function: Callable[..., Any]) -> Callable[..., Any]:
     """A NumPy function that also takes lists of traced numbers, which NumPy does not ask about."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if is_traced(args) or is_traced(kwargs):
+        if function is np.lib.stride_tricks.as_strided or is_traced(args) or is_traced(kwargs):
             return apply_function(function, args, kwargs)
         return function(*args, **kwargs)
 
@@ -306,8 +323,9 @@ def _build_table() -> dict[int, tuple[Any, Any]]:
         np.array: _array,
         np.asarray: _asarray,
         np.asanyarray: _asarray,
-        np.ascontiguousarray: _asarray,
-        np.asfortranarray: _asarray,
+        np.ascontiguousarray: _in_order("C"),
+        np.asfortranarray: _in_order("F"),
+        np.lib.stride_tricks.as_strided: over_lists(np.lib.stride_tricks.as_strided),
         np.asarray_chkfinite: _asarray,
         np.fromiter: _from_iterable,
         np.vectorize: Vectorized,

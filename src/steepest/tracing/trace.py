@@ -20,9 +20,11 @@ from ..parameters import Leaf, Parameters
 from ..returned import check_kind, ragged
 from . import rules
 from .arrays import TracedArray, names_in, unwrap
+from .choices import with_harmless_branches
 from .constant_zeros import with_constant_zeros_apart
 from .explain import NUMERIC, needs_plain, refusals_kept
 from .expressions import Expression
+from .gaps import with_gaps_apart
 from .lookalike import Lookalike
 from .marks import Changeable, mark_of, unchanged
 from .ownership import written_for_jax
@@ -115,7 +117,8 @@ def trace(
             raise _explained(failures[0], function, parameters.leaves, args)
         recorded = silent(recorded, called)
         whole = simplify(with_loops(side_by_side(recorded)), keep_derivatives=True)
-        jaxpr = rolled(with_constant_zeros_apart(with_harmless_constants(whole)))
+        apart = with_constant_zeros_apart(with_gaps_apart(with_harmless_constants(whole)))
+        jaxpr = rolled(with_harmless_branches(apart))
     found = Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
     if run is None:
         lookalike.reads.watch(function)

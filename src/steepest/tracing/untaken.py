@@ -18,7 +18,7 @@ from .primitives import NoRule, evaluate_equation
 from .rewriting import Rewriting, read
 
 # What computes each entry of its result from the same entries of its operands.
-_EACH_BY_ITSELF = frozenset(
+EACH_BY_ITSELF = frozenset(
     "add sub mul div pow integer_pow square neg abs sign sqrt cbrt rsqrt exp exp2 expm1 log log1p sin cos tan "
     "sinh cosh tanh asin acos atan atan2 asinh acosh atanh logistic erf erfc lgamma max min copy "
     "convert_element_type select_n lt le gt ge eq ne and or not".split()
@@ -88,7 +88,7 @@ class _Branches:
         operand = picking.invars[0]
         shape, dtype = operand.aval.shape, operand.aval.dtype
         index = self.made_at.get(operand) if isinstance(operand, jex.Var) else None
-        if index is None or self.rewriting.equations[index].primitive.name not in _EACH_BY_ITSELF:
+        if index is None or self.rewriting.equations[index].primitive.name not in EACH_BY_ITSELF:
             return
         if dtype not in (np.float32, np.float64) or self.uses[operand] > 1:
             return
@@ -118,7 +118,7 @@ class _Branches:
             if met[atom] < self.uses[atom]:
                 continue
             equation = self.rewriting.equations[index]
-            if equation.primitive.name not in _EACH_BY_ITSELF:
+            if equation.primitive.name not in EACH_BY_ITSELF:
                 continue
             if any(operand.aval.shape not in ((), untaken.shape) for operand in equation.invars):
                 continue
