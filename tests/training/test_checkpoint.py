@@ -354,6 +354,32 @@ def test_a_full_disk_is_told_loudly_and_the_run_goes_on(tmp_path, monkeypatch, c
     assert_array_equal(result.params["out"]["W"], whole.params["out"]["W"])
 
 
+@pytest.mark.parametrize(
+    ("room", "why", "left"), [(3, errno.ENOSPC, 3), (3, errno.EIO, 0), (2, errno.ENOSPC, 2)]
+)
+def test_on_a_full_disk_the_oldest_of_three_checkpoints_makes_room_for_the_newest(
+    tmp_path, monkeypatch, room, why, left
+):
+    real, steps = checkpoint.write, [10, 20, 30, 40, 50]
+
+    half = tmp_path / ".step-000000000005.checkpoint.20119.partial"
+    half.write_bytes(b"of a run that was killed")
+
+    def full(path, header, arrays):
+        if half.exists() or len(Checkpoints(tmp_path).found()) == room:
+            raise OSError(why, os.strerror(why))
+        real(path, header, arrays)
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    written = []
+    for step in steps:
+        with contextlib.suppress(OSError):
+            written.append(Checkpoints(tmp_path).save({}, [("w", np.ones(step))], step))
+    makes_room = room > 2 and why == errno.ENOSPC
+    assert len(written) == (len(steps) if makes_room else room if why == errno.ENOSPC else 0)
+    assert Checkpoints(tmp_path).found() == written[::-1][:left]
+
+
 @pytest.mark.slow
 def test_a_run_that_may_write_no_more_goes_on_and_says_so_at_every_checkpoint(folder):
     resource = pytest.importorskip("resource")

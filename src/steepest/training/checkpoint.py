@@ -7,6 +7,7 @@ it is code; reading one runs none.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,10 @@ MAGIC = KIND + b"1\n"
 NAME = re.compile(r"step-(\d{12})\.checkpoint\Z")
 # A header holds names, settings and the history: more than this is no header of ours.
 LARGEST_HEADER = 1 << 30
+# Checkpoints kept at least: the newest may be damaged.
+LEAST = 2
+# What a disk says that is full, or on which the user may have no more.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Damaged(Exception):
@@ -61,9 +66,9 @@ class Checkpoints:
                     "seconds, steps, keep"
                 )
             found = cls(**{**given, "folder": Path(given["folder"])})
-            if found.keep < 2:
+            if found.keep < LEAST:
                 raise InputError(
-                    f"checkpoint keep={found.keep}: keep 2 at least, since the newest may be damaged"
+                    f"checkpoint keep={found.keep}: keep {LEAST} at least, since the newest may be damaged"
                 )
             return found
         raise InputError(
@@ -99,16 +104,28 @@ class Checkpoints:
     def save(self, header: Mapping[str, Any], arrays: Sequence[tuple[str, np.ndarray]], step: int) -> Path:
         """Write one, then drop those that are too many, and what runs that were killed left half written.
 
-        Raises `OSError` when the disk does.
+        Where there is no room, these halves make some, or the oldest if two are left then. Raises `OSError` when the
+        disk does.
         """
         path = self.folder / f"step-{step:012d}.checkpoint"
-        write(path, header, arrays)
+        try:
+            write(path, header, arrays)
+        except OSError as error:
+            spare = self._halves() or self.found()[LEAST:][-1:]
+            if error.errno not in NO_ROOM or not spare:
+                raise
+            for unneeded in spare:
+                unneeded.unlink(missing_ok=True)
+            write(path, header, arrays)
         for old in self.found()[self.keep :]:
             old.unlink(missing_ok=True)
-        # One run writes here, and it has just written: these are nobody's any more.
-        for half in self.folder.glob(".step-*.checkpoint.*.partial"):
+        for half in self._halves():
             half.unlink(missing_ok=True)
         return path
+
+    def _halves(self) -> list[Path]:
+        """What is left of writing that was cut off: one run writes here, and between two writes these are nobody's."""
+        return list(self.folder.glob(".step-*.checkpoint.*.partial"))
 
     def newest(
         self, warn: Callable[[str], None]
