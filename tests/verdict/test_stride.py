@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import steepest as st
+from steepest.verdict.stride import _fell_at_each_doubling
 
 TURN = np.linalg.qr(np.random.default_rng(3).standard_normal((2, 2)))[0]
 
@@ -105,3 +106,31 @@ def test_a_walk_down_to_an_eigenvector_of_any_length_ends_in_a_minimum(start, un
     found = st.minimize(lambda x: unit * ((x @ (np.array([1.0, 2.0, 5.0]) * x)) / (x @ x)), np.array(start))
     assert found.success, found.message
     assert found.fun == pytest.approx(unit, rel=1e-12)
+
+
+# Places 0, 1, 2, 4, …, 2^20 along a line: the last doublings of the way, each one row.
+DOUBLED = np.r_[0.0, 2.0 ** np.arange(21)]
+
+
+def at_each_doubling(values, allowed=1e-15):
+    places = DOUBLED[:, None] * np.array([3.0, -4.0])
+    return _fell_at_each_doubling(places, np.asarray(values, dtype=float), np.full(DOUBLED.size, allowed))
+
+
+def test_a_cost_that_falls_less_at_each_doubling_is_on_its_way_from_half_of_it():
+    half = DOUBLED.size - 2
+    assert at_each_doubling(1.0 / (1.0 + DOUBLED)) == half
+    assert at_each_doubling((1.0 + DOUBLED) ** -0.25) == half
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+def test_a_cost_that_falls_more_later_or_once_rose_is_not(unit):
+    assert at_each_doubling(-unit * DOUBLED, unit * 1e-15) is None  # a straight way down
+    rose = 1.0 / (1.0 + DOUBLED)
+    rose[-4] = 2.0 * rose[-5]
+    assert at_each_doubling(unit * rose, unit * 1e-15) is None
+
+
+def test_falls_below_the_rounding_tell_nothing():
+    assert at_each_doubling(1.0 / (1.0 + DOUBLED), allowed=1.0) is None
+    assert at_each_doubling(np.zeros(DOUBLED.size)) is None
