@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import ml_dtypes
@@ -491,3 +493,34 @@ def test_rows_of_different_lengths_and_archives_without_arrays_are_told(tmp_path
         pass
     with pytest.raises(steepest.InputError, match="closed"):
         read_data(archive, 0)
+
+
+@dataclass
+class Measured:
+    x: Any
+    y: Any
+
+
+@dataclass
+class Stream:
+    """Gives batches, whatever its fields are."""
+
+    size: int
+
+    def __iter__(self):
+        return ((np.full((self.size, 2), k), np.full(self.size, k)) for k in range(3))
+
+
+def test_the_fields_of_a_dataclass_are_data_unless_it_gives_batches_itself():
+    x, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
+
+    def cost(params, batch):
+        return np.mean((batch.x @ params - batch.y) ** 2)
+
+    settings = {"steps": 4, "batch_size": 3, "method": "sgd", "rate": 1e-3}
+    result = steepest.train(cost, np.zeros(2), Measured(x, y), **settings)
+    as_tuple = steepest.train(lambda p, b: np.mean((b[0] @ p - b[1]) ** 2), np.zeros(2), (x, y), **settings)
+    assert np.array_equal(result.params, as_tuple.params)
+    with pytest.raises(steepest.InputError, match=r"different numbers of rows \(x: 6, y: 5\)"):
+        steepest.train(cost, np.zeros(2), Measured(x, y[:5]), **settings)
+    assert read_data(Stream(4), 0).rows is None

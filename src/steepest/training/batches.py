@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,7 +96,7 @@ def read_data(data: Any, seed: int, name: str = "data", *, aside: bool = False) 
         return Rows(_unpacked(data, name), seed, name)
     if getattr(getattr(data, "dtype", None), "names", None):  # a structured array
         return Rows({field: data[field] for field in data.dtype.names}, seed, name)
-    if hasattr(data, "shape") or isinstance(data, (Mapping, tuple)):
+    if hasattr(data, "shape") or isinstance(data, (Mapping, tuple)) or _holds_arrays(data):
         return Rows(data, seed, name)
     if isinstance(data, list) and data and not _is_batch(data[0]):
         try:
@@ -143,9 +143,15 @@ def numbers_of(column: Any) -> np.ndarray | None:
     return values if values.dtype.kind in "fiub" else None
 
 
+def _holds_arrays(data: Any) -> bool:
+    """Whether this is a dataclass whose fields are the data, rather than one that makes batches of them."""
+    makes = callable(data) or hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+    return is_dataclass(data) and not isinstance(data, type) and not makes
+
+
 def _is_batch(item: Any) -> bool:
     """Whether an element of a list is a whole batch rather than a row of numbers."""
-    return isinstance(item, (Mapping, tuple)) or hasattr(item, "shape")
+    return isinstance(item, (Mapping, tuple)) or hasattr(item, "shape") or _holds_arrays(item)
 
 
 def _from_file(path: Path, seed: int, name: str) -> Source:
