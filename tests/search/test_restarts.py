@@ -397,3 +397,20 @@ def test_a_budget_may_end_at_the_look_across_zero(more):
     alone, whole = minimize(trigonometric, start, starts=1), minimize(trigonometric, start)
     result = minimize(trigonometric, start, budget=whole.nfev - more)
     assert result.nfev <= whole.nfev - more and result.success and result.fun <= alone.fun
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [lambda x: x[0] + 1 / x[0], lambda x: x[0] ** 2 + x[0] + 1 / x[0], lambda x: x[0] + 4 / (x[0] - 1) ** 2],
+)
+def test_a_walk_into_a_pole_or_down_a_line_is_not_told_to_have_ended_in_noise(cost):
+    # All fall without limit, towards -0 or minus infinity; beside that each has a minimum.
+    found = minimize(cost, [3.0])
+    assert "noise" not in found.message
+    assert not found.success or found.verdict == "local minimum"
+
+
+def test_a_lower_step_beside_a_minimum_is_told_in_words_that_are_true():
+    found = minimize(lambda x: np.where(x[0] > 0, 1.0, 0.0) + (x[0] - 0.5) ** 2, [2.0])
+    if found.fun > 0.5:
+        assert "Places nearby are lower" in found.message and "0.25" in found.message

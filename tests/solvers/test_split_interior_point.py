@@ -313,3 +313,15 @@ def least_absolute_sum(A, b):
     cost = np.concatenate([np.zeros(n), np.ones(2 * m)])
     equations = np.hstack([A, np.eye(m), -np.eye(m)])
     return linprog(cost, A_eq=equations, b_eq=b, bounds=[(None, None)] * n + [(0, None)] * (2 * m)).fun
+
+
+@pytest.mark.parametrize("start", [[1.0, 1.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+def test_a_cost_that_falls_like_a_line_is_told_in_tens_of_steps(start):
+    for cost in (
+        lambda x: np.linalg.norm(x) - 2 * x[0],
+        lambda x: np.linalg.norm(x - 3) - 1.01 * x[0],
+        lambda x: np.sum(np.abs(x)) - 2 * x[0],
+        lambda x: np.max(x) - 2 * x[0] + np.sum(x[1:] ** 2),
+    ):
+        result = minimize(cost, start)
+        assert result.verdict is Verdict.UNBOUNDED_BELOW and result.nfev < 400, result.message

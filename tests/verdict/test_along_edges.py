@@ -57,3 +57,61 @@ def test_along_a_curved_edge_too(n, seed):
     assert level.success and level.fun < 1e-7
     tilted = st.minimize(lambda x: np.sqrt(1.0 - np.sum(x**2)) + 0.1 * x[0], start)
     assert not tilted.success or tilted.fun < -0.1 + 1e-5
+
+
+# The lowest place on a straight edge of the domain, beyond which there is no value.
+STRAIGHT_EDGES = {
+    "square root over a line": (
+        lambda x: 10 * np.sqrt(2 - x[0] - x[1]) + x[0] ** 2 + x[1] ** 2,
+        [0.2, 0.1],
+        np.ones(2),
+    ),
+    "square root over a plane": (
+        lambda x: 10 * np.sqrt(2 - x[0] - 3 * x[1] + 0.3 * x[2]) + np.sum(x**2),
+        [0.2, 0.1, 0.5],
+        2 * np.array([1, 3, -0.3]) / 10.09,
+    ),
+    "arc cosine beside a bowl": (lambda x: np.arccos(x[0]) + x[1] ** 2, [0.5, 1.0], np.array([1.0, 0.0])),
+    "area cosine beside a bowl": (lambda x: np.arccosh(x[0]) + x[1] ** 2, [3.0, 1.0], np.array([1.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize("name", STRAIGHT_EDGES)
+def test_no_more_digits_are_promised_along_an_edge_than_are_true(name):
+    cost, start, truth = STRAIGHT_EDGES[name]
+    result = st.minimize(cost, start)
+    if result.success:
+        off = np.abs(result.x - truth)
+        size = np.maximum(np.abs(result.x), np.where(off >= np.abs(result.x), 1.0, 0.0))
+        assert (off <= size * 10.0 ** (0.5 - result.digits)).all(), (off, result.digits)
+
+
+# In coordinates that are turned, with the lowest place in those that are not, where it is known.
+TURNED_EDGES = {
+    "square root beside a valley": (
+        lambda z: np.sqrt(1 - z[0]) + (z[1] - 0.3) ** 2 + (z[2] - z[1]) ** 2,
+        np.array([1, 0.3, 0.3]),
+    ),
+    "arc sine beside a bowl": (lambda z: -np.arcsin(z[0]) + (z[1] - 0.3) ** 2, np.array([1, 0.3])),
+    "half a circle": (
+        lambda z: np.sqrt(1 - z @ z) + 0.5 * z[0] + 0.2 * z[1],
+        -np.array([0.5, 0.2]) / np.hypot(0.5, 0.2),
+    ),
+}
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1.0, 1.0), (1e-8, 1e6)])
+@pytest.mark.parametrize("seed", [1, 3])
+@pytest.mark.parametrize("name", TURNED_EDGES)
+def test_a_cost_that_repeats_itself_is_not_said_to_tremble_at_its_edge(name, seed, scale, unit):
+    cost, truth = TURNED_EDGES[name]
+    n = truth.size
+    Q = turned(seed, n) / scale
+    start = 0.1 * scale**2 * Q.T @ np.random.default_rng(seed).standard_normal(n)
+    result = st.minimize(lambda x: unit * cost(Q @ x), start)
+    assert "repeat" not in result.message and result.verdict != "noise floor", result.message
+    if result.success:
+        place = scale**2 * Q.T @ truth
+        off = np.abs(result.x - place)
+        size = np.where(off < np.abs(result.x), np.abs(result.x), scale)
+        assert (off <= size * 10.0 ** (0.7 - result.digits)).all(), (off, result.digits)

@@ -26,6 +26,10 @@ from .stopping import StopReason
 # costs a dozen evaluations and more. Legs that arrive take no two of them.
 CREEPS = 20
 
+# From so many times the size of its start, or of its unit, on a walk is asked whether it leads anywhere: the cost is
+# looked at so many times as far on, and falls without limit where it falls by no less than this part of the rate.
+FAR_OFF, ONWARD, AS_FAST = 1e6, tuple(10.0**k for k in range(9)), 0.9
+
 
 class Leg(NamedTuple):
     """One walk of the interior-point method, and where it stands."""
@@ -95,10 +99,33 @@ class SplitInteriorPoint:
             x = objective.bounds.project((leg.smooth.units * w)[: objective.n])
             value, gradient = objective.value_and_gradient(x)
             onward = leg._replace(it=it)
+            units = leg.smooth.units[: objective.n]
+            stop = StopReason.UNBOUNDED if _falls_for_ever(objective, state.start, x, value, units) else None
             return SplitState(
-                x, value, gradient, x - state.x, nan, None, state.start, onward, barriers, arrived
+                x, value, gradient, x - state.x, nan, stop, state.start, onward, barriers, arrived
             )
         return state._replace(stop=StopReason.ARRIVED if state.arrived else StopReason.NO_PROGRESS)
+
+
+def _falls_for_ever(objective: Objective, start: Vector, x: Vector, value: float, units: Vector) -> bool:
+    """Whether the cost, `value` at `x` (n,), falls on along the way from the `start` as fast as ever; asked far off.
+
+    By the `units` (n,) of the program.
+    """
+    way = x - start
+    length = float(np.abs(way / units).max(initial=0.0))
+    if not FAR_OFF * max(1.0, float(np.abs(start / units).max(initial=0.0))) < length < np.inf:
+        return False
+    rate = 0.0
+    for distance in ONWARD:
+        there = x + distance * way
+        if not objective.bounds.contains(there):
+            return False
+        fall = (value - objective.value(there)) / distance
+        if not fall > AS_FAST * rate:
+            return False
+        rate = fall
+    return True
 
 
 def _leg(objective: Objective, x: Vector, barrier: float) -> Leg | None:

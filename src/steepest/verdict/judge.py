@@ -32,7 +32,16 @@ from .failures import (
     wrong_gradient,
 )
 from .flatness import Course, Runs
-from .kink import edge_at, kink_at, kink_by_values, lower_beside, one_slope_down, unseen_slope
+from .kink import (
+    edge_at,
+    kink_at,
+    kink_by_values,
+    lower_beside,
+    off_by_values,
+    one_slope_down,
+    summit_by_values,
+    unseen_slope,
+)
 from .kink_descent import at_a_kink, way_out_of
 from .look import Look, Rounding, look_at
 from .measured import repeats, slope_evidence
@@ -83,6 +92,10 @@ NEXT_TO_NOTHING = EPS**2
 # higher than the lowest place straight down its slope as one over this.
 WIDE = 1e-2
 
+# What is claimed of a place where the slope is zero, and of any that is a minimum.
+SMOOTH_MINIMA = (Verdict.GLOBAL_MINIMUM, Verdict.LOCAL_MINIMUM, Verdict.FLAT_MINIMUM)
+MINIMA = (*SMOOTH_MINIMA, Verdict.MINIMUM_AT_A_KINK)
+
 # Ends of a walk that could not go on, wherever it led.
 STALLED = ("step below the spacing of x", "no lower point found")
 
@@ -122,7 +135,20 @@ def judge(
         found = _judge(look)
         if found.verdict is Verdict.INFIMUM_NOT_ATTAINED:
             found = with_the_gap(look, found)
+        if found.verdict in MINIMA and look.objective.derivatives == "numeric":
+            found = _as_values_tell(look, found)
     return found.measured(look.value, look.gradient, look.objective.counts)
+
+
+def _as_values_tell(look: Look, found: Judgement) -> Judgement:
+    """A minimum by measured slopes, with no more digits than values beside it leave; or none, where they deny it."""
+    off, lower = off_by_values(look)
+    if lower is not None:
+        why = "by the slopes that were measured it is one, but by its values the cost falls"
+        return falls(look, lower - look.x, list(found.evidence), why, lower)
+    if found.digits is None or not off.any():
+        return found
+    return replace(found, digits=np.minimum(found.digits, digits_of(look, off * look.scale)))
 
 
 def _judge(look: Look) -> Judgement:
@@ -155,11 +181,11 @@ def _judge(look: Look) -> Judgement:
         return by_stop(
             look, curvature, optimality, walk(look, scaled_descent(look), rounding.value), evidence
         )
-    if is_made_of_rounding(look, rounding):
-        return without_digits(rounding, evidence)
     pole = pole_near(look)
     if pole is not None:
         return into_a_pole(look, pole, evidence)
+    if is_made_of_rounding(look, rounding):
+        return without_digits(rounding, evidence)
     if went_far(look):
         ray = along_last_displacement(look, rounding, uphill=True)
         if ray is not None:
@@ -234,6 +260,10 @@ def _stationary(
         if strode is not None:
             return strode_on(look, strode, evidence)
     if look.objective.derivatives == "numeric":
+        summit = summit_by_values(look, SPREAD_FACTOR * rounding.value)
+        if summit is not None:
+            why = "slope and curvature are measured over steps too wide for it, but values on both sides are lower"
+            return falls(look, summit - look.x, evidence, why, summit)
         kink = kink_by_values(look, rounding.value)
         if kink is not None:
             return kink_minimum(look, kink, evidence)
@@ -255,8 +285,7 @@ def _stationary(
         found = _tail_or_minimum(look, curvature, rounding, optimality, evidence)
     else:
         found = without_curvature(look, curvature, rounding, optimality, evidence)
-    claimed = found.verdict in (Verdict.GLOBAL_MINIMUM, Verdict.LOCAL_MINIMUM, Verdict.FLAT_MINIMUM)
-    if claimed:
+    if found.verdict in SMOOTH_MINIMA:
         floor = receding_floor(look, curvature, rounding)
         if floor is not None:
             return recedes(look, floor, evidence)
@@ -334,7 +363,7 @@ def _not_stationary(
         if found is not None:
             return found
     if ray.leads in (Leads.DOWN_AND_UP, Leads.UP):
-        settled = _settled_without_curvature(look, curvature, optimality, ray)
+        settled = _settled_without_curvature(look, curvature, rounding, optimality, ray)
         if settled is not None and not _is_far_above(look, ray.direction, rounding):
             return _stationary(look, curvature, rounding, settled, [*evidence, slope_evidence(look, settled)])
     other = along_last_displacement(look, rounding)
@@ -358,7 +387,7 @@ def _not_stationary(
 
 
 def _settled_without_curvature(
-    look: Look, curvature: Curvature, optimality: Optimality, ray: Ray
+    look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, ray: Ray
 ) -> Optimality | None:
     """Near a bottom too flat for a Newton step to say how near: what the slope can still win is told otherwise.
 
@@ -370,7 +399,12 @@ def _settled_without_curvature(
     if not curvature.complete or curvature.negative or not curvature.null.size or look.fall is None:
         return None
     left = max(newton_decrease(look, curvature), look.value - ray.value)
-    if left > optimality.remaining_limit:
+    limit = optimality.remaining_limit
+    if look.objective.derivatives == "numeric" and look.is_hidden:
+        limit = (
+            SPREAD_FACTOR * rounding.value
+        )  # measured slopes that the fall excuses are those of far wider steps
+    if left > limit:
         return None
     return replace(optimality, stationary=True, by="probe", remaining=left)
 

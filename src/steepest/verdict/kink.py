@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..linear_algebra.convex_hull import nearest_to_zero
+from ..linear_algebra.symmetric import eigensystem
 from ..numerics import EPS, all_finite
 from .look import Look
 from .overflow import gives_out
@@ -50,6 +51,17 @@ MISSED, HALVINGS = 1e-4, 10
 # Distances, in natural sizes, at which rises are compared: at a kink each is this many times the next.
 RISE_AT = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 RISE_STEP = 10.0
+
+# Distances, in natural sizes, at which a summit is looked for where slopes are measured, and up to how many parameters:
+# as many calls as trying steps for each took.
+SUMMIT_AT, MEASURED = tuple(10.0**-k for k in range(1, 13)), 20
+
+# Lower by more than this many times what neighbours differ by is lower.
+TREMBLES = 8.0
+
+# A minimum by measured slopes is none where values so far off, in natural sizes, are lower by that part of all that the
+# cost is and fell by, or by this part of what it is.
+DENIED, DENIED_PART = 1e-5, 1e-2
 
 # How near the end of where the cost exists must be for the point to lie on it.
 EDGE_RADII = (1e-10, 1e-8)
@@ -266,14 +278,16 @@ class Edge:
     """The point lies at the edge of where the cost exists.
 
     Of `probes`, at a distance of `radius` natural sizes, `outside` found no value; `rise`: the least of the others'.
-    `below`: a place (n,) along the edge where the cost is lower; None where none was found.
+    `below`: a place (n,) along the edge where the cost is lower; None where none was found. `off`: how far along it,
+    (n,) in natural sizes, the lowest place may be.
     """
 
     radius: float
     rise: float
     probes: int
     outside: int
-    below: Vector | None = None
+    below: Vector | None
+    off: Vector
 
 
 def edge_at(look: Look, allowed: float) -> Edge | None:
@@ -299,19 +313,57 @@ def edge_at(look: Look, allowed: float) -> Edge | None:
             return None
         if one_slope_down(look) is not None:
             return None
-        return Edge(radius, rise, values.size, int((~inside).sum()), _lower_along_the_edge(look, allowed))
+        ways = _directions(look)
+        outward = _outward(look, ways)
+        below, off = None, np.where(look.free & (look.count_free > 1), ALONG[0], 0.0)
+        if outward is not None:
+            below = _lower_along_the_edge(look, allowed, ways, outward)
+            below, off = (
+                (below, off) if below is not None else _settled_along_the_edge(look, outward, off, allowed)
+            )
+        return Edge(radius, rise, values.size, int((~inside).sum()), below, off)
     return None
 
 
-def _lower_along_the_edge(look: Look, allowed: float) -> Vector | None:
+def _settled_along_the_edge(
+    look: Look, outward: Vector, off: Vector, allowed: float
+) -> tuple[Vector | None, Vector]:
+    """A lower place (n,) that a Newton step along the edge leads to, else None; and how long that step is, (n,).
+
+    By slope and curvature a little inside, where both exist. `off`: that length where the curvature tells none.
+    """
+    inner = look.x - ALONG_AT * look.scale * outward
+    if look.n > AXES or look.count_free < 2 or not look.objective.has_hessian:
+        return None, off
+    _, slope = look.slope_at(inner)
+    H = np.asarray(look.objective.hessian(look.inside(inner)))
+    if not (all_finite(slope) and all_finite(H)):
+        return None, off
+    free = look.free_indices
+    size = look.scale[free]
+    sized = size[:, None] * H[np.ix_(free, free)] * size
+    along = np.linalg.svd(outward[None, free])[2][1:]  # (k - 1, k)
+    bends, turned = eigensystem(along @ sized @ along.T)
+    if not bends[0] > EPS * float(np.abs(sized).max()):
+        return None, off
+    # Back on the edge: what is steep there is steep across it alone, and does not turn the slope along it.
+    slant = along @ (size * slope[free] + ALONG_AT * (sized @ outward[free]))
+    step = np.zeros(look.n)
+    step[free] = -((turned / bends) @ turned.T @ slant) @ along
+    worth = allowed + ONE_FALL * look.at_stake
+    for depth in INWARD:
+        place = look.x + look.scale * (step - depth * outward)
+        if look.value_at(place) < look.value - worth:
+            return look.inside(place), np.abs(step)
+    return None, np.abs(step)
+
+
+def _lower_along_the_edge(look: Look, allowed: float, ways: np.ndarray, outward: Vector) -> Vector | None:
     """A place (n,) where the cost is lower along the edge of where it exists; None where none is seen.
 
     A slope that is infinite across the edge hides the one along it, and of straight steps from there half lead out.
+    `ways` (m, n): where to look; `outward` (n,): across the edge.
     """
-    ways = _directions(look)
-    outward = _outward(look, ways)
-    if outward is None:
-        return None
     _, deeper = look.slope_at(look.x - ALONG_AT * look.scale * outward)
     if all_finite(deeper):
         ways = np.concatenate([[np.where(look.free, -deeper, 0.0) * look.scale], ways])
@@ -387,6 +439,47 @@ def one_slope_down(look: Look) -> Vector | None:
         if any(look.value - look.value_at(look.x + t * way) > worth for t in BY_ONE):
             return way
     return None
+
+
+def summit_by_values(look: Look, allowed: float) -> Vector | None:
+    """A place (n,) beside the point, on both sides of which the cost is lower by more than is `allowed`, or None.
+
+    Where slopes are measured over steps far wider than the summit, neither slope nor curvature knows of it.
+    """
+    if look.n > MEASURED:
+        return None
+    for way in (np.eye(look.n)[look.free] * look.scale)[: look.n]:
+        for t in SUMMIT_AT:
+            sides = [look.value_at(look.x + side * t * way) for side in (1.0, -1.0)]
+            if max(sides) < look.value - allowed:
+                return look.inside(look.x + t * way * (1.0 if sides[0] <= sides[1] else -1.0))
+    return None
+
+
+def off_by_values(look: Look) -> tuple[Vector, Vector | None]:
+    """How far off the lowest value nearby is at least along each parameter, (n,) in natural sizes; zero where here.
+
+    With it the lowest place (n,), where that is far off and so much lower that the point is no minimum, else None.
+    Measured slopes need not agree with the values that they are measured by.
+    """
+    off, lowest, place = np.zeros(look.n), look.value, None
+    allowed = TREMBLES * max(look.trembling(look.x, look.value), EPS * abs(look.value))
+    for i in look.free_indices if look.n <= MEASURED else ():
+        for t in reversed(SUMMIT_AT):
+            shift = np.where(np.arange(look.n) == i, t * look.scale, 0.0)
+            sides = [look.inside(look.x + side * shift) for side in (1.0, -1.0)]
+            values = [look.value_at(side) for side in sides]
+            if min(values) < look.value - allowed:
+                off[i] = 0.5 * t
+                if min(values) < lowest:
+                    lowest, place = min(values), sides[int(np.argmin(values))]
+            elif min(values) > look.value + allowed:
+                break  # what is lower farther off lies in another valley
+    fall = look.value - lowest
+    denied = off.max(initial=0.0) > DENIED and fall > min(
+        DENIED * look.at_stake, DENIED_PART * abs(look.value)
+    )
+    return off, place if denied else None
 
 
 def lower_beside(look: Look, allowed: float) -> Vector | None:

@@ -182,7 +182,7 @@ def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:
         tuple(evidence),
         f"Minimum at the edge of where the cost exists: on one side it has no value ({edge.outside} of "
         f"{edge.probes} probes), and it rises wherever it goes on.",
-        digits=digits_of(look, np.full(look.n, edge.radius) * look.scale),
+        digits=digits_of(look, np.maximum(edge.radius, edge.off) * look.scale),
     )
 
 

@@ -126,4 +126,7 @@ def _rounded_alike(look: Look, again: float) -> Repeatability:
         )
     # A compiler may take numbers too small for full precision for zero.
     rounded = apart <= max(ORDINARY_ROUNDING * EPS * size, TINY)
+    if not rounded and look.value_at(look.x) == again:
+        # Where a slope is infinite, as at the edge of a square root, any rounding of its argument is as much.
+        return Repeatability(True, 0.0, size, "called twice at the same point, in the same order of its sums")
     return Repeatability(rounded, apart, size, "called twice at the same point, in two orders of its sums")

@@ -55,6 +55,9 @@ def error_of(look: Look, rounding: Rounding, curvature: Curvature, step: Vector,
     error = curvature.spread_of(rounding.slope) + 0.5 * look.spacing
     if look.unfollowed is not None:
         error = error + np.abs(curvature.shift_by(look.unfollowed[1]))
+    measured = look.objective.gradient_error
+    if measured is not None:
+        error = error + curvature.spread_of(look.on_free(np.nan_to_num(measured)))
     ratio = np.sqrt(landing) if 0.0 < landing < 1.0 else (0.0 if not landing >= 1.0 else 0.99)
     return 2.0 * error + np.abs(step) / (1.0 - ratio)
 
