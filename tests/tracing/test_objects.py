@@ -530,3 +530,24 @@ def test_distributions_of_scipy_have_their_slopes():
     expected = [np.sum(mean - data) / sigma**2, 0.0, np.sum(1 / sigma - (data - mean) ** 2 / sigma**3)]
     assert_allclose(gradient(lambda p: -np.sum(norm.logpdf(data, p[0], p[2])))(P), expected, rtol=1e-13)
     assert_allclose(gradient(lambda p: -np.sum(norm(p[0], scale=p[2]).logpdf(data)))(P), expected, rtol=1e-13)
+
+
+def test_a_vectorized_function_takes_what_is_excluded_whole():
+    line = np.vectorize(lambda t, p: p[0] * t + p[1], excluded=[1])
+    slope = gradient(lambda p: np.sum(line(T, p) ** 2))(P)
+    r = P[0] * T + P[1]
+    assert_allclose(slope, [2 * r @ T, 2 * r.sum(), 0.0], rtol=1e-12, atol=1e-14)
+
+
+def test_a_cross_product_with_a_list_is_that_with_an_array():
+    slope = gradient(lambda p: np.sum(np.linalg.cross(p, [1.0, 2.0, 3.0])))(P)
+    assert_allclose(slope, [2.0 - 3.0, 3.0 - 1.0, 1.0 - 2.0], rtol=1e-13)
+
+
+def test_the_cumulative_beta_distribution_is_followed_in_x_and_refused_in_its_shapes_by_name():
+    from scipy.stats import beta
+
+    x = np.array([0.3, 0.6, 0.2])
+    assert_allclose(gradient(lambda p: np.sum(beta.cdf(p, 2.0, 3.0)))(x), beta.pdf(x, 2.0, 3.0), rtol=1e-10)
+    with pytest.raises(TracingError, match="betainc"):
+        gradient(lambda p: np.sum(beta.cdf(x, p[0], p[1])))(np.array([2.0, 3.0]))

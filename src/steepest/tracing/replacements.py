@@ -177,13 +177,18 @@ class Vectorized:
         """The function of each row of numbers; of plain numbers as NumPy does it."""
         if self._plain.signature is not None or kwargs:
             return self._plain(*args, **kwargs)
-        arrays = [_asarray(item) for item in args]
+        whole = {k: item for k, item in enumerate(args) if k in self._plain.excluded}
+        arrays = [_asarray(item) for k, item in enumerate(args) if k not in whole]
         shape = np.broadcast_shapes(*(np.shape(item) for item in arrays))
         columns = [np.broadcast_to(item, shape).reshape(-1) for item in arrays]
-        results = [self.pyfunc(*row) for row in zip(*columns, strict=True)]
+        results = [self._of(iter(row), len(args), whole) for row in zip(*columns, strict=True)]
         if results and isinstance(results[0], tuple):
             return tuple(_array(list(part)).reshape(shape) for part in zip(*results, strict=True))
         return _array(results).reshape(shape)
+
+    def _of(self, row: Any, count: int, whole: dict[int, Any]) -> Any:
+        """The function of one row of numbers, and of the arguments that are taken whole."""
+        return self.pyfunc(*(whole[k] if k in whole else next(row) for k in range(count)))
 
 
 class _Side:

@@ -18,6 +18,9 @@ _METHODS = ("pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "p
 # Of these JAX's counterpart takes no place and scale, has no slope, or fewer digits.
 _ANOTHER_WAY = ("gumbel_r", "gumbel_l", "vonmises", "gennorm", "betabinom")
 
+# Of these JAX's counterpart raises an error of its own where it is to be differentiated by a shape.
+_SLOPELESS = frozenset(("beta", way) for way in ("cdf", "logcdf", "sf", "logsf"))
+
 
 def of_scipy(value: Any, substitute: Callable[[Any], Any]) -> Any | None:
     """The look-alike of a sparse matrix or a distribution; None for anything else.
@@ -142,9 +145,11 @@ class Distribution:
             def only_there(value: Any) -> Any:
                 return value if right is True else np.where(right, value, np.nan)
 
+            shapes = (args[:2], {key: item for key, item in settings.items() if key in "ab"})
+            slopeless = (self._name, name) in _SLOPELESS and (is_traced(shapes[0]) or is_traced(shapes[1]))
             places = (
                 (lifetimes, extremes)
-                if self._name in _ANOTHER_WAY
+                if self._name in _ANOTHER_WAY or slopeless
                 else (jax.scipy.stats, lifetimes, extremes)
             )
             for module in (getattr(place, self._name, None) for place in places):

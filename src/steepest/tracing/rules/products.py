@@ -195,6 +195,7 @@ def cross(
 
 def cross_last(x1: Any, x2: Any, /, *, axis: int = -1) -> Value:
     """`np.linalg.cross`."""
+    x1, x2 = array_value(x1), array_value(x2)
     if shape_of(x1)[axis] != 3 or shape_of(x2)[axis] != 3:
         raise ValueError("Both input arrays must be (arrays of) 3-dimensional vectors")
     return cross(x1, x2, axis=axis)
