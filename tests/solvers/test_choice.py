@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp, softmax
 
 from steepest import Verdict, minimize
+from steepest.bounds import Bounds
 from steepest.errors import InputError
 from steepest.objective import Objective
 from steepest.oracles import MadeWhenAsked
@@ -80,6 +81,9 @@ def test_slopes_begin_where_the_second_derivatives_of_few_parameters_take_as_lon
     plan = choose(Objective(40, value_and_gradient=parabola, hessian=hessian))
     assert [rung.label for rung in plan.rungs] == ladder
     assert not plan.rungs[1].afresh
+    inside = Bounds(np.zeros(40), np.ones(40))
+    plan = choose(Objective(40, value_and_gradient=parabola, hessian=hessian, bounds=inside))
+    assert plan.name == ("L-BFGS" if in_slopes > 10.0 else "Newton")
 
 
 def test_the_likelihood_of_a_mixture_is_followed_by_slopes_to_where_expectation_maximisation_stays():
@@ -100,6 +104,11 @@ def test_the_likelihood_of_a_mixture_is_followed_by_slopes_to_where_expectation_
         return -np.sum(top[:, 0] + np.log(np.sum(np.exp(logs - top), axis=1)))
 
     start = np.r_[np.zeros(clusters), (centres + 0.3 * rng.normal(size=centres.shape)).ravel(), np.zeros(16)]
+    box = [(-0.5, 0.5)] * clusters + [(None, None)] * 16 + [(-0.3, None)] * 16
+    held = minimize(cost, start, bounds=box, starts=1)
+    assert held.plan.taken == ("L-BFGS",)
+    assert held.nfev < 400  # BFGS takes thousands along the bounds
+    assert_allclose(held.fun, minimize(cost, start, bounds=box, starts=1, method="newton").fun, rtol=1e-12)
     result = minimize(cost, start, starts=1)
     assert result.plan.taken == ("BFGS",)
     assert result.nhev == 0

@@ -186,8 +186,18 @@ RULES = (
         most_steps=KNOWING_STEPS,
     ),
     Rule(
+        LBFGS,
+        when=lambda s: s.has_weighty_hessian and s.objective.bounds.any,
+        because=(
+            "all second derivatives of its {n} parameters take as long as many slopes, and inside bounds the last "
+            "steps tell enough of them"
+        ),
+        otherwise=FORGETFUL,
+        most_steps=KNOWING_STEPS,
+    ),
+    Rule(
         BFGS,
-        when=lambda s: s.has_weighty_hessian,
+        when=lambda s: s.has_weighty_hessian and not s.objective.bounds.any,
         because=(
             "all second derivatives of its {n} parameters take as long as many slopes, and those come near the minimum "
             "sooner"
