@@ -14,10 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..flows.primitive import solution
-from ..flows.problem import Flow
 from ..flows.steps import CLOSEST, TOLERANCE, Control
-from .functionals import Recorded, depends, number, recorded, vector
+from .functionals import depends, number, recorded, vector
+from .pieces import followed
 from .shape import reshape
 from .values import Value, any_traced, array_value, refused, shape_of
 
@@ -129,11 +128,9 @@ def solve_ivp(
         options.get("max_step", np.inf),
         options.get("first_step"),
     )
-    flow = _flow(rate, control)
 
     def at(times: Value) -> tuple[Value, Value]:
-        states, last = solution(flow, t0, t1, times, [vector(start)], rate.held)
-        return states, last
+        return followed(rate, control, t0, t1, times, vector(start))
 
     def dense(t: Any) -> Any:
         from ..arrays import unwrap, wrap
@@ -189,7 +186,7 @@ def odeint(
     times = jnp.asarray(vector(t))
     default = 1.49012e-8
     control = _control(default if rtol is None else rtol, default if atol is None else atol, hmax or np.inf)
-    found = solution(_flow(rate, control), times[0], times[-1], times, [vector(start)], rate.held)[0]
+    found = followed(rate, control, times[0], times[-1], times, vector(start))[0]
     return (found, {"message": "Integration successful."}) if full_output else found
 
 
@@ -217,18 +214,6 @@ def _control(relative: Any, absolute: Any, longest: float, first: float | None =
     relative, absolute = np.asarray(relative, float), np.asarray(absolute, float)
     least = np.clip(relative, CLOSEST, TOLERANCE)
     return Control(least, absolute * np.minimum(1.0, least / np.maximum(relative, least)), longest, first)
-
-
-def _flow(rate: Recorded, control: Control) -> Flow:
-    """The problem of one state, made flat, that changes at this rate."""
-    closed, shape = rate.jaxpr, rate.shape
-    flat = vector(np.zeros(shape)).shape
-
-    def of_time_first(t: Any, y: Any, *held: Any) -> Any:
-        return jnp.reshape(rate.with_held(held, t, jnp.reshape(y, shape)), -1)
-
-    held = closed.in_avals[: len(rate.held)]
-    return Flow.of(of_time_first, flat, held, control)
 
 
 FUNCTIONS_BY_NAME: dict[str, Any] = {"solve_ivp": solve_ivp, "odeint": odeint}

@@ -101,6 +101,14 @@ def switching(function: Recorded, ends: Sequence[Value], far: Value | None = Non
     return jnp.where(settled(there), places, spread)
 
 
+def straight_switching(function: Recorded, ends: Sequence[Value], most: int) -> Value:
+    """The places (k,) of those that are straight lines in it; none where there are others, or more than `most`."""
+    switches = _switches(function)
+    if any(switch.form != STRAIGHT for switch in switches) or sum(switch.size for switch in switches) > most:
+        return jnp.zeros(0)
+    return switching(function, ends)
+
+
 def _grid(begin: Value, end: Value, far: Value | None) -> Value:
     if far is None:
         return lax.stop_gradient(begin + (end - begin) * np.linspace(0.0, 1.0, LOOKS))
