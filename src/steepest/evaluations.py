@@ -205,7 +205,8 @@ class SplitCost:
 
     `cost`: value, derivatives and sparsity of the smooth cost of y (N,). `rows`: the equations, a traced function, and
     `parts` what norms are taken of; None where there are none.
-    `limits`: constraints, where they have kinks as well, as one traced function of y.
+    `limits`: constraints, where they have kinks as well, as one traced function of y. `conic`: the same with t alone in
+    the place of each norm, which is no cost by itself: on the cones t >= |u| it is.
     """
 
     program: Split
@@ -213,6 +214,7 @@ class SplitCost:
     rows: Trace | None
     limits: Trace | None = None
     parts: Trace | None = None
+    conic: SplitCost | None = None
 
 
 def split_cost(traced: Trace) -> SplitCost | None:
@@ -234,13 +236,22 @@ def _split_cost(program: Split, cost: Any, limits: Any = None) -> SplitCost:
     def of(closed: Any) -> Trace:
         return Trace(closed, closed.out_avals[0].shape, "float64")
 
-    return SplitCost(
-        program,
-        exact_evaluations(of(cost)),
-        of(program.rows) if len(program.pairs) else None,
-        None if limits is None else of(limits),
-        None if program.parts is None else of(program.parts),
-    )
+    def with_numbers(cost: Any, rows: Any, parts: Any, limits: Any, conic: SplitCost | None) -> SplitCost:
+        return SplitCost(
+            program,
+            exact_evaluations(of(cost)),
+            of(rows) if len(program.pairs) else None,
+            None if limits is None else of(limits),
+            None if program.parts is None else of(parts),
+            conic,
+        )
+
+    conic = None
+    if program.conic:
+        first, rows, parts, *further = program.conic
+        cost_on_cones, limits_on_cones = further if limits is not None else (first, None)
+        conic = with_numbers(cost_on_cones, rows, parts, limits_on_cones, None)
+    return with_numbers(cost, program.rows, program.parts, limits, conic)
 
 
 def split_between(cost: Trace, limits: Sequence[Trace], senses: Sequence[int]) -> SplitCost | None:

@@ -125,6 +125,11 @@ class Slacked:
         self.row_scale = np.array([_scale_for(float(size)) for size in sizes]) / self.rows.units
         self._set_box()
 
+    def scaled_like(self, other: Slacked) -> None:
+        """Take the scales of a program with the same parameters and rows."""
+        self.cost_scale, self.row_scale, self.sparse = other.cost_scale, other.row_scale, other.sparse
+        self._set_box()
+
     def _most_curvature(self, x: Vector, gradient: Vector) -> float:
         """How far the cost's slope, `gradient` at `x`, changes within the parameters' sizes; infinite if not known.
 

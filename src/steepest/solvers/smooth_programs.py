@@ -143,10 +143,9 @@ def smooth_program(objective: Objective, split: Any, y: Vector, sizes: Vector | 
     """
     program, cost, n = split.program, split.cost, split.program.n
     block = _no_rows(cost, y.size) if split.rows is None else _traced(split.rows, y.size)
-    units, raised, parts = np.ones(y.size), y, None
+    units, raised = np.ones(y.size), y
     if split.parts is not None:
-        parts = _traced(split.parts, y.size)
-        of_parts = parts.jacobian(y)
+        of_parts = _traced(split.parts, y.size).jacobian(y)
         own = np.abs(y[:n]) if sizes is None else np.maximum(np.abs(y[:n]), sizes)
         units[program.radii] = _units_of_norms(program, y, abs(of_parts[:, :n]) @ own)
         # At its least a norm's t pulls nowhere: twice as long, with three eighths of what the cost rises with the norm.
@@ -161,26 +160,39 @@ def smooth_program(objective: Objective, split: Any, y: Vector, sizes: Vector | 
     steepest = np.abs(gradient * units)[n:].max(initial=0.0)
     cost_unit = float(_power_of_two(steepest))
     of_rows = of_kinks
-    if parts is not None:
+    if split.parts is not None:
         unit_of_part = units[program.radii][program.part_of]
         slopes, of_rows = _stacked(slopes, of_parts[:, :n]), np.concatenate([of_kinks, unit_of_part])
-        parts = _in_units(parts, units, unit_of_part)
     units[:n] = _units_of_parameters(cost, raised, slopes, of_rows, cost_unit)
-    lower, upper = program.lower.copy(), np.full(y.size, np.inf)
+    return _in_these_units(objective, split, units, cost_unit)
+
+
+def on_cones(objective: Objective, smooth: SmoothProgram, conic: Any) -> SmoothProgram:
+    """The program in the same units with t alone for each norm, of the `conic` part of a `problem.SplitCost`."""
+    return _in_these_units(objective, conic, smooth.units, smooth.cost_unit)
+
+
+def _in_these_units(objective: Objective, split: Any, units: Vector, cost_unit: float) -> SmoothProgram:
+    program, cost, n, N = split.program, split.cost, split.program.n, units.size
+    lower, upper = program.lower.copy(), np.full(N, np.inf)
     bounds = objective.bounds
     lower[:n], upper[:n] = bounds.lower, bounds.upper
     inner = objective.beside(
-        y.size,
+        N,
         value=lambda w: cost.value(units * w) / cost_unit,
         value_and_gradient=lambda w: _both(cost, w, units, cost_unit),
         hessian=lambda w: _times(1.0 / cost_unit * units, cost.hessian(units * w), units),
-        sparse_hessian=_sparse(cost, y.size, units, cost_unit),
+        sparse_hessian=_sparse(cost, N, units, cost_unit),
         bounds=Bounds(lower / units, upper / units),
     )
-    scaled = _in_units(block, units, of_kinks)
+    block = _no_rows(cost, N) if split.rows is None else _traced(split.rows, N)
+    scaled = _in_units(block, units, units[program.pairs[:, 1]])
+    parts = None
+    if split.parts is not None:
+        parts = _in_units(_traced(split.parts, N), units, units[program.radii][program.part_of])
     zero = np.zeros(block.m)
     names = [f"kink {k}" for k in range(block.m)]
-    rows = Rows(y.size, zero, zero, names, (scaled,), np.arange(block.m))
+    rows = Rows(N, zero, zero, names, (scaled,), np.arange(block.m))
     return SmoothProgram(inner, rows, units, cost_unit, program, parts)
 
 

@@ -58,7 +58,8 @@ class Split:
     `levels` (L, 2): the entry of each threshold that largest elements are told by, and the number of one of its pairs.
     `places`: the user's lines with the kinks. `lift(x)`: the y that belongs to x (n,), where it can be computed.
     `further`: closed jaxprs of y to what else `split_of` was given to take along. `left`: the kinks that were not
-    replaced; None where not all are known.
+    replaced; None where not all are known. `conic`: closed jaxprs of y like `cost`, `rows`, `parts` and `further`, in
+    which t alone stands for each norm, as it may on the cone t >= |u|; none where there are no norms.
     """
 
     n: int
@@ -77,6 +78,7 @@ class Split:
     parts: Any = None
     part_of: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     levels: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), dtype=int))
+    conic: tuple[Any, ...] = ()
 
     def is_smooth_at(self, x: Vector, radius: Vector) -> bool:
         """Whether no kink that was not replaced comes within `radius` (n,) of `x` (n,)."""
@@ -131,13 +133,9 @@ def split_of(closed: Any, most: int) -> Split | None:
     if not kinks or total > 2 * most:
         return None
     n = reading.n
-    with double_precision():
-        flat = jax.ShapeDtypeStruct((n + total,), np.float64)
-        both = jax.make_jaxpr(lambda y: _lifted(reading, kinks, y))(flat)
-        cost, rows, parts, *further = (
-            simplify(eliminate_dead(with_outputs(both, [out])), keep_derivatives=True)
-            for out in both.jaxpr.outvars
-        )
+    cost, rows, parts, *further = _recorded(reading, kinks, n + total, conic=False)
+    has_norms = any(kink.parts is not None for kink in kinks)
+    conic = tuple(_recorded(reading, kinks, n + total, conic=True)) if has_norms else ()
     lower = np.full(n + total, -np.inf)
     start, radii = n, [np.zeros(0, dtype=int)]
     pairs: list[np.ndarray] = []
@@ -193,7 +191,19 @@ def split_of(closed: Any, most: int) -> Split | None:
         parts if sizes else None,
         np.repeat(np.arange(counts.size), counts),
         np.concatenate(levels),
+        conic,
     )
+
+
+def _recorded(reading: Reading, kinks: list[_Kink], size: int, *, conic: bool) -> list[Any]:
+    """Closed jaxprs of y (size,) to the outputs of `_lifted`, one for each."""
+    with double_precision():
+        flat = jax.ShapeDtypeStruct((size,), np.float64)
+        both = jax.make_jaxpr(lambda y: _lifted(reading, kinks, y, conic))(flat)
+        return [
+            simplify(eliminate_dead(with_outputs(both, [out])), keep_derivatives=True)
+            for out in both.jaxpr.outvars
+        ]
 
 
 def _sorted_for_sums(reading: Reading, kinks: list[_Kink]) -> set[Any]:
@@ -288,8 +298,8 @@ def _kink(index: int, equation: Any, pattern: Pattern | None) -> _Kink | None:
     return _Kink(index, name, tuple(equation.invars), axes, out)
 
 
-def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, ...]:
-    """Cost and equations of the program at y, recorded anew, and what is taken along."""
+def _lifted(reading: Reading, kinks: list[_Kink], y: Any, conic: bool) -> tuple[Any, ...]:
+    """Cost, equations and parts of the program at y, recorded anew, and what is taken along; `conic` as in `Split`."""
     jaxpr = reading.closed.jaxpr
     values: dict[Any, Any] = dict(zip(jaxpr.constvars, reading.closed.consts, strict=True))
     values[reading.x] = lax.slice(y, (0,), (reading.n,))
@@ -304,7 +314,7 @@ def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, ...]:
             run_equation(equation, values, jaxpr)
             continue
         if kink.parts is not None:
-            values[kink.out], part = _radius(kink, values, y, start)
+            values[kink.out], part = _radius(kink, values, y, start, conic)
             parts.append(part)
             start += kink.size
             continue
@@ -319,7 +329,7 @@ def _lifted(reading: Reading, kinks: list[_Kink], y: Any) -> tuple[Any, ...]:
     return read_atom(reading.out, values), *joined, *(read_atom(var, values) for var in jaxpr.outvars[1:])
 
 
-def _radius(kink: _Kink, values: dict[Any, Any], y: Any, start: int) -> tuple[Any, Any]:
+def _radius(kink: _Kink, values: dict[Any, Any], y: Any, start: int, conic: bool) -> tuple[Any, Any]:
     """What stands for a norm, and all that it is taken of in a row.
 
     Where t is zero it stands for nothing but t: u is then held at zero too.
@@ -327,6 +337,8 @@ def _radius(kink: _Kink, values: dict[Any, Any], y: Any, start: int) -> tuple[An
     assert kink.parts is not None
     t = lax.reshape(lax.slice(y, (start,), (start + kink.size,)), kink.out.aval.shape)
     u = kink.parts.of(lambda atom: jax.numpy.asarray(read_atom(atom, values)))
+    if conic:
+        return t, lax.reshape(u, (u.size,))
     is_open = t > 0.0
     size = jax.numpy.where(is_open, t, 1.0)
     bent = jax.numpy.sum(u * (u / size[..., None]), axis=-1)

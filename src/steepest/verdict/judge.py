@@ -11,6 +11,7 @@ import numpy as np
 
 from ..numerics import EPS, all_finite, quietly
 from ..objective import Objective
+from .cone_gap import minimum_on_cones
 from .curvature import Curvature, confirmed, curvature_of, steady
 from .degenerate import without_curvature
 from .endless import pole_near, pole_on_the_way, valley_from
@@ -105,6 +106,9 @@ OUTSTANDING = 1e-3
 # A cost that cannot change by more than this many times its own rounding within the parameters' size is level.
 LEVEL = 4.0
 
+# Words that slopes and curvature lead to, where norms are so short that these tell next to nothing.
+BY_SMOOTHNESS = (Verdict.GLOBAL_MINIMUM, Verdict.LOCAL_MINIMUM, Verdict.FLAT_MINIMUM, Verdict.STOPPED)
+
 
 def judge(
     objective: Objective,
@@ -133,6 +137,8 @@ def judge(
     with quietly():
         look = look_at(objective, x, names, structure, None if stop is None else str(stop), history, seed)
         found = _judge(look)
+        if found.verdict in BY_SMOOTHNESS:
+            found = minimum_on_cones(look, found.evidence) or found
         if found.verdict is Verdict.INFIMUM_NOT_ATTAINED:
             found = with_the_gap(look, found)
         if found.verdict in MINIMA and look.objective.derivatives == "numeric":
@@ -429,7 +435,7 @@ def _is_level(look: Look, curvature: Curvature, rounding: Rounding) -> bool:
 def _slope_not_finite(look: Look) -> Judgement:
     broken = [look.names[i] for i in np.flatnonzero(~np.isfinite(look.gradient)).tolist()]
     evidence = [Evidence("slope at the point", None, None, False, f"not finite for {listed(broken)}")]
-    shown = split_minimum(look, evidence)
+    shown = split_minimum(look, evidence) or minimum_on_cones(look, evidence)
     if shown is not None:
         return shown
     pole = pole_on_the_way(look)

@@ -8,10 +8,13 @@ least length need not be inside.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..bounds import Vector
-from ..linear_algebra.saddle_systems import solved_with_pivoting
+from ..solvers.cone_interior_point import ConeInteriorPoint, Cones
+from ..solvers.programs import Measured
 from ..solvers.smooth_programs import Vanishing
 
 # A pull may be longer than a norm can bear by this part, which is rounding. Where the cost is not known to be convex it
@@ -24,15 +27,6 @@ BEARS_NOTHING = 1e-8
 
 # Slopes that the multipliers leave, against the terms that cancel there.
 BALANCED = 1e-8
-
-# Rounds in which the walls around the multipliers are drawn in, and how far beyond the longest they stand at first and
-# at last: nearer, and a step has no room; farther, and it is not pushed. They come nearer by `NEARER` where a round
-# makes the longest shorter by less than the part `SLOW` of that room.
-ROUNDS, BEYOND, LEAST_BEYOND = 200, 0.05, 1e-9
-NEARER, SLOW = 0.25, 0.1
-
-# What holds the multipliers of other kinks, which have no wall, where nothing else does.
-LOOSE = 1e-6
 
 
 def held_together(
@@ -60,7 +54,7 @@ def held_together(
     left = gradient - J.T @ u
     if begun is None or vanishing.strain(u, left, left) > most:
         # Where equations are made from norms, what these bear changes with the multipliers.
-        inside = None if made_of_norms else _drawn_in(vanishing, C, gradient, free, u, most)
+        inside = None if made_of_norms else _drawn_in(vanishing, C, gradient, free, most)
         if inside is None:
             return None
         u = inside
@@ -75,75 +69,56 @@ def held_together(
 
 
 def _drawn_in(
-    vanishing: Vanishing, C: object, gradient: Vector, free: np.ndarray, u: Vector, most: float
+    vanishing: Vanishing, C: object, gradient: Vector, free: np.ndarray, most: float
 ) -> Vector | None:
-    """Multipliers (m,) with C u the `gradient` in the entries `free` and every pull at `most` as long as can be borne.
+    """Multipliers (m,), C u the `gradient` in the entries `free`, with the longest pull as short as need be."""
+    from scipy.sparse import csr_array
 
-    By Newton's method on the logarithms of what is left to walls just beyond the longest, which follow it inwards.
-    """
     program = vanishing.smooth.program
-    m, first = u.size, u.size - vanishing.parts.size
-    of = program.part_of[vanishing.parts]
-    norms, member = np.unique(of, return_inverse=True)
+    m, first = vanishing.rows.m, vanishing.rows.m - vanishing.parts.size
+    norms, member = np.unique(program.part_of[vanishing.parts], return_inverse=True)
     bears = gradient[program.radii[norms]]
     if (bears <= 0.0).any():
         return None
-    target, A = gradient[free], C
-    loose = np.concatenate([np.full(first, LOOSE), np.zeros(m - first)])
-    start = solved_with_pivoting(_diagonal(np.ones(m), A), A, np.concatenate([np.zeros(m), target]))
-    if start is None:
-        return None
-    u, before, beyond = start[:m], np.inf, BEYOND
-    for _ in range(ROUNDS):
-        v = u[first:] / bears[member]
-        lengths = np.sqrt(np.bincount(member, v**2, norms.size))
-        longest = float(lengths.max(initial=0.0))
-        if longest <= most:
-            return u
-        if longest > before * (1.0 - SLOW * beyond):
-            # In the middle between K walls no place has more than K times the room to all of them.
-            if longest * (1.0 - norms.size * beyond) > most or beyond < LEAST_BEYOND:
-                return None
-            beyond *= NEARER
-        before = longest
-        wall = ((1.0 + beyond) * longest) ** 2
-        room = wall - lengths**2
-        # -log(wall - |v|²): slope 2v/room, second derivatives 2I/room + 4vvᵀ/room².
-        slope = np.concatenate([loose[:first] * u[:first], 2.0 * v / room[member] / bears[member]])
-        H = _bending(v, room, member, bears, loose, first, A)
-        step = solved_with_pivoting(H, A, np.concatenate([-slope, target - A @ u]))  # type: ignore[operator]
-        if step is None:
-            return None
-        u = u + _inside_the_wall(v, step[first:m] / bears[member], member, wall) * step[:m]
-    return None
+    sizes = np.concatenate([np.ones(first), bears[member]])
+    longest = _Longest(C, sizes, gradient[free], norms.size)
+    places = np.arange(first, m)
+    slopes = csr_array((np.ones(places.size), (np.arange(places.size), places)), shape=(places.size, m + 1))
+    cones = Cones(np.full(norms.size, m), slopes, np.zeros(places.size), member)
+    method = ConeInteriorPoint(longest, cones)
+    it = method.begin(np.zeros(m + 1))
+    while it.halt is None:
+        lengths = cones.lengths(it.point.u)
+        balanced = np.abs(it.at.residual).max(initial=0.0) <= BALANCED**2 * max(1.0, np.abs(gradient).max())
+        if balanced and lengths.max(initial=0.0) <= most:
+            break
+        it = method.step(it)
+    return sizes * it.w[:m]
 
 
-def _inside_the_wall(v: Vector, change: Vector, member: np.ndarray, wall: float) -> float:
-    """The part of a step, at most one, that takes every length half of the way to the wall at most."""
-    a, b, c = (np.bincount(member, product) for product in (change**2, 2.0 * v * change, v**2))
-    reach = (0.5 * (np.sqrt(c) + np.sqrt(wall))) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = (-b + np.sqrt(np.maximum(b**2 + 4.0 * a * (reach - c), 0.0))) / (2.0 * a)
-    return float(min(1.0, np.nanmin(np.where(a > 0.0, part, 1.0), initial=1.0)))
+class _Longest:
+    """Minimise K·t where the multipliers balance the slopes, C (sizes·v) = target, of K pulls no longer than t."""
 
+    sparse = True
 
-def _diagonal(entries: Vector, like: object) -> object:
-    if isinstance(like, np.ndarray):
-        return np.diag(entries)
-    from scipy.sparse import csc_array, diags_array
+    def __init__(self, C: Any, sizes: Vector, target: Vector, count: int) -> None:
+        from scipy.sparse import csr_array, diags_array, hstack
 
-    return csc_array(diags_array(entries))
+        m = sizes.size
+        self.none = csr_array((m + 1, m + 1))
+        self.lower, self.upper = np.full(m + 1, -np.inf), np.full(m + 1, np.inf)
+        self.target = target
+        self.J = csr_array(hstack([csr_array(C) @ diags_array(sizes), csr_array((target.size, 1))]))
+        self.slope = np.concatenate([np.zeros(m), [float(count)]])
 
+    def measure(self, w: Vector) -> Measured:
+        """The cost, and what is left of the balance."""
+        return Measured(float(self.slope @ w), self.slope, self.J @ w - self.target)
 
-def _bending(
-    v: Vector, room: Vector, member: np.ndarray, bears: Vector, loose: Vector, first: int, like: object
-) -> object:
-    """Second derivatives of the barrier in all multipliers: one block for each norm."""
-    from scipy.sparse import csc_array, csr_array, diags_array
+    def jacobian(self, w: Vector) -> Any:
+        """Of the balance."""
+        return self.J
 
-    scaled = v / bears[member] / room[member]
-    columns = csr_array((scaled, (first + np.arange(v.size), member)), shape=(loose.size, room.size))
-    diagonal = loose.copy()
-    diagonal[first:] = 2.0 / room[member] / bears[member] ** 2
-    H = csc_array(diags_array(diagonal) + 4.0 * (columns @ columns.T))
-    return H.toarray() if isinstance(like, np.ndarray) else H
+    def hessian(self, w: Vector, multipliers: Vector, cost: float = 1.0) -> Any:
+        """Nothing bends but the cones."""
+        return self.none

@@ -1,0 +1,175 @@
+"""How far a convex cost of norms is above the least it can be: by its dual cost, on cones.
+
+Where hundreds of norms vanish, as in the even stretches of a picture, and others nearly do, neither slopes nor
+curvature at a point tell much: both change within next to no distance. But any multipliers inside the cones t >= |u|
+bound the cost from below everywhere (Boyd & Vandenberghe, "Convex Optimization", 2004, section 5.9), and the
+interior-point method finds the best of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..bounds import Vector
+from ..linear_algebra.saddle_systems import factorise
+from ..numerics import EPS
+from ..presentation.text import number
+from ..solvers.cone_interior_point import ConeInteriorPoint, ConeIterate, Point, cone_method
+from ..solvers.smooth_programs import on_cones, smooth_program
+from .failures import falls
+from .look import NO_NUMBER, Look
+from .minima import kinks_within
+from .onward import ASKED_TO_STOP
+from .wording import listed
+from .words import Evidence, Judgement, Verdict
+
+# Norms shorter than this part of the longest of their operation bend within the reach of what slopes are compared over.
+SHORT = 1e-3
+
+# The cost may still fall by this part of itself, or of its whole fall.
+MET = 1e-10
+
+# Rounds of Newton's method on the multipliers' own place, and what part of the largest curvature counts as some.
+ROUNDS, BENT = 3, 1e-10
+
+# Slopes that rounding leaves unbalanced are counted over so many sizes of the parameters.
+FAR = 10.0
+
+
+class Gap(NamedTuple):
+    """The cost is nowhere lower than at the point by more than `most`; at `x` (n,) it is `value`."""
+
+    most: float
+    x: Vector
+    value: float
+
+
+def minimum_on_cones(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
+    """The word for a point of a convex cost with short norms; None where the gap decides nothing, or is not known."""
+    if look.stop in ASKED_TO_STOP or not (look.convex and _has_short_norms(look)):
+        return None
+    gap = _gap(look)
+    if gap is None:
+        return None
+    limit = MET * max(abs(look.value), look.fall or 0.0)
+    if not gap.most <= limit:
+        if look.value - gap.value <= limit:
+            return None
+        return falls(
+            look, gap.x - look.x, list(evidence), "inside the cones of its norms the cost falls", below=gap.x
+        )
+    evidence = [
+        item for item in evidence if item.name not in ("slope", "projected slope", "slope at the point")
+    ]
+    how = "the dual cost with each norm on its cone, by an interior-point method"
+    evidence.append(Evidence("gap to the lowest possible cost", gap.most, limit, True, how))
+    sites = kinks_within(look, SHORT)
+    where = f" ({listed(sites)})" if sites else ""
+    return Judgement(
+        Verdict.GLOBAL_MINIMUM,
+        tuple(evidence),
+        f"Minimum beside kinks{where}: the cost is convex, and by its dual cost it is nowhere lower by more than "
+        f"{number(gap.most)}.",
+        gap=gap.most,
+    )
+
+
+def _has_short_norms(look: Look) -> bool:
+    split = look.objective.split
+    if split is None or split.conic is None or not split.program.complete:
+        return False
+    program = split.program
+    try:
+        lengths = np.abs(program.lift(look.x)[program.radii])
+    except NO_NUMBER:
+        return False
+    longest = np.zeros(int(program.radius_places.max(initial=-1)) + 1)
+    np.maximum.at(longest, program.radius_places, lengths)
+    return bool((lengths <= SHORT * longest[program.radius_places]).any())
+
+
+def _gap(look: Look) -> Gap | None:
+    objective = look.objective
+    split = objective.split
+    if split is None:
+        return None
+    try:
+        y = split.program.lift(look.x)
+        if not np.isfinite(y).all():
+            return None
+        smooth = smooth_program(objective, split, y, look.scale)
+        w = y / smooth.units
+        method = cone_method(on_cones(objective, smooth, split.conic), w)
+        if method is None:
+            return None
+        it = method.begin(method.program.start(w))
+        while it.halt is None:
+            it = method.step(it)
+    except NO_NUMBER:
+        return None
+    unit = smooth.cost_unit / method.program.cost_scale
+    reach = FAR * np.maximum(np.abs(it.w), 1.0)
+    least = unit * _bound(method, it, reach)
+    x = look.inside((smooth.units * method.program.x_of(it.w))[: look.n])
+    value = look.value_at(x)
+    return Gap(max(look.value - least, 0.0), x, value) if np.isfinite(least) and np.isfinite(value) else None
+
+
+def _bound(method: ConeInteriorPoint, it: ConeIterate, reach: Vector) -> float:
+    """What the cost is nowhere below within `reach` (N,) of the iterate, in its units, by the multipliers.
+
+    A convex cost lies above its tangent. What the multipliers leave of its slope is made as small as can be: where it
+    is the slope in a norm they take it, and elsewhere the tangent is laid where there is less.
+    """
+    pull = _taking_all(method, it)
+    at_w = _where_balanced(method, it, pull)
+    program = method.program
+    at, (below, above) = program.measure(at_w), method.distances(at_w)
+    point, sides = method.cones.at(at_w), (below > 0.0).all() and (above > 0.0).all()
+    if not (at.finite and sides):
+        return -np.inf
+    sum_of_products = point.t @ pull.t + point.u @ pull.u
+    sum_of_products += it.low[method.has_low] @ below[method.has_low]
+    sum_of_products += it.high[method.has_high] @ above[method.has_high]
+    left = _left(method, it, at.gradient, pull)
+    rounding = 8.0 * EPS * (abs(at.value) + float(np.abs(at.gradient) @ np.abs(at_w)))
+    return float(at.value + it.y @ at.residual - sum_of_products - np.abs(left) @ reach - rounding)
+
+
+def _left(method: ConeInteriorPoint, it: ConeIterate, gradient: Vector, pull: Point) -> Vector:
+    """What the multipliers leave of the slope, (N,)."""
+    return np.asarray(gradient + it.J.T @ it.y - it.low + it.high - method.pulled(pull))
+
+
+def _taking_all(method: ConeInteriorPoint, it: ConeIterate) -> Point:
+    """The multipliers of the cones with those of t what balances its slope, and those of u no longer."""
+    cones, left = method.cones, _left(method, it, it.at.gradient, it.pull)
+    t = np.maximum(it.pull.t + left[cones.tips], 0.0)
+    lengths = cones.lengths(it.pull.u)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = np.where(lengths > t, t / lengths, 1.0)
+    return cones.point(t, part[cones.of] * it.pull.u)
+
+
+def _where_balanced(method: ConeInteriorPoint, it: ConeIterate, pull: Point) -> Vector:
+    """The place (N,) next to the iterate where the multipliers balance the slope of entries with curvature."""
+    from scipy.sparse import csc_array
+
+    program, w = method.program, it.w
+    for _ in range(ROUNDS):
+        H = csc_array(program.hessian(w, it.y))
+        diagonal = H.diagonal()
+        bent = np.flatnonzero(diagonal > BENT * diagonal.max(initial=0.0))
+        if not bent.size:
+            break
+        left = _left(method, it, program.measure(w).gradient, pull)
+        raised = np.full(bent.size, BENT * diagonal.max())
+        step = factorise(H[bent][:, bent], raised, csc_array((0, bent.size)), 0.0).solve(-left[bent])
+        if step is None or not np.isfinite(step).all():
+            break
+        w = w.copy()
+        w[bent] += step
+    return w
