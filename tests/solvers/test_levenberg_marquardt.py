@@ -112,6 +112,28 @@ def test_other_units_of_the_parameters_and_the_residual_leave_the_path_alone(uni
     assert_allclose(other.history.x / u, plain.history.x, rtol=1e-7)
 
 
+@pytest.mark.parametrize(("unit", "gauge"), [(2.0**-30, 1.0), (2.0**20, 1.0), (1.0, 2.0**20)])
+def test_units_leave_the_path_alone_where_a_parameter_has_no_say_at_the_start(unit, gauge):
+    """a·exp(-k·t) from a = 0, where k moves nothing; powers of two round nothing, so that the paths agree to the bit."""
+    t = np.linspace(0.0, 3.0, 20)
+    data = 2.5 * np.exp(-1.3 * t) + 0.01 * np.cos(7.0 * t)
+
+    def walk(unit, gauge):
+        def residual(x):
+            return gauge * (x[0] * np.exp(-x[1] / unit * t) - data)
+
+        def jacobian(x):
+            shape = np.exp(-x[1] / unit * t)
+            return gauge * np.column_stack([shape, -x[0] * t * shape / unit])
+
+        start = np.array([0.0, 0.5 * unit])
+        return drive(LevenbergMarquardt(newton=False), squares(residual, jacobian, 2), start, max_steps=30)
+
+    plain, other = walk(1.0, 1.0), walk(unit, gauge)
+    assert plain.steps > 5
+    assert_array_equal(other.history.x / [1.0, unit], plain.history.x)
+
+
 def test_no_accepted_step_goes_uphill():
     run = drive(levenberg_marquardt(), squares(rosenbrock_residual, rosenbrock_jacobian, 2), START)
     assert (np.diff(run.history.value) <= 1e-14).all()

@@ -109,7 +109,7 @@ class LMState(NamedTuple):
     ones, if it was bent. `ratio`: of the model's next step to the last one, where both are free and go the same way,
     else 0; `steady`: how many times in a row it has been the same, and `wanted`: how many it takes to go ahead. `way`:
     the lengths of all steps so far, scaled. `aimed` (n,): the last step as the model had it, where it was free and the
-    next one is shorter; else None.
+    next one is shorter; else None. `unseen` (n,): which parameters have moved no residual yet; None where all have.
     """
 
     x: Vector
@@ -137,6 +137,7 @@ class LMState(NamedTuple):
     wanted: int = 1
     way: float = 0.0
     aimed: Vector | None = None
+    unseen: Mask | None = None
 
 
 class Move(NamedTuple):
@@ -196,10 +197,15 @@ class LevenbergMarquardt:
             )
         linear = objective.linearised(x)
         size, gram = _measured(linear.jacobian)
-        scale = np.where(size > 0.0, size, 1.0)
-        reach = sqrt(float(((scale * x) ** 2).sum()))
+        moved = size * x
+        reach = sqrt(float(moved.dot(moved)))
         radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
-        return self._aim(objective, x, linear, None, scale, size, gram, radius, False, False, None, 0.0)
+        unseen = size == 0.0
+        if not unseen.any():
+            return self._aim(objective, x, linear, None, size, size, gram, radius, False, False, None, 0.0)
+        scale = np.where(unseen, float(size.max()) or 1.0, size)
+        state = self._aim(objective, x, linear, None, scale, size, gram, radius, False, False, None, 0.0)
+        return state._replace(unseen=unseen)
 
     def step(self, objective: Objective, state: LMState) -> LMState:
         """The first step, at shrinking radius, that lowers the cost about as the model says."""
@@ -254,7 +260,7 @@ class LevenbergMarquardt:
             radius = LARGEST_CUT * min(radius, move.length) if poor else next_radius(reach)
         else:
             radius = _next_radius(state, move, trial.fell, radius, rounding)
-        scale = np.maximum(state.scale, size)
+        scale = _units(state, size)
         if state.hessian is not None and (size < DROWNED * scale).any():
             scale = np.where(size > 0.0, np.maximum(REMEMBERED * scale, size), scale)
             radius *= sqrt(float(((scale * move.p) ** 2).sum())) / move.length if move.length > 0.0 else 1.0
@@ -282,7 +288,7 @@ class LevenbergMarquardt:
         size, gram = _measured(found.jacobian)
         if not (isfinite(found.value) and is_finite(size)):
             return None
-        scale, step = np.maximum(state.scale, size), place - state.x
+        scale, step = _units(state, size), place - state.x
         way = state.way + move.length
         return self._aim(
             objective, place, found, step, scale, size, gram, state.radius, False, False, state, way
@@ -379,6 +385,7 @@ class LevenbergMarquardt:
             held_curved=held_curved,
             turned=turned,
             way=way,
+            unseen=_still_unseen(before, size),
         )
 
 
@@ -386,6 +393,25 @@ def _is_slow(state: LMState) -> bool:
     """Whether so many slow steps were held, or led from side to side, that another method is to be tried."""
     in_a_row = max(state.slow_held, state.held_curved)
     return state.turned >= FROM_SIDE_TO_SIDE or in_a_row >= SLOW_STEPS + SLOW_EACH * state.x.size
+
+
+def _units(state: LMState, size: Vector) -> Vector:
+    """The units that fit columns of the Jacobian of this `size` (n,) too: the largest so far (Moré 1978).
+
+    A parameter whose column was zero until now has had none of its own.
+    """
+    scale = np.maximum(state.scale, size)
+    if state.unseen is None:
+        return scale
+    return np.where(state.unseen & (size > 0.0), size, scale)
+
+
+def _still_unseen(before: LMState | None, size: Vector) -> Mask | None:
+    """Which parameters have had columns of zeros alone, these of `size` (n,) included; None where there are none."""
+    if before is None or before.unseen is None:
+        return None
+    unseen = before.unseen & (size == 0.0)
+    return unseen if unseen.any() else None
 
 
 def _turns(before: Vector | None, step: Vector | None, scale: Vector) -> bool:
