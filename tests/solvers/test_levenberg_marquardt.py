@@ -114,7 +114,7 @@ def test_other_units_of_the_parameters_and_the_residual_leave_the_path_alone(uni
 
 @pytest.mark.parametrize(("unit", "gauge"), [(2.0**-30, 1.0), (2.0**20, 1.0), (1.0, 2.0**20)])
 def test_units_leave_the_path_alone_where_a_parameter_has_no_say_at_the_start(unit, gauge):
-    """a·exp(-k·t) from a = 0, where k moves nothing; powers of two round nothing, so that the paths agree to the bit."""
+    """a·exp(-k·t) from a = 0, where k moves nothing; powers of two round nothing, so the paths agree to the bit."""
     t = np.linspace(0.0, 3.0, 20)
     data = 2.5 * np.exp(-1.3 * t) + 0.01 * np.cos(7.0 * t)
 

@@ -16,6 +16,9 @@ from ..vector_functions import StackedVector, TracedVector
 if TYPE_CHECKING:
     from ..structure.facts import Structure
 
+# For each data set the structure of its model, and the places of its parameters among all of them.
+Models = tuple[tuple["Structure", np.ndarray], ...]
+
 
 @dataclass(frozen=True)
 class Convexity:
@@ -40,15 +43,32 @@ class FitKinks:
         return any(part.opaque for part in self.parts)
 
 
+@dataclass(frozen=True)
+class FitPhases:
+    """What the waves of the models are of, one model after the other; false where there are none over many data."""
+
+    models: Models
+    arrangement: Arrangement
+
+    def __bool__(self) -> bool:
+        return any(bool(model.phases) for model, _ in self.models)
+
+    def at(self, z: Vector) -> list[Vector] | None:
+        """The phases at the moving parameters z (k,); None where NumPy cannot compute them."""
+        full = self.arrangement.full(z)
+        found: list[Vector] = []
+        for model, columns in self.models:
+            phases = model.phases.at(full[columns])
+            if phases is None:
+                return None
+            found += phases
+        return found
+
+
 class FitFacts:
-    """The facts of Σ(model - y)² from those of the models, over the parameters that move.
+    """The facts of Σ(model - y)² from those of the models, over the parameters that move."""
 
-    `models`: for each data set the structure of its model and the places of its parameters among all of them.
-    """
-
-    def __init__(
-        self, models: tuple[tuple[Structure, np.ndarray], ...], arrangement: Arrangement, squares: bool
-    ) -> None:
+    def __init__(self, models: Models, arrangement: Arrangement, squares: bool) -> None:
         self._models = models
         self._arrangement = arrangement
         self._squares = squares
@@ -78,6 +98,11 @@ class FitFacts:
     def kinks(self) -> FitKinks:
         """Operations in the models at which the slope may change abruptly."""
         return FitKinks(tuple(model.kinks for model, _ in self._models))
+
+    @cached_property
+    def phases(self) -> FitPhases:
+        """What the waves of the models are of."""
+        return FitPhases(self._models, self._arrangement)
 
     def kinks_near(self, z: Vector, radius: Vector) -> list[Any]:
         """Those within `radius` (k,) of the moving parameters z (k,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -13,6 +14,7 @@ from ..losses import LOSSES
 from ..objective import Objective
 from ..residuals import Residuals
 from ..search.exchange import Exchanges, is_poor_fit
+from ..search.frequencies import ROUNDS, at_other_frequencies
 from ..search.squares import judged, walk_and_judge
 from ..solvers import Plan, drive
 from ..solvers.driver import Run, lowest_seen, spent
@@ -130,16 +132,17 @@ def _look_further(
 ) -> Found:
     """Walk from the most promising of many seeded starts; keep whichever verified minimum is lowest.
 
-    Before them, parts of the model are moved to where most is left to explain (`exchange`); where that explains all but
-    noise, it is the only other start. With a robust loss the first is where a gentler one leads: a loss that levels off
-    lets go of all the data. All within what the first walk left of the budget; once that is spent, or the user says
-    stop, the lowest place seen is the answer.
+    Before them, parts of the model are moved to where most is left to explain (`exchange`), and waves to other
+    frequencies; where that explains all but noise, it is the last start. With a robust loss the first is where a
+    gentler one leads: a loss that levels off lets go of all the data. All within what the first walk left of the
+    budget; once that is spent, or the user says stop, the lowest place seen is the answer.
     """
     names = task.moving()
     tried = 0
     lowest = best
     seen = best.run
     cut_short = ""
+    shown_by_the_data: Vector | None = None
 
     def walked(cost: Objective, start: Vector, steps: int | None = None) -> Run:
         nonlocal seen
@@ -150,6 +153,21 @@ def _look_further(
         if run.stop is StopReason.STOPPED:
             raise KeyboardInterrupt
         return run
+
+    def shown(place: Vector) -> Vector:
+        nonlocal shown_by_the_data
+        shown_by_the_data = place
+        return place
+
+    def from_other_frequencies() -> Iterator[Vector]:
+        for _ in range(ROUNDS if facts is not None and facts.phases else 0):
+            before = lowest.run
+            for _, place in at_other_frequencies(objective, facts.phases, before.x, task.start):
+                yield shown(place)
+                if lowest.run is not before:
+                    break
+            if lowest.run is before:
+                return
 
     exchanges = None
     try:
@@ -164,9 +182,9 @@ def _look_further(
                 seed,
             )
             exchanges.lower()
-        places = around(objective, task.start, best.run.x, starts, seed)
+        places = chain(from_other_frequencies(), around(objective, task.start, best.run.x, starts, seed))
         if exchanges is not None and exchanges.best is not best.run:
-            places = chain([exchanges.best.x], places)
+            places = chain([shown(exchanges.best.x)], places)
         if residuals.rho is not None:
             gentle = replace(residuals, rho=LOSSES[GENTLE]).objective(task.bounds, beside=objective)
             places = chain([walked(gentle, task.start).x], places)
@@ -190,8 +208,10 @@ def _look_further(
                 lowest = replace(lowest, run=run, judgement=judgement, start=start, start_from="multi-start")
             if run.stop is StopReason.STOPPED:
                 raise KeyboardInterrupt
-            is_exchanged = exchanges is not None and start is exchanges.best.x
-            if is_exchanged and suspicion_of(residuals, run, judgement, task.bounds, noise) is None:
+            if (
+                start is shown_by_the_data
+                and suspicion_of(residuals, run, judgement, task.bounds, noise) is None
+            ):
                 break
     except BudgetSpent as what:
         stop, cut_short = StopReason.OUT_OF_BUDGET, spent(str(what), objective)

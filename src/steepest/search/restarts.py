@@ -18,6 +18,7 @@ from ..verdict.words import Judgement
 from .astray import from_elsewhere, ran_off_where_a_minimum_may_be
 from .descent import structure_of
 from .exchanged import by_exchanges, is_lower, is_worth_exchanges, leaves_a_curve
+from .frequencies import by_frequencies
 from .hops import PAYS, Hops
 from .nearby import MOST_PARAMETERS, PLACES_EACH, VALUES_EACH, look_around, moves_together
 from .openings import OPENED_AGAIN, across_zero, by_linear_residuals, by_pairs, other_openings
@@ -73,6 +74,7 @@ class WithRestarts(Sequels):
         objective, before = self.problem.objective, run.value
         exchanged = None
         try:
+            by_frequencies(self)
             exchanged = by_exchanges(self, allowance) if is_worth_exchanges(self) else None
             if is_lower(exchanged, self.run) and not leaves_a_curve(self, exchanged[0]):
                 self.take(exchanged)

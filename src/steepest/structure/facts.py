@@ -19,6 +19,7 @@ from .losses import Losses, losses_of
 from .overflow import gives_out
 from .patterns import patterns
 from .periods import periods_of
+from .phases import Phases
 from .ranges import hull, ranges
 from .reading import Reading
 from .squares import Squares, squares_of
@@ -101,6 +102,11 @@ class Structure:
     def periods(self) -> tuple[Vector, ...]:
         """For each parameter the lengths after which its waves repeat, shortest first; mostly none."""
         return periods_of(self.reading, self._degrees)
+
+    @cached_property
+    def phases(self) -> Phases:
+        """What its waves are of; false where there are none over many data."""
+        return Phases(self.reading)
 
     @cached_property
     def kinks(self) -> Kinks:
