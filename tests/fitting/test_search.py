@@ -69,11 +69,12 @@ def test_where_even_the_best_curve_found_explains_nothing_the_result_says_what_t
         return amplitude * np.sin(frequency * t)
 
     t = np.linspace(0, 10, 200)
-    y = wave(t, 2.0, 23.0)
-    far, alone, near = (
-        fit(wave, t, y, start, starts=starts)
-        for start, starts in (((1.0, 1.0), None), ((1.0, 1.0), 0), ((1.0, 22.9), None))
-    )
+    y, chirp = (
+        wave(t, 2.0, 23.0),
+        wave(t, 2.0, 23.0 + 2.0 * t),
+    )  # no one frequency explains much of the second
+    far, alone = (fit(wave, t, chirp, (1.0, 3.0), starts=starts) for starts in (None, 0))
+    near = fit(wave, t, y, (1.0, 22.9))
     assert far.r_squared < 0.5 < near.r_squared
     assert "start nearer" in far.next_step and "steepest.models" in far.next_step
     assert "leave starts=0 away" in alone.next_step

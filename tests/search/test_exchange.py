@@ -421,3 +421,28 @@ def test_a_lower_end_of_exchanges_is_walked_on_until_it_is_a_minimum():
         lambda p: decays(p) - y, result.x, x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15
     )
     assert 2.0 * onward.cost > result.fun * (1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e9])
+def test_a_peak_is_found_among_the_data_however_far_off_it_began(unit):
+    """From ones, as `curve_fit` begins by default: the peak is narrower than a step of the data, and where none is."""
+    t = unit * np.linspace(0.0, 500.0, 60)
+    true = np.array([50.0, 320.0 * unit, 12.0 * unit, 3.0])
+    peak = lambda p: p[0] * np.exp(-((t - p[1]) ** 2) / 2 / p[2] ** 2) + p[3]  # noqa: E731
+    y = peak(true) + 0.2 * np.random.default_rng(3).standard_normal(t.size)
+    start = np.array([1.0, unit, unit, 1.0])
+    result = st.minimize(lambda p: np.sum((y - peak(p)) ** 2), start)
+    assert result.fun <= np.sum((y - peak(true)) ** 2)
+    assert_allclose(np.abs(result.x), true, rtol=0.1)
+    assert result.success and moved(result)
+    assert st.minimize(lambda p: np.sum((y - peak(p)) ** 2), start, starts=1).fun > 100 * result.fun
+
+
+def test_the_place_of_a_bend_is_found_among_the_data():
+    t = np.linspace(0.0, 500.0, 60)
+    true = np.array([220.0, 100.0, 0.5, -1.3])
+    lines = lambda p: np.where(t < p[0], p[1] + p[2] * (t - p[0]), p[1] + p[3] * (t - p[0]))  # noqa: E731
+    y = lines(true) + np.random.default_rng(3).standard_normal(t.size)
+    result = st.minimize(lambda p: np.sum((y - lines(p)) ** 2), np.ones(4))
+    assert result.fun <= np.sum((y - lines(true)) ** 2)
+    assert_allclose(result.x, true, rtol=0.05)

@@ -100,6 +100,19 @@ class FitFacts:
         return FitKinks(tuple(model.kinks for model, _ in self._models))
 
     @cached_property
+    def locations(self) -> dict[int, tuple[float, float]]:
+        """For each moving parameter that a model compares with data, the smallest and the largest of them."""
+        found: dict[int, tuple[float, float]] = {}
+        place = {int(at): k for k, at in enumerate(self._arrangement.free)}
+        for model, columns in self._models:
+            for i, (low, high) in model.locations.items():
+                k = place.get(int(columns[i]))
+                if k is not None:
+                    before = found.get(k, (low, high))
+                    found[k] = (min(low, before[0]), max(high, before[1]))
+        return found
+
+    @cached_property
     def phases(self) -> FitPhases:
         """What the waves of the models are of."""
         return FitPhases(self._models, self._arrangement)

@@ -13,7 +13,7 @@ from ..budget import Budget, BudgetSpent
 from ..losses import LOSSES
 from ..objective import Objective
 from ..residuals import Residuals
-from ..search.exchange import Exchanges, is_poor_fit
+from ..search.exchange import NOWHERE, Exchanges, is_poor_fit
 from ..search.frequencies import ROUNDS, at_other_frequencies
 from ..search.squares import judged, walk_and_judge
 from ..solvers import Plan, drive
@@ -180,9 +180,11 @@ def _look_further(
                 lambda: not objective.is_spent,
                 max(TIMES_WALKED * (best.evaluations - task.looked), LEAST_EXCHANGED),
                 seed,
+                facts.locations if facts is not None else NOWHERE,
             )
             exchanges.lower()
-        places = chain(from_other_frequencies(), around(objective, task.start, best.run.x, starts, seed))
+        elsewhere = around(objective, task.start, best.run.x, starts, seed)
+        places = chain(from_other_frequencies(), elsewhere, from_other_frequencies())
         if exchanges is not None and exchanges.best is not best.run:
             places = chain([shown(exchanges.best.x)], places)
         if residuals.rho is not None:

@@ -12,7 +12,7 @@ pursuit (Mallat & Zhang 1993). From the best places all parameters walk together
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from math import isfinite, sqrt
 
@@ -30,6 +30,11 @@ from .parts import Part, Parts, parts_of
 # changes is twice that of independent residuals (von Neumann 1941); below one, more than half of the cost is smooth.
 # Not told of so few that chance alone gives such a ratio once in ten thousand fits.
 HALF_SMOOTH, RARE = 1.0, 4.0
+
+# Where parameters are places among data, so many of all shapes lie anywhere there; a third of them with widths, and a
+# third with one over widths, of a part of all data whose logarithm lies between these.
+ANYWHERE, LOG_WIDTHS = 0.5, (-5.0, -1.0)
+NOWHERE: Mapping[int, tuple[float, float]] = {}
 
 # Places at which all parts are looked at, each with a shape of every part: as many as the walk had evaluations, within
 # these; and the most numbers to keep of them: of more, comparing parts with shapes takes longer than walks do.
@@ -127,8 +132,10 @@ class Exchanges:
         may_walk: Callable[[], bool],
         allowance: int,
         seed: int,
+        locations: Mapping[int, tuple[float, float]] = NOWHERE,
     ) -> None:
         self.objective, self.start, self.best = objective, start, run
+        self.locations = locations
         self.seen = run
         self.walk, self.may_walk = walk, may_walk
         self.looks = min(LOOKS, max(FEWEST_LOOKS, objective.evaluations))
@@ -158,7 +165,7 @@ class Exchanges:
         parts = parts_of(self.objective, self.start)
         if parts is None:
             return
-        shapes = Shapes(self.objective, parts, self.start)
+        shapes = Shapes(self.objective, parts, self.start, self.locations)
         m = self.objective.linearised(self.best.x).residual.size
         looks = min(self.looks, MOST_NUMBERS // (m * sum(part.linear.size for part in parts.parts)))
         if looks < FEWEST_LOOKS:
@@ -223,8 +230,14 @@ class Exchanges:
 class Shapes:
     """What parts look like, for parameters drawn at random, and the exchanges that this tells of."""
 
-    def __init__(self, objective: Objective, parts: Parts, start: Vector) -> None:
-        self.objective, self.start = objective, start
+    def __init__(
+        self,
+        objective: Objective,
+        parts: Parts,
+        start: Vector,
+        locations: Mapping[int, tuple[float, float]] = NOWHERE,
+    ) -> None:
+        self.objective, self.start, self.locations = objective, start, locations
         self.parts, self.share_shapes = parts.parts, parts.share_shapes
         self.linear = np.flatnonzero(parts.linear)
         # For each kind: the parameters of each shape, (p,), and its columns of the Jacobian, (m, l).
@@ -262,7 +275,29 @@ class Shapes:
         other = np.where(one == other, one + span * generator.choice([-1.0, 1.0], p), other)
         between = one + generator.uniform(-0.5, 1.5, p) * (other - one)
         scaled = scaled * np.exp(FACTOR * generator.standard_normal(p))
-        return np.where(generator.random(p) < 0.5, between, scaled)
+        drawn = np.where(generator.random(p) < 0.5, between, scaled)
+        located = [k for k, i in enumerate(part.others) if int(i) in self.locations]
+        if located and generator.random() < ANYWHERE:
+            self._anywhere(drawn, part, located, generator)
+        return drawn
+
+    def _anywhere(
+        self, drawn: Vector, part: Part, located: list[int], generator: np.random.Generator
+    ) -> None:
+        """Put the `located` of a part's parameters, as `drawn` (p,), anywhere among their data.
+
+        The others, if they are widths there or one over such, may then be of any size that can be seen.
+        """
+        reach = 0.0
+        for k in located:
+            low, high = self.locations[int(part.others[k])]
+            drawn[k] = generator.uniform(low, high)
+            reach = max(reach, high - low)
+        others = [k for k in range(drawn.size) if k not in located]
+        kind = generator.integers(3)
+        if kind < 2 and others:
+            width = reach * np.exp(generator.uniform(*LOG_WIDTHS, len(others)))
+            drawn[others] = np.copysign(width if kind == 0 else 1.0 / width, drawn[others])
 
     def apart(self, x: Vector) -> tuple[np.ndarray, Vector, Vector] | None:
         """Columns of all amplitudes at `x` (n,), (m, a), residuals where those are zero, and at `x`, (m,) each.

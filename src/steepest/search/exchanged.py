@@ -13,7 +13,7 @@ from ..solvers.plan import Rung
 from ..solvers.stopping import INTERRUPTED, StopReason
 from ..traced import evaluation
 from ..verdict.words import Evidence, Judgement, Verdict
-from .descent import is_better, part_left
+from .descent import is_better, part_left, structure_of
 from .exchange import Exchanges, follow_a_curve, is_poor_fit
 from .homing import Homing
 from .nearby import LOWER
@@ -57,7 +57,14 @@ def by_exchanges(sequels: Sequels, allowance: int) -> tuple[Run, Judgement] | No
         return sequels.watched(replace(rung, max_steps=steps), place, homing)
 
     exchanges = Exchanges(
-        problem.objective, problem.start, first, walk, lambda: not way.is_spent, allowance, way.seed
+        problem.objective,
+        problem.start,
+        first,
+        walk,
+        lambda: not way.is_spent,
+        allowance,
+        way.seed,
+        structure_of(problem).locations,
     )
     try:
         exchanges.lower()

@@ -15,6 +15,7 @@ from .degree import degrees
 from .examples import Examples, examples_of
 from .groups import groups_of
 from .kinks import Kinks, Site
+from .locations import locations_of
 from .losses import Losses, losses_of
 from .overflow import gives_out
 from .patterns import patterns
@@ -102,6 +103,11 @@ class Structure:
     def periods(self) -> tuple[Vector, ...]:
         """For each parameter the lengths after which its waves repeat, shortest first; mostly none."""
         return periods_of(self.reading, self._degrees)
+
+    @cached_property
+    def locations(self) -> dict[int, tuple[float, float]]:
+        """For each parameter that is compared with data, the smallest and the largest of them."""
+        return locations_of(self.reading)
 
     @cached_property
     def phases(self) -> Phases:
