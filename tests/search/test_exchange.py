@@ -446,3 +446,16 @@ def test_the_place_of_a_bend_is_found_among_the_data():
     result = st.minimize(lambda p: np.sum((y - lines(p)) ** 2), np.ones(4))
     assert result.fun <= np.sum((y - lines(true)) ** 2)
     assert_allclose(result.x, true, rtol=0.05)
+
+
+def test_a_step_that_began_where_no_data_are_is_found_among_them():
+    """Years and a start of ones: the curve is level at all data, and no slope tells where its step might be."""
+    year = np.linspace(1900.0, 2020.0, 61)
+    true = np.array([300.0, 0.08, 1960.0])
+    step = lambda p: p[0] / (1 + np.exp(-p[1] * (year - p[2])))  # noqa: E731
+    y = step(true) + np.random.default_rng(3).standard_normal(year.size)
+    result = st.minimize(lambda p: np.sum((y - step(p)) ** 2), np.ones(3))
+    assert result.success and result.fun <= np.sum((y - step(true)) ** 2)
+    assert_allclose(result.x, true, rtol=0.05)
+    fitted = st.fit(lambda t, L, k, m: L / (1 + np.exp(-k * (t - m))), year, y, np.ones(3))
+    assert_allclose(fitted.popt, result.x, rtol=1e-6)

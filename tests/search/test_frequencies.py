@@ -65,6 +65,7 @@ def found_for(model, true, start, t=EVEN, **options):
     [
         *((sine, [2, 1, 0.5, 1], [1, f, 0, 0], EVEN, [1]) for f in (0.4, 1.7, 3.0, 5.0)),
         *((sine, [2, 1, 0.5, 1], [1, f, 0, 0], UNEVEN, [1]) for f in (0.93, 1.3, 2.0)),
+        (two_weights, [12, 3, 40, 9], [1, 1, 1, 1], EVEN, [2]),
         (two_weights, [2, 1.3, 5, 1], [1, 0, 8, 0], EVEN, [2]),
         (by_period, [2, 1.3, 0.5, 1], [1, 6, 0, 0], EVEN, [1]),
         (square, [0.8, 5], [0.5, 8], EVEN, [1]),

@@ -162,7 +162,7 @@ class Exchanges:
     def _lower(self) -> None:
         if self.objective.n + 1 > self.end - self.objective.evaluations:
             return
-        parts = parts_of(self.objective, self.start)
+        parts = parts_of(self.objective, self._among_the_data())
         if parts is None:
             return
         shapes = Shapes(self.objective, parts, self.start, self.locations)
@@ -193,6 +193,14 @@ class Exchanges:
             if again > DRAWN_AGAIN or self.walks == walks:
                 return
             anew = True
+
+    def _among_the_data(self) -> Vector:
+        """The start (n,) with parameters that are places among data amid them, where it has them beyond."""
+        place = self.start.copy()
+        for i, (low, high) in self.locations.items():
+            if not low <= place[i] <= high:
+                place[i] = 0.5 * (low + high)
+        return self.objective.bounds.project(place)
 
     def _is_over(self) -> bool:
         if self.objective.evaluations >= self.end or not self.may_walk():

@@ -27,7 +27,7 @@ from .sequels import WALK_STEPS, Sequels
 STEP = np.pi / 2
 
 # A frequency is looked for up to so many times what it is, or was at the start; a period likewise.
-REACH = 8.0
+REACH = 100.0
 
 # And so far that data, in their order, are half a turn apart in the mean; frequencies beyond are told from those below
 # only where data lie unevenly. Less than this angle over all data is no wave.
@@ -314,7 +314,9 @@ def promising(wave: Wave, size: float, low: float, high: float) -> list[float]:
     turned = [wave.turned(float(end)) for end in ends]
     if not np.isfinite(turned).all():
         return []
-    most = MOST_NUMBERS // (2 * wave.own.size)
+    # Farther than this from where they are, phases turn by more than APART from one to the next.
+    fastest = APART / wave.harmonics * wave.without.size + float(np.ptp(wave.own, axis=1).max())
+    most = min(MOST_NUMBERS // (2 * wave.own.size), int(fastest / STEP))
     first, last = (int(np.clip(end / wave.step, -most, most)) for end in sorted(turned))
     times = wave.step * np.arange(first, last + 1)
     gains = _gains(wave, times)

@@ -369,7 +369,7 @@ def _not_stationary(
         if found is not None:
             return found
     if ray.leads in (Leads.DOWN_AND_UP, Leads.UP):
-        settled = _settled_without_curvature(look, curvature, rounding, optimality, ray)
+        settled = _settled_without_curvature(look, curvature, optimality, ray)
         if settled is not None and not _is_far_above(look, ray.direction, rounding):
             return _stationary(look, curvature, rounding, settled, [*evidence, slope_evidence(look, settled)])
     other = along_last_displacement(look, rounding)
@@ -393,7 +393,7 @@ def _not_stationary(
 
 
 def _settled_without_curvature(
-    look: Look, curvature: Curvature, rounding: Rounding, optimality: Optimality, ray: Ray
+    look: Look, curvature: Curvature, optimality: Optimality, ray: Ray
 ) -> Optimality | None:
     """Near a bottom too flat for a Newton step to say how near: what the slope can still win is told otherwise.
 
@@ -405,12 +405,7 @@ def _settled_without_curvature(
     if not curvature.complete or curvature.negative or not curvature.null.size or look.fall is None:
         return None
     left = max(newton_decrease(look, curvature), look.value - ray.value)
-    limit = optimality.remaining_limit
-    if look.objective.derivatives == "numeric" and look.is_hidden:
-        limit = (
-            SPREAD_FACTOR * rounding.value
-        )  # measured slopes that the fall excuses are those of far wider steps
-    if left > limit:
+    if left > optimality.remaining_limit:
         return None
     return replace(optimality, stationary=True, by="probe", remaining=left)
 
