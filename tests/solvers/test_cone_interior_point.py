@@ -104,6 +104,51 @@ def test_pixels_between_bounds_stay_there():
     assert str(result.verdict) in ("minimum at a kink", "global minimum")
 
 
+def test_a_constant_beside_a_cost_leaves_its_walk_alone():
+    rng = np.random.default_rng(0)
+    A, b = rng.standard_normal((30, 12)), rng.standard_normal(30)
+
+    def cost(x):
+        return np.sum((A @ x - b) ** 2) + 15.0 * np.sum(np.linalg.norm(x.reshape(4, 3), axis=1))
+
+    alone = st.minimize(cost, np.ones(12))
+    beside = st.minimize(lambda x: cost(x) + 1e8, np.ones(12))
+    assert np.abs(np.ravel(beside.x) - np.ravel(alone.x)).max() <= 1e-7
+    # Steps that lead uphill had been cut down to 1e-10 of themselves, thirty evaluations each, and taken there.
+    assert alone.nfev < 65 and beside.nfev < 65
+
+
+def test_a_tail_beside_norms_is_no_minimum_however_near_the_dual_cost():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 6))
+    label = np.sign(X[:, 4])  # told apart without fail by the fifth, which nothing holds
+
+    def cost(w):
+        held = 3.0 * np.linalg.norm(w[:2]) + 2.0 * np.linalg.norm(w[2:4])
+        return np.sum(np.log1p(np.exp(-label * (X @ w)))) + held
+
+    result = st.minimize(cost, np.full(6, 0.1))
+    assert str(result.verdict) == "infimum not attained" and result.fun < 1e-20
+    inside = st.minimize(cost, np.full(6, 0.1), bounds=[(-5.0, 5.0)] * 6)
+    assert inside.success and np.isclose(inside.x[4], 5.0)
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e8, -1e8])
+def test_a_picture_is_a_minimum_whoever_found_it_and_beside_it_is_none(constant):
+    rng = np.random.default_rng(3)
+    y = (np.add.outer(np.arange(12), np.arange(12)) > 11) + 0.1 * rng.standard_normal((12, 12))
+
+    def cost(u):
+        return 0.5 * np.sum((u - y) ** 2) + PRICE * WAYS["roots"](u) + constant
+
+    best = st.minimize(cost, y)
+    assert str(st.verify(cost, best.x).verdict) in ("minimum at a kink", "global minimum")
+    for off in (1e-6, 1e-4):
+        beside = best.x + off * rng.standard_normal(y.shape)
+        assert cost(beside) > best.fun + off  # by 1e-12 of the constant and more
+        assert str(st.verify(cost, beside).verdict) not in ("minimum at a kink", "global minimum")
+
+
 def test_a_step_to_the_wall_of_a_cone_ends_where_t_is_the_length_of_u():
     rng = np.random.default_rng(2)
     for _ in range(200):

@@ -361,6 +361,8 @@ class ConeInteriorPoint:
         before = self.merit(it.w, it.at, it.point, barrier, price)
         promised = step.slope - price * off
         room = 10.0 * EPS * (abs(before) + abs(it.at.value))
+        if promised > room:
+            return None  # uphill, as the corrector may lead; a part so short that rounding hides the rise is no step
         part = longest
         while part >= SHORTEST:
             w = it.w + part * step.w

@@ -9,7 +9,7 @@ interior-point method finds the best of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from .words import Evidence, Judgement, Verdict
 # Norms shorter than this part of the longest of their operation bend within the reach of what slopes are compared over.
 SHORT = 1e-3
 
-# The cost may still fall by this part of itself, or of its whole fall.
+# The cost may still fall by this part of its whole fall, or of what it changes by within the parameters' sizes, beyond
+# its rounding. A constant beside it says nothing of either.
 MET = 1e-10
 
 # Rounds of Newton's method on the multipliers' own place, and what part of the largest curvature counts as some.
@@ -38,29 +39,41 @@ ROUNDS, BENT = 3, 1e-10
 # Slopes that rounding leaves unbalanced are counted over so many sizes of the parameters.
 FAR = 10.0
 
+# Roundings of the cost, by which its dual cost errs, and by more than which a place is lower.
+ROUNDINGS = 32.0
+
 
 class Gap(NamedTuple):
-    """The cost is nowhere lower than at the point by more than `most`; at `x` (n,) it is `value`."""
+    """The cost is nowhere lower than at the point by more than `most`; at `x` (n,) it is `value`.
+
+    `size`: what it changes by, by its slopes, within the parameters' sizes and the lengths of the norms. `loose`: mask
+    (n,) of the parameters that no kink and no short norm holds.
+    """
 
     most: float
     x: Vector
     value: float
+    size: float
+    loose: np.ndarray
 
 
 def minimum_on_cones(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
     """The word for a point of a convex cost with short norms; None where the gap decides nothing, or is not known."""
-    if look.stop in ASKED_TO_STOP or not (look.convex and _has_short_norms(look)):
+    asked_to_stop = look.stop is not None and look.stop in ASKED_TO_STOP
+    if asked_to_stop or not (look.convex and _has_short_norms(look)):
         return None
     gap = _gap(look)
     if gap is None:
         return None
-    limit = MET * max(abs(look.value), look.fall or 0.0)
+    limit = MET * max(gap.size, look.fall or 0.0) + ROUNDINGS * EPS * abs(look.value)
     if not gap.most <= limit:
-        if look.value - gap.value <= limit:
+        if look.stop is None or look.value - gap.value <= limit:
             return None
         return falls(
             look, gap.x - look.x, list(evidence), "inside the cones of its norms the cost falls", below=gap.x
         )
+    if _falls_on(look, gap.loose):
+        return None  # next to nothing is left to gain, and no point attains it
     evidence = [
         item for item in evidence if item.name not in ("slope", "projected slope", "slope at the point")
     ]
@@ -81,14 +94,28 @@ def _has_short_norms(look: Look) -> bool:
     split = look.objective.split
     if split is None or split.conic is None or not split.program.complete:
         return False
-    program = split.program
     try:
-        lengths = np.abs(program.lift(look.x)[program.radii])
+        return bool(_short(split.program, split.program.lift(look.x)).any())
     except NO_NUMBER:
         return False
+
+
+def _short(program: Any, y: Vector) -> np.ndarray:
+    """Mask (K,) of the norms next to nothing at y (N,)."""
+    lengths = np.abs(y[program.radii])
     longest = np.zeros(int(program.radius_places.max(initial=-1)) + 1)
     np.maximum.at(longest, program.radius_places, lengths)
-    return bool((lengths <= SHORT * longest[program.radius_places]).any())
+    return np.asarray(lengths <= SHORT * longest[program.radius_places])
+
+
+def _falls_on(look: Look, loose: np.ndarray) -> bool:
+    """Whether the cost is still lower where the way of the `loose` parameters from their start is gone once more.
+
+    A convex cost that dies out along a tail is bounded by its dual cost as closely as one with a minimum.
+    """
+    way = np.where(loose, look.x if look.start is None else look.x - look.start, 0.0)
+    beyond = look.value_at(look.inside(look.x + way))
+    return bool(beyond < look.value - ROUNDINGS * EPS * abs(look.value))
 
 
 def _gap(look: Look) -> Gap | None:
@@ -115,7 +142,24 @@ def _gap(look: Look) -> Gap | None:
     least = unit * _bound(method, it, reach)
     x = look.inside((smooth.units * method.program.x_of(it.w))[: look.n])
     value = look.value_at(x)
-    return Gap(max(look.value - least, 0.0), x, value) if np.isfinite(least) and np.isfinite(value) else None
+    if not (np.isfinite(least) and np.isfinite(value)):
+        return None
+    size = unit * float(np.abs(it.at.gradient) @ np.abs(it.w))
+    return Gap(max(look.value - least, 0.0), x, value, size, _loose(method, _short(split.program, y), look.n))
+
+
+def _loose(method: ConeInteriorPoint, short: np.ndarray, n: int) -> np.ndarray:
+    """Mask (n,) of the parameters that no equation of a kink and no norm of those `short` (K,) is made from."""
+    from scipy.sparse import csr_array
+
+    program, cones = method.program, method.cones
+    J = abs(csr_array(program.jacobian(program.base[program.free])))
+    held = np.asarray(J.sum(axis=0)).ravel()
+    held += np.asarray(abs(csr_array(cones.slopes)[short[cones.of]]).sum(axis=0)).ravel()
+    own = program.free < n
+    loose = np.zeros(n, dtype=bool)
+    loose[program.free[own]] = held[: program.free.size][own] == 0.0
+    return loose
 
 
 def _bound(method: ConeInteriorPoint, it: ConeIterate, reach: Vector) -> float:
