@@ -1,5 +1,7 @@
 """Waves of fits looked for at other frequencies: the parameters that made the data are the truth."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -85,7 +87,7 @@ def test_starts_of_one_stay_in_their_valley_and_the_words_tell_of_the_other():
     alone, _ = found_for(sine, [2, 1, 0.5, 1], [1, 1.7, 0, 0], UNEVEN, starts=1)
     result, _ = found_for(sine, [2, 1, 0.5, 1], [1, 1.7, 0, 0], UNEVEN)
     assert alone.fun > 100 * result.fun and "waves" not in alone.message
-    assert "where its waves explain most, led here; starts=1" in result.message
+    assert "where its waves explain more, led here; starts=1" in result.message
     assert f"({alone.fun:.6g})" in result.message
 
 
@@ -154,6 +156,53 @@ def test_what_waves_explain_is_what_least_squares_give():
     lowest = grid[np.argmin([left(f) for f in grid])]
     assert abs(best[0] - lowest) < 0.25 / np.ptp(UNEVEN)  # within the valley of the lowest
     assert [left(f) for f in best] == sorted(left(f) for f in best)
+
+
+def test_waves_of_one_of_several_sets_are_found_though_the_first_datum_at_time_zero_tells_nothing_of_them():
+    one, other = noise(UNEVEN) + sine([2, 1, 0.5, 1], UNEVEN), noise(EVEN, 1) + sine([1, 2, 2, 0], EVEN)
+
+    def cost(p):
+        return np.sum((one - sine(p[:4], UNEVEN)) ** 2) + np.sum((other - sine(p[4:], EVEN)) ** 2)
+
+    result = st.minimize(cost, [1.0, 1.7, 0.0, 0.0, 1.0, 3.0, 0.0, 0.0])
+    assert result.fun <= cost(np.array([2, 1, 0.5, 1, 1, 2, 2, 0]))
+
+
+def test_waves_of_which_one_has_an_element_for_each_datum_of_a_set_and_another_for_all_sets_are_no_error():
+    """150 data of a wave and two harmonics, (150, 2) phases, beside 150 of a line: 300 residuals."""
+    t, line = np.linspace(0.1, 10.0, 150), np.linspace(0.0, 1.0, 150)
+
+    def wave(p):
+        return p[0] * np.sin(p[1] * t) + (p[2:4] * np.cos(p[1] * t[:, None] * np.arange(1, 3))).sum(axis=1)
+
+    true = np.array([2.0, 5.0, 0.5, 0.3, 1.0, 2.0])
+    y, z = wave(true) + noise(t), true[4] + true[5] * line + noise(t, 1)
+
+    def cost(p):
+        return np.sum((y - wave(p)) ** 2) + np.sum((z - p[4] - p[5] * line) ** 2)
+
+    result = st.minimize(cost, [1.0, 8.0, 0.1, 0.1, 0.0, 0.0])
+    assert result.fun <= cost(true)
+
+
+def test_the_lowest_place_seen_is_told_wherever_the_budget_ends():
+    """Also between the place that another frequency led to and the first value of the walk from there."""
+    y = sine([2, 1, 0.5, 1], UNEVEN) + noise(UNEVEN)
+    start, options = [1.0, 1.7, 0.0, 0.0], {"derivatives": "exact"}
+
+    def cost(p):
+        return np.sum((y - sine(p, UNEVEN)) ** 2)
+
+    whole = st.minimize(cost, start, **options)
+    alone = st.minimize(cost, start, starts=1, **options)
+    lowest = alone.fun
+    for budget in range(alone.nfev, whole.nfev):
+        result = st.minimize(cost, start, budget=budget, **options)
+        told = re.search(r"The lowest cost met there is ([-+.e\d]+), at", result.message)
+        seen = float(told[1]) if told else result.fun
+        assert seen <= lowest * (1.0 + 1e-9)
+        lowest = min(lowest, seen)
+    assert lowest < 0.01 * alone.fun
 
 
 def test_a_fit_of_many_turns_by_name_finds_it_too():

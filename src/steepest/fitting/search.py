@@ -143,6 +143,7 @@ def _look_further(
     seen = best.run
     cut_short = ""
     shown_by_the_data: Vector | None = None
+    looked_from: Run | None = None  # for waves of other frequencies
 
     def walked(cost: Objective, start: Vector, steps: int | None = None) -> Run:
         nonlocal seen
@@ -160,14 +161,16 @@ def _look_further(
         return place
 
     def from_other_frequencies() -> Iterator[Vector]:
+        nonlocal looked_from
         for _ in range(ROUNDS if facts is not None and facts.phases else 0):
             before = lowest.run
+            if before is looked_from:
+                return
+            looked_from = before
             for _, place in at_other_frequencies(objective, facts.phases, before.x, task.start):
                 yield shown(place)
                 if lowest.run is not before:
                     break
-            if lowest.run is before:
-                return
 
     exchanges = None
     try:
@@ -211,7 +214,8 @@ def _look_further(
             if run.stop is StopReason.STOPPED:
                 raise KeyboardInterrupt
             if (
-                start is shown_by_the_data
+                starts is None
+                and start is shown_by_the_data
                 and suspicion_of(residuals, run, judgement, task.bounds, noise) is None
             ):
                 break

@@ -10,6 +10,7 @@ Frequencies, periods and whatever else turns the phases of the data by unlike an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -78,7 +79,7 @@ def by_frequencies(sequels: Sequels) -> None:
                 return
             if sequels.leads_lower(place, WALK_STEPS):
                 value = f"{problem.names[parameter]} = {place[parameter]:.3g}"
-                sequels.across = f"{value}, where its waves explain most,"
+                sequels.across = f"{value}, where its waves explain more,"
                 break
             before = objective.evaluations
         if sequels.run is lowest:
@@ -175,7 +176,7 @@ def waves_of(objective: Objective, phases: Phases, x: Vector) -> Iterator[Wave]:
         if angles is None:
             continue
         columns = tuple(_columns(angles, r.size, J[:, i]))
-        if not columns or len(columns) > MOST_WAVES:
+        if not 0 < len(columns) <= MOST_WAVES or len({place.size for _, place in columns}) > 1:
             continue
         rows = _rows(columns[0][1].size, J[:, i])
         if rows is None:
@@ -207,15 +208,20 @@ def _turned(phases: Phases, x: Vector, here: list[Vector], i: int) -> list[Vecto
 def _columns(angles: list[Vector], m: int, column: Vector) -> Iterator[tuple[int, np.ndarray]]:
     """Which argument, and which of its elements, a parameter turns by unlike angles, with one element for each datum.
 
-    Most of them are turned. An argument may hold a wave in each of its rows or columns.
+    Most of them are turned. An argument may hold a wave in each of its rows or columns. The data are those that the
+    `column` (m,) of the Jacobian moves, or all of them where it does not tell: one at time zero is not moved.
     """
     moved = int(np.count_nonzero(column))
     for k, angle in enumerate(angles):
         order = np.arange(angle.size)
         shaped = order.reshape(len(angle), -1)
         tables: list[Any] = [order[None, :], shaped, shaped.T]
-        for one in next((table for table in tables if table.shape[1] in (m, moved)), ()):
-            turns = angle.ravel()[one]
+        flat = angle.ravel()
+        of_those = (table for table in tables if np.count_nonzero(flat[table[0]]) == moved)
+        of_all = (table for table in tables if table.shape[1] == m)
+        for whole in next(chain(of_those, of_all), ()):
+            one = whole[flat[whole] != 0.0] if whole.size != m else whole
+            turns = flat[one]
             most = 2 * np.count_nonzero(turns) > turns.size >= FEWEST_DATA
             if most and np.ptp(turns) > ALIKE * np.abs(turns).max():
                 yield k, one

@@ -93,10 +93,10 @@ class WithRestarts(Sequels):
         except (BudgetSpent, KeyboardInterrupt) as what:
             if isinstance(what, KeyboardInterrupt):
                 self.way.told_to_stop = INTERRUPTED
-            # What was found so far stands; a lower place that nobody has walked from yet is told.
-            lowest = self.run.value if self.seen is None else min(self.run.value, self.seen[0])
-            if objective.best_x is not None and objective.best_value < lowest:
-                self.seen = objective.best_value, np.asarray(objective.best_x)
+        if (
+            self.way.is_spent
+        ):  # what was found so far stands; a lower place that nobody has walked from yet is told
+            self.note_the_lowest()
         if is_lower(exchanged, self.run):
             self.take(exchanged)
             judgement = self.judgement

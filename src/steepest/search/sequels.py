@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from ..bounds import Vector
 from ..problem import Problem
 from ..solvers.driver import Run
@@ -101,6 +103,7 @@ class Sequels:
         homing = Homing(run, self.problem, way.recording) if may_come_home else None
         rung = by or next((r for r in way.plan.rungs if r.solver.name == run.solver), way.plan.rungs[0])
         self.walks += 1
+        self.note_the_lowest()
         self.problem.objective.forget()
         onward = self.watched(replace(rung, max_steps=steps), place, homing)
         if not onward.value < run.value - LOWER * abs(run.value):
@@ -130,6 +133,13 @@ class Sequels:
         if by is not None or walled is not None:
             way.taken.append(rung.solver.name if walled is None else way.along_walls_by)
         return True
+
+    def note_the_lowest(self) -> None:
+        """Keep the lowest place evaluated since the last walk began, for what is told, if no minimum kept is as low."""
+        objective = self.problem.objective
+        lowest = self.run.value if self.seen is None else min(self.run.value, self.seen[0])
+        if objective.best_x is not None and objective.best_value < lowest - LOWER * abs(lowest):
+            self.seen = objective.best_value, np.asarray(objective.best_x)
 
     def watched(self, rung: Rung, place: Vector, homing: Homing | None) -> Run:
         """A walk from `place` (n,) that ends where it comes home, which is no word of the user's to stop."""

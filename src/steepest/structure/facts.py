@@ -107,7 +107,7 @@ class Structure:
     @cached_property
     def locations(self) -> dict[int, tuple[float, float]]:
         """For each parameter that is compared with data, the smallest and the largest of them."""
-        return locations_of(self.reading)
+        return locations_of(self.reading, self._degrees)
 
     @cached_property
     def phases(self) -> Phases:

@@ -6,6 +6,8 @@ however far off it began.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..tracing.primitives import NoRule
@@ -25,14 +27,16 @@ FEWEST_DATA = 8
 SAME = 1e-9
 
 
-def locations_of(reading: Reading) -> dict[int, tuple[float, float]]:
+def locations_of(reading: Reading, degrees: dict[Any, float]) -> dict[int, tuple[float, float]]:
     """For each parameter that stands beside data alone, the smallest and the largest of them.
 
     >>> import jax
+    >>> from .degree import degrees
     >>> t = np.linspace(0.0, 50.0, 11)
     >>> with jax.enable_x64(True):
     ...     jaxpr = jax.make_jaxpr(lambda x: (x[0] * jax.numpy.exp(-((t - x[1]) / x[2]) ** 2)).sum())(np.zeros(3))
-    >>> locations_of(Reading(jaxpr))
+    >>> read = Reading(jaxpr)
+    >>> locations_of(read, degrees(read))
     {1: (0.0, 50.0)}
     """
     beside = []
@@ -42,26 +46,9 @@ def locations_of(reading: Reading) -> dict[int, tuple[float, float]]:
             continue
         first, second = equation.invars
         for operand, data in ((first, second), (second, first)):
-            if reading.depends(operand) and not reading.depends(data) and data.aval.size >= FEWEST_DATA:
+            if reading.depends(operand) and degrees.get(operand) == 1 and _may_be_data(reading, data):
                 beside.append((operand, data, -1.0 if name in ("add", "add_any") else 1.0))
-    if not beside:
-        return {}
-    operands = list(dict.fromkeys(operand for operand, _, _ in beside))
-    needed = needed_for(reading, operands)
-    # Places at which no two parameters are alike, nor any of them a number that a cost would hold.
-    x = np.modf(0.6180339887 * np.arange(1, reading.n + 1))[0] + 1.0
-    try:
-        here = values_of(reading, needed, x)
-        slopes = []
-        for i in range(reading.n):
-            place = x.copy()
-            place[i] += 1.0
-            there = values_of(reading, needed, place)
-            slopes.append(
-                {a: np.asarray(there[a], dtype=float) - np.asarray(here[a], dtype=float) for a in operands}
-            )
-    except (NoRule, ValueError, TypeError):
-        return {}
+    alone = _alone(reading, list(dict.fromkeys(operand for operand, _, _ in beside))) if beside else {}
     found: dict[int, tuple[float, float]] = {}
     for operand, data, sign in beside:
         numbers = reading.constant(data)
@@ -70,23 +57,54 @@ def locations_of(reading: Reading) -> dict[int, tuple[float, float]]:
         low, high = float(np.min(numbers)), float(np.max(numbers))
         if not (np.isfinite([low, high]).all() and low < high):
             continue
-        moves = np.stack([np.ravel(slope[operand]) for slope in slopes])
-        alone = np.count_nonzero(moves, axis=0) == 1
-        for i in np.flatnonzero(moves.any(axis=1)).tolist():
-            own = moves[i][moves[i] != 0.0]
-            if (
-                not alone[moves[i] != 0.0].all()
-                or np.abs(np.abs(own) - 1.0).max() > SAME
-                or (own != own[0]).any()
-            ):
-                continue
-            is_whole = np.abs(
-                np.ravel(np.asarray(here[operand], dtype=float))[moves[i] != 0.0] - own[0] * x[i]
-            ).max()
-            if is_whole > SAME:
-                continue
-            direction = sign * float(np.sign(own[0]))
-            ends = sorted((direction * low, direction * high))
+        for i, slope in alone.get(operand, ()):
+            ends = sorted((sign * slope * low, sign * slope * high))
             before = found.get(i, (np.inf, -np.inf))
             found[i] = (min(before[0], ends[0]), max(before[1], ends[1]))
     return found
+
+
+def _may_be_data(reading: Reading, atom: Any) -> bool:
+    """Whether these are many real numbers that no parameter changes."""
+    return not reading.depends(atom) and atom.aval.size >= FEWEST_DATA and atom.aval.dtype.kind != "c"
+
+
+def _alone(reading: Reading, operands: list[Any]) -> dict[Any, list[tuple[int, float]]]:
+    """Of which parameters each of the `operands`, straight lines in them, holds one and its sign, and nothing else."""
+    needed = needed_for(reading, operands)
+    # A place at which no two parameters are alike, nor any of them a number that a cost would hold.
+    x = np.modf(0.6180339887 * np.arange(1, reading.n + 1))[0] + 1.0
+    try:
+        here = _numbers(reading, needed, operands, x)
+        # Of each element: how many parameters move it, the last of those, and its slope by that one.
+        movers = [np.zeros(one.size, dtype=int) for one in here]
+        last = [np.zeros(one.size, dtype=int) for one in here]
+        slopes = [np.zeros(one.size) for one in here]
+        for i in range(reading.n):
+            place = x.copy()
+            place[i] += 1.0
+            for k, there in enumerate(_numbers(reading, needed, operands, place)):
+                moved = there != here[k]
+                movers[k] += moved
+                last[k][moved] = i
+                with np.errstate(invalid="ignore"):
+                    slopes[k][moved] = there[moved] - here[k][moved]
+    except (NoRule, ValueError, TypeError):
+        return {}
+    found: dict[Any, list[tuple[int, float]]] = {}
+    for k, operand in enumerate(operands):
+        signs = np.sign(slopes[k])
+        is_one = (movers[k] == 1) & (np.abs(slopes[k] - signs) <= SAME)
+        is_one &= np.abs(here[k] - signs * x[last[k]]) <= SAME
+        for i in np.setdiff1d(last[k][is_one], last[k][(movers[k] > 0) & ~is_one]).tolist():
+            own = signs[is_one & (last[k] == i)]
+            if (own == own[0]).all():
+                found.setdefault(operand, []).append((i, float(own[0])))
+    return found
+
+
+def _numbers(reading: Reading, needed: list[Any], operands: list[Any], x: Vector) -> list[Vector]:
+    """The elements of all `operands` at `x` (n,), each in a row."""
+    with np.errstate(all="ignore"):
+        values = values_of(reading, needed, x)
+    return [np.ravel(np.asarray(values[operand], dtype=float)) for operand in operands]
