@@ -89,3 +89,23 @@ def test_a_budget_and_a_callback_end_the_search_off_the_start():
 
     result = st.minimize(_bowl, np.zeros(2), constraints=[constraint], callback=stop)
     assert not result.success and np.isfinite(result.fun)
+
+
+@pytest.mark.parametrize("name", ["a product of three", "an orthonormal pair"])
+def test_a_walk_off_the_start_that_is_stopped_is_the_last_and_stays_where_it_has_come_nearer(name):
+    cost, start, constraint, _ = LEVEL[name]
+    at_start = np.linalg.norm(np.atleast_1d(constraint["fun"](start)))
+    places = []
+    st.minimize(cost, start, constraints=[constraint], callback=places.append)
+    for last in range(1, len(places)):
+        seen = []
+
+        def stop(x, seen=seen, last=last):
+            seen.append(x)
+            if len(seen) >= last:
+                raise StopIteration
+
+        result = st.minimize(cost, start, constraints=[constraint], callback=stop)
+        assert len(seen) == last
+        assert result.verdict is Verdict.STOPPED and not result.success, result.message
+        assert np.linalg.norm(np.atleast_1d(constraint["fun"](result.x))) <= at_start

@@ -325,3 +325,9 @@ def test_a_cost_that_falls_like_a_line_is_told_in_tens_of_steps(start):
     ):
         result = minimize(cost, start)
         assert result.verdict is Verdict.UNBOUNDED_BELOW and result.nfev < 400, result.message
+
+
+def test_where_a_bound_ends_the_way_down_it_is_not_asked_at_each_step_whether_the_cost_falls_for_ever():
+    result = minimize(lambda x: np.linalg.norm(x) - 2 * x[0], [1.0, 1.0], bounds=[(None, 1e20), (None, None)])
+    assert result.success and result.fun == pytest.approx(-1e20, rel=1e-12)
+    assert result.nfev < 600, result.nfev

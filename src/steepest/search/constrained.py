@@ -34,6 +34,9 @@ from .off_level import places_off
 # From a saddle the walk goes on below it; a handful of times is more than any problem met so far has needed.
 ESCAPES = 5
 
+# Ends of a walk that might have gone on.
+CUT_SHORT = (StopReason.STOPPED, StopReason.OUT_OF_BUDGET)
+
 
 def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | None:
     """The constraints on the free parameters; None where there are none. Raises as `constraints.reading.read`.
@@ -172,14 +175,16 @@ class Between:
     ) -> tuple[ConstrainedRun, Judgement, Vector | None]:
         """The first walk from a few places off the end of `run` that meets the constraints, and its place (n,).
 
-        Where none does, what was found stays, and where it was looked in vain is told.
+        Where none does, what was found stays. A walk that is stopped, or whose budget is spent, is the last; it stays
+        where it has come nearer to meeting them.
         """
         try:
             for place in places_off(self.rows, self.problem.objective.bounds, run.x, self.seed):
                 onward = self._walk(place)
                 if self._is_cut_short(onward, run):
                     return replace(run, stop=onward.stop, reason=onward.reason), judgement, None
-                if onward.violation < run.violation and missed(self.rows, onward.x) == 0.0:
+                met = onward.violation < run.violation and missed(self.rows, onward.x) == 0.0
+                if met or onward.stop in CUT_SHORT:
                     onward.history.prepend(run.history)
                     return *self._judged(onward), place
         except BudgetSpent as what:
@@ -191,7 +196,7 @@ class Between:
 
     def _is_cut_short(self, onward: ConstrainedRun, run: ConstrainedRun) -> bool:
         """Whether a walk on from the end of `run` was stopped, or its budget spent, where that end is the better."""
-        if onward.stop not in (StopReason.STOPPED, StopReason.OUT_OF_BUDGET):
+        if onward.stop not in CUT_SHORT:
             return False
         if not np.isfinite(onward.value):  # not even its start was looked at
             return True

@@ -136,15 +136,16 @@ def _falls_for_ever(objective: Objective, start: Vector, x: Vector, value: float
     length = float(np.abs(way / units).max(initial=0.0))
     if not FAR_OFF * max(1.0, float(np.abs(start / units).max(initial=0.0))) < length < np.inf:
         return False
-    rate = 0.0
-    for distance in ONWARD:
+    # Before the farthest place most bounds end, and there most costs have risen: the others need not be asked.
+    farther = np.inf
+    for distance in reversed(ONWARD):
         there = x + distance * way
         if not objective.bounds.contains(there):
             return False
         fall = (value - objective.value(there)) / distance
-        if not fall > AS_FAST * rate:
+        if not 0.0 < AS_FAST * fall < farther:
             return False
-        rate = fall
+        farther = fall
     return True
 
 
