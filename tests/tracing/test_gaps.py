@@ -75,3 +75,33 @@ def test_a_gap_takes_no_slope_with_it(name):
 def test_a_gap_that_is_not_left_aside_is_still_the_value():
     found = st.slope(lambda p: np.sum(squares(p)) + np.nansum(squares(p)), at=place)
     assert np.isnan(found.points[0].value)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_gaps_in_the_rows_of_a_loop_take_no_slope_with_them():
+    y = np.where(np.arange(40) % 7 == 3, np.nan, np.sin(np.arange(40.0)))
+
+    def row_by_row(p, rows):
+        total = 0.0
+        for k in rows:
+            total = total + np.nansum((p[k % 2] * np.arange(3.0) - y[k]) ** 2)
+        return total
+
+    kept = np.flatnonzero(~np.isnan(y)).tolist()
+    slope = st.gradient(lambda p: row_by_row(p, range(40)))(place)
+    np.testing.assert_allclose(slope, st.gradient(lambda p: row_by_row(p, kept))(place), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_power_at_zero_is_a_gap_only_where_it_is_infinite():
+    x = np.array([0.0, 0.25, -1.0])
+    of_root = st.gradient(lambda x: np.nansum(x - x**0.3))(x)
+    np.testing.assert_allclose(of_root, [-np.inf, 1.0 - 0.3 * 0.25**-0.7, 0.0])
+    of_pole = st.gradient(lambda x: np.sum(np.where(np.isfinite(x**-0.3), x**-0.3, 0.0)))(x)
+    np.testing.assert_allclose(of_pole, [0.0, -0.3 * 0.25**-1.3, 0.0])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_infinite_slope_down_from_zero_is_no_minimum():
+    found = st.minimize(lambda x: np.nansum(x - x**0.3), np.zeros(2), bounds=(0, 1))
+    assert not found.success or found.fun < -0.8  # at 0.3^(1/0.7) each

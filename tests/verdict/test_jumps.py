@@ -134,3 +134,29 @@ def test_a_kink_without_a_jump_of_the_slope_does_not_hide_how_the_cost_bends_acr
 
     assert not st.verify(cost, np.zeros(2)).success
     assert st.minimize(cost, np.zeros(2)).fun == pytest.approx(-4.0 / 27.0 * unit, rel=1e-9)
+
+
+@pytest.mark.parametrize("place", [np.zeros(1), np.zeros(2), np.array([0.0, 4.493409457909064])])
+@pytest.mark.parametrize(("level", "unit"), [(0.0, 1.0), (1.0, 1.0), (0.0, 1e-12), (0.0, 1e12), (1.0, 1e9)])
+def test_a_summit_whose_one_number_is_given_apart_is_no_minimum(place, level, unit):
+    def waves(x):
+        return unit * np.sum(np.where(x == 0.0, 1.0, np.sin(x) / x) - level)
+
+    judged = st.verify(waves, place)
+    assert not judged.success, judged.message
+    found = st.minimize(waves, place)
+    # Every minimum lies where tan(x) = x.
+    assert found.success and np.allclose(np.tan(found.x), found.x, atol=1e-4)
+
+
+def test_a_bottom_whose_one_number_is_given_apart_is_a_minimum():
+    assert st.verify(lambda x: -np.sum(np.where(x == 0.0, 1.0, np.sin(x) / x)), np.zeros(2)).success
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_pole_beside_the_point_hides_no_way_down_on_its_other_side():
+    def beside_a_pole(x):
+        powers = x**-0.5
+        return np.sum(np.where(np.isfinite(powers), powers, 0.0) + x)
+
+    assert not st.verify(beside_a_pole, np.zeros(2)).success

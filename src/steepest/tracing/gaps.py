@@ -42,7 +42,7 @@ _OUTSIDE: dict[str, Callable[[Any], Any]] = {
     "sqrt": _negative,
     "log": _not_positive,
     "log1p": lambda u: lax.le(u, _full(u, -1.0)),
-    "pow": _not_positive,
+    "pow": _negative,  # and zero where the power is below zero
     "integer_pow": _zero,
 }
 
@@ -119,6 +119,8 @@ def _with_constant(equation: Any, rewriting: Rewriting) -> Callable[..., Any] | 
     if not harmful.any() or constant.ndim == 0:
         return None
     tame = np.where(harmful, 1.0, constant).astype(constant.dtype)
+    shape = equation.outvars[0].aval.shape
+    harmful = np.broadcast_to(harmful, shape)  # a loop's constants may have one entry for many
 
     def apart(u: Any) -> Any:
         def of(constant: Any, u: Any) -> Any:
@@ -126,8 +128,7 @@ def _with_constant(equation: Any, rewriting: Rewriting) -> Callable[..., Any] | 
                 *((constant, u) if place == 0 else (u, constant)), **equation.params
             )
 
-        shape = equation.outvars[0].aval.shape
-        u = lax.broadcast_in_dim(u, shape, ()) if u.shape != shape else u
+        u = lax.broadcast_in_dim(u, shape, ()) if u.shape == () != shape else u
         return lax.select_n(harmful, of(tame, u), of(constant, lax.stop_gradient(u))), harmful
 
     return apart
@@ -165,9 +166,12 @@ def _outside(equation: Any, rewriting: Rewriting) -> Callable[..., Any] | None:
             return None
 
     def function(u: Any) -> Any:
+        u = _wide(u, out)
         outside = _OUTSIDE[name](u)
+        if rest:
+            infinite = np.broadcast_to(rest[0] < 0.0, out.shape)
+            outside = lax.bitwise_or(outside, lax.bitwise_and(_zero(u), infinite))
         inside = bind(lax.select_n(outside, u, _full(u, 1.0)), *rest, **params)
-        outside = _wide(outside, out)
         return lax.select_n(outside, inside, bind(lax.stop_gradient(u), *rest, **params)), outside
 
     return function
@@ -227,5 +231,5 @@ def _full(u: Any, value: float) -> Any:
     return lax.full(u.shape, u.dtype.type(value))
 
 
-def _wide(mask: Any, out: Any) -> Any:
-    return mask if mask.shape == out.shape else lax.broadcast_in_dim(mask, out.shape, ())
+def _wide(u: Any, out: Any) -> Any:
+    return u if u.shape == out.shape else lax.broadcast_in_dim(u, out.shape, ())

@@ -179,10 +179,13 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             floor_slope,
         )
         if found.is_minimum:
-            inside = _lower_inside(look, radius, rounding)
-            if inside is None:
+            lower = _lower_inside(look, radius, rounding)
+            if lower is None and not look.convex:
+                # Of sin(x)/x beside zero the slopes are rounding, and their hull holds zero at the summit, too.
+                lower = lower_beside(look, TREMBLES * rounding)
+            if lower is None:
                 return found
-            found = replace(found, rises=False, lowest=inside)
+            found = replace(found, rises=False, lowest=lower)
         best = best or found
     return best
 
