@@ -13,12 +13,13 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .budget import Budget
 from .errors import InputError
+from .fitting.facts import facts_of
 from .fitting.measurements import Measurements, frame_of, named_sets, several
 from .fitting.measurements import read as read_measurements
 from .fitting.result import DataSet, FitResult, Setting, Values, all_covariance
 from .fitting.search import Found, search
 from .fitting.task import Task, task_of
-from .least_squares import budget_of, check_settings, plan_of
+from .least_squares import as_it_is_kinked, budget_of, check_settings, plan_of
 from .linear_algebra.long_vectors import length
 from .losses import loss_of
 from .models.model import Model
@@ -113,6 +114,7 @@ def fit(
     )
     _check_sigma(task.sets)
     residuals = task.residuals(rho, float(f_scale))
+    plan = as_it_is_kinked(plan, facts_of(residuals))
     posed = time.perf_counter()
     found = search(task, residuals, plan, tol, callback, allowed, starts, seed, noise, began)
     walked = time.perf_counter()
@@ -224,7 +226,7 @@ def _result(task: Task, residuals: Residuals, plan: Plan, found: Found, noise: s
         start_from=found.start_from,
         stop=run.stop,
         reason=run.reason,
-        plan=plan,
+        plan=plan.walked(tuple(dict.fromkeys((plan.name, run.solver))), 0),
         history=run.history,
         nit=run.steps,
         nfev=residuals.evaluations(found.evaluations),

@@ -24,8 +24,10 @@ from .results import Result
 from .returned import check_some
 from .search.squares import walk_and_judge
 from .solvers import Plan, plan_for
+from .solvers.bfgs import BFGS
 from .solvers.driver import Run
 from .solvers.levenberg_marquardt import LevenbergMarquardt
+from .solvers.plan import Rung
 from .solvers.stopping import in_spite_of_ctrl_c
 from .vector_functions import (
     MeasuredVector,
@@ -35,6 +37,14 @@ from .vector_functions import (
     sparse_where_it_pays,
 )
 from .verdict.words import Judgement
+
+# Where a model has kinks the first walk hands over after so many steps. Its slopes say little of what lies beyond them:
+# BFGS learns that from the steps. Where it was no kink that held the first walk up, the residuals lead on.
+FIRST_STEPS = 300
+OVER_KINKS = (
+    Rung(BFGS(), "it walks over the kinks of a model", 500),
+    Rung(LevenbergMarquardt(), "the residuals lead on where no kink holds them up"),
+)
 
 
 def least_squares(
@@ -89,6 +99,8 @@ def least_squares(
     problem, residuals = _pose(
         residual, x0, args, jac, bounds, fixed, rho, float(f_scale), derivatives, allowed
     )
+    facts = facts_of(residuals)
+    plan = as_it_is_kinked(plan, facts)
     posed = time.perf_counter()
     run, judgement = walk_and_judge(
         problem.objective,
@@ -99,7 +111,7 @@ def least_squares(
         callback,
         problem.restore,
         seed,
-        structure=facts_of(residuals),
+        structure=facts,
         began=began,
     )
     timing = {
@@ -129,12 +141,16 @@ def budget_of(budget: int | Mapping[str, Any] | Budget | None) -> Budget:
     return _budget(budget)
 
 
+def as_it_is_kinked(plan: Plan, facts: Any) -> Plan:
+    """The plan without what takes over at kinks, where the models are known to have none, or are not known."""
+    return plan if facts is not None and facts.kinks else replace(plan, next_rungs=(), first_steps=None)
+
+
 def plan_of(method: Any, options: Mapping[str, Any] | None, because: str) -> Plan:
-    """Levenberg-Marquardt unless another method is asked for."""
+    """Levenberg-Marquardt, and what takes over at kinks of the model, unless a method is asked for."""
     if isinstance(method, str) and method == "auto":
-        if not options:
-            return Plan(LevenbergMarquardt(), because)
-        return replace(plan_for(LevenbergMarquardt(), options), because=because)
+        plan = plan_for(LevenbergMarquardt(), options)
+        return replace(plan, because=because, next_rungs=OVER_KINKS, first_steps=FIRST_STEPS)
     return plan_for(method, options)
 
 
@@ -239,6 +255,7 @@ def _result(
 ) -> Result:
     residuals.beyond_budget()
     residual, jacobian = in_spite_of_ctrl_c(residuals.both, run.x)
-    result = result_of(problem, plan, run, judgement, timing)
+    taken = tuple(dict.fromkeys((plan.name, run.solver)))
+    result = result_of(problem, plan.walked(taken, 0), run, judgement, timing)
     result.update(jac=run.gradient, residual=np.array(residual), jacobian=jacobian)
     return result

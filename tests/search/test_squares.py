@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+import scipy.optimize
 from numpy.testing import assert_allclose
 
+import steepest as st
 from steepest import least_squares
 from steepest.objective import Objective
 
@@ -65,3 +69,35 @@ def test_a_start_without_residuals_is_left_for_the_minimum(bounds):
     found = least_squares(lambda p: p[0] * np.log(t + p[1]) - 2 * np.log(t + 1), [1.0, -5.0], bounds=bounds)
     assert found.success and "the walk began at p[0] = " in found.message
     assert_allclose(found.x, [2.0, 1.0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [3, 34, 0, 1])
+@pytest.mark.parametrize("by", ["fit", "least_squares"])
+def test_lines_that_meet_at_a_datum_end_in_their_lowest_place(seed, by):
+    """Against the linear least squares of both slopes and the height, with the place where they meet searched for."""
+    x = np.linspace(0.0, 500.0, 60)
+
+    def lines(x, place, height, one, other):
+        return np.where(x < place, height + one * (x - place), height + other * (x - place))
+
+    def left(place):
+        ahead = x - place
+        A = np.column_stack([np.ones(60), np.minimum(ahead, 0.0), np.maximum(ahead, 0.0)])
+        return float(np.sum((A @ np.linalg.lstsq(A, y)[0] - y) ** 2))
+
+    curve = lines(x, x[26] + 0.3, 100.0, 0.5, -1.3)
+    y = curve + 0.02 * np.std(curve) * np.random.default_rng(seed).standard_normal(60)
+    between = [
+        scipy.optimize.minimize_scalar(left, bounds=ends, method="bounded", options={"xatol": 1e-9}).fun
+        for ends in pairwise(x[23:30])
+    ]
+    lowest = min(*between, *(left(place) for place in x[23:30]))
+    start = np.array([200.0, 90.0, 1.0, -1.0])
+    if by == "fit":
+        found = st.fit(lines, x, y, start)
+        cost = found.cost
+    else:
+        found = st.least_squares(lambda p: y - lines(x, *p), start)
+        cost = np.sum((y - lines(x, *found.x)) ** 2)
+    assert found.success and found.nfev < 1000
+    assert lowest * (1 - 1e-9) < cost < lowest * (1 + 1e-7)

@@ -131,6 +131,8 @@ def _correlated(fit: Any) -> list[str]:
 
 def _how(fit: Any) -> list[str]:
     lines = wrapped(f"{fit.plan.name}, because {fit.plan.because}")
+    if fit.plan.taken[1:]:
+        lines += wrapped(f"then {', '.join(fit.plan.taken[1:])}")
     started = {"given": "", "guess": ", start read off the data", "multi-start": ", best of several starts"}
     lines += wrapped(
         f"{counted(fit.nfev, 'evaluation')}, {counted(fit.nit, 'step')}{started.get(fit.start_from, '')}"

@@ -13,6 +13,8 @@ from ..budget import BudgetSpent
 from ..objective import Objective
 from ..solvers import Plan, drive
 from ..solvers.driver import Run, lowest_seen, spent
+from ..solvers.levenberg_marquardt import LevenbergMarquardt
+from ..solvers.plan import Rung
 from ..solvers.stopping import INTERRUPTED, StopReason
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.judge import judge
@@ -38,9 +40,10 @@ def walk_and_judge(
 ) -> tuple[Run, Judgement]:
     """Walk from `start`, judge the end afresh, and go on from a saddle while it leads lower.
 
-    From a start without a value the walk begins beside it. Once the user has said stop, or a budget is spent, no other
-    walk begins, and what was found so far is the answer. `began`: when `time.perf_counter` read this, the seconds of
-    the budget began to count; None: they begin now.
+    From a start without a value the walk begins beside it. Where the plan has next rungs, for the kinks of a model, a
+    walk that creeps hands over to them, which go on from the best point until one ends in a minimum. Once the user has
+    said stop, or a budget is spent, no other walk begins, and what was found so far is the answer. `began`: when
+    `time.perf_counter` read this, the seconds of the budget began to count; None: they begin now.
     """
     if plan.max_evaluations is not None:
         allowed = objective.budget.evaluations
@@ -48,17 +51,24 @@ def walk_and_judge(
         objective.budget = replace(objective.budget, evaluations=most)
     objective.start_clock(began)
 
-    def walked(x: Vector) -> Run:
+    def walked(x: Vector, rung: Rung | None = None) -> Run:
         return drive(
-            plan.solver,
+            first if rung is None else rung.solver,
             objective,
             x,
             tolerance=plan.tolerance(tol),
-            max_steps=plan.max_steps,
+            max_steps=most if rung is None else rung.max_steps,
             callback=callback,
             restore=restore,
         )
 
+    first: Any = plan.solver
+    rungs: tuple[Rung, ...] = plan.next_rungs
+    most = plan.max_steps
+    if rungs and most is None and objective.budget.steps is None and isinstance(first, LevenbergMarquardt):
+        first, most = replace(first, hands_over=True), plan.first_steps
+    else:
+        rungs = ()
     run = walked(start)
     judgement = existing = None
     try:
@@ -78,6 +88,14 @@ def walk_and_judge(
                 break
             onward.history.prepend(run.history)
             run, judgement = judged(objective, onward, names, structure, seed)
+        for rung in rungs:
+            if judgement.verdict.is_minimum or run.stop is StopReason.STOPPED:
+                break
+            objective.forget()
+            onward = walked(run.x, rung)
+            if onward.value <= run.value:
+                onward.history.prepend(run.history)
+                run, judgement = judged(objective, onward, names, structure, seed)
     except BudgetSpent as what:
         run = replace(run, stop=StopReason.OUT_OF_BUDGET, reason=spent(str(what), objective))
     except KeyboardInterrupt:
