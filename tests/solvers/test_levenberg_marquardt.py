@@ -464,3 +464,16 @@ def test_a_valley_that_bends_is_followed_to_its_end():
     problem = posed(cost, start).objective
     run = drive(LevenbergMarquardt(hands_over=True), problem, start, max_steps=300)
     assert run.stop.is_final
+
+
+def test_a_parameter_that_had_most_say_at_a_far_start_is_seen_at_the_end():
+    """A diode from ones, as `curve_fit` begins: currents of 10¹² there, columns 10¹⁵ times as long as at the end."""
+    volts = np.linspace(0.3, 0.75, 30)
+    current = lambda p: p[0] * (np.exp(volts / (p[1] * 0.02585)) - 1)  # noqa: E731
+    true = np.array([1e-12, 1.3])
+    y = current(true)
+    y = y + 0.02 * np.std(y) * np.random.default_rng(3).standard_normal(30)
+    result = minimize(lambda p: np.sum((y - current(p)) ** 2), np.ones(2))
+    assert result.success and result.fun <= np.sum((y - current(true)) ** 2)
+    assert_allclose(result.x, true, rtol=0.2)
+    assert result.nfev < 100

@@ -13,7 +13,6 @@ from ..budget import BudgetSpent
 from ..objective import Objective
 from ..solvers import Plan, drive
 from ..solvers.driver import Run, lowest_seen, spent
-from ..solvers.levenberg_marquardt import LevenbergMarquardt
 from ..solvers.plan import Rung
 from ..solvers.stopping import INTERRUPTED, StopReason
 from ..verdict.failures import no_calls_left, not_judged
@@ -57,18 +56,17 @@ def walk_and_judge(
             objective,
             x,
             tolerance=plan.tolerance(tol),
-            max_steps=most if rung is None else rung.max_steps,
+            max_steps=first_steps if rung is None else rung.max_steps,
             callback=callback,
             restore=restore,
         )
 
     first: Any = plan.solver
-    rungs: tuple[Rung, ...] = plan.next_rungs
-    most = plan.max_steps
-    if rungs and most is None and objective.budget.steps is None and isinstance(first, LevenbergMarquardt):
-        first, most = replace(first, hands_over=True), plan.first_steps
+    first_steps, rungs = plan.max_steps, list(plan.next_rungs)
+    if rungs and first_steps is None and objective.budget.steps is None:
+        first, first_steps = replace(first, hands_over=True), plan.first_steps
     else:
-        rungs = ()
+        rungs = []
     run = walked(start)
     judgement = existing = None
     try:

@@ -57,6 +57,10 @@ HELD_PATIENCE, ERRS_LESS = 12, 0.5
 DROWNED = 1e-4
 REMEMBERED = 0.1
 
+# Without the Hessian columns are lost only beside units that the rounding of the Jacobian hides them in. What has sunk
+# below this part of its unit is raised to this part at once: what is left to gain there would be none.
+SUNK, RAISED = 1e-11, 1e-6
+
 # Where residuals are left at the bottom, Gauss-Newton steps shrink by a factor each, and the last two tell it. So they
 # do where what is left to gain falls to between the first part and SLOW of what it was, and has become less than the
 # second part of the squares: where it is all of them, nothing may be left at the bottom, and steps shrink ever faster.
@@ -261,8 +265,9 @@ class LevenbergMarquardt:
         else:
             radius = _next_radius(state, move, trial.fell, radius, rounding)
         scale = _units(state, size)
-        if state.hessian is not None and (size < DROWNED * scale).any():
-            scale = np.where(size > 0.0, np.maximum(REMEMBERED * scale, size), scale)
+        fitting = _fitting(scale, size, state.hessian is not None)
+        if fitting is not scale:
+            scale = fitting
             radius *= sqrt(float(((scale * move.p) ** 2).sum())) / move.length if move.length > 0.0 else 1.0
             reach = None  # it was told in the units before
         step = trial.x - x
@@ -404,6 +409,15 @@ def _units(state: LMState, size: Vector) -> Vector:
     if state.unseen is None:
         return scale
     return np.where(state.unseen & (size > 0.0), size, scale)
+
+
+def _fitting(scale: Vector, size: Vector, curved: bool) -> Vector:
+    """The units `scale` (n,), smaller where columns of this `size` (n,) are lost in them, in squares where `curved`."""
+    if curved:
+        drowned = (size < DROWNED * scale).any()
+        return np.where(size > 0.0, np.maximum(REMEMBERED * scale, size), scale) if drowned else scale
+    sunk = (size < SUNK * scale) & (size > 0.0)
+    return np.where(sunk, size / RAISED, scale) if sunk.any() else scale
 
 
 def _still_unseen(before: LMState | None, size: Vector) -> Mask | None:
