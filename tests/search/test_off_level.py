@@ -63,6 +63,7 @@ def test_a_hollow_of_the_violation_is_left():
             lambda x: x[0] ** 2, [start], constraints=[at_least_zero(lambda x: x[0] ** 3 - 3 * x[0] - 3)]
         )
         assert result.success and result.x[0] == pytest.approx(root, rel=1e-9), result.message
+        assert ("came to where no small move" in result.message) == (start != -0.5)
 
 
 def test_that_no_point_meets_the_constraints_is_said_where_it_is_proven_and_no_more_elsewhere():

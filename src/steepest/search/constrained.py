@@ -27,7 +27,7 @@ from ..verdict.between import judge_between
 from ..verdict.constrained import Multipliers
 from ..verdict.failures import no_calls_left, not_judged
 from ..verdict.words import Judgement
-from .existing import told_of_the_move, where_all_exist
+from .existing import told_of_the_leap, told_of_the_move, where_all_exist
 from .kinks_between import over_kinks
 from .off_level import places_off
 
@@ -110,10 +110,9 @@ class Between:
         self.taken.append(self.plan.solver.name)
         run, existing = self._from_where_all_exist()
         run, judgement = self._judged(run)
+        off = None
         if self._may_be_met_elsewhere(run):
             run, judgement, off = self._from_elsewhere(run, judgement)
-            if off is not None:
-                existing, self.start_lacks = off, "No small move lessened what the constraints were missed by"
         for _ in range(ESCAPES):
             if judgement.downhill is None or not run.stop.is_final:
                 break
@@ -124,6 +123,8 @@ class Between:
             run, judgement = self._judged(onward)
         if existing is not None:
             judgement = told_of_the_move(judgement, existing, self.problem.names, self.start_lacks)
+        if off is not None:
+            judgement = told_of_the_leap(judgement, off, self.problem.names)
         return run, judgement
 
     def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:

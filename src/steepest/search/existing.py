@@ -105,3 +105,12 @@ def told_of_the_move(
     """The judgement with the place (n,) where the walk began instead, and `what` the start lacks."""
     began = f"{what} at the start; the walk began at {written(start, names)}."
     return replace(judgement, sentence=f"{judgement.sentence} {began}")
+
+
+def told_of_the_leap(judgement: Judgement, place: Vector, names: Sequence[str]) -> Judgement:
+    """The judgement with the `place` (n,) where another walk began, the first being stuck with constraints missed."""
+    went = (
+        "The walk from the start came to where no small move lessened what the constraints were missed by; another "
+        f"began at {written(place, names)}."
+    )
+    return replace(judgement, sentence=f"{judgement.sentence} {went}")
