@@ -83,6 +83,25 @@ def test_the_frequency_that_made_the_data_is_found_from_far(model, true, start, 
     assert result.success
 
 
+@pytest.mark.parametrize("scatter", [0.1, 2.0])
+def test_among_very_many_data_waves_are_found_and_none_where_there_is_none(scatter):
+    """Of 20,000 data at a thousand frequencies a part is looked at; the truth and a fit of noise tell what is there."""
+    rng = np.random.default_rng(7)
+    t = np.sort(rng.uniform(0.0, 200.0, 20_000))
+    silence = scatter * rng.standard_normal(t.size)
+    y = sine([2, 1, 0.5, 1], t) + silence
+
+    def cost(p):
+        return np.sum((y - sine(p, t)) ** 2)
+
+    result = st.minimize(cost, [1.0, 1.4, 0.0, 0.0])
+    assert result.fun <= cost(np.array([2, 1, 0.5, 1]))
+    x = np.array([0.01 * scatter, 1.4, 0.3, 0.0])
+    problem = posed(lambda p: np.sum((silence - sine(p, t)) ** 2), x)
+    (wave,) = waves_of(problem.objective, read(problem.trace.jaxpr).phases, x)
+    assert promising(wave, 1.4, -np.inf, np.inf) == []
+
+
 def test_starts_of_one_stay_in_their_valley_and_the_words_tell_of_the_other():
     alone, _ = found_for(sine, [2, 1, 0.5, 1], [1, 1.7, 0, 0], UNEVEN, starts=1)
     result, _ = found_for(sine, [2, 1, 0.5, 1], [1, 1.7, 0, 0], UNEVEN)

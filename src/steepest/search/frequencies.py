@@ -34,9 +34,12 @@ REACH = 100.0
 # only where data lie unevenly. Less than this angle over all data is no wave.
 APART, NO_WAVE = np.pi, np.pi / 2
 
-# The most numbers in all phases that are looked at for one parameter: they take a tenth of a second.
+# The most numbers in all phases that are looked at for one parameter: they take a tenth of a second. Where
+# all data at all frequencies are more, as many data as are few enough are looked at, drawn at random, but so many in
+# any case: they tell of any wave that explains a fifth of what is left.
 MOST_NUMBERS = 2_000_000
 AT_ONCE = 50_000
+ENOUGH_DATA = 300
 
 # Where a wave explains more than this part of what all others leave, no other frequency can explain as much.
 EXPLAINS = 0.5
@@ -322,14 +325,19 @@ def promising(wave: Wave, size: float, low: float, high: float) -> list[float]:
         return []
     # Farther than this from where they are, phases turn by more than APART from one to the next.
     fastest = APART / wave.harmonics * wave.without.size + float(np.ptp(wave.own, axis=1).max())
-    most = min(MOST_NUMBERS // (2 * wave.own.size), int(fastest / STEP))
+    w, k = wave.own.shape
+    most = min(MOST_NUMBERS // (2 * w * min(k, ENOUGH_DATA)), int(fastest / STEP))
     first, last = (int(np.clip(end / wave.step, -most, most)) for end in sorted(turned))
     times = wave.step * np.arange(first, last + 1)
-    gains = _gains(wave, times)
+    looked_at = _some_of(k, MOST_NUMBERS // (w * times.size))
+    gains = _gains(wave, times, looked_at)
     peaks = np.r_[True, gains[1:] >= gains[:-1]] & np.r_[gains[:-1] >= gains[1:], True]
-    enough = float(wave.without @ wave.without) - gains < (1.0 - LESS) * wave.left
-    found = np.flatnonzero(peaks & enough)
+    whole, part = (float(one @ one) for one in (wave.without, wave.without[looked_at]))
+    found = np.flatnonzero(peaks & ((part - gains) * whole < (1.0 - LESS) * wave.left * part))
     best = found[np.argsort(-gains[found], kind="stable")][:TRIED]
+    gains = _gains(wave, times[best], slice(None))
+    order = np.argsort(-gains, kind="stable")
+    best = best[order[whole - gains[order] < (1.0 - LESS) * wave.left]]
     return [_value_at(wave, float(times[k]), own, ends, turned) for k in best]
 
 
@@ -346,22 +354,31 @@ def _value_at(wave: Wave, times: float, own: float, ends: Vector, turned: list[f
     return 0.5 * (inside + outside)
 
 
-def _gains(wave: Wave, times: np.ndarray) -> Vector:
+def _some_of(k: int, most: int) -> Any:
+    """Which of k data to look at: all, or as many as `most`, but no fewer than ENOUGH_DATA, drawn at random."""
+    most = max(most, ENOUGH_DATA)
+    return slice(None) if k <= most else np.sort(np.random.default_rng(k).permutation(k)[:most])
+
+
+def _gains(wave: Wave, times: np.ndarray, looked_at: Any) -> Vector:
     """By how much the waves, turned so many `times` (t,), and a mean lower what is left without them, (t,).
 
-    By nothing where the phases hardly turn over the data, or the last harmonic by half a turn from one to the next.
+    Of the data `looked_at`. By nothing where the phases hardly turn over these, or the last harmonic by half a turn
+    from one of all data to the next.
     """
-    w, k = wave.own.shape
+    own, rates, without = wave.own[:, looked_at], wave.rates[:, looked_at], wave.without[looked_at]
+    fastest = APART / wave.harmonics * wave.without.size
+    w, k = own.shape
     gains, width = [np.zeros(0)], 2 * wave.harmonics * w
     each = max(AT_ONCE // (w * k), 1)
     for first in range(0, times.size, each):
-        phases = wave.own + times[first : first + each, None, None] * wave.rates
+        phases = own + times[first : first + each, None, None] * rates
         shapes = _shapes(phases, wave.harmonics).transpose(0, 1, 3, 2).reshape(-1, width, k)
         columns = np.concatenate([shapes, np.ones((len(shapes), 1, k))], axis=1)
         gram = columns @ columns.transpose(0, 2, 1)
         gram += HARDLY * k * np.eye(width + 1)
-        met = columns @ wave.without
+        met = columns @ without
         gain = np.einsum("ti,ti->t", met, np.linalg.solve(gram, met[..., None])[..., 0])
         widest = np.ptp(phases, axis=2).max(axis=1)
-        gains.append(np.where((widest >= NO_WAVE) & (widest <= APART / wave.harmonics * k), gain, 0.0))
+        gains.append(np.where((widest >= NO_WAVE) & (widest <= fastest), gain, 0.0))
     return np.concatenate(gains)
