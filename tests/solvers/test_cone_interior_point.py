@@ -5,7 +5,12 @@ import pytest
 
 import steepest as st
 from steepest.bounds import Bounds
+from steepest.budget import Budget
+from steepest.problem import pose
+from steepest.search.descent import structure_of
 from steepest.solvers.cone_interior_point import Cones
+from steepest.verdict.cone_gap import minimum_on_cones
+from steepest.verdict.look import look_at
 
 PRICE = 0.15
 
@@ -147,6 +152,30 @@ def test_a_picture_is_a_minimum_whoever_found_it_and_beside_it_is_none(constant)
         beside = best.x + off * rng.standard_normal(y.shape)
         assert cost(beside) > best.fun + off  # by 1e-12 of the constant and more
         assert str(st.verify(cost, beside).verdict) not in ("minimum at a kink", "global minimum")
+
+
+@pytest.mark.parametrize("mixing", [0.0, 0.02])
+def test_digits_by_the_dual_cost_are_no_more_than_the_minimum_leaves(mixing):
+    rng = np.random.default_rng(3)
+    y = (np.add.outer(np.arange(8), np.arange(8)) > 7) + 0.1 * rng.standard_normal((8, 8))
+    blur = np.eye(y.size) + mixing * rng.standard_normal((y.size, y.size))
+
+    def cost(u):
+        return 0.5 * np.sum((blur @ u.ravel() - y.ravel()) ** 2) + PRICE * WAYS["roots"](u)
+
+    # The cost rises by some 1e-12 along kinks, and a quadratic of curvature one does so over 1e-6.
+    best = np.ravel(st.minimize(cost, y).x)
+    x = best + 1e-13 * rng.standard_normal(y.size)
+    none = dict.fromkeys(("jac", "hess", "bounds", "fixed"))
+    problem = pose(cost, y, (), **none, derivatives="auto", budget=Budget())
+    found = minimum_on_cones(
+        look_at(problem.objective, x, problem.names, structure_of(problem), None, None, 0), []
+    )
+    assert str(found.verdict) == "global minimum" and 1e-14 < found.gap < 1e-10
+    assert (np.abs(x - best) <= 10.0**-found.digits * np.maximum(np.abs(x), 1.0)).all()
+    off = np.sqrt(2.0 * found.gap * np.diag(np.linalg.inv(blur.T @ blur))) / np.abs(x)
+    large = np.abs(x) > 0.1
+    assert np.abs(found.digits + np.log10(off))[large].max() < 0.01
 
 
 def test_a_step_to_the_wall_of_a_cone_ends_where_t_is_the_length_of_u():

@@ -23,6 +23,7 @@ from .failures import falls
 from .look import NO_NUMBER, Look
 from .minima import kinks_within
 from .onward import ASKED_TO_STOP
+from .precision import digits_of
 from .wording import listed
 from .words import Evidence, Judgement, Verdict
 
@@ -38,6 +39,9 @@ ROUNDS, BENT = 3, 1e-10
 
 # Slopes that rounding leaves unbalanced are counted over so many sizes of the parameters.
 FAR = 10.0
+
+# Up to so many parameters curvatures in many of them at once tell digits.
+MOST_BENT = 1000
 
 # Roundings of the cost, by which its dual cost errs, and by more than which a place is lower.
 ROUNDINGS = 32.0
@@ -86,6 +90,7 @@ def minimum_on_cones(look: Look, evidence: Sequence[Evidence]) -> Judgement | No
         tuple(evidence),
         f"Minimum beside kinks{where}: the cost is convex, and by its dual cost it is nowhere lower by more than "
         f"{number(gap.most)}.",
+        digits=_digits(look, gap.most),
         gap=gap.most,
     )
 
@@ -116,6 +121,41 @@ def _falls_on(look: Look, loose: np.ndarray) -> bool:
     way = np.where(loose, look.x if look.start is None else look.x - look.start, 0.0)
     beyond = look.value_at(look.inside(look.x + way))
     return bool(beyond < look.value - ROUNDINGS * EPS * abs(look.value))
+
+
+def _digits(look: Look, most: float) -> Vector | None:
+    """Digits of the parameters, (n,), that no cost lower by up to `most` leaves open; None where they are not known.
+
+    On the cones, where each norm is an entry of its own, a cost may be a quadratic: from its minimum x* it rises by
+    (x - x*)ᵀH(x - x*)/2 at least, so that no parameter is off by more than the root of 2·most·(H⁻¹)ᵢᵢ.
+    """
+    from scipy.sparse import csc_array
+
+    from ..structure.facts import Structure
+
+    split, n = look.objective.split, look.n
+    if split is None or split.conic is None or Structure(split.program.conic[0]).degree > 2:
+        return None
+    y, cost = split.program.lift(look.x), split.conic.cost
+    sparse = cost.sparse_hessian.find() if cost.sparse_hessian is not None else None
+    H = csc_array(cost.hessian(y) if sparse is None else sparse(y))
+    own, beside = H[:n, :n], H[:n, n:]
+    if beside.count_nonzero() or not np.isfinite(own.data).all():
+        return None
+    diagonal = own.diagonal()
+    if (diagonal <= 0.0).any():
+        return None
+    if own.count_nonzero() == n:
+        spread = 1.0 / diagonal
+    elif n <= MOST_BENT:
+        d = np.sqrt(diagonal)
+        values, vectors = np.linalg.eigh(own.toarray() / d[:, None] / d)
+        if values[0] <= n * ROUNDINGS * EPS:
+            return None
+        spread = (vectors**2 / values).sum(axis=1) / diagonal
+    else:
+        return None
+    return digits_of(look, np.sqrt(2.0 * most * spread) + look.spacing)
 
 
 def _gap(look: Look) -> Gap | None:
