@@ -26,6 +26,18 @@ def test_units_that_differ_and_single_outputs_are_not():
     assert "alike" not in walked(squares, start(), (X, Y), epochs=5).message
     assert "alike" not in walked(likelihood, {"W": np.zeros((5, 3))}, (X, LABELS), epochs=5).message
     assert "alike" not in walked(squares, start(V=np.zeros((16, 1))), (X, Y), epochs=5).message
+    # A rule that goes by the sign of a slope moves outputs alike that have one slope, two and three.
+    for method, steps in (("adam", 3), ("lion", 100)):
+        apart = walked(
+            lambda p, b: np.mean((b[0] @ p["W"] - b[1]) ** 2),
+            {"W": np.zeros((1, 3))},
+            (X[:, :1], X[:, :1] * [1.0, 2.0, 3.0]),
+            method=method,
+            rate=1e-3,
+            steps=steps,
+        )
+        assert np.ptp(apart.params["W"]) < 1e-3 * np.abs(apart.params["W"]).max()
+        assert "alike" not in apart.message
     frozen = steepest.train(
         lambda p, b: squares(p, b) + 0 * np.sum(p["mask"]), start(mask=np.ones((3, 4))), (X, Y), epochs=2
     )

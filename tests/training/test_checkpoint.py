@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -378,6 +380,52 @@ def test_on_a_full_disk_the_oldest_of_three_checkpoints_makes_room_for_the_newes
     makes_room = room > 2 and why == errno.ENOSPC
     assert len(written) == (len(steps) if makes_room else room if why == errno.ENOSPC else 0)
     assert Checkpoints(tmp_path).found() == written[::-1][:left]
+
+
+def test_no_checkpoint_that_is_whole_makes_room_where_those_after_it_are_damaged(tmp_path, monkeypatch):
+    for step in (100, 290, 300):
+        good = Checkpoints(tmp_path).save({}, [("w", np.ones(9))], step)
+        if step != 100:
+            good.write_bytes(good.read_bytes()[:-8])
+
+    def full(path, header, arrays):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    taken_up = Checkpoints(tmp_path)
+    assert taken_up.newest(lambda words: None)[2].name == "step-000000000100.checkpoint"
+    with pytest.raises(OSError, match="space"):
+        taken_up.save({}, [("w", np.ones(9))], 310)
+    assert Checkpoints(tmp_path).newest(lambda words: None)[2].name == "step-000000000100.checkpoint"
+
+
+def test_the_checkpoint_just_written_stays_beside_damaged_ones_of_later_steps(tmp_path):
+    for step in (100, 290, 300):
+        path = Checkpoints(tmp_path).save({}, [("w", np.ones(9))], step)
+        if step != 100:
+            path.write_bytes(path.read_bytes()[:-8])
+    for step in (110, 120, 305):
+        written = Checkpoints(tmp_path, keep=2).save({}, [("w", np.ones(9))], step)
+        assert Checkpoints(tmp_path).newest(lambda words: None)[2] == written
+
+
+def test_a_cost_that_holds_keys_for_random_numbers_is_checkpointed_and_known_again(tmp_path, capsys):
+    x = np.random.default_rng(0).normal(size=(64, 3))
+
+    def taken(seed, folder, **settings):
+        key, keys = jax.random.key(seed), jax.random.split(jax.random.key(seed), 32)
+
+        def cost(params, batch):
+            noise = jax.random.normal(key, (32,)) + jax.vmap(jax.random.normal)(keys)
+            return jnp.mean((batch @ params - batch[:, 0] + 0.1 * noise) ** 2)
+
+        settings = {"steps": 4, "batch_size": 32, "method": "sgd", "progress": False} | settings
+        steepest.train(cost, np.zeros(3), x, checkpoint=folder, **settings)
+        return capsys.readouterr().err
+
+    taken(3, tmp_path)
+    assert "another cost" not in taken(3, tmp_path, steps=6, resume=True)
+    assert "another cost" in taken(4, tmp_path, steps=8, resume=True)
 
 
 @pytest.mark.slow

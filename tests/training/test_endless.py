@@ -48,6 +48,10 @@ def counts(params, batch):
     return np.mean(np.exp(logarithm) - k * logarithm)
 
 
+def far_off(params, batch):  # lowest at the mean of the rows
+    return np.mean(0.5 * params["m"] ** 2 - params["m"] * batch)
+
+
 def exactly_met(params, batch):
     return np.mean((batch[0] @ params["w"] - batch[1]) ** 2) - 5.0
 
@@ -64,3 +68,14 @@ def test_a_negative_cost_with_a_lowest_value_is_not(cost, params, data):
     result = walked(cost, params, data)
     assert result.cost < 0
     assert TOLD not in result.message
+
+
+def test_a_lowest_value_far_beyond_the_way_so_far_is_one_all_the_same():
+    rng = np.random.default_rng(3)
+    short = {"rate": 1e-4, "epochs": None, "steps": 60}
+    for mean in (1e3, 1e5):
+        result = walked(far_off, {"m": 0.0}, mean + rng.normal(size=1024), **short)
+        assert result.cost < 0
+        assert TOLD not in result.message
+    rare = rng.poisson(1e6 * np.exp(0.1 * X[:, 0])).astype(float)
+    assert TOLD not in walked(counts, {"w": np.zeros(5)}, (X, rare), **short).message

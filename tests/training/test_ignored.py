@@ -92,9 +92,30 @@ def pairs(params, batch):
     return np.mean(np.log(np.sum(np.exp(scores), axis=1)) - np.diagonal(scores))
 
 
+def rebuilt(params, x):
+    return np.tanh(x @ params["W"]) @ params["V"].T
+
+
+def weighted_rows(params, batch):
+    x, weight = batch
+    return np.mean(weight[:, None] * (rebuilt(params, x) - x) ** 2)
+
+
+def disturbed(params, batch):
+    x, noise = batch
+    return np.mean((rebuilt(params, x + 0.003 * noise) - x) ** 2)
+
+
+CODED = X[:, :2] @ RNG.normal(size=(2, 5))
+CODE = {"W": start()["W"][:, :2], "V": start()["W"][:, 2:4]}
+
+
 @pytest.mark.parametrize(
     ("cost", "params", "data"),
     [
+        (weighted_rows, CODE, (CODED, 1 + 0.003 * RNG.normal(size=1024))),
+        (disturbed, CODE, (CODED, RNG.normal(size=CODED.shape))),
+        (weighted, {"m": 0.0, "s": 0.0}, (3 + X[:, 0], RNG.uniform(0.998, 1.002, 1024))),
         (squares, start(), (X, Y)),
         (squares, start(V=np.zeros((16, 1))), (X, Y)),
         (weighted, {"m": 0.0, "s": 0.0}, (X[:, 0], RNG.uniform(0.5, 1.5, 1024))),

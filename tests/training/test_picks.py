@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import steepest
+from steepest.training import of_rows
 
 from .test_meeting_rows import LABELS, SCORES, X, likelihood, of
 
@@ -93,6 +94,23 @@ def clamped_in_jax(params, batch):
     return -jnp.mean(jax.nn.log_softmax(x @ params["w"]).at[jnp.arange(len(label)), label].get(mode="clip"))
 
 
+def scaled_by_a_small_variance(params, batch):
+    return chosen_where({"w": params["w"] / np.sqrt(params["variance"])}, batch)
+
+
+def test_parameters_that_have_no_value_a_little_farther_off_accuse_no_index_that_is_masked():
+    labels = LABELS.copy()
+    labels[[3, 40]] = 9
+    small = {"w": np.zeros((X.shape[1], 3)), "variance": np.full(3, 1e-6)}
+    assert of(scaled_by_a_small_variance, small, (X, labels)) == ""
+
+    def unmasked(params, batch):
+        return likelihood({"w": params["w"] / np.sqrt(params["variance"])}, batch)
+
+    with pytest.raises(steepest.InputError, match="numbered from 0 to 2, and is 9 in row 3"):
+        of(unmasked, small, (X, labels))
+
+
 def test_indices_that_a_mask_or_a_clip_takes_care_of_are_let_be():
     labels = LABELS.copy()
     labels[[3, 40]] = -1
@@ -119,3 +137,21 @@ def test_tokens_are_picked_by_their_numbers_whatever_their_shape():
     assert of(cost, params, tokens) == ""
     with pytest.raises(steepest.InputError, match="numbered from 0 to 5, and is 6 in row"):
         of(cost, params, tokens + 1)
+
+
+def test_what_a_batch_makes_of_its_rows_decides_how_many_are_looked_at(monkeypatch):
+    x = np.random.default_rng(0).normal(size=(4000, 2))
+    made = []
+
+    def nearest(params, batch):  # (b, b) distances for b rows of 2
+        apart = np.sum((batch[:, None] - batch[None]) ** 2, axis=-1) + 1e9 * np.eye(len(batch))
+        return np.mean(params["w"][0] * (batch - batch[np.argmin(apart, axis=1)]) ** 2)
+
+    def counted(known, wanted, real=of_rows.OfRows.values):
+        for places, values in real(known, wanted):
+            made.append(places.size * known.rows * 2)
+            yield places, values
+
+    monkeypatch.setattr(of_rows.OfRows, "values", counted)
+    assert steepest.train(nearest, {"w": np.ones(1)}, x, batch_size=500, steps=1, method="sgd").steps == 1
+    assert max(made) <= sum(made) <= of_rows.MOST_LOOKED_AT

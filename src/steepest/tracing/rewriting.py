@@ -35,7 +35,7 @@ class Rewriting:
 
     def constant(self, value: Any, aval: Any) -> Any:
         """An atom for a constant: a literal for a scalar, else a constant variable."""
-        if aval.shape == ():
+        if aval.shape == () and isinstance(aval.dtype, np.dtype):  # a key for random numbers is not
             return jex.Literal(np.asarray(value, aval.dtype)[()], strong(aval))
         content, holder = _content(value)
         if content not in self._by_content:

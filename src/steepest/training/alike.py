@@ -8,6 +8,9 @@ import numpy as np
 
 # Columns that differ by less than this part of the way they have come are alike: what is left is rounding.
 ALIKE = 1e-3
+# Slopes of columns that differ by less than this part of the largest are the same: these columns are alike, not equal.
+# Of columns that only moved alike, as by rules that go by the sign of a slope, they differ by more.
+EQUAL = 0.1
 
 
 def alike(start: np.ndarray, end: Callable[[], np.ndarray]) -> bool:
@@ -27,3 +30,8 @@ def alike(start: np.ndarray, end: Callable[[], np.ndarray]) -> bool:
     reached = np.asarray(end(), float)
     moved = np.abs(reached - start).max()
     return bool(moved > 0 and np.ptp(reached, axis=-1).max() <= ALIKE * moved)
+
+
+def equal_slopes(slope: np.ndarray) -> bool:
+    """Whether all columns of a matrix have the same slope, to what columns that are nearly equal allow."""
+    return bool(np.ptp(slope, axis=-1).max() <= EQUAL * np.abs(slope).max())

@@ -15,7 +15,7 @@ import re
 import shutil
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Checkpoints:
     seconds: float = 60.0
     steps: int | None = None
     keep: int = 3
+    # Those that are known to be as they were written, since they were written or read here.
+    whole: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, given: Any) -> Checkpoints | None:
@@ -104,20 +106,22 @@ class Checkpoints:
     def save(self, header: Mapping[str, Any], arrays: Sequence[tuple[str, np.ndarray]], step: int) -> Path:
         """Write one, then drop those that are too many, and what runs that were killed left half written.
 
-        Where there is no room, these halves make some, or the oldest if two are left then. Raises `OSError` when the
-        disk does.
+        Where there is no room, these halves make some, or the oldest if two that are whole are left then. Raises
+        `OSError` when the disk does.
         """
         path = self.folder / f"step-{step:012d}.checkpoint"
         try:
             write(path, header, arrays)
         except OSError as error:
-            spare = self._halves() or self.found()[LEAST:][-1:]
-            if error.errno not in NO_ROOM or not spare:
+            spare = (self._halves() or self._oldest()) if error.errno in NO_ROOM else []
+            if not spare:
                 raise
             for unneeded in spare:
                 unneeded.unlink(missing_ok=True)
             write(path, header, arrays)
-        for old in self.found()[self.keep :]:
+        self.whole.add(path)
+        # Those after this one are of a run that could not be taken up from them.
+        for old in [other for other in self.found() if other.name <= path.name][self.keep :]:
             old.unlink(missing_ok=True)
         for half in self._halves():
             half.unlink(missing_ok=True)
@@ -126,6 +130,20 @@ class Checkpoints:
     def _halves(self) -> list[Path]:
         """What is left of writing that was cut off: one run writes here, and between two writes these are nobody's."""
         return list(self.folder.glob(".step-*.checkpoint.*.partial"))
+
+    def _oldest(self) -> list[Path]:
+        """The oldest, where enough others are whole; none elsewhere."""
+        *others, oldest = self.found() or [self.folder]
+        return [oldest] if sum(map(self._is_whole, others)) >= LEAST else []
+
+    def _is_whole(self, path: Path) -> bool:
+        if path not in self.whole:
+            try:
+                read(path)
+            except Damaged:
+                return False
+            self.whole.add(path)
+        return True
 
     def newest(
         self, warn: Callable[[str], None]
@@ -137,6 +155,7 @@ class Checkpoints:
             except Damaged as damage:
                 warn(f"{path.name} cannot be used: {damage}; looking for one before it")
                 continue
+            self.whole.add(path)
             return header, arrays, path
         return None
 

@@ -1,4 +1,4 @@
-"""Whether a cost falls without end along the way a run went: looked at ten, a hundred and a thousand times as far.
+"""Whether a cost falls without end along the way a run went: looked at ever farther, up to a thousand million times.
 
 A wrong sign, a likelihood without its logarithm, or labels of -1 where 0 is meant make a cost that no parameters bring
 to its lowest value. A run on it does what it is asked to, and falls faster and faster.
@@ -6,7 +6,7 @@ to its lowest value. A run on it does what it is asked to, and falls faster and 
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING
 
 import jax
@@ -14,8 +14,9 @@ import jax
 if TYPE_CHECKING:
     from .loop import Run, Walker
 
-# How many times as far from the start is looked.
+# How many times as far from the start is looked, and told of; and then for a floor that lies farther off still.
 TIMES = (10.0, 100.0, 1000.0)
+FARTHER = (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 # A cost that falls at least as a straight line falls ten times as far; one that has a floor, or falls as a logarithm,
 # stays far from this.
 FALLS = 5.0
@@ -31,15 +32,17 @@ def endless(walker: Walker, run: Run) -> tuple[float, ...] | None:
         return None
     start = walker.tree.grow(list(job.layout.arrays))
     last, seen = float(walker.added(None, run.state.parameters, batch)[1].cost), []
-    for times in TIMES:
+    for times in (*TIMES, *FARTHER):
         there = jax.tree.map(
             lambda end, begun, times=times: end + (times - 1) * (end - begun).astype(end.dtype),
             run.state.parameters,
             start,
         )
         cost = float(walker.added(None, there, batch)[1].cost)
+        if times in FARTHER and (isnan(cost) or cost == -inf):
+            break  # beyond what the numbers hold
         if not isfinite(cost) or not (last < 0 and cost <= FALLS * last):
             return None
         seen.append(cost)
         last = cost
-    return tuple(seen)
+    return tuple(seen[: len(TIMES)])

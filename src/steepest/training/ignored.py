@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 # Exchanged rows that change the cost by less than this part of what batches differ by are not used. What a model has
 # learned that explains a thousandth of the variance changes it by more.
 UNUSED = 0.02
-# Exchanged rows that change the cost at other parameters by so many roundings could be used; and how many times as
-# large as at the start these parameters are: of many layers that began too small, rounding hides what they tell.
-ROUNDINGS, LARGER = 100, (1.0, 10.0)
+# Exchanged rows that change the cost at other parameters by so many roundings, and as a part of what batches differ by
+# so many times as much as at the end, could be used: who stands beside whom says little of noise that is added to
+# inputs, or of weights that are nearly one, whatever has been learned. And how many times as large as at the start
+# these parameters are: of many layers that began too small, rounding hides what they tell.
+ROUNDINGS, MORE, LARGER = 100, 30.0, (1.0, 10.0)
 # Batches after which a change of many times `UNUSED` is enough, and how many times.
 ENOUGH, CLEAR = 4, 5.0
 # Rows of a batch, and batches, without which nothing is told.
@@ -45,36 +47,37 @@ class Exchanged:
         self.changes: list[float] = []
         job = walker.job
         self.asked = job.recorded is not None and len(job.source.layout.leaves) > 1 and not walker.large
-        self.rows: list[np.ndarray] = []
+        self.batches: list[list[np.ndarray]] = []
 
     def see(self, parameters: Any, arrays: list[np.ndarray], cost: float) -> None:
         """Measure one more batch, whose cost is known; stops by itself where enough is known."""
         if not self.asked:
             return
-        exchanged = _exchanged(arrays, len(self.costs))
         if not self.costs:
-            self.rows = arrays
             counts = {len(array) for array in arrays}
             self.asked = len(counts) == 1 and min(counts) >= FEWEST_ROWS
             if not self.asked:
                 return
+        exchanged = _exchanged(arrays, len(self.costs))
         self.costs.append(cost)
         self.changes.append(self._cost(parameters, exchanged) - cost)
         share = self.share()
         self.asked = len(self.costs) < ENOUGH or (share is not None and share <= CLEAR * UNUSED)
+        if not self.asked:
+            self.batches.clear()
+        elif len(self.batches) < FEWEST:
+            self.batches.append(arrays)
 
     def share(self) -> float | None:
-        """The change, root mean square, as a part of what the costs of batches differ by; None where they do not."""
-        spread = float(np.std(self.costs)) if self.costs else 0.0
-        change = sqrt(float(np.mean(np.square(self.changes)))) if self.changes else 0.0
-        return change / spread if spread > 0 and isfinite(spread) and isfinite(change) else None
+        """What exchanged rows change, as a part of what batches differ by; None where they do not."""
+        return _share(self.costs, self.changes)
 
     def evidence(self) -> Evidence | None:
         """That rows are not used; None where they are, where no parameters would use them, or too little was seen."""
         share = self.share()
         if not self.asked or share is None or len(self.costs) < FEWEST or share > UNUSED:
             return None
-        if not self._could_be_used(self.rows, _exchanged(self.rows, 0)):
+        if not self._could_be_used(share):
             return None
         return Evidence(
             "rows told apart",
@@ -85,20 +88,31 @@ class Exchanged:
             "differ by",
         )
 
-    def _could_be_used(self, arrays: list[np.ndarray], exchanged: list[np.ndarray]) -> bool:
-        """Whether exchanged rows change the cost at other parameters: never where each array has a cost of its own."""
+    def _could_be_used(self, share: float) -> bool:
+        """Whether exchanged rows change the cost far more at other parameters: never where each array has its own."""
+        double = self.walker.job.precision == "float64"
+        rounding = float(np.finfo(np.float64 if double else np.float32).eps)
         for times in LARGER:
             there = _elsewhere(self.walker, times)
-            plain, mixed = self._cost(there, arrays), self._cost(there, exchanged)
-            rounding = float(
-                np.finfo(np.float64 if self.walker.job.precision == "float64" else np.float32).eps
-            )
-            if isfinite(plain) and isfinite(mixed) and abs(mixed - plain) > ROUNDINGS * rounding * abs(plain):
+            costs = [self._cost(there, arrays) for arrays in self.batches]
+            mixed = [self._cost(there, _exchanged(arrays, k)) for k, arrays in enumerate(self.batches)]
+            changes = list(np.subtract(mixed, costs))
+            found = _share(costs, changes)
+            if found is None or found < MORE * share:
+                continue
+            if abs(changes[0]) > ROUNDINGS * rounding * abs(costs[0]):
                 return True
         return False
 
     def _cost(self, parameters: Any, arrays: list[np.ndarray]) -> float:
         return float(self.walker.added(None, parameters, arrays)[1].cost)
+
+
+def _share(costs: list[float], changes: list[float]) -> float | None:
+    """The changes, root mean square, as a part of what the costs differ by; None where they do not."""
+    spread = float(np.std(costs)) if costs else 0.0
+    change = sqrt(float(np.mean(np.square(changes)))) if changes else 0.0
+    return change / spread if spread > 0 and isfinite(spread) and isfinite(change) else None
 
 
 def _exchanged(arrays: list[np.ndarray], k: int) -> list[np.ndarray]:
@@ -133,7 +147,7 @@ def reason(job: Job, arrays: list[np.ndarray], seen: Exchanged, dead: tuple[str,
             f"{_listed(zero)} began at zero, one after the other: none of them gets a slope through the others",
             "begin with small random numbers, such as rng.normal(size=shape) / np.sqrt(shape[0])",
         )
-    far = _far(job, seen.rows)
+    far = _far(job, seen.batches[0])
     if far:
         return far, "bring the columns to mean 0 and size 1, with x = (x - x.mean(axis=0)) / x.std(axis=0)"
     shrunk = [

@@ -18,8 +18,9 @@ from ..tracing.passes import inline
 from .batches import Rows
 from .sparse_rows import is_sparse
 
-# Numbers of the data that are looked at: a second's work.
-MOST_LOOKED_AT = 4_000_000
+# Numbers of the data that are looked at, and the most that any equation makes of them: a second's work. One batch is
+# looked at in any case, unless it alone makes more than memory is for.
+MOST_LOOKED_AT, MOST_OF_A_BATCH = 4_000_000, 1 << 26
 # Batches that are looked at together.
 TOGETHER = 256
 
@@ -57,8 +58,8 @@ class OfRows:
         """What the wanted variables are, batch after batch over the rows in their order, a few batches at once.
 
         Gives which rows of the data, (batches, rows of a batch), and each variable's values, (batches, …). The last
-        batch is filled up with rows before it. Nothing where an array is sparse, where the wanted ones read none, and
-        where Python is called for them.
+        batch is filled up with rows before it. Nothing where an array is sparse, where the wanted ones read none, where
+        Python is called for them, and where a batch makes too many numbers of them.
         """
         arrays = [*set().union(*(self.made_of[v] for v in wanted))]
         if not arrays or any(is_sparse(self.source.arrays[k]) for k in arrays):
@@ -66,8 +67,12 @@ class OfRows:
         equations = self.behind(wanted)
         if any("callback" in equation.primitive.name for equation in equations):
             return
-        widest = max(1, *(int(np.prod(self.source.arrays[k].shape[1:])) for k in arrays))
-        seen = max(self.rows, min(self.source.rows, MOST_LOOKED_AT // widest))
+        read = [self.rows * int(np.prod(self.source.arrays[k].shape[1:])) for k in arrays]
+        made = [int(np.prod(v.aval.shape)) for equation in equations for v in equation.outvars]
+        most = max(1, *read, *made)
+        if most > MOST_OF_A_BATCH:
+            return
+        seen = max(self.rows, min(self.source.rows, self.rows * MOST_LOOKED_AT // most))
         firsts = np.minimum(np.arange(0, seen, self.rows), seen - self.rows)
         constants = dict(zip(self.jaxpr.constvars, self.closed.consts, strict=True))
         inputs = [self.jaxpr.invars[self.parameters + k] for k in arrays]

@@ -21,7 +21,8 @@ from .of_rows import OfRows
 
 # What a pick that is none gives under these: nothing sensible.
 UNCHECKED = (jax.lax.GatherScatterMode.FILL_OR_DROP, jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS)
-# How far parameters are moved before it is asked whether a pick matters: at a start of zeros none would.
+# How far parameters are moved before it is asked whether a pick matters: at a start of zeros none would. Where the cost
+# has no value there, each by this part of itself: variances, say, stay positive.
 MOVED = 0.1
 # Picks put in the place of wrong ones to see whether they matter.
 TRIED = 4
@@ -69,21 +70,29 @@ def check(known: OfRows, start: list[np.ndarray]) -> str:
     InputError: an index of some row reaches beyond what it picks from, and the cost depends on what it finds there.
     """
     for equation in known.jaxpr.eqns:
-        if equation.primitive.name != "gather" or equation.invars[1] not in known.made_of:
-            continue
-        mode, fill = equation.params["mode"], equation.params["fill_value"]
-        if mode not in UNCHECKED or not (fill is None or np.isnan(fill)):
-            continue  # what becomes of an index beyond the end was chosen
-        told = _looked_at(known, equation, start)
-        if told:
-            return told
+        if _is_unchecked(equation) and equation.invars[1] in known.made_of:
+            told = _looked_at(known, equation, start)
+            if told:
+                return told
     return ""
 
 
+def _is_unchecked(equation: Any) -> bool:
+    """Whether this picks by an index, and what becomes of one beyond the end was not chosen."""
+    if equation.primitive.name != "gather":
+        return False
+    mode, fill = equation.params["mode"], equation.params["fill_value"]
+    return mode in UNCHECKED and (fill is None or np.isnan(fill))
+
+
+def _last(equation: Any) -> np.ndarray:
+    """The largest index that picks something, for each component."""
+    shape, sizes = equation.invars[0].aval.shape, equation.params["slice_sizes"]
+    return np.array([shape[k] - sizes[k] for k in equation.params["dimension_numbers"].start_index_map])
+
+
 def _looked_at(known: OfRows, equation: Any, start: list[np.ndarray]) -> str:
-    index, operand = equation.invars[1], equation.invars[0].aval.shape
-    axes = equation.params["dimension_numbers"].start_index_map
-    last = np.array([operand[axis] - equation.params["slice_sizes"][axis] for axis in axes])
+    index, last = equation.invars[1], _last(equation)
     counted = _counted_from_the_end(known, index)
     beyond, behind = _Seen(), _Seen()
     before: set[int] = set()  # what is picked by indices counted from the front
@@ -153,17 +162,21 @@ def _matters(known: OfRows, index: Any, last: np.ndarray, seen: _Seen, start: li
     """Whether the cost depends on what the wrong indices of a batch pick; a mask may leave it out."""
     assert seen.batch is not None
     rng = np.random.default_rng(0)
-    parameters = [array + MOVED * rng.normal(size=np.shape(array)) * (1 + np.abs(array)) for array in start]
+    ways = [rng.normal(size=np.shape(array)) for array in start]
     batch = [as_kept(np.asarray(array[seen.batch]), known.precision) for array in known.source.arrays]
     # Several, since two may happen to find the same: of scores less the highest, each row's best is zero.
     others = [rng.integers(0, last + 1, index.aval.shape) for _ in range(TRIED)]
-    with numbers_in(known.precision):
-        costs = {_cost_with(known, index, seen.wrong, pick, parameters, batch) for pick in others}
-    return len(costs) > 1
+    for size in (lambda array: 1 + np.abs(array), lambda array: np.where(array == 0, 1, np.abs(array))):
+        parameters = [array + MOVED * way * size(array) for array, way in zip(start, ways, strict=True)]
+        with numbers_in(known.precision):
+            costs = [_cost_with(known, index, seen.wrong, pick, parameters, batch) for pick in others]
+        if not np.isnan(costs).all():
+            return len(np.unique(costs)) > 1
+    return False
 
 
 def _cost_with(known: OfRows, index: Any, wrong: Any, pick: Any, parameters: Any, batch: Any) -> float:
-    """The cost where the wrong ones among the indices are `pick`."""
+    """The cost where the wrong ones among the indices are `pick`; those of other picks are brought within theirs."""
     jaxpr = known.jaxpr
     values = dict(zip(jaxpr.constvars, known.closed.consts, strict=True))
     typed = [
@@ -171,7 +184,13 @@ def _cost_with(known: OfRows, index: Any, wrong: Any, pick: Any, parameters: Any
     ]
     values.update(zip(jaxpr.invars, [*typed, *batch], strict=True))
     for equation in jaxpr.eqns:
-        run_equation(equation, values, jaxpr)
+        if _is_unchecked(equation) and isinstance(equation.invars[1], jex.Var):
+            other = equation.invars[1]
+            within = np.clip(np.asarray(values[other]), 0, _last(equation)).astype(other.aval.dtype)
+            run_equation(equation, held := {**values, other: within}, jaxpr)
+            values.update((v, held[v]) for v in equation.outvars)
+        else:
+            run_equation(equation, values, jaxpr)
         if index in equation.outvars:
             values[index] = np.where(wrong, pick, values[index]).astype(index.aval.dtype)
     out = jaxpr.outvars[0]

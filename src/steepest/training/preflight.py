@@ -84,9 +84,15 @@ def of_data(source: Source) -> str:
 
 
 def _add(hashed: Any, arrays: Any) -> None:
-    for array in map(np.asarray, arrays):
+    for array in map(_numbers, arrays):
         hashed.update(f"{array.dtype} {array.shape}".encode())
         hashed.update(np.ascontiguousarray(array).tobytes())
+
+
+def _numbers(array: Any) -> np.ndarray:
+    """An array as NumPy holds it; of keys for random numbers what they are made of."""
+    is_key = jax.dtypes.issubdtype(getattr(array, "dtype", None), jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(array) if is_key else array)
 
 
 def check(job: Job) -> None:

@@ -17,7 +17,11 @@ FEWEST, SHARE = 5, 0.01
 
 def remark(data: Rows, aside: Rows) -> str:
     """What is to be said of rows that are in both; "" where there are few, or data whose rows are often alike."""
-    first, second = _marks(data), _marks(aside)
+    kinds: list[type] = [
+        np.float32 if np.float32 in (one.dtype, other.dtype) else np.float64
+        for one, other in zip(data.arrays, aside.arrays, strict=True)
+    ]
+    first, second = _marks(data, kinds), _marks(aside, kinds)
     if first is None or second is None or len(np.unique(first)) < SINGLE * len(first):
         return ""
     both = int(np.isin(second, first).sum())
@@ -29,17 +33,20 @@ def remark(data: Rows, aside: Rows) -> str:
     )
 
 
-def _marks(source: Rows) -> np.ndarray | None:
-    """One number for each row, the same for the same row, (rows,); None where there are too many to look at."""
+def _marks(source: Rows, kinds: list[type]) -> np.ndarray | None:
+    """One number for each row, the same for the same row, (rows,); None where there are too many to look at.
+
+    `kinds`: what the numbers of each array are rounded to: one side may hold them in fewer digits.
+    """
     if any(is_sparse(array) for array in source.arrays) or not source.batch_bytes(source.rows) <= MOST_BYTES:
         return None
     rng = np.random.default_rng(0)
     marks = np.zeros(source.rows)
-    for array in source.arrays:
+    for array, kind in zip(source.arrays, kinds, strict=True):
         flat = np.asarray(array).reshape(source.rows, -1)
         weights = rng.normal(size=flat.shape[1])
         for k in range(
             flat.shape[1]
         ):  # column by column: a product of matrices may round each row in its own way
-            marks += weights[k] * flat[:, k].astype(np.float32)
+            marks += weights[k] * flat[:, k].astype(kind)
     return marks

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..verdict.words import Evidence
 from . import loop
-from .alike import alike
+from .alike import alike, equal_slopes
 from .divergence import bad_rows
 from .endless import TIMES, endless
 from .ignored import Exchanged, reason
@@ -175,12 +175,25 @@ def _alike(walker: Walker, run: Run) -> list[str]:
     layout = walker.job.layout
     if walker.job.recorded is None:
         return []
-    leaves = zip(layout.leaves, layout.arrays, walker.tree.leaves(run.state.parameters), strict=True)
-    return [
-        leaf.name
-        for leaf, start, end in leaves
-        if np.ndim(start) > 1 and alike(np.asarray(start), partial(walker.placement.whole, end))
+    whole = walker.placement.whole
+    leaves = enumerate(zip(layout.arrays, walker.tree.leaves(run.state.parameters), strict=True))
+    same = [
+        k
+        for k, (start, end) in leaves
+        if np.ndim(start) > 1 and alike(np.asarray(start), partial(whole, end))
     ]
+    batch = _fresh(walker) if same else None
+    if batch is None:
+        return []
+    slopes = walker.tree.leaves(walker.added(None, run.state.parameters, batch)[0])
+    return [layout.leaves[k].name for k in same if equal_slopes(whole(slopes[k]))]
+
+
+def _fresh(walker: Walker) -> Any:
+    """A batch of the epoch after the last; None where data are read once."""
+    job = walker.job
+    batches = () if walker._once else job.source.batches(walker.cursor.epoch + 1, 0, job.batch_size, job.part)
+    return next(iter(batches), None)
 
 
 def _last_cost(costs: list[float]) -> float:
