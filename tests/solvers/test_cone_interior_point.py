@@ -1,14 +1,18 @@
 """Norms on cones: pictures smoothed by their total variation, as exact as their dual cost tells."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 
 import steepest as st
 from steepest.bounds import Bounds
 from steepest.budget import Budget
 from steepest.problem import pose
 from steepest.search.descent import structure_of
-from steepest.solvers.cone_interior_point import Cones
+from steepest.solvers.cone_interior_point import ConeInteriorPoint, Cones
 from steepest.verdict.cone_gap import minimum_on_cones
 from steepest.verdict.look import look_at
 
@@ -176,6 +180,21 @@ def test_digits_by_the_dual_cost_are_no_more_than_the_minimum_leaves(mixing):
     off = np.sqrt(2.0 * found.gap * np.diag(np.linalg.inv(blur.T @ blur))) / np.abs(x)
     large = np.abs(x) > 0.1
     assert np.abs(found.digits + np.log10(off))[large].max() < 0.01
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array], ids=["dense", "sparse"])
+def test_the_curvature_of_cones_turns_a_point_into_its_multipliers(form):
+    # W z = W⁻¹ s of the scaling of Nesterov and Todd, so that W⁻² s = z.
+    rng, of = np.random.default_rng(4), np.array([0, 0, 0, 1, 1])
+    cones = Cones(np.array([0, 1]), form(np.eye(7)[2:]), np.zeros(5), of)
+    bounds = SimpleNamespace(lower=np.full(7, -np.inf), upper=np.full(7, np.inf))
+    method = ConeInteriorPoint(bounds, cones)
+    for _ in range(20):
+        u, v = rng.standard_normal((2, 5))
+        point = cones.point(cones.lengths(u) + rng.exponential(size=2), u)
+        pull = cones.point(cones.lengths(v) + rng.exponential(size=2), v)
+        bent = method.bending(method.scaling(SimpleNamespace(point=point, pull=pull)), False)
+        assert_allclose(bent @ np.r_[point.t, u], np.r_[pull.t, v], rtol=1e-8, atol=1e-8)
 
 
 def test_a_step_to_the_wall_of_a_cone_ends_where_t_is_the_length_of_u():

@@ -47,13 +47,19 @@ DEARER = 0.1
 # Shifts of the curvature, where rounding or flatness leaves none: the first, and how often it grows a hundredfold.
 FIRST_SHIFT, SHIFTS = 1e-10, 5
 
+# Up to so many variables products of dense matrices take a fraction of the time of sparse ones.
+FEW = 64
+
 # Steps after which such a walk is over: those that arrive take some dozens.
 MOST_STEPS = 150
 
 
 @dataclass(frozen=True)
 class Cones:
-    """K cones t >= |u|: t the entries `tips` (K,) of w, u = `slopes` w + `offset` (S,), of the cones `of` (S,)."""
+    """K cones t >= |u|: t the entries `tips` (K,) of w, u = `slopes` w + `offset` (S,), of the cones `of` (S,).
+
+    `slopes` (S, n): dense or SciPy sparse.
+    """
 
     tips: np.ndarray
     slopes: Any
@@ -152,8 +158,9 @@ class ConeInteriorPoint:
             w = np.where(self.has_low, np.maximum(w, self.lower + room), w)
             w = np.where(self.has_high, np.minimum(w, self.upper - room), w)
         cones = self.cones
+        least = cones.lengths(cones.u(w)) + ROOM
         w[cones.tips] = -inf  # one tip may belong to several cones
-        np.maximum.at(w, cones.tips, cones.lengths(cones.u(w)) + ROOM)
+        np.maximum.at(w, cones.tips, least)
         at, J = self.program.measure(w), self.program.jacobian(w)
         point = cones.at(w)
         below, above = self.distances(w)
@@ -267,9 +274,17 @@ class ConeInteriorPoint:
 
     def bending(self, scaling: Scaling, sparse: bool) -> Any:
         """[E; G]ᵀ W⁻² [E; G], the curvature of the cones in w, (n, n)."""
+        cones, n, K = self.cones, self.program.lower.size, scaling.t.size
+        if isinstance(cones.slopes, np.ndarray) and not sparse:
+            far = np.zeros((K, n))
+            far[np.arange(K), cones.tips] = scaling.t
+            np.add.at(far, cones.of, scaling.u[:, None] * cones.slopes)
+            bent = 2.0 * far.T @ (scaling.size[:, None] * far)
+            bent += cones.slopes.T @ (scaling.size[cones.of][:, None] * cones.slopes)
+            np.subtract.at(bent, (cones.tips, cones.tips), scaling.size)
+            return bent
         from scipy.sparse import csc_array, csr_array, diags_array
 
-        cones, n, K = self.cones, self.program.lower.size, scaling.t.size
         ends = csr_array((np.ones(K), (np.arange(K), cones.tips)), shape=(K, n))
         slopes = csr_array(cones.slopes)
         by_cone = csr_array((scaling.u, (cones.of, np.arange(cones.of.size))), shape=(K, cones.of.size))
@@ -459,6 +474,8 @@ def cone_method(on_cones: SmoothProgram, w: Vector) -> ConeInteriorPoint | None:
     whole = csr_array(parts.jacobian(w))
     width = program.lower.size
     slopes = csr_array((whole[:, free].data, whole[:, free].indices, whole[:, free].indptr), (parts.m, width))
+    if width <= FEW and not program.sparse:
+        slopes = slopes.toarray()
     offset = parts.value(w) - whole[:, free] @ w[free]
     cones = Cones(np.searchsorted(free, split.radii), slopes, offset, split.part_of)
     return ConeInteriorPoint(program, cones)
