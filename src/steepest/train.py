@@ -202,7 +202,7 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
-    from .training import class_numbers, meeting_rows, seen_before, twice
+    from .training import class_numbers, meeting_rows, seen_before, turn_by_turn, twice
     from .training.batches import Given, Part, Rows, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
@@ -213,6 +213,7 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.settings import checked
     from .training.torch_costs import is_torch
     from .training.validation import check_aside
+    from .training.watching import Teller
     from .training.ways_back import check_way_back
     from .training.whole_run import STEPS as WHOLE_STEPS
 
@@ -282,6 +283,7 @@ def _job(given: dict[str, Any]) -> Job:
         recorded = recordings.of_run(size // given["accumulate"], given["precision"])
         _check_reads(recorded, given["cost"])
         check_way_back(recorded.closed, layout.n)
+        long = turn_by_turn.remark(recorded)
     if validation is not None:
         traced = given["cost"] if torch is None else None
         check_aside(traced, layout, validation, source, given["precision"])
@@ -325,9 +327,11 @@ def _job(given: dict[str, Any]) -> Job:
         if remark:
             job.remarks.append(remark)
     if recorded is not None:
+        if long and part.index == 0:  # now: what it warns of takes its time before the first step is shown
+            Teller(None).warn(long)
         meeting = meeting_rows.remark(recorded, size // given["accumulate"])
         classes = class_numbers.remark(recorded, source, size // given["accumulate"])
-        said = (meeting, classes, twice.remark(recorded), *_of_rows_alone(job))
+        said = (long, meeting, classes, twice.remark(recorded), *_of_rows_alone(job))
         job.remarks += [remark for remark in said if remark]
     if isinstance(source, Rows) and isinstance(validation, Rows):
         again = seen_before.remark(source, validation)

@@ -1,5 +1,6 @@
 """A run that blows up says why: checked against closed forms of where gradient descent turns unstable."""
 
+import linecache
 from itertools import islice
 
 import numpy as np
@@ -7,7 +8,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 import steepest
+from steepest.parameters import Layout
+from steepest.tracing.batched import numbers_in, record
+from steepest.tracing.source import user_line
 from steepest.training.batches import Part, read_data
+from steepest.training.divergence import first_bad_operation, operands_of_parameters
 from steepest.training.loop import Walker
 from steepest.training.verdict import TrainVerdict
 
@@ -286,3 +291,27 @@ def test_data_read_once_may_end_with_the_bad_batch():
     assert result.verdict is TrainVerdict.NOT_FINITE
     assert "At step 149 the data are not finite: x, row 5 of the batch" in result.message
     assert result.steps == 149
+
+
+def test_an_operation_inside_a_loop_is_named_with_the_turn_that_failed():
+    """Rolled up, the turns are one equation; the line and the operands are still those of the operation in it."""
+
+    def cost(params, batch):
+        h = np.zeros((len(batch), 2))
+        for t in range(60):
+            inside = 1.5 + 0.5 * np.tanh(h * params["a"]) + params["b"] * batch[:, t]
+            h = np.log(inside)  # the line that fails
+        return np.mean(h)
+
+    batch = np.zeros((4, 60, 2))
+    batch[2, 31] = -3.0
+    params = {"a": np.array(0.5), "b": np.array(1.0)}
+    found = record(cost, Layout.of(params, "params"), Layout.of(batch, "batch"), precision="float64")
+    assert len(found.closed.jaxpr.eqns) < 60
+    with numbers_in("float64"):
+        equation, rows, values = first_bad_operation(found, found.constants, [0.5, 1.0], [batch], 4)
+    assert equation.primitive.name == "log"
+    assert rows == (2,)
+    assert values[0].min() < 0
+    assert "the line that fails" in linecache.getline(__file__, user_line(equation).line)
+    assert operands_of_parameters(found, Layout.of(params, "params"), equation) == "a, b"

@@ -1,10 +1,15 @@
 """Less memory and time at a known price, checked against the plain step."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import steepest
+from steepest.parameters import Layout
+from steepest.tracing.batched import numbers_in, record
+from steepest.training.precision import products_in_bfloat16, recomputed_in_segments
 from steepest.training.verdict import trend_of
 
 from .models import classification
@@ -22,6 +27,53 @@ def trained(**settings):
 def test_values_computed_twice_are_the_values_kept():
     plain, twice = trained(), trained(remat=True)
     assert_allclose(twice.params["hidden"]["W"], plain.params["hidden"]["W"], rtol=1e-4, atol=1e-6)
+
+
+def turns(params, batch):
+    """A Python loop, rolled up when it is recorded; its 53 turns do not divide into segments of one length."""
+    h, total = np.zeros((len(batch), 6)), 0.0
+    for t in range(53):
+        h = np.tanh(batch[:, t] @ params["W"] + h @ params["U"] + 0.1 * h**2)
+        total = total + np.mean(h**2)
+    return total / 53 + np.mean(h**3)
+
+
+def turns_back(params, batch):
+    """A scan of JAX's that runs backwards and keeps something of every turn."""
+
+    def turn(h, now):
+        h = jnp.tanh(now @ params["W"] + h @ params["U"])
+        return h, h * now[:, :1]
+
+    h, kept = jax.lax.scan(turn, jnp.zeros((len(batch), 6)), jnp.swapaxes(batch, 0, 1), reverse=True)
+    return jnp.mean(h**2) + jnp.mean(kept * jnp.arange(53)[:, None, None])
+
+
+@pytest.mark.parametrize("cost", [turns, turns_back])
+@pytest.mark.parametrize(
+    ("call", "precision", "rtol"),
+    [(recomputed_in_segments, "float64", 1e-12), (products_in_bfloat16, "bfloat16", 2e-2)],
+)
+def test_turns_of_a_loop_are_computed_twice_and_rounded_as_what_stands_outside(cost, call, precision, rtol):
+    rng = np.random.default_rng(1)
+    params, batch = (
+        {"W": rng.normal(size=(3, 6)), "U": rng.normal(size=(6, 6)) / 3},
+        rng.normal(size=(5, 53, 3)),
+    )
+    found = record(cost, Layout.of(params, "params"), Layout.of(batch, "batch"), precision=precision)
+    assert any(equation.primitive.name == "scan" for equation in found.closed.jaxpr.eqns)
+    with numbers_in(precision):
+        batch = jnp.asarray(batch)
+        arrays = [jnp.asarray(array) for array in Layout.of(params, "params").arrays]
+        plain, changed = (
+            jax.value_and_grad(lambda p, f=f: f(found.constants, p, [batch]))(arrays)
+            for f in (found, call(found))
+        )
+        assert_allclose(changed[0], plain[0], rtol=rtol)
+        for ours, theirs in zip(changed[1], plain[1], strict=True):
+            assert_allclose(ours, theirs, rtol=rtol, atol=rtol * np.abs(theirs).max())
+        rounded = "bf16" in str(jax.make_jaxpr(lambda p: call(found)(found.constants, p, [batch]))(arrays))
+        assert rounded == (call is products_in_bfloat16)
 
 
 def test_bfloat16_products_keep_float32_parameters_and_come_to_about_the_same_place():

@@ -23,6 +23,7 @@ from .explain import for_batches, refusals_kept
 from .lookalike import Lookalike
 from .passes import simplify
 from .prints import silent
+from .recurrences import with_loops
 from .splitting import splits_for_slices
 from .trace import _explained, _result, _runnable, label_of
 
@@ -134,7 +135,10 @@ def record(
         if failures:
             found = _explained(failures[0], cost, parameters.leaves, batch.leaves)
             raise for_batches(found, columns) if isinstance(found, TracingError) else found
-        closed = splits_for_slices(simplify(silent(closed, label_of(cost)), keep_derivatives=True))
+        # To join weights of many layers copies them at every step, and XLA compiles that longer than the layers.
+        looped = with_loops(silent(closed, label_of(cost)), may_join=False)
+        whole = simplify(looped, keep_derivatives=True)
+        closed = splits_for_slices(whole)
         return BatchCost(closed, len(parameters.leaves))
 
 

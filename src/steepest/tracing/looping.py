@@ -299,7 +299,11 @@ class _Looping:
             for o, _ in slots.values()
         )
         binds = {row: self.evaluation.bind(self.loop.rows[row]) for row in rows}
-        kept = [key for key in self._outputs(rows) if self._is_wanted(key, members)]
+        wanted = [key for key in self._outputs(rows) if self._is_wanted(key, members)]
+        # What is read of the last turn alone, as the state that a loop ends in, need not be kept of all of them.
+        carried = {(o.row, o.output): place for o, place in slots.values()}
+        ends = [key for key in wanted if key in carried and self._is_wanted_at_the_end(key, members)]
+        kept = [key for key in wanted if key not in ends]
 
         def turn(carry: Any, now: Any) -> Any:
             made: dict[tuple[int, int], Any] = {}
@@ -320,7 +324,9 @@ class _Looping:
             )
             return later, [made[key] for key in kept]
 
-        _, stacks = lax.scan(turn, begun, given, length=self.loop.turns)
+        ended, stacks = lax.scan(turn, begun, given, length=self.loop.turns)
+        for row, output in ends:
+            self.evaluation.values[self.members[row][-1].outvars[output]] = ended[carried[row, output]][-1]
         for key, stack in zip(kept, stacks, strict=True):
             self.turns[key] = _Turns(stack, True)
 
@@ -331,10 +337,24 @@ class _Looping:
 
     def _is_wanted(self, key: tuple[int, int], members: set[int]) -> bool:
         """Whether anything outside the circle reads a result."""
-        for row, mine in enumerate(self.loop.operands):
-            if row not in members and any(o.kind == "inside" and (o.row, o.output) == key for o in mine):
-                return True
-        return any(self._is_read_outside(member.outvars[key[1]]) for member in self.members[key[0]])
+        return self._is_read_beside(key, members) or any(
+            self._is_read_outside(member.outvars[key[1]]) for member in self.members[key[0]]
+        )
+
+    def _is_wanted_at_the_end(self, key: tuple[int, int], members: set[int]) -> bool:
+        """Whether nothing outside the circle reads a result of any turn but the last."""
+        return not self._is_read_beside(key, members) and not any(
+            self._is_read_outside(member.outvars[key[1]]) for member in self.members[key[0]][:-1]
+        )
+
+    def _is_read_beside(self, key: tuple[int, int], members: set[int]) -> bool:
+        """Whether an equation of the loop that is not in the circle reads a result."""
+        return any(
+            o.kind == "inside" and (o.row, o.output) == key
+            for row, mine in enumerate(self.loop.operands)
+            if row not in members
+            for o in mine
+        )
 
     def _type(self, operand: Operand) -> Any:
         return self.loop.rows[operand.row].outvars[operand.output].aval.dtype
@@ -370,8 +390,12 @@ def _concatenated(pieces: Sequence[Any], axis: int) -> Any:
 
 def _windows(source: Any, slices: Sequence[Any]) -> Any:
     """What each of the equations `slices`, of one shape, cuts out of `source`; first axis along those."""
+    strides = slices[0].params["strides"] or (1,) * source.ndim  # the same in all of them
+    starts = np.array([e.params["start_indices"] for e in slices])
+    moving = np.flatnonzero((starts != starts[0]).any(axis=0))
+    if source.ndim > 1 and len(moving) == 1:
+        return _along_axis(source, slices[0], strides, starts[:, moving[0]], int(moving[0]))
     places = np.arange(math.prod(source.shape)).reshape(source.shape)
-    strides = slices[0].params["strides"] or (1,) * places.ndim  # the same in all of them
     boxes = [(e.params["start_indices"], e.params["limit_indices"]) for e in slices]
     taken = np.stack([places[tuple(map(slice, low, high, strides))] for low, high in boxes])
     flat = taken.ravel()
@@ -383,3 +407,23 @@ def _windows(source: Any, slices: Sequence[Any]) -> Any:
     else:
         picked = jnp.take(row, flat, axis=0)
     return lax.reshape(picked, taken.shape)
+
+
+def _along_axis(source: Any, first: Any, strides: Sequence[int], starts: np.ndarray, axis: int) -> Any:
+    """Windows like that of the slice `first` that begin at `starts` along `axis`, and alike along all others.
+
+    No index for each number: of a batch, laid out row by row, that would be a constant as large as the data.
+    """
+    low, high = list(first.params["start_indices"]), list(first.params["limit_indices"])
+    each = list(strides)
+    width = first.outvars[0].aval.shape[axis]
+    low[axis], high[axis], each[axis] = 0, source.shape[axis], 1
+    whole = lax.slice(jnp.asarray(source), low, high, each)
+    step = int(starts[1] - starts[0])
+    if width == 1 and step and (np.diff(starts) == step).all():
+        ends = sorted((int(starts[0]), int(starts[-1])))
+        picked = lax.slice_in_dim(whole, ends[0], ends[1] + 1, abs(step), axis)
+        picked = picked if step > 0 else lax.rev(picked, (axis,))
+        return lax.expand_dims(jnp.moveaxis(picked, axis, 0), (axis + 1,))
+    places = starts[:, None] + strides[axis] * np.arange(width)
+    return jnp.moveaxis(jnp.take(whole, places, axis=axis), axis, 0)

@@ -14,11 +14,10 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 
-from ..numerics import double_precision
 from .constant_folding import fold_constants
 from .looping import Evaluation
 from .passes import inline
-from .turns import is_worth_it, loops_in
+from .turns import Loop, is_worth_it, loops_in
 
 # Shorter records are evaluated, and compiled, as they are.
 FEWEST_EQUATIONS = 300
@@ -26,8 +25,11 @@ FEWEST_EQUATIONS = 300
 SHORTER = 0.5
 
 
-def with_loops(recorded: Any) -> Any:
+def with_loops(recorded: Any, *, may_join: bool = True) -> Any:
     """The recorded closed jaxpr with recurrences as loops; itself where there are none worth the name.
+
+    A loop that takes another input at each turn, as the layers of a list, needs them all as one array. Where it may not
+    join them, it stays as it is.
 
     >>> import numpy as np
     >>> def cost(x):
@@ -43,13 +45,27 @@ def with_loops(recorded: Any) -> Any:
     if len(recorded.jaxpr.eqns) < FEWEST_EQUATIONS:
         return recorded
     closed = _reads_forwarded(fold_constants(inline(recorded, keep_derivatives=True)))
-    loops = loops_in(closed)
+    loops = [loop for loop in loops_in(closed) if may_join or not _joins(loop, set(closed.jaxpr.invars))]
     left = len(closed.jaxpr.eqns) - sum((loop.turns - 1) * loop.period for loop in loops)
     if left > SHORTER * len(closed.jaxpr.eqns) or not any(map(is_worth_it, loops)):
         return recorded
     evaluate = Evaluation(closed, loops)
-    with double_precision():
-        return jax.make_jaxpr(evaluate)(*[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals])
+    return jax.make_jaxpr(evaluate)(*[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in closed.in_avals])
+
+
+def joins_inputs(closed: Any) -> bool:
+    """Whether a loop was left as it is because each of its turns reads another input."""
+    return any(_joins(loop, set(closed.jaxpr.invars)) for loop in loops_in(closed))
+
+
+def _joins(loop: Loop, inputs: set[Any]) -> bool:
+    """Whether the turns read inputs of the program one by one."""
+    return any(
+        operand.kind == "varying"
+        and any(isinstance(atom, jex.Var) and atom in inputs for atom in operand.atoms)
+        for mine in loop.operands
+        for operand in mine
+    )
 
 
 def _reads_forwarded(closed: Any) -> Any:

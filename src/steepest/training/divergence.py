@@ -410,8 +410,25 @@ def first_bad(jaxpr: Any, constants: Any, inputs: Sequence[Any]) -> tuple[Any, l
         for variable in equation.outvars:
             array = np.asarray(environment[variable])
             if array.dtype.kind == "f" and not np.isfinite(array).all() and _all_finite(values):
-                return equation, values, array
+                return _in_its_turns(equation, values) or (equation, values, array)
     return None, [], None
+
+
+def _in_its_turns(loop: Any, values: Sequence[Any]) -> tuple[Any, list[Any], Any] | None:
+    """The same of the first turn of a `scan` that makes something not finite; None for any other equation."""
+    if loop.primitive.name != "scan":
+        return None
+    given, body = loop.params, loop.params["jaxpr"]
+    begun = given["num_consts"] + given["num_carry"]
+    fixed, carry, along = values[: given["num_consts"]], values[given["num_consts"] : begun], values[begun:]
+    turns = range(given["length"])
+    for turn in reversed(turns) if given["reverse"] else turns:
+        inputs = [*fixed, *carry, *(array[turn] for array in along)]
+        found = first_bad(body.jaxpr, body.consts, inputs)
+        if found[0] is not None:
+            return found
+        carry = jax.core.eval_jaxpr(body.jaxpr, body.consts, *inputs)[: len(carry)]
+    return None
 
 
 def _all_finite(values: list[Any]) -> bool:
@@ -441,7 +458,9 @@ def operands_of_parameters(cost: Any, layout: Layout, equation: Any) -> str:
     names = {variable: leaf.name for variable, leaf in zip(jaxpr.invars, layout.leaves, strict=False)}
     found: dict[str, None] = {}
     seen: set[int] = set()
-    stack = [equation]
+    # What a turn of a loop reads was made from what the loop reads.
+    around = (e for e in jaxpr.eqns if e.primitive.name == "scan")
+    stack = [equation, *(e for e in around if any(equation is one for one in e.params["jaxpr"].jaxpr.eqns))]
     while stack:
         current = stack.pop()
         if id(current) in seen:

@@ -37,12 +37,12 @@ def recomputed_in_segments(cost: BatchCost, *, products: bool = False) -> Callab
     """The cost in about √N segments of its N equations, of which only the borders are kept for the slope.
 
     Memory falls from N to about 2·√N intermediate results for one more evaluation of the cost (Chen et al. 2016,
-    "Training deep nets with sublinear memory cost").
+    "Training deep nets with sublinear memory cost"). A loop is a segment of its own, and its turns go in segments.
     """
     jaxpr = cost.closed.jaxpr
     equations = list(jaxpr.eqns)
     size = max(1, ceil(len(equations) / max(1, isqrt(len(equations)))))
-    segments = [equations[k : k + size] for k in range(0, len(equations), size)]
+    segments = _segments(equations, size)
     wanted = _wanted_after(segments, jaxpr.outvars)
 
     def value(constants: Sequence[Any], parameters: Sequence[Any], batch: Sequence[Any]) -> Any:
@@ -50,7 +50,8 @@ def recomputed_in_segments(cost: BatchCost, *, products: bool = False) -> Callab
         environment.update(zip(jaxpr.invars, [*parameters, *batch], strict=True))
         for segment, outputs in zip(segments, wanted, strict=True):
             inputs = _inputs_of(segment)
-            run = jax.checkpoint(_segment(jaxpr, segment, inputs, outputs, products))
+            run = _segment(jaxpr, segment, inputs, outputs, products)
+            run = run if _is_loop(segment[0]) else jax.checkpoint(run)
             results = run([environment[variable] for variable in inputs])
             environment.update(zip(outputs, results, strict=True))
         return read_atom(jaxpr.outvars[0], environment)
@@ -63,10 +64,29 @@ def _segment(
 ) -> Callable[[Sequence[Any]], list[Any]]:
     def run(values: Sequence[Any]) -> list[Any]:
         environment = dict(zip(inputs, values, strict=True))
-        _evaluate(jaxpr, equations, environment, products=products)
+        if _is_loop(equations[0]):
+            _run_loop(equations[0], environment, products=products, recomputed=True)
+        else:
+            _evaluate(jaxpr, equations, environment, products=products)
         return [environment[variable] for variable in outputs]
 
     return run
+
+
+def _segments(equations: Sequence[Any], size: int) -> list[list[Any]]:
+    """At most `size` equations each, in order; a loop by itself."""
+    segments: list[list[Any]] = []
+    for equation in equations:
+        last = segments[-1] if segments else []
+        if not last or len(last) == size or _is_loop(equation) or _is_loop(last[0]):
+            segments.append([equation])
+        else:
+            last.append(equation)
+    return segments
+
+
+def _is_loop(equation: Any) -> bool:
+    return equation.primitive.name == "scan"
 
 
 def _is_variable(atom: Any) -> bool:
@@ -100,8 +120,50 @@ def _evaluate(jaxpr: Any, equations: Sequence[Any], environment: dict[Any, Any],
     for equation in equations:
         if products and equation.primitive.name in PRODUCTS:
             _short_product(jaxpr, equation, environment)
+        elif products and _is_loop(equation):
+            _run_loop(equation, environment, products=True, recomputed=False)
         else:
             run_equation(equation, environment, jaxpr)
+
+
+def _run_loop(equation: Any, environment: dict[Any, Any], *, products: bool, recomputed: bool) -> None:
+    """One `scan`, its operations run as those outside; its turns in about √turns segments if `recomputed`."""
+    given, body = equation.params, equation.params["jaxpr"]
+    operands = [read_atom(atom, environment) for atom in equation.invars]
+    fixed, rest = operands[: given["num_consts"]], operands[given["num_consts"] :]
+    carry, along = rest[: given["num_carry"]], rest[given["num_carry"] :]
+
+    def turn(carry: Any, now: Any) -> Any:
+        inner = dict(zip(body.jaxpr.constvars, body.consts, strict=True))
+        inner.update(zip(body.jaxpr.invars, [*fixed, *carry, *now], strict=True))
+        _evaluate(body.jaxpr, body.jaxpr.eqns, inner, products=products)
+        made = [jnp.asarray(read_atom(atom, inner), atom.aval.dtype) for atom in body.jaxpr.outvars]
+        return made[: len(carry)], made[len(carry) :]
+
+    def turns(carry: Any, now: Any, length: int) -> Any:
+        return jax.lax.scan(turn, carry, now, length, given["reverse"], given["unroll"])
+
+    length = given["length"]
+    size = max(1, isqrt(length)) if recomputed else length
+    count = length // size if size else 0
+    carry = [jnp.asarray(value, aval.dtype) for value, aval in zip(carry, body.out_avals, strict=False)]
+    if not recomputed or count < 2:
+        carry, stacks = turns(carry, along, length)
+    else:
+        # Whole segments, and the turns left over at the end, which a loop that runs backwards takes first.
+        pieces = [(0, count * size), (count * size, length)]
+        found: dict[int, list[Any]] = {}
+        for low, high in reversed(pieces) if given["reverse"] else pieces:
+            part = [array[low:high] for array in along]
+            if low == 0:
+                laid = [array.reshape(count, size, *array.shape[1:]) for array in part]
+                segment = jax.checkpoint(lambda carry, now: turns(carry, now, size))
+                carry, made = jax.lax.scan(segment, carry, laid, count, given["reverse"])
+                found[low] = [array.reshape(count * size, *array.shape[2:]) for array in made]
+            else:
+                carry, found[low] = turns(carry, part, high - low)
+        stacks = [jnp.concatenate(both) for both in zip(*(found[low] for low, _ in pieces), strict=True)]
+    environment.update(zip(equation.outvars, [*carry, *stacks], strict=True))
 
 
 def _short_product(jaxpr: Any, equation: Any, environment: dict[Any, Any]) -> None:
