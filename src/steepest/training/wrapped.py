@@ -18,11 +18,12 @@ EXACT: dict[str, Any] = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
 def remark(known: OfRows) -> str:
     """What is to be said of whole numbers of 8 or 16 bits that run over before they meet a parameter; "" of none."""
     for equation in known.jaxpr.eqns:
-        out, name = equation.outvars[0], equation.primitive.name
-        kind = np.dtype(out.aval.dtype)
-        if out not in known.made_of or kind.kind not in "iu" or kind.itemsize > MOST_BYTES:
+        name = equation.primitive.name
+        if name not in (*EXACT, "integer_pow", "neg") or equation.outvars[0] not in known.made_of:
             continue
-        if name not in (*EXACT, "integer_pow", "neg"):
+        out = equation.outvars[0]
+        kind = np.dtype(out.aval.dtype)
+        if kind.kind not in "iu" or kind.itemsize > MOST_BYTES:
             continue
         read = [atom for atom in equation.invars if isinstance(atom, jex.Var)]
         if any(v not in known.made_of for v in read):
