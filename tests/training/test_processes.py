@@ -219,7 +219,7 @@ def test_two_processes_with_spread_parameters_come_to_the_parameters_of_one(run,
     same_to_rounding(out, one)
     assert told["processes"] == 2
     assert_allclose([told["cost"], told["validation"]], [one.cost, one.validation], rtol=1e-5)
-    assert told["remarks"] == ["100.0% of the parameters are spread over 2 devices"]
+    assert told["remarks"] == [*one.remarks, "100.0% of the parameters are spread over 2 devices"]
 
 
 @pytest.mark.slow

@@ -586,7 +586,7 @@ class MadeArray(np.ndarray):
 def _method_of_made(name: str) -> Callable[..., Any]:
     plain = getattr(np.ndarray, name)
 
-    @functools.wraps(plain)
+    @functools.wraps(plain, assigned=("__name__", "__qualname__"))
     def method(self: MadeArray, *args: Any, **kwargs: Any) -> Any:
         if traced_content(self) is not None or is_traced(args) or is_traced(kwargs):
             whole = as_traced(self, to_store=name in ("fill", "put"))

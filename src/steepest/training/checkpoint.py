@@ -225,7 +225,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if length > LARGEST_HEADER or len(text) < length:
         raise Damaged("it ends within its header")
     if hashlib.sha256(text).digest() != digest:
-        raise Damaged("its header is not what was written")
+        raise Damaged("it is damaged: its header is not what was written")
     header = json.loads(text)
     place += 40 + length
     arrays: dict[str, np.ndarray] = {}
@@ -236,7 +236,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         if len(raw) < size:
             raise Damaged(f"it ends within {entry['name']}")
         if hashlib.sha256(raw).hexdigest() != entry["sha256"]:
-            raise Damaged(f"{entry['name']} is not what was written")
+            raise Damaged(f"it is damaged: {entry['name']} is not what was written")
         arrays[entry["name"]] = np.frombuffer(raw, dtype=dtype).reshape(entry["shape"])
         place += size
     if place != len(data):

@@ -16,7 +16,12 @@ FEWEST, SHARE = 5, 0.01
 
 
 def remark(data: Rows, aside: Rows) -> str:
-    """What is to be said of rows that are in both; "" where there are few, or data whose rows are often alike."""
+    """What is to be said of rows that are in both; "" where there are few, or data whose rows are often alike.
+
+    Nothing, either, where one side holds more arrays: which of them belong together is not known.
+    """
+    if len(data.arrays) != len(aside.arrays):
+        return ""
     kinds: list[type] = [
         np.float32 if np.float32 in (one.dtype, other.dtype) else np.float64
         for one, other in zip(data.arrays, aside.arrays, strict=True)
@@ -45,8 +50,8 @@ def _marks(source: Rows, kinds: list[type]) -> np.ndarray | None:
     for array, kind in zip(source.arrays, kinds, strict=True):
         flat = np.asarray(array).reshape(source.rows, -1)
         weights = rng.normal(size=flat.shape[1])
-        for k in range(
-            flat.shape[1]
-        ):  # column by column: a product of matrices may round each row in its own way
-            marks += weights[k] * flat[:, k].astype(kind)
+        # Column by column: a product of matrices may round each row in its own way.
+        with np.errstate(all="ignore"):
+            for k in range(flat.shape[1]):
+                marks += weights[k] * flat[:, k].astype(kind)
     return marks
