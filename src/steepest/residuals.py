@@ -17,6 +17,10 @@ from .objective import Matrix, Objective
 from .oracles import Later, Linearisation, Linearised, MadeWhenAsked
 from .vector_functions import SparseTracedVector, StackedVector, TracedVector, VectorFunction
 
+# A point is wild to a robust loss if it pulls less than this part of what its square would, and lies so many times
+# farther off than half of all points: three standard deviations of normal noise.
+HALF, WILD = 0.5, 4.5
+
 
 @dataclass(frozen=True)
 class Arrangement:
@@ -178,6 +182,30 @@ class Residuals:
         z2 = (r / self.scale) ** 2
         _, slope, bend = self.rho(z2)
         return r * slope, slope + 2.0 * bend * z2
+
+    def weights(self, z: Vector) -> Vector | None:
+        """What each row of the function counts for in the residuals of `as_squares`, (m,); None where all alike."""
+        squares = self.as_squares(z)
+        return None if squares.sigma is None or squares.sigma.ndim == 2 else 1.0 / squares.sigma
+
+    def as_squares(self, z: Vector) -> Residuals:
+        """Plain squares of residuals, each as many times smaller as its pull is at z.
+
+        A wild point pulls little at a robust loss, and yet its square would be most of their sum. So searches that look
+        for what explains most of what is left do not see it.
+        """
+        if self.rho is None:
+            return self
+        slope = self._slope(self.residual(z))
+        sigma = np.ones(slope.size) if self.sigma is None else self.sigma
+        return replace(self, rho=None, sigma=sigma / np.maximum(slope, LEAST_BEND))
+
+    def are_near(self, r: Vector) -> np.ndarray:
+        """Which of the residuals r (m,) are no wild points to a robust loss, (m,)."""
+        return (self._slope(r) >= HALF) | (np.abs(r) <= WILD * np.median(np.abs(r)))
+
+    def _slope(self, r: Vector) -> Vector:
+        return np.ones(r.size) if self.rho is None else self.rho((r / self.scale) ** 2)[1]
 
     def hessian(self, z: Vector) -> Matrix:
         """Second derivatives of the cost, shape (k, k)."""

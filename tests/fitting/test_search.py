@@ -180,8 +180,50 @@ def test_a_misfit_is_noise_of_known_size_up_to_five_deviations_of_its_chi_square
     most = (m - n) + 5.0 * np.sqrt(2.0 * (m - n))
     rising = np.linspace(-1.0, 1.0, m)  # no noise looks like it
     residuals = SimpleNamespace(
-        residual=lambda x: rising * np.sqrt(part * most / (rising @ rising)), target=rising, sigma=None
+        residual=lambda x: rising * np.sqrt(part * most / (rising @ rising)),
+        target=rising,
+        sigma=None,
+        rho=None,
     )
     end, judgement = SimpleNamespace(x=np.zeros(n)), SimpleNamespace(verdict=Verdict.LOCAL_MINIMUM)
     assert (suspicion_of(residuals, end, judgement, None, "known") is None) == is_noise
     assert suspicion_of(residuals, end, judgement, None, "unknown") is not None
+
+
+@pytest.mark.parametrize(
+    ("loss", "off"), [("soft_l1", 300.0), ("huber", -1e4), ("cauchy", 300.0), ("arctan", -1e4)]
+)
+def test_wild_points_hide_no_wave_of_another_frequency(loss, off):
+    """Whose parameters are the truth; what is said of the fit is said of the other points."""
+    rng = np.random.default_rng(0)
+    t = np.linspace(0.0, 50.0, 300)
+    y = 2.0 * np.sin(2.0 * np.pi * t + 0.5) + 1.0 + 0.1 * rng.standard_normal(t.size)
+    y[rng.permutation(t.size)[:20]] += off
+    start = {"a": 1.0, "f": 1.7, "phase": 0.0, "c": 0.0}
+    found = fit("a * sin(2 * pi * f * x + phase) + c", t, y, start, loss=loss)
+    assert_allclose([abs(found.values["a"]), found.values["f"]], [2.0, 1.0], rtol=0.05)
+    assert found.success and found.r_squared > 0.98 and not found.next_step
+
+
+@pytest.mark.parametrize("loss", ["soft_l1", "huber"])
+def test_wild_points_hide_no_peak_that_is_elsewhere(loss):
+    x = np.linspace(0.0, 100.0, 200)
+    y = 8.0 * np.exp(-((x - 62.0) ** 2) / 18.0) + 1.0 + 0.1 * np.random.default_rng(1).standard_normal(x.size)
+    y[[10, 50, 150]] += [100.0, -300.0, 50.0]
+    start = {"height": 1.0, "middle": 20.0, "width": 2.0, "level": 0.0}
+    model = "height * exp(-(x - middle)**2 / (2 * width**2)) + level"
+    found = fit(model, x, y, start, loss=loss, f_scale=0.3)
+    assert_allclose(found.params, [8.0, 62.0, 3.0, 1.0], rtol=0.03)
+
+
+def test_a_wave_that_is_little_of_the_variance_is_found_at_its_frequency():
+    """Fringes on a curve that falls by four powers of ten; the errors are those that the curve has."""
+    q = np.linspace(0.02, 0.2, 200)
+    true = np.array([1.0, 420.0, 0.4])
+
+    def fringes(q, scale, thickness, contrast):
+        return scale * (1.0 + contrast**2 + 2.0 * contrast * np.cos(q * thickness)) / q**4
+
+    y = fringes(q, *true) * (1.0 + 0.001 * np.random.default_rng(2).standard_normal(q.size))
+    found = fit(fringes, q, y, [1.0, 300.0, 0.5], sigma=0.001 * fringes(q, *true))
+    assert_allclose(np.abs(found.params), true, rtol=0.01)

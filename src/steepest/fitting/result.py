@@ -242,14 +242,19 @@ class FitResult:
 
     @property
     def r_squared(self) -> float:
-        """Part of the variance of y about its mean that the model explains, weighted as the fit was."""
-        target = self._setting.residuals.target
+        """Part of the variance of y about its mean that the model explains, weighted as the fit was.
+
+        With a robust loss, that of all but wild points, which would be most of the variance: those farther off than 4.5
+        times the median, if they pull less than half as much as by their squares.
+        """
+        residuals = self._setting.residuals
+        target, sigma = residuals.target, residuals.sigma
         assert target is not None
-        sigma = self._setting.residuals.sigma
         weight = np.ones_like(target) if sigma is None or sigma.ndim == 2 else 1.0 / sigma**2
+        weight = weight * residuals.are_near(self._residual)
         mean = float(np.sum(weight * target) / np.sum(weight))
         total = float(np.sum(weight * (target - mean) ** 2))
-        residual = target - self._setting.residuals.function.values(self.params)
+        residual = target - residuals.function.values(self.params)
         return 1.0 - float(np.sum(weight * residual**2)) / total if total > 0 else math.nan
 
     @property

@@ -74,14 +74,19 @@ def suspicion_of(
     if target is None or target.size <= run.x.size:
         return None
     level = target if residuals.sigma is None else residuals.whitened(target - target.mean())
+    if residuals.rho is not None:  # points far off may be most of the variance
+        near = residuals.are_near(r)
+        level, r = level[near], r[near]
     total = float(((level - level.mean()) ** 2).sum())
     misfit = float(r.dot(r))
-    degrees = target.size - run.x.size
+    degrees = r.size - run.x.size
     if noise == "known" and misfit <= degrees + AS_NOISE_HAS_IT * sqrt(2.0 * degrees):
         return None
     if misfit > LITTLE_EXPLAINED * total and total > 0.0:
         explained = max(0.0, 1 - misfit / total)
-        return Suspicion(f"the curve explains only {explained:.0%} of the variance there", unexplained=True)
+        whose = "" if residuals.rho is None else " of all but wild points"
+        words = f"the curve explains only {explained:.0%} of the variance{whose} there"
+        return Suspicion(words, unexplained=True)
     if misfit > LARGE_MISFIT * total and _runs(r) < TOO_FEW_RUNS:
         return Suspicion("the residuals there follow a curve, not noise")
     return None

@@ -90,13 +90,14 @@ def by_frequencies(sequels: Sequels) -> None:
 
 
 def at_other_frequencies(
-    objective: Objective, phases: Phases, x: Vector, start: Vector
+    objective: Objective, phases: Phases, x: Vector, start: Vector, weights: Vector | None = None
 ) -> Iterator[tuple[int, Vector]]:
     """Where to walk from (n,): at frequencies that explain more than those at `x` (n,), and which parameter that is.
 
-    Phases and all else are what is best there. `start` (n,): where the walk to `x` began.
+    Phases and all else are what is best there. `start` (n,): where the walk to `x` began. `weights` (m,): by what the
+    residuals are multiples of what the waves make; None where all are alike.
     """
-    for wave in waves_of(objective, phases, x):
+    for wave in waves_of(objective, phases, x, weights):
         i = wave.parameter
         size = max(abs(float(start[i])), abs(float(x[i])))
         low, high = float(objective.bounds.lower[i]), float(objective.bounds.upper[i])
@@ -133,7 +134,7 @@ class Wave(NamedTuple):
     (w, k): their phases at `x` (n,), and `rates` (w, k): by what angles a small unit of the parameter turns them.
     `shift`: a parameter that turns all data of all waves by one angle, and by how much for each unit of it; None where
     there is none. `without` (k,): residuals with the waves taken out; `left`: the sum of squares with them.
-    `harmonics`: one or two.
+    `weights` (k, 1): by what these are multiples of waves. `harmonics`: one or two.
     """
 
     parameter: int
@@ -143,6 +144,7 @@ class Wave(NamedTuple):
     shift: tuple[int, float] | None
     without: Vector
     left: float
+    weights: np.ndarray
     harmonics: int
     phases: Phases
     x: Vector
@@ -165,7 +167,9 @@ class Wave(NamedTuple):
         return STEP / float(np.ptp(self.rates, axis=1).max())
 
 
-def waves_of(objective: Objective, phases: Phases, x: Vector) -> Iterator[Wave]:
+def waves_of(
+    objective: Objective, phases: Phases, x: Vector, weights: Vector | None = None
+) -> Iterator[Wave]:
     """The waves at `x` (n,) that explain less than others might."""
     here = phases.at(x)
     if here is None:
@@ -186,15 +190,16 @@ def waves_of(objective: Objective, phases: Phases, x: Vector) -> Iterator[Wave]:
             continue
         own = np.stack([here[k].ravel()[place] for k, place in columns])
         rates = np.stack([angles[k].ravel()[place] for k, place in columns])
-        harmonics, taken_out = _as_it_is(own, rates, J[rows, i])
+        weight = np.ones((own.shape[1], 1)) if weights is None else weights[rows, None]
+        harmonics, taken_out = _as_it_is(own, rates, weight, J[rows, i])
         without = r[rows] - taken_out
         left = float(r[rows] @ r[rows])
-        centred = without - without.mean()
+        centred = without + weight @ solved(weight, without)
         if left < (1.0 - EXPLAINS) * float(centred @ centred):
             continue
         shifts = ((j, _one_angle(other, columns)) for j, other in enumerate(turned) if other is not None)
         shift = next(((j, rate) for j, rate in shifts if rate is not None), None)
-        yield Wave(i, columns, own, rates, shift, without, left, harmonics, phases, x)
+        yield Wave(i, columns, own, rates, shift, without, left, weight, harmonics, phases, x)
 
 
 def _turned(phases: Phases, x: Vector, here: list[Vector], i: int) -> list[Vector] | None:
@@ -245,18 +250,20 @@ def _one_angle(angles: list[Vector], columns: tuple[tuple[int, Any], ...]) -> fl
     return rate if rate != 0.0 and np.abs(turns - rate).max() <= ALIKE * abs(rate) else None
 
 
-def _as_it_is(own: np.ndarray, rates: np.ndarray, slope: Vector) -> tuple[int, Vector]:
+def _as_it_is(own: np.ndarray, rates: np.ndarray, weights: np.ndarray, slope: Vector) -> tuple[int, Vector]:
     """How many harmonics waves of phases `own` (w, k) have, and what they add to the residuals (k,).
 
-    The `slope` (k,) by what turns them at these `rates` (w, k) tells: it is that of all their shapes together.
+    The `slope` (k,) by what turns them at these `rates` (w, k) tells: it is that of all their shapes together, times
+    the `weights` (k, 1).
     """
     found = []
     for harmonics in (1, 2):
         columns = [rate[:, None] * _derived(phase, harmonics) for phase, rate in zip(own, rates, strict=True)]
-        slopes = np.hstack(columns)
+        slopes = weights * np.hstack(columns)
         amplitudes = -solved(slopes, slope)
         off = slope - slopes @ amplitudes
-        found.append((float(off @ off), np.hstack([_shapes(phase, harmonics) for phase in own]) @ amplitudes))
+        shapes = weights * np.hstack([_shapes(phase, harmonics) for phase in own])
+        found.append((float(off @ off), shapes @ amplitudes))
     (first, by_one), (second, by_two) = found
     return (2, by_two) if HAVE_A_SECOND * second < first else (1, by_one)
 
@@ -367,6 +374,7 @@ def _gains(wave: Wave, times: np.ndarray, looked_at: Any) -> Vector:
     from one of all data to the next.
     """
     own, rates, without = wave.own[:, looked_at], wave.rates[:, looked_at], wave.without[looked_at]
+    weights = wave.weights[looked_at, 0]
     fastest = APART / wave.harmonics * wave.without.size
     w, k = own.shape
     gains, width = [np.zeros(0)], 2 * wave.harmonics * w
@@ -374,9 +382,9 @@ def _gains(wave: Wave, times: np.ndarray, looked_at: Any) -> Vector:
     for first in range(0, times.size, each):
         phases = own + times[first : first + each, None, None] * rates
         shapes = _shapes(phases, wave.harmonics).transpose(0, 1, 3, 2).reshape(-1, width, k)
-        columns = np.concatenate([shapes, np.ones((len(shapes), 1, k))], axis=1)
+        columns = weights * np.concatenate([shapes, np.ones((len(shapes), 1, k))], axis=1)
         gram = columns @ columns.transpose(0, 2, 1)
-        gram += HARDLY * k * np.eye(width + 1)
+        gram += HARDLY * float(weights @ weights) * np.eye(width + 1)
         met = columns @ without
         gain = np.einsum("ti,ti->t", met, np.linalg.solve(gram, met[..., None])[..., 0])
         widest = np.ptp(phases, axis=2).max(axis=1)
