@@ -232,3 +232,31 @@ def test_members_whose_cost_holds_a_method_of_unknown_length():
     found = st.minimize_many(cost, RNG.uniform(0.5, 2.0, size=(8, 2)))
     assert found.success.all()
     assert_allclose(found.x, np.tile([2.0, 0.7], (8, 1)), atol=1e-7)
+
+
+def by_sign(x, d):
+    if d > 0:
+        return (x[0] - d) ** 2
+    return (x[0] + 2 * d) ** 2
+
+
+def test_a_cost_that_looks_at_the_data_of_its_member_is_minimised_member_by_member():
+    data = RNG.normal(size=6)
+    found = st.minimize_many(by_sign, np.ones((6, 1)), data)
+    assert found.alone.all() and found.success.all()
+    assert_allclose(found.x[:, 0], np.where(data > 0, data, -2 * data), rtol=1e-12)
+    with pytest.raises(st.TracingError, match=r"args_batch\[0\]"):
+        st.minimize_many(by_sign, np.ones((6, 1)), data, alone=False)
+
+
+def test_a_cost_that_cannot_be_traced_may_have_its_slopes_measured():
+    def opaque(x, d):
+        return float(str((float(x[0]) - d) ** 2))
+
+    data = np.array([1.0, -2.0])
+    with pytest.raises(st.TracingError, match="derivatives="):
+        st.minimize_many(opaque, np.zeros((2, 1)), data)
+    found = st.minimize_many(opaque, np.zeros((2, 1)), data, derivatives="numeric")
+    assert_allclose(found.x[:, 0], data, atol=1e-6)
+    with pytest.raises(InputError, match="derivatives='newton'"):
+        st.minimize_many(opaque, np.zeros((2, 1)), data, derivatives="newton")

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .tracing.trace import Trace
 
 
+# Where derivatives may come from: "auto" is "exact", but for compiled code.
+DERIVATIVES = ("auto", "exact", "numeric")
+
+
 @dataclass(frozen=True)
 class Cost:
     """A cost as it was given: what to call, how, and what to call it by.
@@ -46,6 +50,10 @@ class Cost:
         """Whether the function ends in **others."""
         code = getattr(self.function, "__code__", None)
         return code is not None and bool(code.co_flags & 0x08)
+
+    def is_measured(self, derivatives: str) -> bool:
+        """Whether its slopes are measured by differences where these `derivatives` are asked for."""
+        return derivatives == "numeric" or (self.opaque and derivatives == "auto")
 
     def __call__(self, structure: Any, *args: Any) -> Any:
         """The value for NumPy parameters."""
@@ -74,6 +82,12 @@ class Cost:
                     "parameter belongs in args=."
                 )
             raise
+
+
+def check_derivatives(derivatives: str) -> None:
+    """Raises `InputError` for what is none of the choices."""
+    if derivatives not in DERIVATIVES:
+        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
 
 
 def read_cost(fun: Any, structure: Any, args: tuple[Any, ...] = ()) -> Cost:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds
-from .cost import Cost, plain_value, read_cost
+from .cost import Cost, check_derivatives, plain_value, read_cost
 from .errors import InputError
 from .parameters import Parameters
 from .traced import evaluation
@@ -32,7 +32,7 @@ def derivative(f: Any, order: int = 1, *, derivatives: str = "auto") -> Callable
     """
     if isinstance(order, bool) or not isinstance(order, (int, np.integer)) or order < 0:
         raise InputError(f"order={order!r}; give a whole number, 0 or more")
-    _check_choice(derivatives)
+    check_derivatives(derivatives)
 
     def at(x: Any, *args: Any) -> Any:
         points = np.asarray(x)
@@ -56,11 +56,11 @@ def gradient(f: Any, *, derivatives: str = "auto") -> Callable[..., Any]:
     >>> gradient(lambda p: p["a"] ** 2 * p["b"])({"a": 3.0, "b": 2.0})
     {'a': np.float64(12.0), 'b': np.float64(9.0)}
     """
-    _check_choice(derivatives)
+    check_derivatives(derivatives)
 
     def at(x: Any, *args: Any) -> Any:
         cost, parameters = _read(f, x, args)
-        if _is_numeric(cost, derivatives):
+        if cost.is_measured(derivatives):
             measured = _measured(plain_value(cost, parameters, args), parameters.n)
             found = measured.value_and_gradient(parameters.vector)[1]
         else:
@@ -81,11 +81,11 @@ def jacobian(f: Any, *, derivatives: str = "auto") -> Callable[..., Any]:
     array([[2., 3.],
            [6., 0.]])
     """
-    _check_choice(derivatives)
+    check_derivatives(derivatives)
 
     def at(x: Any, *args: Any) -> Any:
         cost, parameters = _read(f, x, args)
-        if _is_numeric(cost, derivatives):
+        if cost.is_measured(derivatives):
             matrix = _measured_jacobian(cost, parameters, args)
             shape = matrix.shape[:-1]
         else:
@@ -116,12 +116,12 @@ def hessian(f: Any, sparse: bool | None = None, *, derivatives: str = "auto") ->
     array([[4., 6.],
            [6., 0.]])
     """
-    _check_choice(derivatives)
+    check_derivatives(derivatives)
 
     def at(x: Any, *args: Any) -> Any:
         cost, parameters = _read(f, x, args)
         n = parameters.n
-        if _is_numeric(cost, derivatives):
+        if cost.is_measured(derivatives):
             matrix = _measured(plain_value(cost, parameters, args), n).hessian(parameters.vector)
         else:
             trace = _scalar_trace(cost, parameters, args)
@@ -229,7 +229,7 @@ def _nth_derivative(
     cost: Cost, args: tuple[Any, ...], order: int, derivatives: str
 ) -> Callable[[float], float]:
     parameters = Parameters.of(0.5, cost.first)
-    if _is_numeric(cost, derivatives):
+    if cost.is_measured(derivatives):
         return _measured_derivative(plain_value(cost, parameters, args), order)
     trace = _scalar_trace(cost, parameters, args)
     kind = ("derivative", order)
@@ -280,15 +280,6 @@ def _measured_jacobian(cost: Cost, parameters: Parameters, args: tuple[Any, ...]
         return found
 
     return np.array([row(k) for k in range(int(np.prod(shape)))]).reshape((*shape, parameters.n))
-
-
-def _is_numeric(cost: Cost, derivatives: str) -> bool:
-    return derivatives == "numeric" or (cost.opaque and derivatives == "auto")
-
-
-def _check_choice(derivatives: str) -> None:
-    if derivatives not in ("auto", "exact", "numeric"):
-        raise InputError(f'derivatives={derivatives!r}; choose "auto", "exact" or "numeric"')
 
 
 def _named(function: Callable[..., Any], f: Any, what: str) -> Callable[..., Any]:

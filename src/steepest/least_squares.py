@@ -12,13 +12,13 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .box import box_of, free_of, pairs_of_ends
 from .budget import Budget
-from .cost import Cost, read_cost
+from .cost import Cost, check_derivatives, read_cost
 from .errors import InputError
 from .fitting.facts import facts_of
 from .losses import loss_of
 from .outcome import result_of
 from .parameters import Parameters
-from .problem import DERIVATIVES, Problem
+from .problem import Problem
 from .residuals import Arrangement, Residuals
 from .results import Result
 from .returned import check_some
@@ -219,8 +219,7 @@ def vector_function(
     cost: Cost, parameters: Parameters, args: tuple[Any, ...], box: Bounds, jac: Any, derivatives: str
 ) -> VectorFunction:
     """A function of many values with derivatives: exact, supplied, or measured where it cannot be traced."""
-    if derivatives not in DERIVATIVES:
-        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
+    check_derivatives(derivatives)
 
     def plain(x: Vector) -> Any:
         return cost(parameters.restore(x), *args)
@@ -238,7 +237,7 @@ def vector_function(
         if jac not in ("2-point", "3-point", "cs"):
             raise InputError(f"jac={jac!r}; give a function, or leave it out for the exact Jacobian")
         derivatives = "numeric"
-    if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
+    if cost.is_measured(derivatives):
         return MeasuredVector(plain, box, cost.label)
     traced = cost.trace(parameters, args)
     check_some(traced.shape, cost.label)

@@ -12,12 +12,12 @@ import numpy as np
 
 from .bounds import Bounds
 from .box import box_of
-from .cost import Cost, read_cost
-from .errors import InputError
+from .cost import Cost, check_derivatives, read_cost
+from .errors import InputError, TracingError
 from .minimize import minimize
 from .parameters import Parameters
 from .search.existing import A_WALL, around
-from .solvers.many import Members, Program
+from .solvers.many import Members, Program, before
 from .verdict.members import judged
 
 Vector = np.ndarray
@@ -126,12 +126,13 @@ def minimize_many(
     max_steps: int = 200,
     alone: bool = True,
     seed: int = 0,
+    derivatives: str = "auto",
 ) -> ManyResult:
     """Minimise `fun(x, *args)` from every start in `x0s`, compiled once.
 
     Parameters
     ----------
-    fun : as for `minimize`; it is run once.
+    fun : as for `minimize`; it is run once, unless what it does depends on the data of a member, as in `if y > 0:`.
     x0s : starts: an array with a leading axis over members, a dict of such arrays, or a list of structures.
     args_batch : further arguments of `fun`, each with a leading axis over members; numbers arrive as float64.
     bounds : as for `minimize`, the same for all members.
@@ -139,8 +140,10 @@ def minimize_many(
         double precision can tell.
     max_steps : trials allowed for each member in the batch.
     alone : members that do not end in a minimum are taken up one by one by `minimize`, which has more means;
-        without, they are left as they are, "out of budget".
+        without, they are left as they are, "out of budget". Costs of more than 50 parameters, and those that no one
+        program tells for all members, are taken up so from their starts.
     seed : of the directions that `minimize` probes along, and of the places tried beside a start without a cost.
+    derivatives : as for `minimize`; where they are "numeric", all members are taken up one by one.
 
     A member whose cost has no value at its start begins at a place nearby where it has one, as `minimize` does.
 
@@ -156,6 +159,7 @@ def minimize_many(
     >>> found.x.tolist(), set(found.verdicts) == {"local minimum"}
     ([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]], True)
     """
+    check_derivatives(derivatives)
     if tol is not None and not 0 <= tol < np.inf:
         raise InputError(
             f"tol={tol!r}; give the fraction of the gain that may be left, a number from 0 upwards"
@@ -170,8 +174,9 @@ def minimize_many(
         raise InputError("x0s holds values that are not finite")
     names = cost.names if cost.names and len(cost.names) == parameters.n else tuple(parameters.names)
     box, _ = box_of(bounds, parameters, names)
-    end = _walked(cost, parameters, starts, data, box, tol, max_steps, seed)
-    words = judged(end, starts, box, _is_convex(cost, parameters, own, box) if not data else False)
+    program = None if cost.is_measured(derivatives) else _program(cost, parameters, data, box, tol, alone)
+    end = before(starts) if program is None else _walked(program, starts, data, box, max_steps, seed)
+    words = judged(end, starts, box, program is not None and not data and _is_convex(cost, parameters, box))
     x, first = np.clip(end.x, box.lower, box.upper), np.array(end.first)
     value = np.where(np.isfinite(end.cost), end.cost, first)
     retried = np.array([not word.is_minimum for word in words]) if alone else np.zeros(len(members), bool)
@@ -184,6 +189,7 @@ def minimize_many(
             bounds=bounds,
             tol=tol,
             seed=seed,
+            derivatives=derivatives,
         )
         x[k], value[k], words[k] = parameters.flatten(result.x), result.fun, result.verdict
         if not np.isfinite(first[k]):  # it was not in the batch
@@ -281,26 +287,23 @@ def _stacked(x: Vector, like: Any, parameters: Parameters) -> Any:
 # -- walking and judging -------------------------------------------------------------------------------------
 
 
-def _walked(
-    cost: Cost,
-    parameters: Parameters,
-    starts: Vector,
-    data: list[np.ndarray],
-    box: Bounds,
-    tol: float | None,
-    max_steps: int,
-    seed: int,
-) -> Members:
-    """The end states of the batch; no step where there are too many parameters for one."""
-    count, n = starts.shape
+def _program(
+    cost: Cost, parameters: Parameters, data: list[np.ndarray], box: Bounds, tol: float | None, alone: bool
+) -> Program | None:
+    """One program for all members; None where there are too many parameters, or where the cost looks at its data."""
+    n = parameters.n
     if n > MOST_PARAMETERS:
-        from .solvers.many import before
-
-        return before(starts)
+        return None
     from .tracing.trace import as_number
 
-    own = tuple(part[0] for part in data)
-    traced = cost.trace(parameters, ()) if not data else _traced_with_data(cost, parameters, own)
+    try:
+        own = tuple(part[0] for part in data)
+        traced = cost.trace(parameters, ()) if not data else _traced_with_data(cost, parameters, own)
+    except TracingError:
+        # With data of its own for constants each member may have a trace; where none has one, `minimize` says why.
+        if not (data and alone):
+            raise
+        return None
     if int(np.prod(traced.shape)) != 1:
         raise InputError(f"{cost.label} returns an array of shape {traced.shape}; a cost is one number")
     key = ("many", n, box.any, tol)
@@ -315,8 +318,15 @@ def _walked(
             return function(jnp.concatenate([x, *member]) if member else x)[0]
 
         traced.kept[key] = Program(value, n, box.any, tol or 0.0)
-    flat = tuple(np.ascontiguousarray(part.reshape(count, -1)) for part in data)
     program: Program = traced.kept[key]
+    return program
+
+
+def _walked(
+    program: Program, starts: Vector, data: list[np.ndarray], box: Bounds, max_steps: int, seed: int
+) -> Members:
+    """The end states of the batch."""
+    flat = tuple(np.ascontiguousarray(part.reshape(len(starts), -1)) for part in data)
     end = program.run(starts, flat, (box.lower, box.upper), max_steps)
     return _begun_where_it_exists(program, end, starts, flat, box, max_steps, seed)
 
@@ -366,14 +376,14 @@ def _traced_with_data(cost: Cost, parameters: Parameters, own: tuple[Any, ...]) 
         raise InputError(f"{cost.label!r} is an expression, which takes no further arguments")
     structure = {"x": parameters.restore(parameters.vector)}
     # A member whose data hold NaN may come first: what is recorded is the same for all.
-    structure |= {f"argument {k}": np.where(np.isfinite(part), part, 0.0) for k, part in enumerate(own)}
+    structure |= {f"args_batch[{k}]": np.where(np.isfinite(part), part, 0.0) for k, part in enumerate(own)}
     return trace(_of_both(cost.function, cost.style, len(own)), Parameters.of(structure))
 
 
 @functools.lru_cache(maxsize=32)
 def _of_both(function: Any, style: str, count: int) -> Callable[[Any], Any]:
     def both(p: Any) -> Any:
-        args = [p[f"argument {k}"] for k in range(count)]
+        args = [p[f"args_batch[{k}]"] for k in range(count)]
         if style == "whole":
             return function(p["x"], *args)
         return function(*args, **p["x"]) if style == "keywords" else function(*p["x"], *args)
@@ -381,8 +391,8 @@ def _of_both(function: Any, style: str, count: int) -> Callable[[Any], Any]:
     return both
 
 
-def _is_convex(cost: Cost, parameters: Parameters, own: tuple[Any, ...], box: Bounds) -> bool:
+def _is_convex(cost: Cost, parameters: Parameters, box: Bounds) -> bool:
     from .structure.facts import read
 
-    traced = cost.trace(parameters, own)
+    traced = cost.trace(parameters, ())
     return read(traced.jaxpr, box if box.any else None).convexity.is_convex

@@ -11,7 +11,7 @@ import numpy as np
 from .bounds import Bounds, Vector
 from .box import box_of, free_of
 from .budget import Budget
-from .cost import Cost, read_cost, require_one_number
+from .cost import Cost, check_derivatives, read_cost, require_one_number
 from .errors import InputError, TracingError
 from .evaluations import Evaluations, exact_evaluations, numeric_evaluations, supplied_evaluations
 from .objective import Objective
@@ -19,8 +19,6 @@ from .parameters import EntryNames, Parameters
 
 if TYPE_CHECKING:
     from .tracing.trace import Trace
-
-DERIVATIVES = ("auto", "exact", "numeric")
 
 
 @dataclass
@@ -71,8 +69,7 @@ def pose(
     budget: Budget,
 ) -> Problem:
     """Check every argument and make the objective; the cost is run at most once, to trace it."""
-    if derivatives not in DERIVATIVES:
-        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
+    check_derivatives(derivatives)
     args = args if isinstance(args, tuple) else (args,)
     cost = read_cost(fun, x0, args)
     parameters = Parameters.of(x0, cost.first)
@@ -148,7 +145,7 @@ def _evaluations(
         raise InputError(
             "hess= needs jac= beside it; leave both out and steepest takes exact derivatives itself"
         )
-    if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
+    if cost.is_measured(derivatives):
         return numeric_evaluations(cost, args, parameters, box)
     if cost.opaque:
         raise TracingError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .bounds import Bounds
-from .cost import Cost, plain_value, read_cost
+from .cost import Cost, check_derivatives, plain_value, read_cost
 from .errors import InputError, SteepestError
 from .numerics import EPS
 from .parameters import Parameters
@@ -67,9 +67,8 @@ class _Measure:
     """Value and gradient of one cost on flat vectors, and how far each kink is from a point."""
 
     def __init__(self, cost: Cost, parameters: Parameters, args: tuple[Any, ...], derivatives: str) -> None:
-        if derivatives not in ("auto", "exact", "numeric"):
-            raise InputError(f'derivatives={derivatives!r}; choose "auto", "exact" or "numeric"')
-        if derivatives == "numeric" or (cost.opaque and derivatives == "auto"):
+        check_derivatives(derivatives)
+        if cost.is_measured(derivatives):
             self.derivatives = "numeric"
             self._trace = None
             from .derivatives.numeric import NumericDerivatives

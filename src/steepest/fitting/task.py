@@ -12,12 +12,11 @@ import numpy as np
 from ..bounds import Bounds, Vector
 from ..box import box_of, free_of, pairs_of_ends
 from ..budget import Budget, Calls
-from ..cost import is_opaque
+from ..cost import check_derivatives, is_opaque
 from ..errors import InputError
 from ..models.model import Model, as_model
 from ..parameters import Parameters
 from ..presentation.text import counted
-from ..problem import DERIVATIVES
 from ..residuals import Arrangement, Residuals
 from ..returned import numbers
 from ..vector_functions import MeasuredVector, StackedVector, TracedVector, VectorFunction
@@ -106,8 +105,7 @@ def task_of(
 
     To look for a start, where none is given, takes its part of the `budget`, whose seconds count from `began`.
     """
-    if derivatives not in DERIVATIVES:
-        raise InputError(f"derivatives={derivatives!r}; choose one of {', '.join(map(repr, DERIVATIVES))}")
+    check_derivatives(derivatives)
     first = sets[0][1]
     model = as_model(given, first.x, first.columns[0])
     start, bounds, fixed, tied = _from_lmfit(start, bounds, fixed, tied)
