@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .numerics import FEW, owned
+from .numerics import EPS, FEW, owned
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 FLOAT = np.dtype(np.float64)
@@ -159,4 +159,4 @@ class Bounds:
 
 
 # A bound counts as reached when the rounding of its distance cannot tell otherwise.
-TOUCHING = 1.0 + 4.0 * float(np.finfo(np.float64).eps)
+TOUCHING = 1.0 + 4.0 * EPS

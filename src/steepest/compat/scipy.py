@@ -142,9 +142,7 @@ def least_squares(
         raise ValueError("`x0` must have at most 1 dimension.")
     if max_nfev is not None and max_nfev <= 0:
         raise ValueError("`max_nfev` must be None or positive integer.")
-    _check_the_rest(
-        method, jac, x_scale, x0.size, tr_solver, tr_options, jac_sparsity, loss, (ftol, xtol, gtol)
-    )
+    _check_the_rest(method, x_scale, x0.size, tr_solver, tr_options, jac_sparsity, loss, (ftol, xtol, gtol))
     lower, upper = _box(bounds, x0.size)
     if method == "lm" and (np.isfinite(lower).any() or np.isfinite(upper).any()):
         raise ValueError("Method 'lm' doesn't support bounds.")
@@ -235,7 +233,6 @@ def least_squares(
 
 def _check_the_rest(
     method: str,
-    jac: Any,
     x_scale: Any,
     n: int,
     tr_solver: Any,

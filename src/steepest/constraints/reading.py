@@ -181,7 +181,7 @@ def _from_function(
         raise InputError(f"{label}: its fun is {fun!r}, which cannot be called")
     parameters = problem.parameters
     structure = parameters.restore(parameters.vector)
-    taken, parameters = _taken(fun, structure, args, parameters, label)
+    taken, parameters = _taken(fun, structure, args, parameters)
     numeric = derivatives == "numeric" or problem.derivatives == "numeric"
     if not (numeric or taken.opaque):
         try:
@@ -222,7 +222,7 @@ def _expression_part(text: str, problem: Problem) -> Part:
 
 
 def _taken(
-    fun: Any, structure: Any, args: tuple[Any, ...], parameters: Parameters, label: str
+    fun: Any, structure: Any, args: tuple[Any, ...], parameters: Parameters
 ) -> tuple[Cost, Parameters]:
     """How the function takes the parameters; by names, it need not take all of them."""
     cost = read_cost(fun, structure, args)

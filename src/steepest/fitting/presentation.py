@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import math
 from typing import Any
 
+from ..presentation.cards import safe
 from ..presentation.text import MOST_ROWS, counted, headed, number, shortened, table, wrapped
 
 # Correlations below this are not worth a line.
@@ -149,11 +149,11 @@ def fit_html(fit: Any) -> str:
         value, error = with_error(fit.values[name], fit.errors[name])
         note = fit.reasons.get(name) or _remark(fit, k, name)
         rows.append(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{value}</td>"
-            f"<td>{'± ' + error if error else ''}</td><td style='text-align:left'>{html.escape(note)}</td></tr>"
+            f"<tr><th style='text-align:left'>{safe(name)}</th><td>{value}</td>"
+            f"<td>{'± ' + error if error else ''}</td><td style='text-align:left'>{safe(note)}</td></tr>"
         )
     return (
-        f"<div><b>{html.escape(str(fit.verdict))}</b>: fit of <code>{html.escape(shortened(fit.label))}</code> to "
-        f"{fit.points} points, reduced χ² {number(fit.reduced_chi2, 5)}<br>{html.escape(fit.message)}"
+        f"<div><b>{safe(fit.verdict)}</b>: fit of <code>{safe(shortened(fit.label))}</code> to "
+        f"{fit.points} points, reduced χ² {number(fit.reduced_chi2, 5)}<br>{safe(fit.message)}"
         f"<table>{''.join(rows)}</table></div>"
     )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..numerics import EPS
 from . import lapack
 from .long_vectors import holds_everywhere
 from .shifted_step import BallStep, Solve, shifted_step
@@ -24,7 +25,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 SPECTRAL_PARAMETERS = 40
 
 # A pivot of Cholesky below this part of its diagonal entry, times n, is rounding: the step along it would be noise.
-PIVOT_NOISE = 10.0 * float(np.finfo(np.float64).eps)
+PIVOT_NOISE = 10.0 * EPS
 
 # From the wall of a bent valley the way back to its floor is across it. Curvatures below this part of the largest are
 # taken to be as large: the slope on the wall, which turns with the valley, has a part along it that means nothing. A

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..numerics import EPS
 from .long_vectors import inner, length
 
 Vector = np.ndarray
 
 # A new Krylov direction shorter than this part of the largest Ritz value is rounding: the space is exhausted.
-BREAKDOWN = 64 * float(np.finfo(np.float64).eps)
+BREAKDOWN = 64 * EPS
 
 
 @dataclass(frozen=True)

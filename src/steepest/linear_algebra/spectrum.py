@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics import FEW, quietly
+from ..numerics import EPS, FEW, quietly
 from . import lapack
 from .long_vectors import holds_everywhere
 
@@ -23,7 +23,7 @@ ON_THE_SPHERE = 0.05
 SECULAR_ROUNDS = 30
 
 # Eigenvalues below this part of the largest are rounding of the matrix, whatever their sign.
-NOISE = 4.0 * float(np.finfo(np.float64).eps)
+NOISE = 4.0 * EPS
 
 
 class Spectrum:

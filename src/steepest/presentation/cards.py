@@ -28,13 +28,13 @@ def result_card(result: Any) -> str:
     walked = getattr(result, "history", None)  # a point that was only verified has none
     parts = [
         f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
-        f"<div><b>{_safe(result.verdict)}</b>: cost {_number(result.fun, 10)}{_label(result)}</div>",
-        f"<div>{_safe(result.message)}</div>",
+        f"<div><b>{safe(result.verdict)}</b>: cost {_number(result.fun, 10)}{_label(result)}</div>",
+        f"<div>{safe(result.message)}</div>",
         _parameters(result),
         "" if walked is None else curve(np.asarray(walked.value, dtype=float)),
         _evidence(result),
-        f"<div style='opacity:.75'>{_safe(_how(result))}</div>",
-        f"<div><b>Next:</b> {_safe(result.next_step)}</div>" if result.next_step else "",
+        f"<div style='opacity:.75'>{safe(_how(result))}</div>",
+        f"<div><b>Next:</b> {safe(result.next_step)}</div>" if result.next_step else "",
         "</div>",
     ]
     return "".join(parts)
@@ -44,7 +44,7 @@ def training_card(trained: Any) -> str:
     """The same of a run of `train`: its word, its arrays, the cost of its steps, and the evidence to be opened."""
     edge = "solid" if trained.success else "dashed"
     rows = "".join(
-        f'<tr><td style="{CELL}"><b>{_safe(name)}</b></td><td style="{CELL}">{shape}</td>'
+        f'<tr><td style="{CELL}"><b>{safe(name)}</b></td><td style="{CELL}">{shape}</td>'
         f'<td style="{CELL};opacity:.75">root mean square {size}</td></tr>'
         for name, shape, size in sizes_of(trained)
     )
@@ -52,21 +52,22 @@ def training_card(trained: Any) -> str:
     aside = "" if trained.validation is None else f", validation {_number(trained.validation, 6)}"
     parts = [
         f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
-        f"<div><b>{_safe(trained.verdict)}</b>: cost {_number(trained.cost, 6)}{aside}{_label(trained)}</div>",
-        f"<div>{_safe(trained.message)}</div>",
+        f"<div><b>{safe(trained.verdict)}</b>: cost {_number(trained.cost, 6)}{aside}{_label(trained)}</div>",
+        f"<div>{safe(trained.message)}</div>",
         f'<table style="margin:4px 0;border-collapse:collapse">{rows}</table>',
         f"<div>and {counted(more, 'more array')}</div>" if more > 0 else "",
         curve(np.asarray(trained.history.costs, dtype=float), len(trained.history.costs)),
         _evidence(trained),
-        f"<div style='opacity:.75'>{_safe(trained._how())}</div>",
-        *(f"<div>{_safe(remark)}</div>" for remark in (*trained.remarks, *trained.events)),
-        f"<div><b>Next:</b> {_safe(trained.next_step)}</div>" if trained.next_step else "",
+        f"<div style='opacity:.75'>{safe(trained._how())}</div>",
+        *(f"<div>{safe(remark)}</div>" for remark in (*trained.remarks, *trained.events)),
+        f"<div><b>Next:</b> {safe(trained.next_step)}</div>" if trained.next_step else "",
         "</div>",
     ]
     return "".join(parts)
 
 
-def _safe(text: Any) -> str:
+def safe(text: Any) -> str:
+    """Text from outside, harmless in HTML."""
     return escape(CONTROL.sub("", str(text)), quote=True)
 
 
@@ -76,7 +77,7 @@ def _number(value: float | None, digits: int) -> str:
 
 def _label(result: Any) -> str:
     name = shortened(getattr(result, "label", "") or "")
-    return f" <code>{_safe(name)}</code>" if name else ""
+    return f" <code>{safe(name)}</code>" if name else ""
 
 
 def _parameters(result: Any) -> str:
@@ -90,7 +91,7 @@ def _parameters(result: Any) -> str:
         if known and digits is not None and np.isfinite(digits[k]) and digits[k] >= 1:
             trust = f"{counted(int(digits[k]), 'digit')} to trust"
         rows.append(
-            f'<tr><td style="{CELL}"><b>{_safe(names[k])}</b></td><td style="{CELL}" title="{float(values[k])!r}">'
+            f'<tr><td style="{CELL}"><b>{safe(names[k])}</b></td><td style="{CELL}" title="{float(values[k])!r}">'
             f'{_number(values[k], 10)}</td><td style="{CELL};opacity:.75">{trust}</td></tr>'
         )
     more = (
@@ -139,11 +140,11 @@ def _evidence(result: Any) -> str:
     rows = []
     for item in items:
         mark = "✓ holds" if item.holds else "✗ does not hold"
-        measured = "" if item.measured is None else f"{_number(item.measured, 3)}{_safe(limit_text(item))}"
-        cells = (mark, f"<b>{_safe(item.name)}</b>", measured)
+        measured = "" if item.measured is None else f"{_number(item.measured, 3)}{safe(limit_text(item))}"
+        cells = (mark, f"<b>{safe(item.name)}</b>", measured)
         rows.append(
             "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
-            + f'<td style="text-align:left;opacity:.75">{_safe(item.how)}</td></tr>'
+            + f'<td style="text-align:left;opacity:.75">{safe(item.how)}</td></tr>'
         )  # fmt: skip
     return (
         f"<details><summary>why: {counted(len(items), 'piece')} of evidence</summary>"

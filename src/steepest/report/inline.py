@@ -7,13 +7,12 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from ..plots.canvas import SVG_SALT
-from ..presentation.cards import CONTROL
+from ..presentation.cards import CONTROL, safe
 from ..presentation.marks import INK, MARKS, SERIES, SOFT_INK
 
 # Colours of pictures become names that the style sheet defines for light and for dark pages.
@@ -57,7 +56,7 @@ class Drawer:
         size = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"', text)
         assert size is not None
         box = f"0 0 {float(size[1]):.0f} {float(size[2]):.0f}"
-        label = escape(CONTROL.sub("", caption), quote=True)
+        label = safe(caption)
         widest = float(size[1]) * SCALE
         width = f"max-width:{widest:.0f}px;min-width:{min(widest, NARROWEST):.0f}px"
         opening = f'<svg class="plot" style="{width}" viewBox="{box}" role="img" aria-label="{label}">'

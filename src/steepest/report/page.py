@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from html import escape
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..plots.ground import Ground, ground_of
+from ..presentation.cards import safe
 from ..presentation.text import shortened
 from . import sections
-from .inline import CONTROL, Drawer, colours
+from .inline import Drawer, colours
 from .live import live_screen
 from .told import Told, told
 
@@ -104,7 +104,7 @@ def text_of(
     moment = (made or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()
     script = live.script if live else ""
     style = sheet() + (live.style if live else "")
-    name = escape(CONTROL.sub("", shortened(title or f"{seen.label}: {seen.verdict}", 120)))
+    name = safe(shortened(title or f"{seen.label}: {seen.verdict}", 120))
     return (
         "<!doctype html>\n"
         '<html lang="en"><head><meta charset="utf-8">'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from ..errors import InputError
 from ..plots.ground import Ground
 from ..plots.landscape_picture import landscape
 from ..plots.training_picture import training
+from ..presentation.cards import safe
 from ..presentation.text import counted, limit_text, number, pushing, shortened, sizes_of
 from .again import call_of, source_of, written
 from .again import surroundings as around
 from .evidence import picture_for
-from .inline import CONTROL, Drawer
+from .inline import Drawer
 from .told import Told
 
 # More rows than this make a page heavy without being read.
@@ -31,11 +31,6 @@ MOST_DATA = 100
 MOST_CORRELATED = 14
 # The longest name or expression in a heading.
 LONGEST = 160
-
-
-def safe(text: Any) -> str:
-    """Text from outside, harmless in HTML."""
-    return escape(CONTROL.sub("", str(text)), quote=True)
 
 
 def minus(text: str) -> str:

@@ -12,18 +12,19 @@ import numpy as np
 from ..bounds import Mask, Vector
 from ..linear_algebra.long_vectors import length
 from ..linear_algebra.symmetric import eigensystem
+from ..numerics import EPS
 from ..objective import Matrix, Objective
 from .box import Route, route
 from .line_search import STILL_FALLING, check_still_falling, downhill, first_scale, walk
-from .stopping import EPSILON, VALUE_ROUNDING, StopReason
+from .stopping import VALUE_ROUNDING, StopReason
 
 # A pair is used when sᵀy exceeds this part of ‖s‖‖y‖, or with few parameters of Σ|sᵢyᵢ|, which no units change; below
 # it the measured curvature is rounding, and dividing by it would fill the matrix with noise.
-CURVATURE_FLOOR = EPSILON
+CURVATURE_FLOOR = EPS
 
 # Where residuals tell the first curvature, what they see less of than this part of the most is taken to be as much: at
 # the rounding of the slopes of residuals nothing is known. Costs at the end differ little between 1e-3 and 1e-9.
-LEAST_SEEN = EPSILON**0.5
+LEAST_SEEN = EPS**0.5
 
 # Where the curvature along a step was below this part of what H expected, H is scaled up to it first. BFGS
 # by itself needs many steps to unlearn a curvature that is too large (Al-Baali, "Numerical experience with a

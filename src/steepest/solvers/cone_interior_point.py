@@ -16,11 +16,10 @@ import numpy as np
 
 from ..bounds import Vector
 from ..linear_algebra.saddle_systems import Factored, factorise
+from ..numerics import EPS
 from .interior_point import FIRST_BARRIER, Halt, InteriorPoint, Iterate
 from .programs import Measured, Slacked
 from .smooth_programs import SmoothProgram
-
-EPS = float(np.finfo(np.float64).eps)
 
 # Distance times multiplier of each wall at which a walk has arrived, where slopes and equations balance as nearly as
 # this: beside a wall of size one less is lost in rounding, and then slopes are. What is left is for Newton's method on

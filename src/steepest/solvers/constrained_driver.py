@@ -12,6 +12,7 @@ import numpy as np
 from ..bounds import Vector
 from ..budget import BudgetSpent
 from ..constraints.rows import Rows
+from ..numerics import EPS
 from ..objective import Objective
 from .constrained_polish import Held, Polished, least_violation, polished
 from .driver import Asked, Halted, Run, listener, spent
@@ -19,8 +20,6 @@ from .history import History
 from .interior_point import ARRIVED, FIRST_BARRIER, Halt, InteriorPoint, Iterate
 from .programs import Slacked
 from .stopping import INTERRUPTED, StopReason
-
-EPS = float(np.finfo(np.float64).eps)
 
 # A violation below this part of the size of a row and its limits is not told from none while a best point is kept.
 MET = 1e-8

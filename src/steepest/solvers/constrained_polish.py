@@ -12,8 +12,6 @@ from ..constraints.rows import Rows, outside
 from ..linear_algebra.saddle_systems import factorise, is_rounding, solved_with_pivoting
 from ..objective import Objective
 
-EPS = float(np.finfo(np.float64).eps)
-
 # Newton doubles the digits at every step; from the ten that an interior point has, two steps are enough, and more
 # are needed only where the set of active constraints is still being put right.
 STEPS = 40

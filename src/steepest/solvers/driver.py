@@ -188,7 +188,7 @@ class _Walk:
             objective.minus_infinity = False  # what an earlier step met it has stepped back from
             state = self._taken(solver.step, index, objective, state)
             if state.stop is not None:
-                return self._halted(state, progress)
+                return self._halted(state)
             value, step = state.value, state.step
             assert step is not None
             gradient = (
@@ -262,7 +262,7 @@ class _Walk:
         elif slope < self.best_slope and value <= lowest + rounding:
             self.best, self.best_slope = _Lowest(state.x, value, state.gradient), slope
 
-    def _halted(self, state: State, progress: Progress) -> tuple[StopReason, str]:
+    def _halted(self, state: State) -> tuple[StopReason, str]:
         if self.objective.minus_infinity:
             return StopReason.UNBOUNDED, "the cost is -inf at a point close to the last step"
         assert state.stop is not None

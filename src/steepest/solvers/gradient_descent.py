@@ -10,12 +10,13 @@ import numpy as np
 
 from ..bounds import Mask, Vector
 from ..errors import InputError
+from ..numerics import EPS
 from ..objective import Objective
 from .stopping import VALUE_ROUNDING, StopReason
 
 # How far the curvature is felt from the start: large against the rounding of the gradient, small against
 # the distance over which curvature changes.
-FEELER = float(np.finfo(np.float64).eps) ** 0.5
+FEELER = EPS**0.5
 
 # Looks at the curvature, each turning further towards its largest (power iterations). Five overestimate
 # the safe rate by little on most costs; the safety factor covers the rest.

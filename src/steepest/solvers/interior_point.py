@@ -15,9 +15,8 @@ import numpy as np
 
 from ..bounds import Vector
 from ..linear_algebra.saddle_systems import Factored, factorise, is_rounding
+from ..numerics import EPS
 from .programs import DEAR, Measured, Program, Restoring
-
-EPS = float(np.finfo(np.float64).eps)
 
 # Scaled error of the first-order conditions at which a walk has arrived; what is left is for the polish.
 ARRIVED = 1e-9

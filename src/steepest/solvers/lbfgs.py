@@ -21,7 +21,7 @@ import numpy as np
 from ..bounds import Mask, Vector
 from ..errors import InputError
 from ..linear_algebra.long_vectors import Rows, inner, length
-from ..numerics import double_precision
+from ..numerics import TINY, double_precision
 from ..objective import Matrix, Objective
 from .bfgs import CURVATURE_FLOOR
 from .box import Route, route
@@ -39,7 +39,7 @@ LARGE = 10_000
 MEMORY, MEMORY_LARGE = 20, 7
 
 # A change of gradient whose square lies below this has lost its digits to underflow, and is not learned from.
-SMALLEST = float(np.finfo(np.float64).tiny)
+SMALLEST = TINY
 
 # Steps on the host, over all walks of one cost, after which others are taken in a compiled loop: it takes XLA about as
 # long to make, some 2.5 s, as they would have saved at best. Of steps of 1,000 parameters it saved a quarter where the

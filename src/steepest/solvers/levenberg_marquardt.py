@@ -12,6 +12,7 @@ from ..bounds import Bounds, Mask, Vector
 from ..errors import InputError
 from ..linear_algebra.damped import FEW, Damped, of_hessian, of_residual, of_sparse_residual
 from ..linear_algebra.long_vectors import holds_everywhere, is_finite, is_zero
+from ..numerics import EPS
 from ..objective import Matrix, Objective
 from ..oracles import Linearised
 from .bent_path import (
@@ -26,7 +27,7 @@ from .bent_path import (
     reach_of,
 )
 from .shrinking_steps import is_near, is_steady, led_by, shrinking
-from .stopping import EPSILON, VALUE_ROUNDING, StopReason
+from .stopping import VALUE_ROUNDING, StopReason
 
 # A step is taken when it gains this part of what the model promised (Moré 1978).
 WORTH_TAKING = 1e-4
@@ -84,7 +85,7 @@ LEAST_LEFT, LEFT_OF_ALL = 1e-3, 1e-2
 
 # Below this part of the cost what is left to gain moves no parameter by 1e-8 of its standard error; slowness there
 # is rounding, not curvature.
-TOO_LITTLE = 1e-3 * EPSILON
+TOO_LITTLE = 1e-3 * EPS
 
 # A change of a residual by so many roundings of what it is made of may be one of x.
 FEIGNED = 2.0
@@ -343,8 +344,8 @@ class LevenbergMarquardt:
         squares = float(r.dot(r))
         moved = size * x
         reach = float(moved.dot(moved))
-        grain = 4.0 * EPSILON * sqrt(squares * reach)
-        spent = decrease <= EPSILON**2 * x.size * (squares + reach)
+        grain = 4.0 * EPS * sqrt(squares * reach)
+        spent = decrease <= EPS**2 * x.size * (squares + reach)
         if spent and before is not None and decrease <= SLOW * before.decrease:
             spent = not _is_above_rounding(model, x, linear, scale, free)
         slow = slow_held = turned = 0
@@ -353,7 +354,7 @@ class LevenbergMarquardt:
         if before is not None and not spent:
             shrinks_slowly = decrease > SLOW * before.decrease
             if curved or not (is_dense and self.newton and objective.has_hessian):
-                spent = shrinks_slowly and before.decrease <= EPSILON * abs(value) and not (held or led)
+                spent = shrinks_slowly and before.decrease <= EPS * abs(value) and not (held or led)
             elif decrease <= TOO_LITTLE * abs(value):
                 spent = shrinks_slowly and not (held or led)
             else:
@@ -460,7 +461,7 @@ def _is_above_rounding(model: Any, x: Vector, linear: Linearised, scale: Vector,
     p = np.zeros(x.size)
     p[slice(None) if free is None else free] = model.step(inf).step
     rounding = np.abs(J) @ np.abs(x) + np.abs(r)
-    return bool((np.abs(J @ (p / scale)) > FEIGNED * EPSILON * rounding).any())
+    return bool((np.abs(J @ (p / scale)) > FEIGNED * EPS * rounding).any())
 
 
 def _model(

@@ -23,10 +23,11 @@ from ..linear_algebra.factor_units import FactorUnits, factor_units
 from ..linear_algebra.krylov_curvature import KrylovCurvature, Run
 from ..linear_algebra.long_vectors import inner, length
 from ..linear_algebra.whole_matrix import whole_matrix
+from ..numerics import EPS
 from ..objective import Matrix, Objective
 from .quadratic_models import FactorModel, model_of
 from .quadratic_models import units as units_of
-from .stopping import EPSILON, StopReason
+from .stopping import StopReason
 from .trust_region import GROWTH, Model, Proposal, advance
 
 # How accurate a step is at first, as the part of the slope that it leaves; the rest of the way the slope's own progress
@@ -61,7 +62,7 @@ FACTOR_ACCURACY = 1e-6
 
 # How far along a vector slopes are measured where there are no products, as a part of the length of x: balances
 # truncation against rounding.
-DIFFERENCE = EPSILON**0.5
+DIFFERENCE = EPS**0.5
 
 
 class NewtonCGState(NamedTuple):
@@ -134,9 +135,9 @@ def _is_unseen(step: Vector, state: NewtonCGState) -> bool:
     """
     scale = state.scale
     moved, size = (step, state.x) if scale is None else (scale * step, scale * state.x)
-    if length(moved) > EPSILON * length(size):
+    if length(moved) > EPS * length(size):
         return False
-    return abs(state.value) <= EPSILON * inner(abs(state.gradient), abs(state.x))
+    return abs(state.value) <= EPS * inner(abs(state.gradient), abs(state.x))
 
 
 def _modelled(

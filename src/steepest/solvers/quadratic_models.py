@@ -17,10 +17,9 @@ from ..linear_algebra.krylov_curvature import KrylovCurvature
 from ..linear_algebra.long_vectors import holds_everywhere, inner, is_finite, is_zero, length
 from ..linear_algebra.shifted_step import ON_THE_SPHERE, REGULAR
 from ..linear_algebra.sparse_factor import SymmetricPattern, Upwards
-from ..numerics import FEW, all_finite, largest, quietly
+from ..numerics import EPS, FEW, all_finite, largest, quietly
 from ..objective import Matrix, Objective
 from .bent_path import BENT_PART, PUT_BACK_BELOW, WORTH_PUTTING_BACK
-from .stopping import EPSILON
 from .trust_region import Model, Proposal
 
 # A parameter's unit shrinks at most to this part from one step to the next: at an inflection its curvature vanishes
@@ -51,7 +50,7 @@ MANY, MOST = 0.01, 0.5
 SLIGHT = 1e-4
 
 # How far a parameter goes for a difference of slopes, as a part of its size: balances truncation against rounding.
-DIFFERENCE = EPSILON**0.5
+DIFFERENCE = EPS**0.5
 
 
 def second_derivatives(objective: Objective, x: Vector, gradient: Vector) -> Matrix:

@@ -182,7 +182,7 @@ def _in_these_units(objective: Objective, split: Any, units: Vector, cost_unit: 
         value=lambda w: cost.value(units * w) / cost_unit,
         value_and_gradient=lambda w: _both(cost, w, units, cost_unit),
         hessian=lambda w: _times(1.0 / cost_unit * units, cost.hessian(units * w), units),
-        sparse_hessian=_sparse(cost, N, units, cost_unit),
+        sparse_hessian=_sparse(cost, units, cost_unit),
         bounds=Bounds(lower / units, upper / units),
     )
     block = _no_rows(cost, N) if split.rows is None else _traced(split.rows, N)
@@ -373,7 +373,7 @@ def _times(left: Vector, matrix: Any, right: Vector) -> Any:
     return sparse.diags_array(left) @ matrix @ sparse.diags_array(right)
 
 
-def _sparse(cost: Any, n: int, units: Vector, cost_unit: float) -> Any:
+def _sparse(cost: Any, units: Vector, cost_unit: float) -> Any:
     if cost.sparse_hessian is None:
         return None
 

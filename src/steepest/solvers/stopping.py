@@ -17,16 +17,14 @@ import numpy as np
 from ..bounds import Vector
 from ..errors import InputError
 from ..linear_algebra.long_vectors import holds_everywhere
-from ..numerics import largest
-
-EPSILON = float(np.finfo(np.float64).eps)
+from ..numerics import EPS, largest
 
 # A computed cost of magnitude |f| is taken to be uncertain by this much of |f|: a few operations' rounding.
 # Smaller, and the last digits' noise is mistaken for slope; larger, and true progress is mistaken for noise.
-VALUE_ROUNDING = 16 * EPSILON
+VALUE_ROUNDING = 16 * EPS
 
 # Once what is left to gain is this small a part of what was gained, 23 digits of slope have been won.
-NOTHING_LEFT = EPSILON**3
+NOTHING_LEFT = EPS**3
 
 # With few parameters steps are cheap, and a walk goes on for the last digits of the slope after the cost has
 # shown all of its own. Above this many each such step is work that no evaluation of the cost can tell from
@@ -35,7 +33,7 @@ NOTHING_LEFT = EPSILON**3
 # limited memory underestimates is no longer below rounding.
 POLISHED_PARAMETERS = 100_000
 UNSEEN = 0.1
-LITTLE_LEFT = EPSILON**1.5
+LITTLE_LEFT = EPS**1.5
 
 # Above this many parameters a step takes long enough that none is taken for what a solver knows to be rounding of the
 # cost, be it more than that of the cost's own size. A layout of 750 points by springs was walked on for 1,000 steps
@@ -50,7 +48,7 @@ PATIENCE_WITHOUT_MODEL, SHRINKING_WITHOUT_MODEL = 20, 1.0
 
 # Where a model promises less than this part of the rounding of the cost, its slope has as many digits as the cost: one
 # step that does not shrink it is enough.
-NOT_WORTH_A_STEP = EPSILON
+NOT_WORTH_A_STEP = EPS
 
 # Steps that promise this many times the rounding of the cost, and change nothing, are not lost in rounding:
 # they lead from one side of a valley to the other.
@@ -226,7 +224,7 @@ class Progress:
             self._since_lowest = 0
         else:
             self._since_lowest += 1
-            if value - lowest > DIVERGENCE * max(self._stake, self.start - lowest, EPSILON * abs(lowest)):
+            if value - lowest > DIVERGENCE * max(self._stake, self.start - lowest, EPS * abs(lowest)):
                 return self._diverged(value)
             if self._since_lowest >= PATIENCE_ASTRAY:
                 return self._say(
@@ -248,7 +246,7 @@ class Progress:
         if left <= NOTHING_LEFT * gained:
             return self._say(StopReason.ROUNDING, "what is left to gain is beyond double precision")
         if has_model and x.size > POLISHED_PARAMETERS:
-            unseen = max(UNSEEN * EPSILON * abs(value), LITTLE_LEFT * gained)
+            unseen = max(UNSEEN * EPS * abs(value), LITTLE_LEFT * gained)
             if decrease <= unseen and fell <= rounding + unseen:
                 return self._say(
                     StopReason.ROUNDING,

@@ -134,7 +134,7 @@ def advance(
                 fell = -0.5 * (start_slope + end_slope)
             ratio = fell / promised
             if ratio < GOOD and promised > rounding:
-                better = _corrected(objective, x, value, model, proposal.step, g, promised, ratio)
+                better = _corrected(objective, value, model, proposal.step, g, promised, ratio)
                 if better is not None:
                     landed, f, g, ratio = better
                     step = landed - x
@@ -157,7 +157,6 @@ def lost_its_digits(objective: Objective, x: Vector, value: float, fell: float) 
 
 def _corrected(
     objective: Objective,
-    x: Vector,
     value: float,
     model: Model,
     step: Vector,

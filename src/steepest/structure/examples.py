@@ -38,7 +38,7 @@ class Examples:
     @property
     def places(self) -> tuple[str, ...]:
         """The user's lines of the sums, each once."""
-        return tuple(dict.fromkeys(filter(None, map(self.reading.place, self.equations))))
+        return self.reading.places(self.equations)
 
 
 def examples_of(reading: Reading) -> Examples | None:

@@ -51,7 +51,7 @@ class Losses:
     @property
     def places(self) -> tuple[str, ...]:
         """The user's lines of the losses, each once."""
-        return tuple(dict.fromkeys(filter(None, map(self.reading.place, self.equations))))
+        return self.reading.places(self.equations)
 
 
 def losses_of(reading: Reading) -> Losses | None:

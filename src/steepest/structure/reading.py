@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -136,6 +137,10 @@ class Reading:
         if len(expression) > LONGEST_QUOTE:
             expression = expression[:LONGEST_QUOTE].rstrip() + " …"
         return f"line {place.line}" + (f": {expression}" if expression else "")
+
+    def places(self, equations: Iterable[Any]) -> tuple[str, ...]:
+        """The user's lines of equations, as `place` tells them, each once."""
+        return tuple(dict.fromkeys(filter(None, map(self.place, equations))))
 
 
 def _keeps(equation: Any) -> bool:

@@ -83,7 +83,7 @@ class Squares:
     @property
     def places(self) -> tuple[str, ...]:
         """The user's lines of the terms, each once."""
-        return tuple(dict.fromkeys(filter(None, map(self.reading.place, self.equations))))
+        return self.reading.places(self.equations)
 
 
 def squares_of(reading: Reading) -> Squares | None:

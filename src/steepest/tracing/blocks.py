@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 
 from ..numerics import double_precision
+from .equations import run_equation
 from .primitives import ELEMENTWISE
 
 # Shorter vectors stay in the cache by themselves.
@@ -76,7 +77,7 @@ def _blocked(closed: Any, length: int) -> Any:
             if isinstance(step, _Region):
                 _loop(step, length, values, read_outside, closed.jaxpr)
             else:
-                _bind(step, values, closed.jaxpr)
+                run_equation(step, values, closed.jaxpr)
         return [_value(atom, values) for atom in closed.jaxpr.outvars]
 
     with double_precision():
@@ -191,16 +192,6 @@ def _value(atom: Any, values: dict[Any, Any]) -> Any:
     return np.asarray(atom.val, atom.aval.dtype)[()] if isinstance(atom, jex.Literal) else values[atom]
 
 
-def _bind(equation: Any, values: dict[Any, Any], program: Any) -> None:
-    """Evaluate one equation; in a block its operands are shorter than it says."""
-    variables = list(dict.fromkeys(atom for atom in equation.invars if isinstance(atom, jex.Var)))
-    alone = program.replace(
-        constvars=[], invars=variables, outvars=equation.outvars, eqns=[equation], effects=equation.effects
-    )
-    results = jax.core.eval_jaxpr(alone, (), *[values[var] for var in variables])
-    values.update(zip(equation.outvars, results, strict=True))
-
-
 def _loop(
     region: _Region, length: int, values: dict[Any, Any], read_outside: set[tuple[int, Any]], program: Any
 ) -> None:
@@ -230,7 +221,7 @@ def _loop(
             if equation.primitive.name == "broadcast_in_dim":
                 inside[equation.outvars[0]] = lax.broadcast(_value(equation.invars[0], inside), (size,))
             else:
-                _bind(equation, inside, program)
+                run_equation(equation, inside, program)
         arrays = [lax.dynamic_update_slice(a, inside[v], (start,)) for a, v in zip(arrays, kept, strict=True)]
         new = lax.add(lax.iota(np.int64, size), start) >= first
         return arrays, [
@@ -269,7 +260,7 @@ def _sum_of_block(equation: Any, block: Any, new: Any, program: Any) -> Any:
     if neutral is not None:
         block = lax.select(new, block, lax.full_like(block, neutral))
     values = {equation.invars[0]: block}
-    _bind(equation, values, program)
+    run_equation(equation, values, program)
     return values[equation.outvars[0]]
 
 

@@ -130,6 +130,14 @@ def user_line(equation: Any) -> Place | None:
     return None
 
 
+def in_the_cost(equation: Any) -> str:
+    """Where a remark on an equation begins: the user's line with its text, or that it is somewhere in the cost."""
+    place = user_line(equation)
+    if place is None:
+        return "in the cost"
+    return f"{place} ({place.expression})" if place.expression else f"{place}"
+
+
 def has_user_line(equation: Any) -> bool:
     """Whether a line of the user's is on the stack kept with a jaxpr equation; far cheaper than `user_line`."""
     traceback = getattr(equation.source_info, "traceback", None)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..tracing.batched import BatchCost
 from ..tracing.passes import inline
-from ..tracing.source import user_line
+from ..tracing.source import in_the_cost
 from .batches import Rows, Source
 from .sparse_rows import is_sparse
 
@@ -50,9 +50,8 @@ def remark(cost: BatchCost, source: Source, rows: int) -> str:
                 k = copies[labels[0]]
                 meant = _are_squared if name == "sub" else _are_added
                 if _numbers_classes(source.arrays[k], shape[1]) and meant(jaxpr, equation, scores[0]):
-                    place = user_line(equation)
                     return (
-                        f"{'in the cost' if place is None else place}: {source.layout.leaves[k].name} holds the "
+                        f"{in_the_cost(equation)}: {source.layout.leaves[k].name} holds the "
                         f"numbers 0 to {shape[1] - 1} and is set as it is against {shape[1]} outputs for each row; "
                         f"where these are classes, compare with labels[:, None] == np.arange({shape[1]})"
                     )

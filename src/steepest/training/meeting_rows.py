@@ -14,7 +14,7 @@ import jax.extend.core as jex
 
 from ..tracing.batched import BatchCost
 from ..tracing.passes import inline
-from ..tracing.source import user_line
+from ..tracing.source import in_the_cost
 
 # Operations in which a prediction meets its target.
 MEETING = {"sub", "mul", "add", "div", "max", "min", "pow"}
@@ -25,16 +25,11 @@ def remark(cost: BatchCost, rows: int) -> str:
     found = None if rows < 2 else _meeting(cost, rows)
     if found is None:
         return ""
-    place = user_line(found)
-    where = (
-        "in the cost"
-        if place is None
-        else f"{place}" + (f" ({place.expression})" if place.expression else "")
-    )
     example = "labels[:, 0]" if found.primitive.name == "gather" else "prediction[:, 0]"
     return (
-        f"{where}: what is predicted for each row meets what was given for every other, as shapes ({rows}, 1) and "
-        f"({rows},) make ({rows}, {rows}); give both one shape, such as {example}, unless all pairs are meant"
+        f"{in_the_cost(found)}: what is predicted for each row meets what was given for "
+        f"every other, as shapes ({rows}, 1) and ({rows},) make ({rows}, {rows}); give both one shape, such as "
+        f"{example}, unless all pairs are meant"
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..tracing.batched import as_kept, numbers_in
 from ..tracing.equations import run_equation
-from ..tracing.source import user_line
+from ..tracing.source import in_the_cost
 from .of_rows import OfRows
 
 # What a pick that is none gives under these: nothing sensible.
@@ -105,14 +105,7 @@ def _looked_at(known: OfRows, equation: Any, start: list[np.ndarray]) -> str:
             behind.add(places, values, values < 0)
             before.update(np.unique(values[values >= 0]).tolist())
             after.update((np.unique(values[values < 0]) + size).tolist())
-    place = user_line(equation)
-    line = (
-        "in the cost"
-        if place is None
-        else f"{place} ({place.expression})"
-        if place.expression
-        else f"{place}"
-    )
+    line = in_the_cost(equation)
     if beyond.batch is not None and _matters(known, index, last, beyond, start):
         axis = int(np.flatnonzero(np.atleast_2d(_over_axes(beyond.wrong)).any(axis=0))[0])
         sizes = f"one of {last[axis] + 1:,}, numbered from 0 to {last[axis]:,}"

@@ -13,7 +13,7 @@ import jax.extend.core as jex
 
 from ..tracing.batched import BatchCost
 from ..tracing.passes import inline
-from ..tracing.source import user_line
+from ..tracing.source import in_the_cost
 
 # Operations that lay the same numbers over more rows or give them another type.
 COPYING = {"broadcast_in_dim", "reshape", "convert_element_type", "stop_gradient", "copy", "squeeze"}
@@ -50,12 +50,10 @@ def remark(cost: BatchCost) -> str:
             count = 1
             for axis in equation.params["axes"]:
                 count *= shape[axis]
-            place = user_line(equation)
-            line = "in the cost" if place is None else f"{place}"
-            text = f" ({place.expression})" if place is not None and place.expression else ""
             return (
-                f"{line}{text}: a softmax is taken of what a softmax gave already, so that a cross entropy of "
-                f"{count} classes stays above {log(1 + (count - 1) / e):.2g}; give it the scores before the first one"
+                f"{in_the_cost(equation)}: a softmax is taken of what a softmax gave already, so that a "
+                f"cross entropy of {count} classes stays above {log(1 + (count - 1) / e):.2g}; "
+                "give it the scores before the first one"
             )
     return ""
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax.extend.core as jex
 import numpy as np
 
-from ..tracing.source import user_line
+from ..tracing.source import in_the_cost
 from .of_rows import OfRows
 
 # Longer numbers are made to run over on purpose, where something is hashed or drawn at random.
@@ -41,11 +41,8 @@ def remark(known: OfRows) -> str:
             over += int(((exact < np.iinfo(kind).min) | (exact > np.iinfo(kind).max)).sum())
             seen += exact.size
         if over:
-            place = user_line(equation)
-            line = "in the cost" if place is None else f"{place}"
-            text = f" ({place.expression})" if place is not None and place.expression else ""
             return (
-                f"{line}{text}: {known.names(out)} is reckoned with in {kind}, which ends at "
+                f"{in_the_cost(equation)}: {known.names(out)} is reckoned with in {kind}, which ends at "
                 f"{np.iinfo(kind).max:,}, and {100 * over / seen:.2g} % of its results run over into other numbers; "
                 "turn it into floats first, such as x.astype(float)"
             )

@@ -12,7 +12,7 @@ from ..linear_algebra.equilibrate import balanced
 from ..linear_algebra.lanczos import lanczos
 from ..linear_algebra.long_vectors import holds_everywhere, is_zero
 from ..linear_algebra.symmetric import eigensystem, eigenvalues, finite_part
-from ..numerics import EPS, all_finite, largest
+from ..numerics import EPS, TINY, all_finite, largest
 from ..presentation.text import counted
 from .look import Look, Rounding
 
@@ -32,7 +32,6 @@ FAINT = 1e-12
 # A parameter of at least this part of its natural size has that of its value.
 SURE = 0.1
 
-TINY = np.finfo(np.float64).tiny
 NEIGHBOURS = (3.0, 30.0, 300.0)
 
 # Up to this many free parameters differences of the slope are tried before exact second derivatives are made.

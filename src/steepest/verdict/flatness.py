@@ -14,7 +14,7 @@ import numpy as np
 from ..linear_algebra import lapack
 from ..linear_algebra.long_vectors import holds_everywhere
 from ..linear_algebra.symmetric import eigensystem, finite_part
-from ..numerics import EPS, all_finite, largest
+from ..numerics import EPS, TINY, all_finite, largest
 from ..solvers.shrinking_steps import is_steady, shrinking
 from .curvature import Curvature
 from .look import Look
@@ -93,7 +93,6 @@ STEP_WIDTH = 1e-6
 JUMP = 100.0
 
 # Curvatures below this are none.
-TINY = np.finfo(np.float64).tiny
 
 # Reading back the last distance at which the cost was level, bisected this often.
 BISECTIONS = 60

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..derivatives.noise import noise_of
-from ..numerics import EPS
+from ..numerics import EPS, TINY
 from .look import Look
 
 # First distance between the values whose differences are taken, in units of the parameters' size: far enough
@@ -32,7 +32,6 @@ GROWS, PAIRS = 16.0, 9
 STEPS_APART = 32.0
 
 # The smallest number that has all its digits.
-TINY = np.finfo(np.float64).tiny
 
 # A computed cost has rounding of some units in the last place. Noise this many times larger comes from
 # elsewhere: an inner solver, a simulation, random numbers.

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...numerics import EPS
+
 # Wider tolerances are drawn in to this one: the slope is that of the steps taken, and is as good as they are.
 TOLERANCE = 1e-10
-EPS = float(np.finfo(float).eps)
 # Closer than this relative tolerance rounding, and not the length of the steps, makes the error.
 CLOSEST = 100.0 * EPS
 MOST_STEPS = 100_000

@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jax.interpreters import ad, batching, mlir
 
+from ...numerics import EPS
 from .recorded import KEPT, flattened, pushed
 from .rows import Code, Context, call
 
@@ -38,7 +39,6 @@ LEAST_SHARE = 1e-3
 # A rule is believed no closer than this many units in the last place of the integral of |f|, nor closer than f changes
 # over as many roundings of its place.
 NOISE = 50.0
-EPS = float(np.finfo(float).eps)
 # Intervals looked at together: a call of NumPy takes as long for these as for one, and so many numbers at most.
 FEW, NUMBERS = 8, 65536
 # And by a compiled program, which keeps room for the halves of each.

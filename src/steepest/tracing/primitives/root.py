@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jax.interpreters import ad, batching, mlir
 
+from ...numerics import EPS
 from .recorded import KEPT, flattened
 from .rows import Code, Context, text
 
@@ -27,7 +28,6 @@ from .rows import Code, Context, text
 root_p = jex.Primitive("root")
 root_p.multiple_results = True
 
-EPS = float(np.finfo(float).eps)
 MOST_HALVINGS = 60
 MOST_TURNS = 500
 # Steps of Newton's method after a way has come to its end.

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...numerics import EPS
 from ..primitives.integral import integrals
 from ..settled import settled
 from .functionals import FLOAT, Recorded, depends, number, program, recorded, recorded_plainly
@@ -24,7 +25,6 @@ from .switches import switching
 from .values import Value, dtype_of, is_traced, refused
 
 TOLERANCE = 1e-12
-EPS = float(np.finfo(float).eps)
 
 
 def quad(
