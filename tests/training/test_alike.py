@@ -1,10 +1,13 @@
 """Units that began with equal weights and stay equal are named; random ones, and outputs that began at zero, not."""
 
 import numpy as np
+import pytest
 
 import steepest
 
 from .test_ignored import X, Y, squares, start, walked
+
+pytestmark = pytest.mark.usefixtures("compiled_once")
 
 LABELS = np.argmax(X[:, :3], axis=1)
 

@@ -5,6 +5,8 @@ import pytest
 
 from .test_ignored import X, Y, squares, start, walked
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 LABELS = np.argmax(X[:, :3], axis=1)
 TOLD = "falls without end"
 

@@ -5,6 +5,8 @@ import pytest
 
 import steepest
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(1024, 5))
 Y = np.sin(X[:, 0]) + X[:, 1] + 0.1 * RNG.normal(size=1024)
@@ -131,11 +133,13 @@ def test_a_model_that_learns_or_has_nothing_to_tell_apart_is_not(cost, params, d
     assert all(item.name != "rows told apart" for item in result.evidence)
 
 
+def in_a_unit(cost):
+    """The same in a unit that is read from the data: one program is compiled for all units."""
+    return lambda params, batch: batch[2][0] * cost(params, batch[:2])
+
+
 def test_the_unit_of_the_cost_changes_nothing_of_it():
     for unit in (1e-9, 1e9):
-        dead = walked(
-            lambda p, b, unit=unit: unit * rectified(p, b), start(b=np.full(16, -100.0)), (X, Y), epochs=5
-        )
-        assert TOLD in dead.message
-        learns = walked(lambda p, b, unit=unit: unit * squares(p, b), start(), (X, Y), epochs=5)
-        assert TOLD not in learns.message
+        data = (X, Y, np.full(1024, unit))
+        assert TOLD in walked(in_a_unit(rectified), start(b=np.full(16, -100.0)), data, epochs=5).message
+        assert TOLD not in walked(in_a_unit(squares), start(), data, epochs=5).message

@@ -1,5 +1,7 @@
 """A column of predictions beside flat targets is remarked on; what compares rows on purpose is not."""
 
+from inspect import signature
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,16 +9,20 @@ import optax
 import pytest
 
 import steepest
+from steepest.train import _job
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(64, 16)), RNG.normal(size=64)
 COLUMN, FLAT = {"w": np.zeros((16, 1))}, {"w": np.zeros(16)}
 
 
+SETTINGS = {"batch_size": 16, "steps": 2, "method": "sgd", "rate": 1e-3}
+
+
 def of(cost, params, data=(X, Y)):
-    return " ".join(
-        steepest.train(cost, params, data, batch_size=16, steps=2, method="sgd", rate=1e-3).remarks
-    )
+    """What a run remarks on before its first step, for which nothing is compiled."""
+    given = {name: argument.default for name, argument in signature(steepest.train).parameters.items()}
+    return " ".join(_job({**given, "cost": cost, "params": params, "data": data, **SETTINGS}).remarks)
 
 
 def squares(params, batch):
@@ -40,6 +46,10 @@ def test_a_column_that_meets_a_flat_array_is_remarked_on_with_its_line(cost):
     told = of(cost, COLUMN)
     assert "shapes (16, 1) and (16,) make (16, 16)" in told
     assert "test_meeting_rows.py" in told
+
+
+def test_a_run_hands_back_what_was_remarked_on_before_it():
+    assert " ".join(steepest.train(squares, COLUMN, (X, Y), **SETTINGS).remarks) == of(squares, COLUMN) != ""
 
 
 def in_jax(params, batch):
