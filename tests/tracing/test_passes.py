@@ -299,6 +299,58 @@ def test_random_programs_keep_their_values_and_never_grow(plan):
             assert_allclose(a, b, rtol=1e-14, atol=1e-15)
 
 
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda z: z[np.arange(1, 6)],
+        lambda z: z[np.arange(0, 7, 3)],
+        lambda z: z[np.array([[4]])[0]],
+        lambda z: z[np.arange(7)],
+        lambda z: z.reshape(7, 1)[np.arange(2, 7, 2)],
+        lambda z: jnp.outer(z, z)[:, np.arange(1, 7, 2)],
+        lambda z: z.at[np.arange(3)].get(mode="clip"),
+        lambda z: z.at[np.array([5, 6, 9])].get(mode="clip") + z[:3],
+        lambda z: jnp.where(np.arange(3) < 2, z.at[np.array([5, 6, 7])].get(mode="fill"), 0.0),
+        lambda z: z[np.array([4, 3, 2])],
+        lambda z: z[np.array([0, 1, 3])],
+        lambda z: z[np.array([2, 2, 2])],
+    ],
+)
+def test_picks_at_places_known_before_keep_values_and_slopes(pick):
+    """Those at even distances become slices; JAX's own evaluation and derivative are the truth for all."""
+    before = traced(pick, (7,))
+    after = passes.simplify(before, keep_derivatives=True)
+    z = np.array([0.3, -1.2, 2.0, 0.7, 5.0, -0.1, 1.5])
+    same(before, after, z)
+    with jax.enable_x64(True):
+        slopes = [
+            jax.jacrev(lambda z, closed=closed: jex.jaxpr_as_fun(closed)(z)[0])(z)
+            for closed in (before, after)
+        ]
+    assert_array_equal(*slopes)
+
+
+def test_places_that_follow_one_another_evenly_are_a_slice_and_others_are_not():
+    even = (np.arange(1, 6), np.arange(0, 7, 3), np.array([5]))
+    uneven = (np.array([4, 3, 2]), np.array([0, 1, 3]), np.array([2, 2]), np.array([[0, 1], [2, 3]]))
+    for places in even:
+        assert names(passes.simplify(traced(lambda z, p=places: z[p], (7,)))) == ["slice"]
+    for places in uneven:
+        assert "gather" in names(passes.simplify(traced(lambda z, p=places: z[p], (7,))))
+    outside = traced(lambda z: z.at[np.array([5, 6, 7])].get(mode="fill"), (7,))
+    assert "gather" in names(passes.simplify(outside))
+    across = traced(
+        lambda z: lax.gather(
+            z,
+            np.arange(2)[:, None],
+            lax.GatherDimensionNumbers(offset_dims=(0,), collapsed_slice_dims=(0,), start_index_map=(0,)),
+            slice_sizes=(1, 3),
+        ),
+        (5, 3),
+    )
+    assert "gather" in names(passes.simplify(across))
+
+
 def test_the_root_of_a_square_is_the_size():
     """√(z²) = |z|, also where z² overflows or vanishes; its slope at zero is one where the chain rule has none."""
     import steepest

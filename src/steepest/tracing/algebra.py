@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from .primitives import ELEMENTWISE, NoRule, evaluate_equation
+from .primitives.indexing import even_rows
 from .rewriting import Rewriting, literal_value, read, strong
 
 # What gives an array of one number again from an array of one number.
@@ -210,6 +211,32 @@ def _unmoved(equation: Any, shapes: _Shapes) -> Any | None:
     return equation.invars[0]
 
 
+def _gathered(equation: Any, shapes: _Shapes) -> Any | None:
+    """What is picked at places known to follow one another at an equal distance is a slice.
+
+    A slice is a view, its derivative is added in place, and a compiler fuses both with their neighbours.
+    """
+    operand, indices = equation.invars
+    if not shapes.rewriting.is_known(indices):
+        return None
+    found = even_rows(equation, shapes.rewriting.known(indices))
+    if found is None:
+        return None
+    axis, rows = found
+    whole = [slice(0, size, 1) for size in operand.aval.shape]
+    if whole[axis] == rows:
+        return operand
+    whole[axis] = rows
+    strides = None if rows.step == 1 else tuple(part.step for part in whole)
+    params = {
+        "start_indices": tuple(part.start for part in whole),
+        "limit_indices": tuple(part.stop for part in whole),
+        "strides": strides,
+    }
+    shapes.append(equation.replace(primitive=lax.slice_p, params=params, invars=[operand]))
+    return equation.outvars[0]
+
+
 def _transposed(equation: Any, shapes: _Shapes) -> Any | None:
     permutation = tuple(int(p) for p in equation.params["permutation"])
     if permutation == tuple(range(len(permutation))):
@@ -351,6 +378,7 @@ _ALGEBRA: dict[str, Callable[[Any, _Shapes], Any | None]] = {
     "squeeze": _unmoved,
     "broadcast_in_dim": _unmoved,
     "slice": _unmoved,
+    "gather": _gathered,
     "split": lambda equation, shapes: equation.invars[0] if len(equation.outvars) == 1 else None,
     "reduce_sum": _unmoved,
     "transpose": _transposed,

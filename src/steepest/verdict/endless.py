@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..linear_algebra.long_vectors import holds_everywhere, length
 from ..linear_algebra.symmetric import eigensystem, finite_part
-from ..numerics import EPS
+from ..numerics import EPS, all_finite, largest
 from .curvature import DENSE
 from .look import Look
 from .overflow import ways_on
@@ -275,29 +276,49 @@ def put_across(look: Look, x: Vector, along: Vector, above: float) -> tuple[Vect
 
 def floor_across(look: Look, x: Vector, along: Vector, above: float, corrections: int) -> Floor:
     """The same by at most so many `corrections`, with what is known of the floor there."""
-    found = Floor(x, np.inf, np.nan, np.inf, False)
-    if not np.array_equal(look.objective.bounds.project(x), x):
-        return found
-    way = along * look.scale
-    across = np.linalg.svd(along[None, :])[2][1:] * look.scale  # (n - 1, n)
+    nowhere = Floor(x, np.inf, np.nan, np.inf, False)
+    if not np.array_equal(look.inside(x), x):
+        return nowhere
+    across = _complement(along) * look.scale
+    lowest, last = np.inf, None
     for _ in range(corrections):
         value, gradient = look.slope_at(x)
         if value == -np.inf:
             return Floor(x, value, -np.inf, 0.0, True)
-        if not np.isfinite(gradient).all() or not value < found.value:
+        if not all_finite(gradient) or not value < lowest:
             break
-        H = finite_part(np.asarray(look.objective.hessian(x)))
-        bends, turned = eigensystem(finite_part(across @ H @ across.T))
-        least = EPS * float(np.abs(bends).max(initial=0.0))
-        slope = turned.T @ (across @ gradient)
-        step = np.where(np.abs(bends) > least, -slope / np.maximum(np.abs(bends), least or 1.0), 0.0)
-        shift, promise = (turned @ step) @ across, 0.5 * float(-step @ slope)
-        # On the floor the slope across is zero: what is left of it has its part in the slope along too.
-        along_floor = float(gradient @ way + shift @ H @ way)
-        error = EPS * float(np.abs(gradient) @ np.abs(way) + np.abs(shift) @ np.abs(H) @ np.abs(way))
-        valley = bool((bends >= -least).all()) and promise <= NEARLY * abs(above - value)
-        found = Floor(x, value, along_floor, error, valley)
+        lowest, H = value, finite_part(np.asarray(look.objective.hessian(x)))
+        bends, turned = eigensystem(finite_part(across.dot(H).dot(across.T)))
+        size = np.abs(bends)
+        least = EPS * largest(size)
+        slope = turned.T.dot(across.dot(gradient))
+        step = np.where(size > least, -slope / np.maximum(size, least or 1.0), 0.0)
+        shift, promise = turned.dot(step).dot(across), -0.5 * float(step.dot(slope))
+        valley = promise <= NEARLY * abs(above - value) and holds_everywhere(bends >= -least)
+        last = x, gradient, H, shift, valley
         if promise <= SETTLED * abs(above - value):
             break
-        x = look.objective.bounds.project(x + shift)
-    return found
+        x = look.inside(x + shift)
+    if last is None:
+        return nowhere
+    x, gradient, H, shift, valley = last
+    # On the floor the slope across is zero: what is left of it has its part in the slope along too.
+    way = along * look.scale
+    along_floor = float(gradient.dot(way) + shift.dot(H).dot(way))
+    way = np.abs(way)
+    error = EPS * float(np.abs(gradient).dot(way) + np.abs(shift).dot(np.abs(H)).dot(way))
+    return Floor(x, lowest, along_floor, error, valley)
+
+
+def _complement(along: Vector) -> Vector:
+    """Orthonormal rows (n - 1, n) across `along` (n,), by Householder's reflection of it to the first axis.
+
+    >>> _complement(np.array([3.0, 4.0]))
+    array([[-0.8,  0.6]])
+    """
+    far = length(along)
+    turn = along.copy()
+    turn[0] += np.copysign(far, along[0])
+    rows = np.eye(along.size)[1:]
+    rows -= np.multiply.outer(turn[1:] / (far * abs(turn[0])), turn)
+    return rows

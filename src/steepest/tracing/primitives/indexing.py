@@ -75,20 +75,45 @@ def _positions(windows: Windows, context: Context, operand: int) -> Callable[[An
     return windows.flat
 
 
-def _gather(equation: Any, context: Context) -> Code:
+def _gather_windows(equation: Any) -> Windows:
+    """Where a gather reads."""
     params, numbers = equation.params, equation.params["dimension_numbers"]
-    operand, output = equation.invars[0].aval, equation.outvars[0].aval
+    shape = tuple(equation.invars[0].aval.shape)
     collapsed = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
-    window = tuple(d for d in range(len(operand.shape)) if d not in collapsed)
-    windows = Windows(
-        shape=tuple(operand.shape),
+    return Windows(
+        shape=shape,
         mapped=tuple(numbers.start_index_map),
         batching=tuple(zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True)),
-        window=window,
+        window=tuple(d for d in range(len(shape)) if d not in collapsed),
         sizes=tuple(int(s) for s in params["slice_sizes"]),
         mode=_mode(equation),
     )
-    offsets = tuple(numbers.offset_dims)
+
+
+def even_rows(equation: Any, indices: Any) -> tuple[int, slice] | None:
+    """The dimension along which a gather at these `indices` reads whole rows, and the slice that reads the same.
+
+    None where they do not follow one another at an equal distance, lie outside, or end up in another order.
+    """
+    windows, places = _gather_windows(equation), np.asarray(indices)
+    if not _has_rows(windows) or places.ndim != 2 or windows.mapped[0] in windows.window:
+        return None
+    (axis,) = windows.mapped
+    if axis in equation.params["dimension_numbers"].offset_dims:
+        return None
+    rows, last = places[:, 0], windows.shape[axis] - 1
+    inside = np.clip(rows, 0, last)
+    if windows.mode == "fill" and not np.array_equal(rows, inside):
+        return None
+    stretch = _stretch(inside.astype(np.intp))
+    return None if stretch is None else (axis, stretch)
+
+
+def _gather(equation: Any, context: Context) -> Code:
+    params, numbers = equation.params, equation.params["dimension_numbers"]
+    operand, output = equation.invars[0].aval, equation.outvars[0].aval
+    windows = _gather_windows(equation)
+    window, offsets = windows.window, tuple(numbers.offset_dims)
     rank, batches = len(output.shape), len(output.shape) - len(offsets)
     # Result dimensions in terms of (batch…, window…).
     order = _interleaved(rank, offsets, batches)
@@ -132,11 +157,7 @@ def _take_at(indices: Any, windows: Windows, shape: tuple[int, ...]) -> Callable
     """Whole rows at places known before, in an array of `shape`."""
     (axis,) = windows.mapped
     rows = np.clip(np.asarray(indices)[..., 0], 0, windows.shape[axis] - 1).astype(np.intp)
-    stretch = _stretch(rows)
-    if stretch is None:
-        return lambda x, indices: x.take(rows, axis).reshape(shape)
-    there = (slice(None),) * axis + (stretch,)
-    return lambda x, indices: x[there].copy().reshape(shape)
+    return lambda x, indices: x.take(rows, axis).reshape(shape)
 
 
 def _stretch(places: Any) -> slice | None:
