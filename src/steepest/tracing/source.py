@@ -138,6 +138,16 @@ def in_the_cost(equation: Any) -> str:
     return f"{place} ({place.expression})" if place.expression else f"{place}"
 
 
+def user_code(equation: Any) -> tuple[str, CodeType, int] | None:
+    """File, code and instruction of the user's that made a jaxpr equation: equal for equal lines in one place."""
+    raw = getattr(getattr(equation.source_info, "traceback", None), "raw_frames", None)
+    if raw is not None:
+        for code, instruction in zip(*raw(), strict=True):
+            if not is_library(code.co_filename):
+                return code.co_filename, code, instruction
+    return None
+
+
 def has_user_line(equation: Any) -> bool:
     """Whether a line of the user's is on the stack kept with a jaxpr equation; far cheaper than `user_line`."""
     traceback = getattr(equation.source_info, "traceback", None)
