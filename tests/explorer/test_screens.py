@@ -567,6 +567,24 @@ def test_on_a_phone_the_open_tab_is_in_sight_and_no_label_lies_on_another(open_p
     assert name["x"] + name["width"] < hint["x"]
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_no_button_lies_on_a_picture(open_page, width):
+    page = open_page(width=width, height=800)
+    for screen in ("", "#limit", SCREENS["walk"], SCREENS["found"]):
+        go(page, screen)
+        pictures = [picture.bounding_box() for picture in page.locator(".picture").all()]
+        for button in page.locator(".zoom button").all():
+            box = button.bounding_box()
+            assert all(box["y"] + box["height"] <= picture["y"] for picture in pictures), screen
+
+
+def test_a_phone_shows_all_slopes_of_the_table_beyond_which_rounding_wins(open_page):
+    page = open_page("#limit", width=400, height=800)
+    page.wait_for_selector(".rows .exact")
+    shown, inside = page.locator(".rows").evaluate("rows => [rows.clientHeight, rows.scrollHeight]")
+    assert shown >= min(inside, 400)
+
+
 def test_the_page_writes_numbers_in_sentences_as_it_does_elsewhere(open_page):
     page = open_page("#found?f=x**4/4-x**2%2Bx/4&x=1.8")
     page.wait_for_selector(".verdict p")
