@@ -551,3 +551,60 @@ def test_the_cumulative_beta_distribution_is_followed_in_x_and_refused_in_its_sh
     assert_allclose(gradient(lambda p: np.sum(beta.cdf(p, 2.0, 3.0)))(x), beta.pdf(x, 2.0, 3.0), rtol=1e-10)
     with pytest.raises(TracingError, match="betainc"):
         gradient(lambda p: np.sum(beta.cdf(x, p[0], p[1])))(np.array([2.0, 3.0]))
+
+
+def moments_of_frozen(p):
+    from scipy import stats
+
+    normal, gamma = stats.norm(p[0], scale=p[2]), stats.gamma(p[2], scale=2.0)
+    return (
+        normal.mean()
+        + normal.std() ** 2
+        + 2 * normal.var()
+        + normal.entropy()
+        + normal.median() * normal.interval(0.9)[1]
+        + gamma.mean()
+        + stats.gamma.var(p[2], scale=p[0] + 2)
+        + stats.expon.entropy(0.0, p[2])
+        + normal.rvs(size=3, random_state=1).sum()
+    )
+
+
+def their_closed_form(p):
+    from scipy import stats
+
+    m, s, q = p[0], p[2], stats.norm.ppf(0.95)
+    entropy = 0.5 * np.log(2 * np.pi * np.e * s**2)
+    drawn = np.sum(m + s * stats.norm.rvs(size=3, random_state=1))
+    return m + 3 * s**2 + entropy + m * (m + s * q) + 2 * s + s * (m + 2) ** 2 + 1 + np.log(s) + drawn
+
+
+def test_what_a_frozen_distribution_tells_of_itself_depends_on_its_parameters():
+    assert_allclose(moments_of_frozen(P), their_closed_form(P), rtol=1e-13)
+    assert_allclose(gradient(moments_of_frozen)(P), central_difference(their_closed_form, P), rtol=1e-7)
+
+
+def test_a_frozen_distribution_made_outside_is_followed():
+    from scipy import stats
+
+    fixed = stats.norm(1.0, 2.0)
+    assert_allclose(gradient(lambda p: np.sum(fixed.logpdf(p)))(P), -(P - 1.0) / 4, rtol=1e-13)
+    assert_allclose(gradient(lambda p: fixed.mean() * p[0] + stats.norm(0, 3).std() * p[1])(P), [1, 3, 0])
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda p: np.random.default_rng().normal() * p[0],
+        lambda p: np.random.RandomState().normal() * p[0],
+        lambda p: __import__("scipy.stats").stats.norm(p[0], p[2]).rvs(size=3).sum(),
+    ],
+)
+def test_draws_without_a_seed_inside_the_cost_are_refused(draw):
+    with pytest.raises(TracingError, match="draws new random numbers"):
+        gradient(draw)(P)
+
+
+def test_draws_with_a_seed_inside_the_cost_are_numbers():
+    drawn = np.random.default_rng(3).normal(size=3)
+    assert_allclose(gradient(lambda p: np.random.default_rng(3).normal(size=3) @ p)(P), drawn, rtol=1e-14)

@@ -19,7 +19,15 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..errors import TracingError
 from . import columns, rules
-from .explain import cannot_convert, cannot_decide, naming, no_rule, outside_array, undefined_entries
+from .explain import (
+    cannot_convert,
+    cannot_decide,
+    naming,
+    no_rule,
+    numpy_matrix,
+    outside_array,
+    undefined_entries,
+)
 from .source import is_library
 from .views import PICKED, VIEWS, shown
 
@@ -151,6 +159,10 @@ class TracedArray(NDArrayOperatorsMixin):
     @property
     def itemsize(self) -> int:
         return self.dtype.itemsize
+
+    @property
+    def device(self) -> str:
+        return "cpu"  # as of all arrays of NumPy's
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -452,6 +464,8 @@ class TracedArray(NDArrayOperatorsMixin):
 
     def view(self, *kinds: Any) -> TracedArray:
         """Itself: the type and the bits of a traced array cannot be looked at differently."""
+        if kinds and isinstance(kinds[0], type) and issubclass(kinds[0], np.matrix):
+            raise numpy_matrix()
         if kinds and not (isinstance(kinds[0], type) and issubclass(kinds[0], np.ndarray)):
             raise no_rule("the array method .view(dtype)", self.names)
         return self
@@ -506,11 +520,26 @@ def _of_numpy_or_ours(frame: types.FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("numpy", "steepest")
 
 
+# The NaN in the memory of arrays that have become traced. Arithmetic hands its last bits on: where compiled code reads
+# that memory, which no trace can see, what it makes is told from the user's own NaN.
+_STALE_BITS = np.uint64(0x7FF8_5EED_0DD5_1057)
+STALE = _STALE_BITS.view(np.float64)
+
+
+def is_stale(value: Any) -> bool:
+    """Whether numbers were made from the memory of an array that had become traced."""
+    if getattr(value, "dtype", None) not in (np.float64, np.complex128):
+        return False
+    parts = np.asarray(value).reshape(-1).view(np.float64)
+    lost = parts[np.isnan(parts)].view(np.uint64) & np.uint64(0x7FFF_FFFF_FFFF_FFFF)
+    return bool(np.any(lost == _STALE_BITS))
+
+
 class MadeArray(np.ndarray):
     """A NumPy array made during the trace, or the user's data seen during it.
 
     It is computed with as usual. Storing a traced value into it turns it (and every view of it) into a traced
-    array; the array in memory is then filled with NaN, so that nothing can read stale numbers unnoticed.
+    array; the array in memory is then filled with a NaN of ours, so that what reads stale numbers is found out.
     """
 
     _traced: TracedArray | None
@@ -672,7 +701,7 @@ def as_traced(array: MadeArray, to_store: bool = False) -> TracedArray:
                 raise outside_array()
             root._traced = whole
             if root.dtype.kind in "fc":
-                memory(root).fill(np.nan)
+                memory(root).fill(STALE)
     else:
         whole = root._traced
     if array is root:
@@ -744,6 +773,8 @@ def unwrap(value: Any, names: set[str]) -> Any:
         return rules.BUILD_ARRAY(unwrap(value.tolist(), names))
     if kind is slice and (is_traced(value.start) or is_traced(value.stop) or is_traced(value.step)):
         raise cannot_convert(names_in((value.start, value.stop, value.step)), "index")
+    if isinstance(value, np.matrix):
+        raise numpy_matrix()
     return columns.plain(value)
 
 

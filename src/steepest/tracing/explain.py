@@ -165,6 +165,21 @@ def outside_array() -> TracingError:
     )
 
 
+def write_instead(what: str, rewrite: str, names: Iterable[str] = ()) -> TracingError:
+    """What no rule follows, and has one rewrite of its own."""
+    return _error(
+        place_here(), names, what, "is given", "cannot be followed", f"{rewrite.rstrip('.')}, {NUMERIC}."
+    )
+
+
+def numpy_matrix() -> TracingError:
+    """An `np.matrix` met traced values: its products and shapes are not those of arrays."""
+    return write_instead(
+        "an np.matrix that meets values that depend on the parameters",
+        "Make an array of it, np.asarray(matrix), and write @ where a product of matrices is meant",
+    )
+
+
 def undefined_entries(name: str) -> TracingError:
     """A ufunc with where= and nothing to keep where that is false."""
     return _error(
@@ -174,6 +189,18 @@ def undefined_entries(name: str) -> TracingError:
         "",
         "leaves the other entries undefined, whatever lay in memory",
         f"Say what they are: np.{name}(..., where=condition, out=np.zeros_like(x)), or np.where(condition, a, b).",
+    )
+
+
+def read_by_others(place: Place | None, called: str) -> TracingError:
+    """Compiled code read an array that traced values had been stored into, and made numbers of what it found."""
+    return _error(
+        place,
+        (),
+        f"{'this' if place else called} computes with what compiled code",
+        "",
+        "read from an array that holds values depending on the parameters, which it cannot see",
+        f"Write that call with NumPy functions, {NUMERIC}.",
     )
 
 

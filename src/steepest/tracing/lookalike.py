@@ -21,6 +21,7 @@ from . import rules
 from .arrays import MadeArray, TracedArray, is_traced, made, memory
 from .explain import random_numbers
 from .jax_functions import JaxCallable, JaxModule
+from .kinds import kind_called
 from .marks import CONTAINERS, STEADY_MODULES, UNCHANGED_TYPES
 from .mirrors import (
     Mirrored,
@@ -134,6 +135,12 @@ class Lookalike:
             return _RandomNumbers(kind.__name__, value, self)
         if isinstance(value, np.ufunc):
             return value
+        if kind.__name__ == "SuperLU":
+            from .sparse import Factorised
+
+            return Factorised.of_scipy(value)
+        if kind is types.BuiltinMethodType and type(value.__self__).__name__ == "SuperLU":
+            return getattr(self.substitute(value.__self__), value.__name__)
         if kind is np.vectorize:
             return Vectorized(self.substitute(value.pyfunc), value)
         if kind is type(np.sum) and value in rules.FUNCTIONS:
@@ -154,7 +161,8 @@ class Lookalike:
         if kind.__module__.startswith(("scipy.sparse.", "scipy.stats.")):
             from .scipy_objects import of_scipy
 
-            return of_scipy(value, self.substitute) or value
+            found = of_scipy(value, self.substitute, lambda: self.seeded)
+            return value if found is None else found
         if kind.__module__.startswith("scipy.interpolate.") and callable(value):
             return Interpolator(value)
         if is_users_instance(value):
@@ -382,7 +390,11 @@ class ModuleLookalike:
         value = getattr(self._module, name)
         if self._module.__name__ == "numpy.random":
             known = name in ("default_rng", "Generator", "RandomState")
-            return value if known else _RandomNumbers(f"np.random.{name}", value, self._lookalike)
+            return (
+                _seeded_only(name, value)
+                if known
+                else _RandomNumbers(f"np.random.{name}", value, self._lookalike)
+            )
         if self._module.__name__.partition(".")[0] not in STEADY_MODULES:
             self._lookalike.reads.note_attribute(self._module, name, value)
         return self._lookalike.substitute(value)
@@ -394,6 +406,17 @@ class ModuleLookalike:
             self._lookalike.reads.cacheable = False
             if not is_traced(value):
                 setattr(self._module, name, _settled(value))
+
+
+def _seeded_only(name: str, plain: Any) -> Any:
+    """A maker of sources of random numbers that is to be given a seed: without one each call draws others."""
+
+    def make(seed: Any = None, *args: Any, **settings: Any) -> Any:
+        if seed is None:
+            raise random_numbers(f"np.random.{name}() without a seed")
+        return plain(seed, *args, **settings)
+
+    return kind_called(plain, make) if isinstance(plain, type) else make
 
 
 class _RandomNumbers:

@@ -130,6 +130,11 @@ def allowed(
     return functools.reduce(np.logical_and, unknown, True) if unknown else True
 
 
+def own_way(distribution: Any, way: str, substitute: Callable[[Any], Any]) -> Callable[..., Any] | None:
+    """A method that the distribution writes for itself, rebuilt; None where it has none."""
+    return getattr(_Rebuilt(distribution, substitute), way) if _writes_itself(distribution, way) else None
+
+
 class _Rebuilt:
     """A distribution with its methods rebuilt, as its formulas see it."""
 

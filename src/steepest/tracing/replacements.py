@@ -17,6 +17,8 @@ import numpy as np
 
 from . import rules
 from .arrays import MadeArray, TracedArray, apply_function, as_traced, call_rule, is_traced, made, memory
+from .kinds import kind_called
+from .numpy_matrices import MATRIX, NumpyMatrix
 from .splines import interpolating, interpolator_class
 
 
@@ -33,6 +35,16 @@ def replacement_of(value: Any) -> Any:
             return interpolator_class(value)
         if isinstance(value, types.FunctionType):
             return interpolating(value)
+    if (
+        isinstance(module, str)
+        and module.startswith("scipy.sparse.")
+        and not module.startswith("scipy.sparse.csgraph")
+    ):
+        from .sparse import CLASSES, matrix_class, sparse_function
+
+        if isinstance(value, type):
+            return matrix_class(value) if value.__name__ in CLASSES else None
+        return sparse_function(value) if isinstance(value, types.FunctionType) else None
     if isinstance(module, str) and module.startswith("scipy.") and not isinstance(value, (np.ufunc, type)):
         try:
             rule = rules.scipy_rules().get(value)
@@ -88,6 +100,8 @@ def _made_by(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _array(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> Any:
     """`np.array` and its kin on anything that holds traced values."""
+    if type(content) is NumpyMatrix:
+        content = content.A
     if not is_traced(content):
         if type(content) is MadeArray:
             content = memory(content)
@@ -104,6 +118,8 @@ def _array(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> Any:
 
 
 def _asarray(content: Any, dtype: Any = None, *args: Any, **settings: Any) -> Any:
+    if type(content) is NumpyMatrix:
+        content = content.A
     if type(content) is TracedArray or type(content) is MadeArray:
         return content if dtype is None or content.dtype == dtype else content.astype(dtype)
     if type(content) is np.ndarray and not is_traced(content):
@@ -213,17 +229,10 @@ class _Side:
 def _number_kind(plain: Any) -> Any:
     """`np.float64` as a type that can also be called with a traced number."""
 
-    class Kind(type):
-        def __instancecheck__(cls, value: Any) -> bool:
-            return isinstance(value, plain)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        return _asarray(args[0], plain) if is_traced(args) else plain(*args, **kwargs)
 
-        def __subclasscheck__(cls, kind: type) -> bool:
-            return issubclass(kind, plain)
-
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            return _asarray(args[0], plain) if is_traced(args) else plain(*args, **kwargs)
-
-    return Kind(plain.__name__, (plain,), {})
+    return kind_called(plain, make, (plain,))
 
 
 NUMBER_KINDS = {plain: _number_kind(plain) for plain in (np.float64, np.float32)}
@@ -335,6 +344,8 @@ def _build_table() -> dict[int, tuple[Any, Any]]:
         np.fromiter: _from_iterable,
         np.vectorize: Vectorized,
         np.r_: _Side(np.r_, columns=False),
+        np.matrix: MATRIX,
+        np.asmatrix: MATRIX,
         np.c_: _Side(np.c_, columns=True),
         np.full: _full,
         np.full_like: _full_like,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .arrays import call_rule, is_traced, made, names_in
-from .explain import no_rule
-from .own_formulas import allowed, formula_of
+from .explain import no_rule, random_numbers
+from .own_formulas import allowed, formula_of, own_way
 from .rules import BUILD_ARRAY
+from .sparse import Sparse
 
 # Methods of a distribution that have a counterpart of the same arguments in jax.scipy.stats.
 _METHODS = ("pdf", "logpdf", "pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf")
@@ -22,79 +23,23 @@ _ANOTHER_WAY = ("gumbel_r", "gumbel_l", "vonmises", "gennorm", "betabinom")
 _SLOPELESS = frozenset(("beta", way) for way in ("cdf", "logcdf", "sf", "logsf"))
 
 
-def of_scipy(value: Any, substitute: Callable[[Any], Any]) -> Any | None:
+def of_scipy(
+    value: Any, substitute: Callable[[Any], Any], seeded: Callable[[], bool] = lambda: False
+) -> Any | None:
     """The look-alike of a sparse matrix or a distribution; None for anything else.
 
-    `substitute` rebuilds the functions of SciPy's that are followed as they are written.
+    `substitute` rebuilds the functions of SciPy's that are followed as they are written; `seeded` tells whether the
+    cost has set the seed of NumPy's random numbers by now.
     """
     if type(value).__module__.startswith("scipy.sparse."):
-        return SparseData(value) if hasattr(value, "tocoo") else None
+        return Sparse(value, outside=True) if hasattr(value, "tocoo") else None
     if type(value).__module__.startswith("scipy.stats."):
+        if isinstance(getattr(value, "kwds", None), dict):  # with parameters of its own, as in norm(0, 1)
+            return Distribution(value.dist, value.dist.name, substitute, seeded, (value.args, value.kwds))
         name = getattr(value, "name", type(value).__name__.removesuffix("_gen"))
-        return (
-            Distribution(value, name, substitute) if isinstance(name, str) and hasattr(value, "rvs") else None
-        )
+        if isinstance(name, str) and hasattr(value, "rvs"):
+            return Distribution(value, name, substitute, seeded)
     return None
-
-
-class SparseData:
-    """A sparse matrix of constants: itself, but for products with traced vectors and matrices."""
-
-    # NumPy then leaves `p @ S` to this class.
-    __array_ufunc__ = None
-
-    def __init__(self, plain: Any) -> None:
-        self._plain = plain
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        """What `isinstance` sees."""
-        return type(self._plain)
-
-    @property
-    def T(self) -> SparseData:
-        """The transpose."""
-        return SparseData(self._plain.T)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._plain, name)
-
-    def __getitem__(self, key: Any) -> Any:
-        found = self._plain[key]
-        return SparseData(found) if hasattr(found, "tocoo") else found
-
-    def __matmul__(self, other: Any) -> Any:
-        if isinstance(other, SparseData):
-            return SparseData(self._plain @ other._plain)
-        if not is_traced(other):
-            return made(self._plain @ np.asarray(other))
-        return call_rule(_times, (self._plain.tocoo(), other), {})
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return (self.T @ np.transpose(other)).T
-
-    def __mul__(self, other: Any) -> Any:
-        if not is_traced(other):
-            return self._plain * (other._plain if isinstance(other, SparseData) else other)
-        if np.ndim(other) == 0 or type(self._plain).__name__.endswith("_array"):
-            raise no_rule("a sparse matrix that holds parameters", ())
-        return self @ other
-
-    def __rmul__(self, other: Any) -> Any:
-        return self * other if np.ndim(other) == 0 else other @ self
-
-    def dot(self, other: Any) -> Any:
-        """The matrix product."""
-        return self @ other
-
-
-def _times(matrix: Any, x: Any) -> Any:
-    """y = S x with S as (row, column, entry) triples: each entry adds entry·x[column] to y[row]."""
-    import jax.numpy as jnp
-
-    entries = matrix.data.astype(np.float64).reshape((-1,) + (1,) * (x.ndim - 1))
-    start = jnp.zeros((matrix.shape[0], *x.shape[1:]), x.dtype)
-    return start.at[matrix.row].add(entries * x[matrix.col])
 
 
 class Distribution:
@@ -108,21 +53,94 @@ class Distribution:
         plain: Any,
         name: str,
         substitute: Callable[[Any], Any],
+        seeded: Callable[[], bool],
         frozen: tuple[Any, dict[str, Any]] = ((), {}),
     ) -> None:
         self._plain = plain
         self._name = name
         self._substitute = substitute
+        self._seeded = seeded
         self._frozen = frozen
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         """The distribution with these parameters."""
-        if not is_traced(args) and not is_traced(settings):
-            return self._plain(*args, **settings)
-        return Distribution(self._plain, self._name, self._substitute, (args, settings))
+        return Distribution(self._plain, self._name, self._substitute, self._seeded, (args, settings))
 
     def __getattr__(self, name: str) -> Any:
-        return self._method(name) if name in _METHODS else getattr(self._plain, name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name in _METHODS:
+            return self._method(name)
+        args, settings = self._frozen
+        if name in ("mean", "var", "std", "entropy") and hasattr(self._plain, "_parse_args"):
+            return self._summary(name)
+        if is_traced(args) or is_traced(settings):
+            raise no_rule(f"scipy.stats.{self._name}(...).{name}", names_in((args, settings)))
+        return getattr(self._plain(*args, **settings) if args or settings else self._plain, name)
+
+    def median(self, *args: Any, **settings: Any) -> Any:
+        """The place below which half the probability lies."""
+        return self._method("ppf")(0.5, *args, **settings)
+
+    def interval(self, confidence: Any, *args: Any, **settings: Any) -> Any:
+        """The ends that leave out equal probability on both sides."""
+        ends = (0.5 * (1.0 - confidence), 0.5 * (1.0 + confidence))
+        low, high = (self._method("ppf")(end, *args, **settings) for end in ends)
+        return low, high
+
+    def rvs(self, *args: Any, random_state: Any = None, **settings: Any) -> Any:
+        """Samples, moved and scaled; their draw has no slope in shapes."""
+        if random_state is None and not self._seeded():
+            raise random_numbers(f"scipy.stats.{self._name}.rvs")
+        args, settings = (*self._frozen[0], *args), {**self._frozen[1], **settings}
+        if not is_traced(args) and not is_traced(settings):
+            return made(self._plain.rvs(*args, **settings, random_state=random_state))
+        shapes, loc, scale, size = self._univariate()._parse_args_rvs(*args, **settings)
+        if is_traced(shapes):
+            raise no_rule(f"scipy.stats.{self._name}.rvs", names_in((args, settings)))
+        return loc + scale * made(self._plain.rvs(*shapes, size=size, random_state=random_state))
+
+    def _univariate(self) -> Any:
+        """SciPy's distribution, where it is one of numbers, with a place and a scale."""
+        if not hasattr(self._plain, "_parse_args"):
+            raise no_rule(f"scipy.stats.{self._name}", names_in(self._frozen))
+        return self._plain
+
+    def _summary(self, name: str) -> Callable[..., Any]:
+        """Mean, variance, standard deviation or entropy: that of the shapes, moved and scaled."""
+
+        def summary(*args: Any, **settings: Any) -> Any:
+            args, settings = (*self._frozen[0], *args), {**self._frozen[1], **settings}
+            if not is_traced(args) and not is_traced(settings):
+                return getattr(self._plain, name)(*args, **settings)
+            shapes, loc, scale = self._univariate()._parse_args(*args, **settings)
+            found = (
+                self._of_shapes(name, shapes) if is_traced(shapes) else getattr(self._plain, name)(*shapes)
+            )
+            if found is None:
+                raise no_rule(f"scipy.stats.{self._name}.{name}", names_in((args, settings)))
+            by_name = {
+                "mean": lambda: loc + scale * found,
+                "var": lambda: scale**2 * found,
+                "std": lambda: scale * found,
+                "entropy": lambda: found + np.log(scale),
+            }
+            right = allowed(self._plain, "mean", self._substitute, 0.0, args, settings)
+            return by_name[name]() if right is True else np.where(right, by_name[name](), np.nan)
+
+        return summary
+
+    def _of_shapes(self, name: str, shapes: Any) -> Any:
+        """The same of traced shapes at place 0 and scale 1, by SciPy's own formula; None where it has none."""
+        way = "_entropy" if name == "entropy" else "_stats"
+        formula = own_way(self._plain, way, self._substitute)
+        if formula is None:
+            return None
+        found = formula(*shapes)
+        if name == "entropy":
+            return found
+        first = found[0 if name == "mean" else 1]
+        return np.sqrt(first) if name == "std" and first is not None else first
 
     def nnlf(self, theta: Any, x: Any) -> Any:
         """Minus the log likelihood of the data `x`; `theta` is shapes, then loc, then scale."""

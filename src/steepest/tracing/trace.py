@@ -19,10 +19,10 @@ from ..numerics import double_precision
 from ..parameters import Leaf, Parameters
 from ..returned import check_kind, ragged
 from . import alike, rules
-from .arrays import TracedArray, names_in, unwrap
+from .arrays import TracedArray, is_stale, names_in, unwrap
 from .choices import with_harmless_branches
 from .constant_zeros import with_constant_zeros_apart
-from .explain import NUMERIC, needs_plain, refusals_kept
+from .explain import NUMERIC, needs_plain, read_by_others, refusals_kept
 from .expressions import Expression
 from .gaps import with_gaps_apart
 from .lookalike import Lookalike
@@ -34,7 +34,7 @@ from .reads import Reads
 from .recurrences import with_loops
 from .rolling import rolled
 from .side_by_side import side_by_side
-from .source import is_library, place_of
+from .source import is_library, place_of, user_line
 from .untaken import with_harmless_constants
 
 ClosedJaxpr = Any
@@ -115,6 +115,7 @@ def trace(
             )  # also where an `except` in the cost swallowed it, or compiled code reworded it
         if failures:
             raise _explained(failures[0], function, parameters.leaves, args)
+        _check_nothing_lost(recorded, called)
         recorded = silent(recorded, called)
         key = alike.told(recorded, parameters.key)
         found = None if key is None else alike.known(key)
@@ -133,6 +134,24 @@ def _made(recorded: ClosedJaxpr) -> Trace:
     apart = with_constant_zeros_apart(with_gaps_apart(with_harmless_constants(whole)))
     jaxpr = rolled(with_harmless_branches(apart))
     return Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
+
+
+def _check_nothing_lost(recorded: ClosedJaxpr, called: str) -> None:
+    """Refuse where compiled code read an array that traced values had been stored into: it saw no values there."""
+    constants = {
+        variable: value
+        for variable, value in zip(recorded.jaxpr.constvars, recorded.consts, strict=True)
+        if is_stale(value)
+    }
+
+    def lost(atom: Any) -> bool:
+        return is_stale(np.asarray(atom.val)) if hasattr(atom, "val") else atom in constants
+
+    for equation in recorded.jaxpr.eqns:
+        if any(map(lost, equation.invars)):
+            raise read_by_others(user_line(equation), called)
+    if any(map(lost, recorded.jaxpr.outvars)):
+        raise read_by_others(None, called)
 
 
 def restricted(whole: Trace, base: np.ndarray, free: np.ndarray) -> Trace:

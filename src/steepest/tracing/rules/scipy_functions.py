@@ -127,6 +127,12 @@ def solve_triangular(
     return jsl.solve_triangular(a, b, trans=trans, lower=lower, unit_diagonal=unit_diagonal)
 
 
+def solve_tridiagonal(below: Any, middle: Any, above: Any, b: Any) -> Value:
+    """The solution of a tridiagonal system of rows (below, middle, above), each (n,), for one vector."""
+    below, middle, above, b = dense.matrices(below, middle, above, b)
+    return reshape(lax.linalg.tridiagonal_solve(below, middle, above, reshape(b, (-1, 1))), (-1,))
+
+
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Value, Value]:
     """`scipy.linalg.lu_factor`."""
     (a,) = dense.matrices(a)
