@@ -39,6 +39,32 @@ def test_a_notebook_shows_verdict_parameters_and_evidence():
     assert all(item.how in words for item in result.evidence)
 
 
+def test_a_fit_is_shown_with_its_errors_what_they_rest_on_and_what_to_do_next():
+    t = np.linspace(0.0, 4.0, 30)
+    noise = 0.05 * np.random.default_rng(0).normal(size=30)
+    fits = [
+        st.fit("a*exp(-b*t)", t, 2.0 * np.exp(-0.7 * t) + noise, {"a": 1.0, "b": 1.0}),
+        st.fit(lambda t, a, b, c: a * np.exp(-b * t) + 0 * c, t, noise, {"a": 1.0, "b": 1.0, "c": 0.0}),
+    ]
+    for fit in fits:
+        card = Tags(fit._repr_html_())
+        words = " ".join(card.words)
+        assert card.depth == 0, "every tag is closed"
+        assert ("polyline" in [tag for tag, _ in card.found]) == (len(fit.history.value) > 2)
+        for told in (
+            str(fit.verdict),
+            fit.message,
+            "30 points",
+            *fit.remarks,
+            fit.next_step,
+            fit.plan.because,
+        ):
+            assert told in words
+        assert all(item.how in words for item in fit.evidence)
+    assert any(len(fit.history.value) > 2 for fit in fits)
+    assert f"± {fits[0].errors['a']:.2g}" in " ".join(Tags(fits[0]._repr_html_()).words)
+
+
 def test_a_point_that_was_verified_is_shown_without_a_walk():
     shown = st.verify(lambda x: (x[0] - 1) ** 2 + (x[1] + 2) ** 2, [1.0, -2.0])._repr_html_()
     assert "minimum</b>: cost 0" in shown

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..presentation.cards import safe
+import numpy as np
+
+from ..presentation.cards import card, curve, listed, safe
 from ..presentation.text import MOST_ROWS, counted, headed, number, shortened, table, wrapped
 
 # Correlations below this are not worth a line.
@@ -50,7 +52,7 @@ def fit_text(fit: Any) -> str:
     tight = _correlated(fit)
     if tight:
         lines += ["", "  strongly correlated", *tight]
-    lines += ["", "  how", *_how(fit)]
+    lines += ["", "  how", *(line for words in (*_how(fit), *fit.remarks) for line in wrapped(words))]
     if fit.next_step:
         lines += ["", "  next", *wrapped(fit.next_step)]
     return "\n".join(lines)
@@ -130,30 +132,26 @@ def _correlated(fit: Any) -> list[str]:
 
 
 def _how(fit: Any) -> list[str]:
-    lines = wrapped(f"{fit.plan.name}, because {fit.plan.because}")
+    told = [f"{fit.plan.name}, because {fit.plan.because}"]
     if fit.plan.taken[1:]:
-        lines += wrapped(f"then {', '.join(fit.plan.taken[1:])}")
+        told.append(f"then {', '.join(fit.plan.taken[1:])}")
     started = {"given": "", "guess": ", start read off the data", "multi-start": ", best of several starts"}
-    lines += wrapped(
-        f"{counted(fit.nfev, 'evaluation')}, {counted(fit.nit, 'step')}{started.get(fit.start_from, '')}"
-    )
-    for remark in fit.remarks:
-        lines += wrapped(remark)
-    return lines
+    spent = f"{counted(fit.nfev, 'evaluation')}, {counted(fit.nit, 'step')}"
+    return [*told, spent + started.get(fit.start_from, "")]
 
 
 def fit_html(fit: Any) -> str:
-    """A `FitResult` as a small table for notebooks."""
+    """A `FitResult` as the card that a notebook shows."""
     rows = []
     for k, name in enumerate(fit.names[:MOST_ROWS]):
         value, error = with_error(fit.values[name], fit.errors[name])
         note = fit.reasons.get(name) or _remark(fit, k, name)
-        rows.append(
-            f"<tr><th style='text-align:left'>{safe(name)}</th><td>{value}</td>"
-            f"<td>{'± ' + error if error else ''}</td><td style='text-align:left'>{safe(note)}</td></tr>"
-        )
-    return (
-        f"<div><b>{safe(fit.verdict)}</b>: fit of <code>{safe(shortened(fit.label))}</code> to "
-        f"{fit.points} points, reduced χ² {number(fit.reduced_chi2, 5)}<br>{safe(fit.message)}"
-        f"<table>{''.join(rows)}</table></div>"
+        rows.append((name, *(text.replace("-", "−") for text in (value, error and f"± {error}")), note))
+    head = (
+        f"fit of <code>{safe(shortened(fit.label))}</code> to {counted(fit.points, 'point')}, "
+        f"reduced χ² {number(fit.reduced_chi2, 5)}"
+    )
+    costs = np.asarray(fit.history.value, dtype=float)
+    return card(
+        fit, head, listed(rows, len(fit.names), "parameter"), curve(costs), "; ".join(_how(fit)), fit.remarks
     )

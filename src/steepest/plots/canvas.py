@@ -127,6 +127,13 @@ def dress(ax: Any, *, x: str, y: str, title: str = "") -> None:
         ax.spines[side].set_color(ink.soft)
 
 
+def count_along(ax: Any) -> None:
+    """Whole numbers along the bottom, where steps and evaluations are counted."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
 def power_of_ten(value: float, _: Any = None) -> str:
     """A decade as a reader writes it; what lies between two of them is left unnamed.
 

@@ -18,6 +18,7 @@ from .canvas import (
     WIDTH,
     WORTH_A_LOG,
     axes_given,
+    count_along,
     dress,
     font_size,
     ink_of,
@@ -200,7 +201,7 @@ def _draw(runs: Mapping[str, Any], column: str, rows: Sequence[Vector], ax: Any,
 
 def _scale_across(runs: Mapping[str, Any], column: str, ax: Any) -> None:
     """Whole numbers along the bottom; by powers where one walk is so long that it would flatten another."""
-    from matplotlib.ticker import MaxNLocator, NullLocator
+    from matplotlib.ticker import NullLocator
 
     lengths = [float(_across(run, column)[-1]) for run in runs.values()]
     lengths = [length for length in lengths if length > 0]
@@ -211,7 +212,7 @@ def _scale_across(runs: Mapping[str, Any], column: str, ax: Any) -> None:
             ax.set_xscale("log")
         ax.xaxis.set_minor_locator(NullLocator())
     elif column != "seconds":
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        count_along(ax)
 
 
 def _across(run: Any, column: str) -> Vector:

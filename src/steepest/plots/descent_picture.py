@@ -19,6 +19,7 @@ from .canvas import (
     WIDTH,
     WORTH_A_LOG,
     axes_given,
+    count_along,
     dress,
     font_size,
     ink_of,
@@ -151,9 +152,7 @@ def _draw_cost(result: Any, across: np.ndarray, ax: Any, x: str) -> None:
             last = len(heights) - 1
         ax.plot(across[last : last + 1], [end], "*", color=ink.text, markersize=9, clip_on=False)
     dress(ax, x=x, y=on_two_lines(name, ax))
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    count_along(ax)
 
 
 def _draw_fall_to_zero(across: np.ndarray, height: float, ax: Any) -> float:

@@ -232,7 +232,9 @@ def _line_name(ground: Ground, direction: Direction, ax: Any) -> str:
     room = int(LETTERS * width_of(ax))
     if _is_parameter(ground, direction):
         return ends_of(direction.name, room)
-    return f"{shortened(direction.name, room - len(ZERO_IS_HERE))}{ZERO_IS_HERE}"
+    room -= len(ZERO_IS_HERE)
+    name = direction.name if len(direction.name) <= room else direction.name.partition(":")[0]
+    return f"{shortened(name, room)}{ZERO_IS_HERE}"
 
 
 def _is_parameter(ground: Ground, direction: Direction) -> bool:

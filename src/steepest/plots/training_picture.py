@@ -15,6 +15,7 @@ from .canvas import (
     MOST_DOTS,
     WIDTH,
     WORTH_A_LOG,
+    count_along,
     dress,
     font_size,
     ink_of,
@@ -56,6 +57,7 @@ def training(result: Any, ax: Any = None) -> Any:
             label="validation", zorder=4, **ink.series(SERIES[1]),
         )  # fmt: skip
     label = shortened(result.label or "cost", 60)
+    count_along(ax)
     dress(ax, x="step", y="cost", title=f"{label}:  {result.verdict}, cost {numeral(result.cost, 4)}")
     if len(ax.lines) > 1:
         ax.legend(loc="best", frameon=False, fontsize=font_size(ax) - 1, labelcolor=ink.text)

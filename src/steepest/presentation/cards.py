@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -24,46 +25,65 @@ def result_card(result: Any) -> str:
 
     Takes the colours of the page around it, light or dark, and brings no style sheet or script.
     """
-    edge = "solid" if result.success else "dashed"
     walked = getattr(result, "history", None)  # a point that was only verified has none
+    costs = np.array([]) if walked is None else np.asarray(walked.value, dtype=float)
+    return card(
+        result,
+        f"cost {_number(result.fun, 10)}{_label(result)}",
+        _parameters(result),
+        curve(costs),
+        _how(result),
+    )
+
+
+def training_card(trained: Any) -> str:
+    """The same of a run of `train`: its word, its arrays, the cost of its steps, and the evidence to be opened."""
+    rows = [(name, shape, f"root mean square {size}") for name, shape, size in sizes_of(trained)]
+    aside = "" if trained.validation is None else f", validation {_number(trained.validation, 6)}"
+    costs = trained.history.costs
+    return card(
+        trained,
+        f"cost {_number(trained.cost, 6)}{aside}{_label(trained)}",
+        listed(rows, len(trained.names), "array"),
+        curve(np.asarray(costs, dtype=float), len(costs)),
+        trained._how(),
+        (*trained.remarks, *trained.events),
+    )
+
+
+def card(result: Any, head: str, rows: str, picture: str, how: str, remarks: Iterable[str] = ()) -> str:
+    """What all cards have in common: `head`, `rows` and `picture` are HTML, the others text.
+
+    `result` has the verdict and whether it is a success, its message, the evidence and what to do next.
+    """
+    edge = "solid" if result.success else "dashed"
     parts = [
         f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
-        f"<div><b>{safe(result.verdict)}</b>: cost {_number(result.fun, 10)}{_label(result)}</div>",
+        f"<div><b>{safe(result.verdict)}</b>: {head}</div>",
         f"<div>{safe(result.message)}</div>",
-        _parameters(result),
-        "" if walked is None else curve(np.asarray(walked.value, dtype=float)),
+        rows,
+        picture,
         _evidence(result),
-        f"<div style='opacity:.75'>{safe(_how(result))}</div>",
+        f"<div style='opacity:.75'>{safe(how)}</div>",
+        *(f"<div>{safe(remark)}</div>" for remark in remarks),
         f"<div><b>Next:</b> {safe(result.next_step)}</div>" if result.next_step else "",
         "</div>",
     ]
     return "".join(parts)
 
 
-def training_card(trained: Any) -> str:
-    """The same of a run of `train`: its word, its arrays, the cost of its steps, and the evidence to be opened."""
-    edge = "solid" if trained.success else "dashed"
-    rows = "".join(
-        f'<tr><td style="{CELL}"><b>{safe(name)}</b></td><td style="{CELL}">{shape}</td>'
-        f'<td style="{CELL};opacity:.75">root mean square {size}</td></tr>'
-        for name, shape, size in sizes_of(trained)
+def listed(rows: Iterable[Sequence[str]], count: int, noun: str) -> str:
+    """A table of names, values and notes, all text, and how many of `count` are not among its rows."""
+    lines = "".join(
+        f'<tr><td style="{CELL}"><b>{safe(name)}</b></td>'
+        + "".join(f'<td style="{CELL}">{safe(value)}</td>' for value in values)
+        + f'<td style="{CELL};opacity:.75">{safe(note)}</td></tr>'
+        for name, *values, note in rows
     )
-    more = len(trained.names) - MOST_ROWS
-    aside = "" if trained.validation is None else f", validation {_number(trained.validation, 6)}"
-    parts = [
-        f'<div style="border-left:5px {edge} currentColor;padding:4px 0 4px 12px;max-width:48em">',
-        f"<div><b>{safe(trained.verdict)}</b>: cost {_number(trained.cost, 6)}{aside}{_label(trained)}</div>",
-        f"<div>{safe(trained.message)}</div>",
-        f'<table style="margin:4px 0;border-collapse:collapse">{rows}</table>',
-        f"<div>and {counted(more, 'more array')}</div>" if more > 0 else "",
-        curve(np.asarray(trained.history.costs, dtype=float), len(trained.history.costs)),
-        _evidence(trained),
-        f"<div style='opacity:.75'>{safe(trained._how())}</div>",
-        *(f"<div>{safe(remark)}</div>" for remark in (*trained.remarks, *trained.events)),
-        f"<div><b>Next:</b> {safe(trained.next_step)}</div>" if trained.next_step else "",
-        "</div>",
-    ]
-    return "".join(parts)
+    more = count - MOST_ROWS
+    return f'<table style="margin:4px 0;border-collapse:collapse">{lines}</table>' + (
+        f"<div>and {counted(more, f'more {noun}')}</div>" if more > 0 else ""
+    )
 
 
 def safe(text: Any) -> str:
@@ -90,16 +110,8 @@ def _parameters(result: Any) -> str:
         trust = ""
         if known and digits is not None and np.isfinite(digits[k]) and digits[k] >= 1:
             trust = f"{counted(int(digits[k]), 'digit')} to trust"
-        rows.append(
-            f'<tr><td style="{CELL}"><b>{safe(names[k])}</b></td><td style="{CELL}" title="{float(values[k])!r}">'
-            f'{_number(values[k], 10)}</td><td style="{CELL};opacity:.75">{trust}</td></tr>'
-        )
-    more = (
-        f"<div>and {counted(values.size - MOST_ROWS, 'more parameter')}</div>"
-        if values.size > MOST_ROWS
-        else ""
-    )
-    return f'<table style="margin:4px 0;border-collapse:collapse">{"".join(rows)}</table>{more}'
+        rows.append((names[k], _number(values[k], 10), trust))
+    return listed(rows, values.size, "parameter")
 
 
 def curve(values: np.ndarray, steps: int | None = None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..plots.canvas import CURVE_WIDTH, MARK_WIDTH, dress, font_size, ink_of, new_figure
+from ..plots.canvas import CURVE_WIDTH, MARK_WIDTH, count_along, dress, font_size, ink_of, new_figure
 from ..plots.convergence_picture import draw_series, shared_scale
 from ..plots.ground import (
     CURVATURE_PARAMETERS,
@@ -81,6 +81,7 @@ def _slope(item: Any, match: Any, ground: Ground, history: Any) -> Picture | Non
                 f"limit {number(limit, 2)}".replace("-", "−"), (0.0, limit), xytext=(4, 3), textcoords="offset points",
                 xycoords=ax.get_yaxis_transform(), color=ink_of(ax).text, fontsize=font_size(ax) - 1,
             )  # fmt: skip
+        count_along(ax)
         dress(ax, x="step", y="projected slope")
         return ax
 
@@ -103,6 +104,7 @@ def _gap(item: Any, match: Any, ground: Ground, history: Any) -> Picture | None:
         draw_series(np.arange(values.size), above, series_of(0), ax)
         if logarithmic and item.measured and item.measured > 0:
             ax.axhline(item.measured, color=ink_of(ax).soft, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        count_along(ax)
         dress(ax, x="step", y=name)
         return ax
 
