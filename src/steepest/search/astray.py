@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from ..bounds import Vector
 from ..numerics import EPS
+from ..solvers.driver import Run
 from ..solvers.levenberg_marquardt import LevenbergMarquardt
 from ..solvers.plan import Plan, Rung
 from ..solvers.stopping import StopReason
 from ..traced import evaluation
-from ..verdict.words import Verdict
+from ..verdict.words import Judgement, Verdict
 from .elsewhere import starts_elsewhere
 from .nearby import MOST_PARAMETERS
 from .openings import OPENED_AGAIN, down_the_slope, hessian_at_start
@@ -53,7 +54,7 @@ def from_elsewhere(sequels: Sequels, allowance: int) -> None:
     if sequels.cut is None or sequels.lower or sequels.astray is not None:
         return
     way, (words, place, onward) = sequels.way, sequels.cut
-    rung, first = way.plan.rungs[0], sequels.run
+    rung = way.plan.rungs[0]
     for rung in _onward(way.plan):
         if way.told_to_stop is not None or way.is_spent or onward.stop is not StopReason.OUT_OF_BUDGET:
             break
@@ -66,10 +67,7 @@ def from_elsewhere(sequels: Sequels, allowance: int) -> None:
         sequels.seen = onward.value, onward.x
     if not (judgement.verdict.is_minimum or sequels.ran_off in UNFINISHED):
         return
-    onward.history.prepend(first.history)
-    sequels.met = words, place, onward
-    sequels.run, sequels.judgement = onward, judgement
-    sequels.lower += 1
+    _take(sequels, words, place, onward, judgement)
 
 
 def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
@@ -113,6 +111,8 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
         if judgement.verdict is Verdict.UNBOUNDED_BELOW:
             sequels.astray = judgement.verdict
             sequels.seen = onward.value, onward.x
+            if onward.value < first.value:
+                _take(sequels, words, place, onward, judgement)
             return
         if not judgement.verdict.is_minimum:
             continue
@@ -121,10 +121,16 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
         if sequels.met is None or onward.value < sequels.met[2].value:
             sequels.met = words, place, onward
         if onward.value <= as_low:
-            onward.history.prepend(first.history)
-            sequels.run, sequels.judgement = onward, judgement
-            sequels.lower += 1
+            _take(sequels, words, place, onward, judgement)
             return
+
+
+def _take(sequels: Sequels, words: str, place: Vector, onward: Run, judgement: Judgement) -> None:
+    """Come back with the walk `onward` from `place` (n,), in `words`, instead of the first."""
+    onward.history.prepend(sequels.run.history)
+    sequels.met = words, place, onward
+    sequels.run, sequels.judgement = onward, judgement
+    sequels.lower += 1
 
 
 def _starts_elsewhere(sequels: Sequels) -> Iterator[tuple[str, Vector]]:

@@ -20,7 +20,7 @@ from .failures import (
     quadratic_without_minimum,
     strode_on,
 )
-from .flatness import Course, Runs, courses
+from .flatness import Course, Runs, course_along, courses, least_bent_aside
 from .look import Look, Rounding
 from .minima import flat_minimum, minimum, where_it_rises
 from .onward import (
@@ -62,6 +62,11 @@ def without_curvature(
         if tail is not None:
             return tail
     found = courses(look, curvature, rounding.value)
+    for direction in least_bent_aside(look, curvature, found):
+        way = is_tail(look, scaled(look, direction), rounding)
+        if way is not None:
+            return fades(look, way, evidence)
+        found.append(course_along(look, direction, rounding.value, curvature))
     by_kind: dict[Runs, list[Course]] = {}
     for course in found:
         by_kind.setdefault(course.runs, []).append(course)

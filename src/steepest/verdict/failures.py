@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -225,6 +226,20 @@ def along_ray(look: Look, ray: Ray, evidence: list[Evidence]) -> Judgement:
         f"No minimum: along {name} the cost keeps falling towards {number(ray.value)}, which no finite point "
         f"reaches; its slope dies out but never changes sign up to a distance of {distance}.",
         "Bound the parameters, or add a penalty on their size.",
+    )
+
+
+def fell_on(look: Look, way: Vector, evidence: Sequence[Evidence]) -> Judgement:
+    """Where the walk fell as fast as ever, to where slopes are lost in rounding."""
+    name, began = direction_name(way, look.names), number(float(look.history.value[0]))
+    distance = number(float(np.linalg.norm(way)))
+    told = "the fall did not diminish from one doubling of the way to the next"
+    return Judgement(
+        Verdict.UNBOUNDED_BELOW,
+        (*evidence, Evidence(f"walk along {name}", look.value, None, False, told)),
+        f"Unbounded below: along {name} the walk fell as fast as ever, from {began} to {number(look.value)} at a "
+        f"distance of {distance}.",
+        "Check the sign of the cost, or bound the parameters.",
     )
 
 

@@ -16,7 +16,7 @@ from ..linear_algebra.long_vectors import holds_everywhere
 from ..linear_algebra.symmetric import eigensystem, finite_part
 from ..numerics import EPS, TINY, all_finite, largest
 from ..solvers.shrinking_steps import is_steady, shrinking
-from .curvature import Curvature
+from .curvature import SUSPICIOUS, Curvature
 from .look import Look
 from .weakest import shifted_factor
 
@@ -79,6 +79,9 @@ DOUBLINGS, LOCAL, DYING = 13, 5, 3
 # A fall along a bend counts when it is this many times what rounding explains: both ends tremble.
 BEYOND = 4.0
 
+# A valley that leaves a straight line by no more than this part of its length does not bend.
+STRAIGHT = 1e-8
+
 # A course that is no longer than so many times the distance at which the cost rises straight on follows no bend: on a
 # bottom of higher order, put back until its rise is rounding, it ends a little beyond.
 BEYOND_STRAIGHT = 2.0
@@ -91,6 +94,10 @@ STEP_WIDTH = 1e-6
 
 # A change between neighbouring numbers that is this many times what rounding explains is a jump.
 JUMP = 100.0
+
+# Null directions that bend off the point by less than this part of what others do hardly bend; they are looked at so
+# often, on both sides, this far off in natural sizes.
+HARDLY_BENT, BESIDE, ASIDE = 1e-3, 2, 0.1
 
 # Curvatures below this are none.
 
@@ -145,6 +152,29 @@ def courses(look: Look, curvature: Curvature, rounding: float) -> list[Course]:
         if course.runs in (Runs.FALLING, Runs.STEPPING):
             break
     return found
+
+
+def least_bent_aside(look: Look, curvature: Curvature, found: list[Course]) -> list[Vector]:
+    """Directions without curvature that hardly bend off the point either, where all that were `found` rise.
+
+    A tail and a bottom of higher order have both no curvature at the point, or rounding of one, and whatever has a
+    share of the bottom rises. Off the point only the bottom bends.
+    """
+    if curvature.hessian is None or not look.objective.has_hessian or look.quadratic:
+        return []
+    weak = curvature.vectors[:, curvature.values <= SUSPICIOUS].T
+    if len(weak) < 2 or any(course.runs is not Runs.RISING for course in found):
+        return []
+    basis = weak / np.abs(weak / look.scale).max(axis=1, keepdims=True)
+    seen = np.zeros((len(basis), len(basis)))
+    for _ in range(BESIDE):
+        aside = ASIDE * look.generator.uniform(-1.0, 1.0, len(basis)) @ basis
+        for place in (look.inside(look.x + aside), look.inside(look.x - aside)):
+            bent = basis @ finite_part(look.objective.hessian(place)) @ basis.T
+            seen += bent @ bent / max(float((bent * bent).sum()), TINY)
+    values, vectors = eigensystem(seen)
+    least = vectors.T[values <= HARDLY_BENT**2 * values[-1]]
+    return list(least[:PROBED] @ basis)
 
 
 def _null_directions(look: Look, curvature: Curvature) -> list[Vector]:
@@ -263,10 +293,6 @@ def course_along(look: Look, direction: Vector, rounding: float, curvature: Curv
         if curvature.values.size > curvature.null.size:
             straight = min(side.first_change for side in changed)
             bend = _along_the_bend(look, direction, curvature, rounding, straight)
-            if bend is not None and bend[0] is Runs.BENDING_VALLEY and look.quadratic:
-                return Course(
-                    direction, Runs.LEVEL, np.inf
-                )  # a straight one; rounding had turned the direction
             if bend is not None:
                 return Course(direction, bend[0], np.inf, *bend[1:])
         # A power rises from the point itself, be it too little to see; a level stretch has no slope at all.
@@ -477,12 +503,21 @@ def _along_the_bend(
         # The steps asked for add up to twice the last.
         if look.apart(course[-1].place, look.x) <= min(BEYOND_STRAIGHT * straight, length):
             return None
-        return Runs.BENDING_VALLEY, None, None, np.inf
+        straight_on = look.quadratic or _is_straight(look, direction, course[-1].place)
+        # Along a straight one, rounding had turned the direction.
+        return Runs.LEVEL if straight_on else Runs.BENDING_VALLEY, None, None, np.inf
     lowest = min(course, key=lambda end: end.value)
     falls = -np.diff([end.value for end in course])
     endless = len(course) > DOUBLINGS and bool(falls[-DYING:].max() < 0.5 * falls.max())
     runs = Runs.FADING_ALONG_A_BEND if endless else Runs.FALLING_ALONG_A_BEND
     return runs, sign * direction, lowest.place, lowest.value
+
+
+def _is_straight(look: Look, direction: Vector, end: Vector) -> bool:
+    """Whether the way to `end` (n,) leaves the line along ±`direction` (n,) by no more than rounding."""
+    way, line = (end - look.x) / look.scale, direction / look.scale
+    along = float(way @ line) / float(line @ line) * line
+    return bool(np.linalg.norm(way - along) <= STRAIGHT * np.linalg.norm(way))
 
 
 def _is_fall(course: list[_Bottom]) -> bool:

@@ -22,6 +22,7 @@ from .failures import (
     fades,
     falls,
     falls_along_a_bend,
+    fell_on,
     finite_by_chance,
     has_a_floor,
     into_a_pole,
@@ -55,6 +56,7 @@ from .onward import (
     came_down_a_tail,
     falls_along_the_floor,
     falls_beyond,
+    fell_without_limit,
     is_shallow,
     lower_on_the_floor,
     unslowed_tail,
@@ -96,6 +98,15 @@ WIDE = 1e-2
 # What is claimed of a place where the slope is zero, and of any that is a minimum.
 SMOOTH_MINIMA = (Verdict.GLOBAL_MINIMUM, Verdict.LOCAL_MINIMUM, Verdict.FLAT_MINIMUM)
 MINIMA = (*SMOOTH_MINIMA, Verdict.MINIMUM_AT_A_KINK)
+
+# What a cost that falls for ever looks like where slope and curvature are lost in rounding, or numbers give out.
+LOST_FAR_OUT = (
+    Verdict.PLATEAU,
+    Verdict.INFIMUM_NOT_ATTAINED,
+    Verdict.SADDLE_POINT,
+    Verdict.NOT_FINITE,
+    Verdict.STOPPED,
+)
 
 # Ends of a walk that could not go on, wherever it led.
 STALLED = ("step below the spacing of x", "no lower point found")
@@ -139,6 +150,9 @@ def judge(
         found = _judge(look)
         if found.verdict in BY_SMOOTHNESS:
             found = minimum_on_cones(look, found.evidence) or found
+        if found.verdict in LOST_FAR_OUT:
+            way = fell_without_limit(look)
+            found = found if way is None else fell_on(look, way, found.evidence)
         if found.verdict is Verdict.INFIMUM_NOT_ATTAINED:
             found = with_the_gap(look, found)
         if found.verdict in MINIMA and look.objective.derivatives == "numeric":

@@ -114,6 +114,7 @@ class Kink:
     descent: Vector | None = None  # (n,): the way down that the hull leaves open, where it was taken whole
     floor: Vector | None = None  # (n,): the same in those parameters alone whose slopes do not cancel
     floor_slope: float = 0.0  # what the cost falls by along the floor, per natural size
+    slopes: np.ndarray | None = None  # (m, n) that were gathered, per natural size
 
     @property
     def is_minimum(self) -> bool:
@@ -177,6 +178,7 @@ def kink_at(look: Look, rounding: float) -> Kink | None:
             descent,
             floor,
             floor_slope,
+            slopes,
         )
         if found.is_minimum:
             lower = _lower_inside(look, radius, rounding)

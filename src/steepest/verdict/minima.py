@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..numerics import EPS
+from ..linear_algebra.symmetric import eigensystem
+from ..numerics import EPS, largest
 from ..presentation.text import counted
 from .curvature import Curvature
 from .failures import falls
@@ -21,6 +22,13 @@ Vector = np.ndarray
 
 # Nothing nearer than this, in natural sizes, is known of a bottom without curvature.
 NEAREST_PROBE = NEAR[0]
+
+# Slopes on the sides of a kink that differ by more than this part of the largest make it one.
+JUMPS = 1e-6
+
+# Along a kink a curvature of this part of the largest, in natural sizes, may be that of a bottom of higher order, which
+# leaves a Newton step this many times its length from it.
+WEAK, ORDERS = 1e-6, 5.0
 
 # Random signs that the rounding of the parameters is given, besides all alike.
 SIGNS = 2
@@ -137,24 +145,34 @@ def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
         tuple(evidence),
         f"Minimum at a kink{where}: {slopes}{active}, their hull holds zero{held}, and the cost rises on every "
         f"side.{ending}",
-        digits=digits_of(look, np.maximum(kink.radius * look.scale, _still_to_go(look, kink))),
+        digits=digits_of(look, np.maximum(kink.radius * look.scale, _known_along(look, kink))),
     )
 
 
-def _still_to_go(look: Look, kink: Kink) -> Vector:
-    """How far, (n,), the least slope of the hull would still lead by the curvature of one side; 0 where not known.
+def _known_along(look: Look, kink: Kink) -> Vector:
+    """How far, (n,), the minimum may lie along the kink; 0 where not known.
 
-    Along a kink the cost is smooth, and a small slope may lie far from the place where it is zero.
+    There the cost is smooth, and a small slope may lie far from the place where it is zero: as far as the curvature of
+    one side says, and where that is next to nothing, as far as nothing is known of a bottom without one.
     """
-    if kink.descent is None or not kink.hull > 0.0 or not (look.is_small and look.objective.has_hessian):
+    if kink.descent is None or kink.slopes is None or not (look.is_small and look.objective.has_hessian):
         return np.zeros(look.n)
-    downhill = kink.descent / look.scale
-    slope = kink.hull * downhill / max(float(np.linalg.norm(downhill)), 1e-300) / look.scale
-    H = np.asarray(look.objective.hessian(look.x))
+    size = look.on_free(look.scale)
+    H = size[:, None] * np.asarray(look.objective.hessian(look.x)) * size
     if not np.isfinite(H).all():
         return np.zeros(look.n)
-    D = look.scale
-    return np.abs(D * np.linalg.lstsq(D[:, None] * H * D, D * slope, rcond=1e-12)[0])
+    jumps = kink.slopes - kink.slopes.mean(axis=0)
+    sizes, across = np.linalg.svd(jumps, full_matrices=True)[1:]
+    along = across[np.count_nonzero(sizes > JUMPS * largest(np.abs(kink.slopes))) :]
+    values, vectors = eigensystem(along @ H @ along.T)
+    downhill = kink.descent / look.scale
+    left = kink.hull * downhill / max(float(np.linalg.norm(downhill)), 1e-300)
+    ways = vectors.T @ along
+    bends = np.maximum(values, np.finfo(np.float64).tiny)
+    error = (np.abs(ways @ left) + EPS * largest(np.abs(kink.slopes))) / bends
+    weak = values <= WEAK * largest(np.abs(H))
+    error = np.where(weak, np.clip(ORDERS * error, NEAREST_PROBE, 1.0), error)
+    return look.scale * (np.abs(ways).T @ error)
 
 
 def edge_minimum(look: Look, edge: Edge, evidence: list[Evidence]) -> Judgement:

@@ -8,11 +8,11 @@ from ..bounds import Vector
 from ..numerics import EPS, largest
 from .curvature import DENSE, Curvature
 from .endless import put_across
-from .failures import along_valley, by_stop
+from .failures import along_valley, by_stop, has_a_floor
 from .flatness import Course, Runs
 from .look import Look, Rounding
 from .optimality import SPREAD_FACTOR, Optimality
-from .rays import Leads, Ray, scaled, scaled_descent, walk
+from .rays import UNDIMINISHED, Leads, Ray, scaled, scaled_descent, walk
 from .stride import Tail, tail_walked
 from .tails import is_tail
 from .turning import keeps_falling
@@ -39,6 +39,11 @@ ON_AND_ON = 1e3
 
 # Parameters that went less far than this part of the farthest one are not what leads to infinity.
 FAR_PART = 1e-3
+
+# A walk whose falls did not diminish over so many doublings of its way, a millionfold, falls without limit.
+DOUBLINGS = 20
+# No step was longer, in doublings: what lies within one is not known.
+LONGEST = 5.0
 
 # A cost that is negative, and so many times as large as where the walk began, has fallen perhaps without limit.
 FALLEN = 1e6
@@ -162,6 +167,31 @@ def ran_off(look: Look, rounding: Rounding) -> bool:
     displacement = look.x - look.start
     farthest = np.where(np.abs(displacement) >= FAR_PART * largest(np.abs(displacement)), displacement, 0.0)
     return abs(look.value_at(look.x - 0.5 * farthest) - look.value) <= 8.0 * rounding.value
+
+
+def fell_without_limit(look: Look) -> Vector | None:
+    """The way (n,) of a walk far out that fell at each of its last doublings, and at the last by as much as ever.
+
+    So far out every straight way is rounded by more than the valleys beside it are wide, and no ray is seen to fall.
+    """
+    if look.history is None or look.start is None or has_a_floor(look):
+        return None
+    if not largest(np.abs(look.x)) > FAR_AWAY * (largest(np.abs(look.start)) or 1.0):
+        return None
+    places, values = np.asarray(look.history.x), np.asarray(look.history.value)
+    if places.shape != (values.size, look.n) or not (np.isfinite(values).all() and np.isfinite(places).all()):
+        return None
+    way = look.x - look.start
+    far = np.abs(way) >= FAR_PART * largest(np.abs(way))
+    away = np.abs((places - look.start)[:, far] / way[far]).max(axis=1)
+    onward = np.flatnonzero(away > np.concatenate([[0.0], np.maximum.accumulate(away)[:-1]]))
+    doublings = np.log2(away[onward])
+    ends = doublings[-1] - np.arange(DOUBLINGS, -1.0, -1.0)
+    lately = doublings[doublings >= ends[0]]
+    if not (values[-1] < -FALLEN * abs(values[0]) and np.diff(lately).max(initial=0.0) <= LONGEST):
+        return None
+    falls = -np.diff(np.interp(ends, doublings, values[onward]))
+    return way if (falls > 0.0).all() and falls[-1] >= UNDIMINISHED * falls.max() else None
 
 
 def along_last_displacement(look: Look, rounding: Rounding, *, uphill: bool = False) -> Ray | None:

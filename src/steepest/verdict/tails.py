@@ -57,8 +57,8 @@ ONWARD = 8
 # Distances, in natural sizes, at which the rise on both sides of the point is compared, the nearest first.
 BOTH_SIDES = tuple(10.0**-k for k in range(8, -1, -1))
 
-# Places on the way back, in natural sizes, at which the tail may be steepest.
-NEARER = tuple(1.0 - 10.0**-k for k in range(1, 10))
+# Places on the way back, in natural sizes, at which the tail may be steepest: near its start, or halfway.
+NEARER = (0.5, 0.6, 0.7, 0.8, *(1.0 - 10.0**-k for k in range(1, 10)))
 
 
 def weak_directions(look: Look, curvature_of_each: Vector, step: Vector) -> list[Vector]:
