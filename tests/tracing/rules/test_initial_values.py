@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.integrate import odeint, solve_ivp
 from scipy.linalg import expm
+from scipy.optimize import brentq
 
 import steepest
+from steepest.derivatives.interpreted import interpret
 from steepest.errors import InputError, TracingError
 from steepest.numerics import double_precision
 from steepest.parameters import Parameters
@@ -256,6 +258,27 @@ def test_an_inflow_that_switches_at_a_time_of_the_parameters_has_the_slopes_of_i
     assert value_of(cost, p) == pytest.approx(3 * value, rel=1e-9)
     np.testing.assert_allclose(steepest.gradient(cost)(p), 3 * slope, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(steepest.hessian(cost)(p), 3 * curvature, rtol=1e-7, atol=1e-8)
+
+
+def test_a_boundary_value_problem_by_shooting_has_the_slopes_of_its_closed_form():
+    """y″ = -p₀y, y(0) = 0, y(1) = p₁: the slope at 0 is p₁√p₀/sin √p₀."""
+
+    def steepness(p):
+        def miss(s):
+            return solve_ivp(lambda t, y: [y[1], -p[0] * y[0]], (0, 1), [0.0, s]).y[0, -1] - p[1]
+
+        return brentq(miss, 0.1, 5.0)
+
+    def closed(p):
+        return p[1] * jnp.sqrt(p[0]) / jnp.sin(jnp.sqrt(p[0]))
+
+    p = np.array([1.3, 0.8])
+    with double_precision():
+        value, slope, curvature = (np.asarray(f(p)) for f in (closed, jax.grad(closed), jax.hessian(closed)))
+    traced = trace(steepness, Parameters.of(p)).jaxpr
+    assert interpret(traced)(p)[0] == pytest.approx(value, rel=1e-9)
+    np.testing.assert_allclose(steepest.gradient(steepness)(p), slope, rtol=1e-8)
+    np.testing.assert_allclose(steepest.hessian(steepness)(p), curvature, rtol=1e-7, atol=1e-8)
 
 
 @pytest.mark.parametrize("at", [3.3, 300.3, 1e6 + 0.3])

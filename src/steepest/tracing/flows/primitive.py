@@ -82,6 +82,9 @@ def _batched(operands: Any, axes: Any, *, flow: Flow) -> tuple[Any, Any]:
     wide = [axis is not None for axis in axes]
     blocks, held = wide[3 : 3 + count], tuple(wide[3 + count :])
     found = flow.axes_of(blocks, held)
+    if (any(wide[:3]) or found[0]) and size == 1:
+        single = [v[0] if has else v for v, has in zip(operands, wide, strict=True)]
+        return [v[None] for v in initial_value_p.bind(*single, flow=flow)], [0] * (2 * count)
     if any(wide[:3]) or found[0]:
         apart = jax.vmap(flow.lowered, in_axes=[0 if has else None for has in wide])
         return apart(*operands), [0] * (2 * count)
