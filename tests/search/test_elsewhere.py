@@ -311,3 +311,23 @@ def test_what_is_lower_elsewhere_is_given_back_too_where_the_user_ends_the_walk_
     assert found.fun == pytest.approx(cost(found.x), rel=1e-12 + rounding_of_heights(found))
     assert found.fun < 0.5 * alone.fun
     assert not found.success and found.stop == ("out of budget" if how == "steps" else "stopped")
+
+
+@pytest.mark.parametrize("by", ["minimize", "fit"])
+@pytest.mark.parametrize("unit", [1.0, 1e3])
+def test_exponents_that_overflow_at_a_start_of_ones_hide_no_minimum(by, unit):
+    """Planck's law of wavelengths in micrometres or nanometres; what made the data is the truth."""
+    wavelength = unit * np.linspace(0.3, 3.0, 80)
+
+    def planck(x, scale, temperature):
+        return scale / x**5 / (np.exp(14388.0 * unit / (x * temperature)) - 1.0)
+
+    true = np.array([1e8, 5800.0])
+    measured = planck(wavelength, *true)
+    if by == "fit":
+        found = st.fit(planck, wavelength, measured, [1.0, 1.0])
+    else:
+        found = st.minimize(lambda p: np.sum((measured - planck(wavelength, *p)) ** 2), [1.0, 1.0])
+        assert "times the start" in found.message
+    assert found.success, found.message
+    np.testing.assert_allclose(found.x if by == "minimize" else found.params, true, rtol=1e-9)

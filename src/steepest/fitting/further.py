@@ -11,13 +11,15 @@ from ..budget import BudgetSpent
 from ..losses import LOSSES
 from ..objective import Objective
 from ..residuals import Residuals
+from ..search.elsewhere import starts_elsewhere
 from ..search.exchange import NOWHERE, Exchanges, is_poor_fit
 from ..search.frequencies import ROUNDS, at_other_frequencies
+from ..search.sequels import WALK_STEPS
 from ..search.squares import judged, walk_and_judge
 from ..solvers import Plan, drive
 from ..solvers.driver import Run, lowest_seen, spent
 from ..solvers.stopping import INTERRUPTED, StopReason
-from ..verdict.words import Judgement
+from ..verdict.words import Judgement, Verdict
 from .starts import Suspicion, around, suspicion_of
 from .task import Task
 
@@ -105,6 +107,14 @@ class Further:
         yield from self._with_parts_elsewhere()
         elsewhere = around(self.objective, self.task.start, self.lowest.run.x, self.starts, self.seed)
         yield from self._at_other_frequencies()
+        verdict = self.lowest.judgement.verdict
+        if not verdict.is_minimum:
+            overflowed = verdict is Verdict.NOT_FINITE
+            for _, place in starts_elsewhere(
+                self.objective, self.task.start, self.seed, overflowed=overflowed
+            ):
+                self.shown = place
+                yield place
         yield from elsewhere
         yield from self._at_other_frequencies()
 
@@ -166,7 +176,7 @@ class Further:
 
     def _explains_all_but_noise(self, start: Vector) -> bool:
         """Walk from a `start` (n,), keep what is lower, and tell whether the data showed where all was explained."""
-        run = self._walked(self.objective, start)
+        run = self._walked(self.objective, start, WALK_STEPS)
         self.tried += 1
         lowest = self.lowest
         if (

@@ -20,7 +20,13 @@ from .sequels import LEAST_STEPS, WALK_STEPS, Sequels
 
 # Words after which a walk from elsewhere may end in a minimum: they tell where this one was led, not what the cost is.
 LED_ASTRAY = frozenset(
-    {Verdict.INFIMUM_NOT_ATTAINED, Verdict.PLATEAU, Verdict.STOPPED, Verdict.OUT_OF_BUDGET}
+    {
+        Verdict.INFIMUM_NOT_ATTAINED,
+        Verdict.PLATEAU,
+        Verdict.STOPPED,
+        Verdict.OUT_OF_BUDGET,
+        Verdict.NOT_FINITE,
+    }
 )
 
 # Words that say nothing of the cost: what is lower is the better answer, whatever word it gets.
@@ -39,9 +45,10 @@ def ran_off_where_a_minimum_may_be(sequels: Sequels) -> bool:
     One that ended because it was as precise as the user asked for is no such walk.
     """
     run = sequels.run
-    if run.steps == 0 or run.stop is StopReason.TOLERANCE:
+    verdict = sequels.judgement.verdict
+    if (run.steps == 0 and verdict is not Verdict.NOT_FINITE) or run.stop is StopReason.TOLERANCE:
         return False
-    return sequels.judgement.verdict in LED_ASTRAY and sequels.may_walk_again()
+    return verdict in LED_ASTRAY and sequels.may_walk_again()
 
 
 def from_elsewhere(sequels: Sequels, allowance: int) -> None:
@@ -141,7 +148,8 @@ def _starts_elsewhere(sequels: Sequels) -> Iterator[tuple[str, Vector]]:
     place = None if H is None else down_the_slope(objective, start, H)
     if place is not None:
         yield "a step down the slope", place
-    yield from starts_elsewhere(objective, start, sequels.way.seed)
+    overflowed = sequels.ran_off is Verdict.NOT_FINITE
+    yield from starts_elsewhere(objective, start, sequels.way.seed, overflowed=overflowed)
 
 
 def _onward(plan: Plan) -> tuple[Rung, ...]:

@@ -25,12 +25,19 @@ BEYOND = 1.2
 # infinity, as where a circle's centre lies on the wrong side of its arc, on the other side of zero.
 NEARER = (0.1, 0.0, 0.5, -1.0)
 
+# And where exponents overflowed: what divides them may be too small by as much, as a temperature begun at one is.
+FARTHER = (10.0, 100.0, 1000.0)
+
 # Seeded places about the start, normal with this many sizes of the parameters: wide enough to change signs.
 ABOUT, SPREAD = 2, 2.0
 
 
-def starts_elsewhere(objective: Objective, start: Vector, seed: int) -> Iterator[tuple[str, Vector]]:
+def starts_elsewhere(
+    objective: Objective, start: Vector, seed: int, *, overflowed: bool = False
+) -> Iterator[tuple[str, Vector]]:
     """Places (n,) at which another walk may begin, inside the bounds, each with a finite cost, and in words where.
+
+    `overflowed`: whether the first walk ended where something was not finite.
 
     >>> def tail_and_well(x):
     ...     return float(x[0] ** 2 * np.exp(-x[0])), np.array([(2 - x[0]) * x[0] * np.exp(-x[0])])
@@ -40,7 +47,7 @@ def starts_elsewhere(objective: Objective, start: Vector, seed: int) -> Iterator
     """
     size = np.where(start != 0.0, np.abs(start), 1.0)
     seen = [start]
-    for words, place in _places(objective, start, size, seed):
+    for words, place in _places(objective, start, size, seed, (*FARTHER, *NEARER) if overflowed else NEARER):
         inside = objective.bounds.project(place)
         if any(np.array_equal(inside, other) for other in seen):
             continue
@@ -49,11 +56,13 @@ def starts_elsewhere(objective: Objective, start: Vector, seed: int) -> Iterator
             yield words, inside
 
 
-def _places(objective: Objective, start: Vector, size: Vector, seed: int) -> Iterator[tuple[str, Vector]]:
+def _places(
+    objective: Objective, start: Vector, size: Vector, seed: int, times: tuple[float, ...]
+) -> Iterator[tuple[str, Vector]]:
     behind = _behind_the_ridge(objective, start, size)
     if behind is not None:
         yield "behind a ridge", behind
-    for part in NEARER:
+    for part in times:
         yield f"{part:g} times the start" if part else "zero", part * start
     generator = np.random.default_rng(seed)
     for _ in range(ABOUT):
