@@ -21,6 +21,7 @@ from ..returned import check_kind, ragged
 from . import alike, rules
 from .arrays import TracedArray, is_stale, names_in, unwrap
 from .choices import with_harmless_branches
+from .clipped import with_clipped_edges_flat
 from .constant_zeros import with_constant_zeros_apart
 from .explain import NUMERIC, needs_plain, read_by_others, refusals_kept
 from .expressions import Expression
@@ -132,7 +133,7 @@ def trace(
 def _made(recorded: ClosedJaxpr) -> Trace:
     whole = simplify(with_loops(side_by_side(recorded)), keep_derivatives=True)
     apart = with_constant_zeros_apart(with_gaps_apart(with_harmless_constants(whole)))
-    jaxpr = rolled(with_harmless_branches(apart))
+    jaxpr = rolled(with_harmless_branches(with_clipped_edges_flat(apart)))
     return Trace(jaxpr, tuple(jaxpr.out_avals[0].shape), _lowest_precision(recorded))
 
 
