@@ -167,9 +167,8 @@ def outside_array() -> TracingError:
 
 def write_instead(what: str, rewrite: str, names: Iterable[str] = ()) -> TracingError:
     """What no rule follows, and has one rewrite of its own."""
-    return _error(
-        place_here(), names, what, "is given", "cannot be followed", f"{rewrite.rstrip('.')}, {NUMERIC}."
-    )
+    why = "which cannot be followed" if list(names) else "cannot be followed"
+    return _error(place_here(), names, what, "is given", why, f"{rewrite.rstrip('.')}, {NUMERIC}.")
 
 
 def numpy_matrix() -> TracingError:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 
-def kind_called(plain: Any, make: Callable[..., Any], bases: tuple[type, ...] = ()) -> Any:
-    """A stand-in for the class `plain` that `make` is called for."""
+def kind_called(plain: Any, make: Callable[..., Any], bases: tuple[type, ...] = (), members: Any = ()) -> Any:
+    """A stand-in for the class `plain` that `make` is called for; `members` it has instead of those of `plain`."""
 
     class Kind(type):
         def __instancecheck__(cls, value: Any) -> bool:
@@ -22,4 +22,4 @@ def kind_called(plain: Any, make: Callable[..., Any], bases: tuple[type, ...] = 
         def __getattr__(cls, name: str) -> Any:
             return getattr(plain, name)
 
-    return Kind(plain.__name__, bases, {})
+    return Kind(plain.__name__, bases, dict(members))

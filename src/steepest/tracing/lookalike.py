@@ -158,6 +158,10 @@ class Lookalike:
             return self.substitute(plain)  # numba keeps the Python function beside the compiled one
         if isinstance(value, type):
             return self._class(value)
+        if kind.__name__ == "Rotation" and kind.__module__.startswith("scipy.spatial."):
+            from .rotations import turn_of
+
+            return turn_of(value)
         if kind.__module__.startswith(("scipy.sparse.", "scipy.stats.")):
             from .scipy_objects import of_scipy
 

@@ -45,6 +45,10 @@ def replacement_of(value: Any) -> Any:
         if isinstance(value, type):
             return matrix_class(value) if value.__name__ in CLASSES else None
         return sparse_function(value) if isinstance(value, types.FunctionType) else None
+    if isinstance(value, type) and value.__name__ == "Rotation" and str(module).startswith("scipy.spatial."):
+        from .rotations import rotation_class
+
+        return rotation_class(value)
     if isinstance(module, str) and module.startswith("scipy.") and not isinstance(value, (np.ufunc, type)):
         try:
             rule = rules.scipy_rules().get(value)

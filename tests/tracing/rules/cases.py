@@ -11,6 +11,7 @@ import numpy as np
 import scipy.fft
 import scipy.integrate
 import scipy.linalg
+import scipy.spatial.distance
 import scipy.special
 
 from steepest.tracing import rules
@@ -762,6 +763,34 @@ scipy_case(L.block_diag, lambda f, a, b: f(a, b, [[2.0]]), A, v)
 scipy_case(L.toeplitz, lambda f, a, b: f(a, b), v, numbers(3))
 scipy_case(L.toeplitz, lambda f, a: f(a), v)
 scipy_case(L.circulant, lambda f, a: f(a), v)
+for _name, _settings in {
+    "euclidean": {},
+    "sqeuclidean": {"w": [1.0, 2.0, 0.5]},
+    "cityblock": {"w": [1.0, 2.0, 0.5]},
+    "chebyshev": {},
+    "minkowski": {"p": 3.0, "w": [1.0, 2.0, 0.5]},
+    "cosine": {},
+    "correlation": {},
+    "canberra": {},
+    "braycurtis": {},
+    "seuclidean": {},
+    "mahalanobis": {},
+}.items():
+    scipy_case(
+        scipy.spatial.distance.cdist,
+        lambda f, a, b, n=_name, s=_settings: f(a, b, n, **s),
+        4 + numbers(3, 3),
+        4.05 + numbers(4, 3),
+        rtol=1e-11,
+    )
+    scipy_case(
+        scipy.spatial.distance.pdist,
+        lambda f, a, n=_name, s=_settings: f(a, n, **s),
+        4 + numbers(6, 3),
+        rtol=1e-11,
+    )
+scipy_case(scipy.spatial.distance.squareform, lambda f, a: f(a), numbers(6))
+scipy_case(scipy.spatial.distance.squareform, lambda f, a: f(a, checks=False), M)
 scipy_case(scipy.integrate.trapezoid, lambda f, y: f(y, dx=0.5), A)
 scipy_case(scipy.integrate.cumulative_trapezoid, lambda f, y, x: f(y, x, initial=0), A, numbers(4))
 scipy_case(scipy.integrate.cumulative_trapezoid, lambda f, y: f(y, axis=0), A)
@@ -772,3 +801,9 @@ for _name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irf
     scipy_case(getattr(scipy.fft, _name), lambda f, x: f(x), T)
 for _name in ("fftshift", "ifftshift"):
     scipy_case(getattr(scipy.fft, _name), lambda f, x: f(x), v)
+for _name in ("dct", "idct", "dst", "idst"):
+    for _type in (1, 2, 3, 4):
+        scipy_case(getattr(scipy.fft, _name), lambda f, x, t=_type: f(x, t, axis=0), B)
+    scipy_case(getattr(scipy.fft, _name), lambda f, x: f(x, n=6, norm="ortho"), v)
+    scipy_case(getattr(scipy.fft, f"{_name}n"), lambda f, x: f(x, norm="ortho"), B)
+    scipy_case(getattr(scipy.fft, f"{_name}n"), lambda f, x: f(x, s=[3, 5], axes=(1, 0)), B)

@@ -15,15 +15,15 @@ import jax.scipy.linalg as jsl
 import numpy as np
 from jax import lax
 
+from . import distances, filters, initial_values, norms, quadrature, roots, special, special_of_scipy
 from . import factorisations as dense
-from . import filters, initial_values, norms, quadrature, roots, special, special_of_scipy
 from .calculus import trapezoid
 from .fourier import FUNCTIONS as TRANSFORMS
 from .indexing import getitem
 from .matrix_exponential import expm as matrix_exponential
 from .products import contract
 from .reductions import cumsum
-from .shape import concatenate, ravel, reshape, swapaxes
+from .shape import concatenate, moveaxis, ravel, reshape, swapaxes
 from .ufuncs import UFUNCS, add, divide, elementwise, multiply
 from .values import Rule, Value, array_value, axis_of, convert, dtype_of, is_traced, refused, shape_of
 
@@ -35,6 +35,7 @@ _MODULES = (
     "scipy.fft",
     "scipy.signal",
     "scipy.ndimage",
+    "scipy.spatial.distance",
 )
 
 
@@ -322,6 +323,50 @@ def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Value:
     return contract(y, np.asarray(weights), (axis,), (0,))
 
 
+def _cosines(name: str) -> Rule:
+    """A transform by cosines or sines along one axis: by SciPy's own matrix of it, which is that of unit vectors."""
+
+    def transform(
+        x: Any,
+        type: int = 2,
+        n: Any = None,
+        axis: int = -1,
+        norm: Any = None,
+        overwrite_x: bool = False,
+        workers: Any = None,
+        orthogonalize: Any = None,
+    ) -> Value:
+        x = array_value(x)
+        axis = axis_of(axis, len(x.shape))
+        length = x.shape[axis]
+        if length > filters.MOST_SAMPLES:
+            raise refused(f"scipy.fft.{name} of {length} samples", "is not followed", "Use scipy.fft.rfft.")
+        plain = getattr(sys.modules["scipy.fft"], name)
+        matrix = plain(np.eye(length), type, n, axis=0, norm=norm, orthogonalize=orthogonalize)
+        return moveaxis(contract(matrix, x, (1,), (axis,)), 0, axis)
+
+    return transform
+
+
+def _cosines_of_many(name: str) -> Rule:
+    """The same along several axes, one after the other."""
+    along = _cosines(name)
+
+    def transform(
+        x: Any, type: int = 2, s: Any = None, axes: Any = None, norm: Any = None, *args: Any, **settings: Any
+    ) -> Value:
+        x = array_value(x)
+        s = None if s is None else (list(s) if np.iterable(s) else [s])
+        if axes is None:
+            axes = range(-len(s), 0) if s is not None else range(len(x.shape))
+        axes = list(axes) if np.iterable(axes) else [axes]
+        for axis, n in zip(axes, s or [None] * len(axes), strict=True):
+            x = along(x, type, n, axis, norm, *args, **settings)
+        return x
+
+    return transform
+
+
 def _transform(name: str) -> Rule:
     rule = TRANSFORMS[getattr(np.fft, name)]
 
@@ -337,6 +382,8 @@ _TRANSFORMS = (
     "fft", "ifft", "rfft", "irfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn", "hfft",
     "ihfft", "fftshift", "ifftshift",
 )  # fmt: skip
+
+_COSINES = ("dct", "idct", "dst", "idst")
 
 _BY_MODULE: dict[str, dict[str, Rule]] = {
     "scipy.special": special.FUNCTIONS_BY_NAME | special_of_scipy.FUNCTIONS_BY_NAME,
@@ -374,7 +421,12 @@ _BY_MODULE: dict[str, dict[str, Rule]] = {
     "scipy.optimize": roots.FUNCTIONS_BY_NAME,
     "scipy.signal": filters.SIGNALS_BY_NAME,
     "scipy.ndimage": filters.IMAGES_BY_NAME,
-    "scipy.fft": {name: _transform(name) for name in _TRANSFORMS},
+    "scipy.fft": {
+        **{name: _transform(name) for name in _TRANSFORMS},
+        **{name: _cosines(name) for name in _COSINES},
+        **{f"{name}n": _cosines_of_many(name) for name in _COSINES},
+    },
+    "scipy.spatial.distance": distances.FUNCTIONS_BY_NAME,
 }
 
 TAKE_FUNCTIONS: frozenset[Rule] = frozenset(
