@@ -20,7 +20,7 @@ def derivative(f: Any, order: int = 1, *, derivatives: str = "auto") -> Callable
     """The `order`-th derivative of a function of one number.
 
     Returns a function `(x, *args)`: for a number `x` a float, for an array the derivative at each entry, same
-    shape.
+    shape. `derivatives` as in `gradient`.
 
     Raises
     ------
@@ -49,8 +49,9 @@ def derivative(f: Any, order: int = 1, *, derivatives: str = "auto") -> Callable
 
 
 def gradient(f: Any, *, derivatives: str = "auto") -> Callable[..., Any]:
-    """The gradient of a cost as a function `(x, *args)` that returns it in the structure of `x`.
+    """The gradient of a cost `f` as a function `(x, *args)` that returns it in the structure of `x`.
 
+    `derivatives`: "exact", "numeric" (measured by differences), or "auto", which measures those of compiled code alone.
     Raises `InputError` if the cost is not one number, `TracingError` if it cannot be traced.
 
     >>> gradient(lambda p: p["a"] ** 2 * p["b"])({"a": 3.0, "b": 2.0})
@@ -75,7 +76,8 @@ def jacobian(f: Any, *, derivatives: str = "auto") -> Callable[..., Any]:
     """The Jacobian of an array-valued function as a function `(x, *args)`.
 
     For parameters that are one array of shape `s` and a result of shape `r` it has the shape `r + s`; for a
-    dict, list or dataclass, that structure of such arrays.
+    dict, list or dataclass, that structure of such arrays. `derivatives` as in `gradient`. Raises `TracingError` if `f`
+    cannot be traced.
 
     >>> jacobian(lambda x: np.array([x[0] * x[1], x[0] ** 2]))(np.array([3.0, 2.0]))
     array([[2., 3.],
@@ -106,11 +108,12 @@ def jacobian(f: Any, *, derivatives: str = "auto") -> Callable[..., Any]:
 
 
 def hessian(f: Any, sparse: bool | None = None, *, derivatives: str = "auto") -> Callable[..., Any]:
-    """The matrix of second derivatives of a cost as a function `(x, *args)`.
+    """The matrix of second derivatives of a cost `f` as a function `(x, *args)`.
 
     For a number a float; for one array of shape `s` an array of shape `s + s`; for any other structure of `n`
     numbers shape (n, n), in the order of `Parameters.names`. With `sparse=True` a SciPy sparse array of shape
     (n, n), found by colouring its pattern; `sparse=None` chooses sparse for more than 2,000 parameters.
+    `derivatives`, and what is raised, as in `gradient`.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 2.0]))
     array([[4., 6.],
@@ -150,9 +153,9 @@ LARGEST_DENSE = 2000
 
 
 def hvp(f: Any) -> Callable[..., Any]:
-    """The product of the Hessian with a vector, as a function `(x, v, *args)`; the matrix is never formed.
+    """The product of the Hessian of a cost `f` with a vector, as a function `(x, v, *args)`, without the matrix.
 
-    `v` and the result have the structure of `x`.
+    `v` and the result have the structure of `x`. Raises as `gradient`.
 
     >>> hvp(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 2.0]), np.array([1.0, 0.0]))
     array([4., 6.])
@@ -168,7 +171,7 @@ def hvp(f: Any) -> Callable[..., Any]:
 
 
 def symbolic(f: Any, order: int = 0, *, at: Any = None) -> Any:
-    """The cost, or its derivative of some order, as a SymPy expression: for display.
+    """The cost `f`, or its derivative of some order, as a SymPy expression: for display.
 
     `str(...)` gives plain text, `sympy.latex(...)` LaTeX. For a Python function of several parameters give
     example values `at=`; for more than one parameter `order=1` gives the list of partial derivatives.

@@ -24,8 +24,6 @@ FONT_SIZE = 9.0
 # Below this width in inches letters are a point smaller and words are fewer.
 NARROW = 4.5
 RESOLUTION = 200
-# A cost that falls by more than this is drawn on a logarithmic axis.
-WORTH_A_LOG = 30.0
 # Markers are drawn at every iterate up to so many; beyond, they would hide the line.
 MOST_DOTS = 60
 # Names inside an SVG are made from this instead of from chance, so that the same picture is the same file.
@@ -157,15 +155,6 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def numeral(value: float, digits: int = 6) -> str:
-    """A number with a true minus sign, as `presentation.number` writes it.
-
-    >>> numeral(-0.5)
-    '−0.5'
-    """
-    return number(value, digits).replace("-", "−")
-
-
 def brief(value: float, digits: int = 4) -> str:
     """A number of few letters beside a point, also where it is large and whole.
 
@@ -184,8 +173,14 @@ def in_one_piece(axes: Sequence[Any]) -> Any:
 def save(figure: Any, path: str | PathLike[str], *, dpi: float = RESOLUTION) -> Path:
     """Write a figure, or the figure that axes stand in, to `path`; the ending chooses the format.
 
-    Text stays text in an SVG. The same picture gives the same bytes on every run with the same Matplotlib.
-    Raises `InputError` for an ending Matplotlib cannot write.
+    `dpi`: dots per inch, of a format made of dots. Text stays text in an SVG. The same picture gives the same
+    bytes on every run with the same Matplotlib. Raises `InputError` for an ending Matplotlib cannot write.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import steepest as st
+    >>> with TemporaryDirectory() as folder:
+    ...     save(st.plots.slope(st.slope("x**2", at=1.0)), Path(folder, "slope.svg")).name
+    'slope.svg'
     """
     import matplotlib
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import series_of
-from ..presentation.text import flat, names_of
+from ..presentation.text import flat, names_of, numeral
 from .canvas import (
     CURVE_WIDTH,
     HEIGHT,
@@ -20,7 +20,6 @@ from .canvas import (
     font_size,
     ink_of,
     new_figure,
-    numeral,
     plain,
     width_of,
 )

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .canvas import MOST_DOTS, WORTH_A_LOG, font_size, ink_of, numeral, power_of_ten
+from ..presentation.text import WORTH_A_LOG, numeral
+from .canvas import MOST_DOTS, font_size, ink_of, power_of_ten
 from .labels import Room
 
 Vector = np.ndarray

@@ -9,23 +9,21 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import Series, series_of
-from ..presentation.text import number, shortened
-from .canvas import (
+from ..presentation.text import WORTH_A_LOG, number, numeral, shortened
+from .canvas import (  # fmt: skip
     CURVE_WIDTH,
     HEIGHT,
     MOST_DOTS,
     NARROW,
     WIDTH,
-    WORTH_A_LOG,
     axes_given,
     count_along,
     dress,
     font_size,
     ink_of,
     new_figure,
-    numeral,
     plain,
-)  # fmt: skip
+)
 
 Vector = np.ndarray
 

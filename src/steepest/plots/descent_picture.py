@@ -10,23 +10,21 @@ import numpy as np
 from ..errors import InputError
 from ..parameters import Parameters
 from ..presentation.marks import mark_of
-from ..presentation.text import counted, names_of, number, shortened
-from .canvas import (
+from ..presentation.text import WORTH_A_LOG, counted, names_of, number, numeral, shortened
+from .canvas import (  # fmt: skip
     CURVE_WIDTH,
     HEIGHT,
     MARK_WIDTH,
     MOST_DOTS,
     WIDTH,
-    WORTH_A_LOG,
     axes_given,
     count_along,
     dress,
     font_size,
     ink_of,
     new_figure,
-    numeral,
     plain,
-)  # fmt: skip
+)
 from .convergence_picture import cost_of, on_two_lines
 from .ground import keeps_its_cost, values_of
 from .labels import Room

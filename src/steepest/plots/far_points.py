@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..presentation.text import counted
-from .canvas import font_size, ink_of, numeral
+from ..presentation.text import counted, numeral
+from .canvas import font_size, ink_of
 
 Vector = np.ndarray
 

@@ -58,6 +58,12 @@ def fit(result: Any, *, ax: Any = None, bands: bool = True) -> Any:
 
     Data without a single x to be drawn against are drawn against the fitted values. Several data sets are told
     apart by colour, dash and marker.
+
+    >>> import numpy as np, steepest as st
+    >>> x = np.arange(6.0)
+    >>> fit = st.fit("a*x + b", x, 2*x + 1 + 0.1*np.sin(9*x), {"a": 1.0, "b": 0.0})
+    >>> len(st.plots.fit(fit))
+    3
     """
     sets = data_of(result)
     if ax is not None and np.ndim(np.asarray(ax, dtype=object)) == 0:
@@ -228,6 +234,12 @@ def residuals(result: Any, *, ax: Any = None) -> Any:
         InputError: a result without data, or fewer than three of them.
 
     Where the data have no single x, the first panel shows how the residuals are spread.
+
+    >>> import numpy as np, steepest as st
+    >>> x = np.arange(6.0)
+    >>> fit = st.fit("a*x + b", x, 2*x + 1 + 0.1*np.sin(9*x), {"a": 1.0, "b": 0.0})
+    >>> len(st.plots.residuals(fit))
+    4
     """
     sets = data_of(result)
     scaled, _, x = joined(sets)

@@ -9,24 +9,22 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..presentation.text import ends_of, number, shortened
+from ..presentation.text import WORTH_A_LOG, ends_of, number, numeral, shortened
 from ..verdict.wording import direction_name
-from .canvas import (
+from .canvas import (  # fmt: skip
     CURVE_WIDTH,
     HEIGHT,
     MOST_DOTS,
     WIDTH,
-    WORTH_A_LOG,
     axes_given,
     dress,
     font_size,
     in_one_piece,
     ink_of,
     new_figure,
-    numeral,
     plain,
     width_of,
-)  # fmt: skip
+)
 from .contours import (
     COLORS,
     OVER,

@@ -59,6 +59,12 @@ def profile(
     The unbroken line is the rise, in units in which one standard error is 1; the dashed one is the parabola that the
     standard error alone promises. Where they part, the interval is not symmetric, and the numbers below the
     axis are the ones to quote.
+
+    >>> import numpy as np, steepest as st
+    >>> x = np.arange(6.0)
+    >>> fit = st.fit("a*x + b", x, 2*x + 1 + 0.1*np.sin(9*x), {"a": 1.0, "b": 0.0})
+    >>> len(st.plots.profile(fit))
+    2
     """
     _check(result, "profiles")
     moving = [str(result.names[k]) for k in result.moving]
@@ -169,6 +175,12 @@ def region(
 
     The unbroken lines follow the cost itself; the dashed ellipses are what the standard errors and the correlation
     alone promise. The levels are those of both parameters together (F distribution; chi² where the errors were known).
+
+    >>> import numpy as np, steepest as st
+    >>> x = np.arange(6.0)
+    >>> fit = st.fit("a*x + b", x, 2*x + 1 + 0.1*np.sin(9*x), {"a": 1.0, "b": 0.0})
+    >>> st.plots.region(fit, "a", "b").get_xlabel()
+    'a'
     """
     _check(result, "regions")
     first, second = _pair(result, first, second)

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import mark_of
-from ..presentation.text import flat, largest, names_of, shortened
-from .canvas import (
+from ..presentation.text import flat, largest, names_of, numeral, shortened
+from .canvas import (  # fmt: skip
     CURVE_WIDTH,
     HEIGHT,
     MARK_WIDTH,
@@ -23,10 +23,9 @@ from .canvas import (
     in_one_piece,
     ink_of,
     new_figure,
-    numeral,
     plain,
     width_of,
-)  # fmt: skip
+)
 from .labels import Room
 
 Curve = tuple[np.ndarray, np.ndarray]

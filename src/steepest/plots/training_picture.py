@@ -8,20 +8,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..presentation.marks import SERIES
-from ..presentation.text import shortened
-from .canvas import (
-    CURVE_WIDTH,
-    HEIGHT,
-    MOST_DOTS,
-    WIDTH,
-    WORTH_A_LOG,
-    count_along,
-    dress,
-    font_size,
-    ink_of,
-    new_figure,
-    numeral,
-)
+from ..presentation.text import WORTH_A_LOG, numeral, shortened
+from .canvas import CURVE_WIDTH, HEIGHT, MOST_DOTS, WIDTH, count_along, dress, font_size, ink_of, new_figure
 
 Vector = np.ndarray
 

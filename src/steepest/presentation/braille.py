@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .text import number
+from .text import WORTH_A_LOG, number
 
 # Size of the curve in characters; a terminal of 80 columns leaves this much beside the numbers.
 WIDTH, HEIGHT = 56, 7
-# Values that span more than this are drawn by their logarithms.
-WORTH_A_LOG = 30.0
 # The dots of a character, by column and row from above, and the bit that raises each (Unicode, block 2800).
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 EMPTY = 0x2800

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .text import MOST_ROWS, counted, flat, limit_text, names_of, number, shortened, sizes_of
+from .text import MOST_ROWS, WORTH_A_LOG, counted, flat, limit_text, names_of, numeral, shortened, sizes_of
 
 # What HTML does not allow in any text, and a hostile name may hold.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Size of the small curve of costs, in pixels, and the most points it is drawn from.
 CURVE_WIDTH, CURVE_HEIGHT, CURVE_POINTS = 220, 44, 220
-# A cost that falls by more than this is drawn by its logarithm.
-WORTH_A_LOG = 30.0
 CELL = "text-align:left;padding:1px 14px 1px 0;white-space:nowrap"
 
 
@@ -29,7 +27,7 @@ def result_card(result: Any) -> str:
     costs = np.array([]) if walked is None else np.asarray(walked.value, dtype=float)
     return card(
         result,
-        f"cost {_number(result.fun, 10)}{_label(result)}",
+        f"cost {numeral(result.fun, 10)}{_label(result)}",
         _parameters(result),
         curve(costs),
         _how(result),
@@ -39,11 +37,11 @@ def result_card(result: Any) -> str:
 def training_card(trained: Any) -> str:
     """The same of a run of `train`: its word, its arrays, the cost of its steps, and the evidence to be opened."""
     rows = [(name, shape, f"root mean square {size}") for name, shape, size in sizes_of(trained)]
-    aside = "" if trained.validation is None else f", validation {_number(trained.validation, 6)}"
+    aside = "" if trained.validation is None else f", validation {numeral(trained.validation, 6)}"
     costs = trained.history.costs
     return card(
         trained,
-        f"cost {_number(trained.cost, 6)}{aside}{_label(trained)}",
+        f"cost {numeral(trained.cost, 6)}{aside}{_label(trained)}",
         listed(rows, len(trained.names), "array"),
         curve(np.asarray(costs, dtype=float), len(costs)),
         trained._how(),
@@ -91,10 +89,6 @@ def safe(text: Any) -> str:
     return escape(CONTROL.sub("", str(text)), quote=True)
 
 
-def _number(value: float | None, digits: int) -> str:
-    return number(value, digits).replace("-", "−")
-
-
 def _label(result: Any) -> str:
     name = shortened(getattr(result, "label", "") or "")
     return f" <code>{safe(name)}</code>" if name else ""
@@ -110,7 +104,7 @@ def _parameters(result: Any) -> str:
         trust = ""
         if known and digits is not None and np.isfinite(digits[k]) and digits[k] >= 1:
             trust = f"{counted(int(digits[k]), 'digit')} to trust"
-        rows.append((names[k], _number(values[k], 10), trust))
+        rows.append((names[k], numeral(values[k], 10), trust))
     return listed(rows, values.size, "parameter")
 
 
@@ -152,7 +146,7 @@ def _evidence(result: Any) -> str:
     rows = []
     for item in items:
         mark = "✓ holds" if item.holds else "✗ does not hold"
-        measured = "" if item.measured is None else f"{_number(item.measured, 3)}{safe(limit_text(item))}"
+        measured = "" if item.measured is None else f"{numeral(item.measured, 3)}{safe(limit_text(item))}"
         cells = (mark, f"<b>{safe(item.name)}</b>", measured)
         rows.append(
             "<tr>" + "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)

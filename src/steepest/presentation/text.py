@@ -20,6 +20,8 @@ MOST_ROWS = 20
 LONGEST_LABEL, SHORTEST_LABEL = 72, 12
 # The longest line of a sentence in a table, and what must be left of it for how a thing was measured to stand beside.
 TEXT_WIDTH, BESIDE = 96, 28
+# Numbers above zero that span more than this factor are drawn by their logarithms.
+WORTH_A_LOG = 30.0
 _width: ContextVar[int] = ContextVar("width", default=TEXT_WIDTH)
 
 
@@ -44,6 +46,15 @@ def number(value: float | None, digits: int = 6) -> str:
     if value == round(value) and abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+def numeral(value: float | None, digits: int = 6) -> str:
+    """A number with a true minus sign, as `number` writes it.
+
+    >>> numeral(-0.5)
+    '−0.5'
+    """
+    return number(value, digits).replace("-", "−")
 
 
 def counted(count: int, noun: str) -> str:

@@ -21,7 +21,7 @@ from ..plots.ground import (
 )  # fmt: skip
 from ..plots.landscape_picture import draw_line, label_center
 from ..presentation.marks import mark_of, series_of
-from ..presentation.text import number
+from ..presentation.text import WORTH_A_LOG, number
 
 Vector = np.ndarray
 
@@ -70,7 +70,7 @@ def _slope(item: Any, match: Any, ground: Ground, history: Any) -> Picture | Non
         ax = new_figure(WIDTH, HEIGHT).subplots()
         norms = np.array(history.gradient_norm, dtype=float)
         positive = norms[np.isfinite(norms) & (norms > 0)]
-        if positive.size and positive.max() > 30 * positive.min():
+        if positive.size and positive.max() > WORTH_A_LOG * positive.min():
             ax.set_yscale("log")
             norms = np.where(norms > 0, norms, np.nan)
         draw_series(np.arange(norms.size), norms, series_of(0), ax)

@@ -470,7 +470,7 @@ def _exp(rules: _Rules, equation: Any) -> Shape:
     return Shape(log_convex=a.convex, log_concave=a.concave)
 
 
-def _expm1(rules: _Rules, equation: Any) -> Shape:
+def _kept_convex(rules: _Rules, equation: Any) -> Shape:
     return Shape(convex=rules.of(equation.invars[0]).convex)
 
 
@@ -610,20 +610,16 @@ def _product_of_all(rules: _Rules, equation: Any) -> Shape:
     return Shape(log_convex=a.log_convex, log_concave=a.log_concave)
 
 
-def _log_sum_exp(rules: _Rules, equation: Any) -> Shape:
-    return Shape(convex=rules.of(equation.invars[0]).convex)
-
-
 _RULES: dict[str, Callable[[_Rules, Any], Shape]] = {
     "add": _sum, "add_any": _sum, "sub": _difference, "neg": _negated, "mul": _product, "div": _quotient,
     "square": _square, "integer_pow": _integer_power, "pow": _general_power, "exp": _exp, "exp2": _exp,
-    "expm1": _expm1, "log": _log, "log1p": _log1p, "sqrt": _sqrt, "rsqrt": _rsqrt, "abs": _abs,
+    "expm1": _kept_convex, "log": _log, "log1p": _log1p, "sqrt": _sqrt, "rsqrt": _rsqrt, "abs": _abs,
     "max": _maximum, "min": _minimum, "reduce_max": _maximum, "reduce_min": _minimum, "cummax": _maximum,
     "cummin": _minimum, "reduce_sum": _total, "cumsum": _total, "dot_general": _dot, "concatenate": _joined,
     "pad": _joined, "select_n": _select, "dynamic_update_slice": _updated, "scatter": _updated,
     "scatter-add": _updated, "logistic": _logistic, "cosh": _cosh, "sinh": _sinh, "tanh": _bending_down,
     "atan": _bending_down, "erf": _bending_down, "asinh": _bending_down, "erfc": _erfc, "lgamma": _lgamma,
-    "acosh": _acosh, "reduce_prod": _product_of_all, "cumlogsumexp": _log_sum_exp,
+    "acosh": _acosh, "reduce_prod": _product_of_all, "cumlogsumexp": _kept_convex,
 }  # fmt: skip
 
 # How a rule is called in the reason given to people.
