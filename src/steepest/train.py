@@ -202,7 +202,7 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
-    from .training import class_numbers, meeting_rows, seen_before, turn_by_turn, twice
+    from .training import class_numbers, meeting_rows, seen_before, turn_by_turn, twice, unread
     from .training.batches import Given, Part, Rows, read_data
     from .training.checkpoint import Checkpoints
     from .training.distributed import mesh_of
@@ -331,7 +331,8 @@ def _job(given: dict[str, Any]) -> Job:
             Teller(None).warn(long)
         meeting = meeting_rows.remark(recorded, size // given["accumulate"])
         classes = class_numbers.remark(recorded, source, size // given["accumulate"])
-        said = (long, meeting, classes, twice.remark(recorded), *_of_rows_alone(job))
+        said = (long, meeting, classes, twice.remark(recorded), unread.remark(recorded, layout))
+        said += tuple(_of_rows_alone(job))
         job.remarks += [remark for remark in said if remark]
     if isinstance(source, Rows) and isinstance(validation, Rows):
         again = seen_before.remark(source, validation)

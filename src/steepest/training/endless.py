@@ -7,7 +7,7 @@ to its lowest value. A run on it does what it is asked to, and falls faster and 
 from __future__ import annotations
 
 from math import inf, isfinite, isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 
@@ -30,15 +30,9 @@ def endless(walker: Walker, run: Run) -> tuple[float, ...] | None:
     batch = next(iter(job.source.batches(walker.cursor.epoch + 1, 0, job.batch_size, job.part)), None)
     if batch is None:
         return None
-    start = walker.tree.grow(list(job.layout.arrays))
     last, seen = float(walker.added(None, run.state.parameters, batch)[1].cost), []
     for times in (*TIMES, *FARTHER):
-        there = jax.tree.map(
-            lambda end, begun, times=times: end + (times - 1) * (end - begun).astype(end.dtype),
-            run.state.parameters,
-            start,
-        )
-        cost = float(walker.added(None, there, batch)[1].cost)
+        cost = float(walker.added(None, along(walker, run, times), batch)[1].cost)
         if times in FARTHER and (isnan(cost) or cost == -inf):
             break  # beyond what the numbers hold
         if not isfinite(cost) or not (last < 0 and cost <= FALLS * last):
@@ -46,3 +40,12 @@ def endless(walker: Walker, run: Run) -> tuple[float, ...] | None:
         seen.append(cost)
         last = cost
     return tuple(seen[: len(TIMES)])
+
+
+def along(walker: Walker, run: Run, times: float) -> Any:
+    """The parameters so many times as far from the start as the run came."""
+    return jax.tree.map(
+        lambda end, begun: end + (times - 1) * (end - begun).astype(end.dtype),
+        run.state.parameters,
+        walker.tree.grow(list(walker.job.layout.arrays)),
+    )

@@ -24,8 +24,11 @@ from .alike import alike, equal_slopes
 from .divergence import bad_rows
 from .endless import TIMES, endless
 from .ignored import Exchanged, reason
+from .too_short import farther
+from .unread import names
 
 if TYPE_CHECKING:
+    from .job import Job
     from .loop import Run, Walker
 
 # Fresh batches the slope is measured on: its noise is then known to about a fifth.
@@ -79,6 +82,10 @@ class TrainVerdict(StrEnum):
     def is_success(self) -> bool:
         """Whether the parameters are worth having: the run neither blew up nor learned its examples by heart."""
         return self not in (TrainVerdict.DIVERGED, TrainVerdict.NOT_FINITE, TrainVerdict.OVERFITTING)
+
+
+# Words for runs that may have gone too short a way.
+UNFINISHED = (TrainVerdict.STILL_FALLING, TrainVerdict.NOISE_FLOOR, TrainVerdict.STANDING_STILL)
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,23 @@ def judge(walker: Walker, run: Run) -> Finding:
             "see that the cost has a lowest value: its sign, a logarithm or a softmax left out, labels of -1 where "
             "0 is meant"
         )
+    beyond = farther(walker, run) if falls is None and word in UNFINISHED else None
+    if beyond is not None:
+        times, begun, ended, lowest = beyond
+        sentence += (
+            f" The steps were far too short: {times:,.0f} times as far along the way it went the cost is {lowest:.4g}, "
+            f"where it came from {begun:.4g} to {ended:.4g}."
+        )
+        following = _longer(walker, times)
     return Finding(word, tuple(evidence), sentence, following, cost, rows)
+
+
+def _longer(walker: Walker, times: float) -> str:
+    """What to do about steps that were so many times too short."""
+    rate = walker.job.method.rate
+    if rate is None:
+        return 'more steps, or method="auto", which measures the length of its own'
+    return f'a larger rate, up to some {times:,.0f} times the {rate:.2g} it was, or method="auto"'
 
 
 def _alike(walker: Walker, run: Run) -> list[str]:
@@ -419,18 +442,19 @@ def _slopes(walker: Walker, run: Run) -> Slopes | None:
     squared /= count**2
     spread = max(0.0, squares - count * squared)
     noise = spread / (count * (count - 1)) if count > 1 else 0.0
-    dead = _dead(job.layout.leaves, touched) if count * job.batch_size >= 64 else ()
+    dead = _dead(job, touched) if count * job.batch_size >= 64 else ()
     return Slopes(float(np.mean(costs)), count * job.batch_size, squared, noise, dead, exchanged, bad, count)
 
 
-def _dead(leaves: Any, touched: list[np.ndarray]) -> tuple[str, ...]:
-    """Arrays, and units of matrices (columns), whose slope was exactly zero on every fresh batch.
+def _dead(job: Job, touched: list[np.ndarray]) -> tuple[str, ...]:
+    """Arrays that the cost reads, and units of matrices (columns), whose slope was zero on every fresh batch.
 
     `touched`: for each array whether it had a slope, for a matrix column by column.
     """
     found = []
-    for leaf, moved in zip(leaves, touched, strict=True):
-        if leaf.start == leaf.stop:
+    unread = () if job.recorded is None else names(job.recorded, job.layout)  # which are told of as that
+    for leaf, moved in zip(job.layout.leaves, touched, strict=True):
+        if leaf.start == leaf.stop or leaf.name in unread:
             continue  # an array without numbers has nothing to learn with
         if not moved.any():
             found.append(f"all of {leaf.name}")
