@@ -331,8 +331,8 @@ def _job(given: dict[str, Any]) -> Job:
             Teller(None).warn(long)
         meeting = meeting_rows.remark(recorded, size // given["accumulate"])
         classes = class_numbers.remark(recorded, source, size // given["accumulate"])
-        said = (long, meeting, classes, twice.remark(recorded), unread.remark(recorded, layout))
-        said += tuple(_of_rows_alone(job))
+        unused = unread.remark(recorded, layout)
+        said = (long, meeting, classes, twice.remark(recorded), unused, *_of_rows_alone(job))
         job.remarks += [remark for remark in said if remark]
     if isinstance(source, Rows) and isinstance(validation, Rows):
         again = seen_before.remark(source, validation)

@@ -155,3 +155,21 @@ def test_what_a_batch_makes_of_its_rows_decides_how_many_are_looked_at(monkeypat
     monkeypatch.setattr(of_rows.OfRows, "values", counted)
     assert steepest.train(nearest, {"w": np.ones(1)}, x, batch_size=500, steps=1, method="sgd").steps == 1
     assert max(made) <= sum(made) <= of_rows.MOST_LOOKED_AT
+
+
+def test_picks_that_are_none_are_let_be_where_the_cost_asks_for_them_and_leaves_them_out():
+    def asked(params, batch):
+        return (jnp.nanmean(params["t"].at[batch["i"]].get(mode="fill")) - 1.0) ** 2
+
+    def masked(params, batch):
+        picked = params["t"].at[batch["i"]].get(mode="fill")
+        return jnp.mean(jnp.where(jnp.isfinite(picked), picked, 0.0) ** 2)
+
+    def hidden(params, batch):
+        picked = params["t"].at[batch["i"]].get(mode="fill")
+        return jnp.mean(jnp.where(picked > 0, picked, 0.0) ** 2)
+
+    index = {"i": np.arange(64) % 7}  # of five
+    assert of(asked, {"t": np.ones(5)}, index) == of(masked, {"t": np.ones(5)}, index) == ""
+    with pytest.raises(steepest.InputError, match="numbered from 0 to 4"):
+        of(hidden, {"t": np.ones(5)}, index)

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from ..verdict.words import Evidence
+from .far_columns import ADVICE, FAR, far
 
 if TYPE_CHECKING:
     from .job import Job
@@ -32,8 +33,6 @@ ROUNDINGS, MORE, LARGER = 100, 30.0, (1.0, 10.0)
 ENOUGH, CLEAR = 4, 5.0
 # Rows of a batch, and batches, without which nothing is told.
 FEWEST_ROWS, FEWEST = 8, 8
-# Numbers of the data this far from one, or columns this far from each other, saturate a layer or drown one another.
-FAR = 100.0
 # Parameters that came down to this part of their size at the start have been drawn to zero.
 SHRUNK = 0.1
 
@@ -147,9 +146,9 @@ def reason(job: Job, arrays: list[np.ndarray], seen: Exchanged, dead: tuple[str,
             f"{_listed(zero)} began at zero, one after the other: none of them gets a slope through the others",
             "begin with small random numbers, such as rng.normal(size=shape) / np.sqrt(shape[0])",
         )
-    far = _far(job, seen.batches[0])
-    if far:
-        return far, "bring the columns to mean 0 and size 1, with x = (x - x.mean(axis=0)) / x.std(axis=0)"
+    column = far(job, seen.batches[0], FAR)
+    if column:
+        return column, ADVICE
     shrunk = [
         name
         for name, before, after in zip(names, start, arrays, strict=True)
@@ -173,18 +172,3 @@ def reason(job: Job, arrays: list[np.ndarray], seen: Exchanged, dead: tuple[str,
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more
-
-
-def _far(job: Job, rows: list[np.ndarray]) -> str:
-    """The first array of the data whose numbers are far from one, or whose columns are far from each other."""
-    for leaf, array in zip(job.source.layout.leaves, rows, strict=True):
-        if array.ndim < 2 or not (array.dtype.kind == "f" or array.dtype == np.uint8):
-            continue
-        sizes = np.sqrt(np.mean(np.square(array.reshape(len(array), -1).astype(float)), axis=0))
-        most, least = float(sizes.max()), float(sizes[sizes > 0].min(initial=np.inf))
-        if most > FAR or (isfinite(least) and most > FAR**2 * least):
-            column = int(sizes.argmax())
-            which = f"column {column} of {leaf.name}" if sizes.size > 1 else leaf.name
-            other = f", others of {least:.2g}" if most > FAR * least else ""
-            return f"{which} holds numbers of size {most:.2g}{other}"
-    return ""

@@ -106,7 +106,8 @@ def _looked_at(known: OfRows, equation: Any, start: list[np.ndarray]) -> str:
             before.update(np.unique(values[values >= 0]).tolist())
             after.update((np.unique(values[values < 0]) + size).tolist())
     line = in_the_cost(equation)
-    if beyond.batch is not None and _matters(known, index, last, beyond, start):
+    left_out = beyond.batch is not None and _leaves_out(known, equation, beyond, start)
+    if beyond.batch is not None and not left_out and _matters(known, index, last, beyond, start):
         axis = int(np.flatnonzero(np.atleast_2d(_over_axes(beyond.wrong)).any(axis=0))[0])
         sizes = f"one of {last[axis] + 1:,}, numbered from 0 to {last[axis]:,}"
         raise InputError(
@@ -128,6 +129,28 @@ def _looked_at(known: OfRows, equation: Any, start: list[np.ndarray]) -> str:
         f"{behind.value + size} of 0 to {size - 1}, as {behind.value + size} does; where it marks what is not known, "
         "leave these rows out"
     )
+
+
+def _leaves_out(known: OfRows, equation: Any, seen: _Seen, start: list[np.ndarray]) -> bool:
+    """Whether the cost asks which of the numbers picked are none, as `jnp.nanmean` does, and is a number without them.
+
+    That one is a number says nothing by itself: `np.where(h > 0, h, 0)` hides them too.
+    """
+    if equation.params["mode"] != jax.lax.GatherScatterMode.FILL_OR_DROP:
+        return False
+    made, asked = set(equation.outvars), False
+    for other in known.jaxpr.eqns:
+        read = made.intersection(atom for atom in other.invars if isinstance(atom, jex.Var))
+        if read:
+            name = other.primitive.name
+            asked = asked or name == "is_finite" or (name == "ne" and other.invars[0] is other.invars[1])
+            made.update(other.outvars)
+    if not asked:
+        return False
+    assert seen.batch is not None
+    batch = [as_kept(np.asarray(array[seen.batch]), known.precision) for array in known.source.arrays]
+    with numbers_in(known.precision):
+        return bool(np.isfinite(_cost_with(known, equation.invars[1], seen.wrong, None, start, batch)))
 
 
 def _over_axes(wrong: np.ndarray | None) -> np.ndarray:
@@ -169,7 +192,10 @@ def _matters(known: OfRows, index: Any, last: np.ndarray, seen: _Seen, start: li
 
 
 def _cost_with(known: OfRows, index: Any, wrong: Any, pick: Any, parameters: Any, batch: Any) -> float:
-    """The cost where the wrong ones among the indices are `pick`; those of other picks are brought within theirs."""
+    """The cost where the wrong ones among the indices are `pick`; those of other picks are brought within theirs.
+
+    None leaves the wrong ones what they are.
+    """
     jaxpr = known.jaxpr
     values = dict(zip(jaxpr.constvars, known.closed.consts, strict=True))
     typed = [
@@ -177,14 +203,14 @@ def _cost_with(known: OfRows, index: Any, wrong: Any, pick: Any, parameters: Any
     ]
     values.update(zip(jaxpr.invars, [*typed, *batch], strict=True))
     for equation in jaxpr.eqns:
-        if _is_unchecked(equation) and isinstance(equation.invars[1], jex.Var):
-            other = equation.invars[1]
+        other = equation.invars[1] if _is_unchecked(equation) else None
+        if isinstance(other, jex.Var) and not (pick is None and other is index):
             within = np.clip(np.asarray(values[other]), 0, _last(equation)).astype(other.aval.dtype)
             run_equation(equation, held := {**values, other: within}, jaxpr)
             values.update((v, held[v]) for v in equation.outvars)
         else:
             run_equation(equation, values, jaxpr)
-        if index in equation.outvars:
+        if pick is not None and index in equation.outvars:
             values[index] = np.where(wrong, pick, values[index]).astype(index.aval.dtype)
     out = jaxpr.outvars[0]
     return float(values[out])

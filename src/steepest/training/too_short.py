@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from math import isfinite
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .endless import along
 
@@ -28,24 +28,27 @@ WORTH, BATCHES = 0.02, 4
 def farther(walker: Walker, run: Run) -> tuple[float, float, float, float] | None:
     """How many times as far the cost is lowest, and on fresh batches its means at the start, the end, and there.
 
-    None where no such place is lower on each batch by a tenth of what a straight line would lead to.
+    None where no such place is lower on each batch by a tenth of what a straight line would lead to, and where the rate
+    was cut because longer steps diverged.
     """
     job = walker.job
-    if job.recorded is None or walker._once or walker.large:
+    if job.recorded is None or walker._once or walker.large or run.rollbacks:
         return None
     batches = list(islice(job.source.batches(walker.cursor.epoch + 1, 0, job.batch_size, job.part), BATCHES))
     if not batches:
         return None
 
-    def costs(times: float) -> list[float]:
+    def costs(times: float, over: list[Any] = batches) -> list[float]:
         there = along(walker, run, times)
-        return [float(walker.added(None, there, batch)[1].cost) for batch in batches]
+        return [float(walker.added(None, there, batch)[1].cost) for batch in over]
 
+    if not costs(TIMES[0], batches[:1]) <= costs(1.0, batches[:1]):
+        return None  # as nearly always: two looks, and no more
     first, last = costs(0.0), costs(1.0)
     found, lowest = None, fmean(last)
     for times in TIMES:
         beyond = costs(times)
-        if not fmean(beyond) < lowest:
+        if not fmean(beyond) <= lowest:
             break
         lowest = fmean(beyond)
         if all(_is_far_lower(*each, times) for each in zip(first, last, beyond, strict=True)):

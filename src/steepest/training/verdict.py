@@ -23,6 +23,7 @@ from . import loop
 from .alike import alike, equal_slopes
 from .divergence import bad_rows
 from .endless import TIMES, endless
+from .far_columns import ADVICE, FAR, VERY_FAR, far
 from .ignored import Exchanged, reason
 from .too_short import farther
 from .unread import names
@@ -158,6 +159,9 @@ def judge(walker: Walker, run: Run) -> Finding:
             " Nothing was learned that tells one row from another: the cost is the same with the rows of each array "
             f"exchanged{'' if not why else f'; {why}'}."
         )
+    elif column := _far(walker, run, word, slopes):
+        sentence += f" Not scaled: {column}."
+        following = ADVICE
     same = _alike(walker, run) if word.is_success else []
     if same:
         sentence += (
@@ -185,11 +189,22 @@ def judge(walker: Walker, run: Run) -> Finding:
     return Finding(word, tuple(evidence), sentence, following, cost, rows)
 
 
+def _far(walker: Walker, run: Run, word: TrainVerdict, slopes: Slopes | None) -> str:
+    """Columns of the data that are far from one, where that may be what keeps the run from learning; "" elsewhere."""
+    diverged = run.rollbacks or word == TrainVerdict.DIVERGED
+    suspected = diverged or (slopes is not None and slopes.dead)
+    stands = word in (TrainVerdict.NOISE_FLOOR, TrainVerdict.STANDING_STILL)
+    if walker.job.recorded is None or not (suspected or stands):
+        return ""
+    batch = _fresh(walker)
+    return "" if batch is None else far(walker.job, batch, FAR if suspected else VERY_FAR)
+
+
 def _longer(walker: Walker, times: float) -> str:
     """What to do about steps that were so many times too short."""
     rate = walker.job.method.rate
     if rate is None:
-        return 'more steps, or method="auto", which measures the length of its own'
+        return "more steps" if walker.job.method.begun_at is not None else "more steps, or a larger rate"
     return f'a larger rate, up to some {times:,.0f} times the {rate:.2g} it was, or method="auto"'
 
 
