@@ -1,6 +1,10 @@
 """Small models and data that the tests of training share."""
 
+from inspect import signature
+
 import numpy as np
+
+from steepest.train import _job, train
 
 
 def regression(rows=512, noise=0.1, seed=0):
@@ -35,3 +39,10 @@ def cross_entropy(params, batch):
     scores = scores - np.max(scores, axis=1, keepdims=True)
     chosen = scores[np.arange(len(label)), label]
     return np.mean(np.log(np.sum(np.exp(scores), axis=1)) - chosen)
+
+
+def remarks(cost, params, data, **settings):
+    """What a run remarks on before its first step, for which nothing is compiled."""
+    given = {name: argument.default for name, argument in signature(train).parameters.items()}
+    settings = {"batch_size": 16, "steps": 2, "method": "sgd", "rate": 1e-3} | settings
+    return " ".join(_job(given | {"cost": cost, "params": params, "data": data} | settings).remarks)

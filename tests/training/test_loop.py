@@ -15,7 +15,7 @@ import steepest
 from steepest.training import loop
 from steepest.training.batches import Part, Rows, read_data
 
-from .models import classification, regression
+from .models import classification, regression, remarks
 
 pytestmark = pytest.mark.usefixtures("compiled_once")
 
@@ -257,8 +257,8 @@ def test_a_cost_that_is_a_sum_over_rows_is_remarked_on_and_a_mean_is_not():
         def squares(p, batch, of_rows=of_rows):
             return of_rows((batch["x"] @ p["w"] + p["b"] - batch["y"]) ** 2)
 
-        told.append(steepest.train(squares, params, data, steps=2, method="sgd", rate=1e-6).remarks)
-    assert "a sum over the rows" in " ".join(told[0])
+        told.append(remarks(squares, params, data))
+    assert "a sum over the rows" in told[0]
     assert not told[1]
 
 

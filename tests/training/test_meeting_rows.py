@@ -1,7 +1,5 @@
 """A column of predictions beside flat targets is remarked on; what compares rows on purpose is not."""
 
-from inspect import signature
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,20 +7,16 @@ import optax
 import pytest
 
 import steepest
-from steepest.train import _job
+
+from .models import remarks
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(64, 16)), RNG.normal(size=64)
 COLUMN, FLAT = {"w": np.zeros((16, 1))}, {"w": np.zeros(16)}
 
 
-SETTINGS = {"batch_size": 16, "steps": 2, "method": "sgd", "rate": 1e-3}
-
-
 def of(cost, params, data=(X, Y)):
-    """What a run remarks on before its first step, for which nothing is compiled."""
-    given = {name: argument.default for name, argument in signature(steepest.train).parameters.items()}
-    return " ".join(_job({**given, "cost": cost, "params": params, "data": data, **SETTINGS}).remarks)
+    return remarks(cost, params, data)
 
 
 def squares(params, batch):
@@ -49,7 +43,8 @@ def test_a_column_that_meets_a_flat_array_is_remarked_on_with_its_line(cost):
 
 
 def test_a_run_hands_back_what_was_remarked_on_before_it():
-    assert " ".join(steepest.train(squares, COLUMN, (X, Y), **SETTINGS).remarks) == of(squares, COLUMN) != ""
+    result = steepest.train(squares, COLUMN, (X, Y), batch_size=16, steps=2, method="sgd", rate=1e-3)
+    assert " ".join(result.remarks) == of(squares, COLUMN) != ""
 
 
 def in_jax(params, batch):
