@@ -133,6 +133,28 @@ class Objective:
         other.budget = self.budget
         return other
 
+    def in_units(self, size: float, cost_unit: float) -> Objective:
+        """The same cost, divided by `cost_unit`, of x/`size`; evaluations count as this one's."""
+        value, both, bend = self._value, self._value_and_gradient, self._hessian
+        part = size / cost_unit
+
+        def value_and_gradient(w: Vector) -> tuple[float, Vector]:
+            value, gradient = both(size * w)
+            return value / cost_unit, part * gradient
+
+        return self.beside(
+            self.n,
+            value=None if value is None else lambda w: value(size * w) / cost_unit,
+            value_and_gradient=value_and_gradient,
+            hessian=None if bend is None else lambda w: size * part * bend(size * w),
+            sparse_hessian=Later(lambda: self._sparse_in_units(size, size * part)),
+            bounds=Bounds(self.bounds.lower / size, self.bounds.upper / size),
+        )
+
+    def _sparse_in_units(self, size: float, part: float) -> Callable[[Vector], Any] | None:
+        found = self._found_sparse_hessian()
+        return None if found is None else lambda w: part * found(size * w)
+
     def within(self, bounds: Bounds) -> Objective:
         """The same cost inside other bounds; evaluations count as this one's."""
         other = object.__new__(Objective)

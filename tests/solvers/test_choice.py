@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import nnls
 from scipy.special import logsumexp, softmax
 
 from steepest import Verdict, minimize
@@ -599,3 +600,13 @@ def test_a_correlation_is_walked_as_the_smooth_cost_it_is():
     with_mean = np.column_stack([X, np.ones(400)])
     fitted = with_mean @ np.linalg.lstsq(with_mean, y)[0]
     assert_allclose(found.fun, 1.0 - np.std(fitted) / np.std(y), rtol=1e-9)
+
+
+def test_squares_of_a_sum_of_sizes_end_in_the_minimum_of_nonnegative_least_squares():
+    random = np.random.default_rng(5)
+    A = random.standard_normal((120, 60))
+    y = A[:, :5].sum(axis=1) + 3.0 * random.standard_normal(120)
+    found = minimize(lambda x: np.sum((A @ x - y) ** 2) + 0.5 * np.sum(np.abs(x)) ** 2, np.zeros(60))
+    parts = np.vstack([np.hstack([A, -A]), np.sqrt(0.5) * np.ones((1, 120))])
+    assert found.success and found.nfev < 400
+    assert found.fun == pytest.approx(nnls(parts, np.append(y, 0.0))[1] ** 2, rel=1e-12)

@@ -40,9 +40,9 @@ class Rows:
     `names`: of the rows, in words the user wrote. `blocks` are stacked in order; row k of the stack is row
     `order[k]` of the constraints. `convex()`: whether the trace shows the points that meet all of them to be
     a convex set. `remarks`: what was changed on the way in. `traces`: of the functions that the first block stacks, if
-    it does. `split()`: the cost that is walked between them and the constraints themselves without their kinks, a
+    it does. `splitting(rows)`: the cost that is walked between them and such constraints without their kinks, a
     `problem.SplitCost`; None where there are none that can be replaced. `start`: where the walk begins, (n,), for the
-    size of the parameters.
+    size of the parameters. `known_units` (m,): of the rows, where parameters are next to nothing.
 
     >>> circle = Block(
     ...     1, lambda x: np.array([x @ x]), lambda x: 2 * x[None, :], lambda x, u: 2 * u[0] * np.eye(x.size)
@@ -61,8 +61,13 @@ class Rows:
     convex: Callable[[], bool] = lambda: False
     remarks: tuple[str, ...] = ()
     traces: tuple[Any, ...] = ()
-    split: Callable[[], Any | None] = lambda: None
+    splitting: Callable[[Rows], Any | None] = lambda rows: None
     start: Vector | None = None
+    known_units: Vector | None = None
+
+    def split(self) -> Any | None:
+        """The cost and these constraints without their kinks; None where there are none that can be replaced."""
+        return self.splitting(self)
 
     @property
     def senses(self) -> list[int]:
@@ -107,6 +112,8 @@ class Rows:
 
     def units_at(self, x: Vector) -> Vector:
         """The same (m,), for parameters of the size of `x` (n,)."""
+        if self.known_units is not None:
+            return self.known_units
         units = np.ones(self.m)
         for rows, slopes in self._slight:
             size = np.maximum(np.abs(x), 1.0)

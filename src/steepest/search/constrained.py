@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +19,14 @@ from ..evaluations import SplitCost, split_between, split_cost
 from ..presentation.text import counted
 from ..problem import Problem
 from ..recording import Recording
-from ..solvers.constrained_driver import ConstrainedRun, InteriorPointSolver, drive_constrained, missed
+from ..solvers.constrained_driver import (
+    MET,
+    ConstrainedRun,
+    InteriorPointSolver,
+    drive_constrained,
+    missed,
+    rank,
+)
 from ..solvers.driver import lowest_seen, spent
 from ..solvers.methods import plan_for
 from ..solvers.plan import Plan
@@ -46,7 +54,48 @@ def read_rows(constraints: Any, problem: Problem, derivatives: str) -> Rows | No
     from ..constraints.reading import read
 
     rows = read(constraints, problem, derivatives)
-    return None if rows is None else replace(rows, split=partial(_split, problem, rows))
+    return None if rows is None else replace(rows, splitting=partial(_split, problem))
+
+
+def one_sided(rows: Rows) -> Rows | None:
+    """The rows without the limits that keep kinks from being made equations; None where none of them does.
+
+    Of |x| <= 2 and |x| >= 1 together each is such a limit to the other, and of |x| = 2 the lower one: |x| is a kink
+    that only an upper limit makes harder to meet. A minimum without them that meets them is one with them.
+    """
+    senses, first = rows.senses, 0
+    kinks = _replaced(rows) if 0 in senses else 0
+    found = None
+    for trace, sense in zip(rows.traces, senses, strict=True):
+        mine = rows.order[first : first + int(np.prod(trace.shape))]
+        first += mine.size
+        if sense:
+            continue
+        for side, limit in (("lower", -np.inf), ("upper", np.inf)):
+            limits = getattr(found or rows, side).copy()
+            limits[mine] = limit
+            without = replace(found or rows, **{side: limits}, convex=lambda: False)
+            if _replaced(without) > kinks:
+                found, kinks = without, _replaced(without)
+                break
+    return found
+
+
+def _meets(rows: Rows, x: Vector) -> bool:
+    """Whether `x` (n,) lies outside no limit by more than a small part of what the row is made from."""
+    sizes = np.maximum(np.asarray(abs(rows.jacobian(x)) @ np.abs(x)).ravel(), _nearer(rows))
+    return bool((rows.violation(x) <= MET * sizes).all())
+
+
+def _nearer(rows: Rows) -> Vector:
+    nearer = np.minimum(np.abs(rows.lower), np.abs(rows.upper))
+    return np.where(np.isfinite(nearer), nearer, 0.0)
+
+
+def _replaced(rows: Rows) -> int:
+    """How many kinks of the cost and the constraints are equations."""
+    split = rows.split()
+    return 0 if split is None else len(split.program.pairs)
 
 
 def _split(problem: Problem, rows: Rows) -> SplitCost | None:
@@ -108,6 +157,9 @@ class Between:
         constraint is not defined at the start, the walk begins at a place nearby where all are.
         """
         self.taken.append(self.plan.solver.name)
+        known = self._one_sided()
+        if known is not None:
+            return known
         run, existing = self._from_where_all_exist()
         run, judgement = self._judged(run)
         off = None
@@ -126,6 +178,37 @@ class Between:
         if off is not None:
             judgement = told_of_the_leap(judgement, off, self.problem.names)
         return run, judgement
+
+    def _one_sided(self) -> tuple[ConstrainedRun, Judgement] | None:
+        """The walk without the limits that keep kinks from being equations; None where its end is no answer."""
+        rows, without = self.rows, None if self.problem.objective.is_measured else one_sided(self.rows)
+        if without is None:
+            return None
+        try:
+            self.rows = without
+            run = self._walk(self.problem.start)
+            if run.stop is StopReason.TOLERANCE and _meets(rows, run.x):
+                run, judgement = self._judged(run)
+                if judgement.verdict.is_minimum or run.stop in CUT_SHORT:
+                    return run, judgement
+        finally:
+            self.rows = rows
+        return self._judged(self._best_passed(run)) if run.stop in CUT_SHORT else None
+
+    def _best_passed(self, run: ConstrainedRun) -> ConstrainedRun:
+        """The run at the best of the places it has passed, which was looked for without some of the limits."""
+        history, best = run.history, run
+        with suppress(BudgetSpent, KeyboardInterrupt):
+            least = rank(missed(self.rows, run.x), run.value)
+            for x, value in zip(history.x, history.value[history.kept], strict=True):
+                its_rank = rank(missed(self.rows, x), float(value))
+                if its_rank < least:
+                    least, best = (
+                        its_rank,
+                        replace(run, x=x, value=float(value), gradient=np.full(x.size, np.nan)),
+                    )
+        off = in_spite_of_ctrl_c(self.rows.violation, best.x)
+        return replace(best, violation=float(off.max(initial=0.0)))
 
     def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:
         """The walk from the start; or from a place (n,) beside it, where that is where the cost and all rows exist."""

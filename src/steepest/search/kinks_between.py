@@ -1,4 +1,4 @@
-"""A walk between constraints of a cost with kinks: on the smooth program that each kink is an equation of."""
+"""A walk between constraints in units of its own: on the smooth program of kinks, or of parameters next to nothing."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from ..solvers.constrained_driver import (
 from ..solvers.constrained_polish import Polished
 from ..solvers.driver import listener, spent
 from ..solvers.history import History
-from ..solvers.interior_point import InteriorPoint, Iterate
+from ..solvers.interior_point import ARRIVED, InteriorPoint, Iterate
 from ..solvers.kink_polish import arrived_at, polished_on_kinks
+from ..solvers.natural_units import Units, natural_units
 from ..solvers.programs import Slacked
-from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
+from ..solvers.smooth_programs import SmoothProgram, between, in_units, smooth_program
 from ..solvers.stopping import INTERRUPTED, StopReason, in_spite_of_ctrl_c
 
 
@@ -50,26 +51,30 @@ def over_kinks(
     restore: Callable[[Vector], Any] | None,
     watch: Callable[[Vector, float, float, float, int], bool] | None,
 ) -> ConstrainedRun | None:
-    """As `drive_constrained` walks from `start` (n,); None where the cost has no kinks to replace, or none there."""
+    """As `drive_constrained` walks from `start` (n,); None where the cost has no kinks to replace, or none there.
+
+    Nor parameters next to nothing.
+    """
     split = None if objective.is_measured else rows.split()
-    if split is None:
-        return None
     start = objective.bounds.project(start)
     watched = _Watched(objective, rows, start, listener(callback, restore), watch)
     try:
-        y = split.program.lift(start)
-        if not np.isfinite(y).all():
+        natural = natural_units(objective, rows, start)
+        if natural is not None:
+            rows = watched.rows = replace(rows, known_units=natural.rows)
+        y = start if split is None else split.program.lift(start)
+        if (split is None and natural is None) or not np.isfinite(y).all():
             return None
         watched.see(start)
-        smooth = watched.smooth = smooth_program(objective, split, y)
+        smooth = watched.smooth = _program(objective, split, y, natural)
     except ArithmeticError:
         return None
     except BudgetSpent as what:
         return watched.ended(StopReason.OUT_OF_BUDGET, spent(str(what), objective))
     except KeyboardInterrupt:
         return watched.ended(StopReason.STOPPED, INTERRUPTED)
-    together = between(smooth, rows, split.limits)
-    arrived = arrived_at(smooth)
+    together = between(smooth, rows, None if split is None else split.limits)
+    arrived = ARRIVED if split is None else arrived_at(smooth)
     run = drive_constrained(
         solver,
         smooth.objective,
@@ -78,9 +83,18 @@ def over_kinks(
         tol=arrived if tol is None else max(arrived, tol),
         max_steps=max_steps,
         watch=watched.look,
-        polish=partial(_polished, watched, smooth, together),
+        polish=None if split is None else partial(_polished, watched, smooth, together),
     )
     return watched.run(run)
+
+
+def _program(objective: Objective, split: Any, y: Vector, natural: Units | None) -> SmoothProgram:
+    if natural is None:
+        return smooth_program(objective, split, y)
+    size, cost = natural.parameters, natural.cost
+    if split is None:
+        return in_units(objective, size, cost)
+    return smooth_program(objective, split, y, np.maximum(np.abs(y[: objective.n]), size), cost)
 
 
 def _polished(
@@ -147,13 +161,14 @@ class _Watched:
         except KeyboardInterrupt:
             return self.ended(StopReason.STOPPED, INTERRUPTED)
         unit, n, kinks = self.smooth.cost_unit, end.x.size, self.smooth.rows.m
+        own = self.rows.known_units
         return replace(
             run,
             x=end.x,
             value=end.value,
             gradient=end.gradient,
             history=self.history,
-            multipliers=unit * run.multipliers[kinks:],
+            multipliers=unit * run.multipliers[kinks:] / (1.0 if own is None else own),
             bound_multipliers=unit * run.bound_multipliers[:n] / self.smooth.units[:n],
             violation=missed(self.rows, end.x),
         )

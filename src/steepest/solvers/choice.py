@@ -166,7 +166,7 @@ def _by_residuals_for_a_while(where: Callable[[Situation], bool], then: int) -> 
 RULES = (
     Rule(
         SplitInteriorPoint,
-        when=lambda s: s.has_kinks_to_split and not s.may_be_smooth,
+        when=lambda s: not s.objective.least_squares and s.has_kinks_to_split and not s.may_be_smooth,
         because="the cost has kinks, and is smooth once each is an equation of its own",
         otherwise="the cost has no kinks that could be made equations, or more than {kinks}",
         most_steps=None,
@@ -184,6 +184,13 @@ RULES = (
         because="the cost is a sum of squares, so the slopes of its residuals tell its curvature",
         otherwise=NO_SQUARES,
         most_steps=KNOWING_STEPS,
+    ),
+    Rule(
+        SplitInteriorPoint,
+        when=lambda s: s.objective.least_squares and s.has_kinks_to_split,
+        because="where its squares end at kinks the cost is smooth once each is an equation of its own",
+        otherwise="it has no kinks that could be made equations, or is no sum of squares",
+        most_steps=None,
     ),
     Rule(
         LBFGS,
@@ -225,7 +232,7 @@ RULES = (
     ),
     Rule(
         SplitInteriorPoint,
-        when=lambda s: s.has_kinks_to_split and s.may_be_smooth,
+        when=lambda s: not s.objective.least_squares and s.has_kinks_to_split and s.may_be_smooth,
         because="where a norm is zero the cost has a kink, and is smooth once that is an equation of its own",
         otherwise="the cost has no norms of so many more numbers than parameters that few can be zero",
         most_steps=None,

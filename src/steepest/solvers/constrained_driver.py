@@ -51,6 +51,9 @@ NEARLY_ARRIVED = 1e-5
 # So many short steps in a row, each found by dozens of trials, creep along a kink.
 CREEPS = 20
 
+# How far from a start without slope or curvature another is looked for, in sizes of the parameters.
+NEAR = 1e-4
+
 # Where the first barrier ends nowhere, the walk begins again with these, nearer to the start and farther inside.
 OTHER_BARRIERS = (1e-3, 100.0)
 
@@ -188,9 +191,17 @@ class _Walk:
         return ending
 
     def _leg(
-        self, start: Vector, barrier: float, limit: int, tell: Callable[[Any, int, int], None] | None
+        self,
+        start: Vector,
+        barrier: float,
+        limit: int,
+        tell: Callable[[Any, int, int], None] | None,
+        moved: bool = False,
     ) -> tuple[Halt | None, tuple[StopReason, str]]:
-        """One walk of the method from `start` (n,); begun again where the parameters outgrow the units of the rows."""
+        """One walk of the method from `start` (n,); begun again where the parameters outgrow the units of the rows.
+
+        And once beside it, where there are no second derivatives, as those of |z|^1.5 at zero: `moved` says so.
+        """
         program = Slacked(self.objective, self.rows, start)
         program.scaled(start)
         method = InteriorPoint(program, first_barrier=barrier, arrived=self.arrived)
@@ -207,6 +218,8 @@ class _Walk:
                 self._settle(program, method, it)
                 return None, (StopReason.OUT_OF_BUDGET, f"all {limit} steps allowed were taken")
             it = method.step(it)
+            if it.halt is Halt.STUCK and x is start and not (moved or _has_curvature(method, it)):
+                return self._leg(beside(self.objective, start), barrier, limit, tell, moved=True)
             if it.halt is not None:
                 break
             self.taken += 1
@@ -382,6 +395,18 @@ class _Walk:
             np.array(x), value, np.array(gradient), stop, reason, self.history, steps, self.solver.name,
             multipliers, bound, violation, self.infeasible,
         )  # fmt: skip
+
+
+def _has_curvature(method: InteriorPoint, it: Iterate) -> bool:
+    """Whether all second derivatives at an iterate are numbers."""
+    H = method.program.hessian(it.w, it.y) if it.B is None else it.B
+    return bool(np.isfinite(H if isinstance(H, np.ndarray) else H.data).all())
+
+
+def beside(objective: Objective, x: Vector) -> Vector:
+    """A place (n,) near `x` where no parameter, and no difference of two, is what it is there."""
+    away = NEAR * np.sin(1.0 + np.arange(x.size)) * np.maximum(np.abs(x), 1.0)
+    return objective.bounds.project(x + away)
 
 
 def is_defined(objective: Objective, rows: Rows, x: Vector) -> bool:

@@ -105,8 +105,8 @@ class Situation:
 
     @property
     def has_kinks_to_split(self) -> bool:
-        """Whether the cost has kinks that can be made equations, and is not known to be a sum of squares."""
-        return self.exact and not self.objective.least_squares and self.objective.split is not None
+        """Whether the cost has kinks that can be made equations."""
+        return self.exact and self.objective.split is not None
 
     @property
     def has_weighty_hessian(self) -> bool:

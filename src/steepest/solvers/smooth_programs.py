@@ -135,11 +135,14 @@ class Vanishing:
         return float((np.sqrt(pull[pulled]) / bears[pulled]).max(initial=0.0))
 
 
-def smooth_program(objective: Objective, split: Any, y: Vector, sizes: Vector | None = None) -> SmoothProgram:
+def smooth_program(
+    objective: Objective, split: Any, y: Vector, sizes: Vector | None = None, cost_unit: float = 1.0
+) -> SmoothProgram:
     """The program of a kinked `objective`, in units told at `y` (N,); its evaluations count as the objective's own.
 
     `split`: the same cost without its kinks, a `problem.SplitCost`. `sizes`: of the parameters (n,), where more is
-    known of them than their values. Raises what the cost raises at `y`.
+    known of them than their values; `cost_unit`: of a cost without slopes in its kinks. Raises what the cost raises at
+    `y`.
     """
     program, cost, n = split.program, split.cost, split.program.n
     block = _no_rows(cost, y.size) if split.rows is None else _traced(split.rows, y.size)
@@ -153,12 +156,12 @@ def smooth_program(objective: Objective, split: Any, y: Vector, sizes: Vector | 
         raised[program.radii] = np.maximum(2.0 * y[program.radii], units[program.radii])
     all_slopes = block.jacobian(raised)
     slopes = all_slopes[:, :n]
-    of_kinks = _units_of_kinks(program, raised, all_slopes)
+    of_kinks = _units_of_kinks(program, raised, all_slopes, sizes)
     units[program.pairs] = of_kinks[:, None]
     units[program.levels[:, 0]] = of_kinks[program.levels[:, 1]]
     _, gradient = cost.value_and_gradient(raised)
     steepest = np.abs(gradient * units)[n:].max(initial=0.0)
-    cost_unit = float(_power_of_two(steepest))
+    cost_unit = float(_power_of_two(steepest)) if steepest > 0.0 else cost_unit
     of_rows = of_kinks
     if split.parts is not None:
         unit_of_part = units[program.radii][program.part_of]
@@ -196,20 +199,34 @@ def _in_these_units(objective: Objective, split: Any, units: Vector, cost_unit: 
     return SmoothProgram(inner, rows, units, cost_unit, program, parts)
 
 
+def in_units(objective: Objective, size: float, cost_unit: float) -> SmoothProgram:
+    """A cost without kinks as such a program, whose parameters are counted in `size`, and the cost in `cost_unit`."""
+    n, none = objective.n, np.zeros(0)
+    rows = Rows(n, none, none, (), (), np.zeros(0, dtype=int))
+    return SmoothProgram(objective.in_units(size, cost_unit), rows, np.full(n, size), cost_unit, None)
+
+
 def between(smooth: SmoothProgram, rows: Rows, limits: Any = None) -> Rows:
     """The equations of the kinks and, after them, the constraints `rows` of the parameters, as functions of w (N,).
 
-    `limits`: the first block of those as a traced function of y, where it has kinks itself.
+    `limits`: the first block of those as a traced function of y, where it has kinks itself. Rows whose units are known
+    are in these.
     """
     n, N, kinks = rows.n, smooth.units.size, smooth.rows
     units = smooth.units[:n]
     blocks = [_widened(block, units, N) for block in rows.blocks]
     if limits is not None:
         blocks[0] = _widened(_traced(limits, N), smooth.units, N)
+    of_rows, own = np.ones(rows.m), rows.known_units
+    if own is not None:
+        of_rows, one, start = own, np.ones(N), 0
+        for k, block in enumerate(blocks):
+            blocks[k] = _in_units(block, one, own[rows.order[start : start + block.m]])
+            start += block.m
     return Rows(
         N,
-        np.concatenate([kinks.lower, rows.lower]),
-        np.concatenate([kinks.upper, rows.upper]),
+        np.concatenate([kinks.lower, rows.lower / of_rows]),
+        np.concatenate([kinks.upper, rows.upper / of_rows]),
         [*kinks.names, *rows.names],
         (*kinks.blocks, *blocks),
         np.concatenate([kinks.order, kinks.m + rows.order]),
@@ -319,10 +336,11 @@ def _units_of_norms(program: Any, y: Vector, made: Vector) -> Vector:
     return np.asarray(_power_of_two(largest))[program.radius_places]
 
 
-def _units_of_kinks(program: Any, y: Vector, slopes: Any) -> Vector:
+def _units_of_kinks(program: Any, y: Vector, slopes: Any, sizes: Vector | None) -> Vector:
     """What the sides of the kinks of one operation differ by at most, or are made from, (R,); one for nothing.
 
-    On a kink the sides differ by rounding alone. `slopes` (R, N): of the equations by the parameters, and by the sides
+    Where that is nothing the `sizes` (n,) of the parameters tell what they may differ by, if these are known. On a
+    kink the sides differ by rounding alone. `slopes` (R, N): of the equations by the parameters, and by the sides
     of other kinks that some are made from.
     """
     if not len(program.pairs):
@@ -336,6 +354,10 @@ def _units_of_kinks(program: Any, y: Vector, slopes: Any) -> Vector:
     far = np.maximum(far, np.asarray(abs(slopes[:, :n]) @ size[:n]) + of_others)
     largest = np.zeros(int(program.places_of.max()) + 1)
     np.maximum.at(largest, program.places_of, far)
+    if sizes is not None and not largest.all():
+        reach = np.zeros(largest.size)
+        np.maximum.at(reach, program.places_of, np.asarray(abs(slopes[:, :n]) @ sizes).ravel())
+        largest = np.where(largest > 0.0, largest, reach)
     return np.asarray(_power_of_two(largest))[program.places_of]
 
 

@@ -16,7 +16,7 @@ from ..bounds import Vector
 from ..errors import InputError
 from ..objective import Objective
 from .cone_interior_point import ConeInteriorPoint, cone_method, off_cones
-from .constrained_driver import OTHER_BARRIERS
+from .constrained_driver import OTHER_BARRIERS, beside
 from .interior_point import FIRST_BARRIER, Halt, InteriorPoint, Iterate
 from .kink_polish import arrived_at, polished_on_kinks
 from .programs import Slacked
@@ -30,9 +30,6 @@ CREEPS = 20
 # From so many times the size of its start, or of its unit, on a walk is asked whether it leads anywhere: the cost is
 # looked at so many times as far on, and falls without limit where it falls by no less than this part of the rate.
 FAR_OFF, ONWARD, AS_FAST = 1e6, tuple(10.0**k for k in range(9)), 0.9
-
-# How far from a start without a slope another is looked for, in sizes of the parameters.
-NEAR = 1e-4
 
 
 class Leg(NamedTuple):
@@ -92,10 +89,7 @@ class SplitInteriorPoint:
                 'np.maximum, and no such kink was found; leave method out, or write method="newton"'
             )
         value, gradient = objective.value_and_gradient(x)
-        if (
-            np.isnan(gradient).any()
-            and np.isnan(objective.value_and_gradient(_beside(objective, x))[1]).any()
-        ):
+        if np.isnan(gradient).any() and np.isnan(objective.value_and_gradient(beside(objective, x))[1]).any():
             value, gradient = _told(objective, x)  # there is no place with a slope to begin from
         first = () if objective.split.conic is None else (None,)
         barriers = (*first, FIRST_BARRIER, *OTHER_BARRIERS)
@@ -147,12 +141,6 @@ def _falls_for_ever(objective: Objective, start: Vector, x: Vector, value: float
             return False
         farther = fall
     return True
-
-
-def _beside(objective: Objective, x: Vector) -> Vector:
-    """A place (n,) near `x` where no parameter, and no difference of two, is what it is there."""
-    away = NEAR * np.sin(1.0 + np.arange(x.size)) * np.maximum(np.abs(x), 1.0)
-    return objective.bounds.project(x + away)
 
 
 def _told(objective: Objective, x: Vector) -> tuple[float, Vector]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..bounds import Vector
-from .failures import falls
+from .failures import fades, falls
 from .kink import Kink, kink_at, one_slope_down
 from .look import Look, Rounding
 from .minima import kink_minimum
 from .rays import first_fall
 from .split_kink import split_minimum
+from .tails import WEAK, tail_beside_kinks
 from .words import Evidence, Judgement
 
 # Distances, in natural sizes, at which a fall along a kink is looked for: a straight step leaves a bent one soon.
@@ -35,7 +36,9 @@ def at_a_kink(look: Look, rounding: Rounding, evidence: list[Evidence]) -> tuple
         return None, False
     way = way_out_of(look, kink, rounding.value) if kink.is_minimum else None
     if kink.is_minimum and way is None:
-        return kink_minimum(look, kink, evidence), False
+        level = np.abs(look.gradient) * look.scale <= WEAK * max(look.fall or 0.0, abs(look.value))
+        tail = tail_beside_kinks(look, look.free & level)
+        return (kink_minimum(look, kink, evidence) if tail is None else fades(look, tail, evidence)), False
     downhill = way if kink.is_minimum else (None if kink.rises else kink.lowest)
     if (
         kink.descent is not None

@@ -278,6 +278,8 @@ def look_at(
     moved = np.zeros(x.size) if start is None else np.abs(x - start)
     scale = np.maximum(np.abs(x), moved)
     most = largest(scale)
+    if 0.0 < most < NOTHING and not _changes_within(objective, x, scale, float(value)):
+        scale, most = np.zeros(x.size), 0.0  # as a walk that ends at zero, but for rounding, where it began
     # A parameter that is zero, up to rounding, and never moved says nothing of its own size: the others', or 1,
     # must do.
     unknown = min(most, 1.0) if most > 0.0 else 1.0
@@ -320,6 +322,12 @@ def _level(objective: Objective, x: Vector, sizes: Vector, value: float, fall: f
     if not fall > 0.0 and all(there == value for there in values):
         return None
     return max(abs(value), fall, *map(abs, values), 0.0)
+
+
+def _changes_within(objective: Objective, x: Vector, scale: Vector, value: float) -> bool:
+    """Whether the cost, `value` at `x` (n,), is another so little away, which makes of rounding no size."""
+    there = _known_value(objective, x + _signs(np.random.default_rng(x.size), (x.size,)) * scale)
+    return not isfinite(there) or abs(there - value) > 4.0 * EPS * abs(value)
 
 
 def _size_of(

@@ -24,12 +24,14 @@ from ..solvers.constrained_driver import is_defined
 from ..solvers.smooth_programs import SmoothProgram, between, smooth_program
 from .constrained import Multipliers, judge_constrained
 from .constrained_point import Point
+from .failures import fades
 from .kink import Kink
 from .kink_multipliers import MOST_DEPENDENT, at_limits, inside_of_sides, multipliers_inside, of_sides
 from .look import NO_NUMBER, Look
 from .minima import kink_minimum
 from .norm_balls import held_together
 from .precision import digits_of
+from .tails import WEAK, tail_beside_kinks
 from .wording import listed
 from .words import Evidence, Judgement, Verdict
 
@@ -41,6 +43,10 @@ NEAR_BY = 1e-6
 
 # A jump of the slope below this part of the largest is none.
 NO_JUMP = 1e-9
+
+# A slope that could change the cost by less than this part of its size, or of its fall, within the parameters' sizes
+# is left by unpolished points. More, and the cost is asked so many sizes down it; lower by more roundings is lower.
+SLIGHT, SLID, ROUNDINGS = 1e-8, (1.0, 1e-2, 1e-4, 1e-6), 32.0
 
 # Random signs that the rounding of slopes and equations is given when the digits are told.
 RANDOM_SIGNS = 4
@@ -78,7 +84,7 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         if hint is None:
             return None
     judgement, multipliers = judge_constrained(objective, rows, w, names=names, hint=hint)
-    if not judgement.verdict.is_minimum:
+    if not judgement.verdict.is_minimum or _slides(look, smooth, objective, rows, w, multipliers):
         return None
     flat = judgement.verdict is Verdict.FLAT_MINIMUM and not look.convex
     if flat and _some_hold_nothing(on, multipliers.bounds, program.lower):
@@ -96,7 +102,11 @@ def split_minimum(look: Look, evidence: Sequence[Evidence]) -> Judgement | None:
         1,
         f"multipliers of {count} {'kinks' if count > 1 else 'kink'}, each between the slopes of its two sides",
     )
-    digits = _digits(look, objective, rows, smooth.units, w, multipliers.rows, holding)
+    along = _along_the_kinks(objective, rows, w, multipliers.rows, holding)
+    tail = tail_beside_kinks(look, _level(look, smooth.units, smooth.cost_unit, *along))
+    if tail is not None:
+        return fades(look, tail, list(evidence))
+    digits = _digits(look, objective, rows, smooth.units, w, multipliers.rows, holding, *along)
     if digits is not None and judgement.digits is not None:
         digits = np.minimum(digits, judgement.digits[: look.n])
     return replace(kink_minimum(look, kink, list(evidence)), digits=digits)
@@ -131,6 +141,8 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     judgement, multipliers = judge_constrained(vanishing.objective, vanishing.rows, w, names=names, hint=hint)
     if not judgement.verdict.is_minimum:
         return None
+    if _slides(look, smooth, vanishing.objective, vanishing.rows, w, multipliers, between=rows):
+        return None
     count = _kinks_that_hold(on, multipliers.bounds, split.program.lower) + int(closed.sum())
     if not count:
         return None
@@ -154,6 +166,37 @@ def split_minimum_between(look: Look, rows: Rows) -> tuple[Judgement, Multiplier
     violation = float(np.max(rows.violation(look.x), initial=0.0))
     pushes = unit * multipliers.rows[kinks : together.m]
     return found, Multipliers(pushes, bounds, active, violation)
+
+
+def _slides(
+    look: Look,
+    smooth: SmoothProgram,
+    objective: Objective,
+    inner: Rows,
+    w: Vector,
+    multipliers: Multipliers,
+    between: Rows | None = None,
+) -> bool:
+    """Whether the cost itself falls along what the multipliers leave of the slope, met as the constraints are.
+
+    What is left is measured against the largest slope of the program, and one kink far away, or in other units than
+    the rest, may be steeper than all that matters here.
+    """
+    n, units = look.n, smooth.units[: look.n]
+    _, gradient = objective.value_and_gradient(w)
+    left = (gradient - inner.jacobian(w).T @ multipliers.rows - multipliers.bounds)[:n]
+    sizes = look.scale / units
+    size = max(look.fall or 0.0, abs(look.value))
+    if float(np.abs(left) @ sizes) * smooth.cost_unit <= SLIGHT * size:
+        return False
+    way = -units * sizes**2 * left
+    way = way / float(np.abs(way / look.scale).max())
+    for part in SLID:
+        there = look.inside(look.x + part * way)
+        met = between is None or bool((between.violation(there) <= between.violation(look.x)).all())
+        if met and look.value_at(there) < look.value - ROUNDINGS * EPS * size:
+            return True
+    return False
 
 
 def _weighing(smooth: SmoothProgram, rows: Rows, w: Vector, holding: np.ndarray) -> np.ndarray:
@@ -243,6 +286,17 @@ def _multipliers(
     return u, of_sides(left, low, high)
 
 
+def _level(look: Look, units: Vector, cost_unit: float, H: Any, A: Any, free: np.ndarray) -> np.ndarray:
+    """Mask (n,) of the parameters that no kink holds and that next to no curvature does."""
+    held = np.asarray(abs(A).sum(axis=0)).ravel() > 0.0
+    loose = (free < look.n) & ~held
+    places = free[loose]
+    rises = cost_unit * np.abs(H.diagonal()[loose]) * (look.scale[places] / units[places]) ** 2
+    level = np.zeros(look.n, dtype=bool)
+    level[places] = rises <= WEAK * max(look.fall or 0.0, abs(look.value))
+    return level
+
+
 def _digits(
     look: Look,
     objective: Objective,
@@ -251,10 +305,12 @@ def _digits(
     w: Vector,
     multipliers: Vector,
     holding: np.ndarray,
+    H: Any,
+    A: Any,
+    free: np.ndarray,
 ) -> Vector | None:
     """Digits of each parameter: a Newton step along the kinks, with the rounding of slopes and equations in it."""
     w = np.where(holding, objective.bounds.lower, w)
-    H, A, free = _along_the_kinks(objective, rows, w, multipliers, holding)
     J = rows.jacobian(w)
     _, gradient = objective.value_and_gradient(w)
     slope = (gradient - J.T @ multipliers)[free]

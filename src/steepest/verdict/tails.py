@@ -9,6 +9,7 @@ lies where the tail has drowned in rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, isfinite, sqrt
 
 import numpy as np
@@ -57,6 +58,9 @@ ONWARD = 8
 # Distances, in natural sizes, at which the rise on both sides of the point is compared, the nearest first.
 BOTH_SIDES = tuple(10.0**-k for k in range(8, -1, -1))
 
+# Places beside the point, in natural sizes, nearer than those, that show how the cost is rounded.
+BESIDE = tuple(sign * k * 1e-10 for k in range(1, 9) for sign in (1.0, -1.0))
+
 # Places on the way back, in natural sizes, at which the tail may be steepest: near its start, or halfway.
 NEARER = (0.5, 0.6, 0.7, 0.8, *(1.0 - 10.0**-k for k in range(1, 10)))
 
@@ -83,6 +87,33 @@ def is_tail(look: Look, direction: Vector, rounding: Rounding) -> Vector | None:
             continue
         if not (look.is_hidden and _turns_up(look, -away, rounding)):
             return -away
+    return None
+
+
+def tail_beside_kinks(look: Look, level: np.ndarray) -> Vector | None:
+    """The way (n,) along one of the parameters `level` (n,) in which the cost falls for ever towards a limit.
+
+    Others sit at kinks, where there need not be a slope along them.
+    """
+    if not level.any():
+        return None
+    cost = look.objective
+
+    def finite(x: Vector) -> tuple[float, Vector]:
+        value, gradient = cost.value_and_gradient(x)
+        return value, np.where(np.isnan(gradient), 0.0, gradient)
+
+    smooth = replace(
+        look, objective=cost.beside(look.n, value=cost.value, value_and_gradient=finite, bounds=cost.bounds)
+    )
+    # Where large numbers cancel the cost is rounded to more than its size, and only some neighbours show it.
+    beside = (look.x + t * np.where(level, look.scale, 0.0) for t in BESIDE)
+    error = max(8.0 * EPS * abs(look.value), *(abs(look.value_at(place) - look.value) for place in beside))
+    rounding = Rounding(EPS * np.abs(finite(look.x)[1]), error, np.zeros(look.n))
+    for place in level.nonzero()[0][:LOOKED_AT]:
+        found = is_tail(smooth, np.where(np.arange(look.n) == place, look.scale, 0.0), rounding)
+        if found is not None:
+            return found
     return None
 
 
