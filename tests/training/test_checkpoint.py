@@ -516,6 +516,32 @@ def test_two_runs_do_not_write_into_one_folder(tmp_path, monkeypatch, capsys):
     trained(tmp_path, resume=True)
 
 
+def test_two_runs_of_one_process_do_not_write_into_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sole_writer, "PATIENCE", 0.5)
+    refused = []
+
+    def again(row):
+        with pytest.raises(
+            steepest.InputError, match=r"another run is writing to .*of this process"
+        ) as error:
+            trained(tmp_path / "b" / ".." / "a")
+        refused.append(error)
+        # Nor is the system's lock lost with it, which keeps other processes out.
+        program = [sys.executable, "-c", OTHER.replace("600", "0"), str(tmp_path / "a")]
+        other = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+        try:
+            assert f"process {os.getpid()} on" in other.stdout.readline()
+        finally:
+            other.kill()
+            other.communicate()
+        return True
+
+    (tmp_path / "b").mkdir()
+    assert trained(tmp_path / "a", callback=again).steps
+    assert len(refused) == 1
+    trained(tmp_path / "a", resume=True)  # a run that is over holds nothing
+
+
 @pytest.mark.parametrize("left", [False, True])
 def test_a_run_waits_for_the_one_before_it_and_looks_again_at_what_that_has_left(
     tmp_path, monkeypatch, capsys, left

@@ -19,6 +19,9 @@ NAME = ".writer"
 PATIENCE = 120.0
 # Seconds between two looks.
 PAUSE = 0.2
+# Which run of this process writes into a folder: to the system a lock is the whole process's, and lost with any file
+# of that name that the process closes.
+_WRITERS: dict[str, object] = {}
 
 
 @contextlib.contextmanager
@@ -28,22 +31,32 @@ def sole_writer(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
     The system lets go of the lock with the process, however that ends. Where it has no locks (Windows, some servers of
     files) there is no such check.
     """
-    with contextlib.ExitStack() as open_files:
-        with contextlib.suppress(OSError):  # what the disk refuses, the run says itself
-            # Without a buffer: what a full disk would not take is not tried again, and raised, when the run is over.
-            file = open_files.enter_context((folder / NAME).open("ab+", buffering=0))
-            _claim(file, folder, warn)
-        yield
+    place, me = os.path.realpath(folder), object()
+    try:
+        _claim(lambda: _WRITERS.setdefault(place, me) is me, lambda: " (of this process)", folder, warn)
+        with contextlib.ExitStack() as open_files:
+            with contextlib.suppress(OSError):  # what the disk refuses, the run says itself
+                # Without a buffer: what a full disk would not take is not tried again, and raised, at the run's end.
+                file = open_files.enter_context((folder / NAME).open("ab+", buffering=0))
+                _claim(lambda: _taken(file), lambda: _who(file), folder, warn)
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+            yield
+    finally:
+        if _WRITERS.get(place) is me:
+            del _WRITERS[place]
 
 
-def _claim(file: IO[bytes], folder: Path, warn: Callable[[str], None]) -> None:
-    if not _taken(file):
-        other = f"another run is writing to {folder}{_who(file)}"
-        warn(f"{other}; waiting up to {PATIENCE:g} s for it to end")
-        if not _taken_within(file, PATIENCE):
-            raise InputError(f"checkpoint: {other}; end it, or give this run another folder")
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+def _claim(
+    taken: Callable[[], bool], who: Callable[[], str], folder: Path, warn: Callable[[str], None]
+) -> None:
+    """Return once it is taken; raises `InputError` where `who` holds on to it."""
+    if taken():
+        return
+    other = f"another run is writing to {folder}{who()}"
+    warn(f"{other}; waiting up to {PATIENCE:g} s for it to end")
+    if not _taken_within(taken, PATIENCE):
+        raise InputError(f"checkpoint: {other}; end it, or give this run another folder")
 
 
 def _taken(file: IO[bytes]) -> bool:
@@ -62,11 +75,11 @@ def _taken(file: IO[bytes]) -> bool:
     return True
 
 
-def _taken_within(file: IO[bytes], seconds: float) -> bool:
+def _taken_within(taken: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         time.sleep(PAUSE)
-        if _taken(file):
+        if taken():
             return True
     return False
 
