@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -93,15 +94,22 @@ def traceable(closed_jaxpr: Any) -> Traceable:
     on_host = host is not None or not numerics.accelerated()
     closed = in_blocks(closed_jaxpr) if on_host else closed_jaxpr
 
-    def there() -> AbstractContextManager[Any]:
-        return nullcontext() if host is None else jax.default_device(host)
-
     def evaluate(constants: list[Any], *inputs: Any) -> list[Any]:
         return jax.core.eval_jaxpr(closed.jaxpr, constants, *inputs)
 
+    there = partial(device_of, host)
+    return Traceable(evaluate, constants_at(there, closed), there, on_host=on_host)
+
+
+def device_of(host: Any | None) -> AbstractContextManager[Any]:
+    """Where a program is compiled and run: on `host`, or where JAX chooses for None."""
+    return nullcontext() if host is None else jax.default_device(host)
+
+
+def constants_at(there: Callable[[], AbstractContextManager[Any]], closed: Any) -> list[Any]:
+    """The constants of a closed jaxpr, laid where its program runs."""
     with double_precision(), there():
-        constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
-    return Traceable(evaluate, constants, there, on_host=on_host)
+        return [jax.device_put(np.asarray(constant)) for constant in closed.consts]
 
 
 def host_for(closed: Any) -> Any | None:

@@ -6,16 +6,16 @@ through the cost and its gradient again, which is half of the work or more.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import jax
 import jax.extend.core as jex
 import numpy as np
 
-from ..numerics import double_precision, owned
+from ..numerics import owned
 from ..tracing.passes import eliminate_dead
-from .compiled import Traceable, host_for
+from .compiled import Traceable, constants_at, device_of, host_for
 from .costs import FREE, WORTH_LOOPING
 from .tiers import Tiered
 
@@ -54,14 +54,9 @@ class Products:
         closed = self._along.jaxpr
         if self._along.foreseen.compiled > WORTH_LOOPING:
             return None
-        host = host_for(closed)
-
-        def there() -> AbstractContextManager[Any]:
-            return nullcontext() if host is None else jax.default_device(host)
-
+        there = partial(device_of, host_for(closed))
         if self._constants is None:
-            with double_precision(), there():
-                self._constants = [jax.device_put(np.asarray(constant)) for constant in closed.consts]
+            self._constants = constants_at(there, closed)
         return Traceable(
             self._inside, (self._constants, self._place_of(x)), there, self._kept, self._along.is_on_host
         )
