@@ -74,7 +74,7 @@ def test_a_cost_called_often_is_compiled_when_rent_reaches_the_price(monkeypatch
         return jnp.sum(x)
 
     tiered = Tiered(traced(long_chain, (5000,)))
-    expected = int(np.ceil(tiered.foreseen.compiling / tiered.foreseen.saving))
+    expected = int(np.ceil(tiered.foreseen.compiling / tiered.foreseen.wasted))
     calls = 0
     while tiered.tier == "interpreted":
         tiered(np.ones(5000))
@@ -94,7 +94,7 @@ def test_calls_that_no_clock_watches_count_as_much_and_give_the_same(monkeypatch
         return jnp.sum(x), 2.0 * x
 
     tiered = Tiered(traced(chain, (5000,)))
-    expected = int(np.ceil(tiered.foreseen.compiling / tiered.foreseen.saving))
+    expected = int(np.ceil(tiered.foreseen.compiling / tiered.foreseen.wasted))
     x = np.linspace(0.0, 1.0, 5000)
     with Quiet():
         first = tiered(x)
@@ -111,6 +111,23 @@ def test_calls_that_no_clock_watches_count_as_much_and_give_the_same(monkeypatch
     assert tiered.tier == "compiled"
 
 
+def test_arrays_in_the_cache_buy_a_compiler_later_than_as_many_numbers_in_memory():
+    """For each number; where a compiled call takes as long as it saves, none is ever bought."""
+
+    def chain(x):
+        for _ in range(30):
+            x = x * 1.01 + 0.1
+        return x
+
+    small, large = (foresee(traced(chain, (n,))) for n in (10_000, 1_000_000))
+    assert 0.0 < small.wasted / 10_000 < 0.5 * large.wasted / 1_000_000
+    few = Tiered(traced(lambda x: jnp.sum(x * x + 0.1), (1_000,)))
+    with Quiet():
+        for _ in range(20_000):
+            few(np.ones(1_000))
+    assert few.tier == "interpreted"
+
+
 def test_a_call_longer_than_compiling_is_compiled_at_once():
     def heavy(x):
         for _ in range(60):
@@ -118,7 +135,7 @@ def test_a_call_longer_than_compiling_is_compiled_at_once():
         return jnp.sum(x)
 
     closed = traced(heavy, (10**7,))
-    assert foresee(closed).saving > foresee(closed).compiling
+    assert foresee(closed).wasted > foresee(closed).compiling
     assert Tiered(closed).tier == "compiled"
 
 

@@ -28,6 +28,11 @@ COMPILED_CALL = 8e-6
 # What takes XLA longer than this, in seconds, gains nothing from being a part of a compiled loop: what a call of it and
 # a few operations on vectors take besides is a tenth of a millisecond.
 WORTH_LOOPING = 5e-4
+# What a call is foreseen to take is a bound, and what compiling saves is less: a compiled call may take so much longer,
+# and up to so many elements, which the second-level cache holds, the interpreter takes this part of the time for each.
+# Without these, programs of 50 to 10,000 parameters were compiled that then took up to three times as long.
+COMPILED_ARRAYS = 2.5e-5
+CACHED, IN_CACHE = 1 << 15, 0.4
 # Iterations expected of a `while` loop, whose number nobody knows.
 WHILE_ITERATIONS = 30
 # How often the intervals of integrals are looked at together.
@@ -90,11 +95,15 @@ CUBIC = set("cholesky lu qr eigh eig svd triangular_solve".split())
 
 @dataclass(frozen=True)
 class Foreseen:
-    """Seconds for one interpreted call, one compiled call, and compiling."""
+    """Seconds for one interpreted call, one compiled call, and compiling.
+
+    `cached`: by how much an interpreted call is quicker where its arrays stay in the cache.
+    """
 
     interpreted: float
     compiled: float
     compiling: float
+    cached: float = 0.0
 
     @property
     def at_best(self) -> float:
@@ -106,6 +115,11 @@ class Foreseen:
         """Seconds that one call saves when it is compiled; negative where interpreting is faster."""
         return self.interpreted - self.compiled
 
+    @property
+    def wasted(self) -> float:
+        """Seconds that an interpreted call takes longer than a compiled one for sure: what may buy the compiling."""
+        return self.saving - self.cached - COMPILED_ARRAYS
+
 
 def foresee(closed: Any) -> Foreseen:
     """Foreseen cost of a closed jaxpr, from its equations alone.
@@ -116,30 +130,32 @@ def foresee(closed: Any) -> Foreseen:
     >>> foresee(jaxpr).saving < 0          # three numbers: the compiler has nothing to give
     True
     """
-    interpreted, compiled, equations, scalars, alone = _count(closed.jaxpr.eqns)
+    interpreted, compiled, cached, equations, scalars, alone = _count(closed.jaxpr.eqns)
     compiling = COMPILE + COMPILE_EQUATION * equations + COMPILE_SCALAR_PAIR * scalars**2 + alone
-    return Foreseen(INTERPRETED_CALL + interpreted, COMPILED_CALL + compiled, compiling)
+    return Foreseen(INTERPRETED_CALL + interpreted, COMPILED_CALL + compiled, compiling, cached)
 
 
-def _count(equations: Sequence[Any]) -> tuple[float, float, int, int, float]:
-    """Seconds interpreted and compiled; equations and scalar equations to compile, and seconds for those alone."""
-    interpreted, compiled, total, scalars, alone = 0.0, 0.0, 0, 0, 0.0
+def _count(equations: Sequence[Any]) -> tuple[float, float, float, int, int, float]:
+    """Seconds interpreted, compiled, saved by the cache; equations and scalar ones to compile, and seconds alone."""
+    interpreted, compiled, cached, total, scalars, alone = 0.0, 0.0, 0.0, 0, 0, 0.0
     for equation in equations:
         for repetitions, inner in _inner(equation):
-            slow, fast, more, more_scalars, more_alone = _count(inner)
+            slow, fast, kept, more, more_scalars, more_alone = _count(inner)
             # A loop in Python binds and stacks at every turn; in XLA it is a jump.
             interpreted += repetitions * (slow + INTERPRETED_CALL)
             compiled += repetitions * (fast + SCALAR_OPERATION)
+            cached += repetitions * kept
             total += more
             scalars += more_scalars
             alone += more_alone
-        slow, fast = _one(equation)
+        slow, fast, kept = _one(equation)
         interpreted += slow
         compiled += fast
+        cached += kept
         total += 1
         scalars += all(var.aval.shape == () for var in equation.outvars)
         alone += COMPILE_ALONE.get(equation.primitive.name, 0.0)
-    return interpreted, compiled, total, scalars, alone
+    return interpreted, compiled, cached, total, scalars, alone
 
 
 def _inner(equation: Any) -> list[tuple[float, Sequence[Any]]]:
@@ -162,8 +178,8 @@ def _inner(equation: Any) -> list[tuple[float, Sequence[Any]]]:
     return [] if inner is None else [(1, inner.jaxpr.eqns)]
 
 
-def _one(equation: Any) -> tuple[float, float]:
-    """Seconds for one equation without what is inside it, interpreted and compiled."""
+def _one(equation: Any) -> tuple[float, float, float]:
+    """Seconds for one equation without what is inside it, interpreted, compiled, and saved by the cache."""
     name = equation.primitive.name
     outputs = sum(math.prod(var.aval.shape) for var in equation.outvars)
     inputs = sum(math.prod(atom.aval.shape) for atom in equation.invars)
@@ -174,18 +190,19 @@ def _one(equation: Any) -> tuple[float, float]:
         # Element by element: moving costs nothing, the rest a few scalar operations.
         overhead = 0.0 if name in FREE else min(max(inputs, outputs) * SCALAR_OPERATION, ARRAY_OPERATION)
     if name in FREE:
-        return overhead, 0.0
+        return overhead, 0.0, 0.0
     if name == INITIAL_VALUE:
-        return RATE_EVALUATIONS * AROUND_A_RATE, 0.0
+        return RATE_EVALUATIONS * AROUND_A_RATE, 0.0, 0.0
     if name == "dot_general":
         ((contracted, _), _) = equation.params["dimension_numbers"]
         work = outputs * math.prod(equation.invars[0].aval.shape[d] for d in contracted)
-        return overhead + work * MULTIPLY_ADD[0], work * MULTIPLY_ADD[1]
+        return overhead + work * MULTIPLY_ADD[0], work * MULTIPLY_ADD[1], 0.0
     if name in CUBIC:
         shape = equation.invars[0].aval.shape
         # Each number of a solution takes one row of the triangle.
         work = (outputs if name == "triangular_solve" else math.prod(shape)) * shape[-1]
-        return 10 * overhead + work * FACTORISED[0], 2 * overhead + work * FACTORISED[1]
+        return 10 * overhead + work * FACTORISED[0], 2 * overhead + work * FACTORISED[1], 0.0
     slow, fast = WEIGHTS.get(name, CHEAP)
     elements = max(inputs, outputs) if name.startswith(("reduce", "cum", "arg", "sort")) else outputs
-    return overhead + elements * slow, elements * fast
+    stays = elements <= CACHED and (slow, fast) in (CHEAP, INDEXED)
+    return overhead + elements * slow, elements * fast, (1.0 - IN_CACHE) * elements * slow if stays else 0.0

@@ -91,9 +91,9 @@ class Tiered:
         self._arrays = [k for k, aval in enumerate(closed_jaxpr.out_avals) if aval.shape]
         self._price = self.foreseen.compiling
         self._surprising = BADLY_WRONG * self.foreseen.interpreted
-        saving = self.foreseen.saving
+        wasted = self.foreseen.wasted
         # Calls that the interpreter answers before the next one makes their waste reach the price.
-        self._most_interpreted = max(ceil(self._price / saving) - 1, 0) if saving > 0.0 else inf
+        self._most_interpreted = max(ceil(self._price / wasted) - 1, 0) if wasted > 0.0 else inf
         # Once the clock has nothing left to say, calls up to so many go without it.
         self._unwatched = 0.0
         self._quickest = self._quickest_compiled = inf
@@ -102,7 +102,7 @@ class Tiered:
         self._compiled: Compiled | None = None
         self._on_trial = False
         self._rejected = False
-        if self.foreseen.saving >= self.foreseen.compiling:
+        if wasted >= self.foreseen.compiling:
             self.tier = "compiled"
             return
         start = perf_counter()

@@ -206,7 +206,7 @@ class LevenbergMarquardt:
         reach = sqrt(float(moved.dot(moved)))
         radius = self.first_radius * (reach if reach > 0.0 else sqrt(linear.residual.dot(linear.residual)))
         unseen = size == 0.0
-        if not unseen.any():
+        if is_zero(unseen):
             return self._aim(objective, x, linear, None, size, size, gram, radius, False, False, None, 0.0)
         scale = np.where(unseen, float(size.max()) or 1.0, size)
         state = self._aim(objective, x, linear, None, scale, size, gram, radius, False, False, None, 0.0)
@@ -238,7 +238,7 @@ class LevenbergMarquardt:
             place = _place(objective.bounds, x, move.p if further is None else move.p + further)
             if free and radius == inf:
                 place = _refined(objective.bounds, state, move, place)
-            if not move.promise > 0.0 or (move.promise <= rounding and bool((place == x).all())):
+            if not move.promise > 0.0 or (move.promise <= rounding and holds_everywhere(place == x)):
                 lost = state.decrease <= rounding
                 return state._replace(stop=StopReason.ROUNDING if lost else StopReason.NO_PROGRESS)
             least = WORTH_TAKING * move.promise if move.promise > rounding else -rounding
@@ -415,10 +415,11 @@ def _units(state: LMState, size: Vector) -> Vector:
 def _fitting(scale: Vector, size: Vector, curved: bool) -> Vector:
     """The units `scale` (n,), smaller where columns of this `size` (n,) are lost in them, in squares where `curved`."""
     if curved:
-        drowned = (size < DROWNED * scale).any()
-        return np.where(size > 0.0, np.maximum(REMEMBERED * scale, size), scale) if drowned else scale
+        if is_zero(size < DROWNED * scale):
+            return scale
+        return np.where(size > 0.0, np.maximum(REMEMBERED * scale, size), scale)
     sunk = (size < SUNK * scale) & (size > 0.0)
-    return np.where(sunk, size / RAISED, scale) if sunk.any() else scale
+    return scale if is_zero(sunk) else np.where(sunk, size / RAISED, scale)
 
 
 def _still_unseen(before: LMState | None, size: Vector) -> Mask | None:
@@ -426,7 +427,7 @@ def _still_unseen(before: LMState | None, size: Vector) -> Mask | None:
     if before is None or before.unseen is None:
         return None
     unseen = before.unseen & (size == 0.0)
-    return unseen if unseen.any() else None
+    return None if is_zero(unseen) else unseen
 
 
 def _turns(before: Vector | None, step: Vector | None, scale: Vector) -> bool:

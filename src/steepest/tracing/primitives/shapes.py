@@ -42,6 +42,9 @@ def _reshaped(equation: Any, context: Context) -> Code:
         return Code("{0}", fresh=False)
     if shape == ():
         return text("{function}({0}, ())[()]", function=np.reshape)
+    if equation.invars[0].aval.shape:
+        return text("{0}.reshape({shape})", fresh=False, shape=shape)
+    # A number may be Python's own.
     return text("{function}({0}, {shape})", fresh=False, function=np.reshape, shape=shape)
 
 
