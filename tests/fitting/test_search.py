@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from steepest import Verdict, fit, models
+from steepest import Budget, Verdict, fit, models
 from steepest.fitting.starts import suspicion_of
 from steepest.objective import Objective
 from steepest.reference_problems import nist
@@ -227,3 +227,15 @@ def test_a_wave_that_is_little_of_the_variance_is_found_at_its_frequency():
     y = fringes(q, *true) * (1.0 + 0.001 * np.random.default_rng(2).standard_normal(q.size))
     found = fit(fringes, q, y, [1.0, 300.0, 0.5], sigma=0.001 * fringes(q, *true))
     assert_allclose(np.abs(found.params), true, rtol=0.01)
+
+
+@pytest.mark.parametrize("loss", ["linear", "soft_l1"])
+def test_a_wave_is_found_within_a_hundred_evaluations(loss):
+    """Before parts of the model are moved, which takes hundreds; the data are exact, and their frequency is five."""
+    t = np.linspace(0.0, 20.0, 150)
+    y = 2.0 * np.sin(5.0 * t + 0.5) + 1.0
+    start = {"a": 1.0, "w": 7.0, "p": 0.0, "c": 0.0}
+    found = fit("a * sin(w * x + p) + c", t, y, start, loss=loss, budget=Budget(evaluations=100))
+    assert_allclose(
+        [abs(found.values["a"]), found.values["w"], found.values["c"]], [2.0, 5.0, 1.0], rtol=1e-7
+    )

@@ -53,10 +53,11 @@ class Found:
 class Further:
     """Walks from the most promising of many seeded starts; whichever verified minimum is lowest is kept.
 
-    Before them, parts of the model are moved to where most is left to explain (`exchange`), and waves to other
-    frequencies; where that explains all but noise, it is the last start. With a robust loss the first is where a
-    gentler one leads: a loss that levels off lets go of all the data. All within what the first walk left of the
-    budget; once that is spent, or the user says stop, the lowest place seen is the answer.
+    Before them, waves are looked for at other frequencies, which takes next to no evaluations, and parts of the model
+    are moved to where most is left to explain (`exchange`); where that explains all but noise, it is the last start.
+    With a robust loss the first is where a gentler one leads: a loss that levels off lets go of all the data. All
+    within what the first walk left of the budget; once that is spent, or the user says stop, the lowest place seen is
+    the answer.
 
     `first`: where the first walk ended, and `doubt`: why it is not taken at its word. Where it is (None), waves alone
     are looked for at other frequencies: those that miss the data may explain most of their variance even so.
@@ -101,9 +102,10 @@ class Further:
         if self.doubt is None:
             yield from self._at_other_frequencies()
             return
-        if self.residuals.rho is not None:
+        if self.residuals.rho not in (None, LOSSES[GENTLE]):
             gentle = self._gentle().objective(self.task.bounds, beside=self.objective)
             yield self._walked(gentle, self.task.start).x
+        yield from self._at_other_frequencies()
         yield from self._with_parts_elsewhere()
         elsewhere = around(self.objective, self.task.start, self.lowest.run.x, self.starts, self.seed)
         yield from self._at_other_frequencies()
