@@ -13,6 +13,7 @@ import numpy as np
 
 from .bounds import Vector
 from .errors import InputError, SteepestError
+from .numerics import without_collections
 from .parameters import Parameters
 from .returned import numbers
 
@@ -71,17 +72,18 @@ class Cost:
 
     def trace(self, parameters: Parameters, args: tuple[Any, ...], label: str | None = None) -> Trace:
         """The cost as a jaxpr; see `tracing.trace.trace`."""
-        from .tracing.trace import trace
+        with without_collections():
+            from .tracing.trace import trace
 
-        try:
-            return trace(self.function, parameters, args, style=self.style, label=label)
-        except (TypeError, IndexError, ValueError) as error:
-            if self.style == "unpacked" and not isinstance(error, SteepestError):
-                error.add_note(
-                    f"{self.label} takes several arguments, so each was given one number of the start; what is no "
-                    "parameter belongs in args=."
-                )
-            raise
+            try:
+                return trace(self.function, parameters, args, style=self.style, label=label)
+            except (TypeError, IndexError, ValueError) as error:
+                if self.style == "unpacked" and not isinstance(error, SteepestError):
+                    error.add_note(
+                        f"{self.label} takes several arguments, so each was given one number of the start; what is no "
+                        "parameter belongs in args=."
+                    )
+                raise
 
 
 def check_derivatives(derivatives: str) -> None:

@@ -13,6 +13,7 @@ from .budget import Budget
 from .errors import InputError
 from .numerics import Quiet
 from .objective import Objective
+from .optional import is_torch
 from .outcome import result_of
 from .problem import Problem, pose
 from .recording import check_record, recorded
@@ -99,14 +100,11 @@ def minimize(
     1.0 2.0 global minimum
     """
     began = time.perf_counter()
-    if type(x0).__module__ not in ("builtins", "numpy") or isinstance(x0, (dict, list, tuple)):
-        from .training.torch_costs import is_torch
+    if is_torch(x0):
+        from .torch_minimize import minimize_torch
 
-        if is_torch(x0):
-            from .torch_minimize import minimize_torch
-
-            given = {"bounds": bounds, "tol": tol, "budget": budget, "options": options, "seed": seed}
-            return minimize_torch(minimize, fun, x0, args, method, callback=callback, record=record, **given)
+        given = {"bounds": bounds, "tol": tol, "budget": budget, "options": options, "seed": seed}
+        return minimize_torch(minimize, fun, x0, args, method, callback=callback, record=record, **given)
     if callback is not None and not callable(callback):
         raise InputError(f"callback={callback!r} cannot be called")
     if tol is not None and not 0 <= tol < np.inf:

@@ -1,6 +1,8 @@
 """Where and how precisely JAX computes: double precision is scoped, the user's own configuration never touched."""
 
-from contextlib import AbstractContextManager, nullcontext
+import gc
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, Token
 from math import isfinite
 from typing import Any
@@ -103,6 +105,23 @@ _NOTHING_LEFT_TO_DO = nullcontext()
 def quietly() -> AbstractContextManager[Any]:
     """`Quiet`, or nothing where that holds already: for a few operations that may run inside it or alone."""
     return _NOTHING_LEFT_TO_DO if _IS_QUIET.get() else Quiet()
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """A scope in which Python does not look for cycles of objects that nobody reads.
+
+    What is recorded is kept, and to look through it and all that JAX holds, again and again, takes a third of a long
+    recording.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def double_precision() -> AbstractContextManager[Any]:

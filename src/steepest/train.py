@@ -202,6 +202,7 @@ def _job(given: dict[str, Any]) -> Job:
     """Every argument checked, the data opened, the cost traced; nothing is computed yet."""
     import jax
 
+    from .optional import is_torch
     from .training import class_numbers, meeting_rows, seen_before, turn_by_turn, twice, unread
     from .training.batches import Given, Part, Rows, read_data
     from .training.checkpoint import Checkpoints
@@ -211,7 +212,6 @@ def _job(given: dict[str, Any]) -> Job:
     from .training.methods import whole as whole_method
     from .training.recordings import Recordings
     from .training.settings import checked
-    from .training.torch_costs import is_torch
     from .training.validation import check_aside
     from .training.watching import Teller
     from .training.ways_back import check_way_back

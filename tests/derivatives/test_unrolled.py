@@ -116,3 +116,25 @@ def test_a_function_called_many_times_may_be_of_single_numbers_all_through():
     assert singles.source.count("*") == 36
     assert singles.seconds < arrays.seconds
     assert not np.isfinite(singles(np.full(40, np.inf))[0]).any()
+
+
+@pytest.mark.parametrize("factor", [0.9, 0.0, -1e200])
+def test_few_numbers_inside_a_loop_are_python_s_and_do_what_numpy_does(factor):
+    """A recursion of pairs, against NumPy turn by turn: where Python raises, infinities and NaN come all the same."""
+
+    def turn(pair, row):
+        turned = factor * pair[::-1] + jnp.log(row)
+        return turned, pair / turned
+
+    with jax.enable_x64(True):
+        rows = np.linspace(0.0, 2.0, 12).reshape(6, 2)
+        jaxpr = jax.make_jaxpr(lambda pair: jax.lax.scan(turn, pair, rows))(np.ones(2))
+    last, quotients = interpret(simplify(jaxpr))(np.array([1.0, -2.0]))
+    pair, expected = np.array([1.0, -2.0]), []
+    with np.errstate(all="ignore"):
+        for row in rows:
+            turned = factor * pair[::-1] + np.log(row)
+            expected.append(pair / turned)
+            pair = turned
+    np.testing.assert_allclose(last, pair, rtol=1e-14)
+    np.testing.assert_allclose(quotients, expected, rtol=1e-14)

@@ -208,7 +208,7 @@ class _Writer:
 
     def _write(self, step: Any) -> None:
         before = len(self.lines)
-        if self.floats and not self.inner and self._write_few(step):
+        if self.floats and self._write_few(step):
             self.seconds += SCALAR_OPERATION * (len(self.lines) - before)
             return
         scalar = all(var.aval.shape == () for var in (*step.invars, *step.outvars))

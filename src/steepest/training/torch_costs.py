@@ -12,26 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..optional import optional
+from ..optional import is_module, optional
 from .batches import TORCH_STREAM, random_numbers
 
 FEATURE, EXTRA = "PyTorch costs", "torch"
-
-
-def is_module(params: Any) -> bool:
-    """Whether the parameters are a module of PyTorch; PyTorch is not imported to find out."""
-    return any(
-        kind.__module__.startswith("torch.nn.") and kind.__name__ == "Module" for kind in type(params).__mro__
-    )
-
-
-def is_torch(params: Any) -> bool:
-    """Whether the parameters are PyTorch's: a module, a tensor, or a dict or list with a tensor in it."""
-    if is_module(params) or type(params).__module__.partition(".")[0] == "torch":
-        return True
-    if isinstance(params, dict):
-        return any(map(is_torch, params.values()))
-    return isinstance(params, (list, tuple)) and any(map(is_torch, params))
 
 
 def named_tensors(params: Any) -> dict[str, Any]:
