@@ -608,3 +608,64 @@ def test_draws_without_a_seed_inside_the_cost_are_refused(draw):
 def test_draws_with_a_seed_inside_the_cost_are_numbers():
     drawn = np.random.default_rng(3).normal(size=3)
     assert_allclose(gradient(lambda p: np.random.default_rng(3).normal(size=3) @ p)(P), drawn, rtol=1e-14)
+
+
+def drawn_inside(p):
+    rng = np.random.default_rng(5)
+    np.random.seed(2)
+    return (
+        np.sum(rng.normal(p[0], p[2], size=4) ** 2)
+        + np.sum(rng.uniform(p[1], high=p[2], size=3) ** 3)
+        + np.sum(rng.exponential(p[2], 2))
+        + np.sum(np.log(rng.lognormal(p[0], p[2], size=3)) ** 2)
+        + np.sum(rng.laplace(p) ** 2)
+        + np.sum(np.random.normal(p[0], 1.0, size=2) ** 2)
+        + np.sum(np.random.RandomState(3).gumbel(p[0], p[2], 2))
+    )
+
+
+def test_draws_with_a_seed_are_moved_and_scaled_by_the_parameters():
+    p = np.array([0.7, -0.4, 1.3])
+    assert_allclose(gradient(drawn_inside)(p), central_difference(drawn_inside, p), rtol=1e-7)
+    with pytest.raises(TracingError, match="gamma"):
+        gradient(lambda p: np.random.default_rng(1).gamma(p[2]))(p)
+
+
+def test_what_scipy_designs_of_numbers_inside_the_cost_is_numbers():
+    from scipy import signal
+
+    def filtered(p):
+        sections = signal.butter(2, 0.3, output="sos")
+        b, a = signal.cheby1(2, 1.0, 0.4)
+        return np.sum(signal.sosfilt(sections, p) ** 3) + np.sum(signal.lfilter(b, a, p) ** 2)
+
+    assert_allclose(gradient(filtered)(P), central_difference(filtered, P), rtol=1e-6, atol=1e-8)
+
+
+def test_a_tail_that_scipy_integrates_has_its_slopes_where_its_shapes_are_numbers():
+    from scipy import stats
+
+    def cost(p):
+        return np.sum(stats.norminvgauss.cdf(np.array([0.3, 0.8]), 1.0, 0.5, loc=p[0], scale=p[2]))
+
+    density = stats.norminvgauss.pdf(np.array([0.3, 0.8]), 1.0, 0.5, loc=P[0], scale=P[2])
+    assert_allclose(
+        gradient(cost)(P)[0], -np.sum(density), rtol=1e-7
+    )  # of both places: SciPy pairs them with shapes
+
+
+def in_compiled_code(p):
+    from scipy.linalg import solve_toeplitz
+
+    return solve_toeplitz(p + np.array([5.0, 0.0, 0.0]), P).sum()
+
+
+def in_an_iterator(p):
+    return sum(v**2 for v in np.nditer(p))
+
+
+@pytest.mark.parametrize("cost", [in_compiled_code, in_an_iterator])
+def test_compiled_code_that_takes_no_objects_is_named_with_its_line(cost):
+    with pytest.raises(TracingError, match=cost.__name__) as caught:
+        gradient(cost)(P)
+    assert 'derivatives="numeric"' in str(caught.value)

@@ -817,8 +817,10 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], settings:
     out = settings.pop("out", None)
     if not is_traced(inputs) and not is_traced(settings) and not is_traced(out):
         if out is not None:
-            settings["out"] = tuple(_plain(item) for item in out)
-        result = getattr(ufunc, method)(*map(_plain, inputs), **{k: _plain(v) for k, v in settings.items()})
+            settings["out"] = tuple(plain_numbers(item) for item in out)
+        result = getattr(ufunc, method)(
+            *map(plain_numbers, inputs), **{k: plain_numbers(v) for k, v in settings.items()}
+        )
         return out[0] if out is not None else _made_results(result)
     found: set[str] = set()
     if method == "at":
@@ -871,11 +873,11 @@ def apply_function(function: Any, args: Any, kwargs: Any) -> Any:
         array = shown(function, args, kwargs) if function in VIEWS else None
         if type(array) is MadeArray:
             if function in PICKED:
-                return part_of(array, function(*_plain(args), **_plain(kwargs)))
+                return part_of(array, function(*plain_numbers(args), **plain_numbers(kwargs)))
             return np.ndarray.__array_function__(
                 array, function, (MadeArray,), args, kwargs
             )  # keeps its base
-        return _made_results(function(*_plain(args), **_plain(kwargs)))
+        return _made_results(function(*plain_numbers(args), **plain_numbers(kwargs)))
     array = shown(function, args, kwargs) if function in VIEWS else None
     if type(array) in (TracedArray, MadeArray):
         whole = array if type(array) is TracedArray else as_traced(array)  # type: ignore[arg-type]
@@ -1017,15 +1019,15 @@ def names_in(value: Any) -> Names:
     return _NO_NAMES
 
 
-def _plain(value: Any) -> Any:
+def plain_numbers(value: Any) -> Any:
     """Concrete look-alikes as plain NumPy arrays."""
     kind = type(value)
     if kind is MadeArray:
         return memory(value)
     if kind is list or kind is tuple:
-        return kind(_plain(item) for item in value)
+        return kind(plain_numbers(item) for item in value)
     if kind is dict:
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_numbers(item) for key, item in value.items()}
     return value
 
 

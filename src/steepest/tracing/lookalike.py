@@ -13,15 +13,16 @@ import builtins
 import copy
 import functools
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import rules
-from .arrays import MadeArray, TracedArray, is_traced, made, memory
+from .arrays import MadeArray, TracedArray, is_traced, made, memory, plain_numbers
+from .draws import drawn, with_a_seed
 from .explain import random_numbers
 from .jax_functions import JaxCallable, JaxModule
-from .kinds import kind_called
 from .marks import CONTAINERS, STEADY_MODULES, UNCHANGED_TYPES
 from .mirrors import (
     Mirrored,
@@ -60,6 +61,8 @@ _IMPURE_NAMES = {
     "setattr",
     "__dict__",
 }
+# Modules of SciPy's that make numbers of numbers, the same each time.
+_COMPUTED = ("scipy.signal.", "scipy.linalg.", "scipy.fft.", "scipy.ndimage.")
 # Modules whose answers differ from call to call: what was traced with them is not kept.
 _CLOCKS = ("time", "datetime", "os", "random", "secrets", "uuid")
 
@@ -131,6 +134,8 @@ class Lookalike:
             return functools.partial(
                 self.substitute(value.func), *map(self.substitute, value.args), **settings
             )
+        if value is np.random.default_rng or value is np.random.RandomState:
+            return with_a_seed(value)
         if isinstance(value, (np.random.Generator, np.random.RandomState)):
             return _RandomNumbers(kind.__name__, value, self)
         if isinstance(value, np.ufunc):
@@ -203,7 +208,21 @@ class Lookalike:
         if written_for_jax(function):
             self.reads.watch(function)
             return JaxCallable(function)
+        if str(function.__module__).startswith(_COMPUTED):
+            return self._of_numbers(function)
         return self.rebuild(function)
+
+    def _of_numbers(self, function: types.FunctionType) -> Callable[..., Any]:
+        """A function of SciPy's: itself where all it is given is numbers, else followed as it is written."""
+        followed = self.rebuild(function)
+
+        @functools.wraps(function)
+        def call(*args: Any, **settings: Any) -> Any:
+            if _all_plain(args) and _all_plain(settings):
+                return _seen(function(*plain_numbers(args), **plain_numbers(settings)))
+            return followed(*args, **settings)
+
+        return call
 
     def rebuild(self, function: types.FunctionType) -> types.FunctionType:
         """The same code, reading its globals and closure through this look-alike."""
@@ -322,6 +341,27 @@ class Lookalike:
         self._memo, self._overlays, self._shared, self._contents = {}, {}, {}, []
 
 
+def _all_plain(value: Any) -> bool:
+    """Whether a value is numbers and words only, alone or in lists."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_all_plain, value))
+    if isinstance(value, dict):
+        return all(map(_all_plain, value.values()))
+    kind = type(value)
+    return not is_traced(value) and (
+        kind in (np.ndarray, MadeArray)
+        or value is None
+        or isinstance(value, (bool, int, float, complex, str))
+    )
+
+
+def _seen(found: Any) -> Any:
+    """What SciPy made of numbers, as the trace sees it."""
+    if type(found) in (tuple, list):
+        return type(found)(map(_seen, found))
+    return made(found)
+
+
 class Overlay(dict[str, Any]):
     """A module's global names as the rebuilt functions see them.
 
@@ -394,11 +434,8 @@ class ModuleLookalike:
         value = getattr(self._module, name)
         if self._module.__name__ == "numpy.random":
             known = name in ("default_rng", "Generator", "RandomState")
-            return (
-                _seeded_only(name, value)
-                if known
-                else _RandomNumbers(f"np.random.{name}", value, self._lookalike)
-            )
+            if not known:
+                return _RandomNumbers(f"np.random.{name}", value, self._lookalike)
         if self._module.__name__.partition(".")[0] not in STEADY_MODULES:
             self._lookalike.reads.note_attribute(self._module, name, value)
         return self._lookalike.substitute(value)
@@ -410,17 +447,6 @@ class ModuleLookalike:
             self._lookalike.reads.cacheable = False
             if not is_traced(value):
                 setattr(self._module, name, _settled(value))
-
-
-def _seeded_only(name: str, plain: Any) -> Any:
-    """A maker of sources of random numbers that is to be given a seed: without one each call draws others."""
-
-    def make(seed: Any = None, *args: Any, **settings: Any) -> Any:
-        if seed is None:
-            raise random_numbers(f"np.random.{name}() without a seed")
-        return plain(seed, *args, **settings)
-
-    return kind_called(plain, make) if isinstance(plain, type) else make
 
 
 class _RandomNumbers:
@@ -441,4 +467,4 @@ class _RandomNumbers:
             self._lookalike.reads.cacheable = False
         elif not self._lookalike.seeded:
             raise random_numbers(self._name)
-        return made(self._plain(*args, **kwargs))
+        return drawn(self._plain, *args, **kwargs)

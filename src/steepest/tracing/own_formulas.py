@@ -75,7 +75,9 @@ def formula_of(distribution: Any, name: str, substitute: Callable[[Any], Any]) -
         rebuilt = _Rebuilt(distribution, substitute)
         function = getattr(rebuilt, way)
         if name in ("ppf", "isf"):
-            return loc + (use(function(x, *shapes)) if discrete else scale * use(function(x, *shapes)))
+            return loc + (
+                use(_each(function, x, shapes)) if discrete else scale * use(_each(function, x, shapes))
+            )
         z = x - loc if discrete else (x - loc) / scale
         if discrete and not name.endswith("pmf"):
             z = np.floor(z)
@@ -89,9 +91,9 @@ def formula_of(distribution: Any, name: str, substitute: Callable[[Any], Any]) -
             z = np.where(inside, z, _within(low, high))
         if name.endswith("pmf"):
             inside = inside & (np.floor(z) == z)
-        value = use(function(z, *shapes))
+        value = use(_each(function, z, shapes))
         if whole:  # near 1 the logarithm keeps its digits only as that of the other tail
-            rest = getattr(rebuilt, other)(z, *shapes)
+            rest = _each(getattr(rebuilt, other), z, shapes)
             small = rest < 0.5
             value = np.where(small, np.log1p(-np.where(small, rest, 0.5)), value)
         if name == "logpdf":
@@ -104,6 +106,16 @@ def formula_of(distribution: Any, name: str, substitute: Callable[[Any], Any]) -
         return np.where(inside, value, left if left == right else np.where(too_low, left, right))
 
     return formula
+
+
+def _each(function: Callable[..., Any], x: Any, shapes: tuple[Any, ...]) -> Any:
+    """A formula of SciPy's at each of the places `x`; some go through places and shapes in pairs."""
+    wanted = np.broadcast_shapes(*map(np.shape, (x, *shapes)))
+    value = function(x, *shapes)
+    if np.shape(value) in (wanted, ()):
+        return value
+    columns = [np.ravel(np.broadcast_to(part, wanted)) for part in (x, *shapes)]
+    return np.reshape(function(*columns), wanted)
 
 
 def allowed(

@@ -61,8 +61,10 @@ def is_library(filename: str) -> bool:
         return True
     if filename.startswith(_STDLIB) and not any(part in filename for part in _PACKAGES):
         return True
+    if filename.endswith(".pyx"):  # compiled code tells its source, which is not here
+        return filename.startswith(tuple(f"{package}/" for package in _LIBRARIES))
     if filename.startswith("<"):
-        return filename.startswith(("<frozen", "<__array_function__"))
+        return filename.startswith(("<frozen", "<__array_function__", "<stringsource"))
     return any(f"{place}{package}{os.sep}" in filename for place in _PACKAGES for package in _LIBRARIES)
 
 

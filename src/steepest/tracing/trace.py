@@ -40,6 +40,10 @@ from .untaken import with_harmless_constants
 
 ClosedJaxpr = Any
 
+# What compiled code says of an array of traced numbers.
+_OF_OBJECTS = (
+    "TracedArray", "that depends on", "dtype('O')", "No matching signature found", "NPY_ITER_REFS_OK"
+)  # fmt: skip
 # Parameters, arguments and keys that the note on an error of the cost names; more would bury the error.
 MOST_HANDED = 6
 
@@ -262,7 +266,7 @@ def _explained(
             error, f"so one trace cannot follow {label_of(function)}", "a decision or a plain value"
         )
     names = _names_given(error)
-    if names or "TracedArray" in str(error) or "that depends on" in str(error):
+    if names or any(sign in str(error) for sign in _OF_OBJECTS):
         return needs_plain(place_of(_frame_of(error)), names, error)
     error.add_note(
         f"Raised by {label_of(function)} itself, while steepest ran it once to trace it with "

@@ -59,11 +59,14 @@ def _called_back(*operands: Any, name: str) -> Any:
 
 
 def _batched(operands: Any, axes: Any, *, name: str) -> Any:
-    moved = [
-        operand[None] if axis is None else jax.numpy.moveaxis(operand, axis, 0)
-        for operand, axis in zip(operands, axes, strict=True)
-    ]
-    return scipy_special_p.bind(*moved, name=name), 0
+    rank = max(np.ndim(operand) - (axis is not None) for operand, axis in zip(operands, axes, strict=True))
+
+    def moved(operand: Any, axis: int | None) -> Any:
+        operand = jax.numpy.asarray(operand)
+        operand = operand[None] if axis is None else jax.numpy.moveaxis(operand, axis, 0)
+        return operand.reshape(operand.shape[0], *(1,) * (rank + 1 - operand.ndim), *operand.shape[1:])
+
+    return scipy_special_p.bind(*map(moved, operands, axes), name=name), 0
 
 
 scipy_special_p.def_impl(lambda *operands, name: jax.numpy.asarray(_of_arrays(*operands, name=name)))
