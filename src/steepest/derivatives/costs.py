@@ -39,6 +39,8 @@ WHILE_ITERATIONS = 30
 ROUNDS = 5
 # Evaluations of the right-hand side expected of a differential equation, and what the interpreter takes around each.
 RATE_EVALUATIONS = 600
+# The same of one of many pieces, of which most may be empty.
+RATES_OF_A_PIECE = 20
 AROUND_A_RATE = 5e-6
 
 # Compiling: always; each equation; and each pair of scalar equations, since LLVM schedules a long block of
@@ -176,9 +178,13 @@ def _inner(equation: Any) -> list[tuple[float, Sequence[Any]]]:
         branches = params["branches"]
         return [(1 / len(branches), branch.jaxpr.eqns) for branch in branches]
     if name == INITIAL_VALUE:
-        return [(RATE_EVALUATIONS, params["flow"].flat.jaxpr.eqns)]
+        return [(_rates(params["flow"]), params["flow"].flat.jaxpr.eqns)]
     inner = called_jaxpr(equation)
     return [] if inner is None else [(1, inner.jaxpr.eqns)]
+
+
+def _rates(flow: Any) -> float:
+    return max(RATE_EVALUATIONS / flow.control.pieces, RATES_OF_A_PIECE)
 
 
 def _one(equation: Any) -> tuple[float, float, float]:
@@ -195,7 +201,7 @@ def _one(equation: Any) -> tuple[float, float, float]:
     if name in FREE:
         return overhead, 0.0, 0.0
     if name == INITIAL_VALUE:
-        return RATE_EVALUATIONS * AROUND_A_RATE, 0.0, 0.0
+        return _rates(equation.params["flow"]) * AROUND_A_RATE, 0.0, 0.0
     if name == "dot_general":
         ((contracted, _), _) = equation.params["dimension_numbers"]
         work = outputs * math.prod(equation.invars[0].aval.shape[d] for d in contracted)

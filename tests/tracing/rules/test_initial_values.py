@@ -249,6 +249,28 @@ SWITCHING = {
 }
 
 
+def _doses(p, period, count):
+    """The state at 3 of y' = [t % period < p₂] - p₁y: `count` doses of length p₂."""
+    ago = [3 - k * period for k in range(count)]
+    return sum(jnp.exp(-p[1] * (s - p[2])) - jnp.exp(-p[1] * s) for s in ago) / p[1]
+
+
+SWITCHING |= {
+    "doses": (lambda t, p: np.where(t % 0.8 < p[2], 1.0, 0.0), lambda p: _doses(p, 0.8, 4)),
+    "doses, their period a parameter": (
+        lambda t, p: np.where(np.mod(t, p[0]) < p[2], 1.0, 0.0),
+        lambda p: _doses(p, p[0], 3),
+    ),
+    "sawtooth": (
+        lambda t, p: t % p[0],
+        lambda p: sum(
+            jnp.exp(-p[1] * (3 - (k * p[0] + h))) * (h / p[1] - (1 - jnp.exp(-p[1] * h)) / p[1] ** 2)
+            for k, h in ((0, p[0]), (1, p[0]), (2, 3 - 2 * p[0]))
+        ),
+    ),
+}
+
+
 @pytest.mark.parametrize("name", SWITCHING)
 def test_an_inflow_that_switches_at_a_time_of_the_parameters_has_the_slopes_of_its_closed_form(name):
     inflow, closed = SWITCHING[name]

@@ -30,13 +30,15 @@ TINY = 1e-300
 class Control:
     """What a solution is asked for: `relative` and `absolute` tolerances, each one number or one for each unknown.
 
-    `longest`: no step is longer. `first`: the length of the first one; None leaves it to the equation.
+    `longest`: no step is longer. `first`: the length of the first one; None leaves it to the equation. `pieces`: of so
+    many solutions, one from the end of the other, the one that is wanted is made; it foretells their cost.
     """
 
     relative: Any
     absolute: Any
     longest: float = math.inf
     first: float | None = None
+    pieces: int = 1
 
     def closer(self, times: float) -> Control:
         """So many times closer, as far as rounding lets a solution be followed."""

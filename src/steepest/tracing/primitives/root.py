@@ -32,6 +32,8 @@ MOST_HALVINGS = 60
 MOST_TURNS = 500
 # Steps of Newton's method after a way has come to its end.
 LAST_STEPS = 2
+# Where a change of sign is sought, what is left there of the values beside it is no more than this, unless f jumps.
+CONTINUOUS = 1e-6
 # A root is simple if the slope of its equation changes by no more than this part of itself over the last step of
 # Newton's method: Kantorovich's theorem wants less than a half. At a double root a half is lost, at a triple one more.
 MOST_CHANGE = 0.25
@@ -220,8 +222,11 @@ def _crossings(f: Function, starts: Sequence[Any], most: int) -> tuple[Any, Any]
     there = number[:, -1:] > np.arange(most)
     ends = [jnp.take_along_axis(both, first + k, axis=1).reshape(-1) for k in (0, 1)]
     found = _between(f, ends, most)
-    told = jnp.broadcast_to(number[:, -1:] <= most, there.shape)
-    return jnp.where(there.reshape(-1), found, jnp.nan), told.reshape(-1)
+    # Where f jumps over zero there is no root.
+    low, high = (f(end) for end in ends)
+    there = there.reshape(-1) & (jnp.abs(f(found)) <= CONTINUOUS * jnp.abs(high - low))
+    told = jnp.broadcast_to(number[:, -1:] <= most, (count, most))
+    return jnp.where(there, found, jnp.nan), told.reshape(-1)
 
 
 WAYS: dict[str, Callable[..., Any]] = {

@@ -7,7 +7,7 @@ by its height times the way the time goes. As end of one piece and start of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -21,13 +21,15 @@ from ..flows.steps import Control
 from ..passes import eliminate_dead, with_outputs
 from ..settled import settled
 from .functionals import FLOAT, Recorded
-from .switches import COMPARED, ROUNDED, straight_switching
+from .switches import COMPARED, ROUNDED, switching_times
 from .values import Value
 
 # Operations whose results are the same all along a piece.
 LEVEL = (COMPARED - {"max", "min"}) | ROUNDED | {"eq", "ne", "sign", "convert_element_type"}
-# Of more pieces than this the text would be long; steps find the jumps, and the slope does not see them.
-MOST_PIECES = 16
+# Of more times than this that are straight lines steps find the jumps, and the slope does not see them.
+MOST_STRAIGHT = 64
+# The part of a piece, at either end, that is seen as its inside. Where a switch was overlooked, steps find it there.
+AT_ENDS = 1e-6
 
 
 def followed(
@@ -36,7 +38,7 @@ def followed(
     """The states at `times` (m, unknowns) and at the end, of y' = rate(t, y) with `state` (unknowns,) at the start."""
     shape = rate.shape
     kinds = [*rate.jaxpr.in_avals[: len(rate.held)]]
-    stops = _stops(rate, start, end)
+    stops, share = _stops(rate, start, end)
     if not stops.size:
 
         def plain(t: Any, y: Any, *held: Any) -> Any:
@@ -47,27 +49,37 @@ def followed(
         return states, last
 
     def within(t: Any, y: Any, *held: Any) -> Any:
-        *held, middle = held  # type: ignore[assignment]
-        return jnp.reshape(_within_piece(rate.jaxpr, held, t, middle, jnp.reshape(y, shape)), -1)
+        *held, low, high = held  # type: ignore[assignment]
+        seen = jnp.clip(lax.stop_gradient(t), low, high)
+        return jnp.reshape(_within_piece(rate.jaxpr, held, t, seen, jnp.reshape(y, shape)), -1)
 
-    flow = Flow.of(within, state.shape, [*kinds, jax.ShapeDtypeStruct((), FLOAT)], control)
+    edge = jax.ShapeDtypeStruct((), FLOAT)
+    flow = Flow.of(within, state.shape, [*kinds, edge, edge], replace(control, pieces=stops.size + 1))
+    start, end = (jnp.asarray(v, FLOAT) for v in (start, end))
     sense = jnp.sign(lax.stop_gradient(end - start))
     stops = stops[jnp.argsort(sense * lax.stop_gradient(stops))]
-    states = jnp.where(settled(times == start)[:, None], state, jnp.nan)
-    ends = [start, *(stops[k] for k in range(stops.size)), end]
-    for low, high in pairwise(ends):
+
+    def piece(known: Any, ends: Any) -> tuple[Any, None]:
+        state, states = known
+        low, high = ends
         after, until = (sense * lax.stop_gradient(times - edge) for edge in (low, high))
         inside = settled((after > 0.0) & (until <= 0.0))
-        middle = lax.stop_gradient(0.5 * (low + high))
-        found, state = solution(
-            flow, low, high, jnp.where(inside, times, high), [state], [*rate.held, middle]
-        )
-        states = jnp.where(inside[:, None], found, states)
-    return states, state
+        seen = [lax.stop_gradient(low + part * (high - low)) for part in (share, 1.0 - share)]
+        held = [*rate.held, jnp.minimum(*seen), jnp.maximum(*seen)]
+        found, state = solution(flow, low, high, jnp.where(inside, times, high), [state], held)
+        return (state, jnp.where(inside[:, None], found, states)), None
+
+    states = jnp.where(settled(times == start)[:, None], state, jnp.nan)
+    edges = jnp.concatenate([start[None], stops, end[None]])
+    (last, states), _ = lax.scan(piece, (jnp.asarray(state, FLOAT), states), (edges[:-1], edges[1:]))
+    return states, last
 
 
-def _stops(rate: Recorded, start: Value, end: Value) -> Value:
-    """The times (k,), in no order, at which something that does not depend on the state switches."""
+def _stops(rate: Recorded, start: Value, end: Value) -> tuple[Value, float]:
+    """The times (k,), in no order, at which something that does not depend on the state switches.
+
+    And the share of a piece, at its ends, in which nothing switches: half where all times are sure.
+    """
     free, _ = _apart(rate.jaxpr.jaxpr, len(rate.held))
     made = {var for equation in free for var in equation.outvars}
     jaxpr = rate.jaxpr.jaxpr
@@ -75,11 +87,12 @@ def _stops(rate: Recorded, start: Value, end: Value) -> Value:
     read = [*(atom for equation in rest for atom in equation.invars), *jaxpr.outvars]
     wanted = list(dict.fromkeys(atom for atom in read if isinstance(atom, jex.Var) and atom in made))
     if not wanted:
-        return jnp.zeros(0)
+        return jnp.zeros(0), 0.5
     whole = eliminate_dead(with_outputs(rate.jaxpr, wanted))
     names = whole.jaxpr.debug_info._replace(arg_names=None)
     by_time = whole.replace(jaxpr=whole.jaxpr.replace(invars=whole.jaxpr.invars[:-1], debug_info=names))
-    return straight_switching(Recorded(by_time, rate.held), (start, end), MOST_PIECES - 1)
+    stops, sure = switching_times(Recorded(by_time, rate.held), (start, end), MOST_STRAIGHT)
+    return stops, 0.5 if sure else AT_ENDS
 
 
 def _apart(jaxpr: Any, n_held: int) -> tuple[list[Any], set[Any]]:
@@ -97,13 +110,13 @@ def _apart(jaxpr: Any, n_held: int) -> tuple[list[Any], set[Any]]:
     return free, of_time
 
 
-def _within_piece(closed: Any, held: Sequence[Any], t: Value, middle: Value, y: Value) -> Value:
-    """The rate at `t`, with whatever switches as it is in the middle of the piece: also at its very ends."""
+def _within_piece(closed: Any, held: Sequence[Any], t: Value, inside: Value, y: Value) -> Value:
+    """The rate at `t`, with whatever switches as it is at a time `inside` the piece: also at its very ends."""
     jaxpr = closed.jaxpr
     free = {id(equation) for equation in _apart(jaxpr, len(held))[0]}
     now: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     now |= dict(zip(jaxpr.invars, [*held, t, y], strict=True))
-    then = {jaxpr.invars[len(held)]: middle}
+    then = {jaxpr.invars[len(held)]: inside}
 
     def value(atom: Any, known: dict[Any, Any]) -> Any:
         return atom.val if isinstance(atom, jex.Literal) else known[atom]
@@ -123,7 +136,7 @@ def _within_piece(closed: Any, held: Sequence[Any], t: Value, middle: Value, y: 
 
 
 def _as_seen(equation: Any, operands: list[Any], seen: list[Any], there: list[Any]) -> list[Any] | None:
-    """What an equation that switches gives of its operands, on the side of those `seen` in the middle of the piece.
+    """What an equation that switches gives of its operands, on the side of those `seen` inside the piece.
 
     `there`: what it gives of those. None of one that does not switch.
     """
@@ -135,6 +148,8 @@ def _as_seen(equation: Any, operands: list[Any], seen: list[Any], there: list[An
     if name in ("max", "min"):
         first = seen[0] >= seen[1] if name == "max" else seen[0] <= seen[1]
         return [jnp.where(first, *operands)]
+    if name == "rem":
+        return [operands[0] - lax.round((seen[0] - there[0]) / seen[1]) * operands[1]]
     if name == "clamp":
         low, x, high = operands
         return [jnp.where(seen[1] < seen[0], low, jnp.where(seen[1] > seen[2], high, x))]

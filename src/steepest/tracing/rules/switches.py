@@ -26,6 +26,8 @@ from .values import Value, is_traced, refused
 MOST_STRAIGHT, MOST_CURVED = 64, 8
 # Zeros of each that is no straight line, and values of it that they are told by.
 MOST_CROSSINGS, LOOKS = 16, 64
+# The same of the rate of a differential equation, whose doses come day after day.
+MOST_REPEATED, LOOKS_FOR_REPEATED = 32, 256
 
 COMPARED = frozenset({"lt", "le", "gt", "ge", "max", "min"})
 BENT = frozenset({"abs", "sign"})
@@ -66,9 +68,7 @@ def switching(function: Recorded, ends: Sequence[Value], far: Value | None = Non
     the range.
     """
     switches = _switches(function)
-    straight = [s for s in switches if s.form == STRAIGHT]
-    curved = [[s for s in switches if s.form == CURVED and s.moves is moves] for moves in (False, True)]
-    sizes = [sum(s.size for s in group) for group in (straight, *curved)]
+    sizes = _sizes(switches)
     if sizes[0] > MOST_STRAIGHT or max(sizes[1:]) > MOST_CURVED:
         if any(s.moves for s in switches):
             raise refused(
@@ -77,49 +77,88 @@ def switching(function: Recorded, ends: Sequence[Value], far: Value | None = Non
                 "Split the integral at those places, and add the parts.",
             )
         return jnp.zeros(0)
+    places, there, _ = _found(function, switches, ends, far, MOST_CROSSINGS, LOOKS)
     begin, end = ends
-    grid = _grid(begin, end, far)
-    found = []
-    if straight:
-        size = sizes[0]
-        places = _zeros(function, straight, "slopes", [jnp.broadcast_to(begin, (size,))], size, MOST_TURNS)
-        inside = (places - begin) * (end - places) > 0.0 if far is None else (places - begin) * end > 0.0
-        found.append((places, inside))
-        still = lax.stop_gradient(jnp.where(inside, places, begin))
-        grid = jnp.concatenate([grid, still])
-        grid = grid[jnp.argsort(jnp.sign(grid[LOOKS - 1] - grid[0]) * grid)]
-    for group, size in zip(curved, sizes[1:], strict=True):
-        if group:
-            count = size * MOST_CROSSINGS
-            places = _zeros(function, group, "crossings", [grid, jnp.zeros(count)], count, MOST_CROSSINGS)
-            found.append((places, jnp.isfinite(places)))
-    if not found:
-        return jnp.zeros(0)
-    places, there = (jnp.concatenate(pieces) for pieces in zip(*found, strict=True))
     part = (np.arange(places.size) + 0.5) / places.size
     spread = begin + (end - begin) * part if far is None else begin + end * (1.0 + 10.0 * part)
     return jnp.where(settled(there), places, spread)
 
 
-def straight_switching(function: Recorded, ends: Sequence[Value], most: int) -> Value:
-    """The places (k,) of those that are straight lines in it; none where there are others, or more than `most`."""
+def switching_times(function: Recorded, ends: Sequence[Value], most: int) -> tuple[Value, bool]:
+    """The same for an equation followed from place to place, those that are none at its end; and whether all are sure.
+
+    Sure: at most `most`, all of them straight lines. Others are sought where some depend on the parameters.
+    """
     switches = _switches(function)
-    if any(switch.form != STRAIGHT for switch in switches) or sum(switch.size for switch in switches) > most:
-        return jnp.zeros(0)
-    return switching(function, ends)
+    straight, *curved = _sizes(switches)
+    sure = not any(curved)
+    if straight > most or max(curved) > MOST_CURVED or not (sure or any(s.moves for s in switches)):
+        return jnp.zeros(0), sure
+    places, there, told = _found(function, switches, ends, None, MOST_REPEATED, LOOKS_FOR_REPEATED)
+    return jnp.where(settled(there & told), places, ends[1]), sure
 
 
-def _grid(begin: Value, end: Value, far: Value | None) -> Value:
+def _sizes(switches: Sequence[_Switch]) -> list[int]:
+    """How many are straight lines, others that stay, and others that move with the parameters."""
+    curved = [[s.size for s in switches if s.form == CURVED and s.moves is moves] for moves in (False, True)]
+    return [sum(sizes) for sizes in ([s.size for s in switches if s.form == STRAIGHT], *curved)]
+
+
+def _found(
+    function: Recorded,
+    switches: Sequence[_Switch],
+    ends: Sequence[Value],
+    far: Value | None,
+    crossings: int,
+    looks: int,
+) -> tuple[Value, Value, Value]:
+    """Places (k,), which of them there are, and which have slopes: none where there are more."""
+    begin, end = ends
+    grid = _grid(begin, end, far, looks)
+    way = jnp.sign(grid[looks - 1] - grid[0])
+    found = [(jnp.zeros(0), *[jnp.zeros(0, bool)] * 2)]
+    straight = [s for s in switches if s.form == STRAIGHT]
+    if straight:
+        size = sum(s.size for s in straight)
+        places, told = _zeros(
+            function, straight, "slopes", [jnp.broadcast_to(begin, (size,))], size, MOST_TURNS
+        )
+        inside = (places - begin) * (end - places) > 0.0 if far is None else (places - begin) * end > 0.0
+        found.append((places, inside, told))
+        grid = _with(grid, way, places, inside)
+    for moves in (False, True):
+        group = [s for s in switches if s.form == CURVED and s.moves is moves]
+        if group:
+            count = sum(s.size for s in group) * crossings
+            places, told = _zeros(function, group, "crossings", [grid, jnp.zeros(count)], count, crossings)
+            there = jnp.isfinite(places)
+            found.append((places, there, told))
+            # What comes repeatedly jumps there, as `t % period` does.
+            grid = _with(grid, way, places, there)
+    places, there, told = (jnp.concatenate(pieces) for pieces in zip(*found, strict=True))
+    return places, there, told
+
+
+def _with(grid: Value, way: Value, places: Value, there: Value) -> Value:
+    """The grid with further places, in order."""
+    grid = jnp.concatenate([grid, lax.stop_gradient(jnp.where(there, places, grid[0]))])
+    return grid[jnp.argsort(way * grid)]
+
+
+def _grid(begin: Value, end: Value, far: Value | None, looks: int) -> Value:
     if far is None:
-        return lax.stop_gradient(begin + (end - begin) * np.linspace(0.0, 1.0, LOOKS))
-    part = np.linspace(0.0, 1.0, LOOKS - 3)[:-1]
+        return lax.stop_gradient(begin + (end - begin) * np.linspace(0.0, 1.0, looks))
+    part = np.linspace(0.0, 1.0, looks - 3)[:-1]
     return lax.stop_gradient(begin + end * np.append(part / (1.0 - part), [1e2, 1e3, 1e4, 1e6]))
 
 
 def _zeros(
     function: Recorded, switches: Sequence[_Switch], way: str, starts: Sequence[Value], count: int, most: int
-) -> Value:
-    """Zeros (count,) of the gaps of `switches`, as many of each; `most` as in `primitives.root`."""
+) -> tuple[Value, Value]:
+    """Zeros (count,) of the gaps of `switches`, as many of each, and where they have slopes.
+
+    `most` as in `primitives.root`.
+    """
     each = count // sum(switch.size for switch in switches)
     wanted = [atom for switch in switches for atom in switch.atoms]
     operands = jex.jaxpr_as_fun(eliminate_dead(with_outputs(function.jaxpr, wanted)))
@@ -136,7 +175,7 @@ def _zeros(
         return jax.vmap(gaps)(places)[np.arange(count), np.arange(count) // each]
 
     closed, held = program(recorded_plainly(own, [jax.ShapeDtypeStruct((count,), FLOAT)]))
-    return roots(closed, way, [lax.stop_gradient(start) for start in starts], held, most)[0]
+    return roots(closed, way, [lax.stop_gradient(start) for start in starts], held, most)
 
 
 def _switches(function: Recorded) -> list[_Switch]:
