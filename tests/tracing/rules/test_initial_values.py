@@ -297,6 +297,9 @@ def test_a_boundary_value_problem_by_shooting_has_the_slopes_of_its_closed_form(
     p = np.array([1.3, 0.8])
     with double_precision():
         value, slope, curvature = (np.asarray(f(p)) for f in (closed, jax.grad(closed), jax.hessian(closed)))
+    several = np.array([0.5, 1.0, 1.3])
+    each = steepest.jacobian(lambda p: np.array([steepness([p[0], a * p[1]]) for a in several]))(p)
+    np.testing.assert_allclose(each, several[:, None] * slope, rtol=1e-8)
     traced = trace(steepness, Parameters.of(p)).jaxpr
     assert interpret(traced)(p)[0] == pytest.approx(value, rel=1e-9)
     np.testing.assert_allclose(steepest.gradient(steepness)(p), slope, rtol=1e-8)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
+from jax import lax
 from jax.interpreters import ad, batching, mlir
 
 from ..primitives.initial_value import NAME
@@ -17,6 +18,9 @@ from .problem import FLOAT, Flow
 # at the end.
 initial_value_p = jex.Primitive(NAME)
 initial_value_p.multiple_results = True
+
+# So many problems are followed one after the other, since NumPy is slow in loops written for JAX.
+FEW = 32
 
 
 def solution(
@@ -73,7 +77,7 @@ def _made(tangent: Any, primal: Any) -> Any:
 
 
 def _batched(operands: Any, axes: Any, *, flow: Flow) -> tuple[Any, Any]:
-    """Many directions go through one problem; many states are many problems, side by side in loops of JAX."""
+    """Many directions go through one problem. Many states are many problems; more than a few go side by side in JAX."""
     count = len(flow.shapes)
     size = next(v.shape[axis] for v, axis in zip(operands, axes, strict=True) if axis is not None)
     operands = [
@@ -82,9 +86,15 @@ def _batched(operands: Any, axes: Any, *, flow: Flow) -> tuple[Any, Any]:
     wide = [axis is not None for axis in axes]
     blocks, held = wide[3 : 3 + count], tuple(wide[3 + count :])
     found = flow.axes_of(blocks, held)
-    if (any(wide[:3]) or found[0]) and size == 1:
-        single = [v[0] if has else v for v, has in zip(operands, wide, strict=True)]
-        return [v[None] for v in initial_value_p.bind(*single, flow=flow)], [0] * (2 * count)
+    if (any(wide[:3]) or found[0]) and size <= FEW:
+
+        def one(_: None, mine: Any) -> tuple[None, Any]:
+            rest = iter(mine)
+            single = [next(rest) if has else v for v, has in zip(operands, wide, strict=True)]
+            return None, initial_value_p.bind(*single, flow=flow)
+
+        each = [v for v, has in zip(operands, wide, strict=True) if has]
+        return lax.scan(one, None, each)[1], [0] * (2 * count)
     if any(wide[:3]) or found[0]:
         apart = jax.vmap(flow.lowered, in_axes=[0 if has else None for has in wide])
         return apart(*operands), [0] * (2 * count)
