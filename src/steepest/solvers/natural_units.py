@@ -30,6 +30,8 @@ class Units(NamedTuple):
 def natural_units(objective: Objective, rows: Rows, x: Vector) -> Units | None:
     """The units of parameters that are next to nothing at `x` (n,) and stay so; None for any others."""
     size = float(np.abs(x).max(initial=0.0))
+    if rows.start is not None:  # a walk that goes on at zero has not begun there
+        size = max(size, float(np.abs(rows.start).max(initial=0.0)))
     exact = objective.has_hessian or objective.has_sparse_hessian
     if size >= NEXT_TO_NOTHING or objective.is_measured or not exact:
         return None

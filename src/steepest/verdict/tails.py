@@ -110,8 +110,12 @@ def tail_beside_kinks(look: Look, level: np.ndarray) -> Vector | None:
     beside = (look.x + t * np.where(level, look.scale, 0.0) for t in BESIDE)
     error = max(8.0 * EPS * abs(look.value), *(abs(look.value_at(place) - look.value) for place in beside))
     rounding = Rounding(EPS * np.abs(finite(look.x)[1]), error, np.zeros(look.n))
+    # A constant beside the cost says nothing of what is next to nothing, and a bottom rises on both sides.
+    at_stake = abs(look.value_at(look.x + look.scale) - look.value)
     for place in level.nonzero()[0][:LOOKED_AT]:
-        found = is_tail(smooth, np.where(np.arange(look.n) == place, look.scale, 0.0), rounding)
+        way = np.where(np.arange(look.n) == place, look.scale, 0.0)
+        rise = min(look.value_at(look.x + side * way) - look.value for side in (1.0, -1.0))
+        found = is_tail(smooth, way, rounding) if rise <= max(WEAK * at_stake, error) else None
         if found is not None:
             return found
     return None
