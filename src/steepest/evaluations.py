@@ -263,15 +263,21 @@ def split_between(cost: Trace, limits: Sequence[Trace], senses: Sequence[int]) -
     from .structure.splitting import split_of, together
     from .tracing.trace import as_number
 
+    asked = (cost, *limits)
     known = limits[0].kept.get("split together")
-    if known is None or known[0] is not cost or known[1] != (*map(id, limits), *senses):
+    if (
+        known is None
+        or len(known[0]) != len(asked)
+        or any(a is not b for a, b in zip(known[0], asked, strict=True))
+        or known[1] != tuple(senses)
+    ):
         joint = together(as_number(cost), [trace.jaxpr for trace in limits], senses)
         program = None if joint is None else split_of(joint, MOST_KINKS)
         found = None
         if program is not None:
             smooth, values = program.further
             found = _split_cost(program, smooth, values)
-        known = limits[0].kept["split together"] = cost, (*map(id, limits), *senses), found
+        known = limits[0].kept["split together"] = asked, tuple(senses), found
     split: SplitCost | None = known[2]
     return split
 

@@ -1,5 +1,6 @@
 """Recordings alike share what is derived of them, and those that differ in anything do not."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -58,6 +59,46 @@ def test_data_changed_in_place_are_seen_whichever_way_they_came():
     assert_allclose(st.minimize(lambda p: np.sum((p - kept) ** 2), START).x, [5.0, 6.0], rtol=1e-14)
     y[:] = 0.0
     assert_allclose(st.minimize(lambda p: np.sum((p - kept) ** 2), START).x, [5.0, 6.0], rtol=1e-14)
+
+
+def test_data_of_another_cost_alike_that_change_later_are_not_this_ones():
+    theirs = np.tile([3.0, 4.0], (200, 1))
+    ours = theirs.copy()
+
+    def of_data(y):
+        def cost(p):
+            return np.sum((p - y) ** 2)
+
+        return cost
+
+    other, cost = of_data(theirs), of_data(ours)
+    for f in (other, cost):
+        assert_allclose(st.minimize(f, START).x, [3.0, 4.0], rtol=1e-12)
+    theirs[:] = 7.0
+    assert_allclose(st.minimize(cost, START).x, [3.0, 4.0], rtol=1e-12)
+    assert_allclose(st.gradient(cost)(START), [-800.0, -800.0], rtol=1e-12)
+    assert_allclose(st.minimize(other, START).x, [7.0, 7.0], rtol=1e-12)
+
+
+def test_data_closed_over_by_a_program_of_jax_are_as_they_are_now():
+    y = np.array([3.0, 4.0])
+
+    @jax.jit
+    def inner(p):
+        return jnp.sum((p - y) ** 2)
+
+    for now in ([3.0, 4.0], [5.0, 6.0]):
+        y[:] = now
+        assert_allclose(st.minimize(lambda p: inner(p), START).x, now, rtol=1e-12)
+
+
+def test_recordings_that_hold_much_are_not_kept():
+    parts = [np.full(2**17, float(k)) for k in range(5)]  # 1 MB each
+
+    def written():
+        return lambda p: sum(np.mean((p[0] - part) ** 2) for part in parts)
+
+    assert of(written()) is not of(written())
 
 
 def test_the_place_told_is_that_of_the_cost_at_hand():

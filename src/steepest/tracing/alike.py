@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import jax.extend.core as jex
@@ -17,7 +16,7 @@ import numpy as np
 
 from .source import user_code
 
-# Recordings looked at: longer ones, in equations, and those that hold more numbers, in bytes, are seldom repeated.
+# Recordings looked at: longer ones, in equations, and those that hold more numbers, all in bytes, are seldom repeated.
 MOST_EQUATIONS = 2_000
 MOST_BYTES = 1 << 22
 
@@ -29,22 +28,14 @@ class _NotTold(Exception):
     """Something in a recording that may change, or that cannot be compared."""
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A trace, the numbers its recording held, as they are now, and as they were."""
-
-    found: Any
-    constants: list[Any]
-    marks: tuple[Any, ...]
-
-
-_entries: OrderedDict[Any, _Entry] = OrderedDict()
+_traces: OrderedDict[Any, Any] = OrderedDict()
 _guard = threading.Lock()
 
 
 def told(recorded: Any, parameters: Any) -> Any | None:
     """A key that recordings share which are alike for parameters of one form; None where that cannot be told."""
-    if parameters is None or len(recorded.jaxpr.eqns) > MOST_EQUATIONS:
+    held = sum(getattr(constant, "nbytes", 0) for constant in recorded.consts)
+    if parameters is None or len(recorded.jaxpr.eqns) > MOST_EQUATIONS or held > MOST_BYTES:
         return None
     try:
         return parameters, _program(recorded.jaxpr), tuple(map(_array, recorded.consts))
@@ -53,23 +44,25 @@ def told(recorded: Any, parameters: Any) -> Any | None:
 
 
 def known(key: Any) -> Any | None:
-    """The trace kept for a recording alike, unless numbers that it still reads have changed since."""
-    entry = _entries.get(key)
-    if entry is None or tuple(map(_array, entry.constants)) != entry.marks:
-        return None
+    """The trace kept for a recording alike."""
     with _guard:
-        if key in _entries:
-            _entries.move_to_end(key)
-    return entry.found
+        if key in _traces:
+            _traces.move_to_end(key)
+        return _traces.get(key)
 
 
-def keep(key: Any, recorded: Any, found: Any) -> None:
-    """Keep a trace for recordings alike."""
-    entry = _Entry(found, recorded.consts, tuple(map(_array, recorded.consts)))
+def apart(recorded: Any) -> Any:
+    """The recording with numbers of its own: data of one cost that change later are not those of costs alike."""
+    own = [np.array(held) if isinstance(held, np.ndarray) else held for held in recorded.consts]
+    return recorded.replace(consts=own)
+
+
+def keep(key: Any, found: Any) -> None:
+    """Keep the trace, made of a recording that stands `apart`, for recordings alike."""
     with _guard:
-        _entries[key] = entry
-        while len(_entries) > KEPT:
-            _entries.popitem(last=False)
+        _traces[key] = found
+        while len(_traces) > KEPT:
+            _traces.popitem(last=False)
 
 
 def _program(jaxpr: Any) -> tuple[Any, ...]:
@@ -100,7 +93,10 @@ def _program(jaxpr: Any) -> tuple[Any, ...]:
 
 
 def _array(value: Any) -> tuple[Any, ...]:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except TypeError:  # random keys of JAX
+        raise _NotTold from None
     if array.dtype.hasobject or array.nbytes > MOST_BYTES:
         raise _NotTold
     held = array.tobytes()
@@ -115,7 +111,9 @@ def _setting(value: Any) -> Any:
         return type(value), _array(value)
     if isinstance(value, (tuple, list)):
         return type(value), tuple(map(_setting, value))
-    if isinstance(value, jex.ClosedJaxpr) and not value.consts:
+    if isinstance(value, jex.ClosedJaxpr):
+        if value.consts:  # what it closes over may change, while JAX hands out the same program
+            raise _NotTold
         return _program(value.jaxpr)
     if isinstance(value, jex.Jaxpr):
         return _program(value)

@@ -125,9 +125,9 @@ def trace(
         key = alike.told(recorded, parameters.key)
         found = None if key is None else alike.known(key)
         if found is None:
-            found = _made(recorded)
+            found = _made(recorded if key is None else alike.apart(recorded))
             if key is not None:
-                alike.keep(key, recorded, found)
+                alike.keep(key, found)
     if run is None:
         lookalike.reads.watch(function)
     _keep(function, parameters, args, style, lookalike.reads, found)
