@@ -192,11 +192,14 @@ class Residuals:
         """Plain squares of residuals, each as many times smaller as its pull is at z.
 
         A wild point pulls little at a robust loss, and yet its square would be most of their sum. So searches that look
-        for what explains most of what is left do not see it.
+        for what explains most of what is left do not see it. Where most residuals are beyond the scale of the loss,
+        what is left is no noise, and points are wild among those: else the few that happen to be near would count for
+        most.
         """
         if self.rho is None:
             return self
-        slope = self._slope(self.residual(z))
+        r = self.residual(z)
+        slope = self._slope(r / max(1.0, float(np.median(np.abs(r))) / self.scale))
         sigma = np.ones(slope.size) if self.sigma is None else self.sigma
         return replace(self, rho=None, sigma=sigma / np.maximum(slope, LEAST_BEND))
 

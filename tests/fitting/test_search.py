@@ -239,3 +239,46 @@ def test_a_wave_is_found_within_a_hundred_evaluations(loss):
     assert_allclose(
         [abs(found.values["a"]), found.values["w"], found.values["c"]], [2.0, 5.0, 1.0], rtol=1e-7
     )
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_data_fitted_twice_or_thrice_have_the_same_frequency(k):
+    t = np.tile(np.linspace(0.0, 10.0, 100), k)
+    y = np.tile(2.0 * np.sin(6.0 * t[:100] + 1.2) + 9.0 + 0.1 * np.cos(np.arange(100) ** 2), k)
+    found = fit("a * sin(w * x + p) + c", t, y, {"a": 1.0, "w": 7.5, "p": 0.0, "c": 8.0})
+    assert_allclose(found.values["w"], 6.0, atol=0.02)
+
+
+@pytest.mark.parametrize("loss", ["soft_l1", "huber", "cauchy", "arctan"])
+def test_a_wave_far_larger_than_the_scale_of_the_loss_is_found(loss):
+    """Its residuals are all beyond that scale at the start, and those that are near by chance tell nothing."""
+    rng = np.random.default_rng(1)
+    x, true = np.linspace(0.0, 10.0, 100), np.array([20.0, 6.0, 1.2, 9.0])
+
+    def wave(x, a, w, p, c):
+        return a * np.sin(w * x + p) + c
+
+    y = wave(x, *true) + rng.standard_normal(x.size)
+    y[rng.permutation(x.size)[:3]] += 50.0 * rng.standard_normal(3)
+    found = fit(wave, x, y, true * (1.0 + 0.5 * rng.uniform(-1.0, 1.0, 4)), loss=loss)
+    assert_allclose([abs(found.params[0]), found.params[1]], true[:2], rtol=0.02)
+    assert found.nfev < 200
+
+
+@pytest.mark.parametrize(
+    ("loss", "wild", "seed"), [("cauchy", 6, 13), ("cauchy", 18, 2), ("arctan", 6, 11), ("arctan", 18, 17)]
+)
+def test_a_loss_that_levels_off_takes_no_peak_for_wild_points(loss, wild, seed):
+    """The curve that made the data costs what the best minimum does not exceed."""
+    rng = np.random.default_rng(seed)
+    x, true = np.linspace(0.0, 500.0, 60), np.array([50.0, 320.0, 12.0, 3.0])
+
+    def peak(x, height, middle, width, level):
+        return height * np.exp(-((x - middle) ** 2) / (2.0 * width**2)) + level
+
+    y = peak(x, *true) + rng.standard_normal(x.size)
+    y[rng.permutation(x.size)[:wild]] += 50.0 * rng.standard_normal(wild)
+    found = fit(peak, x, y, true * (1.0 + 0.15 * rng.uniform(-1.0, 1.0, 4)), loss=loss)
+    z = (y - peak(x, *true)) ** 2
+    assert found.cost <= (np.log1p(z) if loss == "cauchy" else np.arctan(z)).sum()
+    assert found.nfev < 300

@@ -131,6 +131,13 @@ def test_units_of_time_and_cost_change_nothing(unit, gauge):
     assert_allclose([abs(result.x[0]), result.x[1] * unit], [2, 1], rtol=0.02)
 
 
+def test_what_is_measured_again_tells_of_no_faster_wave():
+    """On even data a frequency has aliases that are as good, from half of the sampling rate on."""
+    t = np.repeat(np.linspace(0.0, 10.0, 30), 4)
+    found, _ = found_for(sine, [2, 1, 0.5, 1], [1, 0.6, 0, 0], t)
+    assert_allclose(np.abs(found.x[:2]), [2, 1], rtol=0.02)
+
+
 def test_the_order_of_the_data_changes_nothing():
     mixed = np.random.default_rng(1).permutation(UNEVEN.size)
     y = sine([2, 1, 0.5, 1], UNEVEN) + noise(UNEVEN)

@@ -26,6 +26,9 @@ from .task import Task
 # The loss whose fit is a start for other robust losses: convex in the residual, and hardly moved by wild points.
 GENTLE = "soft_l1"
 
+# Losses that never level off: no point is let go of.
+HOLDING = tuple(LOSSES[loss] for loss in ("linear", "huber", GENTLE))
+
 # Exchanges of parts of the model take so many times the evaluations of the first walk, but so many in any case.
 TIMES_WALKED, LEAST_EXCHANGED = 2, 500
 
@@ -33,8 +36,9 @@ TIMES_WALKED, LEAST_EXCHANGED = 2, 500
 LOWER = 1e-9
 
 
-# Why waves of other frequencies were looked for where nothing else spoke against an end.
+# Why a fit goes on where nothing else speaks against an end: for waves, and from where a gentler loss leads.
 WAVES_EXPLAIN_MORE = "its waves may explain more at other frequencies"
+LETS_GO = "its loss may have let go of good points"
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,9 @@ class Further:
     within what the first walk left of the budget; once that is spent, or the user says stop, the lowest place seen is
     the answer.
 
-    `first`: where the first walk ended, and `doubt`: why it is not taken at its word. Where it is (None), waves alone
-    are looked for at other frequencies: those that miss the data may explain most of their variance even so.
+    `first`: where the first walk ended, and `doubt`: why it is not taken at its word. Where it is (None), waves are
+    looked for at other frequencies even so, as those that miss the data may explain most of their variance; and where a
+    loss that levels off has let go of points, a gentler one may take hold of them.
     """
 
     task: Task
@@ -79,6 +84,7 @@ class Further:
         """The lowest end, and what was tried, in words."""
         self.lowest, self.seen = self.first, self.first.run
         self.tried = 0
+        self.why = WAVES_EXPLAIN_MORE if self.doubt is None else self.doubt.words
         self.shown: Vector | None = None  # the last start that the data told of
         self.looked_from: Run | None = None  # for waves of other frequencies
         stop, cut_short = None, ""
@@ -92,7 +98,8 @@ class Further:
             stop, cut_short = StopReason.STOPPED, INTERRUPTED
         if stop is not None:
             self._keep_the_lowest_seen(stop, cut_short)
-        remarks = () if self.tried == 0 and self.doubt is None else (self._told(cut_short),)
+        nothing = self.doubt is None and self.lowest is self.first and not (self.tried and cut_short)
+        remarks = () if nothing else (self._told(cut_short),)
         if stop is StopReason.STOPPED:
             self.lowest = replace(self.lowest, run=replace(self.lowest.run, stop=stop, reason=cut_short))
         return replace(self.lowest, evaluations=self.objective.evaluations, remarks=remarks)
@@ -100,11 +107,14 @@ class Further:
     def _places(self) -> Iterator[Vector]:
         """Where to walk from, one after the other."""
         if self.doubt is None:
+            if self._lets_go():
+                yield self._gently_walked(self.lowest.run.x)
+                if self.lowest is not self.first:
+                    self.why = LETS_GO
             yield from self._at_other_frequencies()
             return
         if self.residuals.rho not in (None, LOSSES[GENTLE]):
-            gentle = self._gentle().objective(self.task.bounds, beside=self.objective)
-            yield self._walked(gentle, self.task.start).x
+            yield self._gently_walked(self.task.start)
         yield from self._at_other_frequencies()
         yield from self._with_parts_elsewhere()
         elsewhere = around(self.objective, self.task.start, self.lowest.run.x, self.starts, self.seed)
@@ -119,6 +129,16 @@ class Further:
                 yield place
         yield from elsewhere
         yield from self._at_other_frequencies()
+
+    def _lets_go(self) -> bool:
+        """Whether the loss levels off, and points lie so far off that it may have let go of them."""
+        x = self.lowest.run.x
+        residuals = self.residuals
+        return residuals.rho not in HOLDING and not residuals.are_near(residuals.residual(x)).all()
+
+    def _gently_walked(self, start: Vector) -> Vector:
+        """Where a gentler loss leads from a `start` (n,)."""
+        return self._walked(self._gentle().objective(self.task.bounds, beside=self.objective), start).x
 
     def _with_parts_elsewhere(self) -> Iterator[Vector]:
         """Where exchanges of parts of the model lead, if the residuals follow a curve and that is lower."""
@@ -213,13 +233,12 @@ class Further:
 
     def _told(self, cut_short: str) -> str:
         lowest, first = self.lowest, self.first
-        doubt = WAVES_EXPLAIN_MORE if self.doubt is None else self.doubt.words
         if lowest is first:
-            words = f"{doubt}; {self.tried} further starts led to nothing lower"
+            words = f"{self.why}; {self.tried} further starts led to nothing lower"
         else:
             outcome = "is lower" if lowest.run.value < first.run.value else "ended as low, in a minimum"
             words = (
-                f"the walk from the first start ended at {first.run.value:.6g} ({doubt}); the best of "
+                f"the walk from the first start ended at {first.run.value:.6g} ({self.why}); the best of "
                 f"{self.tried} further starts {outcome}"
             )
         if cut_short == INTERRUPTED:
