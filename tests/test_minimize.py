@@ -237,6 +237,21 @@ def test_interrupting_returns_the_best_point():
     assert result.verdict == "stopped" and result.fun < 1.0
 
 
+def test_interrupting_while_the_first_slopes_are_measured_keeps_the_start():
+    for evaluation in (2, 5, 12, 20, 30, 40):
+        calls = [0]
+
+        def bowl(x, calls=calls, at=evaluation):
+            calls[0] += 1
+            if calls[0] == at:
+                raise KeyboardInterrupt
+            return float(np.sum((x - 1.0) ** 2))
+
+        result = st.minimize(bowl, np.zeros(2), derivatives="numeric")
+        assert result.verdict == "stopped"
+        assert result.fun <= 2.0 and result.fun == np.sum((result.x - 1.0) ** 2)
+
+
 def test_a_gradient_of_ones_own_is_used():
     from scipy.optimize import rosen, rosen_der, rosen_hess
 

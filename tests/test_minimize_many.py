@@ -1,5 +1,7 @@
 """Many minimisations at once: the same minima as one by one, a true word for each, whatever the members need."""
 
+from dataclasses import dataclass
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -260,3 +262,42 @@ def test_a_cost_that_cannot_be_traced_may_have_its_slopes_measured():
     assert_allclose(found.x[:, 0], data, atol=1e-6)
     with pytest.raises(InputError, match="derivatives='newton'"):
         st.minimize_many(opaque, np.zeros((2, 1)), data, derivatives="newton")
+
+
+@pytest.mark.parametrize("evaluation", [1, 9, 60])
+def test_what_was_found_before_ctrl_c_is_kept(evaluation):
+    centres, calls, single = np.array([1.0, -2.0, 3.0]), [0], [0]
+
+    def counted(x, a):
+        single[0] += 1
+        return float(np.sum((x - a) ** 2))
+
+    st.minimize(counted, np.zeros(2), (centres[0],), derivatives="numeric")
+
+    def interrupted(x, a):
+        calls[0] += 1
+        if calls[0] == single[0] + evaluation:  # in the second member
+            raise KeyboardInterrupt
+        return float(np.sum((x - a) ** 2))
+
+    many = st.minimize_many(interrupted, np.zeros((3, 2)), [centres], derivatives="numeric")
+    assert many.success.tolist() == [True, False, False]
+    assert [str(word) for word in many.verdicts[1:]] == ["stopped", "out of budget"]
+    assert many.alone.tolist() == [True, True, False]
+    assert_allclose(many.x[0], centres[0], atol=1e-6)
+    assert_allclose(many.x[2], 0.0, atol=0.0)
+
+
+def test_a_cost_that_is_an_object_that_cannot_be_hashed():
+    @dataclass
+    class Misfit:
+        weight: float
+
+        def __call__(self, x, a):
+            return self.weight * np.sum((x - a) ** 2)
+
+    centres = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for weight in (1.0, 2.0):
+        cost = Misfit(weight)
+        many = st.minimize_many(cost, np.zeros((2, 2)), [centres])
+        assert_allclose(many.x, centres, rtol=1e-12)

@@ -18,6 +18,7 @@ from .minimize import minimize
 from .parameters import Parameters
 from .search.existing import A_WALL, around
 from .solvers.many import Members, Program, before
+from .solvers.stopping import StopReason
 from .verdict.members import judged
 
 Vector = np.ndarray
@@ -145,7 +146,8 @@ def minimize_many(
     seed : of the directions that `minimize` probes along, and of the places tried beside a start without a cost.
     derivatives : as for `minimize`; where they are "numeric", all members are taken up one by one.
 
-    A member whose cost has no value at its start begins at a place nearby where it has one, as `minimize` does.
+    A member whose cost has no value at its start begins at a place nearby where it has one, as `minimize` does. Ctrl-C
+    while members are taken up one by one stops that one and leaves those after it as they are.
 
     Returns
     -------
@@ -192,8 +194,11 @@ def minimize_many(
             derivatives=derivatives,
         )
         x[k], value[k], words[k] = parameters.flatten(result.x), result.fun, result.verdict
-        if not np.isfinite(first[k]):  # it was not in the batch
+        if not np.isfinite(first[k]) and len(result.history):  # it was not in the batch
             first[k] = result.history.value[0]
+        if result.stop == StopReason.STOPPED:  # Ctrl-C: those to come do not begin
+            retried[k + 1 :] = False
+            break
     return ManyResult(
         _stacked(x, x0s, parameters),
         value,
@@ -377,7 +382,11 @@ def _traced_with_data(cost: Cost, parameters: Parameters, own: tuple[Any, ...]) 
     structure = {"x": parameters.restore(parameters.vector)}
     # A member whose data hold NaN may come first: what is recorded is the same for all.
     structure |= {f"args_batch[{k}]": np.where(np.isfinite(part), part, 0.0) for k, part in enumerate(own)}
-    return trace(_of_both(cost.function, cost.style, len(own)), Parameters.of(structure))
+    try:
+        both = _of_both(cost.function, cost.style, len(own))
+    except TypeError:  # an object that cannot be hashed
+        both = _of_both.__wrapped__(cost.function, cost.style, len(own))
+    return trace(both, Parameters.of(structure))
 
 
 @functools.lru_cache(maxsize=32)

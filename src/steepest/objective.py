@@ -364,9 +364,10 @@ class Objective:
         if there is None or isinstance(x, np.ndarray) or isinstance(there, Later):
             try:
                 value, gradient = self._value_and_gradient(x)
-            except BudgetSpent as cut_short:
-                if cut_short.value is not None and cut_short.value < self.best_value:
-                    self._remember(x, cut_short.value, None)
+            except (BudgetSpent, KeyboardInterrupt) as cut_short:
+                seen = getattr(cut_short, "value", None)
+                if seen is not None and seen < self.best_value:
+                    self._remember(x, seen, None)
                 raise
         else:
             value, gradient = there(x)

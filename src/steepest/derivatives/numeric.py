@@ -121,8 +121,8 @@ class NumericDerivatives:
             assert self._steps is not None
             for i in range(x.size):
                 gradient[i], error[i] = self._slope(x, value, i, float(self._steps[i]))
-        except BudgetSpent as cut_short:
-            cut_short.value = value
+        except (BudgetSpent, KeyboardInterrupt) as cut_short:
+            cut_short.value = value  # type: ignore[union-attr]
             raise
         self.gradient_error = error
         return value, gradient
@@ -242,8 +242,12 @@ class NumericDerivatives:
             self._sparing = 2 * TRIED_STEPS.size * x.size > WORTH_TRYING * self._calls_left()
             precise = self.noise <= 1e3 * EPS * abs(value) + 1e-300
             self._four = precise and x.size <= FOUR_POINTS and not self._sparing
-            for i in range(x.size):
-                self._choose(x, value, i)
+            try:
+                for i in range(x.size):
+                    self._choose(x, value, i)
+            except BaseException:  # some have none yet
+                self._steps = None
+                raise
             return
         assert self._sizes is not None
         size = np.maximum(np.abs(x), 1.0)
