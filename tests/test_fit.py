@@ -211,8 +211,10 @@ def test_the_smallest_curvature_is_told_beyond_the_rounding_of_the_largest():
     assert "-" not in found.message.split("positive (")[1].split(" to ")[0].replace("e-", "e")
 
 
-def test_measurements_that_do_not_vary_have_no_share_explained():
-    found = fit("a*x + b", np.arange(5.0), np.full(5, 3.0), [1.0, 1.0])
+@pytest.mark.parametrize("sigma", [None, np.array([0.1, 0.3, 0.2, 1.7, 0.6])])
+@pytest.mark.parametrize("level", [3.0, 0.1])
+def test_measurements_that_do_not_vary_have_no_share_explained(level, sigma):
+    found = fit("a*x + b", np.arange(5.0), np.full(5, level), [1.0, 1.0], sigma=sigma)
     assert np.isnan(found.r_squared)
     assert "y does not vary" in str(found) and "nan" not in str(found)
 
@@ -294,6 +296,18 @@ def test_bands_of_a_straight_line_are_the_textbooks():
     assert_allclose(curve.upper - curve.value, t * s * np.sqrt(share), rtol=1e-9)
     new = found.predict(at, band="prediction")
     assert_allclose(new.value - new.lower, t * s * np.sqrt(1 + share), rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["linear", "huber"])
+def test_the_share_explained_is_the_same_with_sigma_as_with_its_covariance(loss):
+    y, sigma = noisy(), np.linspace(0.02, 0.5, T.size)
+    each = fit(decay, T, y, START, sigma=sigma, loss=loss)
+    together = fit(decay, T, y, START, sigma=np.diag(sigma**2), loss=loss)
+    assert_allclose(together.r_squared, each.r_squared, rtol=1e-9)
+    if loss == "linear":
+        mean = np.average(y, weights=sigma**-2)
+        misfit, total = (np.sum((off / sigma) ** 2) for off in (y - decay(T, *each.params), y - mean))
+        assert_allclose(each.r_squared, 1 - misfit / total, rtol=1e-9)
 
 
 def test_quality_is_told_by_the_usual_formulas():

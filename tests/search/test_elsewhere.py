@@ -331,3 +331,25 @@ def test_exponents_that_overflow_at_a_start_of_ones_hide_no_minimum(by, unit):
         assert "times the start" in found.message
     assert found.success, found.message
     np.testing.assert_allclose(found.x if by == "minimize" else found.params, true, rtol=1e-9)
+
+
+def test_wherever_a_budget_ends_a_start_whose_slope_overflows_is_left_for_the_lowest_place_that_is_told():
+    """More evaluations lead as low or lower, and nothing lower is told of than what is returned."""
+    wavelength = np.linspace(0.3, 3.0, 80)
+
+    def planck(x, scale, temperature):
+        return scale / x**5 / (np.exp(14388.0 / (x * temperature)) - 1.0)
+
+    measured = planck(wavelength, 1e8, 5800.0)
+    found = [
+        st.minimize(
+            lambda p: np.sum((measured - planck(wavelength, *p)) ** 2),
+            [1.0, 1.0],
+            budget={"evaluations": most},
+        )
+        for most in (20, 30, 40, 60, 100)
+    ]
+    costs = [result.fun for result in found]
+    assert costs == sorted(costs, reverse=True) and costs[0] < 0.9 * np.sum(measured**2)
+    assert not any("lowest cost met elsewhere" in result.message for result in found)
+    assert [result.success for result in found] == [False, False, False, False, True]

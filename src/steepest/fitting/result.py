@@ -13,6 +13,7 @@ import numpy as np
 from ..bounds import Bounds
 from ..errors import InputError, NotAMinimumError
 from ..models.model import Model
+from ..numerics import EPS
 from ..residuals import Arrangement, Residuals
 from ..results import to_json
 from ..uncertainty.covariance import Covariance, correlation_of, covariance_of
@@ -21,6 +22,7 @@ from ..uncertainty.profile import Profile, crossing
 from ..vector_functions import MeasuredVector, TracedVector
 from ..verdict.words import Evidence, Verdict
 from .measurements import Measurements
+from .starts import EXACT
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -242,20 +244,22 @@ class FitResult:
 
     @property
     def r_squared(self) -> float:
-        """Part of the variance of y about its mean that the model explains, weighted as the fit was.
+        """Part of the variance of y about its mean that the model explains, weighted as the fit was; NaN for level y.
 
         With a robust loss, that of all but wild points, which would be most of the variance: those farther off than 4.5
         times the median, if they pull less than half as much as by their squares.
         """
         residuals = self._setting.residuals
-        target, sigma = residuals.target, residuals.sigma
+        target, near = residuals.target, residuals.are_near(self._residual)
         assert target is not None
-        weight = np.ones_like(target) if sigma is None or sigma.ndim == 2 else 1.0 / sigma**2
-        weight = weight * residuals.are_near(self._residual)
-        mean = float(np.sum(weight * target) / np.sum(weight))
-        total = float(np.sum(weight * (target - mean) ** 2))
-        residual = target - residuals.function.values(self.params)
-        return 1.0 - float(np.sum(weight * residual**2)) / total if total > 0 else math.nan
+        level, one = target, np.ones_like(target)
+        if residuals.sigma is not None:
+            level, one = residuals.whitened(level), residuals.whitened(one)
+        level, one, residual = level[near], one[near], self._residual[near]
+        about_mean = level - one * (one @ level) / (one @ one)
+        total = float(about_mean @ about_mean)
+        varies = total > (EXACT * EPS) ** 2 * float(level @ level)
+        return 1.0 - float(residual @ residual) / total if varies else math.nan
 
     @property
     def _minus_twice_log_likelihood(self) -> float:

@@ -30,7 +30,7 @@ LED_ASTRAY = frozenset(
 )
 
 # Words that say nothing of the cost: what is lower is the better answer, whatever word it gets.
-UNFINISHED = frozenset({Verdict.STOPPED, Verdict.OUT_OF_BUDGET})
+UNFINISHED = frozenset({Verdict.STOPPED, Verdict.OUT_OF_BUDGET, Verdict.NOT_FINITE})
 
 # Rounding of the fall: a minimum that is higher than what the first walk came down to by no more is as low.
 AS_LOW = 4.0 * EPS
@@ -103,16 +103,14 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
         objective.forget()
         sequels.walks += 1
         onward = way.walk(replace(rung, max_steps=steps), place)
-        if onward.value < lower and (sequels.seen is None or onward.value < sequels.seen[0]):
-            sequels.seen = onward.value, onward.x
-        was_cut = onward.stop in (StopReason.STOPPED, StopReason.OUT_OF_BUDGET)
-        if was_cut and onward.value < lower and (sequels.cut is None or onward.value < sequels.cut[2].value):
-            sequels.cut = words, place, onward
+        was_cut = _noted(sequels, words, place, onward, lower)
         if onward.stop is StopReason.STOPPED or way.is_spent:
             return
         if was_cut:
             continue
         onward, judgement = way.settled(rung, onward)
+        if way.is_spent:
+            _noted(sequels, words, place, onward, lower)
         if way.told_to_stop is not None and not judgement.verdict.is_minimum:
             return
         if judgement.verdict is Verdict.UNBOUNDED_BELOW:
@@ -122,6 +120,8 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
                 _take(sequels, words, place, onward, judgement)
             return
         if not judgement.verdict.is_minimum:
+            if way.is_spent:
+                return
             continue
         if judgement.verdict is Verdict.FLAT_MINIMUM and lower <= onward.value <= as_low:
             continue
@@ -130,6 +130,16 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
         if onward.value <= as_low:
             _take(sequels, words, place, onward, judgement)
             return
+
+
+def _noted(sequels: Sequels, words: str, place: Vector, onward: Run, lower: float) -> bool:
+    """Keep the walk `onward` if it is the lowest so far, and below `lower`; whether it was cut short."""
+    was_cut = onward.stop in (StopReason.STOPPED, StopReason.OUT_OF_BUDGET)
+    if onward.value < lower and (sequels.seen is None or onward.value < sequels.seen[0]):
+        sequels.seen = onward.value, onward.x
+    if was_cut and onward.value < lower and (sequels.cut is None or onward.value < sequels.cut[2].value):
+        sequels.cut = words, place, onward
+    return was_cut
 
 
 def _take(sequels: Sequels, words: str, place: Vector, onward: Run, judgement: Judgement) -> None:
