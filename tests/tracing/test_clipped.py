@@ -49,6 +49,22 @@ def test_values_stay_at_the_edges_and_where_they_are_no_numbers():
             assert_allclose(traced, cost(x), rtol=1e-15)
 
 
+def test_an_edge_on_a_bound_is_no_minimum_where_the_root_falls_from_it():
+    for cost in (
+        lambda x: x[0] - np.sqrt(np.maximum(x[0], 0)),
+        lambda x: 1e-12 * (x[0] - np.sqrt(np.maximum(x[0], 0))),
+    ):
+        result = st.minimize(cost, [0.0], bounds=[(0, 4)])
+        assert_allclose(result.x, 0.25, rtol=1e-6)  # x - √x is lowest at 1/4
+        assert result.success
+
+
+def test_powers_from_squares_on_keep_the_proof_of_convexity():
+    offsets = np.array([-1.0, 0.5, 2.0])
+    result = st.minimize(lambda x: np.sum(np.maximum(x - offsets, 0) ** 2.5) + np.sum(x**2), np.ones(3))
+    assert result.verdict == "global minimum"
+
+
 def test_a_walk_crosses_from_the_clipped_side():
     result = st.minimize(
         lambda x: np.sqrt(np.maximum(x[0] - 1, 0)) + (x[0] - 0.3) ** 2 + (x[1] - x[0]) ** 2, [0.9, 2.0]

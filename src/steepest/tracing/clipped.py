@@ -52,8 +52,12 @@ def _edges(equation: Any, made: dict[Any, Any], rewriting: Rewriting) -> list[tu
     if not steep:
         return []
     operand, *exponent = equation.invars
-    if exponent and not (rewriting.is_known(exponent[0]) and np.all(rewriting.known(exponent[0]) > 0)):
-        return []
+    if exponent:  # squares and higher powers have slope and curvature at 0
+        if not rewriting.is_known(exponent[0]):
+            return []
+        power = rewriting.known(exponent[0])
+        if not np.all((power > 0) & (power < 2)):
+            return []
     edges = []
     clipping = made.get(operand) if isinstance(operand, jex.Var) else None
     while clipping is not None and clipping.primitive.name in _CLIPPING:

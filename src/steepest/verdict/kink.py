@@ -491,10 +491,11 @@ def lower_beside(look: Look, allowed: float) -> Vector | None:
     """A way (n,) from a kink or jump with one slope, zero, on which the cost is lower; None where none is seen.
 
     The curvature of the trace is that of one side: where a comparison holds the other way the cost may step down or
-    bend down, as x² - 2x·|x| does. `allowed`: what it may be lower by at a minimum.
+    bend down, as x² - 2x·|x| does; so is the slope that holds a parameter at a bound. `allowed`: what it may be lower
+    by at a minimum.
     """
     worth = allowed + STEP_DOWN * look.at_stake
-    for way in _directions(look) * look.scale:
+    for way in np.concatenate([_directions(look), _inward(look)]) * look.scale:
         for distances, least in ((STEPS_DOWN_AT, worth), (BENDS_DOWN_AT, allowed)):
             if all(look.value - look.value_at(look.x + t * way) > least for t in distances):
                 return np.asarray(way)
@@ -533,6 +534,15 @@ def _directions(look: Look) -> np.ndarray:
     if n > 1:
         random /= np.maximum(np.abs(random).max(axis=1, keepdims=True), 1e-300)
     return np.concatenate([axes, -axes, random, -random])
+
+
+def _inward(look: Look) -> np.ndarray:
+    """Unit steps (m, n) in natural sizes, off the bounds that hold parameters."""
+    if look.n > AXES:
+        return np.empty((0, look.n))
+    axes = np.eye(look.n)[~look.free]
+    steps = np.concatenate([axes, -axes])
+    return steps[[bool(np.any(look.inside(look.x + step * look.scale) != look.x)) for step in steps]]
 
 
 def _gather(look: Look, directions: np.ndarray, radius: float) -> tuple[Vector, np.ndarray]:
