@@ -119,3 +119,19 @@ def test_a_binomial_of_a_negative_number_has_its_own_sign():
     # (n² - n)/2 = 1.875 at n = -1.5, and it is the only place left of zero.
     found = steepest.minimize(lambda p: (special.binom(p[0], 2) - 1.875) ** 2, np.array([-1.4]), starts=1)
     np.testing.assert_allclose(found.x, [-1.5], rtol=1e-6)
+
+
+def test_functions_that_scipy_computes_are_exact_in_compiled_loops():
+    from jax.extend.core import jaxpr_as_fun
+    from scipy import integrate
+
+    from steepest.parameters import Parameters
+    from steepest.tracing.trace import trace
+
+    def cost(x):
+        return integrate.quad(lambda t: special.kv(1.5, 1 + t * x[0]), 0, 1)[0]
+
+    x = np.array([0.3])
+    with double_precision():  # which the thread that a compiled loop calls SciPy from is not in
+        compiled = jax.jit(jaxpr_as_fun(trace(cost, Parameters.of(x)).jaxpr))(x)[0]
+    assert compiled == pytest.approx(cost(x), rel=1e-13)
