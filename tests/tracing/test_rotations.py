@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 
-from steepest import TracingError, gradient, hessian
+from steepest import TracingError, gradient, hessian, jacobian
 
 from .test_trace import central_difference
 
@@ -86,6 +86,10 @@ def test_angles_at_a_gimbal_lock_are_scipys():
             expected = Rotation.from_quat(quat).as_euler(seq)
         with double_precision():
             assert_allclose(jaxpr_as_fun(jaxpr)(quat)[0], expected, atol=1e-7)
+        slopes = jacobian(lambda a, s=seq: Rotation.from_euler(s, a).as_euler(s))(np.array(angles))
+        along = -1.0 if seq == "xyz" else 1.0  # the first is the sum of the first and last, or their difference
+        assert_allclose(slopes[0], [1.0, 0.0, along], atol=1e-12)
+        assert np.isfinite(slopes).all()
 
 
 def of_a_matrix(x):

@@ -57,6 +57,32 @@ def dense_with_other_data(x):
 
 
 PLACES = ([0, 1, 1, 3], [2, 0, 0, 3])
+# Two entries at (1, 2), and one of zero; the columns of a row are in no order.
+DOUBLED = sp.csr_matrix(([1.0, 0.0, 3.0, 4.0], [2, 0, 2, 2], [0, 2, 4, 4, 4]), shape=(4, 4))
+
+
+def with_data_of_doubled(x, kind):
+    S = DOUBLED.copy().asformat(kind)
+    S.data = S.data * x[0] * x[1]
+    return S.toarray()
+
+
+def dense_stored_as_whole_numbers(x):
+    return np.array([[1.0, 2.0], [0.0, 0.0]]) * np.sum(x)
+
+
+def stored_as_whole_numbers(x):
+    S = sp.lil_matrix((2, 2), dtype=int)
+    S[0, 0] = 1
+    S[0, 1] = 4.0 * x[0]  # 2.8, and 2 for SciPy
+    return S.toarray() * np.sum(x)
+
+
+def put_in_order(x):
+    S = sp.csr_matrix((x.copy(), [3, 0, 2, 1], [0, 2, 4]), shape=(2, 4))
+    before = S.data * B
+    S.sort_indices()
+    return np.append(before, S.data * B)
 
 
 def dense_of_places(x):
@@ -133,6 +159,40 @@ PAIRS = {
     "kron": (
         lambda x: sp.kron(tridiagonal(x), sp.diags(x)).toarray(),
         lambda x: np.kron(dense_tridiagonal(x), np.diag(x)),
+    ),
+    "several entries at one place": (
+        lambda x: (x[0] * DOUBLED + DOUBLED.T @ DOUBLED * x[1]).toarray() + (x[2] * DOUBLED) @ np.diag(x),
+        lambda x: (
+            x[0] * DOUBLED.toarray()
+            + DOUBLED.toarray().T @ DOUBLED.toarray() * x[1]
+            + (x[2] * DOUBLED.toarray()) @ np.diag(x)
+        ),
+    ),
+    **{
+        f"data of a {kind}, several at one place": (
+            lambda x, kind=kind: with_data_of_doubled(x, kind),
+            lambda x: DOUBLED.toarray() * x[0] * x[1],
+        )
+        for kind in ("csr", "csc", "coo", "dia", "bsr")
+    },
+    "data in the order given, and in order": (
+        put_in_order,
+        lambda x: np.append(x * B, x[[1, 0, 3, 2]] * B),
+    ),
+    "a row in one dimension": (
+        lambda x: (
+            (sp.csr_array(tridiagonal(x))[1] @ B)
+            + sp.csr_array(tridiagonal(x))[1].sum()
+            + np.sum(sp.csr_array(tridiagonal(x))[1] @ M)
+        ),
+        lambda x: (
+            dense_tridiagonal(x)[1] @ B + dense_tridiagonal(x)[1].sum() + np.sum(dense_tridiagonal(x)[1] @ M)
+        ),
+    ),
+    "stored as whole numbers": (stored_as_whole_numbers, dense_stored_as_whole_numbers),
+    "spsolve of three diagonals for several right sides": (
+        lambda x: spl.spsolve(tridiagonal(x, "csc"), np.outer(x, B)),
+        lambda x: np.linalg.solve(dense_tridiagonal(x), np.outer(x, B)),
     ),
     "stored into": (stored, dense_stored),
     "other data": (with_other_data, dense_with_other_data),
@@ -225,6 +285,14 @@ def larger_than_can_be_solved(x):
     )[0]
 
 
+def entries_of_one_place(x):
+    return np.sum(np.square(sp.coo_matrix((x, PLACES)).data))
+
+
+def count_of_a_dense_one(x):
+    return sp.csr_matrix(np.outer(x, x) * (x > 1)).nnz * x[0]
+
+
 def compared(x):
     return (tridiagonal(x) > 1).sum() + x[0]
 
@@ -240,6 +308,8 @@ def compared(x):
         (by_eigenvalues, "eigsh"),
         (larger_than_can_be_solved, "2500 equations"),
         (compared, "comparison"),
+        (entries_of_one_place, "several entries at one place"),
+        (count_of_a_dense_one, "zeros SciPy leaves out"),
     ],
 )
 def test_what_is_not_followed_is_refused_with_its_line(cost, says):

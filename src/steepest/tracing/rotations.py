@@ -137,12 +137,14 @@ class Turn:
             a, b, c, d = q[3], q[i], q[j], q[k] * sign
         else:
             a, b, c, d = q[3] - q[j], q[i] + q[k] * sign, q[j] + q[3], q[k] * sign - q[i]
-        middle = 2.0 * np.arctan2(np.hypot(c, d), np.hypot(a, b))
-        half_sum, half_difference = np.arctan2(b, a), np.arctan2(d, c)
+        middle = 2.0 * np.arctan2(_length(c, d), _length(a, b))
+        low, high = np.abs(middle) <= LOCKED, np.abs(middle - np.pi) <= LOCKED
+        # At a lock one of the two has no direction, and is left out below.
+        half_sum = np.arctan2(np.where(high, 0.0, b), np.where(high, 1.0, a))
+        half_difference = np.arctan2(np.where(low, 0.0, d), np.where(low, 1.0, c))
         first, last = half_sum - half_difference, half_sum + half_difference
         if intrinsic:
             first, last = last, first
-        low, high = np.abs(middle) <= LOCKED, np.abs(middle - np.pi) <= LOCKED
         turned = 2.0 * np.where(low, half_sum, half_difference if intrinsic else -half_difference)
         first, last = np.where(low | high, turned, first), np.where(low | high, 0.0, last)
         if not symmetric:
@@ -227,7 +229,7 @@ def _maker(kind: Any, name: str) -> Callable[..., Any]:
                 )
             rule = _MADE_FROM.get(name)
             if rule is None:
-                raise no_rule(f"Rotation.{name}", names_in((args, settings)))
+                raise no_rule(f"Rotation.{name}".rstrip("."), names_in((args, settings)))
             args = tuple(item if isinstance(item, str) else _array(item) for item in args)
             return rule(*args, **{key: _array(item) for key, item in settings.items()})
         if name == "random" and all(settings.get(key) is None for key in ("rng", "random_state")):
@@ -251,6 +253,10 @@ def turn_of(rotation: Any) -> Turn:
 
 def _array(value: Any) -> Any:
     return call_rule(BUILD_ARRAY, (value,), {}) if isinstance(value, (list, tuple)) else value
+
+
+def _length(a: Any, b: Any) -> Any:
+    return np.linalg.norm(_together(a, b), axis=-1)
 
 
 def _parts(quaternion: Any) -> list[Any]:

@@ -31,26 +31,19 @@ _MOVES = (
     "transpose", "tocsr", "tocsc", "tocoo", "todia", "tobsr", "tolil", "todok", "asformat", "reshape", "getrow",
     "getcol", "toarray", "diagonal",
 )  # fmt: skip
-# Methods that change nothing that a cost can see: entries are kept once for each place, and in order.
-_NOTHING = ("sort_indices", "sum_duplicates", "eliminate_zeros", "prune")
+# Methods that put the entries in order: entries are kept once for each place already.
+_ORDERING = ("sort_indices", "sum_duplicates", "eliminate_zeros", "prune")
 # Methods that are NumPy's function of each entry, zero at zero.
 _OF_ENTRIES = (
     "sqrt", "sin", "tan", "sinh", "tanh", "arcsin", "arctan", "arcsinh", "arctanh", "expm1", "log1p", "sign",
     "conjugate",
 )  # fmt: skip
-_TOLD_BY_PATTERN = (
-    "shape",
-    "ndim",
-    "nnz",
-    "format",
-    "indices",
-    "indptr",
-    "row",
-    "col",
-    "coords",
-    "offsets",
-    "getnnz",
-)
+_TOLD_BY_PATTERN = ("nnz", "indices", "indptr", "row", "col", "coords", "getnnz")
+_TOLD_BY_FORMAT = ("shape", "ndim", "format", "offsets")
+
+# What a matrix of SciPy's may keep that one with traced entries does not, and the other way round.
+_TWICE = "with several entries at one place"
+_ZEROS = "made of a dense one, whose zeros SciPy leaves out"
 
 
 class Sparse:
@@ -67,6 +60,7 @@ class Sparse:
         self._entries = entries
         self._outside = outside
         self._shared = True  # whether SciPy may have made another matrix that shows the same memory
+        self._unlike = ""  # why SciPy's has other entries, where it has
         self._seen: Any = None
 
     @property  # type: ignore[misc]
@@ -79,10 +73,20 @@ class Sparse:
     def _holds_traced(self) -> bool:
         """Whether entries are traced, by now: they may have been stored into `S.data`."""
         if self._entries is None and self._seen is not None and is_traced(self._seen):
-            plain = self._plain.copy()
-            plain.data = _counted(plain.data.size)
-            self._plain, self._entries, self._seen = plain, self._seen, None
+            self._take(self._plain, self._seen)
         return self._entries is not None
+
+    def _take(self, plain: Any, entries: Any) -> None:
+        """Hold these entries, of the shape and order of `plain.data`; those of one place are added up."""
+        plain = plain.copy()
+        plain.data = _counted(plain.data.size).reshape(plain.data.shape)
+        self._plain, self._entries, self._seen = plain, np.ravel(entries), None
+        row, column, kept = self.triples()
+        keys = row.astype(np.int64) * plain.shape[-1] + column
+        if np.unique(keys).size < keys.size:
+            summed = _summed(row, column, kept, self)
+            self._plain, self._entries = summed._plain.asformat(plain.format), summed._entries
+            self._unlike = _TWICE
 
     def _become_traced(self) -> None:
         """Tell places from entries, so that traced ones can be stored."""
@@ -90,6 +94,9 @@ class Sparse:
             return
         if self._outside:
             raise outside_array()
+        if self._plain.format not in ("lil", "dok"):
+            self._take(self._plain, np.array(self._plain.data))
+            return
         numbers = self._plain.tocoo(copy=True)
         values = numbers.data
         numbers.data = _counted(values.size)
@@ -116,18 +123,25 @@ class Sparse:
         if found is self._plain:
             return self
         self._shared = True
-        if hasattr(found, "tocoo"):
-            return Sparse(found, np.copy(self._entries))
-        return self._at(np.asarray(found))
+        if not hasattr(found, "tocoo"):
+            return self._at(np.asarray(found))
+        moved = self._of_these(found, np.copy(self._entries))
+        if self._unlike == _TWICE and self._plain.format == "coo" != found.format:
+            moved._unlike = ""  # SciPy adds them up there
+        return moved
+
+    def _of_these(self, plain: Any, entries: Any) -> Sparse:
+        """Another matrix with the same entries, or with others at the same places."""
+        found = Sparse(plain, entries)
+        found._unlike = self._unlike
+        return found
 
     @property
     def data(self) -> Any:
         """The entries in the order of the format."""
         if self._holds_traced():
-            if self._plain.format not in ("csr", "csc", "coo"):
-                raise no_rule(
-                    f".data of a sparse matrix in format {self._plain.format}", names_in(self._entries)
-                )
+            if self._plain.format not in ("csr", "csc", "coo") or self._unlike:
+                raise self._another_order("data")
             if np.array_equal(self._plain.data, _counted(self._plain.nnz)):
                 return self._entries
             self._entries = self._at(self._plain.data)
@@ -143,17 +157,21 @@ class Sparse:
         if self._outside:
             raise outside_array()
         if self._holds_traced() or is_traced(values):
-            plain = self._plain.copy()
-            plain.data = _counted(plain.data.size)
+            if self._unlike:
+                raise self._another_order("data")
             values = _as_array(values)
-            same = np.shape(values) == plain.data.shape
-            self._plain, self._entries = (
-                plain,
-                values if same else np.broadcast_to(values, plain.data.shape).copy(),
-            )
+            same = np.shape(values) == self._plain.data.shape
+            self._take(self._plain, values if same else np.broadcast_to(values, self._plain.data.shape))
         else:
             self._plain.data = _in_memory(values)
-        self._seen = None
+            self._seen = None
+
+    def _another_order(self, name: str) -> Exception:
+        return write_instead(
+            f".{name} of a sparse matrix {self._unlike or 'in format ' + self._plain.format}",
+            "Make a csr_matrix of one entry for each place, or use the array that it is made of",
+            names_in(self._entries),
+        )
 
     # -- what SciPy's matrices have --------------------------------------------------------------------------
 
@@ -165,15 +183,23 @@ class Sparse:
             return _of_numbers(found) if callable(found) else _seen(found)
         if name in _MOVES:
             return lambda *args, **settings: self._moved(getattr(self._plain, name)(*args, **settings))
-        if name in _NOTHING:
-            return lambda: None
+        if name in _ORDERING and hasattr(self._plain, name):
+            return lambda: self._put_in_order(name)
         if name in _OF_ENTRIES:
-            return lambda: Sparse(self._plain, getattr(np, name)(self._entries))
-        if name in _TOLD_BY_PATTERN:
+            return lambda: self._of_these(self._plain, getattr(np, name)(self._entries))
+        if name in _TOLD_BY_PATTERN and self._unlike:
+            raise self._another_order(name)
+        if name in _TOLD_BY_PATTERN or name in _TOLD_BY_FORMAT:
             return getattr(self._plain, name)
         if not hasattr(self._plain, name):
             raise AttributeError(f"{type(self._plain).__name__!r} object has no attribute {name!r}")
         raise no_rule(f"a sparse matrix's .{name}", names_in(self._entries))
+
+    def _put_in_order(self, name: str) -> None:
+        self._plain = self._plain.copy()
+        getattr(self._plain, name)()
+        if name == "sum_duplicates" and self._unlike == _TWICE:
+            self._unlike = ""
 
     @property
     def T(self) -> Any:
@@ -187,7 +213,9 @@ class Sparse:
 
     def copy(self) -> Sparse:
         """A matrix with entries of its own."""
-        return Sparse(self._plain.copy(), np.copy(self._entries) if self._holds_traced() else None)
+        if not self._holds_traced():
+            return Sparse(self._plain.copy())
+        return self._of_these(self._plain.copy(), np.copy(self._entries))
 
     def __copy__(self) -> Sparse:
         return self.copy()
@@ -199,7 +227,7 @@ class Sparse:
         """A copy with entries of another type."""
         if not self._holds_traced():
             return Sparse(self._plain.astype(dtype, **settings))
-        return Sparse(self._plain.copy(), self._entries.astype(dtype))
+        return self._of_these(self._plain.copy(), self._entries.astype(dtype))
 
     def todense(self) -> Any:
         """The dense array, a matrix of NumPy's where SciPy makes one."""
@@ -248,6 +276,8 @@ class Sparse:
                 self._plain, self._shared = self._plain.copy(), False
             value = value.toarray() if isinstance(value, Sparse) else value
             value = np.broadcast_to(_as_array(value), shape)
+            if self.dtype.kind in "iu":
+                value = value.astype(self.dtype)
             count = np.size(self._entries)
             numbers = (count + _counted(value.size)).reshape(shape)
             self._entries = np.append(self._entries, np.ravel(value))
@@ -284,22 +314,22 @@ class Sparse:
         if not self._holds_traced() and not is_traced(factor):
             return Sparse(operation(self._plain, _numbers_of(factor)))
         own = self if self._holds_traced() else _told_apart(self._plain)
-        return Sparse(own._plain, operation(own._entries, factor))
+        return own._of_these(own._plain, operation(own._entries, factor))
 
     def __neg__(self) -> Any:
         return self._scaled(-1.0, np.multiply)
 
     def __abs__(self) -> Any:
-        return (
-            Sparse(self._plain, np.abs(self._entries)) if self._holds_traced() else Sparse(abs(self._plain))
-        )
+        if not self._holds_traced():
+            return Sparse(abs(self._plain))
+        return self._of_these(self._plain, np.abs(self._entries))
 
     def power(self, n: Any, dtype: Any = None) -> Any:
         """Each entry to a power."""
         if not self._holds_traced() and not is_traced(n):
             return Sparse(self._plain.power(n, dtype))
         own = self if self._holds_traced() else _told_apart(self._plain)
-        return Sparse(own._plain, np.power(own._entries, n))
+        return own._of_these(own._plain, np.power(own._entries, n))
 
     def __pow__(self, n: Any) -> Any:
         if self._is_array():
@@ -348,6 +378,7 @@ class Sparse:
         if not self._holds_traced() and not _holds(other):
             return _seen(self._plain.multiply(_numbers_of(other)))
         row, column, entries = self.triples()
+        _check_two_dimensional(entries, self.shape)
         if isinstance(other, Sparse) or hasattr(other, "tocoo"):
             other = _sparse(other)
             if other.shape != self.shape:
@@ -368,7 +399,7 @@ class Sparse:
         if not self._holds_traced():
             return _seen(self._plain.sum(axis))
         row, column, entries = self.triples()
-        if axis is None:
+        if axis is None or len(self.shape) == 1:
             return np.sum(entries)
         axis = range(len(self.shape))[axis]
         kept, size = (column, self.shape[-1]) if axis == 0 else (row, self.shape[0])
@@ -478,12 +509,15 @@ def _class(name: str) -> Any:
 def _of_dense(array: Any, kind: str) -> Sparse:
     array = np.atleast_2d(_as_array(array))
     numbers = _counted(array.size).reshape(array.shape)
-    return Sparse(_class(kind)(numbers), np.ravel(array))
+    found = Sparse(_class(kind)(numbers), np.ravel(array))
+    found._unlike = _ZEROS
+    return found
 
 
 def _summed(row: np.ndarray, column: np.ndarray, entries: Any, like: Any, shape: Any = None) -> Sparse:
     """The matrix of these triples, those of one place added up; of the class of `like`, in rows."""
     shape = shape or like.shape
+    _check_two_dimensional(entries, shape)
     keys, places = np.unique(row.astype(np.int64) * shape[-1] + column, return_inverse=True)
     if keys.size < places.size:
         entries = call_rule(_gathered, (entries, places, keys.size), {})
@@ -492,6 +526,11 @@ def _summed(row: np.ndarray, column: np.ndarray, entries: Any, like: Any, shape:
     coords = (keys // shape[-1], keys % shape[-1])
     kind = "csr_array" if like is None or like._is_array() else "csr_matrix"
     return Sparse(_class(kind)((_counted(keys.size), coords), shape=shape), entries)
+
+
+def _check_two_dimensional(entries: Any, shape: tuple[int, ...]) -> None:
+    if len(shape) != 2:
+        raise no_rule("a sparse array of one dimension", names_in(entries))
 
 
 def _counted(size: int) -> np.ndarray:
@@ -519,6 +558,8 @@ def _product(matrix: Sparse, other: Any) -> Any:
         raise ValueError(f"matmul: dimension mismatch of {matrix.shape} and {np.shape(other)}")
     picked = _as_array(other)[column]
     entries = np.reshape(entries, (-1,) + (1,) * (np.ndim(picked) - 1))
+    if len(matrix.shape) == 1:
+        return np.sum(entries * picked, axis=0)
     return call_rule(_gathered, (entries * picked, row, matrix.shape[0]), {})
 
 
@@ -558,25 +599,27 @@ def _made_of(kind: Any, content: Any, shape: Any = None, dtype: Any = None, copy
         found = content.copy()
     elif isinstance(content, tuple) and len(content) == 3:
         values, indices, starts = content
-        numbers = _counted(np.size(values))
-        plain = kind((numbers, _numbers_of(indices), _numbers_of(starts)), shape=shape)
-        found = Sparse(plain, _as_array(values))
-        if not plain.has_canonical_format:
-            found = _summed(*found.triples(), found)
+        values = _as_array(values)
+        numbers = _counted(np.size(values)).reshape(np.shape(values))
+        found = Sparse(None)
+        found._take(kind((numbers, _numbers_of(indices), _numbers_of(starts)), shape=shape), values)
     elif isinstance(content, tuple) and isinstance(content[1], (tuple, list)) and kind.__name__[:3] != "dia":
         values, places = _as_array(content[0]), _numbers_of(content[1])
-        row, column = (np.asarray(part, int) for part in places)
-        if shape is None:
-            shape = (int(row.max()) + 1, int(column.max()) + 1)
-        found = _summed(row, column, np.broadcast_to(values, row.shape), None, shape)
+        found = Sparse(None)
+        plain = _class("coo_array")((np.ones(np.shape(values)), places), shape=shape)
+        _check_two_dimensional(values, plain.shape)
+        found._take(plain, values)
     elif isinstance(content, tuple):
         values, offsets = np.atleast_2d(_as_array(content[0])), _numbers_of(content[1])
         numbers = _counted(values.size).reshape(values.shape)
         found = Sparse(kind((numbers, offsets), shape=shape), np.ravel(values))
     else:
         found = _of_dense(content, "csr_array")
-    plain = kind(found._plain)
-    return Sparse(plain, found._entries if dtype is None else found._entries.astype(dtype))
+    if isinstance(content, tuple) and len(content) == 2 and not kind.__name__.startswith("coo"):
+        found._unlike = ""  # SciPy adds them up as well
+    return found._of_these(
+        kind(found._plain), found._entries if dtype is None else found._entries.astype(dtype)
+    )
 
 
 def _over_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -644,7 +687,7 @@ def solve(matrix: Any, right: Any, *args: Any, **settings: Any) -> Any:
     n = matrix.shape[0]
     column_vector = np.ndim(right) == 2 and np.shape(right)[1] == 1
     right = np.ravel(right) if column_vector else right
-    if np.all(np.abs(row - column) <= 1) and np.ndim(right) == 1 and n > 2:
+    if np.all(np.abs(row - column) <= 1) and n > 2:
         bands = np.zeros((3, n), int)
         bands[row - column + 1, row] = 1 + np.arange(row.size)
         entries = np.append(0.0, entries)
