@@ -87,7 +87,9 @@ def test_angles_at_a_gimbal_lock_are_scipys():
         with double_precision():
             assert_allclose(jaxpr_as_fun(jaxpr)(quat)[0], expected, atol=1e-7)
         slopes = jacobian(lambda a, s=seq: Rotation.from_euler(s, a).as_euler(s))(np.array(angles))
-        along = -1.0 if seq == "xyz" else 1.0  # the first is the sum of the first and last, or their difference
+        along = (
+            -1.0 if seq == "xyz" else 1.0
+        )  # the first is the sum of the first and last, or their difference
         assert_allclose(slopes[0], [1.0, 0.0, along], atol=1e-12)
         assert np.isfinite(slopes).all()
 

@@ -131,9 +131,7 @@ def solve_triangular(
 def solve_tridiagonal(below: Any, middle: Any, above: Any, b: Any) -> Value:
     """The solution of a tridiagonal system of rows (below, middle, above), each (n,), for b of (n,) or (n, k)."""
     below, middle, above, b = dense.matrices(below, middle, above, b)
-    return reshape(
-        lax.linalg.tridiagonal_solve(below, middle, above, reshape(b, (b.shape[0], -1))), b.shape
-    )
+    return reshape(lax.linalg.tridiagonal_solve(below, middle, above, reshape(b, (b.shape[0], -1))), b.shape)
 
 
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Value, Value]:
