@@ -49,3 +49,42 @@ def test_no_more_digits_are_promised_than_are_true_where_slopes_are_measured(nam
     if result.success and result.digits is not None:
         off = np.abs(result.x / unit - truth) / np.abs(truth)
         assert (off <= 10.0 ** (1 - result.digits)).all(), (off, result.digits)
+
+
+def askew(seed, unit):
+    """A matrix (3, 3) that turns and stretches the axes, and a place (3,), for parameters of that unit."""
+    rng = np.random.default_rng(seed)
+    turned = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    return turned @ np.diag(10.0 ** rng.uniform(-1, 1, 3)) / unit, unit * rng.standard_normal(3)
+
+
+# Lowest where all are zero, and a place on the kink where they are not.
+KINKS = {
+    "straight": (lambda u: 5.0 * abs(u[0]) + u[1] ** 2 + 0.5 * np.log(1.0 + u[2] ** 2), (0.0, 0.3, -0.2)),
+    "bent": (lambda u: 5.0 * abs(u[0] - u[1] ** 2) + u[1] ** 2 + u[2] ** 2, (0.09, 0.3, -0.2)),
+    "crossing another": (lambda u: 2.0 * abs(u[0]) + abs(u[1]) + u[2] ** 2, (0.0, 0.0, -0.02)),
+}
+
+
+@pytest.mark.parametrize(("size", "unit"), [(1.0, 1.0), (1e-12, 1e8), (1e12, 1e-8)])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kink", KINKS)
+def test_only_the_lowest_place_along_a_kink_askew_to_the_axes_is_a_minimum(kink, seed, size, unit):
+    (cost, aside), (A, lowest) = KINKS[kink], askew(seed, unit)
+
+    def askew_cost(x):
+        return float(size * cost(A @ (np.array([float(v) for v in x]) - lowest)))
+
+    assert st.verify(askew_cost, lowest, derivatives="numeric") == "minimum at a kink"
+    there = lowest + np.linalg.solve(A, np.array(aside))
+    assert not st.verify(askew_cost, there, derivatives="numeric").success
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_a_walk_goes_on_along_a_measured_kink_and_its_digits_are_true(seed):
+    (cost, _), (A, lowest) = KINKS["bent"], askew(seed, 1.0)
+    start = lowest + np.linalg.solve(A, np.array([0.7, -1.0, 2.0]))
+    found = measured(lambda x: cost(A @ (x - lowest)), start)
+    assert found.verdict == "minimum at a kink"
+    assert found.fun < 1e-12
+    assert (np.abs(found.x - lowest) <= np.abs(lowest) * 10.0 ** (0.5 - found.digits)).all()

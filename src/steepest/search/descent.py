@@ -66,6 +66,10 @@ SOLVED = 1e-12
 # than the walk that led there, or so many.
 QUICK, LEAST_ONWARD = 100, 100
 
+# Where slopes are measured, one from a place that values showed to be lower takes no more than that either, or so many:
+# at a kink it zigzags.
+LEAST_MEASURED = 20
+
 # Seconds, as foreseen, that slopes may take on a walk that crawls.
 WORTH_A_CRAWL = 0.02
 
@@ -385,6 +389,8 @@ class Descent:
             most = rung.max_steps
             if judgement.verdict is Verdict.STOPPED and self.problem.objective.n > QUICK:
                 most = max(run.steps, LEAST_ONWARD)
+            elif judgement.below is not None and self.problem.objective.is_measured:
+                most = max(run.steps, LEAST_MEASURED)
             onward = self.walk(replace(rung, max_steps=most), lower)
             onward.history.prepend(run.history)
             run, judgement = onward, self._verdict(onward)
@@ -598,22 +604,29 @@ def point_below(
 ) -> Vector | None:
     """A point (n,) lower than the end point along the way `downhill` (n,), longer steps first; or the one seen `below`.
 
-    Across a level stretch the fall may lie farther off than any of these steps, and of parameters whose unit is tiny
-    beside one, nearer.
+    That one also where it is the lower of both. Across a level stretch the fall may lie farther off than any of these
+    steps, and of parameters whose unit is tiny beside one, nearer.
     """
+    found, lowest = _lower_along(objective, run, downhill)
+    if below is None:
+        return found
+    lower, seen = objective.bounds.project(below), objective.lowest
+    value, gradient = objective.value_and_gradient(lower)
+    if value < lowest and np.isfinite(gradient).all():
+        return lower
+    objective.lowest = seen  # no solver could walk on from there
+    return found
+
+
+def _lower_along(objective: Objective, run: Run, downhill: Vector | None) -> tuple[Vector | None, float]:
+    """The first point (n,) lower than the end point on that way, and its cost; None and the cost of the end without."""
     if downhill is not None:
         length = max(float(np.linalg.norm(downhill)), np.finfo(float).tiny)
         scale = max(1.0, float(np.linalg.norm(run.x))) / length
         for exponent in range(0, -30, -3):
             for side in (1.0, -1.0):
                 trial = objective.bounds.project(run.x + side * 2.0**exponent * scale * downhill)
-                if objective.value(trial) < run.value:
-                    return trial
-    if below is None:
-        return None
-    lower, seen = objective.bounds.project(below), objective.lowest
-    value, gradient = objective.value_and_gradient(lower)
-    if value < run.value and np.isfinite(gradient).all():
-        return lower
-    objective.lowest = seen  # no solver could walk on from there
-    return None
+                value = objective.value(trial)
+                if value < run.value:
+                    return trial, value
+    return None, run.value

@@ -47,7 +47,8 @@ from .kink import (
 from .kink_descent import at_a_kink, way_out_of
 from .look import Look, Rounding, look_at
 from .measured import repeats, slope_evidence
-from .minima import edge_minimum, kink_minimum, kinks_within, lowest_of_all, minimum
+from .measured_kink import lowest_along
+from .minima import HULL, edge_minimum, kink_minimum, kinks_within, lowest_of_all, minimum
 from .noise import repeatability_of
 from .noise_floor import is_made_of_rounding, noise_floor, without_digits
 from .onward import (
@@ -108,6 +109,10 @@ LOST_FAR_OUT = (
     Verdict.STOPPED,
 )
 
+# Where slopes are measured, a lower place along a kink counts if it is lower by more than this part of the cost and of
+# its whole fall; one less low takes digits.
+LOWER_ALONG = 1e-12
+
 # Ends of a walk that could not go on, wherever it led.
 STALLED = ("step below the spacing of x", "no lower point found")
 
@@ -166,6 +171,12 @@ def _as_values_tell(look: Look, found: Judgement) -> Judgement:
     if lower is not None:
         why = "by the slopes that were measured it is one, but by its values the cost falls"
         return falls(look, lower - look.x, list(found.evidence), why, lower)
+    if any(item.name == HULL for item in found.evidence):
+        lowest, beyond = lowest_along(look)
+        if look.value_at(lowest) < look.value - LOWER_ALONG * look.at_stake:
+            why = "the cost has a kink here, and falls along it"
+            return falls(look, lowest - look.x, list(found.evidence), why, lowest)
+        off = np.maximum(off, (np.abs(lowest - look.x) + beyond) / look.scale)
     if found.digits is None or not off.any():
         return found
     return replace(found, digits=np.minimum(found.digits, digits_of(look, off * look.scale)))

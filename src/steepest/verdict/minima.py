@@ -30,6 +30,9 @@ JUMPS = 1e-6
 # leaves a Newton step this many times its length from it.
 WEAK, ORDERS = 1e-6, 5.0
 
+# The evidence for a minimum at which slopes meet.
+HULL = "zero in the hull of the slopes"
+
 # Random signs that the rounding of the parameters is given, besides all alike.
 SIGNS = 2
 
@@ -128,7 +131,7 @@ def kink_minimum(look: Look, kink: Kink, evidence: list[Evidence]) -> Judgement:
     """The word for a minimum at which no slope exists."""
     # At a kink the slope computed is one of many, and says nothing by itself.
     evidence = [item for item in evidence if item.name not in ("slope", "projected slope")]
-    evidence.append(Evidence("zero in the hull of the slopes", kink.hull, kink.limit, True, kink.how))
+    evidence.append(Evidence(HULL, kink.hull, kink.limit, True, kink.how))
     sites = kinks_within(look, kink.radius)
     for site in sites:
         evidence.append(Evidence("kink", None, None, True, f"read off the trace: {site}"))
