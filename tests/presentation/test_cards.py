@@ -65,6 +65,12 @@ def test_a_fit_is_shown_with_its_errors_what_they_rest_on_and_what_to_do_next():
     assert f"± {fits[0].errors['a']:.2g}" in " ".join(Tags(fits[0]._repr_html_()).words)
 
 
+@pytest.mark.parametrize("points", [1, 2])
+def test_a_fit_without_scatter_is_shown_without_a_number_for_it(points):
+    card = st.fit("a * x + b", np.arange(points), np.arange(points) + 1.0, [0.0, 0.0])._repr_html_()
+    assert "no degree of freedom left" in card and "nan" not in card
+
+
 def test_a_point_that_was_verified_is_shown_without_a_walk():
     shown = st.verify(lambda x: (x[0] - 1) ** 2 + (x[1] + 2) ** 2, [1.0, -2.0])._repr_html_()
     assert "minimum</b>: cost 0" in shown

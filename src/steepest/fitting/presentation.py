@@ -99,10 +99,8 @@ def _quality(fit: Any) -> list[str]:
     )
     if fit.noise != "known" and fit.variance != fit.reduced_chi2:
         known = "errors from the scatter of the points that the loss holds to"
-    if not math.isfinite(fit.chi2):
-        return table([("chi²", number(fit.chi2, 7), "the model is not finite here")], "<<<", indent="    ")
-    if fit.degrees_of_freedom <= 0:
-        return table([("chi²", number(fit.chi2, 7), "no degree of freedom left")], "<<<", indent="    ")
+    if not math.isfinite(fit.reduced_chi2):
+        return table([("chi²", number(fit.chi2, 7), _without_scatter(fit))], "<<<", indent="    ")
     count = f"{counted(fit.degrees_of_freedom, 'degree')} of freedom"
     rows = [
         ("chi²", number(fit.chi2, 7), count),
@@ -115,6 +113,11 @@ def _quality(fit: Any) -> list[str]:
         ),
     ]
     return table(rows, "<<<", indent="    ")
+
+
+def _without_scatter(fit: Any) -> str:
+    """Why there is no reduced χ²."""
+    return "no degree of freedom left" if math.isfinite(fit.chi2) else "the model is not finite here"
 
 
 def _correlated(fit: Any) -> list[str]:
@@ -147,10 +150,9 @@ def fit_html(fit: Any) -> str:
         value, error = with_error(fit.values[name], fit.errors[name])
         note = fit.reasons.get(name) or _remark(fit, k, name)
         rows.append((name, *(text.replace("-", "−") for text in (value, error and f"± {error}")), note))
-    head = (
-        f"fit of <code>{safe(shortened(fit.label))}</code> to {counted(fit.points, 'point')}, "
-        f"reduced χ² {number(fit.reduced_chi2, 5)}"
-    )
+    scatter = fit.reduced_chi2
+    quality = f"reduced χ² {number(scatter, 5)}" if math.isfinite(scatter) else _without_scatter(fit)
+    head = f"fit of <code>{safe(shortened(fit.label))}</code> to {counted(fit.points, 'point')}, {quality}"
     costs = np.asarray(fit.history.value, dtype=float)
     return card(
         fit, head, listed(rows, len(fit.names), "parameter"), curve(costs), "; ".join(_how(fit)), fit.remarks
