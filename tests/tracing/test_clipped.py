@@ -20,6 +20,7 @@ INSIDE = np.array([False, True, False, True])  # above 1, where np.sqrt and the 
     [
         (lambda x: np.sum(np.sqrt(np.maximum(x - 1, 0))), INSIDE, lambda x: np.sqrt(x - 1)),
         (lambda x: sum(max(0, v - 1) ** 0.5 for v in x), INSIDE, lambda x: np.sqrt(x - 1)),
+        (lambda x: np.sum(np.cbrt(np.maximum(x - 1, 0))), INSIDE, lambda x: np.cbrt(x - 1)),
         (lambda x: np.sum(np.clip(x - 1, 0, None) ** 1.5), INSIDE, lambda x: (x - 1) ** 1.5),
         (lambda x: np.sum(np.arccos(np.clip(x, -1, 1))), np.abs(X) < 1, np.arccos),
         (lambda x: np.sum(np.arcsin(np.minimum(np.maximum(x, -1), 1))), np.abs(X) < 1, np.arcsin),

@@ -18,6 +18,7 @@ from .rewriting import Rewriting, read, strong
 # By primitive: the numbers at which it is infinitely steep, itself there, and a number where it is tame.
 _STEEP: dict[str, tuple[dict[float, float], float]] = {
     "sqrt": ({0.0: 0.0}, 1.0),
+    "cbrt": ({0.0: 0.0}, 1.0),
     "pow": ({0.0: 0.0}, 1.0),
     "asin": ({-1.0: -np.pi / 2, 1.0: np.pi / 2}, 0.0),
     "acos": ({-1.0: np.pi, 1.0: 0.0}, 0.0),
