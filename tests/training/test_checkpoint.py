@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -476,6 +477,16 @@ def test_a_folder_that_cannot_be_made_stops_before_any_work(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(steepest.InputError, match="cannot be written"):
         trained(tmp_path / "file" / "inside")
+
+
+def test_runs_that_begin_in_one_folder_together_do_not_take_it_for_one_that_cannot_be_written(tmp_path):
+    def begins(_):
+        for _ in range(100):
+            Checkpoints(tmp_path / "run").prepare()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(begins, range(4)))
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 OTHER = """

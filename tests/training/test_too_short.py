@@ -48,6 +48,7 @@ def test_a_rate_that_is_far_too_small_is_told_with_a_cost_that_is_reached_farthe
             X[:, 0],
             {"rate": 1e-6},
         ),
+        (lambda params, batch: np.mean((batch @ params["w"]) ** 2), {"w": np.zeros(5)}, X, {"method": "sgd"}),
     ],
 )
 def test_runs_that_learn_have_arrived_or_are_unfinished_are_not_told_so(cost, params, data, settings):

@@ -17,6 +17,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,8 @@ class Checkpoints:
         """Make sure that the folder can be written; raises `InputError` before any work is done."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / ".writable"
-            probe.write_bytes(b"yes")
-            probe.unlink()
+            with TemporaryFile(dir=self.folder) as probe:  # of no name that another process would look for, too
+                probe.write(b"yes")
         except OSError as error:
             why = "it is a file; name a folder" if self.folder.is_file() else error.strerror
             raise InputError(f"checkpoint: {self.folder} cannot be written ({why})") from None

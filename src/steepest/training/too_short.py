@@ -21,7 +21,7 @@ TIMES = (100.0, 1e3, 1e4, 1e5)
 # So many times as far the fall must be as many times larger, but for this part: that of a walk that has bent into its
 # valley, or come near its end, is not.
 PART = 0.1
-# And that fall must be this part of the cost on each of so many fresh batches, so that it is worth being told of.
+# And that fall must be more than this part of the cost on each of so many fresh batches, so that it is worth being told of.
 WORTH, BATCHES = 0.02, 4
 
 
@@ -59,4 +59,4 @@ def farther(walker: Walker, run: Run) -> tuple[float, float, float, float] | Non
 def _is_far_lower(first: float, last: float, beyond: float, times: float) -> bool:
     """Whether the fall from the first cost to the one beyond is nearly as many times as large as that to the last."""
     fall = first - beyond
-    return isfinite(fall) and fall >= WORTH * abs(first) and fall >= PART * times * (first - last)
+    return isfinite(fall) and fall > WORTH * abs(first) and fall >= PART * times * (first - last)
