@@ -41,8 +41,13 @@ def cross_entropy(params, batch):
     return np.mean(np.log(np.sum(np.exp(scores), axis=1)) - chosen)
 
 
-def remarks(cost, params, data, **settings):
-    """What a run remarks on before its first step, for which nothing is compiled."""
+def job(cost, params, data, **settings):
+    """A run before its first step, for which nothing is compiled."""
     given = {name: argument.default for name, argument in signature(train).parameters.items()}
     settings = {"batch_size": 16, "steps": 2, "method": "sgd", "rate": 1e-3} | settings
-    return " ".join(_job(given | {"cost": cost, "params": params, "data": data} | settings).remarks)
+    return _job(given | {"cost": cost, "params": params, "data": data} | settings)
+
+
+def remarks(cost, params, data, **settings):
+    """What a run remarks on before its first step."""
+    return " ".join(job(cost, params, data, **settings).remarks)

@@ -30,6 +30,9 @@ def test_a_rate_that_is_far_too_small_is_told_with_a_cost_that_is_reached_farthe
     begun = start()
     there = {name: begun[name] + times * (result.params[name] - begun[name]) for name in begun}
     at = [unit * squares(params, (X, Y)) for params in (begun, result.params, there)]
+    came = [float(word.rstrip(".")) for word in result.message.split("came from ")[1].split(" to ")]
+    assert came == pytest.approx(at[:2], rel=0.2)
+    assert came[0] >= came[1]
     assert at[2] == pytest.approx(told, rel=0.2)  # of all rows, where it was measured on a quarter of them
     assert at[0] - at[2] > 10 * (at[0] - at[1])
 
@@ -49,6 +52,21 @@ def test_a_rate_that_is_far_too_small_is_told_with_a_cost_that_is_reached_farthe
             {"rate": 1e-6},
         ),
         (lambda params, batch: np.mean((batch @ params["w"]) ** 2), {"w": np.zeros(5)}, X, {"method": "sgd"}),
+        (squares, start(), (X, Y), {"method": "sgd", "rate": 1e-3, "steps": 1}),
+        # Most of the fall is behind it, though a hundred times as far nothing is left of the cost.
+        (
+            lambda params, batch: np.mean(np.exp(-params["m"] * batch)),
+            {"m": 0.0},
+            1 + X[:, 0] ** 2,
+            {"method": "sgd"},
+        ),
+        # What is left is next to nothing of the cost.
+        (
+            lambda params, batch: 1e3 + squares(params, batch),
+            start(),
+            (X, Y),
+            {"method": "sgd", "rate": 1e-6},
+        ),
     ],
 )
 def test_runs_that_learn_have_arrived_or_are_unfinished_are_not_told_so(cost, params, data, settings):

@@ -19,6 +19,8 @@ def test_a_layer_that_is_left_out_is_named_and_not_called_dead():
     result = walked(left_out, start(W2=np.ones((5, 3)), b2=np.zeros(3)), (X, Y), epochs=1)
     assert [remark for remark in result.remarks if remark.startswith(f"{TOLD} W2, b2:")]
     assert "Dead" not in result.message
+    more = {f"z{k}": 1.0 for k in range(7)} | {"empty": np.zeros((0, 2))}
+    assert f"{TOLD} z0, z1, z2, z3, z4, z5 and 1 more:" in of(squares, start(**more), (X, Y))
     whole = steepest.train(left_out, start(W2=np.ones((5, 3))), (X, Y), method="l-bfgs", steps=3)
     assert any(f"{TOLD} W2:" in remark for remark in whole.remarks)
 

@@ -82,7 +82,7 @@ class Checkpoints:
         """Make sure that the folder can be written; raises `InputError` before any work is done."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=self.folder) as probe:  # of no name that another process would look for, too
+            with TemporaryFile(dir=self.folder) as probe:  # another process may try the same at this moment
                 probe.write(b"yes")
         except OSError as error:
             why = "it is a file; name a folder" if self.folder.is_file() else error.strerror

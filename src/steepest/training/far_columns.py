@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FAR = 100.0
 # Where nothing else shows that they do: many a model lives with pixels up to 255.
 VERY_FAR = FAR**2
+# Of fewer numbers the size of a column is chance: among thousands of columns one is next to nothing.
+FEWEST = 8
 ADVICE = "bring the columns to mean 0 and size 1, with x = (x - x.mean(axis=0)) / x.std(axis=0)"
 
 
@@ -41,10 +43,11 @@ def far(job: Job, rows: list[np.ndarray], limit: float) -> str:
         others = tuple(k for k in range(values.ndim) if k not in axes)
         sizes = np.sqrt(np.mean(np.square(values.astype(float)), axis=others)).ravel()
         most, least = float(sizes.max(initial=0.0)), float(sizes[sizes > 0].min(initial=np.inf))
-        if most > limit or (isfinite(least) and most > max(limit, FAR**2) * least):
+        told_apart = isfinite(least) and values.size >= FEWEST * sizes.size
+        if most > limit or (told_apart and most > max(limit, FAR**2) * least):
             made = "" if variable in given else "what the cost makes of "
             column = f"column {int(sizes.argmax())} of " if sizes.size > 1 else ""
-            other = f", others of {least:.2g}" if most > FAR * least else ""
+            other = f", others of {least:.2g}" if told_apart and most > FAR * least else ""
             return f"{column}{made}{known.names(variable)} holds numbers of size {most:.2g}{other}"
     return ""
 

@@ -21,18 +21,20 @@ TIMES = (100.0, 1e3, 1e4, 1e5)
 # So many times as far the fall must be as many times larger, but for this part: that of a walk that has bent into its
 # valley, or come near its end, is not.
 PART = 0.1
-# And that fall must be more than this part of the cost on each of so many fresh batches, so that it is worth being told of.
+# And that fall must be more than this part of the cost on each of so many fresh batches: worth being told of.
 WORTH, BATCHES = 0.02, 4
+# After fewer steps a run of any rate has gone but a hundredth of its way.
+FEWEST = 10
 
 
 def farther(walker: Walker, run: Run) -> tuple[float, float, float, float] | None:
     """How many times as far the cost is lowest, and on fresh batches its means at the start, the end, and there.
 
-    None where no such place is lower on each batch by a tenth of what a straight line would lead to, and where the rate
-    was cut because longer steps diverged.
+    None where no such place is lower on each batch by a tenth of what a straight line would lead to, where the rate was
+    cut because longer steps diverged, and after a few steps.
     """
     job = walker.job
-    if job.recorded is None or walker._once or walker.large or run.rollbacks:
+    if job.recorded is None or walker._once or walker.large or run.rollbacks or run.steps < FEWEST:
         return None
     batches = list(islice(job.source.batches(walker.cursor.epoch + 1, 0, job.batch_size, job.part), BATCHES))
     if not batches:
