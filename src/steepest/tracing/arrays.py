@@ -1002,6 +1002,11 @@ def is_traced(value: Any) -> bool:
     return kind is np.ndarray and value.dtype == object and any(type(v) is TracedArray for v in value.flat)
 
 
+def as_array(value: Any) -> Any:
+    """A list of numbers, some of which may be traced, as an array; anything else as it is."""
+    return call_rule(rules.BUILD_ARRAY, (value,), {}) if isinstance(value, (list, tuple)) else value
+
+
 def names_in(value: Any) -> Names:
     """The parameters that any part of a value depends on."""
     kind = type(value)

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import call_rule, is_traced, made, names_in
+from .arrays import as_array, is_traced, made, names_in
 from .explain import no_rule, random_numbers, write_instead
 from .kinds import kind_called
-from .rules import BUILD_ARRAY
 
 # Squares of angles below this are put into series, whose next terms are below rounding.
 SMALL = 1e-4
@@ -80,7 +79,7 @@ class Turn:
     def apply(self, vectors: Any, inverse: bool = False) -> Any:
         """Vectors (3,) or (m, 3) turned."""
         matrix = np.swapaxes(self.as_matrix(), -1, -2) if inverse else self.as_matrix()
-        return (matrix @ _array(vectors)[..., None])[..., 0]
+        return (matrix @ as_array(vectors)[..., None])[..., 0]
 
     def magnitude(self) -> Any:
         """The angle of each rotation."""
@@ -230,8 +229,8 @@ def _maker(kind: Any, name: str) -> Callable[..., Any]:
             rule = _MADE_FROM.get(name)
             if rule is None:
                 raise no_rule(f"Rotation.{name}".rstrip("."), names_in((args, settings)))
-            args = tuple(item if isinstance(item, str) else _array(item) for item in args)
-            return rule(*args, **{key: _array(item) for key, item in settings.items()})
+            args = tuple(item if isinstance(item, str) else as_array(item) for item in args)
+            return rule(*args, **{key: as_array(item) for key, item in settings.items()})
         if name == "random" and all(settings.get(key) is None for key in ("rng", "random_state")):
             raise random_numbers("Rotation.random")
         found = plain(*args, **settings)
@@ -249,10 +248,6 @@ def _scipys() -> Any:
 def turn_of(rotation: Any) -> Turn:
     """A rotation of SciPy's, as one that turns traced vectors too."""
     return rotation if type(rotation) is Turn else Turn(made(rotation.as_quat()))
-
-
-def _array(value: Any) -> Any:
-    return call_rule(BUILD_ARRAY, (value,), {}) if isinstance(value, (list, tuple)) else value
 
 
 def _length(a: Any, b: Any) -> Any:

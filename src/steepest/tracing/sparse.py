@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import MadeArray, call_rule, is_traced, made, memory, names_in
+from .arrays import MadeArray, as_array, call_rule, is_traced, made, memory, names_in
 from .explain import no_rule, outside_array, random_numbers, write_instead
 from .kinds import kind_called
 from .numpy_matrices import NumpyMatrix
-from .rules import BUILD_ARRAY
 from .rules.scipy_functions import lu_solve, solve_tridiagonal
 
 # Systems are solved as dense ones: of more rows, the matrix and its factors would take seconds each time.
@@ -159,7 +158,7 @@ class Sparse:
         if self._holds_traced() or is_traced(values):
             if self._unlike:
                 raise self._another_order("data")
-            values = _as_array(values)
+            values = as_array(values)
             same = np.shape(values) == self._plain.data.shape
             self._take(self._plain, values if same else np.broadcast_to(values, self._plain.data.shape))
         else:
@@ -275,7 +274,7 @@ class Sparse:
             if self._shared:
                 self._plain, self._shared = self._plain.copy(), False
             value = value.toarray() if isinstance(value, Sparse) else value
-            value = np.broadcast_to(_as_array(value), shape)
+            value = np.broadcast_to(as_array(value), shape)
             if self.dtype.kind in "iu":
                 value = value.astype(self.dtype)
             count = np.size(self._entries)
@@ -496,10 +495,6 @@ def _told_apart(plain: Any) -> Sparse:
     return found
 
 
-def _as_array(value: Any) -> Any:
-    return call_rule(BUILD_ARRAY, (value,), {}) if isinstance(value, (list, tuple)) else value
-
-
 def _class(name: str) -> Any:
     import scipy.sparse
 
@@ -507,7 +502,7 @@ def _class(name: str) -> Any:
 
 
 def _of_dense(array: Any, kind: str) -> Sparse:
-    array = np.atleast_2d(_as_array(array))
+    array = np.atleast_2d(as_array(array))
     numbers = _counted(array.size).reshape(array.shape)
     found = Sparse(_class(kind)(numbers), np.ravel(array))
     found._unlike = _ZEROS
@@ -556,7 +551,7 @@ def _product(matrix: Sparse, other: Any) -> Any:
         raise ValueError("Scalar operands are not allowed, use '*' instead")
     if np.shape(other)[0] != matrix.shape[-1]:
         raise ValueError(f"matmul: dimension mismatch of {matrix.shape} and {np.shape(other)}")
-    picked = _as_array(other)[column]
+    picked = as_array(other)[column]
     entries = np.reshape(entries, (-1,) + (1,) * (np.ndim(picked) - 1))
     if len(matrix.shape) == 1:
         return np.sum(entries * picked, axis=0)
@@ -599,18 +594,18 @@ def _made_of(kind: Any, content: Any, shape: Any = None, dtype: Any = None, copy
         found = content.copy()
     elif isinstance(content, tuple) and len(content) == 3:
         values, indices, starts = content
-        values = _as_array(values)
+        values = as_array(values)
         numbers = _counted(np.size(values)).reshape(np.shape(values))
         found = Sparse(None)
         found._take(kind((numbers, _numbers_of(indices), _numbers_of(starts)), shape=shape), values)
     elif isinstance(content, tuple) and isinstance(content[1], (tuple, list)) and kind.__name__[:3] != "dia":
-        values, places = _as_array(content[0]), _numbers_of(content[1])
+        values, places = as_array(content[0]), _numbers_of(content[1])
         found = Sparse(None)
         plain = _class("coo_array")((np.ones(np.shape(values)), places), shape=shape)
         _check_two_dimensional(values, plain.shape)
         found._take(plain, values)
     elif isinstance(content, tuple):
-        values, offsets = np.atleast_2d(_as_array(content[0])), _numbers_of(content[1])
+        values, offsets = np.atleast_2d(as_array(content[0])), _numbers_of(content[1])
         numbers = _counted(values.size).reshape(values.shape)
         found = Sparse(kind((numbers, offsets), shape=shape), np.ravel(values))
     else:
@@ -643,7 +638,7 @@ def _over_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
                 parts.append(own._entries)
                 count += np.size(own._entries)
                 return shifted
-            value = _as_array(value)
+            value = as_array(value)
             numbers = (count + _counted(np.size(value))).reshape(np.shape(value))
             parts.append(np.ravel(value))
             count += numbers.size
