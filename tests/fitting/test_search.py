@@ -282,3 +282,20 @@ def test_a_loss_that_levels_off_takes_no_peak_for_wild_points(loss, wild, seed):
     z = (y - peak(x, *true)) ** 2
     assert found.cost <= (np.log1p(z) if loss == "cauchy" else np.arctan(z)).sum()
     assert found.nfev < 300
+
+
+def test_good_fits_of_damped_waves_are_not_sought_further():
+    """Their noise is: beside a wave that does not fade the best of many frequencies explains some of it."""
+    spent = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        t = np.linspace(0.0, 10.0, 40)
+        true = np.array([2.0, rng.uniform(0.1, 1.5), rng.uniform(1.0, 4.0), 0.4, 1.0])
+
+        def damped(t, a, g, w, p, c):
+            return a * np.exp(-g * t) * np.cos(w * t + p) + c
+
+        y = damped(t, *true) + 0.02 * rng.standard_normal(t.size)
+        spent.append([fit(damped, t, y, 1.03 * true, starts=starts).nfev for starts in (None, 0)])
+    further, alone = np.sum(spent, axis=0)
+    assert further - alone <= 2 * len(spent)

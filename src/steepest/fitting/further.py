@@ -171,7 +171,10 @@ class Further:
                 return
             self.looked_from = run
             squares, weights = self._squares_at(run.x), self._gentle().weights(run.x)
-            for _, place in at_other_frequencies(squares, self.facts.phases, run.x, self.task.start, weights):
+            good = self.doubt is None
+            for _, place in at_other_frequencies(
+                squares, self.facts.phases, run.x, self.task.start, weights, beyond_noise=good
+            ):
                 self.shown = place
                 yield place
                 if self.lowest.run is not run:

@@ -44,8 +44,9 @@ ENOUGH_DATA = 300
 # Where a wave explains more than this part of what all others leave, no other frequency can explain as much.
 EXPLAINS = 0.5
 
-# Another frequency is tried where what is left would be less by more than this part.
-LESS = 0.05
+# Another frequency is tried where what is left would be less by more than this part; beside a good fit by more than the
+# best of so many frequencies lowers noise, but half of all is no noise.
+LESS, NO_NOISE = 0.05, 0.5
 
 # Fewer data are met by waves of many frequencies.
 FEWEST_DATA = 8
@@ -90,18 +91,25 @@ def by_frequencies(sequels: Sequels) -> None:
 
 
 def at_other_frequencies(
-    objective: Objective, phases: Phases, x: Vector, start: Vector, weights: Vector | None = None
+    objective: Objective,
+    phases: Phases,
+    x: Vector,
+    start: Vector,
+    weights: Vector | None = None,
+    *,
+    beyond_noise: bool = False,
 ) -> Iterator[tuple[int, Vector]]:
     """Where to walk from (n,): at frequencies that explain more than those at `x` (n,), and which parameter that is.
 
     Phases and all else are what is best there. `start` (n,): where the walk to `x` began. `weights` (m,): by what the
-    residuals are multiples of what the waves make; None where all are alike.
+    residuals are multiples of what the waves make; None where all are alike. `beyond_noise`: only where what is left
+    at `x` is hardly noise.
     """
     for wave in waves_of(objective, phases, x, weights):
         i = wave.parameter
         size = max(abs(float(start[i])), abs(float(x[i])))
         low, high = float(objective.bounds.lower[i]), float(objective.bounds.upper[i])
-        for value in promising(wave, size, low, high):
+        for value in promising(wave, size, low, high, beyond_noise=beyond_noise):
             place = _best_at(objective, wave, value)
             if place is not None:
                 yield i, place
@@ -319,10 +327,10 @@ def _with_the_rest(objective: Objective, place: Vector, wave: Wave) -> Iterator[
     yield objective.bounds.project(there)
 
 
-def promising(wave: Wave, size: float, low: float, high: float) -> list[float]:
+def promising(wave: Wave, size: float, low: float, high: float, *, beyond_noise: bool = False) -> list[float]:
     """Values of the parameter at which the wave explains most, in falling order; each more than those beside it.
 
-    `size`: of the parameter; inside `low` and `high`.
+    `size`: of the parameter; inside `low` and `high`. `beyond_noise`: more than noise may look as if explained.
     """
     own = float(wave.x[wave.parameter])
     if size > 0.0:
@@ -344,13 +352,16 @@ def promising(wave: Wave, size: float, low: float, high: float) -> list[float]:
     times = wave.step * np.arange(first, last + 1)
     looked_at = _some_of(k, MOST_NUMBERS // (w * times.size))
     gains = _gains(wave, times, looked_at)
+    by_noise = (2 * wave.harmonics * w + 1 + 2.0 * np.log(times.size)) / k  # Scargle 1982, section III
+    less = max(LESS, min(by_noise, NO_NOISE)) if beyond_noise else LESS
+    most_left = (1.0 - less) * wave.left
     peaks = np.r_[True, gains[1:] >= gains[:-1]] & np.r_[gains[:-1] >= gains[1:], True]
     whole, part = (float(one @ one) for one in (wave.without, wave.without[looked_at]))
-    found = np.flatnonzero(peaks & ((part - gains) * whole < (1.0 - LESS) * wave.left * part))
+    found = np.flatnonzero(peaks & ((part - gains) * whole < most_left * part))
     best = found[np.argsort(-gains[found], kind="stable")][:TRIED]
     gains = _gains(wave, times[best], slice(None))
     order = np.argsort(-gains, kind="stable")
-    best = best[order[whole - gains[order] < (1.0 - LESS) * wave.left]]
+    best = best[order[whole - gains[order] < most_left]]
     return [_value_at(wave, float(times[k]), own, ends, turned) for k in best]
 
 
