@@ -93,6 +93,19 @@ def test_a_spent_budget_leaves_the_best_point_that_meets_both_limits(calls):
     assert found.fun <= cost(start) and 1.0 - 1e-8 <= np.sum(np.abs(found.x)) <= 2.0 + 1e-8
 
 
+@pytest.mark.parametrize("calls", range(24, 40, 3))
+def test_a_budget_that_ends_in_the_second_walk_loses_no_point_that_a_callback_saw(calls):
+    between = NonlinearConstraint(lambda x: np.sum(np.abs(x)), 1.0, 2.0)
+
+    def cost(x):
+        return np.sum((x - 0.05) ** 2)  # lowest within the lower limit, which is left out at first
+
+    seen = [np.array([0.5, 0.5, 0.2, 0.2])]
+    found = st.minimize(cost, seen[0], constraints=between, budget=calls, callback=lambda x: seen.append(x))
+    lowest = min(cost(x) for x in seen if 1.0 <= np.sum(np.abs(x)) <= 2.0)
+    assert found.fun <= lowest and 1.0 - 1e-8 <= np.sum(np.abs(found.x)) <= 2.0 + 1e-8
+
+
 def test_a_market_impact_without_curvature_at_the_start_leads_where_another_start_does():
     random = np.random.default_rng(7)
     n = 12

@@ -55,6 +55,16 @@ def test_multipliers_come_back_in_the_units_of_the_user(unit):
     assert multiplier == pytest.approx(-2 * unit * TARGET.mean(), rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", UNITS)
+def test_slopes_in_the_history_are_in_the_units_of_the_user(unit):
+    found = st.minimize(
+        lambda x: np.sum((x - unit * TARGET) ** 2),
+        np.zeros(3),
+        constraints={"type": "eq", "fun": lambda x: np.sum(x)},
+    )
+    assert_allclose(found.history.gradient_norm[0], 2 * unit * np.linalg.norm(TARGET), rtol=1e-12)
+
+
 @pytest.mark.parametrize("unit", [1e-3, *UNITS[1:]])
 def test_isotonic_regression_in_any_unit(unit):
     data = unit * np.cumsum(np.random.default_rng(1).standard_normal(30))

@@ -157,10 +157,12 @@ class Between:
         constraint is not defined at the start, the walk begins at a place nearby where all are.
         """
         self.taken.append(self.plan.solver.name)
-        known = self._one_sided()
-        if known is not None:
-            return known
+        first = self._one_sided()
+        if isinstance(first, tuple):
+            return first
         run, existing = self._from_where_all_exist()
+        if first is not None and run.stop is not StopReason.TOLERANCE:
+            run = self._best_passed(first, run)
         run, judgement = self._judged(run)
         off = None
         if self._may_be_met_elsewhere(run):
@@ -179,8 +181,11 @@ class Between:
             judgement = told_of_the_leap(judgement, off, self.problem.names)
         return run, judgement
 
-    def _one_sided(self) -> tuple[ConstrainedRun, Judgement] | None:
-        """The walk without the limits that keep kinks from being equations; None where its end is no answer."""
+    def _one_sided(self) -> tuple[ConstrainedRun, Judgement] | ConstrainedRun | None:
+        """The walk without the limits that keep kinks from being equations, and its judgement.
+
+        The walk alone where its end is no answer; None where no limit does.
+        """
         rows, without = self.rows, None if self.problem.objective.is_measured else one_sided(self.rows)
         if without is None:
             return None
@@ -193,22 +198,24 @@ class Between:
                     return run, judgement
         finally:
             self.rows = rows
-        return self._judged(self._best_passed(run)) if run.stop in CUT_SHORT else None
+        return self._judged(self._best_passed(run, run)) if run.stop in CUT_SHORT else run
 
-    def _best_passed(self, run: ConstrainedRun) -> ConstrainedRun:
-        """The run at the best of the places it has passed, which was looked for without some of the limits."""
-        history, best = run.history, run
+    def _best_passed(self, walk: ConstrainedRun, run: ConstrainedRun) -> ConstrainedRun:
+        """The run at the best of the places that `walk`, without some of the limits, has passed; or where it is."""
+        history, best = walk.history, run
         with suppress(BudgetSpent, KeyboardInterrupt):
             least = rank(missed(self.rows, run.x), run.value)
             for x, value in zip(history.x, history.value[history.kept], strict=True):
                 its_rank = rank(missed(self.rows, x), float(value))
                 if its_rank < least:
-                    least, best = (
-                        its_rank,
-                        replace(run, x=x, value=float(value), gradient=np.full(x.size, np.nan)),
-                    )
+                    least, best = its_rank, replace(walk, x=x, value=float(value))
+        if best is not run:  # what the walk knows of its end says nothing of this place
+            unknown, of_rows = np.full(best.x.size, np.nan), np.full(self.rows.m, np.nan)
+            best = replace(
+                best, gradient=unknown, multipliers=of_rows, bound_multipliers=unknown, infeasible=False
+            )
         off = in_spite_of_ctrl_c(self.rows.violation, best.x)
-        return replace(best, violation=float(off.max(initial=0.0)))
+        return replace(best, stop=run.stop, reason=run.reason, violation=float(off.max(initial=0.0)))
 
     def _from_where_all_exist(self) -> tuple[ConstrainedRun, Vector | None]:
         """The walk from the start; or from a place (n,) beside it, where that is where the cost and all rows exist."""

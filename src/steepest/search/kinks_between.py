@@ -142,7 +142,7 @@ class _Watched:
         seen = self.see(self.x_of(w))
         step = None if before is None else seen.x - before
         length = 0.0 if step is None else float(np.linalg.norm(step))
-        slope *= self.smooth.cost_unit
+        slope *= self.smooth.cost_unit / float(self.smooth.units[: seen.x.size].max())
         evaluations, steps = self.objective.evaluations, len(self.history)
         self.history.append(seen.x, seen.value, seen.gradient, slope, step, length, evaluations)
         if self.tell is not None and steps:
