@@ -37,6 +37,14 @@ def test_a_tail_beside_a_kink_is_no_minimum(tail, kink):
     assert found.verdict not in MINIMA
 
 
+@pytest.mark.parametrize(("weight", "unit"), [(1e12, 1.0), (1.0, 1e8), (1e-12, 1e8)])
+def test_a_tail_beside_a_kink_that_drowns_in_rounding_is_no_minimum_in_other_units(weight, unit):
+    def cost(x):
+        return weight * (np.linalg.norm(x[:2] / unit) + TAILS["root"](x[2] / unit))
+
+    assert st.minimize(cost, np.full(3, unit)).verdict not in MINIMA
+
+
 @pytest.mark.parametrize("weight", [1e-12, 1.0, 1e12])
 def test_minima_beside_a_kink_stay_minima(weight):
     def cost(x):

@@ -11,7 +11,7 @@ from .look import Look, Rounding
 from .minima import kink_minimum
 from .rays import first_fall
 from .split_kink import split_minimum
-from .tails import WEAK, tail_beside_kinks
+from .tails import WEAK_BESIDE, tail_beside_kinks
 from .words import Evidence, Judgement
 
 # Distances, in natural sizes, at which a fall along a kink is looked for: a straight step leaves a bent one soon.
@@ -36,7 +36,7 @@ def at_a_kink(look: Look, rounding: Rounding, evidence: list[Evidence]) -> tuple
         return None, False
     way = way_out_of(look, kink, rounding.value) if kink.is_minimum else None
     if kink.is_minimum and way is None:
-        level = np.abs(look.gradient) * look.scale <= WEAK * max(look.fall or 0.0, abs(look.value))
+        level = np.abs(look.gradient) * look.scale <= WEAK_BESIDE * max(look.fall or 0.0, abs(look.value))
         tail = tail_beside_kinks(look, look.free & level)
         return (kink_minimum(look, kink, evidence) if tail is None else fades(look, tail, evidence)), False
     downhill = way if kink.is_minimum else (None if kink.rises else kink.lowest)

@@ -31,7 +31,7 @@ from .look import NO_NUMBER, Look
 from .minima import kink_minimum
 from .norm_balls import held_together
 from .precision import digits_of
-from .tails import WEAK, tail_beside_kinks
+from .tails import WEAK_BESIDE, tail_beside_kinks
 from .wording import listed
 from .words import Evidence, Judgement, Verdict
 
@@ -293,7 +293,7 @@ def _level(look: Look, units: Vector, cost_unit: float, H: Any, A: Any, free: np
     places = free[loose]
     rises = cost_unit * np.abs(H.diagonal()[loose]) * (look.scale[places] / units[places]) ** 2
     level = np.zeros(look.n, dtype=bool)
-    level[places] = rises <= WEAK * max(look.fall or 0.0, abs(look.value))
+    level[places] = rises <= WEAK_BESIDE * max(look.fall or 0.0, abs(look.value))
     return level
 
 

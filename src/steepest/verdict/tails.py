@@ -34,6 +34,9 @@ SAME_LENGTH = 0.5
 # Parameters whose curvature over their own size is this small a part of the largest are looked at.
 WEAK = 1e-8
 
+# Beside kinks the part may be larger, of the fall: √(x² + 1) - x is lost in rounding at 1e8, where this is 1e-8.
+WEAK_BESIDE = 1e-6
+
 # At most so many of them.
 LOOKED_AT = 6
 
