@@ -241,7 +241,8 @@ def curvature_of(look: Look) -> Curvature:
 def confirmed(look: Look, curvature: Curvature) -> Curvature:
     """The same, with those small curvatures taken for zero that change as much between neighbouring numbers.
 
-    Where a sum of squares ends at zero, its residuals are rounding, and so is what they curve the cost by.
+    Where a sum of squares ends at zero, its residuals are rounding, and so is what they curve the cost by. And those
+    that change the slope over a natural size by no more than the steps through differential equations do.
     """
     objective = look.objective
     if (
@@ -261,6 +262,10 @@ def confirmed(look: Look, curvature: Curvature) -> Curvature:
     near = look.objective.bounds.project(look.x + look.signs() * unit)
     change = np.asarray(look.objective.hessian(near)) - np.asarray(look.objective.hessian(look.x))
     error = np.abs(_bent_by(np.nan_to_num(change), curvature.vectors))
+    if look.unfollowed is not None:
+        ways = np.abs(curvature.vectors)
+        over_size = (ways / look.scale[:, None]).max(axis=0)
+        error = np.maximum(error, (np.abs(look.unfollowed[1]) @ ways) * over_size)
     return replace(curvature, unseen=small & (np.abs(curvature.values) <= TREMBLES * error))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import odeint, solve_ivp
 from scipy.linalg import expm
-from scipy.optimize import brentq
+from scipy.optimize import brentq, least_squares
 
 import steepest
 from steepest.derivatives.interpreted import interpret
@@ -14,6 +14,7 @@ from steepest.errors import InputError, TracingError
 from steepest.numerics import double_precision
 from steepest.parameters import Parameters
 from steepest.tracing.trace import trace
+from steepest.verdict.words import Verdict
 
 from .recorded import value_of
 
@@ -304,6 +305,31 @@ def test_a_boundary_value_problem_by_shooting_has_the_slopes_of_its_closed_form(
     assert interpret(traced)(p)[0] == pytest.approx(value, rel=1e-9)
     np.testing.assert_allclose(steepest.gradient(steepness)(p), slope, rtol=1e-8)
     np.testing.assert_allclose(steepest.hessian(steepness)(p), curvature, rtol=1e-7, atol=1e-8)
+
+
+def test_doses_seen_only_after_they_ended_leave_their_length_and_the_volume_undetermined():
+    """Then 10 in a time d into a volume V is a dose of 10(eᵏᵈ - 1)/(kdV) at once: the cost is level along a bend."""
+    t = np.linspace(3.0, 60.0, 25)
+    t = t[t % 24 > 2.5]
+
+    def at_once(dose, k):
+        return dose * sum(np.where(t > s, np.exp(-k * (t - s)), 0.0) for s in (0, 24, 48))
+
+    measured = at_once(2.0, 0.1) * (1 + 0.05 * np.sin(1e3 * t))
+    tight = dict.fromkeys(("xtol", "ftol", "gtol"), 1e-15)
+    dose, k = least_squares(lambda q: at_once(*q) - measured, [2.0, 0.1], **tight).x
+
+    def cost(p):
+        def rate(s, y):
+            return np.where(s % 24 < p[0], 10 / p[0], 0.0) / p[2] - p[1] * y
+
+        return ((solve_ivp(rate, (0, 60), [0.0], t_eval=t).y[0] - measured) ** 2).sum()
+
+    d = 1.6
+    end = np.array([d, k, 10 * np.expm1(k * d) / (k * d * dose)])
+    # As near as walks end: off the valley's floor by less than its slope can tell.
+    beside = 1 + 1e-9 * np.random.default_rng(5).standard_normal(3)
+    assert steepest.verify(cost, end * beside).verdict is Verdict.FLAT_MINIMUM
 
 
 @pytest.mark.parametrize("at", [3.3, 300.3, 1e6 + 0.3])
