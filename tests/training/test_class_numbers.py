@@ -30,7 +30,7 @@ def distance_to_ones(params, batch):
 def test_class_numbers_set_against_an_output_for_each_class_are_remarked_on(cost):
     for labels in (LABELS, LABELS[:, None], LABELS.astype(float)):
         told = of(cost, SCORES, (X, labels))
-        assert "holds the numbers 0 to 2 and is set as it is against 3 outputs" in told
+        assert "data[1] holds the numbers 0 to 2 and is set as it is against 3 outputs" in told
         assert "labels[:, None] == np.arange(3)" in told
         assert "test_class_numbers.py" in told
 
