@@ -88,3 +88,18 @@ def test_digits_at_a_kink_beside_a_bottom_of_higher_order_are_true(seed):
     with np.errstate(divide="ignore"):
         true = -np.log10(np.abs(found.x - place) / np.abs(place))
     assert (found.digits <= true + 0.5).all()
+
+
+@pytest.mark.parametrize("seed", [3, 7, 8])
+def test_bottoms_of_higher_order_that_rounding_hides_among_many_parameters_are_the_only_minimum(seed):
+    rng = np.random.default_rng(seed)
+    A = np.linalg.qr(rng.standard_normal((30, 30)))[0] @ np.diag(10.0 ** rng.uniform(-2, 2, 30))
+    weights = 10.0 ** rng.uniform(-1, 1, 30)
+
+    def cost(x):
+        u = A @ x
+        bowls = np.sum(weights[2:] * u[2:] ** 2) + np.sum(np.cosh(u[2:4]) - 1.0)
+        return 1.0 + weights[0] * u[0] ** 6 + weights[1] * u[1] ** 6 + bowls
+
+    found = minimize(cost, np.linalg.solve(A, rng.standard_normal(30)), starts=1)
+    assert found.verdict == "global minimum"

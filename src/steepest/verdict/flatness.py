@@ -503,9 +503,16 @@ def _along_the_bend(
         # The steps asked for add up to twice the last.
         if look.apart(course[-1].place, look.x) <= min(BEYOND_STRAIGHT * straight, length):
             return None
-        straight_on = look.quadratic or _is_straight(look, direction, course[-1].place)
-        # Along a straight one, rounding had turned the direction.
-        return Runs.LEVEL if straight_on else Runs.BENDING_VALLEY, None, None, np.inf
+        if look.quadratic:
+            return Runs.LEVEL, None, None, np.inf
+        if not _is_straight(look, direction, course[-1].place):
+            return Runs.BENDING_VALLEY, None, None, np.inf
+        # Rounding had turned the direction: along the course itself the cost is level, or rises farther off.
+        way = course[-1].place - look.x
+        way /= largest(np.abs(way / look.scale))
+        if all(_side(look, s * way, rounding).change > 0.0 for s in (1.0, -1.0)):
+            return None
+        return Runs.LEVEL, None, None, np.inf
     lowest = min(course, key=lambda end: end.value)
     falls = -np.diff([end.value for end in course])
     endless = len(course) > DOUBLINGS and bool(falls[-DYING:].max() < 0.5 * falls.max())
