@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 from numpy.testing import assert_allclose
-from scipy.optimize import LinearConstraint, linprog
+from scipy.optimize import LinearConstraint, isotonic_regression, linprog
 
 from steepest import Verdict, minimize
 from steepest.constraints.rows import Rows
@@ -482,3 +482,67 @@ def test_what_many_missed_constraints_leave_is_told_without_their_dense_slopes()
     told = least_violation(point)
     assert not told.holds
     assert told.measured is None
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3])
+@pytest.mark.parametrize("start", ["level", "sorted"])
+def test_rows_held_by_mistake_are_let_go_of(start, unit):
+    """Isotonic regression (pool adjacent violators), whose blocks lie so near each other that more rows seem to hold.
+
+    Parameters of 1e-6 stand beside ones of 1: in units of these, the curvature along them is next to nothing.
+    """
+    data = unit * np.sin(np.arange(200.0))
+    result = minimize(
+        lambda x: np.sum((x - data) ** 2),
+        np.zeros(200) if start == "level" else np.sort(data),
+        constraints={"type": "ineq", "fun": np.diff},
+    )
+    assert result.verdict == "global minimum"
+    assert_allclose(result.x, isotonic_regression(data).x, rtol=0, atol=1e-14 * unit)
+
+
+def test_many_missed_constraints_are_judged_as_a_few_are(monkeypatch):
+    """Steps of one at least between 30 parameters from 0 to 1: no small step takes the violations away."""
+
+    def gained():
+        result = minimize(
+            lambda x: np.sum(x**2),
+            np.zeros(30),
+            bounds=[(0.0, 1.0)] * 30,
+            constraints={"type": "ineq", "fun": lambda x: np.diff(x) - 1.0},
+        )
+        assert result.verdict == "not finite" and "No point meets the constraints" in result.message
+        return next(part.measured for part in result.evidence if "small step" in part.name)
+
+    few = gained()
+    monkeypatch.setattr("steepest.verdict.constrained_conditions.FEW_SLOPES", 0)
+    assert_allclose(gained(), few, rtol=1e-3)
+
+
+def test_a_thousand_second_differences_are_met_exactly_and_the_minimum_is_known_to_be_the_lowest():
+    """Convex regression. Running sums of the residuals are the multipliers: none negative, zero where it bends."""
+    data = np.random.default_rng(3).normal(size=1000).cumsum()
+    result = minimize(
+        lambda x: np.sum((x - data) ** 2),
+        np.zeros(1000),
+        constraints={"type": "ineq", "fun": lambda x: np.diff(x, 2)},
+    )
+    assert result.verdict == "global minimum"
+    bends = np.diff(result.x, 2)
+    multipliers = np.cumsum(np.cumsum(2.0 * (result.x - data)))
+    size = np.abs(multipliers).max()
+    assert bends.min() >= -1e-12 * np.abs(result.x).max()
+    assert_allclose(multipliers[-2:] / size, 0.0, atol=1e-11)
+    assert multipliers.min() >= -1e-11 * size
+    assert_allclose(multipliers[:-2] * bends / size, 0.0, atol=1e-11)
+
+
+def test_linear_rows_leave_a_convex_set_however_many_they_are():
+    data = np.random.default_rng(3).normal(size=400).cumsum()
+    steep = {"type": "ineq", "fun": lambda x: 0.5 - np.diff(x)}
+    falling = {"type": "ineq", "fun": lambda x: 0.5 + np.diff(x)}
+    result = minimize(lambda x: np.sum((x - data) ** 2), np.zeros(400), constraints=[steep, falling])
+    assert result.verdict == "global minimum"
+    bent = {"type": "ineq", "fun": lambda x: np.sum(x[:2] ** 2) - 1e-3}
+    result = minimize(lambda x: np.sum((x - data) ** 2), np.zeros(400), constraints=[steep, falling, bent])
+    assert result.verdict == "local minimum"

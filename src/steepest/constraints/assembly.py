@@ -30,7 +30,7 @@ Vector = np.ndarray
 # pattern takes longer than a dense matrix ever will, and dense ends are polished to the last digits.
 DENSE_PARAMETERS = 150
 
-# Rows whose shape is asked for one by one when a convex problem is to be recognised.
+# Rows that are not all linear, whose shape is asked for one by one when a convex problem is to be recognised.
 MOST_SHAPES = 500
 
 # Relative step of a central difference: the cube root of the rounding.
@@ -104,8 +104,7 @@ def traced_block(traces: list[Trace], n: int) -> Block:
     """All traced functions as one, so that what they share is computed once."""
     closed = _stacked(traces, n)
     m = int(closed.out_avals[0].shape[0])
-    facts = [Structure(trace.jaxpr) for trace in traces]
-    linear = all(one.degree <= 1 for one in facts)
+    linear = all(map(_is_linear, traces))
     if n > DENSE_PARAMETERS:
         from ..derivatives.sparse_rows import sparse_jacobian, sparse_weighted_hessian
 
@@ -212,23 +211,34 @@ def _convex(
     problem: Problem,
 ) -> Callable[[], bool]:
     """Whether the points that meet every constraint are shown to be a convex set, asked when it is needed."""
-    if any(part.trace is None and part.matrix is None for part in parts) or lower.size > MOST_SHAPES:
+    if any(part.trace is None and part.matrix is None for part in parts):
         return lambda: False
     box = problem.objective.bounds
     asked: list[bool] = []
 
     def convex() -> bool:
         if not asked:
+            bent = [
+                (trace, span) for trace, span in zip(traces, traced, strict=True) if not _is_linear(trace)
+            ]
+            few = sum(span.size for _, span in bent) <= MOST_SHAPES
             asked.append(
-                all(
+                few
+                and all(
                     _keeps_convex(trace, k, lower[row], upper[row], box)
-                    for trace, span in zip(traces, traced, strict=True)
+                    for trace, span in bent
                     for k, row in enumerate(span)
                 )
             )
         return asked[0]
 
     return convex
+
+
+def _is_linear(trace: Trace) -> bool:
+    if "linear rows" not in trace.kept:
+        trace.kept["linear rows"] = Structure(trace.jaxpr).degree <= 1
+    return bool(trace.kept["linear rows"])
 
 
 def _keeps_convex(trace: Trace, k: int, low: float, high: float, box: Bounds) -> bool:

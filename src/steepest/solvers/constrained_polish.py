@@ -61,6 +61,7 @@ def polished(
     x = np.where(held.bounds, _nearest_bound(objective, found.x), found.x)
     now = Polished(x, np.where(held.rows, found.rows, 0.0), np.zeros_like(x))
     patience = PATIENCE
+    released = np.zeros_like(held.rows)
     for _ in range(STEPS):
         stepped = _newton(objective, rows, now, held, curvature)
         if stepped is None:
@@ -71,8 +72,13 @@ def polished(
             held = held._replace(bounds=held.bounds | moved)
             stepped = stepped._replace(x=projected)
         crossed, target = _crossed(rows, stepped.x, held)
+        drawn = _drawn(rows, stepped, held) & ~released
         if crossed.any():
             held = held._replace(rows=held.rows | crossed, target=np.where(crossed, target, held.target))
+        elif drawn.any():
+            # Each is let go of once: those that the next step leaves behind their limits are held for good.
+            held, released = held._replace(rows=held.rows & ~drawn), released | drawn
+            stepped = stepped._replace(rows=np.where(drawn, 0.0, stepped.rows))
         else:
             reached = errors_of(objective, rows, stepped)
             if not np.isfinite(reached).all():
@@ -240,6 +246,12 @@ def _crossed(rows: Rows, x: Vector, held: Held) -> tuple[Mask, Vector]:
     room = ROUNDING * np.maximum(rows.units, np.abs(value))
     below, above = value < rows.lower - room, value > rows.upper + room
     return (below | above) & ~held.rows, np.where(below, rows.lower, rows.upper)
+
+
+def _drawn(rows: Rows, at: Polished, held: Held) -> Mask:
+    """Rows held at a limit from which their multipliers would draw the point away: they do not hold it."""
+    inwards = np.where(held.target == rows.lower, at.rows < 0.0, at.rows > 0.0)
+    return held.rows & ~rows.equality & inwards
 
 
 def _nearest_bound(objective: Objective, x: Vector) -> Vector:

@@ -48,8 +48,9 @@ MOVED = "multiplier × distance to the limit"
 # What is said of a point among many constraints that the walk passed and did not end at.
 NO_MULTIPLIERS = "the walk came to no multipliers for this point"
 
-# Slopes of missed constraints, one for each of them and of the parameters, that a step is looked for with (128 MB).
-MOST_SLOPES = 1 << 24
+# Slopes of missed constraints, one for each of them and of the parameters, that a step is looked for with (128 MB); up
+# to so many with one bound after the other, by a decomposition each, which takes minutes of more.
+MOST_SLOPES, FEW_SLOPES = 1 << 24, 1 << 15
 
 # So many places beside a point, so far off in natural sizes, show the slopes of constraints on other sides of a kink:
 # those that differ by this part.
@@ -98,9 +99,10 @@ def least_violation(point: Point) -> Evidence:
     A = dense(point.J[off]) * point.scale / point.sizes[off][:, None]
     least = np.minimum((point.bounds.lower - point.x) / point.scale, -1e-12)
     most = np.maximum((point.bounds.upper - point.x) / point.scale, 1e-12)
-    left = lsq_linear(
-        A, -signed[off], bounds=(np.maximum(least, -1e-2), np.minimum(most, 1e-2)), method="bvls"
+    how: dict[str, Any] = (
+        {"method": "bvls"} if A.size <= FEW_SLOPES else {"method": "trf", "lsq_solver": "lsmr"}
     )
+    left = lsq_linear(A, -signed[off], bounds=(np.maximum(least, -1e-2), np.minimum(most, 1e-2)), **how)
     before = float(np.linalg.norm(signed))
     gained = 1.0 - float(np.linalg.norm(left.fun)) / before
     return Evidence(name, gained, 1e-3, gained <= 1e-3, "linear step inside the bounds")
@@ -302,14 +304,18 @@ def second_order(point: Point) -> Bend:
     Z, D = point.tangent, point.scale
     if not Z.shape[1]:
         return Bend(Evidence(what, None, None, True, "as many constraints push as there are parameters"))
-    reduced = Z.T @ (D[:, None] * H * D) @ Z
-    values, V = np.linalg.eigh(0.5 * (reduced + reduced.T))
-    parts = np.abs(D[:, None] * point.look.objective.hessian(point.x) * D).max(initial=0.0)
-    limit = NO_CURVATURE * max(float(np.abs(values).max()), EPS * float(parts))
+    of_cost = look.objective.hessian(point.x)
+    values, V, limit = _bends(H, of_cost, D, Z)
+    units = "in units of the parameters' sizes"
+    if not values[0] > limit:
+        # Beside parameters next to zero the curvature along others is nothing in units of these: not so in ones.
+        in_ones, _, least = _bends(H, of_cost, np.ones(look.n), np.linalg.qr(D[:, None] * Z)[0])
+        if in_ones[0] > least:
+            values, limit, units = in_ones, least, "in units of ones"
     evidence = Evidence(
-        what, float(values[0]), float(limit), bool(values[0] > limit),
+        what, float(values[0]), limit, bool(values[0] > limit),
         f"smallest eigenvalue of the Lagrangian's Hessian in {Z.shape[1]} "
-        f"{'directions' if Z.shape[1] > 1 else 'direction'}, in units of the parameters' sizes",
+        f"{'directions' if Z.shape[1] > 1 else 'direction'}, {units}",
     )  # fmt: skip
     if values[0] > limit:
         return Bend(evidence)
@@ -321,6 +327,14 @@ def second_order(point: Point) -> Bend:
         if level:
             flat.append(D * (Z @ V[:, k]))
     return Bend(evidence, tuple(flat))
+
+
+def _bends(H: Any, of_cost: Any, units: Vector, Z: Any) -> tuple[Vector, Any, float]:
+    """Eigenvalues and vectors of second derivatives H (n, n) along Z (n, k), in `units` (n,), and what is rounding."""
+    reduced = Z.T @ (units[:, None] * H * units) @ Z
+    values, V = np.linalg.eigh(0.5 * (reduced + reduced.T))
+    parts = np.abs(units[:, None] * of_cost * units).max(initial=0.0)
+    return values, V, NO_CURVATURE * max(float(np.abs(values).max()), EPS * float(parts))
 
 
 def _lower_on_another_side(point: Point) -> Vector | None:
