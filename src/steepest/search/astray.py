@@ -118,6 +118,12 @@ def _walk_from_elsewhere(sequels: Sequels, allowance: int) -> None:
             sequels.seen = onward.value, onward.x
             if onward.value < first.value:
                 _take(sequels, words, place, onward, judgement)
+            elif sequels.judgement.verdict in UNFINISHED:
+                word, next_step = judgement.verdict, judgement.next_step
+                told = sequels.judgement
+                sequels.judgement = replace(
+                    told, verdict=word, sentence="Unbounded below.", next_step=next_step
+                )
             return
         if not judgement.verdict.is_minimum:
             if way.is_spent:
