@@ -15,6 +15,7 @@ import numpy as np
 
 from .arrays import call_rule, is_traced, made, names_in
 from .explain import no_rule
+from .kinds import kind_called
 from .rules import BUILD_ARRAY
 
 
@@ -24,19 +25,13 @@ def interpolator_class(plain: type) -> type | None:
         return None
     make = _MADE_OF_VALUES[plain.__name__]
 
-    class Kind(type):
-        def __instancecheck__(cls, value: Any) -> bool:
-            return isinstance(value, plain)
+    def called(*args: Any, **settings: Any) -> Any:
+        if is_traced(args) or is_traced(settings):
+            return make(plain, *args, **settings)
+        return Interpolator(plain(*args, **settings))
 
-        def __subclasscheck__(cls, kind: type) -> bool:
-            return issubclass(kind, plain)
-
-        def __call__(cls, *args: Any, **settings: Any) -> Any:
-            if is_traced(args) or is_traced(settings):
-                return make(plain, *args, **settings)
-            return Interpolator(plain(*args, **settings))
-
-    return Kind(plain.__name__, (plain,), {})
+    kind: type = kind_called(plain, called, (plain,))
+    return kind
 
 
 def interpolating(plain: Callable[..., Any]) -> Callable[..., Any] | None:
